@@ -1,0 +1,43 @@
+# Two commands: `make run` and `make ui`. Everything else serves them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INPUT ?=
+FROM ?=
+TO ?=
+
+.PHONY: run ui test lint benchmark clean
+
+run: $(VENV)/ready
+	$(BIN)/setbull run $(if $(INPUT),--input "$(INPUT)") $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+
+ui: $(VENV)/ready
+	$(BIN)/setbull ui
+
+test: $(VENV)/ready-test
+	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
+	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/ready-test
+	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks
+	$(BIN)/ruff check --fix setbull_pipelines setbull_pipelines_tests benchmarks
+
+benchmark: $(VENV)/ready-test
+	$(BIN)/python -m benchmarks.variants
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing pinned dependencies into $(VENV) (about a minute, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/ready-test: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

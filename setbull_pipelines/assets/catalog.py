@@ -1,0 +1,57 @@
+"""The asset that rebuilds the DuckDB catalog of views and macros.
+
+Belongs here: the catalog asset. Does not belong here: SQL (``warehouse/``).
+"""
+
+import dagster as dg
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import asset_key, catalog_path
+from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.catalog import rebuild_catalog
+from setbull_pipelines.warehouse.macros import MACROS
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import StoredTable
+
+CATALOG_KEY = dg.AssetKey(["operations", "catalog"])
+
+
+def stored_tables() -> list[StoredTable]:
+    """Every table of the warehouse in every schema that holds it."""
+    return [StoredTable(schema, table) for table in tables.ALL_TABLES for schema in table.schemas]
+
+
+def build_catalog_asset(settings: Settings) -> dg.AssetsDefinition:
+    """Views over the current files and macros, in one small file that readers open read-only."""
+
+    @dg.asset(
+        key=CATALOG_KEY,
+        deps=[asset_key(SUMMARY)],
+        group_name="operations",
+        kinds={"duckdb"},
+        description="data/setbull.duckdb: a view per table over its current files, and the macros "
+        + ", ".join(macro.name for macro in MACROS)
+        + ". Open it read-only; it is replaced as a whole.",
+    )
+    def catalog(warehouse: WarehouseResource) -> dg.MaterializeResult:
+        path = rebuild_catalog(
+            warehouse.open(),
+            catalog_path(settings),
+            stored_tables(),
+            {macro.name: macro.definition for macro in MACROS},
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(path)),
+                "views": len(stored_tables()),
+                "macros": dg.MetadataValue.md(
+                    "\n\n".join(
+                        f"**{macro.name}**: {macro.description}\n```sql\n{macro.example}\n```"
+                        for macro in MACROS
+                    )
+                ),
+            }
+        )
+
+    return catalog

@@ -1,0 +1,72 @@
+"""Assets of what comes in: intake of the source, and the raw tables of each trading day.
+
+Belongs here: the raw assets. Does not belong here: reading and judging rows (``sources/``).
+"""
+
+import dagster as dg
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import (
+    TRADING_DAYS,
+    WHOLE_RANGE,
+    asset_key,
+    asset_spec,
+    days_of,
+    pointer_metadata,
+    report,
+)
+from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.versions import raw_code_version
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import StoredTable
+
+GROUP = "raw"
+
+
+def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Intake (unpartitioned) and the raw tables of each trading day."""
+    version = raw_code_version()
+
+    @dg.multi_asset(
+        name="raw__intake",
+        specs=[
+            asset_spec(stored, group=GROUP, code_version=version) for stored in raw.WHOLE_TABLES
+        ],
+    )
+    def intake(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        """Read the configured source once and publish files, instruments and coverage."""
+        pointers = raw.publish_intake(
+            raw.read_sources(settings), warehouse.open(), settings, context.run_id
+        )
+        for stored in raw.WHOLE_TABLES:
+            pointer = pointers[stored.table.name]
+            yield dg.MaterializeResult(
+                asset_key=asset_key(stored),
+                metadata=pointer_metadata(pointer),
+                data_version=dg.DataVersion(pointer.content_hash),
+            )
+
+    upstream = [asset_key(StoredTable("raw", tables.INTAKE))]
+
+    @dg.multi_asset(
+        name="raw__day",
+        specs=[
+            asset_spec(stored, group=GROUP, code_version=version, deps=upstream)
+            for stored in raw.DAY_TABLES
+        ],
+        partitions_def=TRADING_DAYS,
+        backfill_policy=WHOLE_RANGE,
+    )
+    def raw_day(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        """Publish candles, quarantine and accounting of each trading day."""
+        results = raw.publish_raw_days(
+            raw.read_sources(settings),
+            days_of(context),
+            warehouse.open(),
+            settings,
+            context.run_id,
+        )
+        yield from report(context, raw.DAY_TABLES, results)
+
+    return [intake, raw_day]

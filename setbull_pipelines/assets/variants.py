@@ -1,0 +1,172 @@
+"""The paired-variant factory: one step gives its V1 assets, its V2 assets and their reconciliations.
+
+Belongs here: assets of computed tables. Does not belong here: what a step reads and calls
+(``pipeline/steps.py``), comparing (``reconciliation/``). A step that cannot be built stops the load.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import dagster as dg
+
+from setbull_pipelines import tables, variants
+from setbull_pipelines.assets.common import (
+    TRADING_DAYS,
+    WHOLE_RANGE,
+    asset_key,
+    asset_spec,
+    days_of,
+    report,
+)
+from setbull_pipelines.pipeline import reconciling
+from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
+from setbull_pipelines.pipeline.steps import STEPS, Input, Step
+from setbull_pipelines.pipeline.versions import code_version, variant_code_version
+from setbull_pipelines.reconciliation.report import markdown_columns, markdown_summary
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables import Table
+from setbull_pipelines.variants.protocol import Variant
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import StoredTable
+
+VARIANTS: dict[str, Callable[[], Variant]] = {
+    "v1": lambda: variants.V1,
+    "v2": lambda: variants.V2,
+}
+KINDS = {"v1": {"pandas"}, "v2": {"numpy"}}
+RECONCILIATION_GROUP = "reconciliation"
+COVERAGE = StoredTable("raw", tables.COVERAGE)
+
+
+@dataclass(frozen=True)
+class PairedVariants:
+    """Everything that one step contributes to the graph."""
+
+    v1: dg.AssetsDefinition
+    v2: dg.AssetsDefinition
+    reconciliations: tuple[dg.AssetsDefinition, ...]
+
+    @property
+    def assets(self) -> list[dg.AssetsDefinition]:
+        """All of them."""
+        return [self.v1, self.v2, *self.reconciliations]
+
+
+def _dependency(item: Input, variant: str, settings: Settings) -> dg.AssetDep:
+    look_back = item.look_back(settings)
+    stored = StoredTable("raw" if item.is_raw else variant, item.table)
+    mapping = dg.TimeWindowPartitionMapping(start_offset=-look_back) if look_back else None
+    return dg.AssetDep(asset_key(stored), partition_mapping=mapping)
+
+
+def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefinition:
+    """The assets of one step in one variant."""
+    outputs = [StoredTable(variant, table) for table in step.outputs]
+    dependencies = [_dependency(item, variant, settings) for item in step.inputs]
+    if step.needs_history_starts:
+        dependencies.append(dg.AssetDep(asset_key(COVERAGE)))
+
+    @dg.multi_asset(
+        name=f"{variant}__{step.name}",
+        specs=[
+            asset_spec(
+                stored,
+                group=step.group,
+                code_version=variant_code_version(variant),
+                deps=dependencies,
+                tags={"setbull/variant": variant},
+                kinds=KINDS[variant],
+            )
+            for stored in outputs
+        ],
+        partitions_def=TRADING_DAYS,
+        backfill_policy=WHOLE_RANGE,
+    )
+    def compute(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        run = StepRun(step, VARIANTS[variant](), warehouse.open(), settings, context.run_id)
+        yield from report(context, outputs, run.over(days_of(context)))
+
+    return compute
+
+
+def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.AssetsDefinition:
+    """The asset that compares V1 and V2 of ``table``."""
+    outputs = reconciling.outputs_of(table)
+    columns, cells, verdict = outputs
+    description = f"{columns.table.description} The differing cells are in {cells.name}, the verdict in {verdict.name}."
+
+    @dg.multi_asset(
+        name=f"reconciliation__{table.name}",
+        specs=[
+            asset_spec(
+                columns,
+                group=RECONCILIATION_GROUP,
+                code_version=code_version("reconciliation", "tables", "pipeline/reconciling.py"),
+                deps=[asset_key(StoredTable(schema, table)) for schema in ("v1", "v2")],
+                tags={"setbull/reconciles": group},
+                kinds={"duckdb"},
+                description=description,
+            )
+        ],
+        partitions_def=TRADING_DAYS,
+        backfill_policy=WHOLE_RANGE,
+    )
+    def reconcile(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        store = warehouse.open()
+
+        def describe(result: PartitionResult) -> dict[str, object]:
+            keys = [result.day.isoformat()]
+            report_text = markdown_columns(store.read(columns, keys), store.read(cells, keys))
+            return {"V1 against V2": dg.MetadataValue.md(report_text)}
+
+        results = reconciling.reconcile(table, days_of(context), store, settings, context.run_id)
+        yield from report(context, [columns], results, describe)
+
+    return reconcile
+
+
+def build_pair(step: Step, settings: Settings) -> PairedVariants:
+    """V1, V2 and the reconciliations of one step."""
+    return PairedVariants(
+        build_variant(step, "v1", settings),
+        build_variant(step, "v2", settings),
+        tuple(build_reconciliation(table, step.group, settings) for table in step.outputs),
+    )
+
+
+def build_summary(settings: Settings) -> dg.AssetsDefinition:
+    """The asset that collects all verdicts of a day."""
+
+    @dg.multi_asset(
+        name="reconciliation__summary",
+        specs=[
+            asset_spec(
+                reconciling.SUMMARY,
+                group=RECONCILIATION_GROUP,
+                code_version=code_version("tables", "pipeline/reconciling.py"),
+                deps=[
+                    asset_key(reconciling.outputs_of(table)[0]) for table in tables.COMPUTED_TABLES
+                ],
+                kinds={"duckdb"},
+            )
+        ],
+        partitions_def=TRADING_DAYS,
+        backfill_policy=WHOLE_RANGE,
+    )
+    def summary(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        store = warehouse.open()
+
+        def describe(result: PartitionResult) -> dict[str, object]:
+            verdicts = store.read(reconciling.SUMMARY, [result.day.isoformat()])
+            return {"verdicts": dg.MetadataValue.md(markdown_summary(verdicts))}
+
+        results = reconciling.summarize(days_of(context), store, settings, context.run_id)
+        yield from report(context, [reconciling.SUMMARY], results, describe)
+
+    return summary
+
+
+def build_variant_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """All computed tables, in both variants, and all reconciliations."""
+    pairs = [build_pair(step, settings) for step in STEPS]
+    return [asset for pair in pairs for asset in pair.assets] + [build_summary(settings)]

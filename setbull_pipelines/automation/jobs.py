@@ -1,0 +1,52 @@
+"""The jobs of the project.
+
+Belongs here: selections of assets with a name. Does not belong here: when they run (``schedules``).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
+from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
+
+DAILY_JOB_NAME, INTAKE_JOB_NAME, HISTORY_JOB_NAME = "daily", "intake", "history"
+LANES = {"v1_lane": "v1", "v2_lane": "v2"}
+
+
+def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
+    """``daily`` brings one trading day (or a range) from intake to reconciled filter results."""
+    daily = dg.define_asset_job(
+        DAILY_JOB_NAME,
+        selection=dg.AssetSelection.all(),
+        partitions_def=TRADING_DAYS,
+        executor_def=dg.in_process_executor,
+        description="Intake, candles, indicators, sequences, filters in V1 and V2, reconciliation, checks, catalog.",
+    )
+    lanes = [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.tag("setbull/variant", variant),
+            partitions_def=TRADING_DAYS,
+            executor_def=dg.in_process_executor,
+            description=f"All computed tables of {variant} alone, from the raw tables.",
+        )
+        for name, variant in LANES.items()
+    ]
+    intake = dg.define_asset_job(
+        INTAKE_JOB_NAME,
+        selection=dg.AssetSelection.assets(*map(asset_key, WHOLE_TABLES)),
+        executor_def=dg.in_process_executor,
+        description="Reads the configured source and publishes files, instruments and coverage.",
+    )
+    history = dg.define_asset_job(
+        HISTORY_JOB_NAME,
+        selection=(
+            dg.AssetSelection.assets(*map(asset_key, DAY_TABLES))
+            | dg.AssetSelection.groups("candles", "indicators")
+        ).without_checks(),
+        partitions_def=TRADING_DAYS,
+        executor_def=dg.in_process_executor,
+        description="Raw tables, candles and indicators without checks: the look-back of later days.",
+    )
+    return [daily, intake, history, *lanes]

@@ -1,0 +1,73 @@
+"""The daily refresh as an explicit schedule that asks the calendar.
+
+Belongs here: the schedule and what it reads from the instance. Does not belong here: the decision
+(``refresh``). Schedules derived from partitions are not used: they launch a future day on holidays.
+"""
+
+import datetime
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.automation.refresh import decide
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.contract import INDIA
+
+PARTITION_TAG = "dagster/partition"
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def materialized_days(instance: dg.DagsterInstance) -> set[datetime.date]:
+    """Trading days whose last table, the reconciliation summary, is materialized."""
+    keys = instance.get_materialized_partitions(asset_key(SUMMARY))
+    return {datetime.date.fromisoformat(key) for key in keys}
+
+
+def days_under_way(instance: dg.DagsterInstance) -> set[datetime.date]:
+    """Trading days of unfinished runs of the daily job."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB_NAME, statuses=_UNFINISHED))
+    keys = [run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags]
+    return {datetime.date.fromisoformat(key) for key in keys}
+
+
+def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.ScheduleDefinition]:
+    """After the close of regular sessions, and in the evening for the special ones."""
+
+    @dg.schedule(
+        name="after_close",
+        job=jobs[DAILY_JOB_NAME],
+        cron_schedule=list(settings.refresh.ticks),
+        execution_timezone=INDIA,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Refreshes today once its session has closed, and catches up on missed sessions.",
+    )
+    def after_close(context: dg.ScheduleEvaluationContext):
+        moment = context.scheduled_execution_time.astimezone(ZoneInfo(INDIA)).replace(tzinfo=None)
+        refresh = decide(
+            NSE,
+            moment,
+            materialized_days(context.instance),
+            days_under_way(context.instance),
+            settings.refresh.catch_up_days,
+        )
+        if not refresh.days:
+            return dg.SkipReason(refresh.reason)
+        # A new tick may ask again for a day whose run failed; within a tick a day is asked once.
+        return [
+            dg.RunRequest(
+                run_key=f"{day.isoformat()} at {moment:%Y-%m-%d %H:%M}",
+                partition_key=day.isoformat(),
+            )
+            for day in refresh.days
+        ]
+
+    return [after_close]

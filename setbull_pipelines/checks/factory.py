@@ -1,0 +1,144 @@
+"""Makes the asset checks of every table from its rules.
+
+Belongs here: reading the day, calling the rule, reporting one verdict per trading day also in range runs.
+Does not belong here: rules (``quality/``).
+"""
+
+import datetime
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+import pandas as pd
+
+from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
+from setbull_pipelines.quality.rules import all_rules
+from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
+
+NOTHING_TO_COMPARE = "nothing to compare"
+
+
+def severity(rule: Rule, verdict: Verdict) -> dg.AssetCheckSeverity:
+    """ERROR, but WARN where the rule only warns or both variants are empty: never a pass, nor a fault."""
+    if not rule.is_error or verdict.metadata.get(NOTHING_TO_COMPARE):
+        return dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckSeverity.ERROR
+
+
+def judge(
+    rule: Rule, warehouse: Warehouse, settings: Settings, day: datetime.date | None
+) -> Verdict:
+    """Read what the rule needs for the day (None for unpartitioned tables) and judge."""
+    try:
+        frames = {
+            stored.name: warehouse.read(stored, [_partition(stored, day)]) for stored in rule.reads
+        }
+    except (MissingPartition, DamagedPartition) as error:
+        return Verdict(False, str(error))
+    return rule.judge(frames, pd.Timestamp(day) if day else pd.NaT, settings)
+
+
+def _partition(stored: StoredTable, day: datetime.date | None) -> str:
+    if not stored.table.partitioned:
+        return WHOLE
+    return UNASSIGNED if day is None else day.isoformat()
+
+
+def _result(rule: Rule, verdict: Verdict) -> dict:
+    return {
+        "passed": verdict.passed,
+        "severity": severity(rule, verdict),
+        "description": verdict.description,
+        "metadata": dict(verdict.metadata),
+    }
+
+
+def build_check(
+    table: StoredTable, rules: Sequence[Rule], settings: Settings
+) -> dg.AssetChecksDefinition:
+    """All checks of one table, in one step."""
+    key = asset_key(table)
+    partitions = TRADING_DAYS if table.table.partitioned else None
+
+    @dg.multi_asset_check(
+        name="__".join((*table.key, "checks")),
+        specs=[
+            dg.AssetCheckSpec(
+                rule.name,
+                asset=key,
+                description=rule.description,
+                partitions_def=partitions,
+                additional_deps=[
+                    asset_key(read)
+                    for read in rule.reads
+                    if read != table and read.schema != "reconciliation"
+                ],
+            )
+            for rule in rules
+        ],
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        store = warehouse.open()
+        if partitions is None:
+            for rule in rules:
+                verdict = judge(rule, store, settings, None)
+                yield dg.AssetCheckResult(
+                    asset_key=key, check_name=rule.name, **_result(rule, verdict)
+                )
+            return
+        days = [datetime.date.fromisoformat(day) for day in context.partition_keys]
+        for rule in rules:
+            verdicts = {day: judge(rule, store, settings, day) for day in days}
+            if len(days) > 1:
+                _report_each_day(context, key, rule, verdicts)
+            yield dg.AssetCheckResult(
+                asset_key=key, check_name=rule.name, **_result(rule, _worst(rule, verdicts))
+            )
+
+    return check
+
+
+def _report_each_day(
+    context: dg.AssetCheckExecutionContext,
+    key: dg.AssetKey,
+    rule: Rule,
+    verdicts: dict[datetime.date, Verdict],
+) -> None:
+    """A range run has one evaluation of its own; the verdict of each day is stored beside it."""
+    for day, verdict in verdicts.items():
+        context.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=key,
+                check_name=rule.name,
+                partition=day.isoformat(),
+                **_result(rule, verdict),
+            )
+        )
+
+
+def _worst(rule: Rule, verdicts: dict[datetime.date, Verdict]) -> Verdict:
+    """The verdict of a range: the first failure, errors before warnings, with the count of failed days."""
+    failed = {day: verdict for day, verdict in verdicts.items() if not verdict.passed}
+    if len(verdicts) == 1:
+        return next(iter(verdicts.values()))
+    if not failed:
+        return Verdict(True, f"holds on {len(verdicts)} days", {"days": len(verdicts)})
+    day, worst = min(
+        failed.items(),
+        key=lambda item: (severity(rule, item[1]) is not dg.AssetCheckSeverity.ERROR, item[0]),
+    )
+    return Verdict(
+        False,
+        f"fails on {len(failed)} of {len(verdicts)} days, first {day}: {worst.description}",
+        {**worst.metadata, "days": len(verdicts), "days failed": len(failed)},
+    )
+
+
+def build_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """The checks of every table."""
+    return [build_check(table, rules, settings) for table, rules in all_rules().items()]

@@ -1,0 +1,83 @@
+"""The data folder of a run: Dagster's home in it, and which input its tables belong to.
+
+Belongs here: preparing the folder before Dagster starts. Does not belong here: running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import yaml
+
+from setbull_pipelines.settings import DATA_DIRECTORY_VARIABLE, INPUT_VARIABLE, SOURCE_FILE
+
+PROJECT = Path(__file__).resolve().parents[2]
+_RELATIVE_DATA = "data/"
+_SET_ASIDE = ("warehouse", "dagster", "setbull.duckdb", SOURCE_FILE)
+
+
+def prepare_dagster_home(data_directory: Path) -> Path:
+    """Write the instance configuration for this data folder and point Dagster to it.
+
+    The project's ``dagster.yaml`` is the one source; only its relative paths are made absolute.
+    """
+    template = PROJECT / "dagster.yaml"
+    if not template.is_file():
+        raise FileNotFoundError(
+            f"dagster.yaml not found at {template}; install the project in editable mode (make run does)"
+        )
+    configuration = _absolute(yaml.safe_load(template.read_text(encoding="utf-8")), data_directory)
+    home = data_directory / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ[DATA_DIRECTORY_VARIABLE] = str(data_directory)
+    return home
+
+
+def _absolute(node: object, data_directory: Path) -> object:
+    if isinstance(node, dict):
+        return {key: _absolute(value, data_directory) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_absolute(value, data_directory) for value in node]
+    if isinstance(node, str) and node.startswith(_RELATIVE_DATA):
+        return str(data_directory / node.removeprefix(_RELATIVE_DATA))
+    return node
+
+
+def claim(data_directory: Path, source: str | None) -> str | None:
+    """Record that the folder's tables come from ``source`` (None: the generated sample).
+
+    When they came from another one, the old results are moved to ``earlier/`` so that two inputs are
+    never mixed in one history; the sentence that says so is returned.
+    """
+    data_directory.mkdir(parents=True, exist_ok=True)
+    record = data_directory / SOURCE_FILE
+    note = None
+    if record.exists():
+        before = json.loads(record.read_text(encoding="utf-8"))["input"]
+        if before != source:
+            kept = _set_aside(data_directory)
+            note = f"the data folder held results of {before or 'the generated sample'}; they were moved to {kept}"
+    record.write_text(json.dumps({"input": source}), encoding="utf-8")
+    if source is None:
+        os.environ.pop(INPUT_VARIABLE, None)
+    else:
+        os.environ[INPUT_VARIABLE] = source
+    return note
+
+
+def _set_aside(data_directory: Path) -> Path:
+    earlier = data_directory / "earlier"
+    earlier.mkdir(exist_ok=True)
+    number = 1 + max(
+        (int(path.name) for path in earlier.iterdir() if path.name.isdigit()), default=0
+    )
+    target = earlier / str(number)
+    target.mkdir()
+    for name in _SET_ASIDE:
+        if (data_directory / name).exists():
+            (data_directory / name).rename(target / name)
+    return target

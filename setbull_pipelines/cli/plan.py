@@ -1,0 +1,86 @@
+"""Which trading days a run covers, and which earlier ones it must materialize first.
+
+Belongs here: days from coverage, settings and what the user asked. Does not belong here: executing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.settings import Settings
+
+DEFAULT_DAYS_WITHOUT_MINUTES = 20
+SAMPLE_DAYS = 5
+
+
+class NothingToRun(ValueError):
+    """The input and the asked range have no trading day in common; the message says both."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Days to materialize, in the order of execution. Every list is ascending and without gaps."""
+
+    days: tuple[date, ...]
+    """The asked days: every asset and every check."""
+    candles: tuple[date, ...]
+    """Earlier days whose raw tables and daily candles the look-backs need."""
+    candles_5min: tuple[date, ...]
+    indicators_daily: tuple[date, ...]
+    note: str | None = None
+
+
+def make_plan(
+    minute_days: Sequence[date],
+    daily_days: Sequence[date],
+    settings: Settings,
+    first: date | None,
+    last: date | None,
+) -> Plan:
+    """Plan a run over the input's days between ``first`` and ``last`` (None: chosen here).
+
+    Without ``first``: the days with minutes; for the generated sample the last few of them, and for an
+    input of daily bars only the last 20, because every earlier one is needed as history.
+    """
+    stored = sorted({*minute_days, *daily_days})
+    if not stored:
+        raise NothingToRun("the input has no candle on any NSE trading day")
+    note = None
+    candidates = sorted(minute_days) or stored
+    if first is None and last is None:
+        if settings.input is None:
+            candidates = candidates[-SAMPLE_DAYS:]
+        elif not minute_days:
+            candidates = candidates[-DEFAULT_DAYS_WITHOUT_MINUTES:]
+            note = (
+                f"the input has daily bars only: the last {len(candidates)} sessions are run; "
+                "name FROM=YYYY-MM-DD (and TO=) for more"
+            )
+        first, last = candidates[0], candidates[-1]
+    else:
+        first, last = first or stored[0], last or stored[-1]
+    lower, upper = max(first, stored[0]), min(last, stored[-1])
+    days = NSE.trading_days(lower, upper) if lower <= upper else []
+    if not days:
+        raise NothingToRun(
+            f"no trading day between {first} and {last} lies in the input, which covers "
+            f"{stored[0]} to {stored[-1]}"
+        )
+
+    def before(sessions: int, earliest: date | None) -> tuple[date, ...]:
+        if earliest is None or earliest >= days[0]:
+            return ()
+        history = NSE.trading_days(earliest, NSE.previous(days[0]))
+        return tuple(history[max(0, len(history) - sessions) :])
+
+    look_back = settings.look_back
+    return Plan(
+        days=tuple(days),
+        candles=before(look_back.sessions_daily + look_back.sessions_moves, stored[0]),
+        candles_5min=before(look_back.sessions_5min, min(minute_days, default=None)),
+        indicators_daily=before(look_back.sessions_moves, stored[0]),
+        note=note,
+    )

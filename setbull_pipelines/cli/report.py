@@ -1,0 +1,179 @@
+"""The result of a run as text: counts, verdicts, filter results, where to look.
+
+Belongs here: reading the finished tables and laying them out. Does not belong here: executing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+from rich.markup import escape
+from rich.table import Table as TextTable
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.catalog import stored_tables
+from setbull_pipelines.assets.common import catalog_path, warehouse_root
+from setbull_pipelines.cli.run import Outcome
+from setbull_pipelines.cli.terminal import console
+from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.tables.filters import VERDICT_BEARISH, VERDICT_BULLISH, VERDICTS
+from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
+from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
+
+_RESULTS = StoredTable("v1", tables.FILTER_RESULTS)
+_STAGE_REASONS = ("basic_reason", "ema_reason", "rsi_reason", "mamba_reason")
+_SHOWN = 15
+
+
+def print_report(outcome: Outcome) -> None:
+    """Print everything a user wants to know after a run."""
+    warehouse = Warehouse(warehouse_root(outcome.settings), outcome.settings.storage.keep_versions)
+    days = [day.isoformat() for day in outcome.plan.days]
+    _rows(warehouse, days)
+    _intake(warehouse, [day.isoformat() for day in (*outcome.plan.candles, *outcome.plan.days)])
+    _reconciliation(warehouse, days)
+    _filters(warehouse, days)
+    _checks(outcome)
+    _places(outcome)
+
+
+def _grid(title: str, columns: Iterable[str]) -> TextTable:
+    grid = TextTable(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
+    for position, name in enumerate(columns):
+        grid.add_column(name, justify="left" if position == 0 else "right", overflow="fold")
+    return grid
+
+
+def _rows(warehouse: Warehouse, days: list[str]) -> None:
+    grid = _grid(f"\nrows per table, {days[0]} to {days[-1]}", ("table", "rows", "days with rows"))
+    for stored in stored_tables():
+        if stored.schema == "reconciliation" and stored != SUMMARY:
+            continue
+        partitions = days if stored.table.partitioned else [WHOLE]
+        pointers = [pointer for key in partitions if (pointer := warehouse.pointer(stored, key))]
+        with_rows = sum(pointer.rows > 0 for pointer in pointers)
+        grid.add_row(
+            stored.name,
+            f"{sum(pointer.rows for pointer in pointers):,}",
+            f"{with_rows}" if stored.table.partitioned else "-",
+        )
+    console.print(grid)
+
+
+def _intake(warehouse: Warehouse, days: list[str]) -> None:
+    files = warehouse.read(StoredTable("raw", tables.INTAKE), [WHOLE])
+    accounting = warehouse.read(StoredTable("raw", tables.ACCOUNTING), days)
+    quarantine = StoredTable("raw", tables.QUARANTINE)
+    rules = warehouse.read(quarantine, [*days, UNASSIGNED], ["rule"])["rule"].value_counts()
+    grid = _grid(
+        "\nfiles", ("file", "kind", "rows", "without a trading day", "first day", "last day")
+    )
+    for row in files.itertuples():
+        grid.add_row(
+            escape(row.source),
+            row.kind,
+            f"{row.received:,}",
+            f"{row.unassigned:,}",
+            f"{row.first_day:%Y-%m-%d}" if pd.notna(row.first_day) else "-",
+            f"{row.last_day:%Y-%m-%d}" if pd.notna(row.last_day) else "-",
+        )
+    console.print(grid)
+    for row in files[files["reason"].notna()].itertuples():
+        console.print(f"  {escape(row.source)}: {escape(row.reason)}")
+    totals = accounting[["received", "accepted", "quarantined", "duplicates_ignored"]].sum()
+    console.print(
+        f"\nrows of these days and their history: {totals['received']:,} received = "
+        f"[green]{totals['accepted']:,} accepted[/green] + {totals['quarantined']:,} quarantined + "
+        f"{totals['duplicates_ignored']:,} equal duplicates ignored"
+    )
+    for rule, count in rules.items():
+        console.print(f"  quarantined, {escape(str(rule))}: {count:,} (table raw.quarantine)")
+
+
+def _reconciliation(warehouse: Warehouse, days: list[str]) -> None:
+    summary = warehouse.read(SUMMARY, days)
+    grid = _grid(
+        "\nV1 against V2",
+        ("table", "verdict", PASS, DIVERGED, NOT_COMPARABLE, "cells compared", "cells unequal"),
+    )
+    for name in (table.name for table in tables.COMPUTED_TABLES):
+        rows = summary[summary["table_name"] == name]
+        states = rows["state"].value_counts()
+        worst = next(state for state in (DIVERGED, NOT_COMPARABLE, PASS) if states.get(state, 0))
+        colour = {PASS: "green", DIVERGED: "red", NOT_COMPARABLE: "yellow"}[worst]
+        grid.add_row(
+            name,
+            f"[{colour}]{worst}[/{colour}]",
+            *(f"{states.get(state, 0)} days" for state in (PASS, DIVERGED, NOT_COMPARABLE)),
+            f"{rows['cells_compared'].sum():,}",
+            f"{rows['cells_unequal'].sum():,}",
+        )
+    console.print(grid)
+    for row in summary[summary["state"] == DIVERGED].head(_SHOWN).itertuples():
+        console.print(
+            f"  [red]{row.table_name} {row.trading_day:%Y-%m-%d}[/red]: {escape(row.reason)}"
+        )
+
+
+def _filters(warehouse: Warehouse, days: list[str]) -> None:
+    results = warehouse.read(_RESULTS, days)
+    by_day = results.groupby(["trading_day", "verdict"], observed=True).size().unstack(fill_value=0)
+    grid = _grid("\nfilter verdicts per day", ("day", *VERDICTS))
+    for day, row in by_day.tail(_SHOWN).iterrows():
+        grid.add_row(f"{day:%Y-%m-%d}", *(f"{row.get(verdict, 0):,}" for verdict in VERDICTS))
+    console.print(grid)
+    last = results[results["trading_day"] == results["trading_day"].max()]
+    if last.empty:
+        console.print("no instrument has a daily bar: no filter results")
+        return
+    day = last["trading_day"].iloc[0]
+    stopped = last["stopped_at"].value_counts()
+    console.print(
+        f"\nfunnel of {day:%Y-%m-%d}: {len(last)} instruments, stopped at "
+        + ", ".join(
+            f"{stage} {stopped.get(stage, 0)}" for stage in ("basic", "ema", "rsi", "mamba")
+        )
+    )
+    symbols = warehouse.read(StoredTable("raw", tables.INSTRUMENTS), [WHOLE])
+    names = symbols.set_index("instrument_key")["symbol"]
+    for verdict, colour in ((VERDICT_BULLISH, "green"), (VERDICT_BEARISH, "red")):
+        chosen = last[last["verdict"] == verdict].sort_values(
+            ["mamba_count", "instrument_key"], ascending=[False, True]
+        )
+        console.print(f"\n[bold {colour}]{verdict}: {len(chosen)}[/bold {colour}]")
+        for row in chosen.head(_SHOWN).itertuples():
+            symbol = names.get(row.instrument_key, row.instrument_key)
+            console.print(f"  [bold]{escape(str(symbol))}[/bold] ({escape(row.instrument_key)})")
+            for stage in _STAGE_REASONS:
+                console.print(
+                    f"    {stage.removesuffix('_reason'):<6}{escape(getattr(row, stage))}"
+                )
+        if len(chosen) > _SHOWN:
+            console.print(f"  and {len(chosen) - _SHOWN} more in v1.filter_results")
+
+
+def _checks(outcome: Outcome) -> None:
+    passed = len(outcome.checks) - len(outcome.failed_checks) - len(outcome.warnings)
+    console.print(
+        f"\nchecks: [green]{passed} passed[/green], {len(outcome.warnings)} warn, "
+        f"{len(outcome.failed_checks)} failed"
+    )
+    for colour, checks in (("yellow", outcome.warnings), ("red", outcome.failed_checks)):
+        for check in checks:
+            name = f"{check.asset_key.to_user_string()} {check.check_name}"
+            console.print(f"  [{colour}]{name}[/{colour}]: {escape(check.description or '')}")
+
+
+def _places(outcome: Outcome) -> None:
+    took = ", ".join(f"{work} {seconds:.1f} s" for work, seconds in outcome.seconds.items())
+    console.print(f"\ntime: {took}")
+    console.print(
+        f"tables: {warehouse_root(outcome.settings)} (Parquet), {catalog_path(outcome.settings)} (DuckDB views)"
+    )
+    console.print(
+        "ask:    setbull sql \"SELECT * FROM v1.filter_results WHERE verdict <> 'rejected'\""
+    )
+    console.print("look:   make ui (or: setbull ui), then open http://127.0.0.1:3000")

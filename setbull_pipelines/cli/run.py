@@ -1,0 +1,160 @@
+"""``setbull run``: materializes every asset for a range of trading days, with the instance of the UI.
+
+Belongs here: the order of executions and their outcome. Does not belong here: printing results
+(``report``), planning (``plan``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import dagster as dg
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.cli.plan import Plan, make_plan
+from setbull_pipelines.cli.terminal import console, showing_progress
+from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.pipeline import raw
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import StoredTable
+
+_RANGE_START, _RANGE_END = (
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+)
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class RunFailed(RuntimeError):
+    """A step raised; the message is its one-sentence reason."""
+
+
+@dataclass
+class Outcome:
+    """What a run did, for the report."""
+
+    settings: Settings
+    plan: Plan
+    checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def failed_checks(self) -> list[dg.AssetCheckEvaluation]:
+        """Failed checks of severity ERROR: they make the exit code non-zero."""
+        return [
+            check
+            for check in self.checks
+            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
+        ]
+
+    @property
+    def warnings(self) -> list[dg.AssetCheckEvaluation]:
+        """Failed checks of severity WARN."""
+        return [
+            check
+            for check in self.checks
+            if not check.passed and check.severity is dg.AssetCheckSeverity.WARN
+        ]
+
+
+class Runner:
+    """Executes parts of the asset graph in this process."""
+
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        self.settings, self.instance = settings, instance
+        self.definitions = build_defs(settings)
+
+    def intake(self) -> raw.Intake:
+        """Materialize the unpartitioned raw tables and return what was taken in."""
+        with showing_progress("reading the input"):
+            intake = raw.read_sources(self.settings)
+            self._execute("intake", raw.WHOLE_TABLES, None)
+        return intake
+
+    def run(self, plan: Plan) -> Outcome:
+        """Materialize the look-backs, then every asset of the asked days with all checks."""
+        outcome = Outcome(replace(self.settings), plan)
+        both = ("v1", "v2")
+        history = [
+            (
+                "history of candles",
+                plan.candles,
+                [*raw.DAY_TABLES, *_stored(both, tables.CANDLES_DAILY)],
+            ),
+            ("history of 5-minute candles", plan.candles_5min, _stored(both, tables.CANDLES_5MIN)),
+            (
+                "history of daily indicators",
+                plan.indicators_daily,
+                _stored(both, tables.INDICATORS_DAILY),
+            ),
+        ]
+        for heading, days, stored in history:
+            if days:
+                with showing_progress(
+                    f"{heading}: {len(days)} sessions from {days[0]} to {days[-1]}"
+                ):
+                    outcome.seconds[heading] = self._execute("history", stored, days).seconds
+        with showing_progress(
+            f"all assets and checks: {len(plan.days)} sessions from {plan.days[0]} to {plan.days[-1]}"
+        ):
+            execution = self._execute("daily", None, plan.days)
+        outcome.seconds["all assets and checks"] = execution.seconds
+        outcome.checks = execution.checks
+        return outcome
+
+    def _execute(
+        self, job: str, stored: Sequence[StoredTable] | None, days: Sequence[date] | None
+    ) -> _Execution:
+        started = time.monotonic()
+        tags = {}
+        if days:
+            tags = {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat()}
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            asset_selection=None if stored is None else [asset_key(table) for table in stored],
+            tags=tags,
+            run_config=_QUIET,
+            raise_on_error=False,
+        )
+        if not result.success:
+            raise RunFailed(_reason(result))
+        return _Execution(time.monotonic() - started, result.get_asset_check_evaluations())
+
+
+@dataclass(frozen=True)
+class _Execution:
+    seconds: float
+    checks: list[dg.AssetCheckEvaluation]
+
+
+def _stored(variants: Sequence[str], table: tables.Table) -> list[StoredTable]:
+    return [StoredTable(variant, table) for variant in variants]
+
+
+def _reason(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error.cause:
+                error = error.cause
+            return f"step {event.step_key} failed: {error.message.strip()}"
+    return "the run failed before its first step; see the run in the UI"
+
+
+def run(settings: Settings, first: date | None, last: date | None) -> Outcome:
+    """Take in the input, plan the days, and run them. Raises RunFailed, NoInput, NothingToRun."""
+    with dg.DagsterInstance.get() as instance:
+        runner = Runner(settings, instance)
+        started = time.monotonic()
+        intake = runner.intake()
+        seconds = time.monotonic() - started
+        plan = make_plan(intake.days("minutes"), intake.days("daily"), settings, first, last)
+        if plan.note:
+            console.print(plan.note)
+        outcome = runner.run(plan)
+        outcome.seconds = {"reading the input": seconds} | outcome.seconds
+        return outcome

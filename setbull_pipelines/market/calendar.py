@@ -1,0 +1,191 @@
+"""Trading days and sessions of the exchange, answered from the dated table.
+
+Belongs here: questions about days and hours, on plain dates and times. Does not belong here: the
+dates themselves (``session_table.py``), work on columns of timestamps (``session_frames.py``),
+files, a clock. Imports the standard library only: Dagster partitions are built from it at load.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+
+from setbull_pipelines.market.session_table import (
+    CLOSED_DAYS,
+    FIRST_DAY,
+    LAST_DAY,
+    REGULAR_HOURS,
+    REGULAR_SOURCE,
+    UNUSUAL_SESSIONS,
+    ClosedDay,
+    Hours,
+    SessionKind,
+    UnusualSession,
+)
+
+_SATURDAY = 5
+
+
+class OutsideCoverage(ValueError):
+    """A question about a day the dated table does not cover; a missing year is never guessed."""
+
+
+class MarketClosed(ValueError):
+    """A session was asked for on a day without one."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Continuous trading from ``start`` (included) to ``end`` (excluded), local wall-clock time."""
+
+    start: time
+    end: time
+
+    @property
+    def minutes(self) -> int:
+        """Number of one-minute bars the interval holds."""
+        return (self.end.hour - self.start.hour) * 60 + self.end.minute - self.start.minute
+
+
+@dataclass(frozen=True)
+class Session:
+    """The trading of one day: its intervals in order, and where they are known from.
+
+    ``intervals`` is empty on an announced day whose hours are not in the table.
+    """
+
+    day: date
+    intervals: tuple[Interval, ...]
+    kind: SessionKind
+    source: str
+
+    @property
+    def minutes(self) -> int | None:
+        """Expected one-minute bars of an instrument that trades all day; None for unknown hours."""
+        if not self.intervals:
+            return None
+        return sum(interval.minutes for interval in self.intervals)
+
+
+class TradingCalendar:
+    """Trading days of one exchange between two dates, both included.
+
+    Days are ``datetime.date``; a ``datetime`` (also a pandas ``Timestamp``) is refused with
+    ``TypeError`` because its date depends on a time zone. A day outside the coverage raises
+    :class:`OutsideCoverage`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        first_day: date,
+        last_day: date,
+        closed_days: Iterable[ClosedDay],
+        unusual_sessions: Iterable[UnusualSession],
+    ) -> None:
+        self.name = name
+        self.first_day = first_day
+        self.last_day = last_day
+        self._holiday_names = {closed.day: closed.name for closed in closed_days}
+        self._unusual_sessions = {
+            row.day: Session(row.day, _intervals(row.hours), row.kind, row.source)
+            for row in unusual_sessions
+        }
+
+    def is_trading_day(self, day: date) -> bool:
+        """Whether the exchange trades on ``day``, for however short a time."""
+        return self._is_open(self._covered(day))
+
+    def session(self, day: date) -> Session:
+        """The session of a trading day; :class:`MarketClosed` on any other."""
+        if not self.is_trading_day(day):
+            raise MarketClosed(
+                f"{day} is not a trading day of {self.name} ({self.why_closed(day)}); "
+                f"ask is_trading_day first."
+            )
+        unusual = self._unusual_sessions.get(day)
+        return unusual or Session(day, _REGULAR_INTERVALS, "regular", REGULAR_SOURCE)
+
+    def why_closed(self, day: date) -> str:
+        """``"weekend"`` or the name of the holiday; ``ValueError`` when ``day`` is a trading day."""
+        if self.is_trading_day(day):
+            raise ValueError(
+                f"{day} is a trading day of {self.name}; it has no reason to be closed."
+            )
+        return self._holiday_names.get(day, "weekend")
+
+    def trading_days(self, first: date, last: date) -> list[date]:
+        """Trading days from ``first`` to ``last``, both included, in order."""
+        self._check_range(first, last)
+        days = self._all_trading_days
+        return days[bisect_left(days, first) : bisect_right(days, last)]
+
+    def closed_days(self, first: date, last: date) -> list[date]:
+        """Every other day of the same range, weekends included, in order."""
+        self._check_range(first, last)
+        return [day for day in _every_day(first, last) if not self._is_open(day)]
+
+    def next(self, day: date, n: int = 1) -> date:
+        """The ``n``-th trading day strictly after ``day``, which need not be one itself."""
+        self._check_step(n)
+        position = bisect_right(self._all_trading_days, self._covered(day)) + n - 1
+        if position >= len(self._all_trading_days):
+            raise OutsideCoverage(self._refusal(f"Trading day number {n} after {day}"))
+        return self._all_trading_days[position]
+
+    def previous(self, day: date, n: int = 1) -> date:
+        """The ``n``-th trading day strictly before ``day``, which need not be one itself."""
+        self._check_step(n)
+        position = bisect_left(self._all_trading_days, self._covered(day)) - n
+        if position < 0:
+            raise OutsideCoverage(self._refusal(f"Trading day number {n} before {day}"))
+        return self._all_trading_days[position]
+
+    @cached_property
+    def _all_trading_days(self) -> list[date]:
+        return [day for day in _every_day(self.first_day, self.last_day) if self._is_open(day)]
+
+    def _is_open(self, day: date) -> bool:
+        if day in self._unusual_sessions:
+            return True
+        return day.weekday() < _SATURDAY and day not in self._holiday_names
+
+    def _covered(self, day: date) -> date:
+        if isinstance(day, datetime):
+            raise TypeError(f"expected a date without a time of day, found {day!r}; use .date().")
+        if not self.first_day <= day <= self.last_day:
+            raise OutsideCoverage(self._refusal(str(day)))
+        return day
+
+    def _check_range(self, first: date, last: date) -> None:
+        if self._covered(last) < self._covered(first):
+            raise ValueError(f"the range ends on {last}, before its first day {first}.")
+
+    @staticmethod
+    def _check_step(n: int) -> None:
+        if n < 1:
+            raise ValueError(f"expected a number of trading days of at least 1, found {n}.")
+
+    def _refusal(self, what: str) -> str:
+        return (
+            f"{what} is outside the {self.name} calendar, which covers {self.first_day} to "
+            f"{self.last_day}; ask for a covered day or add the missing year's holidays and "
+            f"special sessions to market/session_table.py."
+        )
+
+
+def _every_day(first: date, last: date) -> Iterable[date]:
+    return (first + timedelta(days=offset) for offset in range((last - first).days + 1))
+
+
+def _intervals(hours: Hours) -> tuple[Interval, ...]:
+    return tuple(Interval(start, end) for start, end in hours)
+
+
+_REGULAR_INTERVALS = _intervals(REGULAR_HOURS)
+
+NSE = TradingCalendar("NSE", FIRST_DAY, LAST_DAY, CLOSED_DAYS, UNUSUAL_SESSIONS)
+"""The cash market of the National Stock Exchange of India."""

@@ -1,0 +1,134 @@
+"""How raw tables are published: what intake landed, day by day.
+
+Belongs here: publication of landed rows as the raw tables. Does not belong here: reading and judging rows
+(``sources/``), computing, Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+from setbull_pipelines import tables
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.versions import combined, raw_code_version
+from setbull_pipelines.settings import Settings, fingerprint
+from setbull_pipelines.sources.intake import Intake, take_in
+from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, Pointer, StoredTable, Warehouse
+
+_BATCH_DAYS = 40
+
+WHOLE_TABLES = tuple(
+    StoredTable("raw", table) for table in (tables.INTAKE, tables.INSTRUMENTS, tables.COVERAGE)
+)
+DAY_TABLES = tuple(
+    StoredTable("raw", table)
+    for table in (
+        tables.CANDLES_1MIN,
+        tables.CANDLES_DAILY_HISTORY,
+        tables.QUARANTINE,
+        tables.ACCOUNTING,
+    )
+)
+_QUARANTINE = StoredTable("raw", tables.QUARANTINE)
+
+
+def landing_directory(settings: Settings) -> Path:
+    """Where intake keeps the rows it has read, below the data folder."""
+    return settings.data_directory / "landing"
+
+
+def read_sources(settings: Settings) -> Intake:
+    """Take in the configured source; files that were read before are only recognised again."""
+    source = None if settings.input is None else Path(settings.input)
+    return take_in(source, landing_directory(settings), settings.sample)
+
+
+def _intake_hash(intake: Intake) -> str:
+    return combined(sorted(intake.files["content_hash"]))
+
+
+def publish_intake(
+    intake: Intake, warehouse: Warehouse, settings: Settings, run_id: str
+) -> dict[str, Pointer]:
+    """Publish the unpartitioned raw tables and the quarantined rows that have no trading day."""
+    provenance = {
+        "code_version": raw_code_version(),
+        "settings_hash": fingerprint(settings.sample),
+        "inputs": {"sources": _intake_hash(intake)},
+        "run_id": run_id,
+    }
+    frames = {
+        "intake": intake.files,
+        "instruments": intake.instruments,
+        "coverage": intake.coverage,
+    }
+    pointers = {
+        stored.table.name: warehouse.publish(stored, WHOLE, frames[stored.table.name], **provenance)
+        for stored in WHOLE_TABLES
+    }
+    pointers["quarantine"] = warehouse.publish(
+        _QUARANTINE, UNASSIGNED, intake.unassigned, **provenance
+    )
+    return pointers
+
+
+def publish_raw_days(
+    intake: Intake,
+    days: Sequence[date],
+    warehouse: Warehouse,
+    settings: Settings,
+    run_id: str,
+) -> Iterator[PartitionResult]:
+    """Publish candles, quarantine and accounting of each trading day that is not published yet."""
+    version, settings_hash = raw_code_version(), fingerprint(settings.sample)
+    inputs = {"sources": _intake_hash(intake)}
+    progress = Progress("raw", len(days), "days")
+
+    def is_current(day: date) -> bool:
+        return all(
+            warehouse.is_current(
+                stored,
+                day.isoformat(),
+                code_version=version,
+                settings_hash=settings_hash,
+                inputs=inputs,
+            )
+            for stored in DAY_TABLES
+        )
+
+    ordered = sorted(days)
+    for start in range(0, len(ordered), _BATCH_DAYS):
+        batch = ordered[start : start + _BATCH_DAYS]
+        wanted = [day for day in batch if not is_current(day)]
+        landed = intake.load_days(wanted)
+        frames = {
+            stored.table.name: {
+                day.isoformat(): getattr(landed[day], stored.table.name) for day in wanted
+            }
+            for stored in DAY_TABLES
+        }
+        for stored in DAY_TABLES:
+            by_day = frames[stored.table.name]
+            warehouse.publish_many(
+                stored,
+                by_day,
+                code_version=version,
+                settings_hash=settings_hash,
+                inputs=dict.fromkeys(by_day, inputs),
+                run_id=run_id,
+                notes={
+                    key: f"no rows: the source has no {stored.table.name} rows for {key}"
+                    for key, frame in by_day.items()
+                    if frame.empty
+                },
+            )
+        for day in batch:
+            pointers = {
+                stored.table.name: warehouse.pointer(stored, day.isoformat())
+                for stored in DAY_TABLES
+            }
+            yield PartitionResult(day, pointers, cached=day not in wanted)
+        progress.advance(len(batch))

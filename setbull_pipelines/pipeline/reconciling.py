@@ -1,0 +1,107 @@
+"""How a computed table is reconciled, trading day by trading day, and the results are published.
+
+Belongs here: finding both sides, publication of columns, cells and verdict. Does not belong here: comparing
+(``reconciliation/``), Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.versions import code_version
+from setbull_pipelines.reconciliation.compare import compare
+from setbull_pipelines.settings import Settings, fingerprint
+from setbull_pipelines.tables import Table
+from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+
+SUMMARY = StoredTable("reconciliation", tables.RECONCILIATION_SUMMARY)
+_ABSENT = "never published"
+
+
+def outputs_of(table: Table) -> tuple[StoredTable, StoredTable, StoredTable]:
+    """Where the reconciliation of ``table`` is stored: columns, cells, verdict."""
+    return (
+        StoredTable("reconciliation", tables.RECONCILIATIONS[table.name]),
+        StoredTable("reconciliation", tables.RECONCILIATION_CELLS[table.name]),
+        StoredTable("reconciliation", tables.RECONCILIATION_VERDICTS[table.name]),
+    )
+
+
+def reconcile(
+    table: Table,
+    days: Sequence[date],
+    warehouse: Warehouse,
+    settings: Settings,
+    run_id: str,
+) -> Iterator[PartitionResult]:
+    """Compare V1 and V2 of ``table`` on each day and publish what was found."""
+    version = code_version("reconciliation", "tables", "pipeline/reconciling.py")
+    settings_hash = fingerprint(settings.reconciliation)
+    outputs = outputs_of(table)
+    progress = Progress(f"reconciliation/{table.name}", len(days), "days")
+    for day in sorted(days):
+        key = day.isoformat()
+        sides = {schema: StoredTable(schema, table) for schema in ("v1", "v2")}
+        pointers = {schema: warehouse.pointer(stored, key) for schema, stored in sides.items()}
+        inputs = {
+            sides[schema].name: pointer.content_hash if pointer else _ABSENT
+            for schema, pointer in pointers.items()
+        }
+        provenance = {
+            "code_version": version,
+            "settings_hash": settings_hash,
+            "inputs": inputs,
+        }
+        cached = all(warehouse.is_current(stored, key, **provenance) for stored in outputs)
+        if not cached:
+            files = {
+                schema: warehouse.files(sides[schema], [key]) if pointer else None
+                for schema, pointer in pointers.items()
+            }
+            comparison = compare(
+                table,
+                files["v1"],
+                files["v2"],
+                pd.Timestamp(day),
+                settings.reconciliation,
+                identical=inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
+            )
+            frames = (comparison.columns, comparison.cells, comparison.summary)
+            for stored, frame in zip(outputs, frames, strict=True):
+                note = None if len(frame) else "no rows: nothing differs"
+                warehouse.publish(stored, key, frame, **provenance, run_id=run_id, note=note)
+        progress.advance()
+        yield PartitionResult(day, _pointers(outputs, warehouse, key), cached)
+
+
+def summarize(
+    days: Sequence[date], warehouse: Warehouse, settings: Settings, run_id: str
+) -> Iterator[PartitionResult]:
+    """Collect the verdicts of all computed tables into ``reconciliation.summary``, per day."""
+    version = code_version("tables", "pipeline/reconciling.py")
+    settings_hash = fingerprint(settings.reconciliation)
+    verdicts = [outputs_of(table)[2] for table in tables.COMPUTED_TABLES]
+    for day in sorted(days):
+        key = day.isoformat()
+        frames = [warehouse.read(stored, [key]) for stored in verdicts]
+        inputs = {stored.name: warehouse.pointer(stored, key).content_hash for stored in verdicts}
+        warehouse.publish(
+            SUMMARY,
+            key,
+            SUMMARY.table.conform(pd.concat(frames, ignore_index=True)),
+            code_version=version,
+            settings_hash=settings_hash,
+            inputs=inputs,
+            run_id=run_id,
+        )
+        yield PartitionResult(day, _pointers((SUMMARY,), warehouse, key), cached=False)
+
+
+def _pointers(outputs: Sequence[StoredTable], warehouse: Warehouse, key: str) -> dict[str, Pointer]:
+    return {stored.table.name: warehouse.pointer(stored, key) for stored in outputs}

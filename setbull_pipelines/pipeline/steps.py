@@ -1,0 +1,180 @@
+"""The computing steps: what each reads, how far back, what it calls, what it writes.
+
+Belongs here: one :class:`Step` per call of the variant protocol. Does not belong here: how a step is
+carried out (``engine``) and the formulas (``variants/``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables import Table
+from setbull_pipelines.variants.protocol import Variant
+
+Frames = Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A table that a step reads: the partition of the day itself and ``look_back`` sessions before it."""
+
+    table: Table
+    look_back: Callable[[Settings], int] = lambda settings: 0
+
+    @property
+    def is_raw(self) -> bool:
+        """Raw tables are shared by both variants; all others are read from the variant's own schema."""
+        return "raw" in self.table.schemas
+
+
+@dataclass(frozen=True)
+class Step:
+    """One computing step, the same for both variants."""
+
+    name: str
+    group: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[Table, ...]
+    compute: Callable[[Variant, Frames, pd.Timestamp, Settings], tuple[pd.DataFrame, ...]]
+    settings_groups: Callable[[Settings], tuple[Any, ...]]
+    needs_history_starts: bool = False
+
+
+def _candles_5min(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    return (variant.to_5min(frames["candles_1min"], settings.aggregation),)
+
+
+def _candles_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    return (
+        variant.to_daily(
+            frames["candles_1min"], frames["candles_daily_history"], settings.aggregation
+        ),
+    )
+
+
+def _of_day(frame: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    return frame[frame["trading_day"] == day].reset_index(drop=True)
+
+
+def _indicators_5min(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    computed = variant.indicators(
+        frames["candles_5min"], "5minute", frames["history_starts"], settings.indicators
+    )
+    return (_of_day(computed, day),)
+
+
+def _indicators_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    computed = variant.indicators(
+        frames["candles_daily"], "day", frames["history_starts"], settings.indicators
+    )
+    return (_of_day(computed, day),)
+
+
+def _moves_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    return (
+        variant.moves(frames["candles_daily"], frames["indicators_daily"], day, settings.sequences),
+    )
+
+
+def _sequences(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    return (variant.sequences(frames["moves_daily"]),)
+
+
+def _sequence_analysis(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    return variant.sequence_analysis(frames["moves_daily"], frames["sequences"], settings.sequences)
+
+
+def _filter_results(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    return (
+        variant.filters(
+            frames["candles_daily"],
+            frames["indicators_daily"],
+            frames["sequence_analysis"],
+            day,
+            settings.filters,
+            settings.sequences,
+        ),
+    )
+
+
+STEPS: tuple[Step, ...] = (
+    Step(
+        "candles_5min",
+        "candles",
+        (Input(tables.CANDLES_1MIN),),
+        (tables.CANDLES_5MIN,),
+        _candles_5min,
+        lambda settings: (settings.aggregation,),
+    ),
+    Step(
+        "candles_daily",
+        "candles",
+        (Input(tables.CANDLES_1MIN), Input(tables.CANDLES_DAILY_HISTORY)),
+        (tables.CANDLES_DAILY,),
+        _candles_daily,
+        lambda settings: (settings.aggregation,),
+    ),
+    Step(
+        "indicators_5min",
+        "indicators",
+        (Input(tables.CANDLES_5MIN, lambda settings: settings.look_back.sessions_5min),),
+        (tables.INDICATORS_5MIN,),
+        _indicators_5min,
+        lambda settings: (settings.indicators, settings.look_back),
+        needs_history_starts=True,
+    ),
+    Step(
+        "indicators_daily",
+        "indicators",
+        (Input(tables.CANDLES_DAILY, lambda settings: settings.look_back.sessions_daily),),
+        (tables.INDICATORS_DAILY,),
+        _indicators_daily,
+        lambda settings: (settings.indicators, settings.look_back),
+        needs_history_starts=True,
+    ),
+    Step(
+        "moves_daily",
+        "sequences",
+        (
+            Input(tables.CANDLES_DAILY, lambda settings: settings.look_back.sessions_moves),
+            Input(tables.INDICATORS_DAILY, lambda settings: settings.look_back.sessions_moves),
+        ),
+        (tables.MOVES_DAILY,),
+        _moves_daily,
+        lambda settings: (settings.sequences, settings.look_back),
+    ),
+    Step(
+        "sequences",
+        "sequences",
+        (Input(tables.MOVES_DAILY),),
+        (tables.SEQUENCES,),
+        _sequences,
+        lambda settings: (settings.sequences,),
+    ),
+    Step(
+        "sequence_analysis",
+        "sequences",
+        (Input(tables.MOVES_DAILY), Input(tables.SEQUENCES)),
+        (tables.SEQUENCE_ANALYSIS, tables.SEQUENCE_PATTERNS),
+        _sequence_analysis,
+        lambda settings: (settings.sequences,),
+    ),
+    Step(
+        "filter_results",
+        "filters",
+        (
+            Input(tables.CANDLES_DAILY, lambda settings: settings.look_back.sessions_moves),
+            Input(tables.INDICATORS_DAILY),
+            Input(tables.SEQUENCE_ANALYSIS),
+        ),
+        (tables.FILTER_RESULTS,),
+        _filter_results,
+        lambda settings: (settings.filters, settings.sequences, settings.look_back),
+    ),
+)

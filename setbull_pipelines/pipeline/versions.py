@@ -1,0 +1,51 @@
+"""Versions of code and inputs, as short hashes that decide whether a partition must be computed again.
+
+Belongs here: hashing the source text that a result depends on. Does not belong here: hashing of data files
+(``warehouse/``) and of settings (``settings.fingerprint``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@cache
+def code_version(*places: str) -> str:
+    """Hash the Python sources below ``places`` (paths inside the package, folders or files).
+
+    Taking the text itself, not a number that people must remember to raise, makes every change of a
+    formula a new version.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for place in places:
+        path = _PACKAGE / place
+        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(source.relative_to(_PACKAGE).as_posix().encode())
+            digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def variant_code_version(name: str) -> str:
+    """Code version of everything that a variant's results depend on."""
+    return code_version(
+        f"variants/{name}", "variants/protocol.py", "market", "tables", "pipeline/steps.py"
+    )
+
+
+def raw_code_version() -> str:
+    """Code version of everything that the raw tables depend on."""
+    return code_version("sources", "market", "tables", "pipeline/raw.py")
+
+
+def combined(hashes: Iterable[str]) -> str:
+    """One short hash for an ordered list of hashes."""
+    digest = hashlib.blake2b(digest_size=8)
+    for item in hashes:
+        digest.update(item.encode())
+        digest.update(b"\n")
+    return digest.hexdigest()

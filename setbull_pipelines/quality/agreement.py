@@ -1,0 +1,61 @@
+"""The rule that V2 agrees with V1, read from the stored verdict of the reconciliation.
+
+Belongs here: what a verdict means for a check. Does not belong here: comparing (``reconciliation/``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE, PASS
+from setbull_pipelines.warehouse.store import StoredTable
+
+
+def _agrees(table: Table) -> Rule:
+    columns = StoredTable("reconciliation", tables.RECONCILIATIONS[table.name])
+    verdicts = StoredTable("reconciliation", tables.RECONCILIATION_VERDICTS[table.name])
+    v1, v2 = StoredTable("v1", table), StoredTable("v2", table)
+
+    def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
+        verdict = frames[verdicts.name].iloc[0]
+        # Counted again from the tables themselves: an empty comparison cannot pass.
+        rows = len(frames[v1.name])
+        expected = rows * len(table.value_columns)
+        compared = int(verdict["cells_compared"])
+        metadata = {
+            "state": str(verdict["state"]),
+            "rows V1": rows,
+            "rows V2": len(frames[v2.name]),
+            "cells compared": compared,
+            "cells that must be compared": expected,
+            "cells unequal": int(verdict["cells_unequal"]),
+            "null differences": int(verdict["null_differences"]),
+        }
+        if rows == 0 and len(frames[v2.name]) == 0:
+            return Verdict(
+                False,
+                "not comparable: neither V1 nor V2 has a row",
+                metadata | {"nothing to compare": True},
+            )
+        passed = verdict["state"] == PASS and compared == expected > 0
+        reason = str(verdict["reason"])
+        if verdict["state"] == PASS and not passed:
+            reason = f"{NOT_COMPARABLE}: {compared:,} cells compared, {expected:,} expected"
+        return Verdict(passed, reason, metadata)
+
+    return Rule(
+        "v2_agrees_with_v1",
+        "Every cell of V2 equals V1 within the tolerance of its column, and every cell was compared",
+        columns,
+        (verdicts, v1, v2),
+        judge,
+    )
+
+
+RULES: tuple[Rule, ...] = tuple(_agrees(table) for table in tables.COMPUTED_TABLES)

@@ -1,0 +1,286 @@
+"""Rules about computed tables: nothing is lost or invented between a table and the one before it.
+
+They hold V1 and V2 to their inputs, so that two variants that err alike are still found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.quality.raw import CANDLES_1MIN, CANDLES_DAILY_HISTORY, in_session
+from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
+from setbull_pipelines.tables.filters import VERDICT_BEARISH, VERDICT_BULLISH
+from setbull_pipelines.warehouse.store import StoredTable
+
+Frames = Mapping[str, pd.DataFrame]
+_SUMMARY = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
+
+
+def _session_summary(bars: pd.DataFrame) -> pd.DataFrame:
+    """Open, high, low, close and volume of the day per instrument, from bars in any order."""
+    ordered = bars.sort_values(["instrument_key", "timestamp"])
+    return ordered.groupby("instrument_key", sort=True).agg(_SUMMARY)
+
+
+def _counted_minutes(minutes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    include = settings.aggregation.untraded_minutes == "include"
+    return minutes if include else minutes[minutes["volume"] > 0]
+
+
+def _same(found: pd.DataFrame, expected: pd.DataFrame, what: str) -> Verdict:
+    if found.index.equals(expected.index) and found.equals(expected.astype(found.dtypes)):
+        cells = found.size
+        return Verdict(True, f"{what}: {cells:,} values are those of the minutes", {"cells": cells})
+    joined = found.join(expected, how="outer", lsuffix="_found", rsuffix="_expected")
+    wrong = [
+        key
+        for key, row in joined.iterrows()
+        if any(row[f"{name}_found"] != row[f"{name}_expected"] for name in _SUMMARY)
+    ]
+    return Verdict(
+        False,
+        f"{what}: {len(wrong)} instruments differ from their minutes, first {wrong[0]}",
+        {"instruments wrong": len(wrong)},
+    )
+
+
+def _session_conserved(candles: StoredTable) -> Rule:
+    """Five-minute bars of a session give the day that its minutes give."""
+
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        minutes = _counted_minutes(frames[CANDLES_1MIN.name], settings)
+        return _same(
+            _session_summary(frames[candles.name]), _session_summary(minutes), "session totals"
+        )
+
+    return Rule(
+        "session_conserved",
+        "Open, high, low, close and volume of the session are those of the traded minutes",
+        candles,
+        (candles, CANDLES_1MIN),
+        judge,
+    )
+
+
+def _daily_conserved(candles: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        daily = frames[candles.name]
+        minutes = _counted_minutes(frames[CANDLES_1MIN.name], settings)
+        verdict = _same(
+            _session_summary(daily[daily["series"] == MINUTES]),
+            _session_summary(minutes),
+            "series 'minutes'",
+        )
+        if not verdict.passed:
+            return verdict
+        return _same(
+            _session_summary(daily[daily["series"] == EXCHANGE]),
+            _session_summary(frames[CANDLES_DAILY_HISTORY.name]),
+            "series 'minutes' and 'exchange'",
+        )
+
+    return Rule(
+        "session_conserved",
+        "Series 'minutes' is the session of the traded minutes, 'exchange' the source's own bars",
+        candles,
+        (candles, CANDLES_1MIN, CANDLES_DAILY_HISTORY),
+        judge,
+    )
+
+
+def _series_agree(candles: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        daily = frames[candles.name].set_index("instrument_key")
+        both = daily[daily["series"] == EXCHANGE].join(
+            daily[daily["series"] == MINUTES], how="inner", rsuffix="_minutes"
+        )
+        if both.empty:
+            return Verdict(True, "no instrument has both series on this day", {"instruments": 0})
+        limits = {
+            "high": settings.quality.daily_price_difference,
+            "low": settings.quality.daily_price_difference,
+            "volume": settings.quality.daily_volume_difference,
+        }
+        apart = {
+            name: int(((both[f"{name}_minutes"] / both[name] - 1).abs() > limit).sum())
+            for name, limit in limits.items()
+        }
+        close = (both["close_minutes"] / both["close"] - 1).abs()
+        return Verdict(
+            not any(apart.values()),
+            f"{len(both)} instruments have both series; apart: "
+            + ", ".join(f"{name} {count}" for name, count in apart.items())
+            + f"; closes differ by up to {close.max():.2%} (the official close is not the last minute)",
+            {"instruments": len(both), "largest close difference": float(close.max())}
+            | {f"{name} apart": count for name, count in apart.items()},
+        )
+
+    return Rule(
+        "series_agree",
+        "High, low and volume of 'minutes' are close to those of 'exchange'",
+        candles,
+        (candles,),
+        judge,
+        is_error=False,
+    )
+
+
+def _same_keys(indicators: StoredTable, candles: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        key = list(indicators.table.key)
+        found, expected = frames[indicators.name][key], frames[candles.name][key]
+        unmatched = found.merge(expected, how="outer", indicator=True)["_merge"] != "both"
+        return Verdict(
+            not unmatched.any(),
+            f"{len(found):,} rows for {len(expected):,} candles, {int(unmatched.sum()):,} without partner",
+            {"rows": len(found), "candles": len(expected)},
+        )
+
+    return Rule(
+        "one_row_per_candle",
+        "Every candle has exactly one row of indicators",
+        indicators,
+        (indicators, candles),
+        judge,
+    )
+
+
+def _moves_end_today(moves: StoredTable, candles: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        frame = frames[moves.name]
+        per_instrument = frame.groupby("instrument_key")["move_day"].agg(["max", "size"])
+        expected = set(frames[candles.name]["instrument_key"])
+        late = int((per_instrument["max"] != day).sum())
+        long = int((per_instrument["size"] > settings.sequences.look_back_days).sum())
+        missing = len(expected ^ set(per_instrument.index))
+        return Verdict(
+            late == long == missing == 0,
+            f"{len(per_instrument)} instruments with up to {settings.sequences.look_back_days} moves "
+            f"ending on the day; {missing} missing or extra, {late} end elsewhere, {long} too long",
+            {"instruments": len(per_instrument), "moves": len(frame)},
+        )
+
+    return Rule(
+        "ends_on_the_day",
+        "Every instrument with a bar on the day has its moves up to that day, and no others",
+        moves,
+        (moves, candles),
+        judge,
+    )
+
+
+def _days_conserved(sequences: StoredTable, moves: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        lengths = frames[sequences.name].groupby("instrument_key")["length"].sum()
+        counts = frames[moves.name].groupby("instrument_key").size()
+        return Verdict(
+            lengths.sort_index().to_dict() == counts.sort_index().to_dict(),
+            f"runs of {int(lengths.sum()):,} days for {int(counts.sum()):,} moves of "
+            f"{len(counts)} instruments",
+            {"days": int(lengths.sum()), "instruments": len(counts)},
+        )
+
+    return Rule(
+        "days_conserved",
+        "The lengths of an instrument's runs add up to its moves",
+        sequences,
+        (sequences, moves),
+        judge,
+    )
+
+
+def _same_instruments(stored: StoredTable, other: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        found = set(frames[stored.name]["instrument_key"])
+        expected = set(frames[other.name]["instrument_key"])
+        return Verdict(
+            found == expected,
+            f"{len(found)} instruments, {len(expected)} in {other.name}, "
+            f"{len(found ^ expected)} in only one of them",
+            {"instruments": len(found)},
+        )
+
+    return Rule(
+        "one_row_per_instrument",
+        f"The instruments are those of {other.table.name}",
+        stored,
+        (stored, other),
+        judge,
+    )
+
+
+def _patterns_counted(patterns: StoredTable, sequences: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        runs = frames[sequences.name]
+        long_enough = runs["length"] >= settings.sequences.pattern_minimum_length
+        expected, found = int(long_enough.sum()), int(frames[patterns.name]["frequency"].sum())
+        return Verdict(
+            expected == found,
+            f"patterns count {found:,} runs, there are {expected:,} of the minimum length",
+            {"runs": found},
+        )
+
+    return Rule(
+        "runs_counted",
+        "Frequencies add up to the runs of the minimum length",
+        patterns,
+        (patterns, sequences),
+        judge,
+    )
+
+
+def _verdicts_consistent(results: StoredTable, candles: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        frame = frames[results.name]
+        missing = set(frames[candles.name]["instrument_key"]) - set(frame["instrument_key"])
+        passed = frame["verdict"].isin([VERDICT_BULLISH, VERDICT_BEARISH])
+        side = frame["side"].str.lower()
+        contradicting = int(
+            (
+                (passed & ((frame["verdict"] != side) | (frame["trend"] != frame["side"])))
+                | (passed == frame["stopped_at"].notna())
+                | (frame["reason"].str.len() == 0)
+            ).sum()
+        )
+        return Verdict(
+            not missing and not contradicting,
+            f"{len(frame)} verdicts; {len(missing)} instruments with a bar have none, "
+            f"{contradicting} contradict themselves",
+            {str(name): int(count) for name, count in frame["verdict"].value_counts().items()},
+        )
+
+    return Rule(
+        "verdicts_consistent",
+        "Every instrument with a bar has one verdict, with a reason, that its stages support",
+        results,
+        (results, candles),
+        judge,
+    )
+
+
+def rules(variant: str) -> tuple[Rule, ...]:
+    """The rules of one variant's tables."""
+
+    def at(table: Table) -> StoredTable:
+        return StoredTable(variant, table)
+
+    makers: tuple[tuple[Callable[..., Rule], tuple[Table, ...]], ...] = (
+        (in_session, (tables.CANDLES_5MIN,)),
+        (_session_conserved, (tables.CANDLES_5MIN,)),
+        (_daily_conserved, (tables.CANDLES_DAILY,)),
+        (_series_agree, (tables.CANDLES_DAILY,)),
+        (_same_keys, (tables.INDICATORS_5MIN, tables.CANDLES_5MIN)),
+        (_same_keys, (tables.INDICATORS_DAILY, tables.CANDLES_DAILY)),
+        (_moves_end_today, (tables.MOVES_DAILY, tables.CANDLES_DAILY)),
+        (_days_conserved, (tables.SEQUENCES, tables.MOVES_DAILY)),
+        (_same_instruments, (tables.SEQUENCE_ANALYSIS, tables.MOVES_DAILY)),
+        (_patterns_counted, (tables.SEQUENCE_PATTERNS, tables.SEQUENCES)),
+        (_verdicts_consistent, (tables.FILTER_RESULTS, tables.CANDLES_DAILY)),
+    )
+    return tuple(maker(*map(at, needed)) for maker, needed in makers)

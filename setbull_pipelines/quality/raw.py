@@ -1,0 +1,222 @@
+"""Rules about what came in: nothing is lost, nothing lies outside its session, the calendar is covered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.session_frames import minutes_in_session
+from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
+from setbull_pipelines.warehouse.store import StoredTable
+
+INTAKE = StoredTable("raw", tables.INTAKE)
+INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)
+COVERAGE = StoredTable("raw", tables.COVERAGE)
+CANDLES_1MIN = StoredTable("raw", tables.CANDLES_1MIN)
+CANDLES_DAILY_HISTORY = StoredTable("raw", tables.CANDLES_DAILY_HISTORY)
+QUARANTINE = StoredTable("raw", tables.QUARANTINE)
+ACCOUNTING = StoredTable("raw", tables.ACCOUNTING)
+
+Frames = Mapping[str, pd.DataFrame]
+
+
+def files_read(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+    """Every input file could be read as what it is."""
+    files = frames[INTAKE.name]
+    rejected = files[files["kind"] == "rejected"]
+    if rejected.empty:
+        return Verdict(True, f"all {len(files)} files were read", {"files": len(files)})
+    return Verdict(
+        False,
+        "; ".join(rejected["reason"].head(5)),
+        {"files": len(files), "rejected": len(rejected)},
+    )
+
+
+def received_rows_assigned(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+    """Per file: received = assigned to a trading day + unassigned (and quarantined)."""
+    files = frames[INTAKE.name]
+    lost = files[files["received"] != files["assigned"] + files["unassigned"]]
+    quarantined = len(frames[QUARANTINE.name])
+    unassigned = int(files["unassigned"].sum())
+    metadata = {
+        "received": int(files["received"].sum()),
+        "assigned": int(files["assigned"].sum()),
+        "unassigned": unassigned,
+        "quarantined without a day": quarantined,
+    }
+    if lost.empty and quarantined == unassigned:
+        return Verdict(True, f"{metadata['received']:,} rows received, none lost", metadata)
+    return Verdict(
+        False,
+        f"rows are lost: {len(lost)} files do not add up, {unassigned} rows unassigned, "
+        f"{quarantined} of them quarantined",
+        metadata,
+    )
+
+
+def rows_have_a_trading_day(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+    """No row lies on a closed day or has an unreadable time."""
+    unassigned = frames[QUARANTINE.name]
+    if unassigned.empty:
+        return Verdict(True, "every row received has a trading day")
+    by_rule = unassigned["rule"].value_counts()
+    return Verdict(
+        False,
+        f"{len(unassigned):,} rows have no trading day and are in raw.quarantine: "
+        + ", ".join(f"{rule} {rows:,}" for rule, rows in by_rule.items()),
+        {str(rule): int(rows) for rule, rows in by_rule.items()},
+    )
+
+
+def accounting(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+    """accepted + quarantined + ignored duplicates = received, and the tables hold just those rows."""
+    counts = frames[ACCOUNTING.name]
+    stored = {
+        "minutes": len(frames[CANDLES_1MIN.name]),
+        "daily": len(frames[CANDLES_DAILY_HISTORY.name]),
+    }
+    accepted = counts.set_index("kind")["accepted"].reindex(list(stored), fill_value=0)
+    quarantined = len(frames[QUARANTINE.name])
+    total = counts[["received", "accepted", "quarantined", "duplicates_ignored"]].sum()
+    metadata = {name.replace("_", " "): int(value) for name, value in total.items()}
+    by_rule = frames[QUARANTINE.name]["rule"].value_counts()
+    metadata |= {f"quarantined: {rule}": int(rows) for rule, rows in by_rule.items()}
+    adds_up = (
+        counts["received"]
+        == counts["accepted"] + counts["quarantined"] + counts["duplicates_ignored"]
+    ).all()
+    tables_agree = (
+        all(accepted[kind] == rows for kind, rows in stored.items())
+        and int(total["quarantined"]) == quarantined
+    )
+    if adds_up and tables_agree:
+        return Verdict(
+            True, f"{metadata['received']:,} rows received, every one accounted for", metadata
+        )
+    return Verdict(
+        False,
+        f"received {metadata['received']:,}, accounted {int(total[1:].sum()):,}; stored: "
+        f"{stored['minutes']:,} minutes, {stored['daily']:,} daily, {quarantined:,} quarantined",
+        metadata,
+    )
+
+
+def in_session(stored: StoredTable) -> Rule:
+    """Every bar starts inside a session interval of its trading day, which is the partition's."""
+
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        frame = frames[stored.name]
+        inside = minutes_in_session(frame["timestamp"]).to_numpy(dtype=bool)
+        on_day = (frame["trading_day"] == day).to_numpy(dtype=bool)
+        dated = (frame["timestamp"].dt.tz_localize(None).dt.normalize() == day).to_numpy(dtype=bool)
+        wrong = int((~(inside & on_day & dated)).sum())
+        if wrong:
+            first = frame[~(inside & on_day & dated)].iloc[0]
+            return Verdict(
+                False,
+                f"{wrong:,} bars lie outside the session of {day:%Y-%m-%d}, the first "
+                f"{first['instrument_key']} at {first['timestamp']}",
+                {"rows": len(frame), "outside": wrong},
+            )
+        return Verdict(True, f"{len(frame):,} bars lie inside the session", {"rows": len(frame)})
+
+    return Rule(
+        "in_session", "Every bar starts inside the session of its day", stored, (stored,), judge
+    )
+
+
+def minutes_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+    """The session has minutes if the source covers it, and most of those the calendar expects."""
+    minutes, coverage = frames[CANDLES_1MIN.name], frames[COVERAGE.name]
+    expected = NSE.session(day.date()).minutes
+    if minutes.empty:
+        return _empty_day(coverage, MINUTES, day)
+    if expected is None:
+        return Verdict(False, f"the calendar does not know the hours of {day:%Y-%m-%d}")
+    per_instrument = minutes.groupby("instrument_key").size()
+    share = float(per_instrument.mean() / expected)
+    fewest = per_instrument.idxmin()
+    limit = settings.quality.minimum_delivered_share
+    return Verdict(
+        share >= limit,
+        f"{share:.1%} of {expected} minutes delivered on average (limit {limit:.0%}); fewest: "
+        f"{fewest} with {per_instrument.min()}",
+        {
+            "instruments": len(per_instrument),
+            "minutes": len(minutes),
+            "minutes expected per instrument": expected,
+            "share delivered": share,
+            "instruments complete": int((per_instrument == expected).sum()),
+        },
+    )
+
+
+def daily_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+    """The session has daily bars if the source covers it."""
+    history, coverage = frames[CANDLES_DAILY_HISTORY.name], frames[COVERAGE.name]
+    if history.empty:
+        return _empty_day(coverage, EXCHANGE, day)
+    return Verdict(True, f"{len(history):,} daily bars", {"instruments": len(history)})
+
+
+def _empty_day(coverage: pd.DataFrame, series: str, day: pd.Timestamp) -> Verdict:
+    spans = coverage[coverage["series"] == series]
+    inside = (spans["first_trading_day"] <= day) & (spans["last_trading_day"] >= day)
+    if inside.any():
+        return Verdict(
+            False,
+            f"{day:%Y-%m-%d} was a trading day, but the source has no {series} candles for it, "
+            f"though {int(inside.sum())} instruments have them before and after",
+            {"instruments covering the day": int(inside.sum())},
+        )
+    return Verdict(True, f"the source does not cover {day:%Y-%m-%d} with {series} candles")
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("files_read", "Every input file could be read", INTAKE, (INTAKE,), files_read),
+    Rule(
+        "received_rows_assigned",
+        "Received = assigned to trading days + quarantined without one, per file",
+        INTAKE,
+        (INTAKE, QUARANTINE),
+        received_rows_assigned,
+    ),
+    Rule(
+        "rows_have_a_trading_day",
+        "No row lies on a closed day or has an unreadable time",
+        INTAKE,
+        (QUARANTINE,),
+        rows_have_a_trading_day,
+        is_error=False,
+    ),
+    Rule(
+        "accounting",
+        "Accepted + quarantined + ignored duplicates = received",
+        ACCOUNTING,
+        (ACCOUNTING, CANDLES_1MIN, CANDLES_DAILY_HISTORY, QUARANTINE),
+        accounting,
+    ),
+    in_session(CANDLES_1MIN),
+    Rule(
+        "complete",
+        "The source delivered the minutes that the calendar expects",
+        CANDLES_1MIN,
+        (CANDLES_1MIN, COVERAGE),
+        minutes_complete,
+        is_error=False,
+    ),
+    Rule(
+        "complete",
+        "The source delivered daily bars for the session",
+        CANDLES_DAILY_HISTORY,
+        (CANDLES_DAILY_HISTORY, COVERAGE),
+        daily_complete,
+        is_error=False,
+    ),
+)

@@ -1,0 +1,116 @@
+"""Markdown of a comparison, short enough to read in a user interface.
+
+Belongs here: turning the reconciliation tables into text. Does not belong here: comparing, judging,
+where the text is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from setbull_pipelines.reconciliation.compare import ROW
+
+
+def markdown_summary(summary: pd.DataFrame) -> str:
+    """Return a table of the verdicts: one line per row of ``RECONCILIATION_SUMMARY``."""
+    lines = (
+        (
+            row.table_name,
+            f"{row.trading_day:%Y-%m-%d}",
+            row.state,
+            f"{row.rows_v1:,}",
+            f"{row.rows_v2:,}",
+            f"{row.cells_compared:,} of {row.cells_expected:,}",
+            f"{row.cells_unequal:,}",
+            row.reason,
+        )
+        for row in summary.itertuples()
+    )
+    return _table(
+        (
+            "table",
+            "trading day",
+            "state",
+            "rows V1",
+            "rows V2",
+            "cells compared",
+            "cells unequal",
+            "reason",
+        ),
+        lines,
+    )
+
+
+def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
+    """Return the diverged columns of one table and day, each with its first and its worst cell.
+
+    ``columns`` and ``cells`` as in ``RECONCILIATIONS`` and ``RECONCILIATION_CELLS``. Rows that one
+    side lacks are one more line. When nothing diverged, one sentence says what was compared.
+    """
+    diverged = columns[columns["cells_unequal"] > 0]
+    lines = [
+        (
+            row.column_name,
+            row.tolerance,
+            f"{row.cells_unequal:,} of {row.cells_compared:,}",
+            f"{row.null_differences:,}",
+            _number(row.largest_absolute_difference),
+            _number(row.largest_relative_difference),
+            _cell(cells, row.column_name, "first"),
+            _cell(cells, row.column_name, "worst"),
+        )
+        for row in diverged.itertuples()
+    ]
+    if (cells["column_name"] == ROW).any():
+        only_v1, only_v2 = columns[["rows_only_v1", "rows_only_v2"]].iloc[0]
+        one_sided = f"{only_v1:,} only in V1, {only_v2:,} only in V2"
+        lines.append(
+            (ROW, "", one_sided, "", "", "", _cell(cells, ROW, "first"), _cell(cells, ROW, "worst"))
+        )
+    if not lines:
+        compared = int(columns["cells_compared"].sum())
+        if not compared:
+            return "Nothing was compared."
+        return f"All {len(columns)} columns agree ({compared:,} cells compared)."
+    return _table(
+        (
+            "column",
+            "tolerance",
+            "unequal",
+            "null on one side",
+            "largest absolute",
+            "largest relative",
+            "first",
+            "worst",
+        ),
+        lines,
+    )
+
+
+def _cell(cells: pd.DataFrame, column_name: str, role: str) -> str:
+    chosen = cells[
+        (cells["column_name"] == column_name) & (cells["role"] == role) & (cells["rank"] == 1)
+    ].iloc[0]
+    return f"{chosen['row_key']}: V1 {_value(chosen['v1'])}, V2 {_value(chosen['v2'])}"
+
+
+def _value(text: str | float) -> str:
+    return "null" if pd.isna(text) else str(text)
+
+
+def _number(number: float) -> str:
+    return "" if pd.isna(number) else f"{number:.3g}"
+
+
+def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    return "\n".join(
+        [_line(header), _line(["---"] * len(header)), *(_line(line) for line in lines)]
+    )
+
+
+def _line(values: Sequence[str]) -> str:
+    # Instrument keys hold a vertical bar, which would end the field.
+    escaped = (value.replace("|", r"\|").replace("\n", " ") for value in values)
+    return f"| {' | '.join(escaped)} |"

@@ -1,0 +1,378 @@
+"""Every parameter of the pipeline: typed, validated, documented, in one place.
+
+Belongs here: numbers and choices, their meaning and their limits, and reading them from a TOML file and
+the environment. Does not belong here: behaviour, table columns, paths inside the warehouse.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+DATA_DIRECTORY_VARIABLE = "SETBULL_DATA_DIR"
+SETTINGS_FILE_VARIABLE = "SETBULL_SETTINGS"
+INPUT_VARIABLE = "SETBULL_INPUT"
+SOURCE_FILE = "source.json"
+"""In the data folder: which input its tables were made from."""
+
+
+class InvalidSettings(ValueError):
+    """A setting has a value it cannot have; the message names key, value found and value expected."""
+
+
+def _require(condition: bool, key: str, found: object, expected: str) -> None:
+    if not condition:
+        raise InvalidSettings(f"setting {key}: found {found!r}, expected {expected}")
+
+
+@dataclass(frozen=True)
+class AggregationSettings:
+    """How one-minute candles become bars."""
+
+    bar_minutes: int = 5
+    """Length of an intraday bar in minutes, counted from the open of each session interval."""
+    untraded_minutes: Literal["exclude", "include"] = "exclude"
+    """``exclude``: a minute with volume 0 makes no bar (charting platforms); ``include``: it does (broker)."""
+
+    def __post_init__(self) -> None:
+        _require(self.bar_minutes >= 1, "aggregation.bar_minutes", self.bar_minutes, "1 or more")
+        _require(
+            self.untraded_minutes in ("exclude", "include"),
+            "aggregation.untraded_minutes",
+            self.untraded_minutes,
+            "'exclude' or 'include'",
+        )
+
+
+@dataclass(frozen=True)
+class IndicatorSettings:
+    """Periods of the indicators, in bars. Column names of the tables carry the default periods."""
+
+    sma_period: int = 9
+    ema_periods: tuple[int, int, int, int] = (5, 9, 20, 50)
+    rsi_period: int = 14
+    atr_period: int = 14
+    bollinger_period: int = 20
+    bollinger_deviations: float = 2.0
+    volume_average_period: int = 10
+    warm_margin_bars: int = 200
+    """Bars beyond the slowest period before a value counts as warm (seed error of EMA 50 below 0.04 %)."""
+
+    def __post_init__(self) -> None:
+        for name in ("sma_period", "rsi_period", "atr_period", "bollinger_period"):
+            _require(
+                getattr(self, name) >= 2, f"indicators.{name}", getattr(self, name), "2 or more"
+            )
+        _require(
+            len(self.ema_periods) == 4 and all(period >= 2 for period in self.ema_periods),
+            "indicators.ema_periods",
+            self.ema_periods,
+            "four periods of 2 or more",
+        )
+        _require(
+            self.bollinger_deviations > 0,
+            "indicators.bollinger_deviations",
+            self.bollinger_deviations,
+            "a number above 0",
+        )
+        _require(
+            self.warm_margin_bars >= 0,
+            "indicators.warm_margin_bars",
+            self.warm_margin_bars,
+            "0 or more",
+        )
+
+    @property
+    def slowest_period(self) -> int:
+        """The period of the column that needs most bars before its first value."""
+        return max(
+            self.sma_period,
+            *self.ema_periods,
+            self.rsi_period + 1,
+            self.atr_period + 1,
+            self.bollinger_period,
+            self.volume_average_period,
+        )
+
+    @property
+    def warm_bars(self) -> int:
+        """Bars of history from which every column is warm."""
+        return self.slowest_period + self.warm_margin_bars
+
+
+@dataclass(frozen=True)
+class SequenceSettings:
+    """Daily moves, their trend, and the runs ("mamba" sequences) they form."""
+
+    look_back_days: int = 21
+    """Daily bars that are analysed, the as-of day included."""
+    bullish_move_percent: float = 5.0
+    """A rise from the open above this (strictly) can be a mamba day in a bullish trend."""
+    bearish_move_percent: float = 3.0
+    """A fall measured from the close above this (strictly) can be a mamba day in a bearish trend."""
+    volume_weight: float = 0.3
+    """Share of the volume term in the strength of a move; the price term has the rest."""
+    strength_threshold: float = 0.1
+    trend_share: float = 0.60
+    """Share of closes on one side of EMA 50 that makes a trend."""
+    pattern_minimum_length: int = 2
+    continuity_maximum_gap_days: int = 5
+    long_run_days: int = 6
+    """A run of non-mamba days longer than this counts as a long gap."""
+
+    def __post_init__(self) -> None:
+        _require(self.look_back_days >= 2, "sequences.look_back_days", self.look_back_days, ">= 2")
+        _require(
+            0 <= self.volume_weight <= 1, "sequences.volume_weight", self.volume_weight, "0 to 1"
+        )
+        _require(
+            0.5 <= self.trend_share <= 1, "sequences.trend_share", self.trend_share, "0.5 to 1"
+        )
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """Thresholds of the filter stages basic, EMA, RSI and mamba. Prices in rupees, volumes in shares."""
+
+    profile: str = "production"
+    minimum_close: float = 50.0
+    maximum_close: float = 1000.0
+    minimum_average_volume: int = 400_000
+    volume_days: int = 10
+    ema_deviation: float = 0.03
+    rsi_bullish: float = 50.0
+    rsi_bearish: float = 55.0
+    mamba_ratio: float = 0.2
+    """Share of the look-back days that must be mamba days."""
+    minimum_sequence_length: int = 1
+    long_gaps_per_mamba_sequences: int = 3
+    """At most one long gap per this many mamba sequences (floor), unless there is at most one mamba sequence."""
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.minimum_close < self.maximum_close,
+            "filters.minimum_close",
+            self.minimum_close,
+            f"above 0 and below filters.maximum_close ({self.maximum_close})",
+        )
+        _require(self.volume_days >= 1, "filters.volume_days", self.volume_days, "1 or more")
+        _require(self.ema_deviation > 0, "filters.ema_deviation", self.ema_deviation, "above 0")
+        for name in ("rsi_bullish", "rsi_bearish"):
+            _require(
+                0 <= getattr(self, name) <= 100, f"filters.{name}", getattr(self, name), "0 to 100"
+            )
+        _require(0 <= self.mamba_ratio <= 1, "filters.mamba_ratio", self.mamba_ratio, "0 to 1")
+
+
+PROFILES: Mapping[str, tuple[SequenceSettings, FilterSettings]] = {
+    # Recovered from a published report of the production service (docs/filters.md).
+    "production": (SequenceSettings(), FilterSettings()),
+    "strict": (
+        SequenceSettings(strength_threshold=0.2, long_run_days=5),
+        FilterSettings(
+            profile="strict",
+            minimum_close=20.0,
+            maximum_close=1500.0,
+            minimum_average_volume=300_000,
+            rsi_bullish=60.0,
+            rsi_bearish=40.0,
+            mamba_ratio=0.3,
+            minimum_sequence_length=2,
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class LookBackSettings:
+    """Sessions before a partition that it is computed from, chosen so that a longer history changes nothing.
+
+    EMA 50 forgets its seed to 1e-9 after 519 bars; 9 sessions hold at least 600 five-minute bars even
+    when one of them is an evening session.
+    """
+
+    sessions_5min: int = 9
+    sessions_daily: int = 600
+    sessions_moves: int = 42
+    """Twice the look-back days, so that a stock that missed sessions still has its bars."""
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            _require(value >= 0, f"look_back.{item.name}", value, "0 or more")
+
+
+@dataclass(frozen=True)
+class ReconciliationSettings:
+    """How much of a difference is kept for readers. What counts as one is in the table contracts."""
+
+    sample_cells: int = 20
+    """Differing cells kept per column, the worst first."""
+
+    def __post_init__(self) -> None:
+        _require(self.sample_cells >= 1, "reconciliation.sample_cells", self.sample_cells, ">= 1")
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """Limits of the checks that warn about the input."""
+
+    minimum_delivered_share: float = 0.80
+    """Share of a session's minutes that instruments with minutes must have, on average."""
+    daily_volume_difference: float = 0.05
+    """Allowed |minutes - exchange| / exchange of the daily volume; auctions are in 'exchange' only."""
+    daily_price_difference: float = 0.005
+    """The same for the daily high and low."""
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            _require(0 <= value <= 1, f"quality.{item.name}", value, "0 to 1")
+
+
+@dataclass(frozen=True)
+class RefreshSettings:
+    """When the daily refresh looks for work (cron, exchange time)."""
+
+    ticks: tuple[str, ...] = ("30 16 * * *", "30 20 * * *")
+    """After the regular close, and after evening sessions such as Muhurat."""
+    catch_up_days: int = 10
+    """Missed sessions requested per tick at most."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.ticks), "refresh.ticks", self.ticks, "at least one cron expression")
+        _require(self.catch_up_days >= 1, "refresh.catch_up_days", self.catch_up_days, "1 or more")
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """How the warehouse keeps its files."""
+
+    keep_versions: int = 3
+    """Versions of a partition kept on disk, the current one included."""
+
+    def __post_init__(self) -> None:
+        _require(self.keep_versions >= 2, "storage.keep_versions", self.keep_versions, "2 or more")
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """The generated sample: what is made when no input is named."""
+
+    instruments: int = 40
+    daily_sessions: int = 330
+    """Sessions of daily history, enough for warm daily indicators."""
+    minute_sessions: int = 15
+    """Sessions with one-minute candles, at the end of the daily history."""
+    last_day: str = "2026-06-30"
+    seed: int = 20260630
+
+    def __post_init__(self) -> None:
+        _require(self.instruments >= 12, "sample.instruments", self.instruments, "12 or more")
+        _require(
+            self.minute_sessions <= self.daily_sessions,
+            "sample.minute_sessions",
+            self.minute_sessions,
+            f"at most sample.daily_sessions ({self.daily_sessions})",
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one deployment."""
+
+    data_directory: Path = Path("data")
+    input: str | None = None
+    """File or folder with candles; None is the generated sample."""
+    aggregation: AggregationSettings = field(default_factory=AggregationSettings)
+    indicators: IndicatorSettings = field(default_factory=IndicatorSettings)
+    sequences: SequenceSettings = field(default_factory=SequenceSettings)
+    filters: FilterSettings = field(default_factory=FilterSettings)
+    look_back: LookBackSettings = field(default_factory=LookBackSettings)
+    reconciliation: ReconciliationSettings = field(default_factory=ReconciliationSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    refresh: RefreshSettings = field(default_factory=RefreshSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    sample: SampleSettings = field(default_factory=SampleSettings)
+
+
+def fingerprint(*groups: Any) -> str:
+    """A short stable hash of settings groups, recorded with every table computed from them."""
+    text = json.dumps([dataclasses.asdict(group) for group in groups], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _group_from_mapping(defaults: Any, name: str, values: Any) -> Any:
+    _require(isinstance(values, Mapping), name, values, "a table of settings")
+    known = {item.name: getattr(defaults, item.name) for item in dataclasses.fields(defaults)}
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        _require(key in known, f"{name}.{key}", value, f"one of the keys {sorted(known)}")
+        default = known[key]
+        if isinstance(default, tuple) and isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(default, float) and type(value) is int:
+            value = float(value)
+        _require(
+            type(value) is type(default), f"{name}.{key}", value, f"a {type(default).__name__}"
+        )
+        changes[key] = value
+    return dataclasses.replace(defaults, **changes)
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings: defaults, then the TOML file, then the environment.
+
+    ``SETBULL_SETTINGS`` names the TOML file (groups as tables, ``profile = "strict"`` at the top for a
+    filter profile), ``SETBULL_DATA_DIR`` the data folder, ``SETBULL_INPUT`` the input. Raises
+    :class:`InvalidSettings` for an unknown key or an impossible value.
+    """
+    environment = os.environ if environment is None else environment
+    document: dict[str, Any] = {}
+    if settings_file := environment.get(SETTINGS_FILE_VARIABLE):
+        try:
+            document = tomllib.loads(Path(settings_file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InvalidSettings(
+                f"setting {SETTINGS_FILE_VARIABLE}: found {settings_file!r}, expected a readable TOML file "
+                f"({error.strerror})"
+            ) from error
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidSettings(
+                f"settings file {settings_file}: not valid TOML: {error}"
+            ) from error
+    profile = document.pop("profile", "production")
+    _require(profile in PROFILES, "profile", profile, f"one of {sorted(PROFILES)}")
+    sequences, filters = PROFILES[profile]
+    settings = Settings(sequences=sequences, filters=filters)
+    groups = {
+        item.name: getattr(settings, item.name)
+        for item in dataclasses.fields(settings)
+        if dataclasses.is_dataclass(getattr(settings, item.name))
+    }
+    changes: dict[str, Any] = {}
+    for key, value in document.items():
+        _require(key in groups, key, value, f"one of the groups {sorted(groups)} or 'profile'")
+        changes[key] = _group_from_mapping(groups[key], key, value)
+    directory = Path(environment.get(DATA_DIRECTORY_VARIABLE) or "data").resolve()
+    changes["data_directory"] = directory
+    changes["input"] = environment.get(INPUT_VARIABLE) or recorded_input(directory)
+    return dataclasses.replace(settings, **changes)
+
+
+def recorded_input(data_directory: Path) -> str | None:
+    """The input that the data folder's tables were made from; None is the generated sample.
+
+    ``setbull run`` records it, so that the UI's code server works on the same input.
+    """
+    try:
+        return json.loads((data_directory / SOURCE_FILE).read_text(encoding="utf-8"))["input"]
+    except FileNotFoundError:
+        return None

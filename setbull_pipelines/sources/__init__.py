@@ -1,0 +1,10 @@
+"""Where candles come from: files or the generated sample, taken in once and handed out by trading day.
+
+Belongs here: reading, judging and landing input. Does not belong here: variants, the warehouse, Dagster.
+"""
+
+from __future__ import annotations
+
+from setbull_pipelines.sources.intake import Intake, LandedDay, NoInput, Progress, take_in
+
+__all__ = ["Intake", "LandedDay", "NoInput", "Progress", "take_in"]

@@ -1,0 +1,275 @@
+"""The landing: what was read from one input file, kept so that it is never read again.
+
+Belongs here: the files of one landing folder, their atomic writing and their reading back, whole or by
+trading day. Does not belong here: judging rows, anything that concerns several files (``intake.py``).
+
+A folder holds ``manifest.json`` and ``rejected.parquet``, for candles also ``candles.parquet`` (a trading day is
+never split over row groups, so that a day is read without the others) and ``coverage.parquet``, for
+instruments ``instruments.parquet``. It is complete or absent: written beside and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+from setbull_pipelines.sources.candle_files import LANDED_SCHEMA, CheckedCandles
+from setbull_pipelines.sources.universe_files import CheckedUniverse
+from setbull_pipelines.tables import INSTRUMENTS, QUARANTINE
+
+INSTRUMENTS_KIND, REJECTED_KIND = "instruments", "rejected"
+
+_FEWEST_ROWS_IN_A_GROUP = 20_000
+_COVERAGE_SCHEMA = pyarrow.schema(
+    [
+        LANDED_SCHEMA.field("trading_day"),
+        LANDED_SCHEMA.field("instrument_key"),
+        pyarrow.field("rows", pyarrow.int64(), nullable=False),
+    ]
+)
+_REJECTED_SCHEMA = pyarrow.schema(
+    [field for field in QUARANTINE.arrow_schema if field.name != "source"]
+)
+_INSTRUMENTS_SCHEMA = pyarrow.schema(
+    [field for field in INSTRUMENTS.arrow_schema if field.name != "source"]
+)
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Landing:
+    """One landed file. ``manifest`` holds its kind and counts; rows are read from disk when asked for."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """``minutes``, ``daily``, ``instruments`` or ``rejected``."""
+        return self.manifest["kind"]
+
+    @cached_property
+    def days(self) -> pd.DataFrame:
+        """Per trading day, sorted: ``trading_day``, ``accepted``, ``rejected``, ``row_group`` (-1 without candles)."""
+        columns = ("trading_day", "accepted", "rejected", "row_group")
+        frame = pd.DataFrame(self.manifest["days"], columns=columns)
+        return frame.astype(
+            {"trading_day": "datetime64[us]", **dict.fromkeys(columns[1:], "int64")}
+        )
+
+    def candles(self, days: Sequence[date]) -> pyarrow.Table:
+        """Accepted rows of the given days, in landing order."""
+        wanted = pd.DatetimeIndex(days).as_unit("us")
+        chosen = self.days[self.days["trading_day"].isin(wanted) & (self.days["row_group"] >= 0)]
+        groups = sorted(set(chosen["row_group"]))
+        if not groups:
+            return LANDED_SCHEMA.empty_table()
+        with pyarrow.parquet.ParquetFile(self.folder / "candles.parquet") as file:
+            table = file.read_row_groups(groups)
+        found = table["trading_day"].cast(pyarrow.int32()).to_numpy()
+        keep = np.isin(found, chosen["trading_day"].to_numpy("datetime64[D]").astype("int32"))
+        return table if keep.all() else table.filter(pyarrow.array(keep))
+
+    def coverage(self) -> pd.DataFrame:
+        """Distinct accepted bars (``rows``) per ``trading_day`` and ``instrument_key``."""
+        return _pandas(pyarrow.parquet.read_table(self.folder / "coverage.parquet"))
+
+    def rejected(self, days: Sequence[date] | None) -> pd.DataFrame:
+        """Quarantined rows of the given trading days, or with None those without a trading day."""
+        frame = _pandas(pyarrow.parquet.read_table(self.folder / "rejected.parquet"))
+        if days is None:
+            return frame[frame["trading_day"].isna()]
+        return frame[frame["trading_day"].isin(pd.DatetimeIndex(days).as_unit("us"))]
+
+    def instruments(self) -> pd.DataFrame:
+        """The rows of an instrument file, as ``raw.instruments`` without the source."""
+        return _pandas(pyarrow.parquet.read_table(self.folder / "instruments.parquet"))
+
+
+def open_landing(folder: Path) -> Landing | None:
+    """The landing in ``folder``; None when there is none or one of its files is missing or cut short."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        whole = all(
+            (folder / name).stat().st_size == size for name, size in manifest["sizes"].items()
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+    return Landing(folder, manifest) if whole else None
+
+
+def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
+    """Write the judged rows of a candle file."""
+    accepted = checked.accepted
+    row_days = accepted["trading_day"].cast(pyarrow.int32()).to_numpy()
+    days, starts = np.unique(row_days, return_index=True)
+    bounds = np.append(starts, len(row_days))
+    group_of_day = _row_groups(np.diff(bounds))
+    rejected_days = checked.rejected["trading_day"].dropna().to_numpy().astype("datetime64[D]")
+    manifest = {
+        "kind": checked.kind,
+        "received": checked.received,
+        "keyed_by_symbol": checked.keyed_by_symbol,
+        "symbols": checked.symbols,
+        "ignored_columns": checked.ignored_columns,
+        "days": _day_rows(days, np.diff(bounds), group_of_day, rejected_days),
+    }
+
+    def write(target: Path) -> None:
+        with pyarrow.parquet.ParquetWriter(
+            target / "candles.parquet", accepted.schema, compression="zstd"
+        ) as writer:
+            for group in np.unique(group_of_day):
+                chosen = np.flatnonzero(group_of_day == group)
+                first, end = bounds[chosen[0]], bounds[chosen[-1] + 1]
+                writer.write_table(accepted.slice(first, end - first), row_group_size=end - first)
+        _write(target / "coverage.parquet", _coverage(accepted))
+        _write_rejected(target, checked.rejected)
+
+    return _publish(folder, manifest, write)
+
+
+def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
+    """Write the judged rows of an instrument file."""
+    manifest = {
+        "kind": INSTRUMENTS_KIND,
+        "received": checked.received,
+        "symbols": checked.keys_by_symbol,
+        "ignored_columns": [],
+        "days": [],
+    }
+
+    def write(target: Path) -> None:
+        _write(target / "instruments.parquet", _table(checked.instruments, _INSTRUMENTS_SCHEMA))
+        _write_rejected(target, checked.rejected)
+
+    return _publish(folder, manifest, write)
+
+
+def land_rejection(folder: Path, reason: str) -> Landing:
+    """Remember that a file is of no use, and why."""
+    manifest = {"kind": REJECTED_KIND, "reason": reason, "received": 0, "days": []}
+    empty = pd.DataFrame(columns=_REJECTED_SCHEMA.names)
+    return _publish(folder, manifest, lambda target: _write_rejected(target, empty))
+
+
+def _row_groups(rows_per_day: np.ndarray) -> np.ndarray:
+    """The row group of each day: whole days together until a group is worth reading."""
+    groups = np.zeros(len(rows_per_day), "int64")
+    group = rows = 0
+    for position, count in enumerate(rows_per_day):
+        if rows >= _FEWEST_ROWS_IN_A_GROUP:
+            group, rows = group + 1, 0
+        groups[position] = group
+        rows += count
+    return groups
+
+
+def _day_rows(
+    days: np.ndarray, accepted: np.ndarray, groups: np.ndarray, rejected_days: np.ndarray
+) -> list[list[Any]]:
+    frame = pd.DataFrame(
+        {"accepted": accepted, "row_group": groups}, index=days.astype("datetime64[D]")
+    )
+    rejected, counts = np.unique(rejected_days, return_counts=True)
+    frame = frame.reindex(frame.index.union(rejected))
+    frame["rejected"] = pd.Series(counts, index=rejected)
+    frame = frame.fillna({"accepted": 0, "rejected": 0, "row_group": -1}).astype("int64")
+    return [
+        [str(day.date()), int(row.accepted), int(row.rejected), int(row.row_group)]
+        for day, row in zip(pd.DatetimeIndex(frame.index), frame.itertuples(), strict=True)
+    ]
+
+
+def _coverage(accepted: pyarrow.Table) -> pyarrow.Table:
+    days = accepted["trading_day"].combine_chunks()
+    keys = accepted["instrument_key"].combine_chunks()
+    codes = keys.indices.to_numpy()
+    moments = accepted["timestamp"].cast(pyarrow.int64()).to_numpy()
+    numbers = days.cast(pyarrow.int32()).to_numpy()
+    new_pair = np.ones(len(codes), bool)
+    new_pair[1:] = (numbers[1:] != numbers[:-1]) | (codes[1:] != codes[:-1])
+    new_bar = new_pair.copy()
+    new_bar[1:] |= moments[1:] != moments[:-1]
+    starts = np.flatnonzero(new_pair)
+    rows = np.add.reduceat(new_bar, starts, dtype="int64") if len(starts) else np.array([], "int64")
+    first = pyarrow.array(starts)
+    return pyarrow.table(
+        [days.take(first), keys.take(first), pyarrow.array(rows)], schema=_COVERAGE_SCHEMA
+    )
+
+
+def _write_rejected(target: Path, rejected: pd.DataFrame) -> None:
+    typed = rejected.astype({"trading_day": "datetime64[us]"})
+    ordered = typed.sort_values(["trading_day", "line"], ignore_index=True)
+    _write(target / "rejected.parquet", _table(ordered, _REJECTED_SCHEMA))
+
+
+def _table(frame: pd.DataFrame, schema: pyarrow.Schema) -> pyarrow.Table:
+    return pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
+
+
+def _write(path: Path, table: pyarrow.Table) -> None:
+    pyarrow.parquet.write_table(table, path, compression="zstd")
+
+
+def _pandas(table: pyarrow.Table) -> pd.DataFrame:
+    """Text as ``str``, days as naive midnight; integers that may be null stay nullable."""
+    nullable = {
+        field.name: "Int64"
+        for field in table.schema
+        if pyarrow.types.is_int64(field.type) and field.nullable
+    }
+    texts = {
+        field.name: "str"
+        for field in table.schema
+        if pyarrow.types.is_dictionary(field.type) or pyarrow.types.is_string(field.type)
+    }
+    days = {
+        field.name: "datetime64[us]" for field in table.schema if pyarrow.types.is_date(field.type)
+    }
+    frame = table.to_pandas(date_as_object=False)
+    return frame.astype(nullable | texts | days)
+
+
+def _publish(folder: Path, manifest: dict[str, Any], write: Any) -> Landing:
+    target = Path(tempfile.mkdtemp(prefix=".landing-", dir=folder.parent))
+    try:
+        write(target)
+        manifest["sizes"] = {file.name: file.stat().st_size for file in sorted(target.iterdir())}
+        (target / _MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")
+        for file in target.iterdir():
+            _flush(file)
+        if folder.exists() and open_landing(folder) is None:
+            shutil.rmtree(folder)  # cut short by something other than this module
+        try:
+            os.rename(target, folder)
+        except OSError:
+            # Somebody else landed the same bytes meanwhile: theirs are as good.
+            if open_landing(folder) is None:
+                raise
+        _flush(folder.parent)
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
+    return Landing(folder, manifest)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,215 @@
+"""Rows of an input file as they were found, before anybody judges them.
+
+Belongs here: the bytes of CSV, Parquet and JSON files to named columns with line numbers. Does not belong
+here: what the columns mean, which rows are good (``candle_files.py``, ``universe_files.py``).
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.compute as compute
+import pyarrow.csv
+import pyarrow.parquet
+
+from setbull_pipelines.tables.contract import INDIA
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz")
+
+
+class UnreadableFile(ValueError):
+    """A file that cannot be used as a whole; the message says what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class MalformedLine:
+    """A CSV line that has another number of fields than the header."""
+
+    line: int
+    text: str
+    fields_found: int
+    fields_expected: int
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """Columns as found, names in lower case, with the line (CSV) or row number (Parquet, JSON) of each row."""
+
+    columns: pyarrow.Table
+    lines: np.ndarray
+    malformed: Sequence[MalformedLine] = field(default=())
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in file order."""
+        return self.columns.column_names
+
+    @property
+    def received(self) -> int:
+        """Rows in the file, the malformed ones included."""
+        return len(self.lines) + len(self.malformed)
+
+
+def file_suffix(path: Path) -> str | None:
+    """The suffix that decides how a file is read, or None for a file that is not input."""
+    name = path.name.lower()
+    matching = [suffix for suffix in SUFFIXES if name.endswith(suffix)]
+    return matching[0] if matching else None
+
+
+def read_rows(content: bytes, suffix: str) -> RawRows:
+    """Read the bytes of a file with one of :data:`SUFFIXES`; :class:`UnreadableFile` when they are not that."""
+    if not content:
+        raise UnreadableFile("found an empty file, expected a header and rows")
+    if suffix.endswith(".gz"):
+        content = _decompressed(content)
+    if suffix == ".parquet":
+        rows = _parquet_rows(content)
+    elif suffix.startswith(".json"):
+        rows = _json_rows(content)
+    else:
+        rows = _csv_rows(content)
+    if rows.received == 0:
+        raise UnreadableFile(
+            f"found the columns {', '.join(rows.names)} without any row, expected rows"
+        )
+    return rows
+
+
+def texts(column: pyarrow.ChunkedArray) -> list[str | None]:
+    """The values of a column as text, moments in Asia/Kolkata; None where there is no value."""
+    if pyarrow.types.is_timestamp(column.type) and column.type.tz is not None:
+        column = compute.cast(column, pyarrow.timestamp("us", tz=INDIA), safe=False)
+    try:
+        values = column.to_pylist()
+    except (OverflowError, ValueError):  # dates beyond those Python knows
+        values = compute.cast(column, pyarrow.string()).to_pylist()
+    return [
+        None if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
+        for value in values
+    ]
+
+
+def records(names: Sequence[str], columns: Iterable[Sequence[str | None]]) -> list[str]:
+    """One JSON object per row, from columns of texts."""
+    return [
+        json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _decompressed(content: bytes) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableFile(
+            f"found data that cannot be decompressed ({error}), expected a whole gzip file"
+        ) from error
+
+
+def _csv_rows(content: bytes) -> RawRows:
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        header = next(csv.reader([content.split(b"\n", 1)[0].decode().rstrip("\r")]), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableFile(
+            f"found a first line that is not text ({error}), expected CSV in UTF-8"
+        ) from error
+    names = _column_names(header)
+    malformed: list[MalformedLine] = []
+
+    def keep_malformed(row: pyarrow.csv.InvalidRow) -> str:
+        malformed.append(
+            MalformedLine(row.number, row.text, row.actual_columns, row.expected_columns)
+        )
+        return "skip"
+
+    try:
+        table = pyarrow.csv.read_csv(
+            io.BytesIO(content),
+            # Line numbers of malformed lines are known to a single thread only.
+            read_options=pyarrow.csv.ReadOptions(use_threads=False),
+            parse_options=pyarrow.csv.ParseOptions(
+                ignore_empty_lines=False, invalid_row_handler=keep_malformed
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(header, pyarrow.string()),
+                strings_can_be_null=True,
+                null_values=[""],
+            ),
+        ).rename_columns(names)
+    except pyarrow.ArrowInvalid as error:
+        raise UnreadableFile(f"found {_first_line(error)}, expected CSV in UTF-8") from error
+    every_line = np.arange(2, 2 + len(table) + len(malformed))
+    lines = np.setdiff1d(every_line, [row.line for row in malformed], assume_unique=True)
+    # A line without any value, such as the empty line at the end of a file, is not a row.
+    has_value = np.zeros(len(table), bool)
+    for column in table.columns:
+        has_value |= compute.is_valid(column).to_numpy(zero_copy_only=False)
+    if not has_value.all():
+        table, lines = table.filter(pyarrow.array(has_value)), lines[has_value]
+    return RawRows(table, lines, tuple(malformed))
+
+
+def _parquet_rows(content: bytes) -> RawRows:
+    try:
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UnreadableFile(
+            f"found {_first_line(error)}, expected a whole Parquet file"
+        ) from error
+    table = table.rename_columns(_column_names(table.column_names))
+    return RawRows(table, np.arange(1, len(table) + 1))
+
+
+def _json_rows(content: bytes) -> RawRows:
+    """The broker's instrument master: a list of objects, prices in paise."""
+    expected = "expected the broker's instrument list, a JSON list of objects"
+    try:
+        document = json.loads(content)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UnreadableFile(f"found text that is not JSON ({error}), {expected}") from error
+    if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):
+        raise UnreadableFile(f"found a JSON {type(document).__name__}, {expected}")
+    names = sorted({name for entry in document for name in entry})
+    if not names:
+        raise UnreadableFile(f"found an empty JSON list, {expected}")
+    columns = {
+        name: pyarrow.array(
+            [_plain_text(entry.get(name)) for entry in document], type=pyarrow.string()
+        )
+        for name in names
+    }
+    if "tick_size" in columns:
+        columns["tick_size_paise"] = columns.pop("tick_size")
+    table = pyarrow.table(columns)
+    table = table.rename_columns(_column_names(table.column_names))
+    return RawRows(table, np.arange(1, len(table) + 1))
+
+
+def _plain_text(value: object) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _column_names(found: Sequence[str]) -> list[str]:
+    names = [name.strip().lower() for name in found]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UnreadableFile(
+            f"found the column {', '.join(repeated)} more than once, expected every column once"
+        )
+    return names
+
+
+def _first_line(error: Exception) -> str:
+    return f"unreadable data ({str(error).splitlines()[0].rstrip('.')})"

@@ -1,0 +1,90 @@
+"""The table contracts: the one place that says which tables exist and what their columns mean.
+
+Belongs here: one :class:`~setbull_pipelines.tables.contract.Table` per warehouse table. pandera validation,
+Arrow and DuckDB types, the column schema in the UI and ``docs/tables.md`` are derived from them. Does not
+belong here: computing, storage, Dagster.
+"""
+
+from __future__ import annotations
+
+from setbull_pipelines.tables.candles import (
+    CANDLES_1MIN,
+    CANDLES_5MIN,
+    CANDLES_DAILY,
+    CANDLES_DAILY_HISTORY,
+)
+from setbull_pipelines.tables.contract import Column, Kind, Table, Tolerance
+from setbull_pipelines.tables.filters import FILTER_RESULTS
+from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables.raw import ACCOUNTING, COVERAGE, INSTRUMENTS, INTAKE, QUARANTINE
+from setbull_pipelines.tables.reconciliation import (
+    RECONCILIATION_CELLS,
+    RECONCILIATION_SUMMARY,
+    RECONCILIATION_VERDICTS,
+    RECONCILIATIONS,
+)
+from setbull_pipelines.tables.sequences import (
+    MOVES_DAILY,
+    SEQUENCE_ANALYSIS,
+    SEQUENCE_PATTERNS,
+    SEQUENCES,
+)
+
+RAW_TABLES = (
+    INTAKE,
+    INSTRUMENTS,
+    COVERAGE,
+    CANDLES_1MIN,
+    CANDLES_DAILY_HISTORY,
+    QUARANTINE,
+    ACCOUNTING,
+)
+COMPUTED_TABLES = (
+    CANDLES_5MIN,
+    CANDLES_DAILY,
+    INDICATORS_5MIN,
+    INDICATORS_DAILY,
+    MOVES_DAILY,
+    SEQUENCES,
+    SEQUENCE_ANALYSIS,
+    SEQUENCE_PATTERNS,
+    FILTER_RESULTS,
+)
+RECONCILIATION_TABLES = (
+    *RECONCILIATIONS.values(),
+    *RECONCILIATION_CELLS.values(),
+    *RECONCILIATION_VERDICTS.values(),
+    RECONCILIATION_SUMMARY,
+)
+ALL_TABLES = (*RAW_TABLES, *COMPUTED_TABLES, *RECONCILIATION_TABLES)
+
+__all__ = [
+    "ACCOUNTING",
+    "ALL_TABLES",
+    "CANDLES_1MIN",
+    "CANDLES_5MIN",
+    "CANDLES_DAILY",
+    "CANDLES_DAILY_HISTORY",
+    "COMPUTED_TABLES",
+    "COVERAGE",
+    "FILTER_RESULTS",
+    "INDICATORS_5MIN",
+    "INDICATORS_DAILY",
+    "INSTRUMENTS",
+    "INTAKE",
+    "MOVES_DAILY",
+    "QUARANTINE",
+    "RAW_TABLES",
+    "RECONCILIATIONS",
+    "RECONCILIATION_CELLS",
+    "RECONCILIATION_SUMMARY",
+    "RECONCILIATION_TABLES",
+    "RECONCILIATION_VERDICTS",
+    "SEQUENCES",
+    "SEQUENCE_ANALYSIS",
+    "SEQUENCE_PATTERNS",
+    "Column",
+    "Kind",
+    "Table",
+    "Tolerance",
+]

@@ -1,0 +1,100 @@
+"""Columns and row rules that several tables share, so that one name means one thing everywhere.
+
+Belongs here: column builders used by more than one table. Does not belong here: columns of one table only.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import pandera.pandas as pa
+
+from setbull_pipelines.tables.contract import EXACT, RELATIVE, Column, Kind, Tolerance
+
+INSTRUMENT_KEY = Column(
+    "instrument_key", Kind.TEXT, "Exchange segment and identifier, for example NSE_EQ|INE002A01018"
+)
+TRADING_DAY = Column("trading_day", Kind.DAY, "The NSE trading day of the row (Asia/Kolkata)")
+AS_OF_DAY = Column(
+    "trading_day", Kind.DAY, "The as-of day: the result uses nothing later than this trading day"
+)
+BAR_START = Column(
+    "timestamp", Kind.TIMESTAMP, "Start of the bar; for daily bars midnight Asia/Kolkata"
+)
+EXCHANGE, MINUTES = "exchange", "minutes"
+SERIES = Column(
+    "series",
+    Kind.TEXT,
+    "Which daily series: 'exchange' (the source's own daily bars, official close) or 'minutes' (aggregated)",
+    checks=(pa.Check.isin([EXCHANGE, MINUTES]),),
+)
+PRICES = (
+    Column("open", Kind.FLOAT, "First traded price", "rupees", checks=(pa.Check.gt(0),)),
+    Column("high", Kind.FLOAT, "Highest traded price", "rupees", checks=(pa.Check.gt(0),)),
+    Column("low", Kind.FLOAT, "Lowest traded price", "rupees", checks=(pa.Check.gt(0),)),
+    Column("close", Kind.FLOAT, "Last traded price", "rupees", checks=(pa.Check.gt(0),)),
+)
+VOLUME = Column("volume", Kind.INTEGER, "Shares traded", "shares", checks=(pa.Check.ge(0),))
+OPEN_INTEREST = Column(
+    "open_interest",
+    Kind.NULLABLE_INTEGER,
+    "Open contracts at the end of the bar; null where the source does not say",
+    "contracts",
+    nullable=True,
+    checks=(pa.Check.ge(0),),
+)
+
+
+def _high_is_highest(frame: pd.DataFrame) -> pd.Series:
+    return (frame["high"] >= frame["open"]) & (frame["high"] >= frame["close"])
+
+
+def _low_is_lowest(frame: pd.DataFrame) -> pd.Series:
+    return (frame["low"] <= frame["open"]) & (frame["low"] <= frame["close"])
+
+
+OHLC_RULES = (
+    pa.Check(_high_is_highest, name="high is at least open and close"),
+    pa.Check(_low_is_lowest, name="low is at most open and close"),
+)
+
+
+def value(
+    name: str,
+    description: str,
+    unit: str | None = None,
+    *,
+    tolerance: Tolerance = RELATIVE,
+    nullable: bool = True,
+) -> Column:
+    """A computed float column; null where there is no value."""
+    return Column(name, Kind.FLOAT, description, unit, nullable, tolerance)
+
+
+def count(name: str, description: str, unit: str = "count", *, nullable: bool = False) -> Column:
+    """A whole number of things; exact."""
+    kind = Kind.NULLABLE_INTEGER if nullable else Kind.INTEGER
+    return Column(name, kind, description, unit, nullable, EXACT, (pa.Check.ge(0),))
+
+
+def flag(name: str, description: str, *, nullable: bool = False) -> Column:
+    """A yes or no; null means not decided."""
+    kind = Kind.NULLABLE_BOOLEAN if nullable else Kind.BOOLEAN
+    return Column(name, kind, description, None, nullable)
+
+
+def label(
+    name: str, description: str, allowed: tuple[str, ...] | None = None, *, nullable: bool = False
+) -> Column:
+    """A text with few distinct values."""
+    checks = (pa.Check.isin(list(allowed)),) if allowed else ()
+    return Column(name, Kind.TEXT, description, None, nullable, EXACT, checks)
+
+
+def text(name: str, description: str, *, nullable: bool = False) -> Column:
+    """Free text."""
+    return Column(name, Kind.LONG_TEXT, description, None, nullable)
+
+
+def day(name: str, description: str, *, nullable: bool = False) -> Column:
+    """A calendar date."""
+    return Column(name, Kind.DAY, description, None, nullable)

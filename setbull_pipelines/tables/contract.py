@@ -1,0 +1,189 @@
+"""What a table is: columns, types, units, key, tolerances - and everything derived from them.
+
+Belongs here: the :class:`Table` type and the derivations (pandera, Arrow, DuckDB types) that every
+room uses, so that each fact about a column is written once. Does not belong here: the tables
+themselves (one module per stage beside this one), computing, files, Dagster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
+
+from setbull_pipelines.market.session_table import TIMEZONE as INDIA
+
+
+class Kind(Enum):
+    """The storage kinds of the project: pandas dtype, Arrow type and DuckDB type of each."""
+
+    TEXT = ("str", pyarrow.dictionary(pyarrow.int32(), pyarrow.string()), "VARCHAR")
+    """Text with few distinct values (keys, labels); dictionary-coded on disk."""
+    LONG_TEXT = ("str", pyarrow.string(), "VARCHAR")
+    """Text whose values rarely repeat (reasons, records)."""
+    TIMESTAMP = (
+        f"datetime64[us, {INDIA}]",
+        pyarrow.timestamp("us", tz=INDIA),
+        "TIMESTAMP WITH TIME ZONE",
+    )
+    """A moment, shown in Asia/Kolkata; for bars the start of the bar."""
+    DAY = ("datetime64[us]", pyarrow.date32(), "DATE")
+    """A calendar date; naive midnight in pandas, a date on disk."""
+    FLOAT = ("float64", pyarrow.float64(), "DOUBLE")
+    INTEGER = ("int64", pyarrow.int64(), "BIGINT")
+    NULLABLE_INTEGER = ("Int64", pyarrow.int64(), "BIGINT")
+    BOOLEAN = ("bool", pyarrow.bool_(), "BOOLEAN")
+    NULLABLE_BOOLEAN = ("boolean", pyarrow.bool_(), "BOOLEAN")
+
+    def __init__(self, pandas_dtype: str, arrow_type: pyarrow.DataType, duckdb_type: str) -> None:
+        self.pandas_dtype = pandas_dtype
+        self.arrow_type = arrow_type
+        self.duckdb_type = duckdb_type
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far V2 may be from V1 in one cell: ``|v1 - v2| <= relative * max(|v1|, |v2|) + absolute``."""
+
+    name: str
+    relative: float
+    absolute: float
+    reason: str
+
+
+EXACT = Tolerance(
+    "exact",
+    0.0,
+    0.0,
+    "prices, volumes, counts, labels and verdicts are chosen or added as integers, never rounded: "
+    "any difference is a fault",
+)
+RELATIVE = Tolerance(
+    "relative",
+    1e-9,
+    0.0,
+    "float64 sums in another order differ by about 1e-13; 1e-9 leaves room for 600-bar recursions and "
+    "is a million times smaller than a price tick",
+)
+SCORE = Tolerance(
+    "score",
+    1e-9,
+    1e-12,
+    "a score is a difference of numbers near 1, so a result near 0 keeps the absolute rounding error of its parts",
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, what it means, its unit, whether it may be null, and how V1 and V2 are compared."""
+
+    name: str
+    kind: Kind
+    description: str
+    unit: str | None = None
+    nullable: bool = False
+    tolerance: Tolerance = EXACT
+    checks: tuple[pa.Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the warehouse.
+
+    ``schemas`` names the warehouse schemas that hold it (``("v1", "v2")`` for a computed table);
+    ``key`` identifies a row and is the sort order on disk; ``partitioned`` is False for the few
+    tables that have no trading day. ``rules`` are checks over whole rows, such as high >= low.
+    """
+
+    name: str
+    description: str
+    schemas: tuple[str, ...]
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    partitioned: bool = True
+    rules: tuple[pa.Check, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        missing = set(self.key) - set(self.column_names)
+        if missing:
+            raise ValueError(f"table {self.name}: key columns {sorted(missing)} are not columns")
+
+    @property
+    def column_names(self) -> list[str]:
+        """Column names in storage order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def value_columns(self) -> tuple[Column, ...]:
+        """The columns that are compared between V1 and V2: all but the key."""
+        return tuple(column for column in self.columns if column.name not in self.key)
+
+    def column(self, name: str) -> Column:
+        """Return the column called ``name``; KeyError names the table when there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"table {self.name} has no column {name!r}")
+
+    @cached_property
+    def schema(self) -> pa.DataFrameSchema:
+        """The pandera model: strict and ordered columns, exact dtypes, unique key, row rules."""
+        return pa.DataFrameSchema(
+            {
+                column.name: pa.Column(
+                    column.kind.pandas_dtype,
+                    checks=list(column.checks),
+                    nullable=column.nullable,
+                    description=column.description,
+                    metadata={"unit": column.unit, "tolerance": column.tolerance.name},
+                )
+                for column in self.columns
+            },
+            checks=list(self.rules),
+            strict=True,
+            ordered=True,
+            unique=list(self.key),
+            name=self.name,
+            description=self.description,
+        )
+
+    @cached_property
+    def arrow_schema(self) -> pyarrow.Schema:
+        """The schema on disk, with description and unit as field metadata."""
+        return pyarrow.schema(
+            [
+                pyarrow.field(
+                    column.name,
+                    column.kind.arrow_type,
+                    nullable=column.nullable,
+                    metadata={"description": column.description, "unit": column.unit or ""},
+                )
+                for column in self.columns
+            ]
+        )
+
+    def empty(self) -> pd.DataFrame:
+        """A frame without rows that satisfies the contract."""
+        return pd.DataFrame(
+            {column.name: pd.Series(dtype=column.kind.pandas_dtype) for column in self.columns}
+        )
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return ``frame`` with this table's column order, dtypes and sort order.
+
+        Every column must be present by name; extra columns are an error, so that nothing is dropped unseen.
+        """
+        missing = [name for name in self.column_names if name not in frame.columns]
+        extra = [name for name in frame.columns if name not in self.column_names]
+        if missing or extra:
+            raise ValueError(
+                f"table {self.name}: missing columns {missing}, unexpected columns {extra}"
+            )
+        typed = frame[self.column_names].astype(
+            {column.name: column.kind.pandas_dtype for column in self.columns}
+        )
+        return typed.sort_values(list(self.key), kind="stable", ignore_index=True)

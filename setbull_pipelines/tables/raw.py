@@ -1,0 +1,104 @@
+"""Tables of what came in: instruments, files, quarantined rows, and how far back each series goes."""
+
+from __future__ import annotations
+
+from setbull_pipelines.tables.columns import INSTRUMENT_KEY, SERIES, count, day, label, text, value
+from setbull_pipelines.tables.contract import EXACT, Column, Kind, Table
+
+INSTRUMENTS = Table(
+    name="instruments",
+    description="The universe: one row per instrument. Unknown facts are null.",
+    schemas=("raw",),
+    key=("instrument_key",),
+    partitioned=False,
+    columns=(
+        INSTRUMENT_KEY,
+        text("symbol", "Trading symbol"),
+        text("name", "Company name", nullable=True),
+        text("isin", "ISIN of the security; null where the key holds none", nullable=True),
+        text("exchange_token", "Token of the exchange", nullable=True),
+        value("tick_size", "Smallest price step", "rupees", tolerance=EXACT),
+        count("lot_size", "Shares per lot", "shares", nullable=True),
+        label("series", "Exchange series (EQ, BE, SM, ...)", nullable=True),
+        label(
+            "source",
+            "File the row came from, 'generated sample', or 'candles' when only candles name it",
+        ),
+    ),
+)
+
+INTAKE = Table(
+    name="intake",
+    description="One row per input file: what it is, and where its rows went. "
+    "received = assigned to trading days + unassigned.",
+    schemas=("raw",),
+    key=("source",),
+    partitioned=False,
+    columns=(
+        label("source", "Path of the file below the input, or 'generated sample'"),
+        label("content_hash", "Hash of the file's bytes"),
+        label("kind", "What the file holds", ("minutes", "daily", "instruments", "rejected")),
+        text("reason", "Why the file was rejected; null when it was read", nullable=True),
+        count("received", "Rows in the file", "rows"),
+        count(
+            "assigned", "Rows that belong to a trading day, accepted or quarantined there", "rows"
+        ),
+        count("unassigned", "Rows without a trading day, all quarantined", "rows"),
+        day("first_day", "First trading day with rows", nullable=True),
+        day("last_day", "Last trading day with rows", nullable=True),
+    ),
+)
+
+COVERAGE = Table(
+    name="coverage",
+    description="First and last day on which each series of each instrument has accepted rows.",
+    schemas=("raw",),
+    key=("instrument_key", "series"),
+    partitioned=False,
+    columns=(
+        INSTRUMENT_KEY,
+        SERIES,
+        day("first_trading_day", "First trading day with an accepted row"),
+        day("last_trading_day", "Last trading day with an accepted row"),
+        count("rows", "Accepted rows", "rows"),
+    ),
+)
+
+QUARANTINE = Table(
+    name="quarantine",
+    description="Every row that was not accepted, with the reason. accepted + quarantined + ignored "
+    "duplicates = received, per trading day; rows without a trading day are in partition 'unassigned'.",
+    schemas=("raw",),
+    key=("source", "line"),
+    columns=(
+        label("source", "File the row came from"),
+        Column(
+            "line",
+            Kind.INTEGER,
+            "Line in a CSV file (the header is line 1), row number from 1 in Parquet",
+        ),
+        day("trading_day", "Trading day of the row; null when it has none", nullable=True),
+        text("instrument_key", "Instrument as far as it could be read", nullable=True),
+        label("rule", "Short name of the rule that was broken"),
+        label("column", "Column the reason is about", nullable=True),
+        text("value", "Value found, as text", nullable=True),
+        text("reason", "What was found and what was expected, in one sentence"),
+        text("record", "The whole row as JSON"),
+    ),
+)
+
+ACCOUNTING = Table(
+    name="accounting",
+    description="Where the rows of a trading day went, per kind of candle. "
+    "received = accepted + quarantined + duplicates ignored.",
+    schemas=("raw",),
+    key=("kind",),
+    columns=(
+        label("kind", "Kind of candle", ("minutes", "daily")),
+        day("trading_day", "Trading day"),
+        count("received", "Rows received", "rows"),
+        count("accepted", "Rows accepted", "rows"),
+        count("quarantined", "Rows quarantined", "rows"),
+        count("duplicates_ignored", "Rows equal to an accepted row", "rows"),
+    ),
+)

@@ -1,0 +1,132 @@
+"""Tables of the reconciliation: what was compared, how it came out, and which cells differ."""
+
+from __future__ import annotations
+
+from setbull_pipelines.tables.columns import TRADING_DAY, count, flag, label, text, value
+from setbull_pipelines.tables.contract import Column, Kind, Table
+
+PASS, DIVERGED, NOT_COMPARABLE = "pass", "diverged", "not comparable"
+STATES = (PASS, DIVERGED, NOT_COMPARABLE)
+RECONCILED = (
+    "candles_5min",
+    "candles_daily",
+    "indicators_5min",
+    "indicators_daily",
+    "moves_daily",
+    "sequences",
+    "sequence_analysis",
+    "sequence_patterns",
+    "filter_results",
+)
+
+_COUNTS = (
+    count("rows_v1", "Rows in V1", "rows"),
+    count("rows_v2", "Rows in V2", "rows"),
+    count("rows_only_v1", "Rows whose key is only in V1", "rows"),
+    count("rows_only_v2", "Rows whose key is only in V2", "rows"),
+    count("cells_compared", "Cells of rows that both sides have", "cells"),
+    count(
+        "cells_unequal",
+        "Cells that differ by more than the tolerance, null differences included",
+        "cells",
+    ),
+    count("null_differences", "Cells that are null on one side only", "cells"),
+)
+
+
+def _columns_table(name: str) -> Table:
+    return Table(
+        name=name,
+        description=f"V1 against V2 of {name}: one row per compared column and trading day.",
+        schemas=("reconciliation",),
+        key=("column_name",),
+        columns=(
+            label("column_name", "Compared column"),
+            TRADING_DAY,
+            label("tolerance", "Tolerance class of the column"),
+            *_COUNTS,
+            count(
+                "cells_within_tolerance",
+                "Cells that differ, but by no more than the tolerance",
+                "cells",
+            ),
+            value("largest_absolute_difference", "Largest |v1 - v2|; null for text and flags"),
+            value(
+                "largest_relative_difference",
+                "Largest |v1 - v2| / max(|v1|, |v2|); null for text and flags",
+            ),
+            text(
+                "worst_key",
+                "Key of the cell with the largest difference; null when all are equal",
+                nullable=True,
+            ),
+            text("worst_v1", "V1 value of that cell", nullable=True),
+            text("worst_v2", "V2 value of that cell", nullable=True),
+            flag("agrees", "True when no cell is unequal and at least one was compared"),
+        ),
+    )
+
+
+def _cells_table(name: str) -> Table:
+    return Table(
+        name=f"{name}_cells",
+        description=f"Cells of {name} in which V1 and V2 differ: the first per instrument and column, "
+        "and a sample of the worst.",
+        schemas=("reconciliation",),
+        key=("column_name", "role", "rank"),
+        columns=(
+            label("column_name", "Compared column, or '(row)' for a row that one side lacks"),
+            label(
+                "role",
+                "'first' of its instrument in time, or one of the 'worst'",
+                ("first", "worst"),
+            ),
+            Column("rank", Kind.INTEGER, "1 is the earliest or the worst"),
+            TRADING_DAY,
+            label("instrument_key", "Instrument of the cell"),
+            text("row_key", "Key of the row, as column=value"),
+            text("v1", "Value in V1; null when null or absent", nullable=True),
+            text("v2", "Value in V2; null when null or absent", nullable=True),
+            value("absolute_difference", "|v1 - v2|; null for text and flags"),
+            value("relative_difference", "|v1 - v2| / max(|v1|, |v2|); null for text and flags"),
+        ),
+    )
+
+
+RECONCILIATIONS = {name: _columns_table(name) for name in RECONCILED}
+RECONCILIATION_CELLS = {name: _cells_table(name) for name in RECONCILED}
+
+_VERDICT_COLUMNS = (
+    label("table_name", "Computed table that was compared"),
+    TRADING_DAY,
+    label("state", "pass, diverged, or not comparable (which never counts as pass)", STATES),
+    text("reason", "Why, in one sentence"),
+    *_COUNTS,
+    count(
+        "cells_expected", "Cells that had to be compared: rows of V1 x compared columns", "cells"
+    ),
+    label(
+        "columns_diverged",
+        "Columns with unequal cells, comma-separated; null when none",
+        nullable=True,
+    ),
+)
+
+RECONCILIATION_VERDICTS = {
+    name: Table(
+        name=f"{name}_verdict",
+        description=f"The verdict of V1 against V2 of {name}: one row per trading day.",
+        schemas=("reconciliation",),
+        key=("table_name",),
+        columns=_VERDICT_COLUMNS,
+    )
+    for name in RECONCILED
+}
+
+RECONCILIATION_SUMMARY = Table(
+    name="summary",
+    description="One row per computed table and trading day: the verdict of V1 against V2.",
+    schemas=("reconciliation",),
+    key=("table_name",),
+    columns=_VERDICT_COLUMNS,
+)

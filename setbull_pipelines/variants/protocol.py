@@ -1,0 +1,211 @@
+"""The contract that V1 and V2 both fulfil, and the exact definitions that the table contracts leave open.
+
+Belongs here: signatures, definitions in words, the wording of filter reasons. Does not belong here:
+computing code; V1 and V2 share none.
+
+Every function is pure: frames in, frames out, no clock, no disk, no global state. Input rows may come in
+any order; input frames are never changed. Output satisfies the table contract (columns, dtypes, sort
+order). An empty input gives an empty output with the right columns.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import pandas as pd
+
+from setbull_pipelines.settings import (
+    AggregationSettings,
+    FilterSettings,
+    IndicatorSettings,
+    SequenceSettings,
+)
+
+Timeframe = Literal["5minute", "day"]
+
+
+class Variant(Protocol):
+    """One implementation of the pipeline's computing steps. Times are Asia/Kolkata, bars carry their start."""
+
+    name: str
+
+    def to_5min(
+        self,
+        candles_1min: pd.DataFrame,
+        settings: AggregationSettings = AggregationSettings(),
+        as_of: pd.Timestamp | None = None,
+    ) -> pd.DataFrame:
+        """Aggregate ``raw.candles_1min`` rows of any number of sessions to ``candles_5min``.
+
+        Buckets count ``bar_minutes`` from the start of each session interval (the calendar of ``market/``)
+        and end with the interval, so the last one can be shorter. Minutes outside the session are
+        refused with ValueError: intake has quarantined them. open and close are those of the first and
+        last traded minute, open_interest that of the last traded minute that states one, high and low
+        the extremes, volume the sum. A minute is traded when its volume is above 0; with
+        ``untraded_minutes="include"`` every delivered minute counts for prices and minutes_traded
+        still counts those with volume. A bucket without a counted minute has no row. minutes_present counts all
+        delivered minutes, minutes_expected the minutes of the bucket inside its interval. With ``as_of``,
+        bars whose end (start + bar length, at most the interval end) is later than ``as_of`` are left out.
+        """
+        ...
+
+    def to_daily(
+        self,
+        candles_1min: pd.DataFrame,
+        candles_daily_history: pd.DataFrame,
+        settings: AggregationSettings = AggregationSettings(),
+    ) -> pd.DataFrame:
+        """Daily candles of both series: 'minutes' by the rules of :meth:`to_5min` over the whole session,
+        'exchange' copied from ``raw.candles_daily_history`` (minute counts and is_complete null).
+
+        timestamp is midnight of the trading day.
+        """
+        ...
+
+    def indicators(
+        self,
+        candles: pd.DataFrame,
+        timeframe: Timeframe,
+        history_starts: pd.DataFrame | None = None,
+        settings: IndicatorSettings = IndicatorSettings(),
+    ) -> pd.DataFrame:
+        """Indicators of ``candles_5min`` or ``candles_daily`` rows: one row per candle given.
+
+        Runs per instrument (per instrument and series for 'day') over the rows in time order, across
+        sessions. Formulas: reference 13.3, which equal TA-Lib. VWAP restarts at the first bar of every
+        trading_day and exists for '5minute' only. RSI is 100 when the average loss is 0, 0 when only the
+        average gain is 0. bb_width of a flat window is exactly 0. Ratios are null where they would
+        divide by 0.
+
+        ``history_starts`` (instrument_key, series, first_trading_day) says where each stored series
+        begins; '5minute' uses series 'minutes'; None takes it from ``candles``. bars_of_history counts the
+        rows of the instrument in ``candles`` up to and including this one. is_warm is True when
+        bars_of_history >= settings.warm_bars, or when the instrument is a new listing: its
+        first_trading_day is later than the earliest first_trading_day of the same series (of all
+        instruments) and not earlier than the first trading_day in ``candles``, and bars_of_history >=
+        settings.slowest_period. An instrument that ``history_starts`` does not name is not a new listing.
+        """
+        ...
+
+    def moves(
+        self,
+        candles_daily: pd.DataFrame,
+        indicators_daily: pd.DataFrame,
+        as_of: pd.Timestamp,
+        settings: SequenceSettings = SequenceSettings(),
+    ) -> pd.DataFrame:
+        """The last ``look_back_days`` daily bars per instrument up to ``as_of`` as ``moves_daily``.
+
+        Series: 'exchange' when it has a bar on ``as_of`` and that bar's indicators are warm, or when
+        'minutes' has no warm bar on ``as_of``; else 'minutes'. An instrument without a bar on
+        ``as_of`` in either series has no rows. Rows later than ``as_of`` are ignored.
+
+        move_percent is (close - open) / open x 100 for close > open, else (open - close) / close x 100.
+        strength = min(move_percent / 10, 1) x (1 - volume_weight) + min(volume / mean volume - 1, 1) x
+        volume_weight, the mean over the rows of the look-back (the day included), the second term 0 when the mean is 0, not
+        clamped below. trend (the same on every row): NEUTRAL when there are fewer than
+        ``look_back_days`` rows or any lacks ema_50; else BEARISH when days with close < ema_50 / days >=
+        trend_share; else BULLISH when days with close >= ema_50 / days >= trend_share; else NEUTRAL.
+        A day is mamba when strength >= strength_threshold and (trend BULLISH, close > open,
+        move_percent > bullish_move_percent) or (trend BEARISH, close <= open, move_percent >
+        bearish_move_percent).
+        """
+        ...
+
+    def sequences(self, moves: pd.DataFrame) -> pd.DataFrame:
+        """Group consecutive rows of equal is_mamba, per (trading_day, instrument), to ``sequences``."""
+        ...
+
+    def sequence_analysis(
+        self,
+        moves: pd.DataFrame,
+        sequences: pd.DataFrame,
+        settings: SequenceSettings = SequenceSettings(),
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """``sequence_analysis`` (one row per instrument) and ``sequence_patterns`` of one as-of day.
+
+        Scores: the V1 column of reference 5.6 with the guards of 13.4.5. S are all runs, M the mamba
+        runs. length_score = sum over M of min(length / 5, 1) / |S|. strength_score = mean strength of M, 0
+        without M. consistency_score = 0 when |S| < 2 or |M| < 2, else max(0, 1 - min(sample variance of the lengths of
+        M / 10, 1)). quality_score = 0.3, 0.4, 0.3 of these. continuity_score: 0 when |S| < 2; mean
+        of the gaps <= continuity_maximum_gap_days, max(0, 1 - mean / continuity_maximum_gap_days), 0 when there is none.
+        predictive_score: 0 when |S| < 3; among i with equal kinds at i and i + 1, the share with the same
+        kind at i + 2; 0 when there is none. momentum_score over the last min(5, |S|) runs, j = 1 the
+        oldest of them: 0.7 x (sum of strength_j x j / sum of j) + 0.3 x mean strength.
+        volume_average is over the moves; volume_strength = sum over M of (mean volume of the run /
+        volume_average) / |S|, 0 when volume_average is 0; volume_trend = tanh(least-squares slope of volume on 0, 1, 2, ... /
+        1,000,000), 0 for fewer than 2 moves; volume_trend_relative = slope / volume_average, 0 for
+        fewer than 2 moves or average 0; volume_consistency = max(0, 1 - min(sample deviation / volume_average, 1)), 0
+        for fewer than 2 moves or average 0. trend_percent is the larger of days above and below / days x 100,
+        null when trend_reason is not null; days_above_ema and days_below_ema count days with a known ema_50.
+        trend_reason is 'insufficient_history' when there are fewer than look_back_days moves or any
+        lacks ema_50. long_gaps counts NON_MAMBA runs longer than long_run_days.
+
+        Patterns: runs of length >= pattern_minimum_length by (kind, length); order and rank: frequency
+        falling, strength falling, kind rising, length rising. average_gap_days, success_rate and
+        continuation_rate look only at runs that have a next run. continuation: the trend is +1 BULLISH, -1
+        BEARISH; trend x return_percent of the next run > 0; null when NEUTRAL. dominant_pattern: the first
+        in rank order with the largest frequency x strength x success_rate, if above 0, written
+        'MAMBA-3'; dominant_by_continuation the same with continuation_rate.
+        """
+        ...
+
+    def filters(
+        self,
+        candles_daily: pd.DataFrame,
+        indicators_daily: pd.DataFrame,
+        analysis: pd.DataFrame,
+        as_of: pd.Timestamp,
+        settings: FilterSettings = FilterSettings(),
+        sequence_settings: SequenceSettings = SequenceSettings(),
+    ) -> pd.DataFrame:
+        """``filter_results`` of ``as_of``: one row per instrument with any row in ``candles_daily`` up to ``as_of``.
+
+        Series as in :meth:`moves`. Stages in order, each only when the one before passed; columns of
+        stages not reached are null, columns of a reached stage are filled as far as their value exists
+        (mamba columns, trend to non_mamba_series, belong to the mamba stage).
+
+        start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic, NO_BAR.
+        basic: fewer than volume_days bars of the series in ``candles_daily`` up to as_of: 'not enough data',
+        TOO_FEW_BARS. average_volume = floor(sum of the last volume_days volumes / volume_days). Fails,
+        in this order of checks: close < minimum_close, close > maximum_close, average_volume < minimum_average_volume.
+        ema: the as-of bar's indicators not warm, or ema_50 or rsi null: 'not enough data', stopped_at ema, COLD.
+        ema_deviation = (close - ema_50) / ema_50; > threshold: side BULLISH; < -threshold: BEARISH; else rejected.
+        rsi: BULLISH passes when rsi >= rsi_bullish, BEARISH when rsi <= rsi_bearish; else rejected.
+        mamba: no analysis row or trend_reason not null: 'not enough data', stopped_at mamba, COLD_TREND. mamba_ratio =
+        mamba_days / look_back_days. Fails, in this order of checks: mamba_ratio < threshold; neither current_length nor
+        longest_mamba_sequence >= minimum_sequence_length; mamba_sequences > 1 and long_gaps >
+        floor(mamba_sequences / long_gaps_per_mamba_sequences); trend differs from side.
+        All passed: verdict 'bullish' or 'bearish' by the side. ``reason`` is the reason text of the stage
+        that stopped the chain, or of the mamba stage when all passed. bullish_mamba_count is mamba_days when the trend is BULLISH, else 0; bearish_mamba_count likewise.
+        <stage>_passed is null when the stage was not reached or had not enough data; <stage>_reason is null only when not reached.
+        basic_threshold is BASIC_THRESHOLD; ema_threshold, rsi_threshold (of the side), mamba_threshold are the numbers of the
+        settings, set when the stage is reached with data (rsi_threshold from the RSI stage on).
+        """
+        ...
+
+
+# The wording of filter reasons: str.format templates. Prices and RSI with 2 decimals, percents with 2.
+NO_BAR = "no daily bar on {day}"
+TOO_FEW_BARS = "{found} daily bars up to {day}, {needed} needed"
+BASIC_THRESHOLD = (
+    "close {minimum_close:.2f} to {maximum_close:.2f}, average volume at least {minimum_volume}"
+)
+BASIC_CLOSE_LOW = "close {close:.2f} is below {limit:.2f}"
+BASIC_CLOSE_HIGH = "close {close:.2f} is above {limit:.2f}"
+BASIC_VOLUME_LOW = "average volume {volume} is below {limit}"
+BASIC_PASSED = "close {close:.2f} and average volume {volume} are in range"
+COLD = "indicators are not warm: {found} daily bars of history"
+EMA_BULLISH = "close {close:.2f} is {percent:.2f} % above EMA 50 {ema:.2f}"
+EMA_BEARISH = "close {close:.2f} is {percent:.2f} % below EMA 50 {ema:.2f}"
+EMA_REJECTED = "close {close:.2f} is within {threshold:.2f} % of EMA 50 {ema:.2f}"
+RSI_PASSED = "RSI {rsi:.2f} confirms {side} (limit {limit:.2f})"
+RSI_REJECTED = "RSI {rsi:.2f} does not confirm {side} (limit {limit:.2f})"
+COLD_TREND = "trend is unknown: fewer than {needed} daily bars with EMA 50"
+MAMBA_FEW_DAYS = "{found} mamba days of {days} are fewer than {share:.0f} %"
+MAMBA_SHORT = "no run of {needed} days or more"
+MAMBA_LONG_GAPS = "{gaps} long gaps for {runs} mamba runs, at most {allowed} allowed"
+MAMBA_TREND = "trend {trend} does not confirm {side}"
+MAMBA_PASSED = "{found} mamba days of {days}, trend {trend} confirms {side}"
+# day is written YYYY-MM-DD; percent in EMA_BULLISH and EMA_BEARISH is the absolute deviation x 100;
+# threshold in EMA_REJECTED and share in MAMBA_FEW_DAYS are settings x 100; found in COLD is bars_of_history.

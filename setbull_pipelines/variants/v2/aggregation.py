@@ -1,0 +1,240 @@
+"""V2 of aggregation: one-minute candles to five-minute and daily candles, by runs of sorted rows.
+
+Belongs here: ``to_5min`` and ``to_daily``. Does not belong here: session hours (``market/``),
+repair of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from setbull_pipelines.market.session_frames import session_intervals
+from setbull_pipelines.settings import AggregationSettings
+from setbull_pipelines.tables import CANDLES_5MIN
+from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
+from setbull_pipelines.variants.v2 import columns
+
+_MINUTE = 60_000_000
+"""Microseconds."""
+_SERIES = (EXCHANGE, MINUTES)
+"""In sort order, so that the position is the code of the series."""
+_PRICES = ("open", "high", "low", "close")
+_COUNTS = ("minutes_traded", "minutes_present", "minutes_expected")
+
+
+def to_5min(
+    candles_1min: pd.DataFrame,
+    settings: AggregationSettings = AggregationSettings(),
+    as_of: pd.Timestamp | None = None,
+) -> pd.DataFrame:
+    """One-minute to five-minute candles; see ``Variant.to_5min``."""
+    if candles_1min.empty:
+        return CANDLES_5MIN.empty()
+    (codes,), instruments = columns.shared_codes(candles_1min["instrument_key"])
+    minutes = _Minutes.read(candles_1min, codes, instruments)
+    bar = settings.bar_minutes * _MINUTE
+    interval_start = minutes.interval_start[minutes.interval]
+    bar_start = minutes.time - (minutes.time - interval_start) % bar
+    starts = columns.run_starts(minutes.instrument, bar_start)
+    bar_end = np.minimum(bar_start[starts] + bar, minutes.interval_end[minutes.interval[starts]])
+    kept, values = minutes.bars(starts, settings)
+    if as_of is not None:
+        closed = bar_end[kept] <= _moment(as_of)
+        kept = kept[closed]
+        values = {name: column[closed] for name, column in values.items()}
+    first = starts[kept]
+    open_interest = columns.nullable_integers(
+        values.pop("open_interest"), values.pop("states_open_interest")
+    )
+    expected = (bar_end[kept] - bar_start[first]) // _MINUTE
+    return pd.DataFrame(
+        {
+            "instrument_key": columns.texts(instruments, minutes.instrument[first]),
+            "timestamp": columns.moments(bar_start[first]),
+            "trading_day": columns.days(minutes.day[first]),
+            **values,
+            "open_interest": open_interest,
+            "minutes_expected": expected,
+            "is_complete": values["minutes_present"] == expected,
+        },
+        copy=False,
+    )[CANDLES_5MIN.column_names]
+
+
+def to_daily(
+    candles_1min: pd.DataFrame,
+    candles_daily_history: pd.DataFrame,
+    settings: AggregationSettings = AggregationSettings(),
+) -> pd.DataFrame:
+    """Daily candles of the series 'exchange' and 'minutes'; see ``Variant.to_daily``."""
+    (minute_codes, history_codes), instruments = columns.shared_codes(
+        candles_1min["instrument_key"], candles_daily_history["instrument_key"]
+    )
+    exchange = _exchange_days(candles_daily_history, history_codes)
+    minutes = _minute_days(candles_1min, minute_codes, instruments, settings)
+    values = {name: np.concatenate([exchange[name], minutes[name]]) for name in exchange}
+    order = columns.sort_order(values["group"], values["day"])
+    values = {name: columns.ordered(column, order) for name, column in values.items()}
+    is_minutes = values["group"] % len(_SERIES) == _SERIES.index(MINUTES)
+    is_complete = values["minutes_present"] == values["minutes_expected"]
+    return pd.DataFrame(
+        {
+            "instrument_key": columns.texts(instruments, values["group"] // len(_SERIES)),
+            "series": columns.texts(_SERIES, values["group"] % len(_SERIES)),
+            "timestamp": columns.moments(columns.midnights(values["day"])),
+            "trading_day": columns.days(values["day"]),
+            **{name: values[name] for name in (*_PRICES, "volume")},
+            "open_interest": columns.nullable_integers(
+                values["open_interest"], values["states_open_interest"]
+            ),
+            **{name: columns.nullable_integers(values[name], is_minutes) for name in _COUNTS},
+            "is_complete": columns.nullable_booleans(is_complete, is_minutes),
+        },
+        copy=False,
+    )
+
+
+def _minute_days(
+    candles_1min: pd.DataFrame,
+    codes: np.ndarray,
+    instruments: pd.Index,
+    settings: AggregationSettings,
+) -> dict[str, np.ndarray]:
+    minutes = _Minutes.read(candles_1min, codes, instruments)
+    starts = columns.run_starts(minutes.instrument, minutes.day)
+    kept, values = minutes.bars(starts, settings)
+    first = starts[kept]
+    return {
+        "group": minutes.instrument[first] * len(_SERIES) + _SERIES.index(MINUTES),
+        "day": minutes.day[first],
+        **values,
+        "minutes_expected": minutes.session_minutes(minutes.day[first]),
+    }
+
+
+def _exchange_days(history: pd.DataFrame, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of :func:`_minute_days`; the counts are placeholders that become null."""
+    no_count = np.zeros(len(history), dtype="int64")
+    return {
+        "group": codes * len(_SERIES) + _SERIES.index(EXCHANGE),
+        "day": columns.microseconds(history["trading_day"]),
+        **{name: history[name].to_numpy("float64") for name in _PRICES},
+        "volume": history["volume"].to_numpy("int64"),
+        "open_interest": history["open_interest"].to_numpy("int64", na_value=0),
+        "states_open_interest": history["open_interest"].notna().to_numpy(),
+        **dict.fromkeys(_COUNTS, no_count),
+    }
+
+
+@dataclass(frozen=True)
+class _Minutes:
+    """One-minute candles sorted by instrument and time, each placed in its session interval."""
+
+    instrument: np.ndarray
+    time: np.ndarray
+    day: np.ndarray
+    interval: np.ndarray
+    prices: dict[str, np.ndarray]
+    volume: np.ndarray
+    open_interest: np.ndarray
+    states_open_interest: np.ndarray
+    interval_day: np.ndarray
+    interval_start: np.ndarray
+    interval_end: np.ndarray
+
+    @classmethod
+    def read(cls, candles_1min: pd.DataFrame, codes: np.ndarray, instruments: pd.Index) -> _Minutes:
+        """Sort and place the rows; ValueError for the first minute outside its day's session."""
+        time = columns.microseconds(candles_1min["timestamp"])
+        order = columns.sort_order(codes, time)
+
+        def column(values: np.ndarray) -> np.ndarray:
+            return columns.ordered(values, order)
+
+        codes, time = column(codes), column(time)
+        day = column(columns.microseconds(candles_1min["trading_day"]))
+        intervals = session_intervals(pd.DatetimeIndex(columns.days(pd.unique(day))))
+        interval_day = columns.microseconds(intervals["trading_day"])
+        interval_start = columns.microseconds(intervals["start"])
+        interval_end = columns.microseconds(intervals["end"])
+
+        interval = np.searchsorted(interval_start, time, side="right") - 1
+        # Position -1 (before the first interval) reads the last interval, whose start is later.
+        inside = np.zeros(len(time), dtype=bool)
+        if len(intervals):
+            inside = (
+                (interval >= 0) & (time < interval_end[interval]) & (day == interval_day[interval])
+            )
+        if not inside.all():
+            row = int(np.argmin(inside))
+            raise ValueError(
+                f"candles_1min: {np.count_nonzero(~inside)} minutes are outside the session of "
+                f"their trading day, the first is {instruments[codes[row]]} at "
+                f"{columns.moments(time[row : row + 1])[0]} with trading day "
+                f"{np.datetime_as_string(columns.days(day[row : row + 1])[0], 'D')}; "
+                f"expected minutes that intake has accepted"
+            )
+        open_interest = candles_1min["open_interest"]
+        return cls(
+            instrument=codes,
+            time=time,
+            day=day,
+            interval=interval,
+            prices={name: column(candles_1min[name].to_numpy("float64")) for name in _PRICES},
+            volume=column(candles_1min["volume"].to_numpy("int64")),
+            open_interest=column(open_interest.to_numpy("int64", na_value=0)),
+            states_open_interest=column(open_interest.notna().to_numpy()),
+            interval_day=interval_day,
+            interval_start=interval_start,
+            interval_end=interval_end,
+        )
+
+    def bars(
+        self, starts: np.ndarray, settings: AggregationSettings
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Bars of the runs that ``starts`` begins: (the runs that have a bar, columns of bars)."""
+        traded = self.volume > 0
+        present = columns.run_lengths(starts, len(traded))
+        minutes_traded = np.add.reduceat(traded, starts, dtype="int64")
+        if settings.untraded_minutes == "include":
+            rows, counted = np.arange(len(traded)), present
+        else:
+            rows, counted = np.flatnonzero(traded), minutes_traded
+        kept = np.flatnonzero(counted)
+        # ``rows`` holds counted minutes only; these are the limits of each kept bar in it.
+        end = np.cumsum(counted[kept])
+        begin = end - counted[kept]
+
+        stating = np.where(self.states_open_interest[rows], rows, -1)
+        last_stating = _reduce(np.maximum, stating, begin)
+        return kept, {
+            "open": self.prices["open"][rows[begin]],
+            "high": _reduce(np.maximum, self.prices["high"][rows], begin),
+            "low": _reduce(np.minimum, self.prices["low"][rows], begin),
+            "close": self.prices["close"][rows[end - 1]],
+            "volume": _reduce(np.add, self.volume[rows], begin),
+            "open_interest": self.open_interest[last_stating],
+            "states_open_interest": last_stating >= 0,
+            "minutes_traded": minutes_traded[kept],
+            "minutes_present": present[kept],
+        }
+
+    def session_minutes(self, day: np.ndarray) -> np.ndarray:
+        """Minutes of all intervals of each of the given days."""
+        first = columns.run_starts(self.interval_day)
+        lengths = (self.interval_end - self.interval_start) // _MINUTE
+        return np.add.reduceat(lengths, first)[np.searchsorted(self.interval_day[first], day)]
+
+
+def _reduce(operation: np.ufunc, values: np.ndarray, begin: np.ndarray) -> np.ndarray:
+    # reduceat refuses an empty column even when no run is asked for.
+    return operation.reduceat(values, begin) if len(begin) else values[:0]
+
+
+def _moment(as_of: pd.Timestamp) -> int:
+    if as_of.tzinfo is None:
+        raise ValueError(f"as_of {as_of}: expected a moment with a time zone")
+    return int(as_of.to_datetime64().astype("datetime64[us]").astype("int64"))

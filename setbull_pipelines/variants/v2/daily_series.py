@@ -1,0 +1,146 @@
+"""V2's choice of each instrument's daily series on an as-of day, and its last bars up to that day.
+
+Belongs here: what moves and filters must choose alike. Does not belong here: what they do with the
+bars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
+from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.variants.v2 import columns
+
+SERIES = (EXCHANGE, MINUTES)
+"""In sort order, so that the position is the code of the series."""
+NO_SERIES = -1
+_DAY = 86_400_000_000
+"""Microseconds."""
+_CANDLE_COLUMNS = ["trading_day", "open", "high", "low", "close", "volume"]
+
+
+@dataclass(frozen=True)
+class DailyBars:
+    """The chosen series of every instrument with a daily bar up to the as-of day.
+
+    ``instruments`` is sorted. ``series`` (code in :data:`SERIES`) is -1 for an instrument without a
+    bar on the as-of day; ``bars`` is the length of the chosen series up to that day, ``kept`` how
+    many of its last bars are in ``recent``. ``recent`` has one row per bar, sorted by
+    ``instrument`` (position in ``instruments``) and day, with the candle and its ema_50, rsi,
+    is_warm and bars_of_history; a bar without a row of indicators has NaN, NaN, False and 0.
+    """
+
+    instruments: pd.Index
+    series: np.ndarray
+    bars: np.ndarray
+    kept: np.ndarray
+    recent: pd.DataFrame
+
+    def on_as_of_day(self, name: str) -> np.ndarray:
+        """``recent[name]`` of the as-of day as float64; NaN (a flag: 0) without a bar."""
+        values = self.recent[name].to_numpy()
+        result = np.full(len(self.kept), 0.0 if values.dtype == bool else np.nan)
+        has_bar = self.kept > 0
+        result[has_bar] = values[np.cumsum(self.kept)[has_bar] - 1]
+        return result
+
+
+def as_of_day(as_of: pd.Timestamp) -> int:
+    """The day of ``as_of`` on the exchange's clock, in microseconds since 1970."""
+    if as_of.tzinfo is not None:
+        as_of = as_of.tz_convert(INDIA).tz_localize(None)
+    return int(as_of.normalize().as_unit("us").value // 1000)
+
+
+def daily_bars(
+    candles_daily: pd.DataFrame, indicators_daily: pd.DataFrame, as_of: int, look_back: int
+) -> DailyBars:
+    """Choose series by the rule of ``Variant.moves``, keep the last ``look_back`` bars of each."""
+    day = columns.microseconds(candles_daily["trading_day"])
+    visible = np.flatnonzero(day <= as_of)
+    candles = candles_daily[["instrument_key", "series"]].iloc[visible]
+    (codes, indicator_codes), instruments = columns.shared_codes(
+        candles["instrument_key"], indicators_daily["instrument_key"]
+    )
+    group = _group(codes, candles["series"])
+    order = columns.sort_order(group, day[visible])
+    group, visible = columns.ordered(group, order), columns.ordered(visible, order)
+    starts = columns.run_starts(group)
+    end = starts + columns.run_lengths(starts, len(group))
+
+    # One row per instrument, one column per series.
+    shape = (len(instruments), len(SERIES))
+    bars, ends = np.zeros(shape, dtype="int64"), np.zeros(shape, dtype="int64")
+    has_bar = np.zeros(shape, dtype=bool)
+    bars.flat[group[starts]] = end - starts
+    ends.flat[group[starts]] = end
+    has_bar.flat[group[starts]] = day[visible[end - 1]] == as_of
+
+    first = np.maximum(ends - look_back, ends - bars)[has_bar]
+    first_day = day[visible[first]].min(initial=as_of)
+    indicators = _Indicators.read(indicators_daily, indicator_codes, first_day, as_of)
+    all_groups = np.arange(bars.size)
+    is_warm = indicators.value("is_warm", all_groups, np.full(bars.size, as_of), False)
+    is_warm = is_warm.reshape(shape) & has_bar
+    exchange = has_bar[:, 0] & (is_warm[:, 0] | ~is_warm[:, 1])
+    series = np.where(exchange, 0, np.where(has_bar[:, 1], 1, NO_SERIES))
+
+    known = np.flatnonzero(bars.any(axis=1))
+    has_series = series != NO_SERIES
+    row = np.arange(len(instruments))
+    bars, ends = bars[row, series], ends[row, series]
+    kept = np.where(has_series, np.minimum(bars, look_back), 0)
+    rows = columns.positions_before(ends, kept)
+    recent = candles_daily[_CANDLE_COLUMNS].iloc[visible[rows]].reset_index(drop=True)
+    bar = (group[rows], columns.microseconds(recent["trading_day"]))
+    # Numbered like the instruments below, which leave out those that only indicators name.
+    recent.insert(0, "instrument", np.searchsorted(known, group[rows] // len(SERIES)))
+    for name, missing in (
+        ("ema_50", np.nan),
+        ("rsi", np.nan),
+        ("is_warm", False),
+        ("bars_of_history", 0),
+    ):
+        recent[name] = indicators.value(name, *bar, missing)
+    return DailyBars(instruments[known], series[known], bars[known], kept[known], recent)
+
+
+@dataclass(frozen=True)
+class _Indicators:
+    """Rows of daily indicators, found by group (instrument code and series) and day."""
+
+    frame: pd.DataFrame
+    bars: pd.Index
+
+    @classmethod
+    def read(
+        cls, indicators_daily: pd.DataFrame, codes: np.ndarray, first_day: int, last_day: int
+    ) -> _Indicators:
+        day = columns.microseconds(indicators_daily["trading_day"])
+        needed = np.flatnonzero((day >= first_day) & (day <= last_day))
+        frame = indicators_daily.iloc[needed]
+        return cls(frame, pd.Index(_bar_key(_group(codes[needed], frame["series"]), day[needed])))
+
+    def value(
+        self, name: str, group: np.ndarray, day: np.ndarray, missing: float | bool
+    ) -> np.ndarray:
+        """The column ``name`` for each bar, ``missing`` where there is no row for it."""
+        position = self.bars.get_indexer(_bar_key(group, day))
+        values = self.frame[name].to_numpy()
+        result = np.full(len(position), missing, dtype=values.dtype)
+        found = position >= 0
+        result[found] = values[position[found]]
+        return result
+
+
+def _group(codes: np.ndarray, series: pd.Series) -> np.ndarray:
+    return codes * len(SERIES) + (series == MINUTES).to_numpy(dtype="int64")
+
+
+def _bar_key(group: np.ndarray, day: np.ndarray) -> np.ndarray:
+    # Group and day in one whole number: days since 1970 fit into 32 bits.
+    return (group << 32) + day // _DAY

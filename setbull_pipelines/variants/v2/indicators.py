@@ -1,0 +1,143 @@
+"""V2 of the indicators: every column of every series in one pass of a compiled kernel.
+
+Belongs here: ``indicators``. Does not belong here: the loops themselves (``kernels.py``, imported
+on first use because numba is slow to import), reading candles.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+
+from setbull_pipelines.settings import IndicatorSettings
+from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables.columns import MINUTES
+from setbull_pipelines.tables.indicators import HISTORY_COLUMNS, INDICATOR_COLUMNS, VWAP
+from setbull_pipelines.variants.protocol import Timeframe
+from setbull_pipelines.variants.v2 import columns
+
+_KERNEL_PRICES = ("high", "low", "close")
+_BARS_PER_THREAD = 100_000
+"""Below this a second thread costs more than it saves."""
+_NOT_IN_CANDLES = -1
+_END_OF_TIME = np.iinfo("int64").max
+
+
+def indicators(
+    candles: pd.DataFrame,
+    timeframe: Timeframe,
+    history_starts: pd.DataFrame | None = None,
+    settings: IndicatorSettings = IndicatorSettings(),
+) -> pd.DataFrame:
+    """Indicators of five-minute or daily candles; see ``Variant.indicators``."""
+    if timeframe not in ("5minute", "day"):
+        raise ValueError(f"timeframe {timeframe!r}: expected '5minute' or 'day'")
+    table = INDICATORS_DAILY if timeframe == "day" else INDICATORS_5MIN
+    if candles.empty:
+        return table.empty()
+
+    (codes,), instruments = columns.shared_codes(candles["instrument_key"])
+    is_minutes = np.ones(len(candles), dtype=bool)
+    if timeframe == "day":
+        is_minutes = (candles["series"] == MINUTES).to_numpy(dtype=bool)
+    group = codes * 2 + is_minutes
+    time = columns.microseconds(candles["timestamp"])
+    order = columns.sort_order(group, time)
+    group = columns.ordered(group, order)
+    day = columns.ordered(columns.microseconds(candles["trading_day"]), order)
+    starts = columns.run_starts(group)
+    lengths = columns.run_lengths(starts, len(group))
+
+    bars_of_history = np.arange(1, len(group) + 1) - np.repeat(starts, lengths)
+    is_new = _is_new_listing(
+        instruments, group[starts], np.minimum.reduceat(day, starts), history_starts
+    )
+    is_warm = (bars_of_history >= settings.warm_bars) | (
+        np.repeat(is_new, lengths) & (bars_of_history >= settings.slowest_period)
+    )
+
+    rows = _kernel_rows(
+        starts,
+        starts + lengths,
+        day,
+        *(columns.ordered(candles[name].to_numpy("float64"), order) for name in _KERNEL_PRICES),
+        columns.ordered(candles["volume"].to_numpy("int64"), order),
+        settings.sma_period,
+        np.array(settings.ema_periods, dtype="int64"),
+        settings.rsi_period,
+        settings.atr_period,
+        settings.bollinger_period,
+        float(settings.bollinger_deviations),
+        settings.volume_average_period,
+    )
+    # The kernel's rows are in the order of INDICATOR_COLUMNS and VWAP.
+    values = {
+        column.name: row for column, row in zip((*INDICATOR_COLUMNS, VWAP), rows, strict=True)
+    }
+    values |= {
+        column.name: row
+        for column, row in zip(HISTORY_COLUMNS, (bars_of_history, is_warm), strict=True)
+    }
+    values |= {
+        "instrument_key": _key_texts(candles["instrument_key"], order),
+        "timestamp": columns.moments(columns.ordered(time, order)),
+        "trading_day": columns.days(day),
+    }
+    if timeframe == "day":
+        values["series"] = _key_texts(candles["series"], order)
+    return pd.DataFrame({name: values[name] for name in table.column_names}, copy=False)
+
+
+def _kernel_rows(starts: np.ndarray, ends: np.ndarray, *inputs: object) -> np.ndarray:
+    """Run the kernel over blocks of whole series, one thread each, and return its output rows.
+
+    Every series is computed by one thread from its own bars, so the blocks change no value.
+    """
+    from setbull_pipelines.variants.v2 import kernels
+
+    output = np.empty((kernels.OUTPUT_ROWS, ends[-1]))
+    threads = min(os.cpu_count() or 1, -(-int(ends[-1]) // _BARS_PER_THREAD))
+    blocks = np.array_split(np.arange(len(starts)), threads)
+    with ThreadPoolExecutor(threads) as pool:
+        done = [
+            pool.submit(kernels.write_indicators, starts[block], ends[block], *inputs, output)
+            for block in blocks
+        ]
+    for future in done:
+        future.result()
+    return output
+
+
+def _key_texts(column: pd.Series, order: columns.Order) -> pd.api.extensions.ExtensionArray:
+    texts = column.astype("str").array
+    return texts.copy() if order is None else texts.take(order)
+
+
+def _is_new_listing(
+    instruments: pd.Index,
+    group: np.ndarray,
+    first_day: np.ndarray,
+    history_starts: pd.DataFrame | None,
+) -> np.ndarray:
+    """Per group (instrument code x 2 + series) whether its stored series begins inside ``candles``.
+
+    ``first_day`` is the first day of each group in ``candles``.
+    """
+    if history_starts is None:
+        known_group, known_series, known_day = group, group % 2, first_day
+    else:
+        code = instruments.get_indexer(pd.Index(history_starts["instrument_key"]))
+        known_series = (history_starts["series"] == MINUTES).to_numpy(dtype="int64")
+        known_group = np.where(code >= 0, code * 2 + known_series, _NOT_IN_CANDLES)
+        known_day = columns.microseconds(history_starts["first_trading_day"])
+    earliest = np.array(
+        [known_day[known_series == series].min(initial=_END_OF_TIME) for series in (0, 1)]
+    )
+    named = known_group != _NOT_IN_CANDLES
+    start = pd.Series(known_day[named], index=known_group[named])
+    # Without a named start a series counts as older than everything.
+    start = start.reindex(group, fill_value=-_END_OF_TIME).to_numpy()
+    return (start > earliest[group % 2]) & (start >= first_day.min())

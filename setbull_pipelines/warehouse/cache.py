@@ -1,0 +1,58 @@
+"""A bounded memory of immutable files, so that look-back windows do not decode a file twice.
+
+Belongs here: keeping and evicting Arrow columns by file path. Does not belong here: reading files
+or knowing what a table is. Correct only because a path never changes its content.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+
+import pyarrow
+
+
+class ArrowCache:
+    """Least-recently-used Arrow columns by file path, at most ``limit_bytes`` of buffers together.
+
+    The columns of a file come and go together; those not asked for so far are not held. A file
+    larger than the limit is not kept. Safe to share between threads.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.size_bytes = 0
+        self._files: OrderedDict[str, dict[str, pyarrow.Array]] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def get(self, path: str, columns: list[str]) -> Mapping[str, pyarrow.Array] | None:
+        """Return at least ``columns`` of the file at ``path``, or None unless all are held."""
+        with self._lock:
+            held = self._files.get(path)
+            if held is None or not all(name in held for name in columns):
+                return None
+            self._files.move_to_end(path)
+            return held
+
+    def put(self, path: str, arrays: Mapping[str, pyarrow.Array]) -> None:
+        """Hold ``arrays``, together with the columns already held for ``path``."""
+        with self._lock:
+            held = self._files.pop(path, {})
+            self.size_bytes -= _size(held)
+            held = {**held, **arrays}
+            size = _size(held)
+            if size > self.limit_bytes:
+                return
+            self._files[path] = held
+            self.size_bytes += size
+            while self.size_bytes > self.limit_bytes:
+                _, evicted = self._files.popitem(last=False)
+                self.size_bytes -= _size(evicted)
+
+
+def _size(arrays: Mapping[str, pyarrow.Array]) -> int:
+    return sum(array.get_total_buffer_size() for array in arrays.values())

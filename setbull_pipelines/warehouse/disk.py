@@ -1,0 +1,68 @@
+"""Bytes to disk so that a reader sees either all of the old or all of the new.
+
+Belongs here: durable replacement, the lock between writers, the hash of content. Does not belong
+here: tables, partitions, Parquet. POSIX only: a directory can be locked and synced.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+TEMPORARY_PREFIX = ".writing-"
+
+
+def content_hash(data: bytes) -> str:
+    """Return the 128-bit BLAKE2b hash of ``data`` as 32 hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def temporary_path(target: Path) -> Path:
+    """Return an unused path beside ``target``: a rename is atomic only inside one file system."""
+    return target.with_name(f"{TEMPORARY_PREFIX}{uuid4().hex}-{target.name}")
+
+
+def replace_durably(target: Path, data: bytes) -> None:
+    """Put ``data`` at ``target`` in one step; after a crash ``target`` is whole, old or new.
+
+    The rename itself is durable only after :func:`sync_directory`.
+    """
+    temporary = temporary_path(target)
+    try:
+        with open(temporary, "xb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the renames done in ``directory`` survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def writer_lock(directory: Path) -> Iterator[None]:
+    """Hold ``directory`` against other writers, in any process, until the block ends.
+
+    Readers never take it. The lock is on the directory itself, so it leaves no file behind and
+    ends with the process that holds it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

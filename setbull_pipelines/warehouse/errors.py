@@ -1,0 +1,18 @@
+"""What can go wrong between a frame and its file, each with one sentence that says what to do.
+
+Only exception types belong here.
+"""
+
+from __future__ import annotations
+
+
+class ContractViolation(ValueError):
+    """A frame or a stored file breaks the contract of its table; nothing was written."""
+
+
+class MissingPartition(LookupError):
+    """A partition, or a version of one, was asked for that has never been published or is gone."""
+
+
+class DamagedPartition(RuntimeError):
+    """The bytes on disk are not the bytes that were published."""

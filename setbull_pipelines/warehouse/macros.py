@@ -1,0 +1,76 @@
+"""SQL macros of the catalog: the sequence repository of the system this project replaces.
+
+Belongs here: named questions over the computed tables, each with an example. Does not belong here: rules.
+The examples are run by the tests and printed in ``docs/queries.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Macro:
+    """A table macro of the catalog: what it answers, how it is defined, how it is asked."""
+
+    name: str
+    description: str
+    definition: str
+    example: str
+
+
+SEQUENCE_STORE = Macro(
+    "sequence_store",
+    "Every run of mamba or other days with the trend and quality of its analysis, of one variant.",
+    """
+    CREATE MACRO sequence_store(variant_name) AS TABLE
+    WITH runs AS (
+        SELECT 'v1' AS variant, * FROM v1.sequences
+        UNION ALL BY NAME SELECT 'v2' AS variant, * FROM v2.sequences
+    ), analyses AS (
+        SELECT 'v1' AS variant, * FROM v1.sequence_analysis
+        UNION ALL BY NAME SELECT 'v2' AS variant, * FROM v2.sequence_analysis
+    )
+    SELECT runs.variant, runs.trading_day, runs.instrument_key, instruments.symbol,
+           runs.sequence_number, runs.kind, runs.length, runs.start_day, runs.end_day,
+           runs.strength, runs.return_percent, analyses.trend, analyses.quality_score
+    FROM runs
+    JOIN analyses USING (variant, trading_day, instrument_key)
+    LEFT JOIN raw.instruments AS instruments USING (instrument_key)
+    WHERE runs.variant = variant_name
+    """,
+    "SELECT * FROM sequence_store('v1') WHERE kind = 'MAMBA' ORDER BY trading_day DESC, strength DESC LIMIT 10",
+)
+METRICS_BY_INSTRUMENT = Macro(
+    "metrics_by_instrument",
+    "Sequence metrics of one instrument over a range of as-of days, V1 and V2 side by side.",
+    """
+    CREATE MACRO metrics_by_instrument(key, first_day, last_day) AS TABLE
+    SELECT * FROM (
+        SELECT 'v1' AS variant, * FROM v1.sequence_analysis
+        UNION ALL BY NAME SELECT 'v2' AS variant, * FROM v2.sequence_analysis
+    )
+    WHERE instrument_key = key AND trading_day BETWEEN first_day AND last_day
+    ORDER BY trading_day, variant
+    """,
+    "SELECT trading_day, variant, trend, quality_score, momentum_score FROM metrics_by_instrument("
+    "(SELECT min(instrument_key) FROM v1.sequence_analysis), DATE '2026-01-01', DATE '2026-12-31')",
+)
+PATTERNS_BY_FILTER = Macro(
+    "patterns_by_filter",
+    "Patterns of the instruments with a given verdict, over a range of as-of days, of V1.",
+    """
+    CREATE MACRO patterns_by_filter(wanted_verdict, first_day, last_day) AS TABLE
+    SELECT results.trading_day, results.instrument_key, instruments.symbol, results.verdict,
+           patterns.pattern_rank, patterns.kind, patterns.length, patterns.frequency,
+           patterns.strength, patterns.average_gap_days, patterns.average_return_percent
+    FROM v1.filter_results AS results
+    JOIN v1.sequence_patterns AS patterns USING (trading_day, instrument_key)
+    LEFT JOIN raw.instruments AS instruments USING (instrument_key)
+    WHERE results.verdict = wanted_verdict AND results.trading_day BETWEEN first_day AND last_day
+    ORDER BY results.trading_day, results.instrument_key, patterns.pattern_rank
+    """,
+    "SELECT symbol, kind, length, frequency FROM patterns_by_filter("
+    "'bullish', DATE '2026-01-01', DATE '2026-12-31')",
+)
+MACROS = (SEQUENCE_STORE, METRICS_BY_INSTRUMENT, PATTERNS_BY_FILTER)

@@ -1,0 +1,60 @@
+"""The warehouse and its catalog as Dagster resources.
+
+Belongs here: turning configured values into a Warehouse or a read-only catalog connection; the
+only module of the room that imports Dagster. Does not belong here: storage, SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import duckdb
+from dagster import ConfigurableResource
+from dagster_duckdb import DuckDBResource
+from pydantic import Field
+
+from setbull_pipelines.warehouse.queries import set_time_zone
+from setbull_pipelines.warehouse.store import Warehouse
+
+
+class WarehouseResource(ConfigurableResource):
+    """The store of all tables, as assets and checks receive it."""
+
+    root: str = Field(description="Directory of the warehouse.")
+    keep_versions: int = Field(
+        default=3, ge=1, description="Versions kept per partition, the current one included."
+    )
+
+    def open(self) -> Warehouse:
+        """Return the Warehouse; the same one for the whole process, so its cache stays warm."""
+        return _warehouse(str(Path(self.root).resolve()), self.keep_versions)
+
+
+class CatalogResource(DuckDBResource):
+    """The catalog file, opened read-only.
+
+    Differs from its parent in two ways: the connection is closed even when the block raises, and
+    the file can never be locked against other readers or changed.
+    """
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the catalog with session time zone Asia/Kolkata; FileNotFoundError if not built."""
+        if not Path(self.database).is_file():
+            raise FileNotFoundError(
+                f"there is no catalog at {self.database}; rebuild the catalog first"
+            )
+        connection = duckdb.connect(self.database, read_only=True, config=self.connection_config)
+        try:
+            set_time_zone(connection)
+            yield connection
+        finally:
+            connection.close()
+
+
+@lru_cache
+def _warehouse(root: str, keep_versions: int) -> Warehouse:
+    return Warehouse(Path(root), keep_versions)

@@ -1,0 +1,526 @@
+"""The store: one directory per table, immutable content-named files, one pointer per partition.
+
+Belongs here: publishing, reading, checking, going back and collecting old versions. Does not
+belong here: SQL (``queries``, ``catalog``), Dagster (``resources``), any rule about the data
+beyond its table contract.
+
+A file is never changed once it has its name; a partition changes by replacing its small pointer.
+Readers take no lock and see the old version or the new one, never a mixture.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+from setbull_pipelines.tables.contract import Table
+from setbull_pipelines.warehouse import disk, encoding
+from setbull_pipelines.warehouse.cache import ArrowCache
+from setbull_pipelines.warehouse.errors import (
+    ContractViolation,
+    DamagedPartition,
+    MissingPartition,
+)
+
+WHOLE = "all"
+"""The one partition of a table that has no trading day."""
+UNASSIGNED = "unassigned"
+"""The partition of quarantined rows whose trading day cannot be told."""
+
+_POINTER_FILE = "current.json"
+_DAY_DIRECTORY = "trading_day="
+_WHOLE_DIRECTORY = "whole"
+_QUARANTINE = ("raw", "quarantine")
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATA_FILE = re.compile(r"[0-9a-f]{32}\.parquet")
+_NAMES_SHOWN = 5
+# Decoding and syncing release the interpreter lock; more threads than this gained nothing.
+_THREADS = 4
+
+
+def validate_identifier(name: str) -> str:
+    """Return ``name`` if it is a lower-case SQL identifier, so that it is safe in paths and SQL."""
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValueError(f"{name!r} is not an identifier of the form [a-z_][a-z0-9_]*")
+    return name
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table contract in one schema of the warehouse, such as 5-minute candles of V1."""
+
+    schema: str
+    table: Table
+
+    def __post_init__(self) -> None:
+        for name in (self.schema, self.table.name, *self.table.column_names):
+            validate_identifier(name)
+        if self.schema not in self.table.schemas:
+            raise ValueError(
+                f"table {self.table.name} is not held in schema {self.schema!r}, "
+                f"only in {self.table.schemas}"
+            )
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Schema and table name, the asset key of the project."""
+        return (self.schema, self.table.name)
+
+    @property
+    def name(self) -> str:
+        """The name used in SQL and messages, such as ``v1.candles_5min``."""
+        return f"{self.schema}.{self.table.name}"
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What one version of a partition is and what it was computed from."""
+
+    file: str
+    """Name of the data file in the directory of the partition."""
+    rows: int
+    schema_hash: str
+    code_version: str
+    settings_hash: str
+    inputs: Mapping[str, str]
+    """Content hash of every input partition, by its name."""
+    content_hash: str
+    run_id: str
+    note: str | None
+    """Why there are zero rows, where that is so."""
+    published_at: str
+    """Moment of publishing, ISO 8601 in UTC."""
+
+
+_POINTER_FIELDS = [field.name for field in fields(Pointer)]
+
+
+class Warehouse:
+    """All stored tables below one directory.
+
+    ``keep_versions`` counts the versions per partition, the current one included, that
+    :meth:`collect_garbage` leaves; readers of an older catalog need the versions it names.
+    ``cache_bytes`` bounds the memory that holds decoded files between reads.
+    """
+
+    def __init__(self, root: Path, keep_versions: int = 3, cache_bytes: int = 256 * 2**20) -> None:
+        if keep_versions < 1:
+            raise ValueError(f"keep_versions is {keep_versions}, expected at least 1")
+        self.root = Path(root).resolve()
+        self.keep_versions = keep_versions
+        self.cache = ArrowCache(cache_bytes)
+
+    # Writing
+
+    def publish(
+        self,
+        stored: StoredTable,
+        partition: str,
+        frame: pd.DataFrame,
+        *,
+        code_version: str,
+        settings_hash: str,
+        inputs: Mapping[str, str],
+        run_id: str,
+        note: str | None = None,
+    ) -> Pointer:
+        """Make ``frame`` the current version of one partition; see :meth:`publish_many`."""
+        pointers = self.publish_many(
+            stored,
+            {partition: frame},
+            code_version=code_version,
+            settings_hash=settings_hash,
+            inputs={partition: inputs},
+            run_id=run_id,
+            notes={} if note is None else {partition: note},
+        )
+        return pointers[partition]
+
+    def publish_many(
+        self,
+        stored: StoredTable,
+        frames: Mapping[str, pd.DataFrame],
+        *,
+        code_version: str,
+        settings_hash: str,
+        inputs: Mapping[str, Mapping[str, str]],
+        run_id: str,
+        notes: Mapping[str, str] | None = None,
+    ) -> dict[str, Pointer]:
+        """Make each frame the current version of its partition and return the pointers.
+
+        Columns are matched by name. ``inputs`` names, per partition, the content hash of every
+        input; ``notes`` the reasons for zero rows. Raises ContractViolation, with nothing
+        written, if any frame breaks the contract. Each partition changes atomically; the batch
+        does not: a crash leaves some partitions new and the others as they were.
+        """
+        if not frames:
+            return {}
+        if set(inputs) != set(frames):
+            raise ValueError(
+                f"{stored.name}: inputs are named for partitions {sorted(inputs)}, "
+                f"frames for {sorted(frames)}"
+            )
+        directories = {partition: self._directory(stored, partition) for partition in frames}
+        contract = encoding.schema_hash(stored.table)
+
+        def write(partition: str, frame: pd.DataFrame) -> Pointer:
+            data = encoding.to_parquet(stored.table, frame)
+            content_hash = disk.content_hash(data)
+            pointer = Pointer(
+                file=f"{content_hash}.parquet",
+                rows=len(frame),
+                schema_hash=contract,
+                code_version=code_version,
+                settings_hash=settings_hash,
+                inputs=dict(inputs[partition]),
+                content_hash=content_hash,
+                run_id=run_id,
+                note=(notes or {}).get(partition),
+                published_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+            )
+            self._put(directories[partition], pointer, data)
+            return pointer
+
+        slices = list(encoding.ordered_slices(stored.table, stored.name, frames))
+        if len(slices) == 1:
+            return {partition: write(partition, frame) for partition, frame in slices}
+        with ThreadPoolExecutor(_THREADS) as threads:
+            pointers = threads.map(write, *zip(*slices, strict=True))
+            return dict(zip(frames, pointers, strict=True))
+
+    def restore(self, stored: StoredTable, partition: str, content_hash: str) -> Pointer:
+        """Make the kept version with ``content_hash`` current again and return its pointer.
+
+        Raises MissingPartition when no such version is kept, DamagedPartition when its file is
+        not what was published, ContractViolation when it was written under another contract.
+        """
+        directory = self._directory(stored, partition)
+        if not directory.is_dir():
+            raise self._missing(stored, [partition])
+        with disk.writer_lock(directory):
+            versions = self.history(stored, partition)
+            for pointer in versions:
+                if pointer.content_hash == content_hash:
+                    break
+            else:
+                kept = [version.content_hash for version in versions]
+                raise MissingPartition(
+                    f"{stored.name} {partition} keeps no version {content_hash!r}; kept: {kept}"
+                )
+            self._require_contract(stored, {partition: pointer})
+            if not _holds(directory, pointer):
+                raise DamagedPartition(
+                    f"{stored.name} {partition}: {pointer.file} is not what was published; "
+                    "choose another version or compute the partition again"
+                )
+            _write_versions(directory, pointer, versions)
+        return pointer
+
+    def collect_garbage(self, stored: StoredTable | None = None) -> int:
+        """Delete versions beyond ``keep_versions`` and leftovers of crashed writers.
+
+        Works on one table, or on all. Returns the number of files deleted. A partition whose
+        pointer cannot be read is left alone: nobody knows which of its files is needed.
+        """
+        pattern = "*/*/*" if stored is None else f"{stored.schema}/{stored.table.name}/*"
+        return sum(self._collect(path) for path in self.root.glob(pattern) if path.is_dir())
+
+    # Looking
+
+    def pointer(self, stored: StoredTable, partition: str) -> Pointer | None:
+        """Return what is current, None if nothing was ever published there.
+
+        Raises DamagedPartition when the pointer cannot be read.
+        """
+        versions = _read_versions(self._directory(stored, partition))
+        return versions[0] if versions else None
+
+    def history(self, stored: StoredTable, partition: str) -> list[Pointer]:
+        """Return the kept versions, the current one first, then the latest before it."""
+        return _read_versions(self._directory(stored, partition))
+
+    def partitions(self, stored: StoredTable) -> list[str]:
+        """Return the names of all published partitions, sorted."""
+        directory = self.root.joinpath(*stored.key)
+        if not directory.is_dir():
+            return []
+        return sorted(
+            WHOLE if path.name == _WHOLE_DIRECTORY else path.name.removeprefix(_DAY_DIRECTORY)
+            for path in directory.iterdir()
+            if os.path.exists(os.path.join(path, _POINTER_FILE))
+        )
+
+    def verify(self, stored: StoredTable, partition: str) -> bool:
+        """Tell whether the current file of a partition is there and is what was published."""
+        directory = self._directory(stored, partition)
+        try:
+            versions = _read_versions(directory)
+        except DamagedPartition:
+            return False
+        return bool(versions) and _holds(directory, versions[0])
+
+    def is_current(
+        self,
+        stored: StoredTable,
+        partition: str,
+        *,
+        code_version: str,
+        settings_hash: str,
+        inputs: Mapping[str, str],
+    ) -> bool:
+        """Tell whether computing the partition again would give what is already there.
+
+        True only if the pointer names the same code, settings, inputs and contract and the file
+        is undamaged.
+        """
+        try:
+            pointer = self.pointer(stored, partition)
+        except DamagedPartition:
+            return False
+        return (
+            pointer is not None
+            and pointer.code_version == code_version
+            and pointer.settings_hash == settings_hash
+            and pointer.inputs == dict(inputs)
+            and pointer.schema_hash == encoding.schema_hash(stored.table)
+            and _holds(self._directory(stored, partition), pointer)
+        )
+
+    def files(self, stored: StoredTable, partitions: Iterable[str] | None = None) -> list[Path]:
+        """Return the absolute paths of the current files, in partition order.
+
+        ``partitions`` None means all there are. Raises MissingPartition for those never
+        published and ContractViolation for those written under another contract.
+        """
+        wanted = self.partitions(stored) if partitions is None else sorted(set(partitions))
+        directories = {partition: self._directory(stored, partition) for partition in wanted}
+        pointers = {}
+        for partition, directory in directories.items():
+            versions = _read_versions(directory)
+            if versions:
+                pointers[partition] = versions[0]
+        missing = [partition for partition in wanted if partition not in pointers]
+        if missing:
+            raise self._missing(stored, missing)
+        self._require_contract(stored, pointers)
+        return [
+            Path(os.path.join(directories[partition], pointers[partition].file))
+            for partition in wanted
+        ]
+
+    # Reading
+
+    def read(
+        self,
+        stored: StoredTable,
+        partitions: Iterable[str] | None = None,
+        columns: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return partitions as one frame with contract dtypes, in partition then key order.
+
+        ``partitions`` None means all, ``columns`` None means all; columns come in the order
+        asked for. No partitions give an empty frame. Raises as :meth:`read_arrow`.
+        """
+        names = self._columns(stored, columns)
+        table = self._read(stored, partitions, names)
+        return encoding.to_frame([stored.table.column(name) for name in names], table)
+
+    def read_arrow(
+        self,
+        stored: StoredTable,
+        partitions: Iterable[str] | None = None,
+        columns: Iterable[str] | None = None,
+    ) -> pyarrow.Table:
+        """Return partitions as one Arrow table with text as plain strings.
+
+        Raises MissingPartition, ContractViolation as :meth:`files`, KeyError for a column the
+        table does not have, DamagedPartition when a file is gone or not what was published.
+        """
+        return encoding.plain_text(self._read(stored, partitions, self._columns(stored, columns)))
+
+    def _read(
+        self, stored: StoredTable, partitions: Iterable[str] | None, columns: list[str]
+    ) -> pyarrow.Table:
+        paths = [str(path) for path in self.files(stored, partitions)]
+        held = {path: self.cache.get(path, columns) for path in paths}
+        absent = [path for path, arrays in held.items() if arrays is None]
+        if len(absent) == 1:
+            held[absent[0]] = self._load(absent[0], columns)
+        elif absent:
+            with ThreadPoolExecutor(_THREADS) as threads:
+                loaded = threads.map(self._load, absent, [columns] * len(absent))
+                held.update(zip(absent, loaded, strict=True))
+        fields = [stored.table.arrow_schema.field(name) for name in columns]
+        # Column by column: putting hundreds of small tables together costs several times more.
+        chunked = [
+            pyarrow.chunked_array([held[path][field.name] for path in paths], field.type)
+            for field in fields
+        ]
+        return pyarrow.Table.from_arrays(chunked, schema=pyarrow.schema(fields))
+
+    def _load(self, path: str, columns: list[str]) -> Mapping[str, pyarrow.Array]:
+        """Read ``columns`` of a file into the cache, having checked every byte of it."""
+        try:
+            data = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise DamagedPartition(
+                f"{path} is gone although its pointer was read a moment ago; read again, and if "
+                "that fails compute the partition again"
+            ) from None
+        if disk.content_hash(data) != Path(path).stem:
+            raise DamagedPartition(
+                f"{path} is not what was published; restore an earlier version or compute the "
+                "partition again"
+            )
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
+        table = file.read(columns, use_threads=False)
+        arrays = {name: table.column(name).combine_chunks() for name in columns}
+        self.cache.put(path, arrays)
+        return arrays
+
+    # Places
+
+    def _directory(self, stored: StoredTable, partition: str) -> Path:
+        """Return where a partition lives; ValueError for a name the table cannot have."""
+        if not stored.table.partitioned:
+            if partition != WHOLE:
+                raise ValueError(
+                    f"{stored.name} has no trading day: its partition is {WHOLE!r}, "
+                    f"not {partition!r}"
+                )
+            return self.root.joinpath(*stored.key, _WHOLE_DIRECTORY)
+        if not (partition == UNASSIGNED and stored.key == _QUARANTINE):
+            _validate_day(stored, partition)
+        return self.root.joinpath(*stored.key, f"{_DAY_DIRECTORY}{partition}")
+
+    def _put(self, directory: Path, pointer: Pointer, data: bytes) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        # Names cannot leave the root; a symbolic link inside it could.
+        if not directory.resolve().is_relative_to(self.root):
+            raise ValueError(f"{directory} lies outside the warehouse {self.root}")
+        with disk.writer_lock(directory):
+            try:
+                versions = _read_versions(directory)
+            except DamagedPartition:
+                versions = []
+            if not _holds(directory, pointer):
+                disk.replace_durably(directory / pointer.file, data)
+            _write_versions(directory, pointer, versions)
+
+    def _collect(self, directory: Path) -> int:
+        with disk.writer_lock(directory):
+            try:
+                versions = _read_versions(directory)
+            except DamagedPartition:
+                return 0
+            kept = versions[: self.keep_versions]
+            if len(kept) < len(versions):
+                _write_versions(directory, kept[0], kept)
+            names = {pointer.file for pointer in kept}
+            # Whoever writes here holds the lock, so a temporary file has no living writer.
+            useless = [
+                path
+                for path in directory.iterdir()
+                if path.name.startswith(disk.TEMPORARY_PREFIX)
+                or (_DATA_FILE.fullmatch(path.name) and path.name not in names)
+            ]
+            for path in useless:
+                path.unlink()
+        return len(useless)
+
+    def _columns(self, stored: StoredTable, columns: Iterable[str] | None) -> list[str]:
+        names = stored.table.column_names if columns is None else list(columns)
+        unknown = [name for name in names if name not in stored.table.column_names]
+        if unknown or len(set(names)) < len(names):
+            raise KeyError(
+                f"{stored.name}: cannot read columns {names}: unknown {unknown}, or named twice; "
+                f"the table has {stored.table.column_names}"
+            )
+        return names
+
+    def _missing(self, stored: StoredTable, partitions: list[str]) -> MissingPartition:
+        return MissingPartition(
+            f"{stored.name} has no partition {_shortened(partitions)}; compute and publish it "
+            "first, or read only what partitions() lists"
+        )
+
+    def _require_contract(self, stored: StoredTable, pointers: Mapping[str, Pointer]) -> None:
+        contract = encoding.schema_hash(stored.table)
+        outdated = [name for name, pointer in pointers.items() if pointer.schema_hash != contract]
+        if outdated:
+            raise ContractViolation(
+                f"{stored.name} {_shortened(outdated)}: written under another version of the "
+                "table contract; compute it again"
+            )
+
+
+def _validate_day(stored: StoredTable, partition: str) -> None:
+    try:
+        if not _DAY.fullmatch(partition):
+            raise ValueError
+        date.fromisoformat(partition)
+    except ValueError:
+        raise ValueError(
+            f"{stored.name}: partition {partition!r} is not a trading day YYYY-MM-DD"
+        ) from None
+
+
+def _shortened(names: list[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _holds(directory: Path, pointer: Pointer) -> bool:
+    try:
+        data = (directory / pointer.file).read_bytes()
+    except FileNotFoundError:
+        return False
+    return disk.content_hash(data) == pointer.content_hash
+
+
+def _read_versions(directory: Path) -> list[Pointer]:
+    """Read the pointer file: the current version first, then the earlier ones it remembers."""
+    # Plain strings, here and in files(): hundreds of partitions are looked up per read, and
+    # joining Path objects takes longer than reading the pointers.
+    path = os.path.join(directory, _POINTER_FILE)
+    try:
+        with open(path, "rb") as handle:
+            text = handle.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    try:
+        record = json.loads(text)
+        return [_pointer(version) for version in (record, *record["earlier"])]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedPartition(
+            f"{path} is not a pointer ({error!r}); compute the partition again"
+        ) from None
+
+
+def _pointer(record: Mapping[str, object]) -> Pointer:
+    pointer = Pointer(**{name: record[name] for name in _POINTER_FIELDS})
+    if not _DATA_FILE.fullmatch(pointer.file):
+        raise ValueError(f"file is {pointer.file!r}")
+    return pointer
+
+
+def _write_versions(directory: Path, current: Pointer, versions: Iterable[Pointer]) -> None:
+    """Replace the pointer file; the versions other than ``current`` become its earlier ones."""
+    earlier = [
+        asdict(pointer) for pointer in versions if pointer.content_hash != current.content_hash
+    ]
+    record = {**asdict(current), "earlier": earlier}
+    disk.replace_durably(directory / _POINTER_FILE, json.dumps(record, indent=1).encode())
+    disk.sync_directory(directory)

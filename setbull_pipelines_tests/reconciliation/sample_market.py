@@ -1,0 +1,142 @@
+"""A small deterministic market, and both variants' tables of it, for the divergence tests.
+
+Three instruments: 12 sessions of minutes and 300 daily bars, shaped so that every formula has
+something to say. Does not hold expected values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from setbull_pipelines.settings import AggregationSettings
+from setbull_pipelines.variants import V1, V2
+from setbull_pipelines.variants.protocol import Variant
+from setbull_pipelines_tests.variants.frames import (
+    daily_history,
+    minute_candles,
+    session_minutes,
+    trading_days,
+)
+
+DAYS = trading_days("2025-04-01", 300)
+SESSIONS = DAYS[-12:]
+AS_OF = DAYS[-1]
+RISING, FALLING, ALTERNATING = (f"NSE_EQ|INE00000000{number}" for number in (1, 2, 3))
+MAMBA_DAYS = {
+    RISING: "NNMMNMMMNNNMNNMMNNNMM",
+    FALLING: "MNNNNNNNMMNNMMMNNNNNN",
+    ALTERNATING: "MNMNMNMNMNMNMNMNMNMNM",
+}
+"""The last 21 days: M is a strong move with the trend, N is none."""
+UNTRADED = AggregationSettings(untraded_minutes="include")
+"""Bars without volume are kept, so that VWAP has bars for which it has no value."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """The tables of one variant by name."""
+
+    tables: dict[str, pd.DataFrame]
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self.tables[name]
+
+
+def computed_by(variant: Variant) -> Market:
+    """Return every computed table of the sample market."""
+    minutes, history = _minutes(), _history()
+    candles_5min = variant.to_5min(minutes, UNTRADED)
+    candles_daily = variant.to_daily(minutes, history, UNTRADED)
+    indicators_daily = variant.indicators(candles_daily, "day")
+    moves = variant.moves(candles_daily, indicators_daily, AS_OF)
+    sequences = variant.sequences(moves)
+    analysis, patterns = variant.sequence_analysis(moves, sequences)
+    return Market(
+        {
+            "candles_5min": candles_5min,
+            "candles_daily": candles_daily,
+            "indicators_5min": variant.indicators(candles_5min, "5minute"),
+            "indicators_daily": indicators_daily,
+            "moves_daily": moves,
+            "sequences": sequences,
+            "sequence_analysis": analysis,
+            "sequence_patterns": patterns,
+            "filter_results": variant.filters(candles_daily, indicators_daily, analysis, AS_OF),
+        }
+    )
+
+
+def both_variants() -> tuple[Market, Market]:
+    """Return the tables of V1 and of V2."""
+    return computed_by(V1), computed_by(V2)
+
+
+def _minutes() -> pd.DataFrame:
+    times = session_minutes(SESSIONS)
+    minute_of_session = times.hour * 60 + times.minute - (9 * 60 + 15)
+    number = np.arange(len(times))
+    frames = []
+    for seed, (key, price) in enumerate(
+        ((RISING, 250.0), (FALLING, 9_000.0), (ALTERNATING, 120.0))
+    ):
+        generator = np.random.default_rng(seed)
+        close = price * np.exp(np.cumsum(generator.normal(0, 0.001, len(times))))
+        spread = close * generator.uniform(0, 0.0005, len(times))
+        volume = generator.integers(1, 5_000, len(times))
+        if key == FALLING:  # flat for its first 20 bars, and without volume at every open
+            close[number < 100] = price
+            spread[number < 100] = 0
+            volume[minute_of_session < 10] = 0
+        if key == ALTERNATING:  # only rises for its first 26 bars
+            close[:130] = np.sort(close[:130])
+        frames.append(
+            pd.DataFrame(
+                {
+                    "instrument_key": key,
+                    "timestamp": times,
+                    "open": close - spread / 2,
+                    "high": close + spread,
+                    "low": close - spread,
+                    "close": close,
+                    "volume": volume,
+                    "open_interest": pd.array(
+                        generator.integers(100, 900, len(times))
+                        if key == RISING
+                        else [pd.NA] * len(times),
+                        dtype="Int64",
+                    ),
+                }
+            )
+        )
+    return minute_candles(pd.concat(frames, ignore_index=True))
+
+
+def _history() -> pd.DataFrame:
+    frames = []
+    for seed, (key, kinds) in enumerate(MAMBA_DAYS.items()):
+        generator = np.random.default_rng(100 + seed)
+        is_mamba = np.array([False] * (len(DAYS) - len(kinds)) + [kind == "M" for kind in kinds])
+        up = -1 if key == FALLING else 1
+        quiet = up * generator.uniform(-0.008, 0.01, len(DAYS))
+        strong = up * generator.uniform(0.055, 0.085, len(DAYS))
+        change = np.where(is_mamba, strong, quiet)
+        close = 200 * np.cumprod(1 + change)
+        open_ = close / (1 + change)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "instrument_key": key,
+                    "timestamp": pd.DatetimeIndex(DAYS).tz_localize("Asia/Kolkata").as_unit("us"),
+                    "open": open_,
+                    "high": np.maximum(open_, close) * 1.01,
+                    "low": np.minimum(open_, close) * 0.99,
+                    "close": close,
+                    "volume": generator.integers(800_000, 2_500_000, len(DAYS))
+                    + is_mamba * 1_000_000,
+                }
+            )
+        )
+    return daily_history(pd.concat(frames, ignore_index=True))

@@ -1,0 +1,140 @@
+"""Instrument files: what is read from each form of list."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from setbull_pipelines.settings import SampleSettings
+from setbull_pipelines.sources import Intake, take_in
+from setbull_pipelines.tables import INSTRUMENTS
+
+CANDLES = (
+    "instrument_key,timestamp,open,high,low,close,volume\n"
+    "NSE_EQ|INE002A01018,2025-06-02T09:15:00+05:30,1,1,1,1,1\n"
+)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    (folder / "candles.csv").write_text(CANDLES)
+    return folder
+
+
+def take(folder: Path) -> Intake:
+    taken = take_in(folder, folder.parent / "landing", SampleSettings())
+    INSTRUMENTS.schema.validate(taken.instruments)
+    return taken
+
+
+def test_the_brokers_json_master_states_ticks_in_paise(inbox: Path) -> None:
+    entries = [
+        {
+            "segment": "NSE_EQ",
+            "name": "RELIANCE INDUSTRIES LTD",
+            "isin": "INE002A01018",
+            "instrument_type": "EQ",
+            "instrument_key": "NSE_EQ|INE002A01018",
+            "lot_size": 1,
+            "exchange_token": "2885",
+            "tick_size": 10.0,
+            "trading_symbol": "RELIANCE",
+        },
+        {"instrument_key": "NSE_INDEX|Nifty 50", "trading_symbol": "NIFTY", "name": "Nifty 50"},
+        {"instrument_key": "MOON|1", "trading_symbol": "MOON", "isin": ""},
+    ]
+    (inbox / "NSE.json.gz").write_bytes(gzip.compress(json.dumps(entries).encode()))
+    taken = take(inbox)
+    found = taken.instruments.set_index("symbol")
+    assert found.loc["RELIANCE"].drop("source").tolist() == [
+        "NSE_EQ|INE002A01018",
+        "RELIANCE INDUSTRIES LTD",
+        "INE002A01018",
+        "2885",
+        0.1,
+        1,
+        "EQ",
+    ]
+    assert found.loc["NIFTY", ["isin", "tick_size", "lot_size"]].isna().all()
+    assert taken.unassigned[["line", "rule"]].values.tolist() == [[3, "invalid instrument"]]
+    assert "unknown segment 'MOON'" in taken.unassigned["reason"].iloc[0]
+
+
+def test_several_lists_are_one_and_the_later_file_counts(inbox: Path) -> None:
+    (inbox / "1.csv").write_text(
+        "instrument_key,symbol,tick_size,lot_size\nNSE_EQ|INE002A01018,OLD,0.05,1\n"
+    )
+    (inbox / "2.csv").write_text("symbol,isin,name\nRELIANCE,INE002A01018,Reliance\n")
+    row = take(inbox).instruments.iloc[0]
+    assert (row["symbol"], row["name"], row["tick_size"], row["lot_size"], row["source"]) == (
+        "RELIANCE",
+        "Reliance",
+        0.05,
+        1,
+        "2.csv",
+    )
+
+
+def test_bad_rows_of_a_list_are_quarantined(inbox: Path) -> None:
+    (inbox / "list.csv").write_text(
+        "instrument_key,symbol,tick_size,lot_size\n"
+        "NSE_EQ|A,A,0.05,1\n"
+        "NSE_EQ|B,,0.05,1\n"
+        "NSE_EQ|C,C,five,1\n"
+        "NSE_EQ|D,D,0.05,1.5\n"
+        "NSE_EQ|A,A,0.01,1\n"
+        "NSE_EQ|E\n"
+    )
+    taken = take(inbox)
+    assert taken.unassigned[["line", "rule"]].values.tolist() == [
+        [2, "superseded"],
+        [3, "missing value"],
+        [4, "not a number"],
+        [5, "fractional lot_size"],
+        [7, "malformed row"],
+    ]
+    assert taken.instruments[["instrument_key", "tick_size"]].values.tolist() == [
+        ["NSE_EQ|A", 0.01]
+    ]
+
+
+def test_the_real_lists_are_read(shared_data: Path, inbox: Path) -> None:
+    (inbox / "all.csv").write_bytes((shared_data / "instruments_nse_eq.csv").read_bytes())
+    taken = take(inbox)
+    instruments = taken.instruments.set_index("instrument_key")
+    assert len(instruments) == 2831
+    assert instruments["series"].value_counts().to_dict() == {
+        "EQ": 2139,
+        "SM": 286,
+        "BE": 200,
+        "ST": 163,
+        "BZ": 43,
+    }
+    assert instruments.loc["NSE_EQ|INE002A01018", "symbol"] == "RELIANCE"
+    assert instruments.loc["NSE_EQ|INE349Y01013", "tick_size"] == 0.05
+    assert instruments.loc["NSE_EQ|INE005B01027", "tick_size"] == 0.01
+    dummies = instruments[instruments.index.str.contains("DUMMY")]
+    assert len(dummies) == 22
+    assert dummies["isin"].isna().all()
+    assert len(taken.unassigned) == 0
+
+
+def test_former_symbols_lead_to_the_key_of_today(shared_data: Path, inbox: Path) -> None:
+    (inbox / "market.csv").write_bytes((shared_data / "market" / "instruments.csv").read_bytes())
+    (inbox / "candles.csv").write_text(
+        CANDLES.replace("instrument_key", "symbol").replace("NSE_EQ|INE002A01018", "TATAMOTORS")
+    )
+    taken = take(inbox)
+    key = taken.coverage["instrument_key"].item()
+    assert taken.instruments.set_index("instrument_key").loc[key, "symbol"] == "TMPV"
+    assert taken.files.set_index("source").loc[
+        "market.csv", ["received", "unassigned"]
+    ].tolist() == [
+        1231,
+        0,
+    ]

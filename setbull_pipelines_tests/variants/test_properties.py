@@ -1,0 +1,401 @@
+"""Laws that hold for every input: chunking, no look-ahead, row order, scale, bounds, look-back.
+
+Belongs here: properties each variant must have by itself, over generated and real candles. Does not
+belong here: expected values, comparisons of V1 with V2.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from setbull_pipelines.settings import PROFILES, LookBackSettings
+from setbull_pipelines.tables import (
+    CANDLES_5MIN,
+    CANDLES_DAILY,
+    CANDLES_DAILY_HISTORY,
+    COMPUTED_TABLES,
+    INDICATORS_5MIN,
+    INDICATORS_DAILY,
+    Table,
+)
+from setbull_pipelines.tables.contract import RELATIVE
+from setbull_pipelines.variants.protocol import Variant
+from setbull_pipelines_tests.variants.frames import (
+    INDIA,
+    assert_contract,
+    bars_daily,
+    daily_chain,
+    minute_candles,
+    random_daily,
+    random_minutes,
+    shuffled,
+    starts_of,
+    stored_bytes,
+    trading_days,
+)
+
+# Fixed examples: the same run every time, and few enough to be quick.
+quick = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=4,
+    phases=[Phase.generate],  # a smaller seed is no simpler example
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+seeds = st.integers(0, 2**32 - 1)
+
+TABLES: dict[str, Table] = {table.name: table for table in COMPUTED_TABLES}
+NO_HISTORY = CANDLES_DAILY_HISTORY.empty()
+# Muhurat Friday, with ordinary days around it: sessions of different length and a weekend.
+MINUTE_DAYS = trading_days("2024-10-30", 5)
+DAILY_DAYS = trading_days("2024-01-01", 300)
+IN_RUPEES = [
+    "ma_9",
+    "ema_5",
+    "ema_9",
+    "ema_20",
+    "ema_50",
+    "atr",
+    "bb_upper",
+    "bb_middle",
+    "bb_lower",
+    "bb_width",
+    "vwap",
+]
+WITHOUT_SCALE = [
+    "rsi",
+    "bb_width_normalized",
+    "bb_width_normalized_percentage",
+    "volume_ma_10",
+    "bars_of_history",
+    "is_warm",
+]
+
+
+def _daily_candles(variant: Variant, seed: int, instruments: int = 4) -> pd.DataFrame:
+    """Both series: 300 exchange days, and minutes of the last three of them."""
+    days = DAILY_DAYS
+    minutes = random_minutes(seed, days[-3:], instruments=2)
+    minutes["instrument_key"] = minutes["instrument_key"].str.replace("RANDOM", "DAILY")
+    history = random_daily(seed, days, instruments=instruments, volatility=0.03)
+    return variant.to_daily(minutes, history)
+
+
+# --- chunking ---------------------------------------------------------------------------------------
+
+
+@quick
+@given(seed=seeds, cuts=st.sets(st.integers(1, len(MINUTE_DAYS) - 1)))
+def test_chunks_of_days_give_the_same_bars(variant: Variant, seed: int, cuts: set[int]) -> None:
+    minutes = random_minutes(seed, MINUTE_DAYS)
+    edges = [0, *sorted(cuts), len(MINUTE_DAYS)]
+    chunks = [
+        minutes[minutes["trading_day"].isin(MINUTE_DAYS[first:last])].reset_index(drop=True)
+        for first, last in pairwise(edges)
+    ]
+    five_minutes = pd.concat([variant.to_5min(chunk) for chunk in chunks], ignore_index=True)
+    whole = variant.to_5min(minutes)
+    assert len(whole) > 900
+    pd.testing.assert_frame_equal(CANDLES_5MIN.conform(five_minutes), whole)
+    days = pd.concat([variant.to_daily(chunk, NO_HISTORY) for chunk in chunks], ignore_index=True)
+    pd.testing.assert_frame_equal(
+        CANDLES_DAILY.conform(days), variant.to_daily(minutes, NO_HISTORY)
+    )
+
+
+@quick
+@given(seed=seeds)
+def test_instruments_do_not_touch_each_other(variant: Variant, seed: int) -> None:
+    minutes = random_minutes(seed, MINUTE_DAYS[:3])
+    bars = variant.to_5min(minutes)
+    indicators = variant.indicators(bars, "5minute")
+    for key, alone in minutes.groupby("instrument_key"):
+        own_bars = variant.to_5min(alone.reset_index(drop=True))
+        pd.testing.assert_frame_equal(
+            own_bars, bars[bars["instrument_key"] == key].reset_index(drop=True)
+        )
+        own = variant.indicators(own_bars, "5minute")
+        together = indicators[indicators["instrument_key"] == key].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, together, check_exact=True)
+
+
+# --- no look-ahead ----------------------------------------------------------------------------------
+
+
+@quick
+@given(seed=seeds, day=st.integers(1, 4), minute=st.integers(0, 375))
+def test_later_minutes_change_no_earlier_bar(
+    variant: Variant, seed: int, day: int, minute: int
+) -> None:
+    minutes = random_minutes(seed, MINUTE_DAYS)
+    opening = "18:00" if MINUTE_DAYS[day] == pd.Timestamp("2024-11-01") else "09:15"
+    as_of = pd.Timestamp(f"{MINUTE_DAYS[day]:%Y-%m-%d} {opening}", tz=INDIA)
+    as_of += pd.Timedelta(minutes=minute)
+    known = minutes[minutes["timestamp"] < as_of].reset_index(drop=True)
+    before = variant.to_5min(known, as_of=as_of)
+    after = variant.to_5min(minutes, as_of=as_of)
+    assert len(before) > 0
+    pd.testing.assert_frame_equal(before, after)
+
+    # A bar that had ended keeps every value once the rest of the data arrives.
+    everything = variant.to_5min(minutes)
+    later = everything.merge(before[["instrument_key", "timestamp"]])
+    pd.testing.assert_frame_equal(CANDLES_5MIN.conform(later), before)
+
+    indicators = variant.indicators(before, "5minute")
+    full = variant.indicators(everything, "5minute")
+    kept = full.merge(before[["instrument_key", "timestamp"]])
+    pd.testing.assert_frame_equal(INDICATORS_5MIN.conform(kept), indicators, check_exact=True)
+
+
+@quick
+@given(seed=seeds, back=st.integers(1, 30), profile=st.sampled_from(sorted(PROFILES)))
+def test_later_days_change_nothing_as_of_a_day(
+    variant: Variant, seed: int, back: int, profile: str
+) -> None:
+    candles = _daily_candles(variant, seed)
+    as_of = DAILY_DAYS[-1 - back]
+    known = candles[candles["trading_day"] <= as_of].reset_index(drop=True)
+    assert len(known) < len(candles)
+    then = daily_chain(variant, known, as_of, profile=profile)
+    now = daily_chain(variant, candles, as_of, profile=profile)
+    indicators = now.pop("indicators_daily")
+    early = indicators[indicators["trading_day"] <= as_of].reset_index(drop=True)
+    pd.testing.assert_frame_equal(early, then.pop("indicators_daily"), check_exact=True)
+    assert len(then) == 5
+    for name, frame in then.items():
+        assert_contract(TABLES[name], frame)
+        assert len(frame) > 0 or name == "sequence_patterns"
+        pd.testing.assert_frame_equal(frame, now[name], check_exact=True, obj=name)
+
+
+# --- row order --------------------------------------------------------------------------------------
+
+
+@quick
+@given(seed=seeds)
+def test_row_order_changes_no_byte(variant: Variant, seed: int) -> None:
+    def stored(order: int | None) -> dict[str, bytes]:
+        def given_in(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame if order is None else shuffled(frame, order)
+
+        as_of = DAILY_DAYS[-1]
+        minutes = given_in(random_minutes(seed, DAILY_DAYS[-3:], instruments=2))
+        history = given_in(random_daily(seed, DAILY_DAYS, instruments=4, volatility=0.03))
+        given_minutes, given_history = minutes.copy(), history.copy()
+        five = variant.to_5min(minutes)
+        daily = variant.to_daily(minutes, history)
+        pd.testing.assert_frame_equal(minutes, given_minutes)
+        pd.testing.assert_frame_equal(history, given_history)
+
+        sequence_settings, filter_settings = PROFILES["production"]
+        days = given_in(daily)
+        indicators = given_in(variant.indicators(days, "day", given_in(starts_of(daily))))
+        moves = given_in(variant.moves(days, indicators, as_of))
+        runs = given_in(variant.sequences(moves))
+        analysis, patterns = variant.sequence_analysis(moves, runs)
+        filters = variant.filters(
+            days, indicators, given_in(analysis), as_of, filter_settings, sequence_settings
+        )
+        frames = {
+            "candles_5min": five,
+            "candles_daily": daily,
+            "indicators_5min": variant.indicators(given_in(five), "5minute"),
+            "indicators_daily": variant.indicators(days, "day", given_in(starts_of(daily))),
+            "moves_daily": variant.moves(days, indicators, as_of),
+            "sequences": variant.sequences(moves),
+            "sequence_analysis": analysis,
+            "sequence_patterns": patterns,
+            "filter_results": filters,
+        }
+        return {name: stored_bytes(TABLES[name], frame) for name, frame in frames.items()}
+
+    in_order, in_disorder = stored(None), stored(seed % 1000)
+    assert set(in_order) == set(TABLES)
+    for name, content in in_order.items():
+        assert content == in_disorder[name], name
+
+
+# --- scale and bounds -------------------------------------------------------------------------------
+
+
+def _rescaled(frame: pd.DataFrame, factor: float) -> pd.DataFrame:
+    prices = ["open", "high", "low", "close"]
+    return frame.assign(**{name: frame[name] * factor for name in prices})
+
+
+@quick
+@given(seed=seeds, factor=st.sampled_from([0.25, 8.0, 1.1, 0.01, 83.6]))
+def test_prices_in_another_unit(variant: Variant, seed: int, factor: float) -> None:
+    bars = variant.to_5min(random_minutes(seed, MINUTE_DAYS[:3], volatility=0.002))
+    plain = variant.indicators(bars, "5minute")
+    scaled = variant.indicators(_rescaled(bars, factor), "5minute")
+    # Powers of two scale floating-point numbers without rounding, so that nothing may differ.
+    relative = 0.0 if factor in (0.25, 8.0) else 1e-9
+    assert plain["ema_50"].notna().sum() > 300
+    for column in IN_RUPEES:
+        np.testing.assert_allclose(scaled[column], plain[column] * factor, rtol=relative)
+    for column in WITHOUT_SCALE:
+        np.testing.assert_allclose(
+            scaled[column].astype("float64"), plain[column].astype("float64"), rtol=relative
+        )
+
+
+@quick
+@given(
+    seed=seeds,
+    price=st.sampled_from([0.3, 40.0, 2_000.0, 100_000.0]),
+    volatility=st.sampled_from([0.0001, 0.002, 0.02]),
+    largest_volume=st.sampled_from([1, 50, 2_000_000]),
+)
+def test_bounds(
+    variant: Variant, seed: int, price: float, volatility: float, largest_volume: int
+) -> None:
+    minutes = random_minutes(
+        seed,
+        MINUTE_DAYS[:3],
+        price=price,
+        volatility=volatility,
+        largest_volume=largest_volume,
+        flat_minutes=150,
+    )
+    bars = variant.to_5min(minutes)
+    found = variant.indicators(bars, "5minute")
+    assert_contract(CANDLES_5MIN, bars)
+    assert_contract(INDICATORS_5MIN, found)
+    bands = found.dropna(subset=["bb_middle"])
+    assert len(bands) > 300
+    assert (bands["bb_lower"] <= bands["bb_middle"]).all()
+    assert (bands["bb_middle"] <= bands["bb_upper"]).all()
+    assert (bands["bb_width"] >= 0).all()
+    rsi = found["rsi"].dropna()
+    assert len(rsi) > 300
+    assert rsi.between(0, 100).all()
+    atr = found["atr"].dropna()
+    assert len(atr) > 300
+    assert (atr >= 0).all()
+
+    sessions = bars.groupby(["instrument_key", "trading_day"])
+    slack = 1e-12 * price * 10
+    assert found["vwap"].notna().all()
+    assert (found["vwap"] >= sessions["low"].cummin() - slack).all()
+    assert (found["vwap"] <= sessions["high"].cummax() + slack).all()
+
+
+@quick
+@given(seed=seeds)
+def test_volume_is_neither_lost_nor_made(variant: Variant, seed: int) -> None:
+    minutes = random_minutes(seed, MINUTE_DAYS)
+    per_session = ["instrument_key", "trading_day"]
+    traded = minutes[minutes["volume"] > 0].groupby(per_session)
+    bars = variant.to_5min(minutes).groupby(per_session)
+    daily = variant.to_daily(minutes, NO_HISTORY).set_index(per_session)
+    assert len(daily) == 3 * len(MINUTE_DAYS)
+    assert bars["volume"].sum().equals(traded["volume"].sum())
+    assert bars["minutes_traded"].sum().equals(traded["volume"].size())
+    assert (daily["volume"] == traded["volume"].sum()).all()
+    assert (daily["high"] == bars["high"].max()).all()
+    assert (daily["low"] == bars["low"].min()).all()
+    assert (daily["open"] == bars["open"].first()).all()
+    assert (daily["close"] == bars["close"].last()).all()
+
+
+@quick
+@given(seed=seeds)
+def test_counts_add_up(variant: Variant, seed: int) -> None:
+    candles = _daily_candles(variant, seed)
+    chain = daily_chain(variant, candles, DAILY_DAYS[-1])
+    analysis, runs = chain["sequence_analysis"], chain["sequences"]
+    assert len(analysis) > 0
+    assert (analysis["mamba_days"] + analysis["non_mamba_days"] == analysis["days"]).all()
+    assert (
+        analysis["days"]
+        == analysis["instrument_key"].map(runs.groupby("instrument_key")["length"].sum())
+    ).all()
+    kinds = runs.groupby("instrument_key")["kind"]
+    assert not (runs["kind"] == kinds.shift()).any()
+    results = chain["filter_results"]
+    assert results["instrument_key"].tolist() == sorted(candles["instrument_key"].unique())
+    ended = results["stopped_at"].notna()
+    assert (ended == ~results["verdict"].isin(["bullish", "bearish"])).all()
+
+
+# --- look-back --------------------------------------------------------------------------------------
+
+
+def _assert_look_back_suffices(full: pd.DataFrame, recent: pd.DataFrame, *, rows: int) -> None:
+    """The wanted rows, computed from the look-back and from everything, agree to 1e-9 relative."""
+    assert len(full) == len(recent) == rows
+    assert full["is_warm"].all()
+    assert recent["is_warm"].all()
+    columns = [name for name in (*IN_RUPEES, *WITHOUT_SCALE[:-2]) if name in full]
+    assert len(columns) >= 14
+    for column in columns:
+        assert full[column].notna().all(), column
+        np.testing.assert_allclose(
+            recent[column], full[column], rtol=RELATIVE.relative, atol=0, err_msg=column
+        )
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nine_sessions_are_enough_for_five_minute_bars(variant: Variant, seed: int) -> None:
+    look_back = LookBackSettings().sessions_5min
+    days = trading_days("2024-10-14", 20)
+    assert pd.Timestamp("2024-11-01") in days[-1 - look_back : -1]  # one is an evening session
+    minutes = random_minutes(seed, days, instruments=2, missing_share=0, volatility=0.003)
+    bars = variant.to_5min(minutes)
+    window = bars[bars["trading_day"] >= days[-1 - look_back]].reset_index(drop=True)
+    full = variant.indicators(bars, "5minute")
+    recent = variant.indicators(window, "5minute", starts_of(bars.assign(series="minutes")))
+    last = full["trading_day"] == days[-1]
+    _assert_look_back_suffices(
+        full[last].reset_index(drop=True),
+        recent[recent["trading_day"] == days[-1]].reset_index(drop=True),
+        rows=150,
+    )
+
+
+def test_nine_sessions_are_enough_for_real_minutes(variant: Variant, shared_data: Path) -> None:
+    path = shared_data / "market" / "minute_2016-08-16_2016-09-09.parquet"
+    symbols = ["RELIANCE", "SBIN", "TATASTEEL"]
+    rows = pd.read_parquet(path, filters=[("symbol", "in", symbols)])
+    bars = variant.to_5min(minute_candles(rows.drop(columns="symbol")))
+    days = sorted(bars["trading_day"].unique())
+    window = bars[bars["trading_day"] >= days[-1 - LookBackSettings().sessions_5min]]
+    full = variant.indicators(bars, "5minute")
+    starts = starts_of(bars.assign(series="minutes"))
+    recent = variant.indicators(window.reset_index(drop=True), "5minute", starts)
+    _assert_look_back_suffices(
+        full[full["trading_day"] == days[-1]].reset_index(drop=True),
+        recent[recent["trading_day"] == days[-1]].reset_index(drop=True),
+        rows=3 * 75,
+    )
+
+
+def test_600_days_are_enough_for_daily_bars(variant: Variant, shared_data: Path) -> None:
+    path = shared_data / "market" / "daily_long.parquet"
+    symbols = ["HDFCBANK", "RELIANCE", "TATASTEEL", "BOSCHLTD", "SBIN", "BAJFINANCE"]
+    rows = pd.read_parquet(path, filters=[("symbol", "in", symbols)])
+    candles = bars_daily(rows.drop(columns="symbol"))
+    days = sorted(candles["trading_day"].unique())
+    assert len(candles) == 6 * len(days) > 6 * 1500
+    starts = starts_of(candles)
+    full = variant.indicators(candles, "day", starts)
+    assert_contract(INDICATORS_DAILY, full)
+    look_back = LookBackSettings().sessions_daily
+    for last in (len(days) - 1, len(days) - 400, len(days) - 700):
+        inside = candles["trading_day"].between(days[last - look_back], days[last])
+        recent = variant.indicators(candles[inside].reset_index(drop=True), "day", starts)
+        _assert_look_back_suffices(
+            full[full["trading_day"] == days[last]].reset_index(drop=True),
+            recent[recent["trading_day"] == days[last]].reset_index(drop=True),
+            rows=6,
+        )

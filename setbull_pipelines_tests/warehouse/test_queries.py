@@ -1,0 +1,151 @@
+"""In-memory connections and the catalog file: what they show, and what cannot be smuggled in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from setbull_pipelines.warehouse.catalog import rebuild_catalog
+from setbull_pipelines.warehouse.queries import connect, quoted_identifier, quoted_text
+from setbull_pipelines.warehouse.store import ContractViolation, StoredTable, Warehouse
+from setbull_pipelines_tests.warehouse.conftest import (
+    BARS,
+    DAY,
+    NEXT_DAY,
+    V1_BARS,
+    bars,
+    publish,
+)
+
+V2_BARS = StoredTable("v2", BARS)
+TYPES = {column.name: column.kind.duckdb_type for column in BARS.columns}
+
+
+def described(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in connection.execute(f"DESCRIBE {name}").fetchall()}
+
+
+def test_views_show_the_current_versions_in_contract_types(warehouse):
+    publish(warehouse, bars(price=1.0))
+    publish(warehouse, bars(price=2.0))
+    publish(warehouse, bars(NEXT_DAY, price=5.0), NEXT_DAY)
+    with connect(warehouse, [V1_BARS, V2_BARS]) as connection:
+        totals = connection.execute(
+            "SELECT trading_day, count(*), sum(open), min(timestamp)::VARCHAR FROM v1.bars "
+            "GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        assert totals == [
+            (date(2024, 1, 2), 4, 10.0, "2024-01-02 09:15:00+05:30"),
+            (date(2024, 1, 3), 4, 22.0, "2024-01-03 09:15:00+05:30"),
+        ]
+        assert described(connection, "v1.bars") == TYPES
+        # Nothing was published for V2: same columns, same types, no rows.
+        assert described(connection, "v2.bars") == TYPES
+        assert connection.execute("SELECT count(*) FROM v2.bars").fetchall() == [(0,)]
+
+
+def test_nulls_are_nulls_in_sql(warehouse):
+    publish(warehouse, bars())
+    with connect(warehouse, [V1_BARS]) as connection:
+        counts = connection.execute(
+            "SELECT count(*), count(average), count(open_interest), count(is_warm), count(reason), "
+            "count(*) FILTER (isnan(average)) FROM v1.bars"
+        ).fetchone()
+    assert counts == (4, 2, 2, 2, 2, 0)
+
+
+def test_the_connection_is_closed_even_after_an_error(warehouse):
+    with pytest.raises(ZeroDivisionError), connect(warehouse, []) as connection:
+        raise ZeroDivisionError
+    with pytest.raises(duckdb.ConnectionException):
+        connection.execute("SELECT 1")
+
+
+def test_a_root_with_quotes_in_its_name_is_only_a_name(tmp_path):
+    warehouse = Warehouse(tmp_path / "it's; DROP TABLE x --")
+    publish(warehouse, bars())
+    with connect(warehouse, [V1_BARS]) as connection:
+        assert connection.execute("SELECT count(*) FROM v1.bars").fetchone() == (4,)
+    assert quoted_text("a'b") == "'a''b'"
+    with pytest.raises(ValueError, match="not an identifier"):
+        quoted_identifier('x"; DROP TABLE y')
+
+
+def test_a_partition_of_another_contract_is_not_shown(warehouse):
+    publish(warehouse, bars())
+    path = warehouse.files(V1_BARS)[0].parent / "current.json"
+    held = warehouse.pointer(V1_BARS, DAY).schema_hash
+    path.write_text(path.read_text().replace(held, "0" * 32))
+    with pytest.raises(ContractViolation, match="another version"), connect(warehouse, [V1_BARS]):
+        pass
+
+
+MACROS = {
+    "bars_of": "CREATE MACRO v1.bars_of(day) AS TABLE SELECT * FROM v1.bars WHERE trading_day = day"
+}
+
+
+def test_the_catalog_serves_other_processes_from_any_directory(warehouse, tmp_path, monkeypatch):
+    publish(warehouse, bars())
+    publish(warehouse, bars(NEXT_DAY), NEXT_DAY)
+    monkeypatch.chdir(tmp_path)
+    relative = Warehouse(Path("warehouse"))
+    path = rebuild_catalog(relative, Path("catalog.duckdb"), [V1_BARS, V2_BARS], MACROS)
+    assert path == tmp_path.resolve() / "catalog.duckdb"
+    program = (
+        "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); "
+        "print(c.execute(\"SELECT count(*) FROM v1.bars_of(DATE '2024-01-03')\").fetchone(), "
+        "c.execute('SELECT count(*) FROM v2.bars').fetchone())"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, path], cwd="/", capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "(4,) (0,)"
+    assert [entry.name for entry in tmp_path.iterdir() if "catalog" in entry.name] == [
+        "catalog.duckdb"
+    ]
+
+
+def test_the_catalog_explains_its_columns(warehouse, tmp_path):
+    publish(warehouse, bars())
+    path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS, V2_BARS], {})
+    with duckdb.connect(str(path), read_only=True) as connection:
+        comments = connection.execute(
+            "SELECT schema_name, comment FROM duckdb_columns() "
+            "WHERE column_name IN ('open', 'trading_day') ORDER BY ALL"
+        ).fetchall()
+        views = connection.execute(
+            "SELECT comment FROM duckdb_views() WHERE schema_name = 'v1'"
+        ).fetchall()
+    both = ["Day; the bar's own", "First price [rupees]"]
+    assert comments == [(schema, text) for schema in ("v1", "v2") for text in both]
+    assert views == [("The trader's bars",)]
+
+
+def test_an_open_reader_keeps_its_version_until_it_connects_anew(warehouse, tmp_path):
+    publish(warehouse, bars(price=1.0))
+    path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS], {})
+    question = "SELECT max(open) FROM v1.bars"
+    with duckdb.connect(str(path), read_only=True) as reader:
+        for price in (2.0, 3.0):
+            publish(warehouse, bars(price=price))
+            rebuild_catalog(warehouse, path, [V1_BARS], {})
+            warehouse.collect_garbage()
+            assert reader.execute(question).fetchone() == (2.0,)
+    with duckdb.connect(str(path), read_only=True) as reader:
+        assert reader.execute(question).fetchone() == (4.0,)
+
+
+def test_a_macro_that_does_not_compile_leaves_the_old_catalog(warehouse, tmp_path):
+    publish(warehouse, bars())
+    path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS], {})
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="macro broken cannot be created"):
+        rebuild_catalog(warehouse, path, [V1_BARS], {"broken": "CREATE MACRO nonsense("})
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["catalog.duckdb"]

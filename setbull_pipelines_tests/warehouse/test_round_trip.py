@@ -1,0 +1,68 @@
+"""Any frame that satisfies its contract comes back identical, bit for bit."""
+
+from __future__ import annotations
+
+import struct
+from datetime import date, datetime
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.warehouse.conftest import BARS, PROVENANCE, V1_BARS
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)).map(
+    lambda moment: pd.Timestamp(moment, tz="UTC").tz_convert(INDIA)
+)
+rows = st.fixed_dictionaries(
+    {
+        "instrument_key": text,
+        "timestamp": moments,
+        "trading_day": st.dates(date(1900, 1, 1), date(2200, 1, 1)).map(pd.Timestamp),
+        "open": st.floats(min_value=0, exclude_min=True, allow_subnormal=True),
+        "close": st.floats(allow_nan=False),
+        "average": st.none() | st.floats(allow_nan=False),
+        "volume": st.integers(0, 2**63 - 1),
+        "open_interest": st.none() | st.integers(-(2**63), 2**63 - 1),
+        "is_complete": st.booleans(),
+        "is_warm": st.none() | st.booleans(),
+        "reason": st.none() | text,
+    }
+)
+frames = st.lists(rows, max_size=8, unique_by=lambda row: (row["instrument_key"], row["timestamp"]))
+
+
+def frame_of(records: list[dict]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            column.name: pd.array(
+                [record[column.name] for record in records], dtype=column.kind.pandas_dtype
+            )
+            for column in BARS.columns
+        }
+    )
+
+
+def bits(values: pd.Series) -> list[bytes]:
+    return [b"null" if np.isnan(value) else struct.pack("d", value) for value in values]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(frames)
+def test_any_frame_comes_back_identical(records):
+    # Python's own ordering of the records, not the store's, says what order to expect.
+    in_key_order = sorted(records, key=lambda row: (row["instrument_key"], row["timestamp"]))
+    with TemporaryDirectory() as root:
+        warehouse = Warehouse(root)
+        warehouse.publish(V1_BARS, "2024-01-02", frame_of(records), inputs={}, **PROVENANCE)
+        found = warehouse.read(V1_BARS)
+    expected = frame_of(in_key_order)
+    assert_frame_equal(found, expected)
+    for name in ("open", "close", "average"):
+        assert bits(found[name]) == bits(expected[name])

@@ -1,0 +1,472 @@
+"""Publishing, reading, going back, collecting, and what happens when bytes or writers fail."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+import pytest
+from pandas.testing import assert_frame_equal
+
+from setbull_pipelines.tables.contract import Column, Kind, Table
+from setbull_pipelines.warehouse import disk
+from setbull_pipelines.warehouse.store import (
+    UNASSIGNED,
+    WHOLE,
+    ContractViolation,
+    DamagedPartition,
+    MissingPartition,
+    StoredTable,
+    Warehouse,
+)
+from setbull_pipelines_tests.warehouse.conftest import (
+    BARS,
+    DAY,
+    NEXT_DAY,
+    PROVENANCE,
+    V1_BARS,
+    bars,
+    publish,
+)
+
+
+def files_below(warehouse: Warehouse) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(warehouse.root)): path.read_bytes()
+        for path in warehouse.root.rglob("*")
+        if path.is_file()
+    }
+
+
+# Publishing and reading
+
+
+def test_what_was_published_comes_back_in_key_order(warehouse):
+    shuffled = bars().sample(frac=1, random_state=3)
+    pointer = publish(warehouse, shuffled, inputs={"raw.candles_1min/2024-01-02": "abc"}, note="n")
+    assert_frame_equal(warehouse.read(V1_BARS), bars())
+    assert pointer == warehouse.pointer(V1_BARS, DAY)
+    assert (pointer.rows, pointer.run_id, pointer.note) == (4, "run-1", "n")
+    assert pointer.inputs == {"raw.candles_1min/2024-01-02": "abc"}
+    assert pointer.file == f"{pointer.content_hash}.parquet"
+    place = warehouse.root / "v1" / "bars" / f"trading_day={DAY}"
+    assert warehouse.files(V1_BARS) == [place / pointer.file]
+
+
+def test_the_same_rows_give_the_same_bytes_whatever_order_chunks_or_batch(warehouse, tmp_path):
+    alone = publish(warehouse, bars())
+    chunked = pd.concat([bars(instruments=("B",)), bars(instruments=("A",))])
+    again = publish(warehouse, chunked, run_id="run-2")
+    batch = Warehouse(tmp_path / "other").publish_many(
+        V1_BARS,
+        {NEXT_DAY: bars(NEXT_DAY, ("Z", "Y")), DAY: bars()},
+        inputs={DAY: {}, NEXT_DAY: {}},
+        **PROVENANCE,
+    )
+    assert alone.content_hash == again.content_hash == batch[DAY].content_hash
+    assert again.run_id == "run-2"
+    assert len(list(warehouse.files(V1_BARS)[0].parent.glob("*.parquet"))) == 1
+    assert len(warehouse.history(V1_BARS, DAY)) == 1
+
+
+def test_files_carry_the_contract_and_nothing_of_pandas_or_the_clock(warehouse):
+    publish(warehouse, bars())
+    schema = pyarrow.parquet.read_schema(warehouse.files(V1_BARS)[0])
+    assert schema.equals(BARS.arrow_schema)
+    assert schema.field("open").metadata[b"unit"] == b"rupees"
+    assert b"pandas" not in (schema.metadata or {})
+
+
+def test_values_follow_their_names_when_columns_are_swapped(warehouse):
+    swapped = bars()[list(reversed(BARS.column_names))]
+    publish(warehouse, swapped)
+    assert_frame_equal(warehouse.read(V1_BARS), bars())
+
+
+def test_several_partitions_keep_their_own_rows_and_shared_keys(warehouse):
+    # The same instrument and moment may stand in two partitions, such as two look-back windows.
+    frames = {NEXT_DAY: bars(price=50.0), DAY: bars(price=70.0), "2024-01-04": BARS.empty()}
+    pointers = warehouse.publish_many(
+        V1_BARS,
+        frames,
+        inputs={day: {"input": day} for day in frames},
+        notes={"2024-01-04": "holiday"},
+        **PROVENANCE,
+    )
+    assert list(pointers) == list(frames)
+    assert warehouse.partitions(V1_BARS) == [DAY, NEXT_DAY, "2024-01-04"]
+    assert pointers[NEXT_DAY].inputs == {"input": NEXT_DAY}
+    assert_frame_equal(warehouse.read(V1_BARS, [DAY]), bars(price=70.0))
+    assert_frame_equal(warehouse.read(V1_BARS, [NEXT_DAY]), bars(price=50.0))
+    both = warehouse.read(V1_BARS, [NEXT_DAY, DAY], ["open", "instrument_key"])
+    assert list(both.columns) == ["open", "instrument_key"]
+    assert both["open"].tolist() == [70.0, 71.0] * 2 + [50.0, 51.0] * 2
+
+
+def test_an_empty_day_is_published_with_its_reason_and_read_with_all_types(warehouse):
+    pointer = publish(warehouse, BARS.empty(), note="exchange holiday")
+    assert (pointer.rows, pointer.note) == (0, "exchange holiday")
+    assert_frame_equal(warehouse.read(V1_BARS), BARS.empty())
+
+
+def test_reading_no_partition_gives_typed_columns(warehouse):
+    assert_frame_equal(warehouse.read(V1_BARS), BARS.empty())
+    assert_frame_equal(warehouse.read(V1_BARS, [], ["close"]), BARS.empty()[["close"]])
+
+
+def test_frames_read_from_the_cache_can_be_changed_without_changing_it(warehouse):
+    publish(warehouse, bars())
+    frame = warehouse.read(V1_BARS)
+    for name in ("open", "volume"):
+        frame[name].to_numpy()
+        frame.loc[:, name] = 1
+    frame.loc[0, "instrument_key"] = "changed"
+    assert_frame_equal(warehouse.read(V1_BARS), bars())
+
+
+def test_arrow_text_is_plain(warehouse):
+    publish(warehouse, bars())
+    table = warehouse.read_arrow(V1_BARS, columns=["instrument_key", "open"])
+    assert [str(kind) for kind in table.schema.types] == ["string", "double"]
+    assert table.column("instrument_key").to_pylist() == ["A", "A", "B", "B"]
+
+
+def test_missing_partitions_are_named(warehouse):
+    publish(warehouse, bars())
+    with pytest.raises(MissingPartition, match=r"v1\.bars has no partition 2024-01-03; compute"):
+        warehouse.read(V1_BARS, [DAY, NEXT_DAY])
+    assert warehouse.pointer(V1_BARS, NEXT_DAY) is None
+
+
+@pytest.mark.parametrize("columns", [["open", "nonsense"], ["open", "open"]])
+def test_unknown_and_repeated_columns_are_refused(warehouse, columns):
+    publish(warehouse, bars())
+    with pytest.raises(KeyError, match=r"v1\.bars: cannot read columns"):
+        warehouse.read(V1_BARS, columns=columns)
+
+
+# The contract
+
+
+def broken_frames() -> dict[str, tuple[pd.DataFrame, str]]:
+    good = bars()
+    late = good["trading_day"] + pd.Timedelta(hours=3)
+    return {
+        "missing column": (good.drop(columns="close"), r"missing columns \['close'\]"),
+        "extra column": (good.assign(extra=1), r"unexpected columns \['extra'\]"),
+        "repeated column": (
+            pd.concat([good, good[["open"]]], axis=1),
+            r"repeated columns \['open'\]",
+        ),
+        "wrong dtype": (
+            good.astype({"volume": "float64"}),
+            "column volume is float64, expected int64",
+        ),
+        "naive time": (
+            good.assign(timestamp=good["timestamp"].dt.tz_localize(None)),
+            r"column timestamp is datetime64\[us\], expected datetime64\[us, Asia/Kolkata\]",
+        ),
+        "time of day in a date": (
+            good.assign(trading_day=late),
+            "column trading_day: expected a date without time of day, found 4 failing",
+        ),
+        "null in key": (
+            good.assign(instrument_key=good["instrument_key"].where(good["instrument_key"] != "B")),
+            "column instrument_key: expected no nulls, found 2 failing; first: instrument_key=nan",
+        ),
+        "null in value": (
+            good.assign(close=good["close"].where(good["close"] < 101)),
+            "column close: expected no nulls, found 2 failing; first: instrument_key=A, .*=nan",
+        ),
+        "check": (
+            good.assign(open=-good["open"]),
+            r"column open: expected greater_than\(0\), found 4 failing; first: instrument_key=A",
+        ),
+        "row rule": (
+            good.assign(volume=[5, -1, 5, 5]),
+            "rows: expected volume_not_negative, found 1 failing",
+        ),
+        "duplicate key": (
+            pd.concat([good, good.head(1)]),
+            "found 1 repeated; first: 2024-01-02: instrument_key=A",
+        ),
+    }
+
+
+@pytest.mark.parametrize("fault", broken_frames())
+def test_a_broken_frame_writes_nothing_not_even_its_good_neighbours(warehouse, fault):
+    publish(warehouse, bars())
+    before = files_below(warehouse)
+    frame, message = broken_frames()[fault]
+    with pytest.raises(ContractViolation, match=message) as raised:
+        warehouse.publish_many(
+            V1_BARS,
+            {NEXT_DAY: bars(NEXT_DAY), DAY: frame},
+            inputs={DAY: {}, NEXT_DAY: {}},
+            **PROVENANCE,
+        )
+    assert str(raised.value).startswith("v1.bars")
+    assert files_below(warehouse) == before
+
+
+def test_a_partition_written_under_another_contract_is_not_read(warehouse):
+    publish(warehouse, bars())
+    wider = dataclasses.replace(
+        BARS, columns=(*BARS.columns, Column("vwap", Kind.FLOAT, "VWAP", nullable=True))
+    )
+    stored = StoredTable("v1", wider)
+    with pytest.raises(ContractViolation, match=r"v1\.bars 2024-01-02: written under another"):
+        warehouse.read(stored)
+    with pytest.raises(ContractViolation):
+        warehouse.restore(stored, DAY, warehouse.pointer(stored, DAY).content_hash)
+    provenance = {"code_version": "code-1", "settings_hash": "settings-1", "inputs": {}}
+    assert warehouse.is_current(V1_BARS, DAY, **provenance)
+    assert not warehouse.is_current(stored, DAY, **provenance)
+
+
+def test_a_reworded_description_is_still_the_same_contract(warehouse):
+    publish(warehouse, bars())
+    columns = [dataclasses.replace(column, description="new words") for column in BARS.columns]
+    reworded = StoredTable("v1", dataclasses.replace(BARS, columns=tuple(columns)))
+    assert_frame_equal(warehouse.read(reworded), bars())
+
+
+# Cache hits, versions, garbage
+
+
+def test_a_hit_needs_the_same_code_settings_and_inputs(warehouse):
+    same = {"code_version": "c", "settings_hash": "s", "inputs": {"a": "1"}}
+    assert not warehouse.is_current(V1_BARS, DAY, **same)
+    publish(warehouse, bars(), **same)
+    assert warehouse.is_current(V1_BARS, DAY, **same)
+    for change in ({"code_version": "d"}, {"settings_hash": "t"}, {"inputs": {"a": "2"}}):
+        assert not warehouse.is_current(V1_BARS, DAY, **{**same, **change})
+
+
+def test_going_back_moves_the_pointer_only(warehouse):
+    first = publish(warehouse, bars(price=1.0))
+    second = publish(warehouse, bars(price=2.0))
+    assert warehouse.history(V1_BARS, DAY) == [second, first]
+    data_files = {name for name in files_below(warehouse) if name.endswith(".parquet")}
+    assert warehouse.restore(V1_BARS, DAY, first.content_hash) == first
+    assert_frame_equal(warehouse.read(V1_BARS), bars(price=1.0))
+    assert warehouse.history(V1_BARS, DAY) == [first, second]
+    assert {name for name in files_below(warehouse) if name.endswith(".parquet")} == data_files
+    with pytest.raises(MissingPartition, match="keeps no version 'unheard-of'"):
+        warehouse.restore(V1_BARS, DAY, "unheard-of")
+    with pytest.raises(MissingPartition):
+        warehouse.restore(V1_BARS, NEXT_DAY, first.content_hash)
+
+
+def test_garbage_is_old_versions_and_leftovers_and_nothing_else(warehouse):
+    published = [publish(warehouse, bars(price=price)) for price in (1.0, 2.0, 3.0, 4.0, 5.0)]
+    publish(warehouse, bars(NEXT_DAY), NEXT_DAY)
+    directory = warehouse.files(V1_BARS, [DAY])[0].parent
+    disk.temporary_path(directory / "crashed.parquet").write_bytes(b"half")
+    assert warehouse.collect_garbage() == 3
+    assert warehouse.history(V1_BARS, DAY) == published[:1:-1]
+    assert {path.name for path in directory.iterdir()} == {
+        "current.json",
+        *(pointer.file for pointer in published[2:]),
+    }
+    assert warehouse.verify(V1_BARS, DAY)
+    assert warehouse.verify(V1_BARS, NEXT_DAY)
+    assert warehouse.collect_garbage(V1_BARS) == 0
+
+
+# Damage and crashes
+
+
+def damage_flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def damage_truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [damage_flip, damage_truncate, Path.unlink])
+def test_a_damaged_file_is_seen_and_healed_by_publishing_again(warehouse, damage):
+    provenance = {"code_version": "code-1", "settings_hash": "settings-1", "inputs": {}}
+    pointer = publish(warehouse, bars())
+    assert warehouse.verify(V1_BARS, DAY)
+    damage(warehouse.files(V1_BARS)[0])
+    assert not warehouse.verify(V1_BARS, DAY)
+    assert not warehouse.is_current(V1_BARS, DAY, **provenance)
+    with pytest.raises(DamagedPartition):
+        warehouse.read(V1_BARS)
+    with pytest.raises(DamagedPartition):
+        warehouse.restore(V1_BARS, DAY, pointer.content_hash)
+    publish(warehouse, bars())
+    assert warehouse.is_current(V1_BARS, DAY, **provenance)
+    assert_frame_equal(warehouse.read(V1_BARS), bars())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"file": 3}', None], ids=["empty", "no fields", "half", "path in file"]
+)
+def test_a_damaged_pointer_is_seen_and_healed_by_publishing_again(warehouse, text):
+    publish(warehouse, bars())
+    path = warehouse.files(V1_BARS)[0].parent / "current.json"
+    if text is None:
+        text = json.dumps({**json.loads(path.read_text()), "file": "../../../secret.parquet"})
+    path.write_text(text)
+    assert not warehouse.verify(V1_BARS, DAY)
+    with pytest.raises(DamagedPartition, match="is not a pointer"):
+        warehouse.read(V1_BARS)
+    assert warehouse.collect_garbage() == 0
+    publish(warehouse, bars())
+    assert_frame_equal(warehouse.read(V1_BARS), bars())
+
+
+@pytest.mark.parametrize("crash_before_rename", [1, 2], ids=["of the file", "of the pointer"])
+def test_a_crash_before_a_rename_leaves_the_old_version(
+    warehouse, monkeypatch, crash_before_rename
+):
+    old = publish(warehouse, bars(price=1.0))
+    real_replace, renames = os.replace, []
+
+    def replace(source, target):
+        renames.append(target)
+        if len(renames) == crash_before_rename:
+            raise SystemExit("power cut")
+        real_replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        with pytest.raises(SystemExit):
+            publish(warehouse, bars(price=2.0))
+    assert warehouse.pointer(V1_BARS, DAY) == old
+    assert_frame_equal(Warehouse(warehouse.root).read(V1_BARS), bars(price=1.0))
+    # What the crash left behind is garbage: the new file if it had got its name.
+    assert warehouse.collect_garbage() == crash_before_rename - 1
+    publish(warehouse, bars(price=2.0))
+    assert_frame_equal(warehouse.read(V1_BARS), bars(price=2.0))
+
+
+def test_bytes_are_on_disk_before_the_name_that_promises_them(warehouse, monkeypatch):
+    publish(warehouse, bars(price=1.0))
+    events = []
+    real_fsync, real_replace = os.fsync, os.replace
+
+    def fsync(descriptor):
+        events.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))))
+        real_fsync(descriptor)
+
+    def replace(source, target):
+        events.append(("name", Path(target).name))
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    pointer = publish(warehouse, bars(price=2.0))
+    (_, first), named_file, (_, second), named_pointer, directory = events
+    assert first.endswith(pointer.file)
+    assert second.endswith("current.json")
+    assert named_file == ("name", pointer.file)
+    assert named_pointer == ("name", "current.json")
+    assert directory == ("sync", f"trading_day={DAY}")
+
+
+# Names and places
+
+
+@pytest.mark.parametrize(
+    "partition",
+    [
+        "../../etc",
+        "2024-01-02/../x",
+        "2024-13-01",
+        "20240102",
+        "",
+        WHOLE,
+        UNASSIGNED,
+        "2024-01-02 ",
+    ],
+)
+def test_only_real_days_name_a_partition(warehouse, partition):
+    with pytest.raises(ValueError, match="is not a trading day"):
+        publish(warehouse, bars(), partition)
+    assert not warehouse.root.exists()
+
+
+def test_identifiers_and_schemas_are_checked():
+    with pytest.raises(ValueError, match="not an identifier"):
+        StoredTable("v1", dataclasses.replace(BARS, name="../bars"))
+    with pytest.raises(ValueError, match="not an identifier"):
+        StoredTable('v1"; drop', BARS)
+    with pytest.raises(ValueError, match="not held in schema 'raw'"):
+        StoredTable("raw", BARS)
+    assert (V1_BARS.name, V1_BARS.key) == ("v1.bars", ("v1", "bars"))
+
+
+def test_a_link_out_of_the_root_is_not_followed(warehouse, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    warehouse.root.mkdir()
+    (warehouse.root / "v1").symlink_to(outside)
+    with pytest.raises(ValueError, match="lies outside the warehouse"):
+        publish(warehouse, bars())
+    assert not list(outside.rglob("*.parquet"))
+
+
+def test_unpartitioned_tables_and_quarantine_have_their_own_partitions(warehouse):
+    columns = (Column("line", Kind.INTEGER, "Line"),)
+    whole = StoredTable("raw", Table("calendar", "c", ("raw",), ("line",), columns, False))
+    quarantine = StoredTable("raw", Table("quarantine", "q", ("raw",), ("line",), columns))
+    frame = pd.DataFrame({"line": [2, 1]})
+    warehouse.publish(whole, WHOLE, frame, inputs={}, **PROVENANCE)
+    for partition in (DAY, UNASSIGNED):
+        warehouse.publish(quarantine, partition, frame, inputs={}, **PROVENANCE)
+    assert warehouse.partitions(whole) == [WHOLE]
+    assert warehouse.files(whole)[0].parent.name == "whole"
+    assert warehouse.partitions(quarantine) == [DAY, UNASSIGNED]
+    assert warehouse.files(quarantine)[1].parent.name == "trading_day=unassigned"
+    assert warehouse.read(quarantine)["line"].tolist() == [1, 2, 1, 2]
+    with pytest.raises(ValueError, match="its partition is 'all'"):
+        warehouse.read(whole, [DAY])
+
+
+# The memory of decoded files
+
+
+def test_repeated_reads_do_not_touch_the_files_and_new_versions_are_seen(warehouse, monkeypatch):
+    publish(warehouse, bars(price=1.0))
+    warehouse.read(V1_BARS, columns=["open"])
+    warehouse.read(V1_BARS, columns=["close"])
+    loads = []
+    real_load = Warehouse._load
+    monkeypatch.setattr(
+        Warehouse, "_load", lambda self, *a: loads.append(a[0]) or real_load(self, *a)
+    )
+    assert warehouse.read(V1_BARS, columns=["close", "open"])["open"].tolist() == [1, 2, 1, 2]
+    assert loads == []
+    publish(warehouse, bars(price=5.0))
+    assert warehouse.read(V1_BARS, columns=["open"])["open"].tolist() == [5, 6, 5, 6]
+    assert len(loads) == 1
+
+
+def test_the_cache_stays_below_its_limit(tmp_path):
+    days = [str(day.date()) for day in pd.date_range("2024-01-01", periods=20)]
+    writer = Warehouse(tmp_path)
+    writer.publish_many(
+        V1_BARS,
+        {day: bars(day, price=float(n + 1)) for n, day in enumerate(days)},
+        inputs={day: {} for day in days},
+        **PROVENANCE,
+    )
+    writer.read(V1_BARS, days[:1])
+    one = writer.cache.size_bytes
+    small = Warehouse(tmp_path, cache_bytes=5 * one)
+    expected = np.repeat(np.arange(1.0, 21.0), 4) + np.tile([0.0, 1.0], 40)
+    for _ in range(2):
+        assert small.read(V1_BARS)["open"].to_numpy() == pytest.approx(expected, abs=0)
+        assert 0 < small.cache.size_bytes <= 5 * one
+        assert 1 <= len(small.cache) <= 6
