@@ -15,20 +15,13 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
-from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Pointer, StoredTable
 
-TRADING_DAYS = dg.DailyPartitionsDefinition(
-    start_date=NSE.first_day.isoformat(),
-    end_date=(NSE.last_day + datetime.timedelta(days=1)).isoformat(),
-    timezone=INDIA,
-    # Today's session can be materialized on the day itself, after its close.
-    end_offset=1,
-    exclusions=[
-        datetime.datetime(day.year, day.month, day.day)
-        for day in NSE.closed_days(NSE.first_day, NSE.last_day)
-    ],
+# Static keys from the calendar, not a daily definition with exclusions: Dagster writes the definition with
+# its 1,400 closed days (135 KB) into the event log for every check of every partition.
+TRADING_DAYS = dg.StaticPartitionsDefinition(
+    [day.isoformat() for day in NSE.trading_days(NSE.first_day, NSE.last_day)]
 )
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
 

@@ -52,19 +52,17 @@ class PairedVariants:
         return [self.v1, self.v2, *self.reconciliations]
 
 
-def _dependency(item: Input, variant: str, settings: Settings) -> dg.AssetDep:
-    look_back = item.look_back(settings)
-    stored = StoredTable("raw" if item.is_raw else variant, item.table)
-    mapping = dg.TimeWindowPartitionMapping(start_offset=-look_back) if look_back else None
-    return dg.AssetDep(asset_key(stored), partition_mapping=mapping)
+def _dependency(item: Input, variant: str) -> dg.AssetKey:
+    # The partition of the day; earlier sessions of the look-back are required by the engine.
+    return asset_key(StoredTable("raw" if item.is_raw else variant, item.table))
 
 
 def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefinition:
     """The assets of one step in one variant."""
     outputs = [StoredTable(variant, table) for table in step.outputs]
-    dependencies = [_dependency(item, variant, settings) for item in step.inputs]
+    dependencies = [_dependency(item, variant) for item in step.inputs]
     if step.needs_history_starts:
-        dependencies.append(dg.AssetDep(asset_key(COVERAGE)))
+        dependencies.append(asset_key(COVERAGE))
 
     @dg.multi_asset(
         name=f"{variant}__{step.name}",

@@ -7,11 +7,31 @@ from __future__ import annotations
 
 import dagster as dg
 
+from setbull_pipelines import tables
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
+from setbull_pipelines.tables import Table
+from setbull_pipelines.warehouse.store import StoredTable
 
-DAILY_JOB_NAME, INTAKE_JOB_NAME, HISTORY_JOB_NAME = "daily", "intake", "history"
+DAILY_JOB_NAME, INTAKE_JOB_NAME = "daily", "intake"
 LANES = {"v1_lane": "v1", "v2_lane": "v2"}
+
+
+def _both(table: Table) -> list[StoredTable]:
+    return [StoredTable(variant, table) for variant in LANES.values()]
+
+
+HISTORY_OF_CANDLES, HISTORY_OF_CANDLES_5MIN, HISTORY_OF_INDICATORS = (
+    "history_of_candles",
+    "history_of_candles_5min",
+    "history_of_daily_indicators",
+)
+HISTORIES: dict[str, list[StoredTable]] = {
+    HISTORY_OF_CANDLES: [*DAY_TABLES, *_both(tables.CANDLES_DAILY)],
+    HISTORY_OF_CANDLES_5MIN: _both(tables.CANDLES_5MIN),
+    HISTORY_OF_INDICATORS: _both(tables.INDICATORS_DAILY),
+}
+"""What must exist for sessions before the first one that is asked for, by job name."""
 
 
 def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
@@ -39,14 +59,15 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         executor_def=dg.in_process_executor,
         description="Reads the configured source and publishes files, instruments and coverage.",
     )
-    history = dg.define_asset_job(
-        HISTORY_JOB_NAME,
-        selection=(
-            dg.AssetSelection.assets(*map(asset_key, DAY_TABLES))
-            | dg.AssetSelection.groups("candles", "indicators")
-        ).without_checks(),
-        partitions_def=TRADING_DAYS,
-        executor_def=dg.in_process_executor,
-        description="Raw tables, candles and indicators without checks: the look-back of later days.",
-    )
-    return [daily, intake, history, *lanes]
+    histories = [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(*map(asset_key, stored)).without_checks(),
+            partitions_def=TRADING_DAYS,
+            executor_def=dg.in_process_executor,
+            description="Look-back of later days, without checks: "
+            + ", ".join(table.name for table in stored),
+        )
+        for name, stored in HISTORIES.items()
+    ]
+    return [daily, intake, *histories, *lanes]

@@ -14,7 +14,11 @@ from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition
+from setbull_pipelines.warehouse.errors import (
+    ContractViolation,
+    DamagedPartition,
+    MissingPartition,
+)
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
 
@@ -29,16 +33,21 @@ def severity(rule: Rule, verdict: Verdict) -> dg.AssetCheckSeverity:
 
 
 def judge(
-    rule: Rule, warehouse: Warehouse, settings: Settings, day: datetime.date | None
-) -> Verdict:
-    """Read what the rule needs for the day (None for unpartitioned tables) and judge."""
-    try:
-        frames = {
-            stored.name: warehouse.read(stored, [_partition(stored, day)]) for stored in rule.reads
-        }
-    except (MissingPartition, DamagedPartition) as error:
-        return Verdict(False, str(error))
-    return rule.judge(frames, pd.Timestamp(day) if day else pd.NaT, settings)
+    rules: Sequence[Rule], warehouse: Warehouse, settings: Settings, day: datetime.date | None
+) -> dict[str, Verdict]:
+    """Read what the rules need for the day (None for unpartitioned tables), once, and judge each."""
+    frames: dict[str, pd.DataFrame] = {}
+    verdicts = {}
+    for rule in rules:
+        try:
+            for stored in rule.reads:
+                if stored.name not in frames:
+                    frames[stored.name] = warehouse.read(stored, [_partition(stored, day)])
+        except (MissingPartition, DamagedPartition, ContractViolation) as error:
+            verdicts[rule.name] = Verdict(False, str(error))
+            continue
+        verdicts[rule.name] = rule.judge(frames, pd.Timestamp(day) if day else pd.NaT, settings)
+    return verdicts
 
 
 def _partition(stored: StoredTable, day: datetime.date | None) -> str:
@@ -85,16 +94,13 @@ def build_check(
     ) -> Iterator[dg.AssetCheckResult]:
         store = warehouse.open()
         if partitions is None:
-            for rule in rules:
-                verdict = judge(rule, store, settings, None)
-                yield dg.AssetCheckResult(
-                    asset_key=key, check_name=rule.name, **_result(rule, verdict)
-                )
-            return
-        days = [datetime.date.fromisoformat(day) for day in context.partition_keys]
+            by_day = {None: judge(rules, store, settings, None)}
+        else:
+            days = [datetime.date.fromisoformat(key) for key in context.partition_keys]
+            by_day = {day: judge(rules, store, settings, day) for day in days}
         for rule in rules:
-            verdicts = {day: judge(rule, store, settings, day) for day in days}
-            if len(days) > 1:
+            verdicts = {day: of_day[rule.name] for day, of_day in by_day.items()}
+            if len(verdicts) > 1:
                 _report_each_day(context, key, rule, verdicts)
             yield dg.AssetCheckResult(
                 asset_key=key, check_name=rule.name, **_result(rule, _worst(rule, verdicts))
@@ -109,9 +115,9 @@ def _report_each_day(
     rule: Rule,
     verdicts: dict[datetime.date, Verdict],
 ) -> None:
-    """A range run has one evaluation of its own; the verdict of each day is stored beside it."""
+    """A range run plans one evaluation per day, but a check returns only one for the whole range."""
     for day, verdict in verdicts.items():
-        context.instance.report_runless_asset_event(
+        context.op_execution_context.log_event(
             dg.AssetCheckEvaluation(
                 asset_key=key,
                 check_name=rule.name,

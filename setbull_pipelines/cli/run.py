@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
 
-from setbull_pipelines import tables
-from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.automation.jobs import (
+    DAILY_JOB_NAME,
+    HISTORY_OF_CANDLES,
+    HISTORY_OF_CANDLES_5MIN,
+    HISTORY_OF_INDICATORS,
+    INTAKE_JOB_NAME,
+)
 from setbull_pipelines.cli.plan import Plan, make_plan
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import StoredTable
 
 _RANGE_START, _RANGE_END = (
     "dagster/asset_partition_range_start",
@@ -72,53 +76,35 @@ class Runner:
         """Materialize the unpartitioned raw tables and return what was taken in."""
         with showing_progress("reading the input"):
             intake = raw.read_sources(self.settings)
-            self._execute("intake", raw.WHOLE_TABLES, None)
+            self._execute(INTAKE_JOB_NAME, None)
         return intake
 
     def run(self, plan: Plan) -> Outcome:
         """Materialize the look-backs, then every asset of the asked days with all checks."""
-        outcome = Outcome(replace(self.settings), plan)
-        both = ("v1", "v2")
-        history = [
-            (
-                "history of candles",
-                plan.candles,
-                [*raw.DAY_TABLES, *_stored(both, tables.CANDLES_DAILY)],
-            ),
-            ("history of 5-minute candles", plan.candles_5min, _stored(both, tables.CANDLES_5MIN)),
-            (
-                "history of daily indicators",
-                plan.indicators_daily,
-                _stored(both, tables.INDICATORS_DAILY),
-            ),
-        ]
-        for heading, days, stored in history:
-            if days:
-                with showing_progress(
-                    f"{heading}: {len(days)} sessions from {days[0]} to {days[-1]}"
-                ):
-                    outcome.seconds[heading] = self._execute("history", stored, days).seconds
-        with showing_progress(
-            f"all assets and checks: {len(plan.days)} sessions from {plan.days[0]} to {plan.days[-1]}"
-        ):
-            execution = self._execute("daily", None, plan.days)
-        outcome.seconds["all assets and checks"] = execution.seconds
-        outcome.checks = execution.checks
+        outcome = Outcome(self.settings, plan)
+        parts = (
+            (HISTORY_OF_CANDLES, plan.candles),
+            (HISTORY_OF_CANDLES_5MIN, plan.candles_5min),
+            (HISTORY_OF_INDICATORS, plan.indicators_daily),
+            (DAILY_JOB_NAME, plan.days),
+        )
+        for job, days in parts:
+            if not days:
+                continue
+            work = "all assets and checks" if job == DAILY_JOB_NAME else job.replace("_", " ")
+            with showing_progress(f"{work}: {len(days)} sessions from {days[0]} to {days[-1]}"):
+                execution = self._execute(job, days)
+            outcome.seconds[work] = execution.seconds
+            outcome.checks += execution.checks
         return outcome
 
-    def _execute(
-        self, job: str, stored: Sequence[StoredTable] | None, days: Sequence[date] | None
-    ) -> _Execution:
+    def _execute(self, job: str, days: Sequence[date] | None) -> _Execution:
         started = time.monotonic()
         tags = {}
         if days:
             tags = {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat()}
         result = self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            asset_selection=None if stored is None else [asset_key(table) for table in stored],
-            tags=tags,
-            run_config=_QUIET,
-            raise_on_error=False,
+            instance=self.instance, tags=tags, run_config=_QUIET, raise_on_error=False
         )
         if not result.success:
             raise RunFailed(_reason(result))
@@ -129,10 +115,6 @@ class Runner:
 class _Execution:
     seconds: float
     checks: list[dg.AssetCheckEvaluation]
-
-
-def _stored(variants: Sequence[str], table: tables.Table) -> list[StoredTable]:
-    return [StoredTable(variant, table) for variant in variants]
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:

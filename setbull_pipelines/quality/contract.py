@@ -2,75 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import pandas as pd
 from pandera.errors import SchemaErrors
 
 from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.columns import OHLC_RULES
 from setbull_pipelines.warehouse.store import StoredTable
 
-_OHLC_NAMES = tuple(rule.name for rule in OHLC_RULES)
 _CASES_SHOWN = 5
 
-
-def _failures(stored: StoredTable, frame: pd.DataFrame) -> pd.DataFrame:
-    try:
-        stored.table.schema.validate(frame, lazy=True)
-    except SchemaErrors as error:
-        return error.failure_cases
-    return pd.DataFrame({"check": [], "column": [], "failure_case": []})
+Judge = Callable[[Mapping[str, pd.DataFrame], pd.Timestamp, Settings], Verdict]
 
 
-def _verdict(failures: pd.DataFrame, rows: int, holds: str) -> Verdict:
-    if failures.empty:
-        return Verdict(True, f"{holds} on {rows:,} rows", {"rows": rows})
-    shown = "; ".join(
-        f"{row.column}: {row.check}, found {row.failure_case}"
-        for row in failures.head(_CASES_SHOWN).itertuples()
-    )
+def _schema(stored: StoredTable) -> Judge:
+    def judge(frames, day, settings) -> Verdict:
+        frame = frames[stored.name]
+        try:
+            stored.table.schema.validate(frame, lazy=True)
+        except SchemaErrors as error:
+            cases = error.failure_cases
+            shown = "; ".join(
+                f"{case.column}: {case.check}, found {case.failure_case}"
+                for case in cases.head(_CASES_SHOWN).itertuples()
+            )
+            return _breach(len(cases), len(frame), shown)
+        return _holds("columns, types, nulls and ranges are those of the contract", frame)
+
+    return judge
+
+
+def _keys_unique(stored: StoredTable) -> Judge:
+    key = list(stored.table.key)
+
+    def judge(frames, day, settings) -> Verdict:
+        frame = frames[stored.name]
+        repeated = frame[frame.duplicated(key)]
+        if len(repeated):
+            first = ", ".join(f"{name} {repeated.iloc[0][name]}" for name in key)
+            return _breach(len(repeated), len(frame), f"first repeated key {first}")
+        return _holds(f"no key ({', '.join(key)}) occurs twice", frame)
+
+    return judge
+
+
+def _ohlc(stored: StoredTable) -> Judge:
+    def judge(frames, day, settings) -> Verdict:
+        frame = frames[stored.name]
+        highest = frame[["open", "close"]].max(axis=1)
+        lowest = frame[["open", "close"]].min(axis=1)
+        wrong = frame[(frame["high"] < highest) | (frame["low"] > lowest)]
+        if len(wrong):
+            first = wrong.iloc[0]
+            return _breach(
+                len(wrong),
+                len(frame),
+                f"first {first['instrument_key']}: open {first['open']}, "
+                f"high {first['high']}, low {first['low']}, close {first['close']}",
+            )
+        return _holds("high is the highest and low the lowest price", frame)
+
+    return judge
+
+
+def _holds(what: str, frame: pd.DataFrame) -> Verdict:
+    return Verdict(True, f"{what}, in {len(frame):,} rows", {"rows": len(frame)})
+
+
+def _breach(violations: int, rows: int, shown: str) -> Verdict:
     return Verdict(
-        False, f"{len(failures):,} violations: {shown}", {"rows": rows, "violations": len(failures)}
+        False, f"{violations:,} violations: {shown}", {"rows": rows, "violations": violations}
     )
 
 
 def contract_rules(stored: StoredTable) -> tuple[Rule, ...]:
     """Schema and unique keys of a table, and high and low of a table of candles."""
-
-    def select(kind: str):
-        def judge(frames, day, settings) -> Verdict:
-            frame = frames[stored.name]
-            failures = _failures(stored, frame)
-            checks = failures["check"].astype(str)
-            is_key = checks.str.contains("unique")
-            is_ohlc = checks.isin(_OHLC_NAMES)
-            chosen = {"keys": is_key, "ohlc": is_ohlc, "schema": ~is_key & ~is_ohlc}[kind]
-            holds = {
-                "keys": f"no key ({', '.join(stored.table.key)}) occurs twice",
-                "ohlc": "high is highest and low is lowest",
-                "schema": "columns, types, nulls and ranges are those of the contract",
-            }[kind]
-            return _verdict(failures[chosen.to_numpy(dtype=bool)], len(frame), holds)
-
-        return judge
-
+    reads = (stored,)
     rules = [
         Rule(
             "schema",
             "Columns, types, nulls and ranges are those of the contract",
             stored,
-            (stored,),
-            select("schema"),
+            reads,
+            _schema(stored),
         ),
-        Rule("keys_unique", "No key occurs twice", stored, (stored,), select("keys")),
+        Rule("keys_unique", "No key occurs twice", stored, reads, _keys_unique(stored)),
     ]
     if set(OHLC_RULES) <= set(stored.table.rules):
-        rules.append(
-            Rule(
-                "ohlc",
-                "High is the highest and low the lowest price of every candle",
-                stored,
-                (stored,),
-                select("ohlc"),
-            )
-        )
+        description = "High is the highest and low the lowest price of every candle"
+        rules.append(Rule("ohlc", description, stored, reads, _ohlc(stored)))
     return tuple(rules)

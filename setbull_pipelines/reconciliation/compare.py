@@ -109,7 +109,7 @@ def compare(
     if not v1_files or not v2_files:
         rows = _RowCounts(rows.v1, rows.v2, rows.v1, rows.v2)
         counts = {column.name: _ColumnCounts(0) for column in table.value_columns}
-    elif identical:
+    elif identical and rows.v1 == rows.v2:
         counts = {column.name: _all_equal(column, rows.v1) for column in table.value_columns}
     else:
         with _joined(table, v1_files, v2_files) as connection:
@@ -125,7 +125,8 @@ def compare(
                     connection, table, column, both, settings.sample_cells
                 )
                 cells.append(found)
-            cells.append(_one_sided_rows(connection, table, settings.sample_cells))
+            if only_v1 or only_v2:
+                cells.append(_one_sided_rows(connection, table, settings.sample_cells))
     state, reason = _verdict(rows, counts, v1_files, v2_files, identical)
     day = pd.Timestamp(trading_day)
     return Comparison(
@@ -248,7 +249,7 @@ def _all_equal(column: Column, cells: int) -> _ColumnCounts:
 def _differing(table: Table, column: Column) -> str:
     """Return SQL for the cells of ``column`` that differ at all, in rows that both sides have."""
     v1, v2 = _cell("v1", column), _cell("v2", column)
-    larger = f"greatest(abs({v1}), abs({v2}))::DOUBLE"
+    larger = f"greatest(abs({v1}::DOUBLE), abs({v2}::DOUBLE))"
     if column.kind is Kind.FLOAT:
         absolute = f"abs({v1} - {v2})"
     elif column.kind in _NUMERIC:
@@ -400,10 +401,9 @@ def _columns_frame(
 
 def _cells_frame(table: Table, day: pd.Timestamp, cells: list[pd.DataFrame]) -> pd.DataFrame:
     contract = RECONCILIATION_CELLS[table.name]
-    found = [frame for frame in cells if not frame.empty]
-    if not found:
+    if not any(len(frame) for frame in cells):
         return contract.empty()
-    return contract.conform(pd.concat(found, ignore_index=True).assign(trading_day=day))
+    return contract.conform(pd.concat(cells, ignore_index=True).assign(trading_day=day))
 
 
 def _summary_frame(

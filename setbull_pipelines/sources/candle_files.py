@@ -63,7 +63,7 @@ class CheckedCandles:
 
     ``accepted`` has :data:`LANDED_SCHEMA` and is sorted by trading_day, instrument_key, timestamp, line;
     ``rejected`` has :data:`REJECTED_COLUMNS`. With ``keyed_by_symbol`` the keys are ``NSE_EQ|SYMBOL`` for
-    want of better; ``symbols`` holds the last symbol of each key of a file that has both.
+    want of better; ``last_symbols`` holds the last moment and symbol of each key in a file that has both.
     """
 
     kind: str
@@ -71,7 +71,7 @@ class CheckedCandles:
     rejected: pd.DataFrame
     received: int
     keyed_by_symbol: bool
-    symbols: dict[str, str]
+    last_symbols: dict[str, tuple[str, str]]
     ignored_columns: list[str]
 
 
@@ -99,10 +99,10 @@ def check_candles(rows: RawRows) -> CheckedCandles:
     _judge_numbers(verdicts, numbers)
 
     accepted = _accepted(rows.lines, verdicts.accepted, moments, instruments, numbers)
-    symbols = (
+    last_symbols = (
         {}
         if keyed_by_symbol or "symbol" not in rows.names
-        else _last_symbols(rows.columns["symbol"], verdicts.accepted, instruments)
+        else _last_symbols(rows.columns["symbol"], verdicts.accepted, moments, instruments)
     )
     return CheckedCandles(
         kind=kind,
@@ -110,7 +110,7 @@ def check_candles(rows: RawRows) -> CheckedCandles:
         rejected=_rejected(rows, verdicts, moments, instruments),
         received=rows.received,
         keyed_by_symbol=keyed_by_symbol,
-        symbols=symbols,
+        last_symbols=last_symbols,
         ignored_columns=[name for name in rows.names if name not in KNOWN_COLUMNS],
     )
 
@@ -301,7 +301,7 @@ def _decoded(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
     """The column without dictionary coding, and text in the one Arrow type for text."""
     if pyarrow.types.is_dictionary(column.type):
         column = compute.cast(column, column.type.value_type)
-    if pyarrow.types.is_large_string(column.type) or pyarrow.types.is_string_view(column.type):
+    if pyarrow.types.is_large_string(column.type):
         column = compute.cast(column, pyarrow.string())
     return column
 
@@ -468,19 +468,29 @@ def _accepted(
 
 
 def _last_symbols(
-    column: pyarrow.ChunkedArray, accepted: np.ndarray, instruments: _Instruments
-) -> dict[str, str]:
+    column: pyarrow.ChunkedArray,
+    accepted: np.ndarray,
+    moments: _Moments,
+    instruments: _Instruments,
+) -> dict[str, tuple[str, str]]:
     encoded = compute.dictionary_encode(_decoded(column)).combine_chunks()
-    symbol_codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    known = accepted & (symbol_codes >= 0)
+    codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(accepted & (codes >= 0))
+    found = pd.DataFrame(
+        {
+            "key": instruments.codes[rows],
+            "symbol": codes[rows],
+            "moment": moments.wall_clock[moments.codes[rows]],
+        }
+    )
+    last = found.sort_values("moment", kind="stable").drop_duplicates("key", keep="last")
     symbols = texts(pyarrow.chunked_array([encoded.dictionary]))
-    # Assigning in row order leaves the last row of each key.
-    last = np.full(len(instruments.keys), -1)
-    last[instruments.codes[known]] = symbol_codes[known]
     return {
-        key: (symbols[code] or "").strip()
-        for key, code in zip(instruments.keys, last, strict=True)
-        if code >= 0
+        instruments.keys[row.key]: (
+            str(np.datetime64(row.moment, "us")),
+            (symbols[row.symbol] or "").strip(),
+        )
+        for row in last.itertuples()
     }
 
 

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -341,6 +342,7 @@ def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_
     return landed
 
 
+@cache
 def _reading_fingerprint(suffix: str) -> str:
     """Changes with the code and calendar that judge rows, so that nothing is remembered by outdated rules."""
     digest = hashlib.blake2b(suffix.encode(), digest_size=4)
@@ -409,7 +411,6 @@ def _land_sample(
 def _intake_row(file: _LandedFile) -> dict[str, Any]:
     manifest, days = file.landing.manifest, file.landing.days
     kind = file.landing.kind
-    unassigned = len(file.landing.rejected(None))
     if kind == REJECTED_KIND:
         reason = f"{file.listed_as}: {manifest['reason']}."
     elif manifest["ignored_columns"]:
@@ -422,8 +423,8 @@ def _intake_row(file: _LandedFile) -> dict[str, Any]:
         "kind": kind,
         "reason": reason,
         "received": manifest["received"],
-        "assigned": manifest["received"] - unassigned,
-        "unassigned": unassigned,
+        "assigned": manifest["assigned"],
+        "unassigned": manifest["unassigned"],
         "first_day": days["trading_day"].min(),
         "last_day": days["trading_day"].max(),
     }
@@ -452,20 +453,26 @@ def _universe_of(landed: Sequence[_LandedFile]) -> tuple[_Universe, pd.DataFrame
     merged = rows.groupby("instrument_key", sort=True).last().reset_index()
     keys_by_symbol: dict[str, str] = {}
     for file in files:
-        keys_by_symbol.update(file.landing.manifest["symbols"])
+        keys_by_symbol.update(file.landing.manifest["keys_by_symbol"])
     universe = _Universe(frozenset(merged["instrument_key"]), keys_by_symbol)
     return universe, INSTRUMENTS.conform(merged)
 
 
 def _instruments_of_candles(files: Sequence[_LandedFile], coverage: pd.DataFrame) -> pd.DataFrame:
-    symbols: dict[str, str] = {}
+    last_symbols: dict[str, tuple[str, str]] = {}
     for file in files:
-        symbols.update(file.landing.manifest["symbols"])
+        for key, (moment, symbol) in file.landing.manifest["last_symbols"].items():
+            last_symbols[key] = max((moment, symbol), last_symbols.get(key, ("", "")))
     keys = sorted(set(coverage["instrument_key"]))
     frame = pd.DataFrame(
         {
             "instrument_key": keys,
-            "symbol": [symbols.get(key) or parse_instrument_key(key).identifier for key in keys],
+            "symbol": [
+                last_symbols[key][1]
+                if key in last_symbols
+                else parse_instrument_key(key).identifier
+                for key in keys
+            ],
             "name": None,
             "isin": [isin_of(key) for key in keys],
             "exchange_token": None,

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.compute as compute
 import pyarrow.parquet
 
 from setbull_pipelines.sources.candle_files import LANDED_SCHEMA, CheckedCandles
@@ -89,10 +90,17 @@ class Landing:
 
     def rejected(self, days: Sequence[date] | None) -> pd.DataFrame:
         """Quarantined rows of the given trading days, or with None those without a trading day."""
-        frame = _pandas(pyarrow.parquet.read_table(self.folder / "rejected.parquet"))
+        day = compute.field("trading_day")
         if days is None:
-            return frame[frame["trading_day"].isna()]
-        return frame[frame["trading_day"].isin(pd.DatetimeIndex(days).as_unit("us"))]
+            expected, chosen = self.manifest["unassigned"], day.is_null()
+        else:
+            wanted = self.days["trading_day"].isin(pd.DatetimeIndex(days).as_unit("us"))
+            expected = self.days.loc[wanted, "rejected"].sum()
+            chosen = day.isin(pyarrow.array(list(days), pyarrow.date32()))
+        if not expected:
+            return _pandas(_REJECTED_SCHEMA.empty_table())
+        path = self.folder / "rejected.parquet"
+        return _pandas(pyarrow.parquet.read_table(path, filters=chosen))
 
     def instruments(self) -> pd.DataFrame:
         """The rows of an instrument file, as ``raw.instruments`` without the source."""
@@ -121,9 +129,9 @@ def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
     rejected_days = checked.rejected["trading_day"].dropna().to_numpy().astype("datetime64[D]")
     manifest = {
         "kind": checked.kind,
-        "received": checked.received,
+        **_counts(checked.received, checked.rejected),
         "keyed_by_symbol": checked.keyed_by_symbol,
-        "symbols": checked.symbols,
+        "last_symbols": checked.last_symbols,
         "ignored_columns": checked.ignored_columns,
         "days": _day_rows(days, np.diff(bounds), group_of_day, rejected_days),
     }
@@ -146,8 +154,8 @@ def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
     """Write the judged rows of an instrument file."""
     manifest = {
         "kind": INSTRUMENTS_KIND,
-        "received": checked.received,
-        "symbols": checked.keys_by_symbol,
+        **_counts(checked.received, checked.rejected),
+        "keys_by_symbol": checked.keys_by_symbol,
         "ignored_columns": [],
         "days": [],
     }
@@ -161,9 +169,18 @@ def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
 
 def land_rejection(folder: Path, reason: str) -> Landing:
     """Remember that a file is of no use, and why."""
-    manifest = {"kind": REJECTED_KIND, "reason": reason, "received": 0, "days": []}
     empty = pd.DataFrame(columns=_REJECTED_SCHEMA.names)
+    manifest = {"kind": REJECTED_KIND, "reason": reason, **_counts(0, empty), "days": []}
     return _publish(folder, manifest, lambda target: _write_rejected(target, empty))
+
+
+def _counts(received: int, rejected: pd.DataFrame) -> dict[str, int]:
+    unassigned = int(rejected["trading_day"].isna().sum())
+    return {
+        "received": received,
+        "assigned": received - unassigned,
+        "unassigned": unassigned,
+    }
 
 
 def _row_groups(rows_per_day: np.ndarray) -> np.ndarray:
@@ -213,7 +230,13 @@ def _coverage(accepted: pyarrow.Table) -> pyarrow.Table:
 
 
 def _write_rejected(target: Path, rejected: pd.DataFrame) -> None:
-    typed = rejected.astype({"trading_day": "datetime64[us]"})
+    typed = rejected.astype(
+        {
+            column.name: column.kind.pandas_dtype
+            for column in QUARANTINE.columns
+            if column.name in rejected.columns
+        }
+    )
     ordered = typed.sort_values(["trading_day", "line"], ignore_index=True)
     _write(target / "rejected.parquet", _table(ordered, _REJECTED_SCHEMA))
 
@@ -223,7 +246,9 @@ def _table(frame: pd.DataFrame, schema: pyarrow.Schema) -> pyarrow.Table:
 
 
 def _write(path: Path, table: pyarrow.Table) -> None:
-    pyarrow.parquet.write_table(table, path, compression="zstd")
+    pyarrow.parquet.write_table(
+        table, path, compression="zstd", row_group_size=_FEWEST_ROWS_IN_A_GROUP
+    )
 
 
 def _pandas(table: pyarrow.Table) -> pd.DataFrame:

@@ -136,7 +136,8 @@ def _csv_rows(content: bytes) -> RawRows:
 
     try:
         table = pyarrow.csv.read_csv(
-            io.BytesIO(content),
+            # Arrow takes a header that no line end follows for no header at all.
+            io.BytesIO(content if content.endswith(b"\n") else content + b"\n"),
             # Line numbers of malformed lines are known to a single thread only.
             read_options=pyarrow.csv.ReadOptions(use_threads=False),
             parse_options=pyarrow.csv.ParseOptions(
@@ -168,6 +169,12 @@ def _parquet_rows(content: bytes) -> RawRows:
         raise UnreadableFile(
             f"found {_first_line(error)}, expected a whole Parquet file"
         ) from error
+    # Arrow cannot yet pick rows out of a column of string views.
+    for number, column in enumerate(table.schema):
+        if pyarrow.types.is_string_view(column.type):
+            table = table.set_column(
+                number, column.name, compute.cast(table.column(number), pyarrow.string())
+            )
     table = table.rename_columns(_column_names(table.column_names))
     return RawRows(table, np.arange(1, len(table) + 1))
 

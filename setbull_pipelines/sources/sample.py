@@ -175,7 +175,7 @@ def _plan_days(moods: Sequence[Mood], days: int, random: np.random.Generator) ->
     for row, mood in enumerate(moods):
         if mood is Mood.LOCKED and days > LOCKED_SESSIONS_AGO:
             _lock(row, days - LOCKED_SESSIONS_AGO, opens, closes, locked)
-    spread = np.full(shape, 0.006)
+    spread = np.where(locked, 0.0, 0.006)
     return _Plan(opens, closes, spread, volumes, untraded, locked)
 
 

@@ -50,14 +50,13 @@ def compare_frames(
     v2: pd.DataFrame,
     *,
     sample_cells: int = 20,
-    keep_nan: bool = False,
 ) -> Comparison:
     """Publish both sides as the warehouse lays them out, and compare."""
     day = f"trading_day={TRADING_DAY:%Y-%m-%d}"
     return compare(
         table,
-        [write(table, v1, folder / "v1" / table.name / day / "a.parquet", keep_nan=keep_nan)],
-        [write(table, v2, folder / "v2" / table.name / day / "b.parquet", keep_nan=keep_nan)],
+        [write(table, v1, folder / "v1" / table.name / day / "a.parquet")],
+        [write(table, v2, folder / "v2" / table.name / day / "b.parquet")],
         TRADING_DAY,
         ReconciliationSettings(sample_cells=sample_cells),
     )

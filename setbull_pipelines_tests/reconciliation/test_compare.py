@@ -286,7 +286,7 @@ def test_integers_beyond_float_precision_are_told_apart(tmp_path, frame) -> None
         tmp_path,
         EVERY_KIND,
         changed(changed(frame, "volume", 5, 2**62), "volume", 6, 2**63 - 1),
-        changed(changed(frame, "volume", 5, 2**62 + 1), "volume", 6, -(2**63) + 1),
+        changed(changed(frame, "volume", 5, 2**62 + 1), "volume", 6, -(2**63)),
     )
     result = column_row(comparison, "volume")
     assert result["cells_unequal"] == 2
@@ -401,6 +401,9 @@ def test_identical_sides_count_without_reading_cells(tmp_path, frame) -> None:
     pd.testing.assert_frame_equal(
         settled.summary.drop(columns="reason"), read.summary.drop(columns="reason")
     )
+    shorter = [write(EVERY_KIND, frame.iloc[1:], tmp_path / "shorter.parquet")]
+    mistaken = compare(EVERY_KIND, files, shorter, TRADING_DAY, SETTINGS, identical=True)
+    assert (mistaken.state, mistaken.reason) == ("diverged", "1 rows only in V1")
     empty = [write(EVERY_KIND, EVERY_KIND.empty(), tmp_path / "empty.parquet")]
     nothing = compare(EVERY_KIND, empty, empty, TRADING_DAY, SETTINGS, identical=True)
     assert nothing.state == "not comparable"

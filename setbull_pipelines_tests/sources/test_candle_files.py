@@ -150,11 +150,27 @@ def test_naive_parquet_timestamps_are_refused_and_dates_are_daily_bars(inbox: Pa
     ]
 
 
-def test_text_prices_in_parquet_are_read_and_text_that_is_no_number_is_refused(inbox: Path) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pyarrow.string(),
+        pyarrow.large_string(),
+        pyarrow.string_view(),
+        pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
+    ],
+    ids=str,
+)
+def test_text_prices_in_parquet_are_read_and_text_that_is_no_number_is_refused(
+    inbox: Path, kind: pyarrow.DataType
+) -> None:
     frame = pd.DataFrame(
         [GOOD.split(","), changed("open", "abc").split(",")], columns=HEADER.split(",")
     )
-    frame.to_parquet(inbox / "a.parquet")
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    typed = pyarrow.table(
+        {name: pyarrow.array(table[name].to_pylist()).cast(kind) for name in table.column_names}
+    )
+    pyarrow.parquet.write_table(typed, inbox / "a.parquet")
     intake = take(inbox)
     assert intake.load_day(DAY).candles_1min["open"].tolist() == [100.0]
     assert quarantined(intake)["rule"].tolist() == ["not a number"]

@@ -123,7 +123,8 @@ def test_what_is_promised_is_in_it(minutes: pd.DataFrame, daily: pd.DataFrame) -
     assert ((jump > 0.18) & (jump < 0.22)).sum() == 1
     assert ((jump < 0.8) | (jump > 1.25)).sum() == 1
 
-    flat = daily[(daily["high"] == daily["low"]) & (daily["volume"] > 0)]
+    in_minutes = daily["trading_day"].isin(minutes["trading_day"])
+    flat = daily[in_minutes & (daily["high"] == daily["low"]) & (daily["volume"] > 0)]
     assert len(flat) == 1
     locked = minutes[
         (minutes["instrument_key"] == flat["instrument_key"].item())

@@ -306,11 +306,13 @@ def test_both_series_new_listings_and_named_starts() -> None:
 
 
 def test_a_cold_minutes_bar_and_no_exchange_bar() -> None:
-    """The protocol gives 'exchange' here, which has no bar on the day: both must answer alike."""
+    """A series without a bar on the day is never chosen, however cold the other one is."""
     exchange = bars_daily(bar_rows([100.0] * 30, first="2025-05-01", step="1D"))
     minutes = bars_daily(bar_rows([100.0] * 31, first="2025-05-01", step="1D"), "minutes")
     candles = pd.concat([exchange, minutes], ignore_index=True)
-    _chains_agree(candles, pd.Timestamp("2025-05-31"))
+    chain = _chains_agree(candles, pd.Timestamp("2025-05-31"))
+    assert set(chain["moves_daily"]["series"]) == {"minutes"}
+    assert chain["filter_results"]["series"].tolist() == ["minutes"]
 
 
 def test_other_settings() -> None:

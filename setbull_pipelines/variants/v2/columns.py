@@ -30,6 +30,12 @@ def shared_codes(*columns: pd.Series) -> tuple[list[np.ndarray], pd.Index]:
     return codes, vocabulary
 
 
+def codes_in(vocabulary: pd.Index, column: pd.Series) -> np.ndarray:
+    """The code of each text of ``column`` in ``vocabulary``; -1 for a text it lacks."""
+    own, texts = pd.factorize(column)
+    return vocabulary.get_indexer(pd.Index(texts))[own]
+
+
 def sort_order(groups: np.ndarray, times: np.ndarray) -> Order:
     """The order by group, then time, of rows that are unique by both.
 

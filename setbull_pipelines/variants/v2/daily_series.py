@@ -63,9 +63,7 @@ def daily_bars(
     day = columns.microseconds(candles_daily["trading_day"])
     visible = np.flatnonzero(day <= as_of)
     candles = candles_daily[["instrument_key", "series"]].iloc[visible]
-    (codes, indicator_codes), instruments = columns.shared_codes(
-        candles["instrument_key"], indicators_daily["instrument_key"]
-    )
+    (codes,), instruments = columns.shared_codes(candles["instrument_key"])
     group = _group(codes, candles["series"])
     order = columns.sort_order(group, day[visible])
     group, visible = columns.ordered(group, order), columns.ordered(visible, order)
@@ -82,23 +80,20 @@ def daily_bars(
 
     first = np.maximum(ends - look_back, ends - bars)[has_bar]
     first_day = day[visible[first]].min(initial=as_of)
-    indicators = _Indicators.read(indicators_daily, indicator_codes, first_day, as_of)
+    indicators = _Indicators.read(indicators_daily, instruments, first_day, as_of)
     all_groups = np.arange(bars.size)
     is_warm = indicators.value("is_warm", all_groups, np.full(bars.size, as_of), False)
     is_warm = is_warm.reshape(shape) & has_bar
     exchange = has_bar[:, 0] & (is_warm[:, 0] | ~is_warm[:, 1])
     series = np.where(exchange, 0, np.where(has_bar[:, 1], 1, NO_SERIES))
 
-    known = np.flatnonzero(bars.any(axis=1))
-    has_series = series != NO_SERIES
     row = np.arange(len(instruments))
     bars, ends = bars[row, series], ends[row, series]
-    kept = np.where(has_series, np.minimum(bars, look_back), 0)
+    kept = np.where(series != NO_SERIES, np.minimum(bars, look_back), 0)
     rows = columns.positions_before(ends, kept)
     recent = candles_daily[_CANDLE_COLUMNS].iloc[visible[rows]].reset_index(drop=True)
+    recent.insert(0, "instrument", group[rows] // len(SERIES))
     bar = (group[rows], columns.microseconds(recent["trading_day"]))
-    # Numbered like the instruments below, which leave out those that only indicators name.
-    recent.insert(0, "instrument", np.searchsorted(known, group[rows] // len(SERIES)))
     for name, missing in (
         ("ema_50", np.nan),
         ("rsi", np.nan),
@@ -106,7 +101,7 @@ def daily_bars(
         ("bars_of_history", 0),
     ):
         recent[name] = indicators.value(name, *bar, missing)
-    return DailyBars(instruments[known], series[known], bars[known], kept[known], recent)
+    return DailyBars(instruments, series, bars, kept, recent)
 
 
 @dataclass(frozen=True)
@@ -118,12 +113,15 @@ class _Indicators:
 
     @classmethod
     def read(
-        cls, indicators_daily: pd.DataFrame, codes: np.ndarray, first_day: int, last_day: int
+        cls, indicators_daily: pd.DataFrame, instruments: pd.Index, first_day: int, last_day: int
     ) -> _Indicators:
+        """The rows of ``instruments`` in a range of days."""
         day = columns.microseconds(indicators_daily["trading_day"])
-        needed = np.flatnonzero((day >= first_day) & (day <= last_day))
-        frame = indicators_daily.iloc[needed]
-        return cls(frame, pd.Index(_bar_key(_group(codes[needed], frame["series"]), day[needed])))
+        frame = indicators_daily.iloc[np.flatnonzero((day >= first_day) & (day <= last_day))]
+        codes = columns.codes_in(instruments, frame["instrument_key"])
+        frame, codes = frame[codes >= 0], codes[codes >= 0]
+        group = _group(codes, frame["series"])
+        return cls(frame, pd.Index(_bar_key(group, columns.microseconds(frame["trading_day"]))))
 
     def value(
         self, name: str, group: np.ndarray, day: np.ndarray, missing: float | bool

@@ -185,7 +185,7 @@ def _ema(chain: _Chain, bars: DailyBars, settings: FilterSettings) -> dict[str, 
     close, ema, rsi = (bars.on_as_of_day(name) for name in ("close", "ema_50", "rsi"))
     deviation = columns.divide(close - ema, ema)
     is_cold = ~bars.on_as_of_day("is_warm").astype(bool) | np.isnan(ema) | np.isnan(rsi)
-    found = bars.on_as_of_day("bars_of_history").astype("int64")
+    found = np.nan_to_num(bars.on_as_of_day("bars_of_history")).astype("int64")
 
     chain.lack_data(stage, is_cold, protocol.COLD, found=found)
     has_data = chain.running.copy()

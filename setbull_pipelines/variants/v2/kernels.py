@@ -101,14 +101,15 @@ def write_indicators(
 
             if age >= band_period - 1:
                 middle, deviation = _window_deviation(close, bar, band_period)
-                upper = middle + band_deviations * deviation
-                lower = middle - band_deviations * deviation
-                output[BAND_UPPER, bar] = upper
+                reach = band_deviations * deviation
+                output[BAND_UPPER, bar] = middle + reach
                 output[BAND_MIDDLE, bar] = middle
-                output[BAND_LOWER, bar] = lower
-                output[BAND_WIDTH, bar] = upper - lower
+                output[BAND_LOWER, bar] = middle - reach
+                # Equals upper - lower, without the rounding of a high price in a narrow band.
+                width = 2.0 * reach
+                output[BAND_WIDTH, bar] = width
                 if middle != 0.0:
-                    output[BAND_RATIO, bar] = (upper - lower) / middle
+                    output[BAND_RATIO, bar] = width / middle
                     output[BAND_PERCENT, bar] = 100.0 * output[BAND_RATIO, bar]
 
             # Whole numbers: adding the new and taking away the old volume is exact.

@@ -282,6 +282,7 @@ def starts(*rows: tuple[str, str, str]) -> pd.DataFrame:
     [
         (None, 50),
         (starts(("OLD", "exchange", "2025-01-01"), ("NEW", "exchange", "2025-01-21")), 50),
+        (starts(("OLD", "exchange", "2024-01-01"), ("NEW", "exchange", "2025-01-01")), 50),
         # NEW began before the candles at hand: part of its history is missing.
         (starts(("OLD", "exchange", "2024-01-01"), ("NEW", "exchange", "2024-12-31")), None),
         # Nothing is older than NEW, so its start may be that of the store.

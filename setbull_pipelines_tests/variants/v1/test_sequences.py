@@ -70,6 +70,12 @@ def test_trend_of_21_days(below: int, trend: str) -> None:
     assert moves["is_above_ema"].sum() == 21 - below
 
 
+def test_the_share_of_a_trend_is_reached_by_equality() -> None:
+    bars = candles([(99, 99)] * 12 + [(101, 101)] * 8)
+    moves = v1.moves(bars, indicators_of(bars), AS_OF, SequenceSettings(look_back_days=20))
+    assert set(moves["trend"]) == {"BEARISH"}
+
+
 def test_a_trend_needs_all_days_with_ema_50() -> None:
     few = moves_of([(110, 110)] * 20)
     assert (len(few), set(few["trend"])) == (20, {"NEUTRAL"})
@@ -94,6 +100,7 @@ def test_mamba_days_follow_the_trend() -> None:
     assert bullish["mamba_strength"][17] == pytest.approx(0.42)
     falls = [(100, 90), rise, small_fall, (99, 99)]
     bearish = moves_of([(90, 90)] * 17 + falls)
+    assert not moves_of([(90, 90)] * 20 + [(103, 100)])["is_mamba"].any()  # exactly 3 %
     assert bearish["is_mamba"].tolist() == [False] * 17 + [True, False, False, False]
     neutral = moves_of([(90, 90), (110, 110)] * 9 + [rise, (100, 90), (110, 110)])
     assert not neutral["is_mamba"].any()
@@ -107,6 +114,12 @@ def test_a_weak_move_is_no_mamba_day() -> None:
     assert v1.moves(*inputs)["is_mamba"].iloc[-1]
     strict = SequenceSettings(strength_threshold=0.13)
     assert not v1.moves(*inputs, strict)["is_mamba"].iloc[-1]
+
+
+def test_strength_reaches_its_threshold_by_equality() -> None:
+    bars = candles([(110, 110)] * 20 + [(100, 110)])
+    full_strength = SequenceSettings(volume_weight=0.0, strength_threshold=1.0)
+    assert v1.moves(bars, indicators_of(bars), AS_OF, full_strength)["is_mamba"].iloc[-1]
 
 
 def test_only_the_last_days_up_to_the_as_of_day_count() -> None:
@@ -324,6 +337,7 @@ def test_order_of_patterns() -> None:
         ("NON_MAMBA", 3, 0.0, 0.0, 1, 1),
         ("MAMBA", 3, 0.0, 0.0, 1, 1),
         ("MAMBA", 2, 0.7, 0.0, 1, 1),
+        ("MAMBA", 4, 0.8, 0.0, 1, 1),
         ("NON_MAMBA", 5, 0.0, 0.0, 1, 1),
         ("NON_MAMBA", 5, 0.0, 0.0, 1, 1),
         ("MAMBA", 1, 0.9, 0.0, 1, None),
@@ -332,12 +346,13 @@ def test_order_of_patterns() -> None:
     found = list(zip(patterns["kind"], patterns["length"], strict=True))
     assert found == [
         ("NON_MAMBA", 5),
+        ("MAMBA", 4),
         ("MAMBA", 2),
         ("MAMBA", 3),
         ("NON_MAMBA", 2),
         ("NON_MAMBA", 3),
     ]
-    assert patterns["pattern_rank"].tolist() == [1, 2, 3, 4, 5]
+    assert patterns["pattern_rank"].tolist() == [1, 2, 3, 4, 5, 6]
 
 
 def test_continuation_follows_the_sign_of_the_trend() -> None:
@@ -367,6 +382,10 @@ def test_settings_of_gaps_lengths_and_long_runs_are_used() -> None:
     )
     assert (row["long_gaps"], row["continuity_score"]) == (2, pytest.approx(1 - 6.5 / 10))
     assert len(patterns) == 3
+    # A gap of exactly the maximum counts.
+    assert analyse(rows, continuity_maximum_gap_days=9)[0]["continuity_score"] == pytest.approx(
+        1 - 6.5 / 9
+    )
     assert analyse(rows, continuity_maximum_gap_days=3)[0]["continuity_score"] == 0
 
 

@@ -253,8 +253,8 @@ def test_many_instruments_in_any_order_and_no_look_ahead() -> None:
     daily = pd.concat(
         [
             bars(
-                [40.0 + 5 * number] * 14,
-                volume=[390_000 + 1_000 * number] * 14,
+                [42.0 + 5 * number] * 14,
+                volume=[396_000 + 1_000 * number] * 14,
                 instrument=key,
                 last_day="2025-07-04" if number % 6 else "2025-06-27",
             )
@@ -262,7 +262,7 @@ def test_many_instruments_in_any_order_and_no_look_ahead() -> None:
         ]
     )
     indicators = pd.concat(
-        [indicator_row(rsi=40.0 + number, instrument=key) for number, key in enumerate(keys)]
+        [indicator_row(rsi=70.0 - 2 * number, instrument=key) for number, key in enumerate(keys)]
     )
     analysis = pd.concat(
         [
