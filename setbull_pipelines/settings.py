@@ -66,7 +66,13 @@ class IndicatorSettings:
     """Bars beyond the slowest period before a value counts as warm (seed error of EMA 50 below 0.04 %)."""
 
     def __post_init__(self) -> None:
-        for name in ("sma_period", "rsi_period", "atr_period", "bollinger_period"):
+        for name in (
+            "sma_period",
+            "rsi_period",
+            "atr_period",
+            "bollinger_period",
+            "volume_average_period",
+        ):
             _require(
                 getattr(self, name) >= 2, f"indicators.{name}", getattr(self, name), "2 or more"
             )
@@ -130,6 +136,12 @@ class SequenceSettings:
     def __post_init__(self) -> None:
         _require(self.look_back_days >= 2, "sequences.look_back_days", self.look_back_days, ">= 2")
         _require(
+            self.continuity_maximum_gap_days >= 1,
+            "sequences.continuity_maximum_gap_days",
+            self.continuity_maximum_gap_days,
+            "1 or more",
+        )
+        _require(
             0 <= self.volume_weight <= 1, "sequences.volume_weight", self.volume_weight, "0 to 1"
         )
         _require(
@@ -169,6 +181,12 @@ class FilterSettings:
                 0 <= getattr(self, name) <= 100, f"filters.{name}", getattr(self, name), "0 to 100"
             )
         _require(0 <= self.mamba_ratio <= 1, "filters.mamba_ratio", self.mamba_ratio, "0 to 1")
+        _require(
+            self.long_gaps_per_mamba_sequences >= 1,
+            "filters.long_gaps_per_mamba_sequences",
+            self.long_gaps_per_mamba_sequences,
+            "1 or more",
+        )
 
 
 PROFILES: Mapping[str, tuple[SequenceSettings, FilterSettings]] = {
@@ -267,7 +285,7 @@ class SampleSettings:
     """The generated sample: what is made when no input is named."""
 
     instruments: int = 40
-    daily_sessions: int = 330
+    daily_sessions: int = 280
     """Sessions of daily history, enough for warm daily indicators."""
     minute_sessions: int = 15
     """Sessions with one-minute candles, at the end of the daily history."""

@@ -3,6 +3,9 @@
 Belongs here: the raw assets. Does not belong here: reading and judging rows (``sources/``).
 """
 
+import datetime
+from zoneinfo import ZoneInfo
+
 import dagster as dg
 
 from setbull_pipelines import tables
@@ -18,10 +21,22 @@ from setbull_pipelines.assets.common import (
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.versions import raw_code_version
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import StoredTable
 
 GROUP = "raw"
+
+
+def _refuse_future(days: list[datetime.date]) -> None:
+    """A future session can be selected in the UI; storing it as a day without rows would be untrue."""
+    today = datetime.datetime.now(ZoneInfo(INDIA)).date()
+    future = [day for day in days if day > today]
+    if future:
+        raise dg.Failure(
+            f"{future[0]} lies in the future (today is {today}): choose sessions up to today",
+            allow_retries=False,
+        )
 
 
 def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -60,13 +75,12 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     )
     def raw_day(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         """Publish candles, quarantine and accounting of each trading day."""
-        results = raw.publish_raw_days(
-            raw.read_sources(settings),
-            days_of(context),
-            warehouse.open(),
-            settings,
-            context.run_id,
+        days = days_of(context)
+        _refuse_future(days)
+        publication = raw.RawDays(
+            raw.read_sources(settings), warehouse.open(), settings, context.run_id
         )
+        results = publication.over(days)
         yield from report(context, raw.DAY_TABLES, results)
 
     return [intake, raw_day]

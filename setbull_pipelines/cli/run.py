@@ -7,12 +7,14 @@ Belongs here: the order of executions and their outcome. Does not belong here: p
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
 
+from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.assets.variants import VARIANTS
 from setbull_pipelines.automation.jobs import (
     DAILY_JOB_NAME,
     HISTORY_OF_CANDLES,
@@ -24,7 +26,10 @@ from setbull_pipelines.cli.plan import Plan, make_plan
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import Warehouse
 
 _RANGE_START, _RANGE_END = (
     "dagster/asset_partition_range_start",
@@ -65,6 +70,39 @@ class Outcome:
         ]
 
 
+class StaleDays:
+    """Which sessions of a look-back must be materialized: those that would change, as one range."""
+
+    def __init__(self, intake: raw.Intake, settings: Settings) -> None:
+        self._warehouse = Warehouse(warehouse_root(settings), settings.storage.keep_versions)
+        self._settings = settings
+        self._raw = raw.RawDays(intake, self._warehouse, settings, run_id="")
+
+    def candles(self, days: Sequence[date]) -> Sequence[date]:
+        """Sessions whose raw tables or daily candles are not current."""
+        return self._range(days, self._raw.is_current, *self._steps("candles_daily"))
+
+    def candles_5min(self, days: Sequence[date]) -> Sequence[date]:
+        """Sessions whose 5-minute candles are not current."""
+        return self._range(days, *self._steps("candles_5min"))
+
+    def indicators_daily(self, days: Sequence[date]) -> Sequence[date]:
+        """Sessions whose daily indicators are not current."""
+        return self._range(days, *self._steps("indicators_daily"))
+
+    def _steps(self, name: str) -> list[Callable[[date], bool]]:
+        step = next(step for step in STEPS if step.name == name)
+        return [
+            StepRun(step, variant(), self._warehouse, self._settings, run_id="").is_current
+            for variant in VARIANTS.values()
+        ]
+
+    @staticmethod
+    def _range(days: Sequence[date], *are_current: Callable[[date], bool]) -> Sequence[date]:
+        stale = [day for day in days if not all(current(day) for current in are_current)]
+        return [day for day in days if stale and stale[0] <= day <= stale[-1]]
+
+
 class Runner:
     """Executes parts of the asset graph in this process."""
 
@@ -79,16 +117,18 @@ class Runner:
             self._execute(INTAKE_JOB_NAME, None)
         return intake
 
-    def run(self, plan: Plan) -> Outcome:
+    def run(self, plan: Plan, intake: raw.Intake) -> Outcome:
         """Materialize the look-backs, then every asset of the asked days with all checks."""
         outcome = Outcome(self.settings, plan)
+        stale = StaleDays(intake, self.settings)
         parts = (
-            (HISTORY_OF_CANDLES, plan.candles),
-            (HISTORY_OF_CANDLES_5MIN, plan.candles_5min),
-            (HISTORY_OF_INDICATORS, plan.indicators_daily),
-            (DAILY_JOB_NAME, plan.days),
+            (HISTORY_OF_CANDLES, plan.candles, stale.candles),
+            (HISTORY_OF_CANDLES_5MIN, plan.candles_5min, stale.candles_5min),
+            (HISTORY_OF_INDICATORS, plan.indicators_daily, stale.indicators_daily),
+            (DAILY_JOB_NAME, plan.days, lambda days: days),
         )
-        for job, days in parts:
+        for job, wanted, only_stale in parts:
+            days = only_stale(wanted)
             if not days:
                 continue
             work = "all assets and checks" if job == DAILY_JOB_NAME else job.replace("_", " ")
@@ -137,6 +177,6 @@ def run(settings: Settings, first: date | None, last: date | None) -> Outcome:
         plan = make_plan(intake.days("minutes"), intake.days("daily"), settings, first, last)
         if plan.note:
             console.print(plan.note)
-        outcome = runner.run(plan)
+        outcome = runner.run(plan, intake)
         outcome.seconds = {"reading the input": seconds} | outcome.seconds
         return outcome

@@ -75,60 +75,58 @@ def publish_intake(
     return pointers
 
 
-def publish_raw_days(
-    intake: Intake,
-    days: Sequence[date],
-    warehouse: Warehouse,
-    settings: Settings,
-    run_id: str,
-) -> Iterator[PartitionResult]:
-    """Publish candles, quarantine and accounting of each trading day that is not published yet."""
-    version, settings_hash = raw_code_version(), fingerprint(settings.sample)
-    inputs = {"sources": _intake_hash(intake)}
-    progress = Progress("raw", len(days), "days")
+class RawDays:
+    """Publication of what intake landed, for some trading days."""
 
-    def is_current(day: date) -> bool:
+    def __init__(
+        self, intake: Intake, warehouse: Warehouse, settings: Settings, run_id: str
+    ) -> None:
+        self.intake, self.warehouse, self.run_id = intake, warehouse, run_id
+        self._provenance = {
+            "code_version": raw_code_version(),
+            "settings_hash": fingerprint(settings.sample),
+        }
+        self._inputs = {"sources": _intake_hash(intake)}
+
+    def is_current(self, day: date) -> bool:
+        """True when the day is stored from just these sources."""
         return all(
-            warehouse.is_current(
-                stored,
-                day.isoformat(),
-                code_version=version,
-                settings_hash=settings_hash,
-                inputs=inputs,
+            self.warehouse.is_current(
+                stored, day.isoformat(), **self._provenance, inputs=self._inputs
             )
             for stored in DAY_TABLES
         )
 
-    ordered = sorted(days)
-    for start in range(0, len(ordered), _BATCH_DAYS):
-        batch = ordered[start : start + _BATCH_DAYS]
-        wanted = [day for day in batch if not is_current(day)]
-        landed = intake.load_days(wanted)
-        frames = {
-            stored.table.name: {
-                day.isoformat(): getattr(landed[day], stored.table.name) for day in wanted
-            }
-            for stored in DAY_TABLES
-        }
+    def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
+        """Publish candles, quarantine and accounting of each day that is not current, and report each."""
+        progress = Progress("raw", len(days), "days")
+        ordered = sorted(days)
+        for start in range(0, len(ordered), _BATCH_DAYS):
+            batch = ordered[start : start + _BATCH_DAYS]
+            wanted = [day for day in batch if not self.is_current(day)]
+            self._publish(wanted)
+            for day in batch:
+                pointers = {
+                    stored.table.name: self.warehouse.pointer(stored, day.isoformat())
+                    for stored in DAY_TABLES
+                }
+                yield PartitionResult(day, pointers, cached=day not in wanted)
+            progress.advance(len(batch))
+
+    def _publish(self, days: Sequence[date]) -> None:
+        landed = self.intake.load_days(days)
         for stored in DAY_TABLES:
-            by_day = frames[stored.table.name]
-            warehouse.publish_many(
+            name = stored.table.name
+            frames = {day.isoformat(): getattr(landed[day], name) for day in days}
+            self.warehouse.publish_many(
                 stored,
-                by_day,
-                code_version=version,
-                settings_hash=settings_hash,
-                inputs=dict.fromkeys(by_day, inputs),
-                run_id=run_id,
+                frames,
+                **self._provenance,
+                inputs=dict.fromkeys(frames, self._inputs),
+                run_id=self.run_id,
                 notes={
-                    key: f"no rows: the source has no {stored.table.name} rows for {key}"
-                    for key, frame in by_day.items()
+                    key: f"no rows: the source has no {name} rows for {key}"
+                    for key, frame in frames.items()
                     if frame.empty
                 },
             )
-        for day in batch:
-            pointers = {
-                stored.table.name: warehouse.pointer(stored, day.isoformat())
-                for stored in DAY_TABLES
-            }
-            yield PartitionResult(day, pointers, cached=day not in wanted)
-        progress.advance(len(batch))

@@ -37,15 +37,16 @@ class Variant(Protocol):
     ) -> pd.DataFrame:
         """Aggregate ``raw.candles_1min`` rows of any number of sessions to ``candles_5min``.
 
-        Buckets count ``bar_minutes`` from the start of each session interval (the calendar of ``market/``)
-        and end with the interval, so the last one can be shorter. Minutes outside the session are
-        refused with ValueError: intake has quarantined them. open and close are those of the first and
-        last traded minute, open_interest that of the last traded minute that states one, high and low
-        the extremes, volume the sum. A minute is traded when its volume is above 0; with
-        ``untraded_minutes="include"`` every delivered minute counts for prices and minutes_traded
-        still counts those with volume. A bucket without a counted minute has no row. minutes_present counts all
-        delivered minutes, minutes_expected the minutes of the bucket inside its interval. With ``as_of``,
-        bars whose end (start + bar length, at most the interval end) is later than ``as_of`` are left out.
+        Buckets count ``bar_minutes`` from the start of each session interval (the calendar of
+        ``market/``) and end with the interval, so the last one can be shorter. Minutes outside
+        the session are refused with ValueError: intake has quarantined them. open and close are
+        those of the first and last traded minute, open_interest that of the last traded minute
+        that states one, high and low the extremes, volume the sum. A minute is traded when its
+        volume is above 0; with ``untraded_minutes="include"`` every delivered minute counts for
+        prices and minutes_traded still counts those with volume. A bucket without a counted
+        minute has no row. minutes_present counts all delivered minutes, minutes_expected the
+        minutes of the bucket inside its interval. With ``as_of``, bars whose end (start + bar
+        length, at most the interval end) is later than ``as_of`` are left out.
         """
         ...
 
@@ -71,19 +72,22 @@ class Variant(Protocol):
     ) -> pd.DataFrame:
         """Indicators of ``candles_5min`` or ``candles_daily`` rows: one row per candle given.
 
-        Runs per instrument (per instrument and series for 'day') over the rows in time order, across
-        sessions. Formulas: reference 13.3, which equal TA-Lib. VWAP restarts at the first bar of every
-        trading_day and exists for '5minute' only. RSI is 100 when the average loss is 0, 0 when only the
-        average gain is 0. bb_width of a flat window is exactly 0. Ratios are null where they would
-        divide by 0.
+        Runs per instrument (per instrument and series for 'day') over the rows in time order,
+        across sessions. Formulas: the column descriptions of ``tables/indicators.py``; they
+        equal TA-Lib. VWAP restarts at the first bar of every trading_day and exists for
+        '5minute' only. RSI is 100 when the average loss is 0, 0 when only the average gain is
+        0. bb_width is computed as 2 x bollinger_deviations x deviation (the rounded bands
+        differ by too few digits on narrow bands at high prices) and is exactly 0 for a flat
+        window. Ratios are null where they would divide by 0.
 
-        ``history_starts`` (instrument_key, series, first_trading_day) says where each stored series
-        begins; '5minute' uses series 'minutes'; None takes it from ``candles``. bars_of_history counts the
-        rows of the instrument in ``candles`` up to and including this one. is_warm is True when
-        bars_of_history >= settings.warm_bars, or when the instrument is a new listing: its
-        first_trading_day is later than the earliest first_trading_day of the same series (of all
-        instruments) and not earlier than the first trading_day in ``candles``, and bars_of_history >=
-        settings.slowest_period. An instrument that ``history_starts`` does not name is not a new listing.
+        ``history_starts`` (instrument_key, series, first_trading_day) says where each stored
+        series begins; '5minute' uses series 'minutes'; None takes it from ``candles``.
+        bars_of_history counts the rows of the instrument in ``candles`` up to and including
+        this one. is_warm is True when bars_of_history >= settings.warm_bars, or when the
+        instrument is a new listing: its first_trading_day is later than the earliest
+        first_trading_day of the same series (of all instruments) and not earlier than the first
+        trading_day in ``candles``, and bars_of_history >= settings.slowest_period. An
+        instrument that ``history_starts`` does not name is not a new listing.
         """
         ...
 
@@ -96,18 +100,20 @@ class Variant(Protocol):
     ) -> pd.DataFrame:
         """The last ``look_back_days`` daily bars per instrument up to ``as_of`` as ``moves_daily``.
 
-        Series: 'exchange' when it has a bar on ``as_of`` and that bar's indicators are warm, or when
-        'minutes' has no warm bar on ``as_of``; else 'minutes'. An instrument without a bar on
-        ``as_of`` in either series has no rows. Rows later than ``as_of`` are ignored.
+        ``as_of`` is the naive midnight of the day. Series: only one with a bar on ``as_of`` is
+        chosen; 'exchange', unless only the bar of 'minutes' has warm indicators or only
+        'minutes' has a bar. An instrument without a bar on ``as_of`` in either series has no
+        rows. Rows later than ``as_of`` are ignored.
 
-        move_percent is (close - open) / open x 100 for close > open, else (open - close) / close x 100.
-        strength = min(move_percent / 10, 1) x (1 - volume_weight) + min(volume / mean volume - 1, 1) x
-        volume_weight, the mean over the rows of the look-back (the day included), the second term 0 when the mean is 0, not
-        clamped below. trend (the same on every row): NEUTRAL when there are fewer than
-        ``look_back_days`` rows or any lacks ema_50; else BEARISH when days with close < ema_50 / days >=
-        trend_share; else BULLISH when days with close >= ema_50 / days >= trend_share; else NEUTRAL.
-        A day is mamba when strength >= strength_threshold and (trend BULLISH, close > open,
-        move_percent > bullish_move_percent) or (trend BEARISH, close <= open, move_percent >
+        move_percent is (close - open) / open x 100 for close > open, else (open - close) /
+        close x 100. strength = min(move_percent / 10, 1) x (1 - volume_weight) + min(volume /
+        mean volume - 1, 1) x volume_weight, the mean over the rows of the look-back (the day
+        included), the second term 0 when the mean is 0, not clamped below. trend (the same on
+        every row): NEUTRAL when there are fewer than ``look_back_days`` rows or any lacks
+        ema_50; else BEARISH when days with close < ema_50 / days >= trend_share; else BULLISH
+        when days with close >= ema_50 / days >= trend_share; else NEUTRAL. A day is mamba when
+        strength >= strength_threshold and (trend BULLISH, close > open, move_percent >
+        bullish_move_percent) or (trend BEARISH, close <= open, move_percent >
         bearish_move_percent).
         """
         ...
@@ -124,29 +130,32 @@ class Variant(Protocol):
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """``sequence_analysis`` (one row per instrument) and ``sequence_patterns`` of one as-of day.
 
-        Scores: the V1 column of reference 5.6 with the guards of 13.4.5. S are all runs, M the mamba
-        runs. length_score = sum over M of min(length / 5, 1) / |S|. strength_score = mean strength of M, 0
-        without M. consistency_score = 0 when |S| < 2 or |M| < 2, else max(0, 1 - min(sample variance of the lengths of
-        M / 10, 1)). quality_score = 0.3, 0.4, 0.3 of these. continuity_score: 0 when |S| < 2; mean
-        of the gaps <= continuity_maximum_gap_days, max(0, 1 - mean / continuity_maximum_gap_days), 0 when there is none.
-        predictive_score: 0 when |S| < 3; among i with equal kinds at i and i + 1, the share with the same
-        kind at i + 2; 0 when there is none. momentum_score over the last min(5, |S|) runs, j = 1 the
-        oldest of them: 0.7 x (sum of strength_j x j / sum of j) + 0.3 x mean strength.
-        volume_average is over the moves; volume_strength = sum over M of (mean volume of the run /
-        volume_average) / |S|, 0 when volume_average is 0; volume_trend = tanh(least-squares slope of volume on 0, 1, 2, ... /
-        1,000,000), 0 for fewer than 2 moves; volume_trend_relative = slope / volume_average, 0 for
-        fewer than 2 moves or average 0; volume_consistency = max(0, 1 - min(sample deviation / volume_average, 1)), 0
-        for fewer than 2 moves or average 0. trend_percent is the larger of days above and below / days x 100,
-        null when trend_reason is not null; days_above_ema and days_below_ema count days with a known ema_50.
-        trend_reason is 'insufficient_history' when there are fewer than look_back_days moves or any
-        lacks ema_50. long_gaps counts NON_MAMBA runs longer than long_run_days.
+        Scores: S are all runs, M the mamba runs. length_score = sum over M of min(length / 5,
+        1) / |S|. strength_score = mean strength of M, 0 without M. consistency_score = 0 when
+        |S| < 2 or |M| < 2, else max(0, 1 - min(sample variance of the lengths of M / 10, 1)).
+        quality_score = 0.3, 0.4, 0.3 of these. continuity_score: 0 when |S| < 2; mean of the
+        gaps <= continuity_maximum_gap_days, max(0, 1 - mean / continuity_maximum_gap_days), 0
+        when there is none. predictive_score: 0 when |S| < 3; among i with equal kinds at i and
+        i + 1, the share with the same kind at i + 2; 0 when there is none. momentum_score over
+        the last min(5, |S|) runs, j = 1 the oldest of them: 0.7 x (sum of strength_j x j / sum
+        of j) + 0.3 x mean strength. volume_average is over the moves; volume_strength = sum
+        over M of (mean volume of the run / volume_average) / |S|, 0 when volume_average is 0;
+        volume_trend = tanh(least-squares slope of volume on 0, 1, 2, ... / 1,000,000), 0 for
+        fewer than 2 moves; volume_trend_relative = slope / volume_average, 0 for fewer than 2
+        moves or average 0; volume_consistency = max(0, 1 - min(sample deviation /
+        volume_average, 1)), 0 for fewer than 2 moves or average 0. trend_percent is the larger
+        of days above and below / days x 100, null when trend_reason is not null; days_above_ema
+        and days_below_ema count days with a known ema_50. trend_reason is
+        'insufficient_history' when there are fewer than look_back_days moves or any lacks
+        ema_50. long_gaps counts NON_MAMBA runs longer than long_run_days.
 
-        Patterns: runs of length >= pattern_minimum_length by (kind, length); order and rank: frequency
-        falling, strength falling, kind rising, length rising. average_gap_days, success_rate and
-        continuation_rate look only at runs that have a next run. continuation: the trend is +1 BULLISH, -1
-        BEARISH; trend x return_percent of the next run > 0; null when NEUTRAL. dominant_pattern: the first
-        in rank order with the largest frequency x strength x success_rate, if above 0, written
-        'MAMBA-3'; dominant_by_continuation the same with continuation_rate.
+        Patterns: runs of length >= pattern_minimum_length by (kind, length); order and rank:
+        frequency falling, strength falling, kind rising, length rising. average_gap_days,
+        success_rate and continuation_rate look only at runs that have a next run. continuation:
+        the trend is +1 BULLISH, -1 BEARISH; trend x return_percent of the next run > 0; null
+        when NEUTRAL. dominant_pattern: the first in rank order with the largest frequency x
+        strength x success_rate, if above 0, written 'MAMBA-3'; dominant_by_continuation the
+        same with continuation_rate.
         """
         ...
 
@@ -161,25 +170,30 @@ class Variant(Protocol):
     ) -> pd.DataFrame:
         """``filter_results`` of ``as_of``: one row per instrument with any row in ``candles_daily`` up to ``as_of``.
 
-        Series as in :meth:`moves`. Stages in order, each only when the one before passed; columns of
-        stages not reached are null, columns of a reached stage are filled as far as their value exists
-        (mamba columns, trend to non_mamba_series, belong to the mamba stage).
+        Series as in :meth:`moves`. Stages in order, each only when the one before passed;
+        columns of stages not reached are null, columns of a reached stage are filled as far as
+        their value exists (mamba columns, trend to non_mamba_series, belong to the mamba
+        stage).
 
-        start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic, NO_BAR.
-        basic: fewer than volume_days bars of the series in ``candles_daily`` up to as_of: 'not enough data',
-        TOO_FEW_BARS. average_volume = floor(sum of the last volume_days volumes / volume_days). Fails,
-        in this order of checks: close < minimum_close, close > maximum_close, average_volume < minimum_average_volume.
-        ema: the as-of bar's indicators not warm, or ema_50 or rsi null: 'not enough data', stopped_at ema, COLD.
-        ema_deviation = (close - ema_50) / ema_50; > threshold: side BULLISH; < -threshold: BEARISH; else rejected.
-        rsi: BULLISH passes when rsi >= rsi_bullish, BEARISH when rsi <= rsi_bearish; else rejected.
-        mamba: no analysis row or trend_reason not null: 'not enough data', stopped_at mamba, COLD_TREND. mamba_ratio =
-        mamba_days / look_back_days. Fails, in this order of checks: mamba_ratio < threshold; neither current_length nor
-        longest_mamba_sequence >= minimum_sequence_length; mamba_sequences > 1 and long_gaps >
-        floor(mamba_sequences / long_gaps_per_mamba_sequences); trend differs from side.
-        All passed: verdict 'bullish' or 'bearish' by the side. ``reason`` is the reason text of the stage
-        that stopped the chain, or of the mamba stage when all passed. bullish_mamba_count is mamba_days when the trend is BULLISH, else 0; bearish_mamba_count likewise.
-        <stage>_passed is null when the stage was not reached or had not enough data; <stage>_reason is null only when not reached.
-        basic_threshold is BASIC_THRESHOLD; ema_threshold, rsi_threshold (of the side), mamba_threshold are the numbers of the
+        start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic,
+        NO_BAR. basic: fewer than volume_days bars of the series in ``candles_daily`` up to
+        as_of: 'not enough data', TOO_FEW_BARS. average_volume = floor(sum of the last
+        volume_days volumes / volume_days). Fails, in this order of checks: close <
+        minimum_close, close > maximum_close, average_volume < minimum_average_volume. ema: the
+        as-of bar's indicators not warm, or ema_50 or rsi null: 'not enough data', stopped_at
+        ema, COLD. ema_deviation = (close - ema_50) / ema_50; > threshold: side BULLISH; <
+        -threshold: BEARISH; else rejected. rsi: BULLISH passes when rsi >= rsi_bullish, BEARISH
+        when rsi <= rsi_bearish; else rejected. mamba: no analysis row or trend_reason not null:
+        'not enough data', stopped_at mamba, COLD_TREND. mamba_ratio = mamba_days /
+        look_back_days. Fails, in this order of checks: mamba_ratio < threshold; neither
+        current_length nor longest_mamba_sequence >= minimum_sequence_length; mamba_sequences >
+        1 and long_gaps > floor(mamba_sequences / long_gaps_per_mamba_sequences); trend differs
+        from side. All passed: verdict 'bullish' or 'bearish' by the side. ``reason`` is the
+        reason text of the stage that stopped the chain, or of the mamba stage when all passed.
+        bullish_mamba_count is mamba_days when the trend is BULLISH, else 0; bearish_mamba_count
+        likewise. <stage>_passed is null when the stage was not reached or had not enough data;
+        <stage>_reason is null only when not reached. basic_threshold is BASIC_THRESHOLD;
+        ema_threshold, rsi_threshold (of the side), mamba_threshold are the numbers of the
         settings, set when the stage is reached with data (rsi_threshold from the RSI stage on).
         """
         ...

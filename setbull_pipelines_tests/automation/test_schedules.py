@@ -1,0 +1,244 @@
+"""The real schedule, evaluated against a real instance: what it reads from it and what it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+from dagster import AssetMaterialization, DagsterRunStatus
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.test_utils import create_run_for_test
+
+from setbull_pipelines.automation.schedules import days_under_way, materialized_days
+from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.settings import RefreshSettings, Settings
+
+INDIA = ZoneInfo("Asia/Kolkata")
+SUMMARY = dg.AssetKey(["reconciliation", "summary"])
+FILTER_RESULTS = dg.AssetKey(["v1", "filter_results"])
+PARTITION = "dagster/partition"
+RANGE_START, RANGE_END = (
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+)
+WEDNESDAY = date(2024, 6, 5)
+BEFORE = date(2024, 6, 4)
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory) -> dg.Definitions:
+    settings = Settings(
+        data_directory=tmp_path_factory.mktemp("data"), refresh=RefreshSettings(catch_up_days=3)
+    )
+    return build_defs(settings)
+
+
+@pytest.fixture(scope="module")
+def stored_instance() -> Iterator[dg.DagsterInstance]:
+    # On disk, because an evaluation context refuses an ephemeral instance.
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+@pytest.fixture
+def instance(stored_instance) -> dg.DagsterInstance:
+    stored_instance.wipe()
+    return stored_instance
+
+
+Tick = Callable[[datetime], object]
+
+
+@pytest.fixture
+def tick(definitions, instance) -> Tick:
+    """Evaluate ``after_close`` as the daemon does, at a moment of exchange time."""
+    repository = definitions.get_repository_def()
+    schedule = repository.get_schedule_def("after_close")
+
+    def evaluate(moment: datetime):
+        with dg.build_schedule_context(
+            instance=instance,
+            repository_def=repository,
+            scheduled_execution_time=moment.replace(tzinfo=INDIA).astimezone(ZoneInfo("UTC")),
+        ) as context:
+            return schedule.evaluate_tick(context)
+
+    return evaluate
+
+
+def materialize(
+    instance: dg.DagsterInstance, days: Iterable[date], asset: dg.AssetKey = SUMMARY
+) -> None:
+    for day in days:
+        instance.report_runless_asset_event(
+            AssetMaterialization(asset_key=asset, partition=day.isoformat())
+        )
+
+
+def start_run(
+    instance: dg.DagsterInstance,
+    tags: dict[str, str],
+    status: DagsterRunStatus = DagsterRunStatus.QUEUED,
+    job: str = "daily",
+) -> str:
+    location = RegisteredCodeLocationOrigin("setbull_pipelines")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
+    return create_run_for_test(
+        instance, job_name=job, tags=tags, status=status, remote_job_origin=origin
+    ).run_id
+
+
+def days_asked(data) -> list[str]:
+    return [request.partition_key for request in data.run_requests]
+
+
+def at(day: date, hour: int, minute: int = 30) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute)
+
+
+def test_the_schedule_ticks_twice_a_day_in_exchange_time_and_is_switched_on_by_the_user(
+    definitions,
+):
+    schedule = definitions.get_repository_def().get_schedule_def("after_close")
+    assert schedule.cron_schedule == ["30 16 * * *", "30 20 * * *"]
+    assert schedule.execution_timezone == "Asia/Kolkata"
+    assert schedule.job_name == "daily"
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert schedule.description
+
+
+def test_a_first_tick_asks_for_today_as_a_partition_of_the_daily_job(tick):
+    data = tick(at(WEDNESDAY, 16))
+    assert data.skip_message is None
+    (request,) = data.run_requests
+    assert request.partition_key == "2024-06-05"
+    assert request.run_key == "2024-06-05 at 2024-06-05 16:30"
+    assert request.tags[PARTITION] == "2024-06-05"
+
+
+def test_a_moment_in_utc_is_read_as_exchange_time(definitions, instance):
+    """20:30 UTC on Tuesday is 02:00 on Wednesday in India: Wednesday's session is still to come."""
+    repository = definitions.get_repository_def()
+    with dg.build_schedule_context(
+        instance=instance,
+        repository_def=repository,
+        scheduled_execution_time=datetime(2024, 6, 4, 20, 30, tzinfo=ZoneInfo("UTC")),
+    ) as context:
+        data = repository.get_schedule_def("after_close").evaluate_tick(context)
+    assert data.run_requests == []
+    assert data.skip_message.startswith("the session of 2024-06-05 has not closed at 02:00")
+
+
+@pytest.mark.parametrize(
+    ("moment", "reason"),
+    [
+        (at(date(2024, 3, 29), 16), "2024-03-29 is not a trading day: Good Friday"),
+        (at(date(2024, 6, 8), 16), "2024-06-08 is not a trading day: weekend"),
+        (at(date(2023, 11, 12), 16), "the session of 2023-11-12 has not closed at 16:30"),
+        (at(date(2027, 1, 1), 16), "2027-01-01 is outside the NSE calendar"),
+    ],
+)
+def test_a_skip_says_why(tick, moment, reason):
+    data = tick(moment)
+    assert data.run_requests == []
+    assert data.skip_message.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        at(date(2024, 3, 2), 16),  # Saturday drill
+        at(date(2026, 2, 1), 16),  # Sunday, Union Budget
+        at(date(2023, 11, 12), 20),  # Muhurat in the evening of a Sunday
+    ],
+)
+def test_special_sessions_are_asked_for(tick, moment):
+    assert days_asked(tick(moment)) == [moment.date().isoformat()]
+
+
+def test_a_materialized_day_is_not_asked_again(tick, instance):
+    materialize(instance, [WEDNESDAY])
+    data = tick(at(WEDNESDAY, 20))
+    assert data.run_requests == []
+    assert data.skip_message == (
+        "2024-06-05 is materialized or under way; no earlier session is missing"
+    )
+
+
+def test_a_day_counts_as_done_only_with_its_last_table(tick, instance):
+    materialize(instance, [WEDNESDAY], FILTER_RESULTS)
+    assert days_asked(tick(at(WEDNESDAY, 20))) == ["2024-06-05"]
+
+
+def test_downtime_is_caught_up_oldest_first_in_batches_of_the_settings(tick, instance):
+    materialize(instance, [date(2024, 2, 29)])
+    back = date(2024, 3, 7)
+    first = days_asked(tick(at(back, 16)))
+    assert first == ["2024-03-01", "2024-03-02", "2024-03-04"]
+    materialize(instance, map(date.fromisoformat, first))
+    assert days_asked(tick(at(back, 20))) == ["2024-03-05", "2024-03-06", "2024-03-07"]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        DagsterRunStatus.QUEUED,
+        DagsterRunStatus.NOT_STARTED,
+        DagsterRunStatus.STARTING,
+        DagsterRunStatus.STARTED,
+        DagsterRunStatus.CANCELING,
+    ],
+)
+def test_a_day_under_way_is_not_asked_again(tick, instance, status):
+    start_run(instance, {PARTITION: "2024-06-05"}, status)
+    data = tick(at(WEDNESDAY, 20))
+    assert data.run_requests == []
+    assert "2024-06-05 is materialized or under way" in data.skip_message
+
+
+@pytest.mark.parametrize("status", [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED])
+def test_a_failed_day_is_asked_again_on_the_next_tick_with_another_run_key(tick, instance, status):
+    afternoon = tick(at(WEDNESDAY, 16))
+    start_run(instance, {PARTITION: "2024-06-05"}, status)
+    evening = tick(at(WEDNESDAY, 20))
+    assert days_asked(afternoon) == days_asked(evening) == ["2024-06-05"]
+    # The daemon drops a request whose run key it has seen.
+    assert afternoon.run_requests[0].run_key != evening.run_requests[0].run_key
+
+
+def test_an_earlier_day_under_way_does_not_hold_up_today(tick, instance):
+    materialize(instance, [date(2024, 6, 3)])
+    start_run(instance, {PARTITION: BEFORE.isoformat()})
+    assert days_asked(tick(at(WEDNESDAY, 16))) == ["2024-06-05"]
+
+
+def test_a_run_over_a_range_has_all_its_days_under_way(tick, instance):
+    """``setbull run`` and back-fills from the UI are one run over a range of days."""
+    start_run(instance, {RANGE_START: "2024-06-04", RANGE_END: "2024-06-05"})
+    assert days_under_way(instance) == {BEFORE, WEDNESDAY}
+    assert tick(at(WEDNESDAY, 16)).run_requests == []
+
+
+def test_results_of_later_days_do_not_break_the_tick(tick, instance):
+    """The generated sample may lie after the clock's day."""
+    materialize(instance, [date(2026, 6, 30)])
+    assert days_asked(tick(at(WEDNESDAY, 16))) == ["2024-06-05"]
+
+
+def test_what_the_schedule_reads_from_the_instance(instance):
+    assert materialized_days(instance) == set()
+    assert days_under_way(instance) == set()
+    materialize(instance, [BEFORE, WEDNESDAY])
+    start_run(instance, {PARTITION: "2024-06-06"})
+    start_run(instance, {PARTITION: "2024-06-07"}, DagsterRunStatus.SUCCESS)
+    start_run(instance, {}, DagsterRunStatus.STARTED)
+    start_run(instance, {PARTITION: "2024-06-10"}, job="history_of_candles")
+    assert materialized_days(instance) == {BEFORE, WEDNESDAY}
+    assert days_under_way(instance) == {date(2024, 6, 6)}

@@ -1,0 +1,239 @@
+"""Asset checks in Dagster: one verdict per trading day, in runs over one day and over a range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import TRADING_DAYS, asset_key, needs_warehouse
+from setbull_pipelines.checks.factory import build_check, build_checks
+from setbull_pipelines.quality.rules import all_rules
+from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
+
+CANDLES_5MIN = StoredTable("v1", tables.CANDLES_5MIN)
+OHLC = dg.AssetCheckKey(asset_key(CANDLES_5MIN), "ohlc")
+RANGE_START, RANGE_END = (
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+)
+
+
+class Judge:
+    """Runs the checks of one table, and remembers what Dagster stored."""
+
+    def __init__(self, settings: Settings, table: StoredTable = CANDLES_5MIN) -> None:
+        self.instance = dg.DagsterInstance.ephemeral()
+        key = asset_key(table)
+        self._definitions = dg.Definitions(
+            assets=[dg.AssetSpec(key, partitions_def=TRADING_DAYS)],
+            asset_checks=[build_check(table, all_rules()[table], settings)],
+            jobs=[
+                dg.define_asset_job(
+                    "judge",
+                    selection=dg.AssetSelection.checks_for_assets(key),
+                    partitions_def=TRADING_DAYS,
+                )
+            ],
+            resources=needs_warehouse(settings),
+            executor=dg.in_process_executor,
+        )
+
+    def over(self, days: Sequence[date]) -> dict[str, dg.AssetCheckEvaluation]:
+        """Run the checks over ``days`` and return the evaluations of the run itself, by check."""
+        job = self._definitions.resolve_job_def("judge")
+        if len(days) == 1:
+            result = job.execute_in_process(
+                instance=self.instance, partition_key=days[0].isoformat()
+            )
+        else:
+            tags = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()}
+            result = job.execute_in_process(instance=self.instance, tags=tags)
+        assert result.success
+        return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+    def stored(self, check: dg.AssetCheckKey = OHLC) -> list[tuple[str | None, bool]]:
+        """Partition and outcome of every stored evaluation of a check, the oldest first."""
+        records = self.instance.event_log_storage.get_asset_check_execution_history(check, 100)
+        evaluations = [
+            record.event.dagster_event.event_specific_data
+            for record in records
+            if record.event is not None and record.event.dagster_event is not None
+        ]
+        return [
+            (evaluation.partition, evaluation.passed)
+            for evaluation in reversed(evaluations)
+            if isinstance(evaluation, dg.AssetCheckEvaluation)
+        ]
+
+
+def break_prices(run: SmallRun, day: date) -> None:
+    """Volumes that are not those of the minutes: the contract allows them, the rule does not."""
+    bars = run.warehouse.read(CANDLES_5MIN, [day.isoformat()])
+    publish(run.warehouse, CANDLES_5MIN, day.isoformat(), bars.assign(volume=bars["volume"] + 1))
+
+
+CONSERVED = dg.AssetCheckKey(asset_key(CANDLES_5MIN), "session_conserved")
+
+
+def test_a_run_over_one_day_stores_the_verdict_of_that_day(small_run: SmallRun) -> None:
+    judge = Judge(small_run.settings)
+    day = small_run.days[0]
+    evaluations = judge.over([day])
+    assert set(evaluations) == {rule.name for rule in all_rules()[CANDLES_5MIN]}
+    assert all(check.passed for check in evaluations.values())
+    assert judge.stored() == [(day.isoformat(), True)]
+
+
+def test_a_run_over_a_range_stores_a_verdict_per_day(small_run: SmallRun) -> None:
+    judge = Judge(small_run.settings)
+    judge.over(small_run.days)
+    stored = judge.stored()
+    for day in small_run.days:
+        assert (day.isoformat(), True) in stored
+    assert {partition for partition, _ in stored} <= {
+        None,
+        *(day.isoformat() for day in small_run.days),
+    }
+
+
+def test_the_same_range_can_be_judged_again(small_run: SmallRun) -> None:
+    judge = Judge(small_run.settings)
+    judge.over(small_run.days)
+    once = len(judge.stored())
+    again = judge.over(small_run.days)
+    assert all(check.passed for check in again.values())
+    assert len(judge.stored()) == 2 * once
+
+
+def test_a_day_that_fails_in_a_range_is_named(copied_run: SmallRun) -> None:
+    good, bad = copied_run.days
+    break_prices(copied_run, bad)
+    judge = Judge(copied_run.settings)
+
+    of_range = judge.over(copied_run.days)["session_conserved"]
+
+    assert not of_range.passed
+    assert of_range.severity is dg.AssetCheckSeverity.ERROR
+    assert of_range.description.startswith(f"fails on 1 of 2 days, first {bad}: ")
+    assert of_range.metadata["days failed"].value == 1
+    stored = judge.stored(CONSERVED)
+    assert (good.isoformat(), True) in stored
+    assert (bad.isoformat(), False) in stored
+    assert (good.isoformat(), False) not in stored
+
+
+def test_a_day_that_fails_alone_says_why_and_a_repaired_day_passes(
+    small_run: SmallRun, copied_run: SmallRun
+) -> None:
+    day = copied_run.days[0]
+    break_prices(copied_run, day)
+    judge = Judge(copied_run.settings)
+    broken = judge.over([day])["session_conserved"]
+    assert not broken.passed
+    assert "instruments differ from their minutes" in broken.description
+
+    right = small_run.warehouse.read(CANDLES_5MIN, [day.isoformat()])
+    publish(copied_run.warehouse, CANDLES_5MIN, day.isoformat(), right)
+    assert judge.over([day])["session_conserved"].passed
+    assert judge.stored(CONSERVED) == [(day.isoformat(), False), (day.isoformat(), True)]
+
+
+def test_a_table_that_is_absent_fails_its_checks_without_breaking_the_run(
+    copied_run: SmallRun,
+) -> None:
+    day = copied_run.days[0]
+    forget(copied_run.warehouse, CANDLES_5MIN, day)
+    evaluations = Judge(copied_run.settings).over([day])
+    assert not any(check.passed for check in evaluations.values())
+    assert {check.severity for check in evaluations.values()} == {dg.AssetCheckSeverity.ERROR}
+    assert "v1.candles_5min has no partition" in evaluations["schema"].description
+
+
+def test_an_error_on_one_day_outweighs_an_earlier_warning(copied_run: SmallRun) -> None:
+    """Both variants empty on the first day (a warning), a wrong V2 on the second (an error)."""
+    table = tables.SEQUENCES
+    agreement = StoredTable("reconciliation", tables.RECONCILIATIONS[table.name])
+    verdicts = StoredTable("reconciliation", tables.RECONCILIATION_VERDICTS[table.name])
+    empty, wrong = copied_run.days
+    for variant in ("v1", "v2"):
+        stored = StoredTable(variant, table)
+        publish(copied_run.warehouse, stored, empty.isoformat(), table.empty())
+    verdict = copied_run.warehouse.read(verdicts, [wrong.isoformat()])
+    publish(
+        copied_run.warehouse,
+        verdicts,
+        wrong.isoformat(),
+        verdict.assign(state="diverged", reason="1 cell differs"),
+    )
+    judge = Judge(copied_run.settings, agreement)
+
+    of_range = judge.over(copied_run.days)["v2_agrees_with_v1"]
+
+    assert of_range.severity is dg.AssetCheckSeverity.ERROR
+    assert of_range.description == f"fails on 2 of 2 days, first {wrong}: 1 cell differs"
+    of_day = judge.over([empty])["v2_agrees_with_v1"]
+    assert not of_day.passed
+    assert of_day.severity is dg.AssetCheckSeverity.WARN
+
+
+def test_a_rule_that_only_warns_never_fails_a_run(small_run: SmallRun) -> None:
+    rule = Rule(
+        "looks_odd",
+        "Never holds",
+        CANDLES_5MIN,
+        (CANDLES_5MIN,),
+        lambda frames, day, settings: Verdict(False, f"{len(frames)} table looks odd"),
+        is_error=False,
+    )
+    check = build_check(CANDLES_5MIN, [rule], small_run.settings)
+    result = dg.materialize(
+        [dg.AssetSpec(asset_key(CANDLES_5MIN), partitions_def=TRADING_DAYS), check],
+        selection=dg.AssetSelection.checks(check),
+        partition_key=small_run.days[0].isoformat(),
+        resources=needs_warehouse(small_run.settings),
+        instance=dg.DagsterInstance.ephemeral(),
+    )
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+
+
+def test_there_is_a_check_for_every_rule(tmp_path) -> None:
+    checks = build_checks(Settings(data_directory=tmp_path))
+    keys = {(key.asset_key, key.name) for check in checks for key in check.check_keys}
+    assert keys == {
+        (asset_key(table), rule.name) for table, rules in all_rules().items() for rule in rules
+    }
+
+
+def test_the_finished_run_judged_every_day_and_found_nothing(small_run: SmallRun) -> None:
+    outcome = small_run.outcome
+    assert outcome.failed_checks == outcome.warnings == []
+    judged = {
+        (check.asset_key, check.check_name, check.partition) for check in outcome.checks
+    }
+    for table, rules in all_rules().items():
+        days = [day.isoformat() for day in small_run.days] if table.table.partitioned else [None]
+        for rule in rules:
+            for day in days:
+                assert (asset_key(table), rule.name, day) in judged
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_an_evaluation_carries_figures_for_the_interface(
+    passed: bool, copied_run: SmallRun
+) -> None:
+    day = copied_run.days[0]
+    if not passed:
+        break_prices(copied_run, day)
+    evaluation = Judge(copied_run.settings).over([day])["session_conserved"]
+    assert evaluation.passed is passed
+    figures = {name: entry.value for name, entry in evaluation.metadata.items()}
+    assert (figures["cells"] > 0) if passed else (figures["instruments wrong"] == 12)

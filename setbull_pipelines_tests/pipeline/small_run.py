@@ -1,0 +1,106 @@
+"""A small finished run that many tests read, made once per test session.
+
+Belongs here: making the run and copying it for tests that write. Does not belong here: assertions.
+The run itself must not be changed: tests that publish work on a copy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.cli.plan import make_plan
+from setbull_pipelines.cli.run import Outcome, Runner
+from setbull_pipelines.settings import (
+    IndicatorSettings,
+    LookBackSettings,
+    SampleSettings,
+    Settings,
+)
+from setbull_pipelines.sources.intake import Intake
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+
+MINUTE_SESSIONS = 3
+
+
+def small_settings(data_directory: Path) -> Settings:
+    """Settings under which 74 sessions of 12 instruments are enough for every filter stage."""
+    return Settings(
+        data_directory=data_directory,
+        indicators=IndicatorSettings(warm_margin_bars=10),
+        look_back=LookBackSettings(sessions_5min=2, sessions_daily=60, sessions_moves=21),
+        sample=SampleSettings(instruments=12, daily_sessions=74, minute_sessions=MINUTE_SESSIONS),
+    )
+
+
+@dataclass(frozen=True)
+class SmallRun:
+    """A finished run over the last two sessions of the small sample."""
+
+    settings: Settings
+    instance: dg.DagsterInstance
+    intake: Intake
+    outcome: Outcome
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """A fresh view of the stored tables, without memory of files read before."""
+        return Warehouse(warehouse_root(self.settings))
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The trading days that were asked for."""
+        return self.outcome.plan.days
+
+    def copy(self, directory: Path) -> SmallRun:
+        """The same run in another folder, to publish into. Files are linked: never write into one."""
+        shutil.copytree(
+            self.settings.data_directory, directory, copy_function=os.link, dirs_exist_ok=True
+        )
+        return replace(self, settings=replace(self.settings, data_directory=directory))
+
+
+@cache
+def _finished_run(directory: Path) -> SmallRun:
+    directory.mkdir()
+    settings = small_settings(directory)
+    # Events in memory: writing them to SQLite takes longer than all computing.
+    runner = Runner(settings, dg.DagsterInstance.ephemeral())
+    intake = runner.intake()
+    minutes = intake.days("minutes")
+    plan = make_plan(minutes, intake.days("daily"), settings, minutes[1], None)
+    return SmallRun(settings, runner.instance, intake, runner.run(plan, intake))
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+    """The finished run; read it, and :meth:`SmallRun.copy` it to change something."""
+    return _finished_run(tmp_path_factory.getbasetemp() / "small-run")
+
+
+@pytest.fixture
+def copied_run(small_run: SmallRun, tmp_path: Path) -> SmallRun:
+    """A copy of the finished run that the test may publish into."""
+    return small_run.copy(tmp_path / "data")
+
+
+PROVENANCE = {"code_version": "test", "settings_hash": "test", "inputs": {}, "run_id": "test"}
+
+
+def publish(warehouse: Warehouse, stored: StoredTable, partition: str, frame: pd.DataFrame) -> None:
+    """Put ``frame`` in the place of a partition."""
+    warehouse.publish(stored, partition, frame, **PROVENANCE)
+
+
+def forget(warehouse: Warehouse, stored: StoredTable, day: date) -> None:
+    """Make a partition one that was never published."""
+    shutil.rmtree(warehouse.root.joinpath(*stored.key, f"trading_day={day}"))

@@ -1,0 +1,123 @@
+"""Publication of raw tables: every row received is in a table or in the quarantine, and counted."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from setbull_pipelines import tables
+from setbull_pipelines.pipeline import raw
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
+
+MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 4)
+DAYS = (MONDAY, TUESDAY, WEDNESDAY)
+HEADER = "instrument_key,timestamp,open,high,low,close,volume"
+GOOD = [
+    f"NSE_EQ|INE002A01018,{MONDAY}T09:{minute}:00+05:30,100,101,99,100.5,1000"
+    for minute in range(15, 25)
+]
+TUESDAY_ROWS = [
+    f"NSE_EQ|INE002A01018,{TUESDAY}T09:15:00+05:30,100,101,99,100.5,1000",
+    f"NSE_EQ|INE002A01018,{TUESDAY}T09:16:00+05:30,100,90,99,100.5,1000",  # high below low
+    f"NSE_EQ|INE002A01018,{TUESDAY}T09:17:00+05:30,100,101,99,100.5,-5",  # negative volume
+    f"NSE_EQ|INE002A01018,{TUESDAY}T18:00:00+05:30,100,101,99,100.5,1000",  # after the close
+    f"NSE_EQ|INE002A01018,{TUESDAY}T09:15:00+05:30,100,101,99,100.5,1000",  # says the same again
+]
+WITHOUT_DAY = [
+    "NSE_EQ|INE002A01018,2025-06-01T09:15:00+05:30,100,101,99,100.5,1000",  # a Sunday
+    "NSE_EQ|INE002A01018,yesterday,100,101,99,100.5,1000",
+]
+ROWS = [*GOOD, *TUESDAY_ROWS, *WITHOUT_DAY]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "minutes.csv").write_text("\n".join([HEADER, *ROWS]) + "\n")
+    return Settings(data_directory=tmp_path / "data", input=str(inbox))
+
+
+@pytest.fixture
+def warehouse(settings: Settings) -> Warehouse:
+    return Warehouse(settings.data_directory / "warehouse")
+
+
+def publish_days(settings: Settings, warehouse: Warehouse) -> dict[date, bool]:
+    """Publish everything and tell for which days nothing was done."""
+    intake = raw.read_sources(settings)
+    raw.publish_intake(intake, warehouse, settings, "test")
+    results = raw.RawDays(intake, warehouse, settings, "test").over(DAYS)
+    return {result.day: result.cached for result in results}
+
+
+def stored_rows(warehouse: Warehouse, table: tables.Table, day: date) -> int:
+    return len(warehouse.read(StoredTable("raw", table), [day.isoformat()]))
+
+
+def test_every_row_received_is_stored_quarantined_or_an_equal_duplicate(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    publish_days(settings, warehouse)
+    counted = {
+        day: warehouse.read(StoredTable("raw", tables.ACCOUNTING), [day.isoformat()])
+        .set_index("kind")
+        .loc["minutes", ["received", "accepted", "quarantined", "duplicates_ignored"]]
+        .tolist()
+        for day in (MONDAY, TUESDAY)
+    }
+    assert counted == {MONDAY: [10, 10, 0, 0], TUESDAY: [5, 1, 3, 1]}
+    for day in (MONDAY, TUESDAY):
+        _, accepted, quarantined, _ = counted[day]
+        assert stored_rows(warehouse, tables.CANDLES_1MIN, day) == accepted
+        assert stored_rows(warehouse, tables.QUARANTINE, day) == quarantined
+    unassigned = warehouse.read(StoredTable("raw", tables.QUARANTINE), [UNASSIGNED])
+    received = sum(counts[0] for counts in counted.values())
+    assert received + len(unassigned) == len(ROWS)
+    (file,) = warehouse.read(StoredTable("raw", tables.INTAKE), [WHOLE]).itertuples()
+    assert (file.received, file.assigned, file.unassigned) == (len(ROWS), 15, 2)
+
+
+def test_the_quarantine_names_the_line_of_every_row(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    publish_days(settings, warehouse)
+    quarantine = warehouse.read(
+        StoredTable("raw", tables.QUARANTINE), [TUESDAY.isoformat(), UNASSIGNED]
+    )
+    header_and_good = 1 + len(GOOD)
+    assert sorted(quarantine["line"]) == [header_and_good + row for row in (2, 3, 4, 6, 7)]
+    assert quarantine["reason"].str.len().gt(10).all()
+
+
+def test_a_day_without_rows_says_so(settings: Settings, warehouse: Warehouse) -> None:
+    publish_days(settings, warehouse)
+    pointer = warehouse.pointer(StoredTable("raw", tables.CANDLES_1MIN), WEDNESDAY.isoformat())
+    assert pointer.rows == 0
+    assert pointer.note == "no rows: the source has no candles_1min rows for 2025-06-04"
+
+
+def test_the_same_sources_are_not_published_twice_and_a_new_file_is(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    assert publish_days(settings, warehouse) == dict.fromkeys(DAYS, False)
+    assert publish_days(settings, warehouse) == dict.fromkeys(DAYS, True)
+    row = f"NSE_EQ|INE002A01018,{WEDNESDAY}T09:15:00+05:30,100,101,99,100.5,1000"
+    Path(settings.input, "more.csv").write_text(f"{HEADER}\n{row}\n")
+    publish_days(settings, warehouse)
+    assert stored_rows(warehouse, tables.CANDLES_1MIN, WEDNESDAY) == 1
+
+
+def test_a_day_that_a_new_file_leaves_alone_keeps_its_bytes(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    publish_days(settings, warehouse)
+    stored = StoredTable("raw", tables.CANDLES_1MIN)
+    before = warehouse.pointer(stored, MONDAY.isoformat()).content_hash
+    row = f"NSE_EQ|INE002A01018,{WEDNESDAY}T09:15:00+05:30,100,101,99,100.5,1000"
+    Path(settings.input, "more.csv").write_text(f"{HEADER}\n{row}\n")
+    publish_days(settings, warehouse)
+    assert warehouse.pointer(stored, MONDAY.isoformat()).content_hash == before

@@ -1,0 +1,200 @@
+"""Reconciliation of stored tables: a wrong V2 is seen everywhere, and nothing passes uncompared."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from setbull_pipelines import tables, variants
+from setbull_pipelines.checks.factory import judge, severity
+from setbull_pipelines.pipeline import engine
+from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.reconciling import SUMMARY, outputs_of, reconcile, summarize
+from setbull_pipelines.pipeline.steps import STEPS
+from setbull_pipelines.quality import agreement
+from setbull_pipelines.tables import Kind, Table
+from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
+from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
+
+every_table = pytest.mark.parametrize("table", tables.COMPUTED_TABLES, ids=lambda table: table.name)
+AGREES = {rule.table.table.name: rule for rule in agreement.RULES}
+TAMPERED = {
+    "candles_5min": "volume",
+    "candles_daily": "close",
+    "indicators_5min": "ema_50",
+    "indicators_daily": "rsi",
+    "moves_daily": "strength",
+    "sequences": "total_volume",
+    "sequence_analysis": "quality_score",
+    "sequence_patterns": "frequency",
+    "filter_results": "reason",
+}
+"""A column of each table in which one cell of V2 is made wrong."""
+
+
+class Reconciled:
+    """What reconciliation, summary and check say about one table on the first day of a run."""
+
+    def __init__(self, table: Table, run: SmallRun) -> None:
+        day = run.days[0]
+        list(reconcile(table, [day], run.warehouse, run.settings, "test"))
+        list(summarize([day], run.warehouse, run.settings, "test"))
+        self.columns, self.cells, verdicts = (
+            run.warehouse.read(stored, [day.isoformat()]) for stored in outputs_of(table)
+        )
+        (self.verdict,) = verdicts.itertuples()
+        summary = run.warehouse.read(SUMMARY, [day.isoformat()])
+        self.states = summary.set_index("table_name")["state"].to_dict()
+        self.rule = AGREES[table.name]
+        self.check = judge([self.rule], run.warehouse, run.settings, day)[self.rule.name]
+
+    @property
+    def severity(self) -> dg.AssetCheckSeverity:
+        return severity(self.rule, self.check)
+
+
+def made_wrong(frame: pd.DataFrame, table: Table, column: str) -> pd.DataFrame:
+    """One cell changed by far more than its tolerance; of numbers the largest, which is not 0."""
+    changed = frame.copy()
+    if table.column(column).kind in (Kind.TEXT, Kind.LONG_TEXT):
+        changed.loc[0, column] = "something else"
+    elif table.column(column).kind is Kind.FLOAT:
+        changed.loc[changed[column].idxmax(), column] *= 1.0 - 1e-6
+    else:
+        changed.loc[changed[column].idxmax(), column] += 1
+    return changed
+
+
+def test_the_finished_run_agrees_and_compared_every_cell(small_run: SmallRun) -> None:
+    summary = small_run.warehouse.read(SUMMARY)
+    assert len(summary) == len(small_run.days) * len(tables.COMPUTED_TABLES)
+    assert set(summary["state"]) == {PASS}
+    for row in summary.itertuples():
+        table = next(table for table in tables.COMPUTED_TABLES if table.name == row.table_name)
+        day = f"{row.trading_day:%Y-%m-%d}"
+        rows = small_run.warehouse.pointer(StoredTable("v1", table), day).rows
+        assert row.cells_compared == rows * len(table.value_columns) > 0
+
+
+@every_table
+def test_one_wrong_cell_of_v2_is_a_divergence(table: Table, copied_run: SmallRun) -> None:
+    day, column = copied_run.days[0].isoformat(), TAMPERED[table.name]
+    stored = StoredTable("v2", table)
+    right = copied_run.warehouse.read(stored, [day])
+    wrong = made_wrong(right, table, column)
+    publish(copied_run.warehouse, stored, day, wrong)
+
+    found = Reconciled(table, copied_run)
+
+    unequal = found.columns.set_index("column_name")["cells_unequal"]
+    assert unequal[unequal > 0].to_dict() == {column: 1}
+    assert set(found.cells["column_name"]) == {column}
+    assert found.verdict.state == DIVERGED
+    assert found.verdict.cells_unequal == 1
+    assert column in found.verdict.reason
+    assert {name for name, state in found.states.items() if state != PASS} == {table.name}
+    assert found.states[table.name] == DIVERGED
+    assert not found.check.passed
+    assert found.check.description == found.verdict.reason
+    assert found.severity is dg.AssetCheckSeverity.ERROR
+
+
+def test_a_wrong_function_of_v2_is_a_divergence(
+    copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def to_5min_that_forgets_a_share(minutes: pd.DataFrame, settings) -> pd.DataFrame:
+        bars = variants.V2.to_5min(minutes, settings)
+        return bars.assign(volume=bars["volume"] - 1)
+
+    monkeypatch.setattr(engine, "variant_code_version", lambda name: "wrong")
+    wrong = SimpleNamespace(name="v2", to_5min=to_5min_that_forgets_a_share)
+    step = next(step for step in STEPS if step.name == "candles_5min")
+    run = StepRun(step, wrong, copied_run.warehouse, copied_run.settings, "test")
+    (result,) = run.over([copied_run.days[0]])
+    rows = result.pointers["candles_5min"].rows
+
+    found = Reconciled(tables.CANDLES_5MIN, copied_run)
+
+    assert found.verdict.state == DIVERGED
+    assert found.verdict.cells_unequal == rows > 0
+    assert not found.check.passed
+
+
+@every_table
+def test_no_row_on_either_side_is_a_warning_and_no_pass(table: Table, copied_run: SmallRun) -> None:
+    for variant in ("v1", "v2"):
+        stored = StoredTable(variant, table)
+        publish(copied_run.warehouse, stored, copied_run.days[0].isoformat(), table.empty())
+
+    found = Reconciled(table, copied_run)
+
+    assert found.verdict.state == NOT_COMPARABLE
+    assert found.verdict.cells_compared == 0
+    assert found.states[table.name] == NOT_COMPARABLE
+    assert not found.check.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+
+
+@pytest.mark.parametrize("missing", ["v1", "v2"])
+@every_table
+def test_a_missing_side_is_an_error(table: Table, missing: str, copied_run: SmallRun) -> None:
+    forget(copied_run.warehouse, StoredTable(missing, table), copied_run.days[0])
+
+    found = Reconciled(table, copied_run)
+
+    assert found.verdict.state == NOT_COMPARABLE
+    assert missing.upper() in found.verdict.reason
+    assert not found.check.passed
+    assert found.severity is dg.AssetCheckSeverity.ERROR
+
+
+@pytest.mark.parametrize("emptied", ["v1", "v2"])
+def test_rows_on_one_side_only_are_an_error(emptied: str, copied_run: SmallRun) -> None:
+    table = tables.FILTER_RESULTS
+    publish(
+        copied_run.warehouse,
+        StoredTable(emptied, table),
+        copied_run.days[0].isoformat(),
+        table.empty(),
+    )
+    found = Reconciled(table, copied_run)
+    assert found.verdict.state != PASS
+    assert not found.check.passed
+    assert found.severity is dg.AssetCheckSeverity.ERROR
+
+
+def test_a_verdict_that_compared_too_little_does_not_pass_the_check(copied_run: SmallRun) -> None:
+    day = copied_run.days[0]
+    verdicts = outputs_of(tables.CANDLES_5MIN)[2]
+    flattering = copied_run.warehouse.read(verdicts, [day.isoformat()])
+    publish(
+        copied_run.warehouse,
+        verdicts,
+        day.isoformat(),
+        flattering.assign(cells_compared=flattering["cells_compared"] - 1),
+    )
+    rule = AGREES["candles_5min"]
+    verdict = judge([rule], copied_run.warehouse, copied_run.settings, day)[rule.name]
+    assert not verdict.passed
+    assert "cells compared" in verdict.description
+
+
+def test_equal_sides_are_not_compared_twice_and_a_changed_side_is(copied_run: SmallRun) -> None:
+    table, day = tables.SEQUENCES, copied_run.days[0]
+
+    def is_cached() -> bool:
+        (result,) = reconcile(table, [day], copied_run.warehouse, copied_run.settings, "test")
+        return result.cached
+
+    assert is_cached()
+    stored = StoredTable("v2", table)
+    wrong = made_wrong(
+        copied_run.warehouse.read(stored, [day.isoformat()]), table, TAMPERED[table.name]
+    )
+    publish(copied_run.warehouse, stored, day.isoformat(), wrong)
+    assert not is_cached()
+    assert is_cached()

@@ -1,0 +1,140 @@
+"""Rules about what came in, on cases that a tampered run does not show."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from setbull_pipelines import tables
+from setbull_pipelines.quality import raw
+from setbull_pipelines.settings import Settings
+
+DAY = pd.Timestamp("2025-06-03")
+SETTINGS = Settings()
+
+
+def coverage(first: str, last: str, series: str = "minutes") -> pd.DataFrame:
+    return tables.COVERAGE.conform(
+        pd.DataFrame(
+            [
+                {
+                    "instrument_key": "NSE_EQ|A",
+                    "series": series,
+                    "first_trading_day": pd.Timestamp(first),
+                    "last_trading_day": pd.Timestamp(last),
+                    "rows": 10,
+                }
+            ]
+        )
+    )
+
+
+def minutes(count: int) -> pd.DataFrame:
+    start = pd.Timestamp("2025-06-03 09:15", tz="Asia/Kolkata")
+    times = [start + pd.Timedelta(minutes=minute) for minute in range(count)]
+    return tables.CANDLES_1MIN.conform(
+        pd.DataFrame(
+            {
+                "instrument_key": "NSE_EQ|A",
+                "timestamp": times,
+                "trading_day": DAY,
+                **dict.fromkeys(("open", "high", "low", "close"), 100.0),
+                "volume": 1,
+                "open_interest": None,
+                "source": "test",
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "passed"),
+    [
+        ("2025-06-02", "2025-06-04", False),  # a hole inside the source's span
+        ("2025-06-03", "2025-06-03", False),  # coverage says there are rows
+        ("2025-06-04", "2025-06-05", True),  # the source begins later
+        ("2025-05-29", "2025-06-02", True),  # the source has ended
+    ],
+)
+def test_a_day_without_minutes_is_a_fault_only_inside_the_source(
+    first: str, last: str, passed: bool
+) -> None:
+    frames = {
+        "raw.candles_1min": tables.CANDLES_1MIN.empty(),
+        "raw.coverage": coverage(first, last),
+    }
+    verdict = raw.minutes_complete(frames, DAY, SETTINGS)
+    assert verdict.passed is passed
+    assert "2025-06-03" in verdict.description
+
+
+@pytest.mark.parametrize(("count", "passed"), [(375, True), (300, True), (299, False), (1, False)])
+def test_four_fifths_of_the_minutes_are_enough(count: int, passed: bool) -> None:
+    frames = {
+        "raw.candles_1min": minutes(count),
+        "raw.coverage": coverage("2025-06-02", "2025-06-04"),
+    }
+    verdict = raw.minutes_complete(frames, DAY, SETTINGS)
+    assert verdict.passed is passed
+    assert verdict.metadata["share delivered"] == pytest.approx(count / 375)
+    assert verdict.metadata["minutes expected per instrument"] == 375
+
+
+def test_daily_bars_are_missed_only_in_their_own_series() -> None:
+    frames = {
+        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
+        "raw.coverage": coverage("2025-06-02", "2025-06-04", series="minutes"),
+    }
+    assert raw.daily_complete(frames, DAY, SETTINGS).passed
+    frames["raw.coverage"] = coverage("2025-06-02", "2025-06-04", series="exchange")
+    assert not raw.daily_complete(frames, DAY, SETTINGS).passed
+
+
+def account(**counts: int) -> pd.DataFrame:
+    return tables.ACCOUNTING.conform(
+        pd.DataFrame([{"kind": "minutes", "trading_day": DAY, **counts}])
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "stored", "passed"),
+    [
+        ({"received": 5, "accepted": 4, "quarantined": 0, "duplicates_ignored": 1}, 4, True),
+        # The account adds up, but a row that it calls accepted is not in the table.
+        ({"received": 5, "accepted": 4, "quarantined": 0, "duplicates_ignored": 1}, 3, False),
+        # A quarantined row is counted, but not kept.
+        ({"received": 5, "accepted": 4, "quarantined": 1, "duplicates_ignored": 0}, 4, False),
+        ({"received": 6, "accepted": 4, "quarantined": 0, "duplicates_ignored": 1}, 4, False),
+    ],
+)
+def test_the_account_is_held_against_the_stored_rows(
+    counts: dict[str, int], stored: int, passed: bool
+) -> None:
+    frames = {
+        "raw.accounting": account(**counts),
+        "raw.candles_1min": minutes(stored),
+        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
+        "raw.quarantine": tables.QUARANTINE.empty(),
+    }
+    assert raw.accounting(frames, DAY, SETTINGS).passed is passed
+
+
+def test_rows_stored_without_any_account_are_a_fault() -> None:
+    frames = {
+        "raw.accounting": tables.ACCOUNTING.empty(),
+        "raw.candles_1min": minutes(3),
+        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
+        "raw.quarantine": tables.QUARANTINE.empty(),
+    }
+    assert not raw.accounting(frames, DAY, SETTINGS).passed
+
+
+def test_an_evening_bar_belongs_to_no_regular_session() -> None:
+    rule = raw.in_session(raw.CANDLES_1MIN)
+    inside = minutes(375)
+    assert rule.judge({"raw.candles_1min": inside}, DAY, SETTINGS).passed
+    verdict = rule.judge({"raw.candles_1min": minutes(376)}, DAY, SETTINGS)
+    assert not verdict.passed
+    assert "15:30" in verdict.description
+    other_day = rule.judge({"raw.candles_1min": inside}, DAY + pd.Timedelta(days=1), SETTINGS)
+    assert not other_day.passed

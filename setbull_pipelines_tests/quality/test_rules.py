@@ -1,0 +1,261 @@
+"""Every rule of every table holds on the rows of a real run and fails, with a sentence, on tampered ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from setbull_pipelines import tables
+from setbull_pipelines.quality.rules import all_rules
+from setbull_pipelines.quality.verdict import Rule
+from setbull_pipelines.settings import SampleSettings, Settings
+from setbull_pipelines.sources.intake import take_in
+from setbull_pipelines.tables.columns import EXCHANGE
+from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable
+from setbull_pipelines_tests.pipeline.small_run import SmallRun
+
+Frames = dict[str, pd.DataFrame]
+Tampering = Callable[[Frames, Rule], pd.DataFrame]
+RULES = [rule for rules in all_rules().values() for rule in rules]
+QUARANTINE = StoredTable("raw", tables.QUARANTINE)
+
+
+def changed(frame: pd.DataFrame, row: int, **values: object) -> pd.DataFrame:
+    """``frame`` with other values in one row."""
+    tampered = frame.copy()
+    for column, value in values.items():
+        tampered.loc[tampered.index[row], column] = value
+    return tampered
+
+
+def own(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return frames[rule.table.name]
+
+
+def with_a_null_in_the_key(frames: Frames, rule: Rule) -> pd.DataFrame:
+    column = rule.table.table.key[0]
+    frame = own(frames, rule)
+    return frame.assign(**{column: frame[column].where(frame.index != 0)})
+
+
+def with_a_repeated_row(frames: Frames, rule: Rule) -> pd.DataFrame:
+    frame = own(frames, rule)
+    return pd.concat([frame, frame.tail(1)], ignore_index=True)
+
+
+def with_high_below_open(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(own(frames, rule), 0, high=own(frames, rule)["open"].iloc[0] - 0.05)
+
+
+def without_the_last_row(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return own(frames, rule).iloc[:-1]
+
+
+def with_a_bar_after_the_close(frames: Frames, rule: Rule) -> pd.DataFrame:
+    evening = own(frames, rule)["timestamp"].iloc[-1].normalize() + pd.Timedelta(hours=19)
+    return changed(own(frames, rule), -1, timestamp=evening)
+
+
+def with_one_more_share(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(own(frames, rule), 3, volume=own(frames, rule)["volume"].iloc[3] + 1)
+
+
+def with_the_exchange_far_above(frames: Frames, rule: Rule) -> pd.DataFrame:
+    frame = own(frames, rule)
+    first = int((frame["series"] == EXCHANGE).to_numpy().argmax())
+    return changed(frame, first, high=frame["high"].iloc[first] * 1.02)
+
+
+def with_a_move_dated_later(frames: Frames, rule: Rule) -> pd.DataFrame:
+    frame = own(frames, rule)
+    return changed(frame, -1, move_day=frame["move_day"].iloc[-1] + pd.Timedelta(days=1))
+
+
+def with_a_longer_run(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(own(frames, rule), 0, length=own(frames, rule)["length"].iloc[0] + 1)
+
+
+def with_one_more_run(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(own(frames, rule), 0, frequency=own(frames, rule)["frequency"].iloc[0] + 1)
+
+
+def with_the_opposite_verdict(frames: Frames, rule: Rule) -> pd.DataFrame:
+    passed = own(frames, rule)["verdict"].eq("bullish").to_numpy()
+    assert passed.any(), "the run has no bullish instrument to tamper with"
+    return changed(own(frames, rule), int(passed.argmax()), verdict="bearish")
+
+
+def with_a_rejected_file(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(
+        own(frames, rule), 0, kind="rejected", reason="minutes.csv: no column 'close' found"
+    )
+
+
+def with_a_lost_row(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(own(frames, rule), 0, received=own(frames, rule)["received"].iloc[0] + 1)
+
+
+def half_of_the_minutes(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return own(frames, rule).iloc[::2]
+
+
+def no_rows(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return own(frames, rule).iloc[:0]
+
+
+TAMPERINGS: dict[str, Tampering] = {
+    "schema": with_a_null_in_the_key,
+    "keys_unique": with_a_repeated_row,
+    "ohlc": with_high_below_open,
+    "in_session": with_a_bar_after_the_close,
+    "session_conserved": with_one_more_share,
+    "series_agree": with_the_exchange_far_above,
+    "one_row_per_candle": without_the_last_row,
+    "one_row_per_instrument": without_the_last_row,
+    "ends_on_the_day": with_a_move_dated_later,
+    "days_conserved": with_a_longer_run,
+    "runs_counted": with_one_more_run,
+    "verdicts_consistent": with_the_opposite_verdict,
+    "files_read": with_a_rejected_file,
+    "received_rows_assigned": with_a_lost_row,
+    "accounting": with_a_lost_row,
+}
+"""By rule name: the rule's own table, made wrong."""
+SPECIAL_TAMPERINGS: dict[tuple[str, str], Tampering] = {
+    ("raw.candles_1min", "complete"): half_of_the_minutes,
+    ("raw.candles_daily_history", "complete"): no_rows,
+}
+ELSEWHERE: dict[str, Callable[[Frames, Rule], Frames]] = {}
+"""Rules that are broken by rows of another table than their own."""
+
+
+def breaks_elsewhere(name: str):
+    def register(tampering: Callable[[Frames, Rule], Frames]):
+        ELSEWHERE[name] = tampering
+        return tampering
+
+    return register
+
+
+@breaks_elsewhere("rows_have_a_trading_day")
+def rows_without_a_day(frames: Frames, rule: Rule) -> Frames:
+    row = {
+        "source": "minutes.csv",
+        "line": 2,
+        "rule": "closed day",
+        "reason": "2025-06-01 is a Sunday",
+        "record": "{}",
+    }
+    rows = pd.DataFrame([row]).reindex(columns=tables.QUARANTINE.column_names)
+    return {QUARANTINE.name: tables.QUARANTINE.conform(rows)}
+
+
+@breaks_elsewhere("v2_agrees_with_v1")
+def a_verdict_that_diverged(frames: Frames, rule: Rule) -> Frames:
+    (name,) = (stored.name for stored in rule.reads if stored.name.endswith("_verdict"))
+    return {name: frames[name].assign(state="diverged", reason="1 cell differs")}
+
+
+def tamper(frames: Frames, rule: Rule) -> Frames:
+    if rule.name in ELSEWHERE:
+        return {**frames, **ELSEWHERE[rule.name](frames, rule)}
+    special = SPECIAL_TAMPERINGS.get((rule.table.name, rule.name))
+    return {**frames, rule.table.name: (special or TAMPERINGS[rule.name])(frames, rule)}
+
+
+@pytest.fixture(scope="module")
+def quarantined(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Rows that intake really rejected: the sample has none."""
+    folder: Path = tmp_path_factory.mktemp("dirty")
+    (folder / "minutes.csv").write_text(
+        "instrument_key,timestamp,open,high,low,close,volume\n"
+        "NSE_EQ|A,2025-06-02T09:15:00+05:30,100,90,99,100,5\n"
+        "NSE_EQ|A,2025-06-02T20:15:00+05:30,100,101,99,100,5\n"
+        "NSE_EQ|A,2025-06-02T09:16:00+05:30,100,101,99,100,-5\n"
+    )
+    intake = take_in(folder, folder / "landing", SampleSettings())
+    return intake.load_day(intake.days("minutes")[0]).quarantine
+
+
+@pytest.fixture(scope="module")
+def stored_frames(small_run: SmallRun) -> Frames:
+    """What every rule reads on the last day of the run, by stored name."""
+    day = small_run.days[-1].isoformat()
+    wanted = {stored.name: stored for rule in RULES for stored in rule.reads}
+    return {
+        name: small_run.warehouse.read(stored, [day if stored.table.partitioned else WHOLE])
+        for name, stored in wanted.items()
+    }
+
+
+def frames_of(
+    rule: Rule, stored_frames: Frames, small_run: SmallRun, quarantined: pd.DataFrame
+) -> tuple[Frames, pd.Timestamp, Settings]:
+    frames = {stored.name: stored_frames[stored.name] for stored in rule.reads}
+    if not rule.table.table.partitioned and QUARANTINE in rule.reads:
+        frames[QUARANTINE.name] = small_run.warehouse.read(QUARANTINE, [UNASSIGNED])
+    if rule.table == QUARANTINE:
+        frames[QUARANTINE.name] = quarantined
+    return frames, pd.Timestamp(small_run.days[-1]), small_run.settings
+
+
+def test_every_rule_has_a_tampering() -> None:
+    covered = {
+        (rule.table.name, rule.name)
+        for rule in RULES
+        if rule.name in TAMPERINGS
+        or rule.name in ELSEWHERE
+        or (rule.table.name, rule.name) in SPECIAL_TAMPERINGS
+    }
+    assert covered == {(rule.table.name, rule.name) for rule in RULES}
+    assert {*TAMPERINGS, *ELSEWHERE} | {name for _, name in SPECIAL_TAMPERINGS} == {
+        rule.name for rule in RULES
+    }
+
+
+def test_every_table_that_is_received_or_computed_has_its_rules() -> None:
+    by_table = {
+        table.name: {rule.name for rule in rules} for table, rules in all_rules().items()
+    }
+    for table in (*tables.RAW_TABLES, *tables.COMPUTED_TABLES):
+        for schema in table.schemas:
+            assert {"schema", "keys_unique"} <= by_table[f"{schema}.{table.name}"]
+    for table in tables.COMPUTED_TABLES:
+        assert by_table[f"reconciliation.{table.name}"] == {"v2_agrees_with_v1"}
+        # Beyond its contract, every computed table is held to the table it comes from.
+        assert by_table[f"v1.{table.name}"] == by_table[f"v2.{table.name}"]
+        assert len(by_table[f"v1.{table.name}"]) > 2
+    names = [(rule.table.name, rule.name) for rule in RULES]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.table.name}-{rule.name}")
+def test_a_rule_holds_on_the_rows_of_a_run_and_not_on_tampered_ones(
+    rule: Rule, stored_frames: Frames, small_run: SmallRun, quarantined: pd.DataFrame
+) -> None:
+    frames, day, settings = frames_of(rule, stored_frames, small_run, quarantined)
+    if rule.name != "rows_have_a_trading_day":
+        assert len(frames.get(rule.table.name, [1])) > 0, "a rule that holds on no rows shows nothing"
+
+    held = rule.judge(frames, day, settings)
+    assert held.passed, held.description
+    assert held.description
+
+    broken = rule.judge(tamper(frames, rule), day, settings)
+    assert not broken.passed
+    assert len(broken.description) > 10
+    assert "\n" not in broken.description
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.table.name}-{rule.name}")
+def test_a_rule_does_not_change_the_rows_it_judges(
+    rule: Rule, stored_frames: Frames, small_run: SmallRun, quarantined: pd.DataFrame
+) -> None:
+    frames, day, settings = frames_of(rule, stored_frames, small_run, quarantined)
+    before = {name: frame.copy() for name, frame in frames.items()}
+    rule.judge(frames, day, settings)
+    for name, frame in frames.items():
+        pd.testing.assert_frame_equal(frame, before[name])

@@ -1,0 +1,334 @@
+"""The whole project as a user meets it: ``setbull run`` for one day, ``setbull ui``, and the next day over GraphQL.
+
+Real processes (webserver, daemon, code servers, run worker) on the loopback interface only, on a small
+generated sample in a temporary data folder. The schedule's way is taken: the run is queued by the
+webserver and must be picked up by the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import requests
+
+DAY_BEFORE, DAY = "2026-06-29", "2026-06-30"
+INSTRUMENTS = 12
+SETTINGS = f"""
+[sample]
+instruments = {INSTRUMENTS}
+daily_sessions = 40
+minute_sessions = 3
+last_day = "{DAY}"
+[look_back]
+sessions_5min = 1
+sessions_daily = 4
+sessions_moves = 3
+"""
+PREPARE_SECONDS, START_SECONDS, RUN_SECONDS = 180, 120, 120
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+
+LAUNCH = """
+mutation($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId status } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}"""
+LOCATIONS = """{
+  workspaceOrError {
+    ... on Workspace {
+      locationEntries {
+        name loadStatus
+        locationOrLoadError {
+          __typename
+          ... on PythonError { message }
+          ... on RepositoryLocation { repositories { name } }
+        }
+      }
+    }
+  }
+}"""
+RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status tags { key value } } } }"
+DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+FAILED_STEPS = """
+query($id: ID!) {
+  logsForRun(runId: $id) {
+    ... on EventConnection {
+      events { __typename ... on ExecutionStepFailureEvent { stepKey error { message causes { message } } } }
+    }
+  }
+}"""
+ASSETS = """{
+  assetNodes {
+    assetKey { path }
+    isPartitioned
+    assetMaterializations(limit: 1) {
+      partition runId
+      metadataEntries { label ... on IntMetadataEntry { intValue } }
+    }
+    assetChecksOrError {
+      ... on AssetChecks {
+        checks {
+          name
+          executionForLatestMaterialization {
+            runId status partition evaluation { success severity description }
+          }
+        }
+      }
+    }
+    assetPartitionStatuses {
+      ... on DefaultPartitionStatuses {
+        materializedPartitions failedPartitions materializingPartitions
+      }
+    }
+  }
+}"""
+
+
+@dataclass
+class Server:
+    """The processes that ``setbull ui`` started, and the GraphQL endpoint they offer."""
+
+    process: subprocess.Popen
+    port: int
+    log: Path
+
+    def ask(self, query: str, **variables: object) -> dict:
+        """The data of a GraphQL answer; errors of the server are assertion errors with its words."""
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy of the machine must not see the loopback
+            answer = session.post(
+                f"http://127.0.0.1:{self.port}/graphql",
+                json={"query": query, "variables": variables},
+                timeout=60,
+            )
+        document = answer.json()
+        assert "errors" not in document, document["errors"]
+        return document["data"]
+
+    def wait(self, what: str, seconds: float, look: Callable[[], object]) -> object:
+        """Call ``look`` until it gives something; a failed wait says what it looked like at the end."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"setbull ui ended while waiting for {what}.{self}"
+            try:
+                if (found := look()) is not None:
+                    return found
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.5)
+        raise AssertionError(f"no {what} within {seconds:.0f} s.{self}")
+
+    def __str__(self) -> str:
+        try:
+            statuses = self.ask(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+            sick = [s["daemonType"] for s in statuses if s["required"] and not s["healthy"]]
+            daemons = f"daemons that are not running: {', '.join(sick) or 'none'}"
+            if "QUEUED_RUN_COORDINATOR" in sick:
+                daemons += " (without QUEUED_RUN_COORDINATOR a launched run stays QUEUED)"
+        except requests.ConnectionError:
+            daemons = "the webserver does not answer"
+        log = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(["", daemons, "last lines of the processes:", *log[-25:]])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def end(process: subprocess.Popen) -> None:
+    """End the process and everything it started (they share its group), kindly first."""
+    for sign, seconds in ((signal.SIGINT, 20), (signal.SIGKILL, 10)):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            process.poll()
+            try:
+                os.killpg(process.pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def data_directory(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def server(data_directory, tmp_path_factory) -> Iterator[Server]:
+    """``setbull run`` for the day before, then ``setbull ui`` until the end of the module."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "settings.toml").write_text(SETTINGS, encoding="utf-8")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SETBULL_", "DAGSTER_"))
+    } | {
+        "SETBULL_DATA_DIR": str(data_directory),
+        "SETBULL_SETTINGS": str(folder / "settings.toml"),
+    }
+    setbull = [sys.executable, "-m", "setbull_pipelines.cli.main"]
+    prepared = subprocess.run(
+        [*setbull, "run", "--from", DAY_BEFORE, "--to", DAY_BEFORE],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PREPARE_SECONDS,
+    )
+    assert prepared.returncode == 0, prepared.stdout[-3000:] + prepared.stderr[-3000:]
+    port, log = free_port(), folder / "ui.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*setbull, "ui", "--port", str(port)],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Server(process, port, log)
+    finally:
+        end(process)
+
+
+@pytest.fixture(scope="module")
+def run_id(server) -> str:
+    """The ``daily`` job of the last day, launched over GraphQL and carried out by the daemon."""
+
+    def loaded() -> dict | None:
+        entries = server.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+        return entries[0] if entries and entries[0]["loadStatus"] == "LOADED" else None
+
+    location = server.wait("loaded code location", START_SECONDS, loaded)
+    assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation", location
+    launched = server.ask(
+        LAUNCH,
+        params={
+            "selector": {
+                "jobName": "daily",
+                "repositoryName": location["locationOrLoadError"]["repositories"][0]["name"],
+                "repositoryLocationName": location["name"],
+            },
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": DAY}]},
+        },
+    )["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    assert launched["run"]["status"] == "QUEUED", "the queue of dagster.yaml is not in use"
+    run_id = launched["run"]["runId"]
+    seen: list[str] = []
+
+    def ended() -> str | None:
+        seen.append(server.ask(RUN, id=run_id)["runOrError"]["status"])
+        return seen[-1] if seen[-1] in ENDED else None
+
+    try:
+        status = server.wait("end of the run", RUN_SECONDS, ended)
+    except AssertionError as error:
+        raise AssertionError(f"the run was {seen[-1] if seen else 'never seen'}: {error}") from None
+    assert status == "SUCCESS", failures(server, run_id)
+    return run_id
+
+
+def failures(server: Server, run_id: str) -> str:
+    """What the failed steps of a run said, with their causes."""
+    lines = [f"run {run_id} did not succeed"]
+    for event in server.ask(FAILED_STEPS, id=run_id)["logsForRun"]["events"]:
+        if event["__typename"] == "ExecutionStepFailureEvent":
+            messages = [event["error"]["message"], *(c["message"] for c in event["error"]["causes"])]
+            lines.append(f"{event['stepKey']}: " + " <- ".join(map(str.strip, messages)))
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def assets(server, run_id) -> dict[str, dict]:
+    """Everything the UI knows about each asset, by ``schema/table``."""
+    return {"/".join(node["assetKey"]["path"]): node for node in server.ask(ASSETS)["assetNodes"]}
+
+
+def row_count(node: dict) -> int:
+    (materialization,) = node["assetMaterializations"]
+    counts = [
+        entry["intValue"]
+        for entry in materialization["metadataEntries"]
+        if entry["label"] == "dagster/partition_row_count"
+    ]
+    assert len(counts) == 1, materialization
+    return counts[0]
+
+
+def rows_on_disk(data_directory: Path, name: str) -> set[int]:
+    """Rows of every file of the day, read past the project's own code."""
+    folder = data_directory / "warehouse" / name / f"trading_day={DAY}"
+    return {pq.read_metadata(path).num_rows for path in folder.glob("*.parquet")}
+
+
+def test_the_daemon_carries_out_the_queued_run_of_a_partition(server, run_id):
+    run = server.ask(RUN, id=run_id)["runOrError"]
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    assert run["status"] == "SUCCESS"
+    assert tags["dagster/partition"] == DAY
+
+
+def test_every_asset_shows_its_latest_materialization(assets, run_id):
+    assert len(assets) > 30
+    for name, node in assets.items():
+        (latest,) = node["assetMaterializations"]
+        assert latest["runId"] == run_id, name
+        assert latest["partition"] == (DAY if node["isPartitioned"] else None), name
+
+
+def test_every_partition_shows_the_rows_that_are_on_disk(assets, data_directory):
+    partitioned = {name: node for name, node in assets.items() if node["isPartitioned"]}
+    shown = {name: row_count(node) for name, node in partitioned.items()}
+    assert {name: {rows} for name, rows in shown.items()} == {
+        name: rows_on_disk(data_directory, name) for name in partitioned
+    }
+    assert shown["v1/filter_results"] == shown["v2/filter_results"] == INSTRUMENTS
+    # A full session has 75 bars of 5 minutes.
+    assert 60 * INSTRUMENTS < shown["v1/candles_5min"] <= 75 * INSTRUMENTS
+
+
+def test_every_check_shows_its_verdict_about_the_day(assets, run_id):
+    checks = 0
+    for name, node in assets.items():
+        for check in node["assetChecksOrError"]["checks"]:
+            execution = check["executionForLatestMaterialization"]
+            where = f"{name} {check['name']}: {execution}"
+            assert execution is not None, where
+            assert execution["runId"] == run_id, where
+            assert execution["status"] == "SUCCEEDED", where
+            assert execution["evaluation"]["success"], where
+            assert execution["evaluation"]["description"], where
+            assert execution["partition"] == (DAY if node["isPartitioned"] else None), where
+            checks += 1
+    assert checks > 80
+
+
+def test_both_days_are_materialized_partitions_of_the_results(assets):
+    for name in ("v1/filter_results", "v2/filter_results", "reconciliation/summary"):
+        assert assets[name]["assetPartitionStatuses"] == {
+            "materializedPartitions": [DAY_BEFORE, DAY],
+            "failedPartitions": [],
+            "materializingPartitions": [],
+        }, name
