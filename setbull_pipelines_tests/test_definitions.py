@@ -19,6 +19,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from setbull_pipelines import tables
 from setbull_pipelines.cli.home import prepare_dagster_home
@@ -104,7 +105,7 @@ def definitions(tmp_path_factory) -> dg.Definitions:
 
 
 @pytest.fixture(scope="module")
-def graph(definitions) -> dg.AssetGraph:
+def graph(definitions) -> AssetGraph:
     return definitions.resolve_asset_graph()
 
 
@@ -167,7 +168,7 @@ def test_v1_and_v2_have_the_same_shape_and_do_not_read_each_other(graph):
 def test_every_asset_says_what_it_is(graph):
     for node in graph.asset_nodes:
         name = node.key.to_user_string()
-        assert node.description and len(node.description) > 20, f"{name} has no description"
+        assert len(node.description or "") > 20, f"{name} has no description"
         assert node.group_name not in (None, "default"), f"{name} has no group"
         assert node.code_version, f"{name} has no code version"
 
@@ -179,8 +180,9 @@ def test_every_table_shows_its_columns(graph):
         name = node.key.to_user_string()
         schema = node.metadata.get("dagster/column_schema")
         assert schema is not None, f"{name} has no column schema"
-        columns = schema.value.columns if hasattr(schema, "value") else schema.columns
-        assert columns and all(column.type and column.description for column in columns), name
+        columns = schema.columns
+        assert len(columns) >= 3, name
+        assert all(column.type and column.description for column in columns), name
 
 
 def test_every_computed_table_has_a_check_that_can_fail_a_run(graph):
@@ -228,7 +230,9 @@ def test_definitions_load_quickly_and_without_heavy_packages(tmp_path):
     assert not heavy, f"loading the definitions imports {heavy}"
     best = min(load["seconds"] for load in loads)
     assert best < LOAD_SECONDS, f"loading the definitions takes {best:.2f} s of CPU time"
-    assert list(tmp_path.iterdir()) == [], "loading the definitions must not write to the data folder"
+    assert list(tmp_path.iterdir()) == [], (
+        "loading the definitions must not write to the data folder"
+    )
 
 
 def test_a_code_server_loads_the_workspace(tmp_path):
@@ -287,7 +291,7 @@ def test_the_instance_of_a_data_folder_keeps_everything_in_it(tmp_path, monkeypa
         assert instance.telemetry_enabled is False
         assert Path(instance.root_directory).is_relative_to(tmp_path)
         assert instance.get_runs_count() == 0
-    assert (home / "storage" / "runs.db").is_file()
+    assert list((home / "storage").rglob("runs.db"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole project as a user meets it: ``setbull run`` for one day, ``setbull ui``, and the next day over GraphQL.
+"""The whole project as a user meets it: ``setbull ui``, ``setbull run`` for a day, the next day over GraphQL.
 
 Real processes (webserver, daemon, code servers, run worker) on the loopback interface only, on a small
 generated sample in a temporary data folder. The schedule's way is taken: the run is queued by the
@@ -17,9 +17,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 import requests
+
+from setbull_pipelines.cli.home import claim, prepare_dagster_home
 
 DAY_BEFORE, DAY = "2026-06-29", "2026-06-30"
 INSTRUMENTS = 12
@@ -172,9 +175,23 @@ def data_directory(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
+def prepare(data_directory: Path) -> None:
+    """Dagster's home and its databases, so that the two commands do not both create them."""
+    with pytest.MonkeyPatch.context() as environment:
+        # Set first, so that what prepare_dagster_home sets is undone.
+        environment.setenv("DAGSTER_HOME", "unset")
+        environment.setenv("SETBULL_DATA_DIR", "unset")
+        claim(data_directory, None)
+        prepare_dagster_home(data_directory)
+        with dg.DagsterInstance.get() as instance:
+            assert instance.get_runs_count() == 0
+            assert list(instance.all_asset_keys()) == []
+            assert instance.all_instigator_state() == []
+
+
 @pytest.fixture(scope="module")
 def server(data_directory, tmp_path_factory) -> Iterator[Server]:
-    """``setbull run`` for the day before, then ``setbull ui`` until the end of the module."""
+    """``setbull ui`` until the end of the module, and beside it ``setbull run`` for the day before."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "settings.toml").write_text(SETTINGS, encoding="utf-8")
     environment = {
@@ -185,16 +202,8 @@ def server(data_directory, tmp_path_factory) -> Iterator[Server]:
         "SETBULL_DATA_DIR": str(data_directory),
         "SETBULL_SETTINGS": str(folder / "settings.toml"),
     }
+    prepare(data_directory)
     setbull = [sys.executable, "-m", "setbull_pipelines.cli.main"]
-    prepared = subprocess.run(
-        [*setbull, "run", "--from", DAY_BEFORE, "--to", DAY_BEFORE],
-        env=environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PREPARE_SECONDS,
-    )
-    assert prepared.returncode == 0, prepared.stdout[-3000:] + prepared.stderr[-3000:]
     port, log = free_port(), folder / "ui.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -207,6 +216,15 @@ def server(data_directory, tmp_path_factory) -> Iterator[Server]:
             start_new_session=True,
         )
     try:
+        prepared = subprocess.run(
+            [*setbull, "run", "--from", DAY_BEFORE, "--to", DAY_BEFORE],
+            env=environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=PREPARE_SECONDS,
+        )
+        assert prepared.returncode == 0, prepared.stdout[-3000:] + prepared.stderr[-3000:]
         yield Server(process, port, log)
     finally:
         end(process)
@@ -255,7 +273,10 @@ def failures(server: Server, run_id: str) -> str:
     lines = [f"run {run_id} did not succeed"]
     for event in server.ask(FAILED_STEPS, id=run_id)["logsForRun"]["events"]:
         if event["__typename"] == "ExecutionStepFailureEvent":
-            messages = [event["error"]["message"], *(c["message"] for c in event["error"]["causes"])]
+            messages = [
+                event["error"]["message"],
+                *(c["message"] for c in event["error"]["causes"]),
+            ]
             lines.append(f"{event['stepKey']}: " + " <- ".join(map(str.strip, messages)))
     return "\n".join(lines)
 

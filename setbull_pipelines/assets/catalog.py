@@ -8,6 +8,7 @@ import dagster as dg
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, catalog_path
 from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.macros import MACROS
@@ -30,6 +31,7 @@ def build_catalog_asset(settings: Settings) -> dg.AssetsDefinition:
         deps=[asset_key(SUMMARY)],
         group_name="operations",
         kinds={"duckdb"},
+        code_version=code_version("warehouse", "tables"),
         description="data/setbull.duckdb: a view per table over its current files, and the macros "
         + ", ".join(macro.name for macro in MACROS)
         + ". Open it read-only; it is replaced as a whole.",

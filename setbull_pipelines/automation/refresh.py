@@ -46,7 +46,7 @@ def decide(
         open_today = calendar.is_trading_day(today)
     except OutsideCoverage as error:
         return Refresh((), str(error))
-    first = min(done, default=today)
+    first = min((day for day in done if day <= today), default=today)
     candidates = calendar.trading_days(first, today)
     if open_today and not has_closed(calendar, moment):
         candidates = candidates[:-1]

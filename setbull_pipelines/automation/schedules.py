@@ -18,11 +18,13 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 
 PARTITION_TAG = "dagster/partition"
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
 ]
 
 
@@ -33,10 +35,16 @@ def materialized_days(instance: dg.DagsterInstance) -> set[datetime.date]:
 
 
 def days_under_way(instance: dg.DagsterInstance) -> set[datetime.date]:
-    """Trading days of unfinished runs of the daily job."""
+    """Trading days of unfinished runs of the daily job, single days and ranges."""
     runs = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB_NAME, statuses=_UNFINISHED))
-    keys = [run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags]
-    return {datetime.date.fromisoformat(key) for key in keys}
+    days: set[datetime.date] = set()
+    for run in runs:
+        if PARTITION_TAG in run.tags:
+            days.add(datetime.date.fromisoformat(run.tags[PARTITION_TAG]))
+        elif all(tag in run.tags for tag in RANGE_TAGS):
+            first, last = (datetime.date.fromisoformat(run.tags[tag]) for tag in RANGE_TAGS)
+            days.update(NSE.trading_days(first, last))
+    return days
 
 
 def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.ScheduleDefinition]:

@@ -133,7 +133,9 @@ def _worst(rule: Rule, verdicts: dict[datetime.date, Verdict]) -> Verdict:
     if len(verdicts) == 1:
         return next(iter(verdicts.values()))
     if not failed:
-        return Verdict(True, f"holds on {len(verdicts)} days", {"days": len(verdicts)})
+        return Verdict(
+            True, f"holds on {len(verdicts)} days", {"days": len(verdicts), **_totals(verdicts)}
+        )
     day, worst = min(
         failed.items(),
         key=lambda item: (severity(rule, item[1]) is not dg.AssetCheckSeverity.ERROR, item[0]),
@@ -143,6 +145,16 @@ def _worst(rule: Rule, verdicts: dict[datetime.date, Verdict]) -> Verdict:
         f"fails on {len(failed)} of {len(verdicts)} days, first {day}: {worst.description}",
         {**worst.metadata, "days": len(verdicts), "days failed": len(failed)},
     )
+
+
+def _totals(verdicts: dict[datetime.date, Verdict]) -> dict[str, int]:
+    """The counts of all days added up."""
+    totals: dict[str, int] = {}
+    for verdict in verdicts.values():
+        for name, value in verdict.metadata.items():
+            if type(value) is int:
+                totals[name] = totals.get(name, 0) + value
+    return totals
 
 
 def build_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:

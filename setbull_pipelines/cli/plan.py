@@ -14,6 +14,8 @@ from setbull_pipelines.settings import Settings
 
 DEFAULT_DAYS_WITHOUT_MINUTES = 20
 SAMPLE_DAYS = 5
+LONGEST_GAP = 5
+"""Sessions without candles that a run still covers, so that the hole is seen; longer ones are left out."""
 
 
 class NothingToRun(ValueError):
@@ -22,12 +24,12 @@ class NothingToRun(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """Days to materialize, in the order of execution. Every list is ascending and without gaps."""
+    """Days to materialize, in the order of execution. Every list is ascending."""
 
     days: tuple[date, ...]
     """The asked days: every asset and every check."""
     candles: tuple[date, ...]
-    """Earlier days whose raw tables and daily candles the look-backs need."""
+    """Other days whose raw tables and daily candles the look-backs need."""
     candles_5min: tuple[date, ...]
     indicators_daily: tuple[date, ...]
     note: str | None = None
@@ -42,15 +44,16 @@ def make_plan(
 ) -> Plan:
     """Plan a run over the input's days between ``first`` and ``last`` (None: chosen here).
 
-    Without ``first``: the days with minutes; for the generated sample the last few of them, and for an
-    input of daily bars only the last 20, because every earlier one is needed as history.
+    Without both: the days with minutes and the sessions between them, without long stretches that the
+    input does not cover; for the generated sample the last few of them; for an input of daily bars only
+    the last 20, because every earlier one is needed as history.
     """
     stored = sorted({*minute_days, *daily_days})
     if not stored:
         raise NothingToRun("the input has no candle on any NSE trading day")
     note = None
-    candidates = sorted(minute_days) or stored
     if first is None and last is None:
+        candidates = sorted(minute_days) or stored
         if settings.input is None:
             candidates = candidates[-SAMPLE_DAYS:]
         elif not minute_days:
@@ -59,28 +62,49 @@ def make_plan(
                 f"the input has daily bars only: the last {len(candidates)} sessions are run; "
                 "name FROM=YYYY-MM-DD (and TO=) for more"
             )
-        first, last = candidates[0], candidates[-1]
+        stretches = _stretches(candidates)
     else:
         first, last = first or stored[0], last or stored[-1]
-    lower, upper = max(first, stored[0]), min(last, stored[-1])
-    days = NSE.trading_days(lower, upper) if lower <= upper else []
-    if not days:
-        raise NothingToRun(
-            f"no trading day between {first} and {last} lies in the input, which covers "
-            f"{stored[0]} to {stored[-1]}"
-        )
+        lower, upper = max(first, stored[0]), min(last, stored[-1])
+        days = NSE.trading_days(lower, upper) if lower <= upper else []
+        if not days:
+            raise NothingToRun(
+                f"no trading day between {first} and {last} lies in the input, which covers "
+                f"{stored[0]} to {stored[-1]}"
+            )
+        stretches = [days]
 
     def before(sessions: int, earliest: date | None) -> tuple[date, ...]:
-        if earliest is None or earliest >= days[0]:
-            return ()
-        history = NSE.trading_days(earliest, NSE.previous(days[0]))
-        return tuple(history[max(0, len(history) - sessions) :])
+        needed: set[date] = set()
+        for stretch in stretches:
+            if earliest is not None and earliest < stretch[0]:
+                history = NSE.trading_days(earliest, NSE.previous(stretch[0]))
+                needed.update(history[max(0, len(history) - sessions) :])
+        return tuple(sorted(needed))
 
     look_back = settings.look_back
     return Plan(
-        days=tuple(days),
+        days=tuple(day for stretch in stretches for day in stretch),
         candles=before(look_back.sessions_daily + look_back.sessions_moves, stored[0]),
         candles_5min=before(look_back.sessions_5min, min(minute_days, default=None)),
         indicators_daily=before(look_back.sessions_moves, stored[0]),
         note=note,
     )
+
+
+def consecutive(days: Sequence[date]) -> list[list[date]]:
+    """Split ascending trading days where a session lies between two of them."""
+    return _stretches(days, longest_gap=0)
+
+
+def _stretches(days: Sequence[date], longest_gap: int = LONGEST_GAP) -> list[list[date]]:
+    """Runs of sessions that cover ``days``; a gap of more than ``longest_gap`` sessions splits them."""
+    stretches: list[list[date]] = []
+    for day in days:
+        if stretches:
+            missing = NSE.trading_days(stretches[-1][-1], day)[1:-1]
+            if len(missing) <= longest_gap:
+                stretches[-1] += [*missing, day]
+                continue
+        stretches.append([day])
+    return stretches

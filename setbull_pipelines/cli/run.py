@@ -22,7 +22,7 @@ from setbull_pipelines.automation.jobs import (
     HISTORY_OF_INDICATORS,
     INTAKE_JOB_NAME,
 )
-from setbull_pipelines.cli.plan import Plan, make_plan
+from setbull_pipelines.cli.plan import Plan, consecutive, make_plan
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
@@ -128,14 +128,13 @@ class Runner:
             (DAILY_JOB_NAME, plan.days, lambda days: days),
         )
         for job, wanted, only_stale in parts:
-            days = only_stale(wanted)
-            if not days:
-                continue
             work = "all assets and checks" if job == DAILY_JOB_NAME else job.replace("_", " ")
-            with showing_progress(f"{work}: {len(days)} sessions from {days[0]} to {days[-1]}"):
-                execution = self._execute(job, days)
-            outcome.seconds[work] = execution.seconds
-            outcome.checks += execution.checks
+            for days in consecutive(only_stale(wanted)):
+                heading = f"{work}: {len(days)} sessions from {days[0]} to {days[-1]}"
+                with showing_progress(heading):
+                    execution = self._execute(job, days)
+                outcome.seconds[work] = outcome.seconds.get(work, 0.0) + execution.seconds
+                outcome.checks += execution.checks
         return outcome
 
     def _execute(self, job: str, days: Sequence[date] | None) -> _Execution:
@@ -148,13 +147,26 @@ class Runner:
         )
         if not result.success:
             raise RunFailed(_reason(result))
-        return _Execution(time.monotonic() - started, result.get_asset_check_evaluations())
+        evaluations = _of_whole_run(result.get_asset_check_evaluations())
+        return _Execution(time.monotonic() - started, evaluations)
 
 
 @dataclass(frozen=True)
 class _Execution:
     seconds: float
     checks: list[dg.AssetCheckEvaluation]
+
+
+def _of_whole_run(
+    evaluations: Sequence[dg.AssetCheckEvaluation],
+) -> list[dg.AssetCheckEvaluation]:
+    """One evaluation per check: that of the range where there is one, else that of the only day."""
+    chosen: dict[dg.AssetCheckKey, dg.AssetCheckEvaluation] = {}
+    for evaluation in evaluations:
+        key = evaluation.asset_check_key
+        if key not in chosen or evaluation.partition is None:
+            chosen[key] = evaluation
+    return list(chosen.values())
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:

@@ -6,12 +6,14 @@ Belongs here: drawing. Does not belong here: counting (``pipeline/progress.py``)
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 
-console = Console(highlight=False)
+_WIDTH_OF_FILES = 140
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
 
 
 class _ProgressLines(logging.Handler):

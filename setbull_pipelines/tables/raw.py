@@ -35,13 +35,19 @@ INTAKE = Table(
     key=("source",),
     partitioned=False,
     columns=(
-        label("source", "Path of the file below the input, or 'generated sample'"),
+        label("source", "Path of the file below the input, or 'generated sample: ...'"),
         label("content_hash", "Hash of the file's bytes"),
         label("kind", "What the file holds", ("minutes", "daily", "instruments", "rejected")),
-        text("reason", "Why the file was rejected; null when it was read", nullable=True),
+        text(
+            "reason",
+            "Why the file was rejected, or which of its columns were ignored; null otherwise",
+            nullable=True,
+        ),
         count("received", "Rows in the file", "rows"),
         count(
-            "assigned", "Rows that belong to a trading day, accepted or quarantined there", "rows"
+            "assigned",
+            "Rows that belong to a trading day, accepted or quarantined there; rows kept of a universe",
+            "rows",
         ),
         count("unassigned", "Rows without a trading day, all quarantined", "rows"),
         day("first_day", "First trading day with rows", nullable=True),

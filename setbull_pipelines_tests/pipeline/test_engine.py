@@ -38,9 +38,7 @@ def carry_out(
     settings: Settings | None = None,
 ) -> list[PartitionResult]:
     variant = VARIANTS[variant] if isinstance(variant, str) else variant
-    return list(
-        StepRun(step, variant, run.warehouse, settings or run.settings, "test").over(days)
-    )
+    return list(StepRun(step, variant, run.warehouse, settings or run.settings, "test").over(days))
 
 
 def steps_recomputed(
@@ -223,9 +221,7 @@ def test_a_day_without_rows_is_published_with_its_reason(
     (result,) = carry_out(STEP["candles_5min"], variant, copied_run, [day])
     pointer = result.pointers["candles_5min"]
     assert pointer.rows == 0
-    assert (
-        pointer.note == "no rows: nothing to compute from the rows read (candles_1min 0)"
-    )
+    assert pointer.note == "no rows: nothing to compute from the rows read (candles_1min 0)"
     stored = StoredTable(variant, tables.CANDLES_5MIN)
     assert warehouse.read(stored, [day.isoformat()]).empty
 

@@ -217,9 +217,7 @@ def test_every_rule_has_a_tampering() -> None:
 
 
 def test_every_table_that_is_received_or_computed_has_its_rules() -> None:
-    by_table = {
-        table.name: {rule.name for rule in rules} for table, rules in all_rules().items()
-    }
+    by_table = {table.name: {rule.name for rule in rules} for table, rules in all_rules().items()}
     for table in (*tables.RAW_TABLES, *tables.COMPUTED_TABLES):
         for schema in table.schemas:
             assert {"schema", "keys_unique"} <= by_table[f"{schema}.{table.name}"]
@@ -238,7 +236,9 @@ def test_a_rule_holds_on_the_rows_of_a_run_and_not_on_tampered_ones(
 ) -> None:
     frames, day, settings = frames_of(rule, stored_frames, small_run, quarantined)
     if rule.name != "rows_have_a_trading_day":
-        assert len(frames.get(rule.table.name, [1])) > 0, "a rule that holds on no rows shows nothing"
+        assert len(frames.get(rule.table.name, [1])) > 0, (
+            "a rule that holds on no rows shows nothing"
+        )
 
     held = rule.judge(frames, day, settings)
     assert held.passed, held.description

@@ -1,0 +1,73 @@
+"""Pages that are printed from the code: ``python -m setbull_pipelines.cli.documentation`` writes them.
+
+Belongs here: laying out table contracts and macros as Markdown. Does not belong here: any fact of its own. A
+test fails when the committed pages differ from what this prints.
+"""
+
+from __future__ import annotations
+
+from setbull_pipelines import tables
+from setbull_pipelines.cli.home import PROJECT
+from setbull_pipelines.tables.contract import EXACT, RELATIVE, SCORE
+from setbull_pipelines.tables.reconciliation import RECONCILED
+from setbull_pipelines.warehouse.macros import MACROS
+
+_NOTICE = "<!-- printed by: python -m setbull_pipelines.cli.documentation -->\n\n"
+
+
+def tables_page() -> str:
+    """All tables with their columns."""
+    lines = ["# Tables", "", "Tolerance classes of the comparison of V1 and V2:", ""]
+    for tolerance in (EXACT, RELATIVE, SCORE):
+        lines.append(f"- **{tolerance.name}**: {tolerance.reason}.")
+    shown = (
+        *tables.RAW_TABLES,
+        *tables.COMPUTED_TABLES,
+        tables.RECONCILIATIONS[RECONCILED[0]],
+        tables.RECONCILIATION_CELLS[RECONCILED[0]],
+        tables.RECONCILIATION_SUMMARY,
+    )
+    for table in shown:
+        where = ", ".join(f"`{schema}.{table.name}`" for schema in table.schemas)
+        lines += ["", f"## {table.name}", "", f"{where}. {table.description}", ""]
+        if table.name in (RECONCILED[0], f"{RECONCILED[0]}_cells") and "v1" not in table.schemas:
+            lines += [f"The same columns for: {', '.join(RECONCILED)}.", ""]
+        partition = "one partition per trading day" if table.partitioned else "not partitioned"
+        lines += [f"Key: {', '.join(table.key)}; {partition}.", ""]
+        lines += [
+            "| column | type | unit | null | tolerance | meaning |",
+            "|---|---|---|---|---|---|",
+        ]
+        for column in table.columns:
+            meaning = column.description.replace("|", "\\|")
+            lines.append(
+                f"| {column.name} | {column.kind.duckdb_type} | {column.unit or ''} | "
+                f"{'yes' if column.nullable else ''} | {column.tolerance.name} | {meaning} |"
+            )
+    return _NOTICE + "\n".join(lines) + "\n"
+
+
+def queries_page() -> str:
+    """The macros of the catalog with their examples."""
+    lines = [
+        "# Queries",
+        "",
+        "The catalog `data/setbull.duckdb` has a view per table and these macros, the sequence repository of the "
+        "system this project replaces. Ask with `setbull sql`, or open the file read-only.",
+    ]
+    for macro in MACROS:
+        lines += ["", f"## {macro.name}", "", macro.description, "", "```sql", macro.example, "```"]
+    return _NOTICE + "\n".join(lines) + "\n"
+
+
+PAGES = {"tables.md": tables_page, "queries.md": queries_page}
+
+
+def main() -> None:
+    """Write the pages into ``docs/``."""
+    for name, page in PAGES.items():
+        (PROJECT / "docs" / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The catalog: whole, read-only, every example answers, and readers are not disturbed by a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import time
+
+import duckdb
+import pytest
+
+from setbull_pipelines import tables, variants
+from setbull_pipelines.assets.catalog import stored_tables
+from setbull_pipelines.assets.common import catalog_path
+from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.steps import STEPS
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.catalog import rebuild_catalog
+from setbull_pipelines.warehouse.macros import MACROS
+from setbull_pipelines.warehouse.queries import connect
+from setbull_pipelines.warehouse.resources import CatalogResource
+from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines_tests.assets.catalog_reader import Answers, ask, read_in_a_loop
+from setbull_pipelines_tests.pipeline.small_run import SmallRun
+
+REWRITTEN = ("indicators_5min", "indicators_daily", "filter_results")
+ROUNDS = 4
+READERS = 2
+READ = [StoredTable("v1", table) for table in (tables.INDICATORS_5MIN, tables.FILTER_RESULTS)]
+
+
+@pytest.fixture
+def catalog(small_run: SmallRun) -> duckdb.DuckDBPyConnection:
+    with CatalogResource(database=str(catalog_path(small_run.settings))).get_connection() as open_:
+        yield open_
+
+
+def test_it_has_a_view_of_every_table_with_the_rows_of_the_store(
+    catalog: duckdb.DuckDBPyConnection, small_run: SmallRun
+) -> None:
+    found = catalog.execute(
+        "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal"
+    ).fetchall()
+    assert {name for (name,) in found} == {stored.name for stored in stored_tables()}
+    for stored in stored_tables():
+        (rows,) = catalog.execute(f"SELECT count(*) FROM {stored.name}").fetchone()
+        warehouse = small_run.warehouse
+        assert rows == sum(
+            warehouse.pointer(stored, partition).rows for partition in warehouse.partitions(stored)
+        )
+
+
+def test_views_have_the_columns_of_the_contract_in_order(
+    catalog: duckdb.DuckDBPyConnection,
+) -> None:
+    for stored in stored_tables():
+        described = catalog.execute(f"DESCRIBE {stored.name}").fetchall()
+        assert [column[0] for column in described] == stored.table.column_names
+
+
+@pytest.mark.parametrize("macro", MACROS, ids=lambda macro: macro.name)
+def test_the_example_of_every_macro_gives_rows(macro, catalog: duckdb.DuckDBPyConnection) -> None:
+    assert macro.name in macro.example
+    rows = catalog.execute(macro.example).fetchall()
+    assert rows
+    assert any(value is not None for row in rows for value in row)
+
+
+def test_patterns_by_filter_are_those_of_instruments_with_the_verdict(
+    catalog: duckdb.DuckDBPyConnection, small_run: SmallRun
+) -> None:
+    days = [day.isoformat() for day in small_run.days]
+    results = small_run.warehouse.read(StoredTable("v1", tables.FILTER_RESULTS), days)
+    patterns = small_run.warehouse.read(StoredTable("v1", tables.SEQUENCE_PATTERNS), days)
+    bearish = results[results["verdict"] == "bearish"][["trading_day", "instrument_key"]]
+    expected = bearish.merge(patterns, on=["trading_day", "instrument_key"])
+    found = catalog.execute(
+        "SELECT trading_day, instrument_key, pattern_rank "
+        "FROM patterns_by_filter('bearish', DATE '2000-01-01', DATE '2100-01-01')"
+    ).df()
+    assert 0 < len(found) == len(expected)
+    assert set(found["instrument_key"]) == set(expected["instrument_key"])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE mine (x INTEGER)",
+        "DROP VIEW v1.filter_results",
+        "CREATE OR REPLACE VIEW v1.filter_results AS SELECT 1",
+    ],
+)
+def test_nobody_can_change_it(statement: str, catalog: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(duckdb.InvalidInputException, match="read-only"):
+        catalog.execute(statement)
+
+
+def carry_out(run: SmallRun, settings: Settings) -> None:
+    """What a run does to the tables that are read: compute, publish, replace the catalog."""
+    for name in REWRITTEN:
+        step = next(step for step in STEPS if step.name == name)
+        results = StepRun(step, variants.V1, run.warehouse, settings, "test").over(run.days)
+        assert not any(result.cached for result in results)
+    rebuild_catalog(run.warehouse, catalog_path(settings), READ, {})
+
+
+def stored_answers(run: SmallRun) -> Answers:
+    """The same questions, asked of the current files without the catalog."""
+    with connect(run.warehouse, READ) as connection:
+        return ask(connection)
+
+
+def test_readers_see_the_old_or_the_new_whole_while_a_run_rewrites_their_days(
+    copied_run: SmallRun,
+) -> None:
+    old = copied_run.settings
+    new = dataclasses.replace(
+        old,
+        indicators=dataclasses.replace(old.indicators, rsi_period=5),
+        filters=dataclasses.replace(old.filters, minimum_close=450.0),
+    )
+    path = catalog_path(old)
+    rebuild_catalog(copied_run.warehouse, path, READ, {})
+    before = stored_answers(copied_run)
+
+    processes = multiprocessing.get_context("spawn")
+    ready, stop, found = processes.Semaphore(0), processes.Event(), processes.Queue()
+    readers = [
+        processes.Process(target=read_in_a_loop, args=(path, ready, stop, found))
+        for _ in range(READERS)
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(READERS * 2):
+            assert ready.acquire(timeout=60)
+        after = None
+        for turn in range(ROUNDS):
+            carry_out(copied_run, old if turn % 2 else new)
+            after = after or stored_answers(copied_run)
+            time.sleep(0.1)
+        carry_out(copied_run, new)
+        for _ in range(READERS * 4):
+            assert ready.acquire(timeout=60)
+    finally:
+        stop.set()
+        collected = [found.get(timeout=60) for _ in readers]
+        for reader in readers:
+            reader.join(timeout=60)
+
+    assert before != after
+    assert after == stored_answers(copied_run)
+    queries = sum(sum(answers.values()) for answers, _ in collected)
+    assert [errors for _, errors in collected] == [[]] * READERS
+    assert queries > 50
+    assert set().union(*(answers for answers, _ in collected)) == {before, after}

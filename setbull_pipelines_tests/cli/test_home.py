@@ -1,0 +1,81 @@
+"""The data folder: Dagster's home in it, and never two inputs in one history."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+
+from setbull_pipelines.cli.home import claim, prepare_dagster_home
+from setbull_pipelines.settings import recorded_input
+
+
+def results(data_directory: Path, text: str) -> None:
+    """Something that a run leaves behind."""
+    for name in ("warehouse", "dagster", "landing"):
+        (data_directory / name).mkdir(parents=True, exist_ok=True)
+        (data_directory / name / "file").write_text(text)
+    (data_directory / "setbull.duckdb").write_text(text)
+
+
+def test_the_first_run_claims_the_folder_in_silence(data_directory: Path) -> None:
+    assert claim(data_directory, "/candles/a") is None
+    assert recorded_input(data_directory) == "/candles/a"
+    assert os.environ["SETBULL_INPUT"] == "/candles/a"
+    assert not (data_directory / "earlier").exists()
+
+
+def test_the_same_input_keeps_its_results(data_directory: Path) -> None:
+    claim(data_directory, "/candles/a")
+    results(data_directory, "a")
+    assert claim(data_directory, "/candles/a") is None
+    assert (data_directory / "warehouse" / "file").read_text() == "a"
+
+
+def test_another_input_finds_an_empty_folder_and_the_old_results_are_kept(
+    data_directory: Path,
+) -> None:
+    claim(data_directory, None)
+    results(data_directory, "sample")
+    note = claim(data_directory, "/candles/a")
+    assert "held results of the generated sample" in note
+    assert str(data_directory / "earlier" / "1") in note
+    for name in ("warehouse", "dagster", "setbull.duckdb"):
+        assert not (data_directory / name).exists()
+    first = data_directory / "earlier" / "1"
+    assert (first / "warehouse" / "file").read_text() == "sample"
+    assert (first / "dagster" / "file").read_text() == "sample"
+    assert (first / "setbull.duckdb").read_text() == "sample"
+    assert recorded_input(first) is None
+    assert recorded_input(data_directory) == "/candles/a"
+    # What was read from files is remembered by content, so it serves any input.
+    assert (data_directory / "landing" / "file").exists()
+
+    results(data_directory, "a")
+    note = claim(data_directory, None)
+    assert "held results of /candles/a" in note
+    assert "SETBULL_INPUT" not in os.environ
+    assert (first / "warehouse" / "file").read_text() == "sample"
+    assert (data_directory / "earlier" / "2" / "warehouse" / "file").read_text() == "a"
+
+
+def test_dagster_lives_in_the_data_folder_by_absolute_paths(data_directory: Path) -> None:
+    home = prepare_dagster_home(data_directory)
+    assert home == data_directory / "dagster"
+    assert os.environ["DAGSTER_HOME"] == str(home)
+    assert os.environ["SETBULL_DATA_DIR"] == str(data_directory)
+    configuration = yaml.safe_load((home / "dagster.yaml").read_text())
+    assert configuration["storage"]["sqlite"]["base_dir"] == str(home / "storage")
+    assert configuration["telemetry"] == {"enabled": False}
+    assert "data/" not in {
+        value.split("dagster")[0] for value in texts(configuration) if value.startswith("data/")
+    }
+
+
+def texts(node: object) -> list[str]:
+    if isinstance(node, dict):
+        return [text for value in node.values() for text in texts(value)]
+    if isinstance(node, list):
+        return [text for value in node for text in texts(value)]
+    return [node] if isinstance(node, str) else []

@@ -1,0 +1,321 @@
+"""``setbull run`` and ``setbull sql``: exit codes, sentences, and everything a user reads after a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from setbull_pipelines import tables, variants
+from setbull_pipelines.cli.main import main
+from setbull_pipelines.cli.report import print_report
+from setbull_pipelines.pipeline import engine
+from setbull_pipelines.settings import recorded_input
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines_tests.pipeline.small_run import SmallRun
+
+HEADER = "instrument_key,timestamp,open,high,low,close,volume"
+DAY = "2025-06-03"
+
+
+def good_rows(minutes: int = 40) -> list[str]:
+    return [
+        f"NSE_EQ|{isin},{DAY}T{9 + (15 + minute) // 60:02d}:{(15 + minute) % 60:02d}:00+05:30,"
+        f"{price},{price + 1},{price - 1},{price + 0.5},{1000 + minute}"
+        for isin, price in (("INE002A01018", 100.0), ("INE467B01029", 250.0))
+        for minute in range(minutes)
+    ]
+
+
+DIRTY_ROWS = [
+    f"NSE_EQ|INE002A01018,{DAY}T12:00:00+05:30,100,90,99,100,5",  # high below low
+    f"NSE_EQ|INE002A01018,{DAY}T12:01:00+05:30,100,101,99,100,-5",  # negative volume
+    f"NSE_EQ|INE002A01018,{DAY}T20:00:00+05:30,100,101,99,100,5",  # after the close
+    "NSE_EQ|INE002A01018,2025-06-01T09:15:00+05:30,100,101,99,100,5",  # a Sunday
+]
+
+
+@pytest.fixture
+def events_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster's events of commands in this process; on disk they take longer than the run."""
+    monkeypatch.setattr(dg.DagsterInstance, "get", dg.DagsterInstance.ephemeral)
+
+
+@pytest.fixture
+def dirty_csv(tmp_path: Path) -> Path:
+    path = tmp_path / "minutes.csv"
+    path.write_text("\n".join([HEADER, *good_rows(), *DIRTY_ROWS]) + "\n")
+    return path
+
+
+def setbull(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def refused(result: Result, *parts: str) -> None:
+    """The command ended with code 2 and one sentence that holds ``parts``, not with a traceback."""
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    sentence = result.stderr.strip().splitlines()[-1]
+    assert sentence.lower().startswith("error: ")
+    for part in parts:
+        assert part in sentence
+
+
+@pytest.mark.usefixtures("events_in_memory")
+def test_a_users_file_with_dirty_rows_runs_and_a_wrong_v2_then_fails(
+    data_directory: Path, dirty_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = setbull("run", "--input", dirty_csv)
+    assert result.exit_code == 0, result.output
+    assert f"input: {dirty_csv}" in result.output
+    assert "84 received" not in result.output  # the Sunday row has no day and is counted apart
+    assert "83 received = 80 accepted + 3 quarantined + 0 equal duplicates ignored" in result.output
+    quarantined = [line for line in result.output.splitlines() if "quarantined, " in line]
+    assert len(quarantined) == len(DIRTY_ROWS)
+    assert any("high below low: 1 (table raw.quarantine)" in line for line in quarantined)
+    assert any("closed day: 1" in line for line in quarantined)
+    assert "0 failed" in result.output
+    assert "rows have no trading day and are in raw.quarantine" in " ".join(result.output.split())
+    assert recorded_input(data_directory) == str(dirty_csv)
+    warehouse = Warehouse(data_directory / "warehouse")
+    bars = warehouse.read(StoredTable("v1", tables.CANDLES_5MIN), [DAY])
+    assert bars.groupby("instrument_key").size().tolist() == [8, 8]
+    assert bars["volume"].sum() == 2 * sum(1000 + minute for minute in range(40))
+
+    right = variants.v2.to_5min
+
+    def forgets_a_share(minutes: pd.DataFrame, *arguments: object) -> pd.DataFrame:
+        bars = right(minutes, *arguments)
+        return bars.assign(volume=bars["volume"] - 1)
+
+    monkeypatch.setattr(variants.v2, "to_5min", forgets_a_share)
+    known = engine.variant_code_version
+    monkeypatch.setattr(
+        engine, "variant_code_version", lambda name: "wrong" if name == "v2" else known(name)
+    )
+    result = setbull("run", "--input", dirty_csv)
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert "checks failed" in result.stderr
+    lines = result.stdout.splitlines()
+    assert any(line.startswith("candles_5min") and "diverged" in line for line in lines)
+    assert any("reconciliation/candles_5min v2_agrees_with_v1" in line for line in lines)
+    assert any("v2/candles_5min session_conserved" in line for line in lines)
+    assert any(f"candles_5min {DAY}" in line and "volume" in line for line in lines)
+
+
+@pytest.mark.usefixtures("events_in_memory")
+def test_a_step_that_raises_is_one_sentence(
+    data_directory: Path, dirty_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*arguments: object) -> pd.DataFrame:
+        raise ValueError("the minutes are upside down")
+
+    monkeypatch.setattr(variants.v1, "to_5min", breaks)
+    result = setbull("run", "--input", dirty_csv)
+    assert result.exit_code == 1
+    assert result.stderr.strip() == (
+        "error: step v1__candles_5min failed: ValueError: the minutes are upside down"
+    )
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.usefixtures("data_directory", "events_in_memory")
+class TestRefusals:
+    def test_a_date_that_is_none(self) -> None:
+        refused(setbull("run", "--from", "30-06-2026"), "'30-06-2026'", "YYYY-MM-DD")
+
+    def test_an_input_that_is_not_there(self, tmp_path: Path) -> None:
+        refused(setbull("run", "--input", tmp_path / "absent.csv"), "absent.csv")
+
+    def test_a_folder_without_candles(self, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        refused(setbull("run", "--input", tmp_path / "empty"), "empty")
+
+    @pytest.mark.parametrize(
+        ("first", "last"), [("2030-01-01", "2030-02-01"), ("2025-06-07", "2025-06-08")]
+    )
+    def test_a_range_without_a_stored_session(self, first: str, last: str, dirty_csv: Path) -> None:
+        result = setbull("run", "--input", dirty_csv, "--from", first, "--to", last)
+        refused(result, f"no trading day between {first} and {last}", DAY)
+
+    def test_an_unknown_settings_key(self, tmp_path: Path) -> None:
+        (tmp_path / "settings.toml").write_text("[filters]\nminimum_cloze = 20.0\n")
+        os.environ["SETBULL_SETTINGS"] = str(tmp_path / "settings.toml")
+        refused(setbull("run"), "filters.minimum_cloze", "minimum_close")
+
+    def test_an_impossible_setting(self, tmp_path: Path) -> None:
+        (tmp_path / "settings.toml").write_text("[filters]\nmamba_ratio = 2.0\n")
+        os.environ["SETBULL_SETTINGS"] = str(tmp_path / "settings.toml")
+        refused(setbull("run"), "filters.mamba_ratio", "2.0", "0 to 1")
+
+    def test_sql_before_the_first_run(self) -> None:
+        refused(setbull("sql", "SELECT 1"), "there is no catalog")
+
+
+@pytest.mark.xfail(strict=True, reason="results are set aside before the input is looked at")
+@pytest.mark.usefixtures("events_in_memory")
+def test_an_input_that_is_not_there_leaves_the_results_alone(
+    data_directory: Path, tmp_path: Path
+) -> None:
+    (data_directory / "warehouse").mkdir(parents=True)
+    (data_directory / "source.json").write_text('{"input": null}')
+    setbull("run", "--input", tmp_path / "absent.csv")
+    assert (data_directory / "warehouse").is_dir()
+    assert recorded_input(data_directory) is None
+
+
+@pytest.mark.xfail(strict=True, reason="sql and ui do not catch InvalidSettings")
+@pytest.mark.usefixtures("data_directory")
+@pytest.mark.parametrize("command", [("sql", "SELECT 1"), ("ui",)])
+def test_every_command_refuses_unknown_settings_in_one_sentence(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "execv", lambda *arguments: pytest.fail("started"))
+    (tmp_path / "settings.toml").write_text("[filters]\nminimum_cloze = 20.0\n")
+    os.environ["SETBULL_SETTINGS"] = str(tmp_path / "settings.toml")
+    refused(setbull(*command), "filters.minimum_cloze")
+
+
+@pytest.fixture
+def report(small_run: SmallRun, data_directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is printed after the small run."""
+    print_report(small_run.outcome)
+    return capsys.readouterr().out
+
+
+def test_the_report_counts_the_rows_of_every_table(report: str, small_run: SmallRun) -> None:
+    lines = [line.split() for line in report.splitlines()]
+    counted = {line[0]: line[1] for line in lines if len(line) == 3 and "." in line[0]}
+    days = [day.isoformat() for day in small_run.days]
+    for table in (tables.CANDLES_1MIN, *tables.COMPUTED_TABLES):
+        for schema in table.schemas:
+            stored = StoredTable(schema, table)
+            rows = len(small_run.warehouse.read(stored, days))
+            assert rows > 0
+            assert counted[stored.name] == f"{rows:,}"
+
+
+def test_the_report_gives_the_verdict_of_every_table(report: str) -> None:
+    section = report.split("V1 against V2")[1].split("filter verdicts per day")[0]
+    for table in tables.COMPUTED_TABLES:
+        (line,) = (line for line in section.splitlines() if line.startswith(f"{table.name} "))
+        assert "pass" in line
+        assert "2 days" in line
+
+
+def test_the_report_names_chosen_stocks_with_the_reason_of_each_stage(
+    report: str, small_run: SmallRun
+) -> None:
+    results = small_run.warehouse.read(
+        StoredTable("v1", tables.FILTER_RESULTS), [small_run.days[-1].isoformat()]
+    )
+    chosen = results[results["verdict"].isin(["bullish", "bearish"])]
+    assert set(chosen["verdict"]) == {"bullish", "bearish"}
+    for row in chosen.itertuples():
+        assert row.instrument_key.removeprefix("NSE_EQ|") in report
+        for reason in (row.basic_reason, row.ema_reason, row.rsi_reason, row.mamba_reason):
+            assert reason in report
+
+
+def test_the_report_says_where_the_tables_are_and_how_to_look(
+    report: str, small_run: SmallRun
+) -> None:
+    assert str(small_run.settings.data_directory / "warehouse") in report
+    assert str(small_run.settings.data_directory / "setbull.duckdb") in report
+    assert "setbull sql" in report
+    assert "make ui" in report
+    assert "http://127.0.0.1:3000" in report
+    assert f"{len(small_run.outcome.checks)} passed" in report
+
+
+@pytest.mark.xfail(strict=True, reason="names of tables are broken over two lines")
+def test_the_report_fits_a_terminal_of_80_columns(
+    small_run: SmallRun, data_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.environ["COLUMNS"] = "80"
+    print_report(small_run.outcome)
+    lines = capsys.readouterr().out.splitlines()
+    for table in tables.COMPUTED_TABLES:
+        assert any(line.startswith(f"{table.name} ") for line in lines), table.name
+
+
+class TestSql:
+    @pytest.fixture(autouse=True)
+    def catalog(self, small_run: SmallRun, data_directory: Path) -> None:
+        os.environ["SETBULL_DATA_DIR"] = str(small_run.settings.data_directory)
+
+    def test_it_answers(self) -> None:
+        query = "SELECT count(*) AS n, 'x' || 'y' AS t FROM v1.filter_results"
+        result = setbull("sql", query)
+        assert result.exit_code == 0
+        assert "24" in result.output  # 12 instruments on 2 days
+        assert "xy" in result.output
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "CREATE TABLE mine AS SELECT 1",
+            "DROP VIEW v1.filter_results",
+            "CREATE SCHEMA mine",
+            "DELETE FROM v1.filter_results",
+            "INSERT INTO v1.filter_results SELECT * FROM v1.filter_results",
+        ],
+    )
+    def test_it_cannot_write(self, statement: str, small_run: SmallRun) -> None:
+        path = small_run.settings.data_directory / "setbull.duckdb"
+        before = path.read_bytes()
+        refused(setbull("sql", statement))
+        assert path.read_bytes() == before
+
+    def test_it_names_a_table_that_is_not_there(self) -> None:
+        result = setbull("sql", "SELECT * FROM v1.filter_result")
+        assert result.exit_code == 2
+        assert "filter_result" in result.stderr
+        assert "Traceback" not in result.output
+
+    @pytest.mark.xfail(strict=True, reason="sql shows the result of a statement that has none")
+    @pytest.mark.parametrize("statement", ["", "  ", "-- a remark"])
+    def test_a_statement_without_rows_is_no_traceback(self, statement: str) -> None:
+        result = setbull("sql", statement)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_real_minutes_run_from_the_command_line(shared_data: Path, tmp_path: Path) -> None:
+    """The installed command, in a process and an instance of its own, on real prices."""
+    environment = {
+        **{name: text for name, text in os.environ.items() if not name.startswith("SETBULL_")},
+        "SETBULL_DATA_DIR": str(tmp_path / "data"),
+        "COLUMNS": "200",
+    }
+    source = shared_data / "candles_1min.parquet"
+    command = [sys.executable, "-m", "setbull_pipelines.cli.main", "run", "--input", str(source)]
+    finished = subprocess.run(
+        [*command, "--to", "2025-06-02"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "750 received = 750 accepted + 0 quarantined" in finished.stdout
+    assert "Traceback" not in finished.stdout + finished.stderr
+    warehouse = Warehouse(tmp_path / "data" / "warehouse")
+    for variant in ("v1", "v2"):
+        bars = warehouse.read(StoredTable(variant, tables.CANDLES_5MIN), ["2025-06-02"])
+        assert len(bars) == 150  # 75 bars of 2 instruments, each with a trade
+        minutes = pd.read_parquet(source)
+        on_day = minutes[minutes["timestamp"].dt.strftime("%Y-%m-%d") == "2025-06-02"]
+        assert bars["volume"].sum() == on_day["volume"].sum()
+    summary = warehouse.read(StoredTable("reconciliation", tables.RECONCILIATION_SUMMARY))
+    assert set(summary["state"]) <= {"pass", "not comparable"}
+    assert summary.set_index("table_name").loc["indicators_5min", "state"] == "pass"
