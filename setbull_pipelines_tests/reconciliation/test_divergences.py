@@ -1,6 +1,6 @@
 """The comparison finds every known way in which the two old implementations differed.
 
-The numbers are those of the list of divergences between the old V1 and V2 (reference, 12A); cases
+The numbers are those of the list of divergences between the old V1 and V2; cases
 without a number are faults of the same kind. Each case takes the true output of V2, replaces one
 detail by the wrong formula, written out here in a few lines, and must be told apart from V1 in
 exactly the columns that the detail touches. All days are published as one partition, because some

@@ -1,6 +1,6 @@
 """The filter pipeline against a published report, and moves, runs and scores against worked examples.
 
-Belongs here: the report of 2025-04-08, the vectors of reference 5.8 and 13.9, the choice of the daily
+Belongs here: the report of 2025-04-08, hand-made vectors, the choice of the daily
 series. Does not belong here: indicators, comparisons of V1 with V2.
 """
 
@@ -292,7 +292,7 @@ def test_which_daily_series_is_used(
         assert chain["moves_daily"]["close"].iloc[-1] == {"exchange": 101, "minutes": 102}[chosen]
 
 
-# --- runs and their scores: reference 5.8 -----------------------------------------------------------
+# --- runs and their scores ---------------------------------------------------------------------------
 
 WEEK = ["2025-06-23", "2025-06-24", "2025-06-25", "2025-06-26", "2025-06-27", "2025-06-30"]
 MAMBA_DAYS = [True, True, True, False, False, True]

@@ -306,7 +306,7 @@ def test_tradingview_bands_from_its_own_closes(variant: Variant, shared_data: Pa
     _assert_equals_tradingview(found, rows.iloc[19:], rows=72)
 
 
-# --- vectors made by hand (reference 13.9) ----------------------------------------------------------
+# --- vectors made by hand ---------------------------------------------------------------------------
 
 
 def _five_minute(variant: Variant, rows: pd.DataFrame) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def write_indicators(
 ):
     """Write all indicators of many series in one pass; NaN where there is no value.
 
-    Formulas of reference 13.3, equal to TA-Lib. Every window is added up anew, so a value depends
+    The formulas of ``tables/indicators.py``, equal to TA-Lib. Every window is added up anew, so a value depends
     only on its own series and no rounding error drifts from bar to bar.
     """
     ema_weights = 2.0 / (ema_periods + 1.0)

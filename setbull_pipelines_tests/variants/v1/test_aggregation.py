@@ -25,7 +25,7 @@ REFERENCE_MINUTES = [
     ("09:19", 102, 102, 98, 99, 0, 7),
     ("09:20", 99, 100, 97, 98, 30, 8),
 ]
-"""The minutes of reference 13.9 that lie inside the session."""
+"""The hand-made minutes that lie inside the session."""
 
 
 def minutes(rows: list[tuple], day: str = DAY, key: str = KEY) -> pd.DataFrame:

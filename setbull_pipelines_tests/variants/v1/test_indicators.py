@@ -1,4 +1,4 @@
-"""V1 of the indicators, against the vectors of reference 13.9 and exact rational arithmetic."""
+"""V1 of the indicators, against hand-made vectors and exact rational arithmetic."""
 
 from __future__ import annotations
 

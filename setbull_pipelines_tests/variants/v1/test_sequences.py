@@ -1,4 +1,4 @@
-"""V1 of moves and sequences, against the vectors of reference 13.9 and the worked example of 5.8."""
+"""V1 of moves and sequences, against hand-made vectors and a worked example."""
 
 from __future__ import annotations
 

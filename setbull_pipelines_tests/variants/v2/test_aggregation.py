@@ -1,4 +1,4 @@
-"""V2 aggregation: reference 13.9, unusual sessions, refused rows, an independent aggregation."""
+"""V2 aggregation: hand-made minutes, unusual sessions, refused rows, an independent aggregation."""
 
 from __future__ import annotations
 

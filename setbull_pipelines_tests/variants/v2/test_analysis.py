@@ -1,4 +1,4 @@
-"""V2 analysis of runs: the worked example of reference 5.8 (13.9), the guards, patterns and ties."""
+"""V2 analysis of runs: a worked example, the guards, patterns and ties."""
 
 from __future__ import annotations
 

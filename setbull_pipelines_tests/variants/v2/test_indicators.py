@@ -1,4 +1,4 @@
-"""V2 indicators: reference 13.9, TA-Lib on many instruments at once, warm-up, independence of order."""
+"""V2 indicators: hand-made vectors, TA-Lib on many instruments at once, warm-up, independence of order."""
 
 from __future__ import annotations
 

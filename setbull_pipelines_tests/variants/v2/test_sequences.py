@@ -1,4 +1,4 @@
-"""V2 moves and runs: reference 13.4 and 13.9, choice of the series, trend limits, missing days."""
+"""V2 moves and runs: hand-made vectors, choice of the series, trend limits, missing days."""
 
 from __future__ import annotations
 
