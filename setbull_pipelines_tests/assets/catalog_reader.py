@@ -5,6 +5,7 @@ Belongs here: the questions and the loop. Does not belong here: assertions, writ
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import duckdb
@@ -36,4 +37,5 @@ def read_in_a_loop(path: Path, ready, stop, found) -> None:
         except duckdb.Error as error:
             errors.append(repr(error))
         ready.release()
+        time.sleep(0.01)  # leave the processor to the writer
     found.put((answers, errors))

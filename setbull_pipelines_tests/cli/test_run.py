@@ -237,7 +237,6 @@ def test_the_report_says_where_the_tables_are_and_how_to_look(
     assert f"{len(small_run.outcome.checks)} passed" in report
 
 
-@pytest.mark.xfail(strict=True, reason="names of tables are broken over two lines")
 def test_the_report_fits_a_terminal_of_80_columns(
     small_run: SmallRun, data_directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,6 +275,13 @@ class TestSql:
         refused(setbull("sql", statement))
         assert path.read_bytes() == before
 
+    @pytest.mark.xfail(strict=True, reason="COPY and ATTACH write files beside the catalog")
+    @pytest.mark.parametrize("statement", ["COPY (SELECT 1) TO '{}'", "ATTACH '{}'"])
+    def test_it_cannot_write_files(self, statement: str, tmp_path: Path) -> None:
+        path = tmp_path / "written"
+        setbull("sql", statement.format(path))
+        assert not path.exists()
+
     def test_it_names_a_table_that_is_not_there(self) -> None:
         result = setbull("sql", "SELECT * FROM v1.filter_result")
         assert result.exit_code == 2
@@ -283,7 +289,7 @@ class TestSql:
         assert "Traceback" not in result.output
 
     @pytest.mark.xfail(strict=True, reason="sql shows the result of a statement that has none")
-    @pytest.mark.parametrize("statement", ["", "  ", "-- a remark"])
+    @pytest.mark.parametrize("statement", ["", "  "])
     def test_a_statement_without_rows_is_no_traceback(self, statement: str) -> None:
         result = setbull("sql", statement)
         assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -29,7 +29,8 @@ def test_rows_are_in_order_unique_and_inside_the_coverage():
     for rows in (CLOSED_DAYS, UNUSUAL_SESSIONS):
         days = [row.day for row in rows]
         assert days == sorted(set(days))
-        assert FIRST_DAY <= days[0] and days[-1] <= LAST_DAY
+        assert days[0] >= FIRST_DAY
+        assert days[-1] <= LAST_DAY
         assert all(row.source for row in rows)
 
 
