@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from typing import Any, Literal
 DATA_DIRECTORY_VARIABLE = "SETBULL_DATA_DIR"
 SETTINGS_FILE_VARIABLE = "SETBULL_SETTINGS"
 INPUT_VARIABLE = "SETBULL_INPUT"
+KILL_VARIABLE = "SETBULL_KILL_V2"
+_YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 SOURCE_FILE = "source.json"
 """In the data folder: which input its tables were made from."""
 
@@ -270,6 +273,100 @@ class RefreshSettings:
 
 
 @dataclass(frozen=True)
+class RolloutSettings:
+    """When V2 takes over from V1, and when it is taken back. Shares are 0 to 1, times seconds per session."""
+
+    sessions_per_stage: int = 5
+    """Consecutive trading sessions with enough evidence and no breach before the next stage (K)."""
+    highest_automatic_stage: str = "100"
+    """Where advancing by itself ends; beyond it V1 no longer runs in full, which a person decides."""
+    minimum_instruments: int = 20
+    minimum_rows: int = 100
+    minimum_cohort: int = 2
+    """Instruments served from V2 before a stage with a percentage counts a session."""
+    soft_breaches: int = 3
+    """Sessions with a soft breach (F), of the last ``soft_breach_sessions`` (N) judged, that roll back."""
+    soft_breach_sessions: int = 5
+    minimum_cache_hit_rate: float = 0.70
+    minimum_cache_lookups: int = 100
+    """Fewer look-ups say nothing about the hit rate."""
+    maximum_calculation_seconds: float = 5.0
+    """V2's time for indicators and for sequences."""
+    maximum_aggregation_seconds: float = 10.0
+    maximum_error_rate: float = 0.05
+    rollback_error_rate: float = 0.10
+    """Above this one session is enough to roll back."""
+    maximum_memory_share: float = 0.90
+    maximum_worker_share: float = 0.95
+    maximum_sequence_failure_share: float = 0.03
+    maximum_slowdown: float = 0.50
+    """How much more time than V1 may V2 take, as a share of V1's."""
+    kill: bool = False
+    """Serve V1 everywhere, whatever the log says; ``SETBULL_KILL_V2`` does the same."""
+    force_v1: tuple[str, ...] = ()
+    """Instrument keys always served from V1."""
+    force_v2: tuple[str, ...] = ()
+    """Instrument keys served from V2 in every stage that runs both."""
+    freeze: tuple[str, ...] = ()
+    """Instrument keys that keep the variant they have."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "sessions_per_stage",
+            "minimum_instruments",
+            "minimum_rows",
+            "minimum_cohort",
+            "soft_breaches",
+            "minimum_cache_lookups",
+        ):
+            _require(getattr(self, name) >= 1, f"rollout.{name}", getattr(self, name), "1 or more")
+        _require(
+            self.soft_breach_sessions >= self.soft_breaches,
+            "rollout.soft_breach_sessions",
+            self.soft_breach_sessions,
+            f"at least rollout.soft_breaches ({self.soft_breaches})",
+        )
+        stages = ("shadow", "10", "50", "100", "sampled")
+        _require(
+            self.highest_automatic_stage in stages,
+            "rollout.highest_automatic_stage",
+            self.highest_automatic_stage,
+            f"one of {stages}",
+        )
+        for name in (
+            "minimum_cache_hit_rate",
+            "maximum_error_rate",
+            "maximum_memory_share",
+            "maximum_worker_share",
+            "maximum_sequence_failure_share",
+        ):
+            _require(
+                0 <= getattr(self, name) <= 1, f"rollout.{name}", getattr(self, name), "0 to 1"
+            )
+        _require(
+            self.maximum_error_rate <= self.rollback_error_rate <= 1,
+            "rollout.rollback_error_rate",
+            self.rollback_error_rate,
+            f"rollout.maximum_error_rate ({self.maximum_error_rate}) to 1",
+        )
+        for name in ("maximum_calculation_seconds", "maximum_aggregation_seconds"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"rollout.{name}", value, "a number above 0")
+        _require(
+            0 <= self.maximum_slowdown < math.inf,
+            "rollout.maximum_slowdown",
+            self.maximum_slowdown,
+            "0 or more",
+        )
+        seen: set[str] = set()
+        for name in ("force_v1", "force_v2", "freeze"):
+            for key in getattr(self, name):
+                _require(isinstance(key, str), f"rollout.{name}", key, "instrument keys as text")
+                _require(key not in seen, f"rollout.{name}", key, "each instrument key only once")
+                seen.add(key)
+
+
+@dataclass(frozen=True)
 class StorageSettings:
     """How the warehouse keeps its files."""
 
@@ -317,6 +414,7 @@ class Settings:
     reconciliation: ReconciliationSettings = field(default_factory=ReconciliationSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
     refresh: RefreshSettings = field(default_factory=RefreshSettings)
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
 
@@ -349,8 +447,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings: defaults, then the TOML file, then the environment.
 
     ``SETBULL_SETTINGS`` names the TOML file (groups as tables, ``profile = "strict"`` at the top for a
-    filter profile), ``SETBULL_DATA_DIR`` the data folder, ``SETBULL_INPUT`` the input. Raises
-    :class:`InvalidSettings` for an unknown key or an impossible value.
+    filter profile), ``SETBULL_DATA_DIR`` the data folder, ``SETBULL_INPUT`` the input; ``SETBULL_KILL_V2=1``
+    serves V1 everywhere. Raises :class:`InvalidSettings` for an unknown key or an impossible value.
     """
     environment = os.environ if environment is None else environment
     document: dict[str, Any] = {}
@@ -379,6 +477,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     for key, value in document.items():
         _require(key in groups, key, value, f"one of the groups {sorted(groups)} or 'profile'")
         changes[key] = _group_from_mapping(groups[key], key, value)
+    kill = environment.get(KILL_VARIABLE, "").strip().lower()
+    _require(kill in (*_YES, *_NO), KILL_VARIABLE, kill, f"one of {_YES} or {_NO}")
+    if kill in _YES:
+        rollout = changes.get("rollout", settings.rollout)
+        changes["rollout"] = dataclasses.replace(rollout, kill=True)
     directory = Path(environment.get(DATA_DIRECTORY_VARIABLE) or "data").resolve()
     changes["data_directory"] = directory
     changes["input"] = environment.get(INPUT_VARIABLE) or recorded_input(directory)

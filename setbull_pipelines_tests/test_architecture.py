@@ -18,7 +18,7 @@ ROOT = PROJECT / PACKAGE
 DOCUMENT = PROJECT / "docs" / "architecture.md"
 ORDER = (
     {"market", "settings"},
-    {"tables"},
+    {"tables", "rollout"},
     {"variants", "sources", "warehouse"},
     {"reconciliation", "quality"},
     {"pipeline"},

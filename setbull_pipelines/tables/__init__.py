@@ -16,6 +16,7 @@ from setbull_pipelines.tables.candles import (
 from setbull_pipelines.tables.contract import Column, Kind, Table, Tolerance
 from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables.operations import ROLLOUT_LOG
 from setbull_pipelines.tables.raw import ACCOUNTING, COVERAGE, INSTRUMENTS, INTAKE, QUARANTINE
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_CELLS,
@@ -56,7 +57,8 @@ RECONCILIATION_TABLES = (
     *RECONCILIATION_VERDICTS.values(),
     RECONCILIATION_SUMMARY,
 )
-ALL_TABLES = (*RAW_TABLES, *COMPUTED_TABLES, *RECONCILIATION_TABLES)
+OPERATIONS_TABLES = (ROLLOUT_LOG,)
+ALL_TABLES = (*RAW_TABLES, *COMPUTED_TABLES, *RECONCILIATION_TABLES, *OPERATIONS_TABLES)
 
 __all__ = [
     "ACCOUNTING",
@@ -73,6 +75,7 @@ __all__ = [
     "INSTRUMENTS",
     "INTAKE",
     "MOVES_DAILY",
+    "OPERATIONS_TABLES",
     "QUARANTINE",
     "RAW_TABLES",
     "RECONCILIATIONS",
@@ -80,6 +83,7 @@ __all__ = [
     "RECONCILIATION_SUMMARY",
     "RECONCILIATION_TABLES",
     "RECONCILIATION_VERDICTS",
+    "ROLLOUT_LOG",
     "SEQUENCES",
     "SEQUENCE_ANALYSIS",
     "SEQUENCE_PATTERNS",

@@ -1,0 +1,361 @@
+"""The decision: what one session's evidence does to the stage of a component.
+
+Belongs here: evidence, state, verdicts, and the pure functions that decide. Does not belong here: gathering
+evidence, keeping the log (``log.py``), a clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from enum import StrEnum
+
+from setbull_pipelines.market.calendar import NSE, TradingCalendar
+from setbull_pipelines.rollout.bucketing import Variant
+from setbull_pipelines.rollout.stages import Component, Stage
+from setbull_pipelines.settings import RolloutSettings
+
+_SHARES = ("error_rate", "cache_hit_rate", "worker_share", "sequence_failure_share")
+
+
+class InvalidEvidence(ValueError):
+    """Evidence with a figure that no measurement can give."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured of one component on one session. None is "not measured", which never passes.
+
+    ``stage`` is the stage the session was computed under; ``settings_hash`` that of the settings the results depend
+    on. Counts are of the session, shares 0 to 1, seconds of computing the session.
+    """
+
+    component: Component
+    session: date
+    stage: Stage
+    code_version: str
+    settings_hash: str
+    instruments: int | None = None
+    """Instruments with rows."""
+    rows: int | None = None
+    cohort: int | None = None
+    """Instruments served from V2."""
+    cells_expected: int | None = None
+    cells_compared: int | None = None
+    cells_unequal: int | None = None
+    """Cells beyond tolerance, null differences and cells of one-sided rows included."""
+    decision_differences: int | None = None
+    """Instruments that enter or leave a result, or whose verdict or reason changes."""
+    schema_failures: int | None = None
+    v2_exceptions: int | None = None
+    error_rate: float | None = None
+    """Attempts to compute V2 that failed for any reason, retried ones included."""
+    cache_lookups: int | None = None
+    cache_hit_rate: float | None = None
+    seconds_v1: float | None = None
+    seconds_v2: float | None = None
+    memory_share: float | None = None
+    """Peak memory as a share of the allowance; can be above 1."""
+    worker_share: float | None = None
+    sequence_failure_share: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.session, datetime):
+            raise InvalidEvidence(f"session: found {self.session!r}, expected a date without time")
+        for item in fields(self):
+            found = getattr(self, item.name)
+            if isinstance(found, int | float) and not (found >= 0 and math.isfinite(found)):
+                raise InvalidEvidence(f"{item.name}: found {found}, expected 0 or more, or None")
+            if item.name in _SHARES and found is not None and found > 1:
+                raise InvalidEvidence(f"{item.name}: found {found}, expected a share of 0 to 1")
+
+    @property
+    def facts_against(self) -> list[str]:
+        """Facts of which one is enough to take V2 back, however little else is known."""
+        return [
+            f"{found:,} {words}"
+            for found, words in (
+                (self.cells_unequal, "unequal cells"),
+                (self.decision_differences, "decision differences"),
+                (self.schema_failures, "schema failures"),
+                (self.v2_exceptions, "exceptions in V2"),
+            )
+            if found
+        ]
+
+
+class Verdict(StrEnum):
+    """What an evaluation or a person's action did."""
+
+    COUNTED = "counted"
+    """A session without a breach; the stage stays."""
+    ADVANCED = "advanced"
+    HELD = "held"
+    """Nothing was judged: evidence missing, thin, or of another time."""
+    SOFT_BREACH = "soft breach"
+    """The session breached a soft limit; the stage stays."""
+    ROLLED_BACK = "rolled back"
+    REARMED = "re-armed"
+    KILLED = "killed"
+    FORCED = "forced"
+    FROZEN = "frozen"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a component stands: the fold of its log. The first state is off, without a latch."""
+
+    component: Component
+    stage: Stage = Stage.OFF
+    latched: bool = False
+    """Rolled back or killed: stays off until a new code version or a named person."""
+    frozen: bool = False
+    """A person stopped advancing; rolling back still works."""
+    condemned: frozenset[str] = frozenset()
+    """Code versions that were rolled back; evidence of one of them rolls back again."""
+    code_version: str | None = None
+    settings_hash: str | None = None
+    """Of the last judged session."""
+    breaches: tuple[bool, ...] = ()
+    """Of each session judged in this stage with this code and settings, oldest first: had it a soft breach?"""
+    last_judged: date | None = None
+
+    @property
+    def healthy_sessions(self) -> int:
+        """Sessions without a breach since the last one with."""
+        return _healthy(self.breaches)
+
+    def breaches_with(self, code_version: str, settings_hash: str) -> tuple[bool, ...]:
+        """``breaches`` as far as they say something about this code and these settings."""
+        same = (code_version, settings_hash) == (self.code_version, self.settings_hash)
+        return self.breaches if same else ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One step: from, to, and why in one sentence. ``session`` and ``evidence`` are None for actions of a person."""
+
+    component: Component
+    verdict: Verdict
+    from_stage: Stage
+    to_stage: Stage
+    reason: str
+    code_version: str
+    settings_hash: str
+    session: date | None = None
+    evidence: Evidence | None = None
+
+
+def decide(
+    state: State,
+    evidence: Evidence,
+    settings: RolloutSettings,
+    *,
+    kill: bool = False,
+    calendar: TradingCalendar = NSE,
+) -> Decision:
+    """What ``evidence`` does to ``state``. Pure: the same arguments give the same decision.
+
+    Order: the kill switch (``kill`` or ``settings.kill``), hard breaches, the latch, whether the session can be
+    judged at all, soft breaches, advancing. ``ValueError`` when evidence and state are of different components.
+    """
+    if evidence.component is not state.component:
+        raise ValueError(
+            f"evidence of {evidence.component.label} for the state of {state.component.label}"
+        )
+
+    def decision(verdict: Verdict, to: Stage, reason: str) -> Decision:
+        return Decision(
+            state.component,
+            verdict,
+            state.stage,
+            to,
+            reason,
+            evidence.code_version,
+            evidence.settings_hash,
+            evidence.session,
+            evidence,
+        )
+
+    if kill or settings.kill:
+        verdict = Verdict.HELD if state.latched else Verdict.KILLED
+        return decision(verdict, Stage.OFF, "the kill switch is on")
+
+    condemned = evidence.code_version in state.condemned
+    if hard := list(_hard_breaches(evidence, settings)):
+        if state.latched and condemned:
+            return decision(Verdict.HELD, Stage.OFF, f"still latched: {'; '.join(hard)}")
+        return decision(Verdict.ROLLED_BACK, Stage.OFF, "; ".join(hard))
+    if condemned and not state.latched:
+        reason = f"code version {evidence.code_version} was rolled back before"
+        return decision(Verdict.ROLLED_BACK, Stage.OFF, reason)
+    if condemned:
+        reason = "latched: needs a code version that was not rolled back, or a named person"
+        return decision(Verdict.HELD, Stage.OFF, reason)
+
+    if obstacle := _obstacle(state, evidence, settings, calendar):
+        return decision(Verdict.HELD, state.stage, obstacle)
+    if state.latched:
+        if state.frozen:
+            return decision(Verdict.HELD, state.stage, "latched, and frozen by a person")
+        reason = f"new code version {evidence.code_version} releases the latch"
+        return decision(Verdict.REARMED, Stage.SHADOW, reason)
+
+    earlier = state.breaches_with(evidence.code_version, evidence.settings_hash)
+    if soft := list(_soft_breaches(state.stage, evidence, settings)):
+        window = [*earlier, True][-settings.soft_breach_sessions :]
+        count = f"{sum(window)} of the last {len(window)} judged sessions breached a soft limit"
+        reason = f"{'; '.join(soft)} ({count}, {settings.soft_breaches} roll back)"
+        if sum(window) >= settings.soft_breaches:
+            return decision(Verdict.ROLLED_BACK, Stage.OFF, reason)
+        return decision(Verdict.SOFT_BREACH, state.stage, reason)
+
+    healthy = _healthy((*earlier, False))
+    reason = f"{healthy} of {settings.sessions_per_stage} sessions without a breach"
+    following = state.stage.following
+    highest = Stage.named(settings.highest_automatic_stage)
+    if following is None or state.stage.position >= highest.position:
+        return decision(Verdict.COUNTED, state.stage, f"{reason}; the highest automatic stage")
+    if state.frozen:
+        return decision(Verdict.COUNTED, state.stage, f"{reason}; frozen by a person")
+    if healthy < settings.sessions_per_stage:
+        return decision(Verdict.COUNTED, state.stage, reason)
+    return decision(Verdict.ADVANCED, following, reason)
+
+
+def act(
+    state: State,
+    verdict: Verdict,
+    reason: str,
+    code_version: str,
+    settings_hash: str,
+    to_stage: Stage | None = None,
+) -> Decision:
+    """A person's action: FORCED (to ``to_stage``), FROZEN, RELEASED, REARMED (to shadow) or KILLED (to off).
+
+    Whether it is legal in this state is judged where it enters the log; the person's name is the row's actor.
+    """
+    match verdict:
+        case Verdict.FORCED if to_stage is not None:
+            target = to_stage
+        case Verdict.REARMED:
+            target = Stage.SHADOW
+        case Verdict.KILLED:
+            target = Stage.OFF
+        case Verdict.FROZEN | Verdict.RELEASED:
+            target = state.stage
+        case _:
+            raise ValueError(f"{verdict} to {to_stage} is not an action of a person")
+    return Decision(
+        state.component, verdict, state.stage, target, reason, code_version, settings_hash
+    )
+
+
+def _healthy(breaches: tuple[bool, ...]) -> int:
+    return next((n for n, breach in enumerate(reversed(breaches)) if breach), len(breaches))
+
+
+def _hard_breaches(evidence: Evidence, settings: RolloutSettings) -> Iterator[str]:
+    """Facts, and a very high error rate; of very little data a rate says nothing: 1 of 2 attempts is 50 %."""
+    yield from evidence.facts_against
+    measured = None not in (evidence.instruments, evidence.rows)
+    enough = measured and not any(_thin(evidence, settings))
+    rate = evidence.error_rate
+    if enough and rate is not None and rate > settings.rollback_error_rate:
+        yield f"error rate {rate:.1%} above {settings.rollback_error_rate:.1%}"
+
+
+def _obstacle(
+    state: State, evidence: Evidence, settings: RolloutSettings, calendar: TradingCalendar
+) -> str | None:
+    """Why the session cannot be judged; None when it can."""
+    session = evidence.session
+    if not calendar.is_trading_day(session):
+        return f"{session} is not a trading day ({calendar.why_closed(session)})"
+    if state.last_judged is not None and session <= state.last_judged:
+        return f"session {session} is not after {state.last_judged}, the last one judged"
+    if evidence.stage is not state.stage:
+        return f"evidence of stage {evidence.stage.label}, but the stage is {state.stage.label}"
+    missing = [name for name in _required(state, evidence) if getattr(evidence, name) is None]
+    if missing:
+        return f"not measured: {', '.join(missing)}"
+    return "; ".join(_thin(evidence, settings)) or None
+
+
+def _required(state: State, evidence: Evidence) -> Iterator[str]:
+    """The figures without which a session of this stage cannot be judged."""
+    yield from ("instruments", "rows", "schema_failures")
+    if state.stage.percentage:
+        yield "cohort"
+    if state.stage.compares:
+        yield from ("cells_expected", "cells_compared", "cells_unequal", "decision_differences")
+    if Variant.V2 not in state.stage.runs:
+        return
+    yield from ("v2_exceptions", "error_rate", "seconds_v2", "memory_share", "worker_share")
+    yield "cache_lookups"
+    if evidence.cache_lookups:
+        yield "cache_hit_rate"
+    if state.stage.runs_both_in_full:
+        yield "seconds_v1"
+    if state.component is Component.SEQUENCES:
+        yield "sequence_failure_share"
+
+
+def _thin(evidence: Evidence, settings: RolloutSettings) -> Iterator[str]:
+    """Too little data, of what was measured under the stage of the evidence."""
+    for name, least in (
+        ("instruments", settings.minimum_instruments),
+        ("rows", settings.minimum_rows),
+        ("cohort", settings.minimum_cohort if evidence.stage.percentage else 0),
+    ):
+        found = getattr(evidence, name)
+        if found is not None and found < least:
+            yield f"too little data: {found:,} {name}, at least {least:,} needed"
+    if evidence.stage.compares and None not in (evidence.cells_compared, evidence.cells_expected):
+        compared, expected = evidence.cells_compared, evidence.cells_expected
+        if compared != expected or not compared:
+            yield f"{compared:,} cells compared, {expected:,} expected"
+
+
+def _soft_breaches(stage: Stage, evidence: Evidence, settings: RolloutSettings) -> Iterator[str]:
+    """Limits passed by a session whose required figures are all there."""
+    if Variant.V2 not in stage.runs:
+        return
+    aggregation = evidence.component is Component.AGGREGATION
+    limits = [
+        (
+            "aggregation time" if aggregation else "calculation time",
+            evidence.seconds_v2,
+            settings.maximum_aggregation_seconds
+            if aggregation
+            else settings.maximum_calculation_seconds,
+            "{:.1f} s",
+        ),
+        ("error rate", evidence.error_rate, settings.maximum_error_rate, "{:.1%}"),
+        ("memory", evidence.memory_share, settings.maximum_memory_share, "{:.1%}"),
+        ("worker use", evidence.worker_share, settings.maximum_worker_share, "{:.1%}"),
+    ]
+    if evidence.component is Component.SEQUENCES:
+        limits.append(
+            (
+                "sequence failures",
+                evidence.sequence_failure_share,
+                settings.maximum_sequence_failure_share,
+                "{:.1%}",
+            )
+        )
+    for words, found, limit, form in limits:
+        if found > limit:
+            yield f"{words} {form.format(found)} above {form.format(limit)}"
+    hit_rate, least = evidence.cache_hit_rate, settings.minimum_cache_hit_rate
+    if evidence.cache_lookups >= settings.minimum_cache_lookups and hit_rate < least:
+        yield f"cache hit rate {hit_rate:.1%} below {least:.1%}"
+    slowest = 1 + settings.maximum_slowdown
+    if stage.runs_both_in_full and evidence.seconds_v2 > evidence.seconds_v1 * slowest:
+        yield (
+            f"V2 took {evidence.seconds_v2:.1f} s, more than {settings.maximum_slowdown:.0%} above "
+            f"V1's {evidence.seconds_v1:.1f} s"
+        )
