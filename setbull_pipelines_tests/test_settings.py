@@ -82,6 +82,25 @@ def test_the_environment_names_folder_and_input(tmp_path: Path) -> None:
     assert settings.input == "/candles"
 
 
+@pytest.mark.parametrize(
+    ("found", "kills"),
+    [("1", True), ("TRUE", True), (" on ", True), ("0", False), ("no", False), ("", False)],
+)
+def test_the_environment_kills_v2(found: str, kills: bool, tmp_path: Path) -> None:
+    assert load(tmp_path, SETBULL_KILL_V2=found).rollout.kill is kills
+    # It can only add: what the file kills stays killed.
+    killed_by_file = load(
+        tmp_path, "[rollout]\nkill = true\nsessions_per_stage = 9", SETBULL_KILL_V2=found
+    )
+    assert killed_by_file.rollout.kill
+    assert killed_by_file.rollout.sessions_per_stage == 9
+
+
+def test_a_kill_switch_that_is_neither_on_nor_off_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="setting SETBULL_KILL_V2: found 'maybe'"):
+        load(tmp_path, SETBULL_KILL_V2="maybe")
+
+
 def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     record = tmp_path / "data" / "source.json"
@@ -193,6 +212,42 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         (
             "[sample]\nminute_sessions = 500",
             "setting sample.minute_sessions: found 500, expected at most sample.daily_sessions (",
+        ),
+        (
+            "[rollout]\nsessions_per_stage = 0",
+            "setting rollout.sessions_per_stage: found 0, expected 1 or more",
+        ),
+        (
+            "[rollout]\nsoft_breach_sessions = 2",
+            "setting rollout.soft_breach_sessions: found 2, expected at least rollout.soft_breaches (3)",
+        ),
+        (
+            '[rollout]\nhighest_automatic_stage = "retired"',
+            "setting rollout.highest_automatic_stage: found 'retired', expected one of ('shadow',",
+        ),
+        (
+            "[rollout]\nmaximum_memory_share = nan",
+            "setting rollout.maximum_memory_share: found nan, expected 0 to 1",
+        ),
+        (
+            "[rollout]\nrollback_error_rate = 0.01",
+            "setting rollout.rollback_error_rate: found 0.01, expected rollout.maximum_error_rate (0.05) to 1",
+        ),
+        (
+            "[rollout]\nmaximum_calculation_seconds = inf",
+            "setting rollout.maximum_calculation_seconds: found inf, expected a number above 0",
+        ),
+        (
+            "[rollout]\nmaximum_slowdown = -0.5",
+            "setting rollout.maximum_slowdown: found -0.5, expected 0 or more",
+        ),
+        (
+            '[rollout]\nforce_v1 = ["a"]\nfreeze = ["a"]',
+            "setting rollout.freeze: found 'a', expected each instrument key only once",
+        ),
+        (
+            "[rollout]\nforce_v2 = [3]",
+            "setting rollout.force_v2: found 3, expected instrument keys as text",
         ),
         ("[filters", "settings.toml: not valid TOML"),
     ],
