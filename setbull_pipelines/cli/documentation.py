@@ -26,6 +26,7 @@ def tables_page() -> str:
         tables.RECONCILIATIONS[RECONCILED[0]],
         tables.RECONCILIATION_CELLS[RECONCILED[0]],
         tables.RECONCILIATION_SUMMARY,
+        *tables.OPERATIONS_TABLES,
     )
     for table in shown:
         where = ", ".join(f"`{schema}.{table.name}`" for schema in table.schemas)

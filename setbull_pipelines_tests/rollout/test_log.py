@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -22,6 +23,7 @@ from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables import ROLLOUT_LOG
 from setbull_pipelines.tables.operations import COMPONENTS, STAGES, VERDICTS
+from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
 from setbull_pipelines_tests.rollout.evidence import evaluate, evening, healthy, march
 
 INDICATORS = Component.INDICATORS
@@ -258,3 +260,15 @@ def test_the_table_knows_the_labels_of_the_room() -> None:
     assert tuple(component.label for component in Component) == COMPONENTS
     assert tuple(stage.label for stage in Stage) == STAGES
     assert tuple(verdict.value for verdict in Verdict) == VERDICTS
+
+
+def test_rows_survive_the_warehouse(tmp_path: Path) -> None:
+    stored = StoredTable("operations", ROLLOUT_LOG)
+    warehouse = Warehouse(tmp_path)
+    rows = person(rolled_back(), Verdict.REARMED, date(2026, 3, 10))
+    frame = ROLLOUT_LOG.conform(pd.DataFrame([as_record(row) for row in rows]))
+    provenance = {"code_version": "1", "settings_hash": "1", "run_id": "1"}
+    warehouse.publish(stored, WHOLE, frame, inputs={}, **provenance)
+    records = warehouse.read_arrow(stored).to_pylist()
+    assert tuple(map(from_record, records)) == rows
+    assert state_at(map(from_record, records), INDICATORS) == state_at(rows, INDICATORS)
