@@ -9,11 +9,13 @@ import dagster as dg
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
+from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.store import StoredTable
 
 DAILY_JOB_NAME, INTAKE_JOB_NAME = "daily", "intake"
+MAINTENANCE_JOB_NAME = "maintenance"
 LANES = {"v1_lane": "v1", "v2_lane": "v2"}
 
 
@@ -38,7 +40,7 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     """``daily`` brings one trading day (or a range) from intake to reconciled filter results."""
     daily = dg.define_asset_job(
         DAILY_JOB_NAME,
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(MAINTENANCE_KEY),
         partitions_def=TRADING_DAYS,
         executor_def=dg.in_process_executor,
         description="Intake, candles, indicators, sequences, filters in V1 and V2, reconciliation, checks, catalog.",
@@ -70,4 +72,10 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         )
         for name, stored in HISTORIES.items()
     ]
-    return [daily, intake, *histories, *lanes]
+    maintenance = dg.define_asset_job(
+        MAINTENANCE_JOB_NAME,
+        selection=dg.AssetSelection.assets(MAINTENANCE_KEY),
+        executor_def=dg.in_process_executor,
+        description="Deletes versions of partitions beyond the number that is kept.",
+    )
+    return [daily, intake, *histories, *lanes, maintenance]

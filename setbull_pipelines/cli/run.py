@@ -22,8 +22,8 @@ from setbull_pipelines.automation.jobs import (
     HISTORY_OF_INDICATORS,
     INTAKE_JOB_NAME,
 )
-from setbull_pipelines.cli.plan import Plan, consecutive, make_plan
-from setbull_pipelines.cli.terminal import console, showing_progress
+from setbull_pipelines.cli.plan import Plan, consecutive
+from setbull_pipelines.cli.terminal import showing_progress
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.engine import StepRun
@@ -110,16 +110,10 @@ class Runner:
         self.settings, self.instance = settings, instance
         self.definitions = build_defs(settings)
 
-    def intake(self) -> raw.Intake:
-        """Materialize the unpartitioned raw tables and return what was taken in."""
-        with showing_progress("reading the input"):
-            intake = raw.read_sources(self.settings)
-            self._execute(INTAKE_JOB_NAME, None)
-        return intake
-
     def run(self, plan: Plan, intake: raw.Intake) -> Outcome:
-        """Materialize the look-backs, then every asset of the asked days with all checks."""
+        """Materialize intake, the look-backs, then every asset of the asked days with all checks."""
         outcome = Outcome(self.settings, plan)
+        outcome.seconds["publishing the input"] = self._execute(INTAKE_JOB_NAME, None).seconds
         stale = StaleDays(intake, self.settings)
         parts = (
             (HISTORY_OF_CANDLES, plan.candles, stale.candles),
@@ -179,16 +173,15 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
     return "the run failed before its first step; see the run in the UI"
 
 
-def run(settings: Settings, first: date | None, last: date | None) -> Outcome:
-    """Take in the input, plan the days, and run them. Raises RunFailed, NoInput, NothingToRun."""
+def read_input(settings: Settings) -> tuple[raw.Intake, float]:
+    """Take in the configured source; returns it and the seconds that took. Raises NoInput."""
+    started = time.monotonic()
+    with showing_progress("reading the input"):
+        intake = raw.read_sources(settings)
+    return intake, time.monotonic() - started
+
+
+def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
+    """Carry out ``plan`` with the instance of the data folder. Raises RunFailed."""
     with dg.DagsterInstance.get() as instance:
-        runner = Runner(settings, instance)
-        started = time.monotonic()
-        intake = runner.intake()
-        seconds = time.monotonic() - started
-        plan = make_plan(intake.days("minutes"), intake.days("daily"), settings, first, last)
-        if plan.note:
-            console.print(plan.note)
-        outcome = runner.run(plan, intake)
-        outcome.seconds = {"reading the input": seconds} | outcome.seconds
-        return outcome
+        return Runner(settings, instance).run(plan, intake)
