@@ -102,13 +102,6 @@ class StepRun:
             progress.advance()
         yield from self._publish(batch)
 
-    def is_current(self, day: date) -> bool:
-        """True when the day is stored and computing it again would change nothing."""
-        try:
-            return self._is_current(day, self._input_hashes(day))
-        except MissingPartition:
-            return False
-
     def _compute(self, day: date, inputs: dict[str, str], batch: _Batch) -> None:
         started = time.monotonic()
         frames = {item.table.name: self._read(item, day) for item in self.step.inputs}
