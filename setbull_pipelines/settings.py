@@ -11,9 +11,11 @@ import hashlib
 import json
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +26,9 @@ KILL_VARIABLE = "SETBULL_KILL_V2"
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 SOURCE_FILE = "source.json"
 """In the data folder: which input its tables were made from."""
+
+
+_CRON = re.compile(r"[\d*,/-]+( [\d*,/-]+){4}")
 
 
 class InvalidSettings(ValueError):
@@ -264,11 +269,15 @@ class RefreshSettings:
 
     ticks: tuple[str, ...] = ("30 16 * * *", "30 20 * * *")
     """After the regular close, and after evening sessions such as Muhurat."""
+    maintenance_tick: str = "0 6 * * 6"
     catch_up_days: int = 10
     """Missed sessions requested per tick at most."""
 
     def __post_init__(self) -> None:
         _require(bool(self.ticks), "refresh.ticks", self.ticks, "at least one cron expression")
+        for tick in (*self.ticks, self.maintenance_tick):
+            expected = "five cron fields of digits and * , - /"
+            _require(bool(_CRON.fullmatch(tick)), "refresh.ticks", tick, expected)
         _require(self.catch_up_days >= 1, "refresh.catch_up_days", self.catch_up_days, "1 or more")
 
 
@@ -392,11 +401,15 @@ class SampleSettings:
     def __post_init__(self) -> None:
         _require(self.instruments >= 12, "sample.instruments", self.instruments, "12 or more")
         _require(
-            self.minute_sessions <= self.daily_sessions,
+            1 <= self.minute_sessions <= self.daily_sessions,
             "sample.minute_sessions",
             self.minute_sessions,
-            f"at most sample.daily_sessions ({self.daily_sessions})",
+            f"1 to sample.daily_sessions ({self.daily_sessions})",
         )
+        try:
+            date.fromisoformat(self.last_day)
+        except ValueError:
+            _require(False, "sample.last_day", self.last_day, "a date YYYY-MM-DD")
 
 
 @dataclass(frozen=True)
@@ -439,6 +452,12 @@ def _group_from_mapping(defaults: Any, name: str, values: Any) -> Any:
         _require(
             type(value) is type(default), f"{name}.{key}", value, f"a {type(default).__name__}"
         )
+        if isinstance(default, tuple):
+            kind = type(default[0])
+            expected = f"a list of {kind.__name__}"
+            _require(all(type(item) is kind for item in value), f"{name}.{key}", value, expected)
+        elif isinstance(default, float):
+            _require(math.isfinite(value), f"{name}.{key}", value, "a finite number")
         changes[key] = value
     return dataclasses.replace(defaults, **changes)
 
@@ -465,7 +484,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
                 f"settings file {settings_file}: not valid TOML: {error}"
             ) from error
     profile = document.pop("profile", "production")
-    _require(profile in PROFILES, "profile", profile, f"one of {sorted(PROFILES)}")
+    known = isinstance(profile, str) and profile in PROFILES
+    _require(known, "profile", profile, f"one of {sorted(PROFILES)}")
     sequences, filters = PROFILES[profile]
     settings = Settings(sequences=sequences, filters=filters)
     groups = {
@@ -484,7 +504,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         changes["rollout"] = dataclasses.replace(rollout, kill=True)
     directory = Path(environment.get(DATA_DIRECTORY_VARIABLE) or "data").resolve()
     changes["data_directory"] = directory
-    changes["input"] = environment.get(INPUT_VARIABLE) or recorded_input(directory)
+    source = environment.get(INPUT_VARIABLE)
+    changes["input"] = str(Path(source).resolve()) if source else recorded_input(directory)
     return dataclasses.replace(settings, **changes)
 
 
@@ -493,7 +514,13 @@ def recorded_input(data_directory: Path) -> str | None:
 
     ``setbull run`` records it, so that the UI's code server works on the same input.
     """
+    path = data_directory / SOURCE_FILE
     try:
-        return json.loads((data_directory / SOURCE_FILE).read_text(encoding="utf-8"))["input"]
+        return json.loads(path.read_text(encoding="utf-8"))["input"]
     except FileNotFoundError:
         return None
+    except (ValueError, KeyError, TypeError):
+        raise InvalidSettings(
+            f'{path}: found something else than {{"input": ...}}; restore it, or delete it to start from the '
+            "generated sample"
+        ) from None

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from setbull_pipelines.assets.common import asset_key
-from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, MAINTENANCE_JOB_NAME
 from setbull_pipelines.automation.refresh import decide
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.reconciling import SUMMARY
@@ -78,4 +78,11 @@ def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.Sche
             for day in refresh.days
         ]
 
-    return [after_close]
+    weekly_maintenance = dg.ScheduleDefinition(
+        name="weekly_maintenance",
+        job=jobs[MAINTENANCE_JOB_NAME],
+        cron_schedule=settings.refresh.maintenance_tick,
+        execution_timezone=INDIA,
+        description="Deletes old versions of partitions outside trading hours.",
+    )
+    return [after_close, weekly_maintenance]

@@ -5,17 +5,20 @@ Belongs here: options and error sentences. Does not belong here: work (the modul
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from setbull_pipelines.settings import InvalidSettings, load_settings
+from setbull_pipelines.settings import INPUT_VARIABLE, InvalidSettings, Settings, load_settings
 
 _FAILED = 1
 _UNUSABLE = 2
+_SQL_WIDTH = 200
 
 
 def _day(context: click.Context, parameter: click.Parameter, text: str | None):
@@ -27,9 +30,16 @@ def _day(context: click.Context, parameter: click.Parameter, text: str | None):
         raise click.BadParameter(f"found {text!r}, expected a date YYYY-MM-DD") from None
 
 
-def _stop(message: str, code: int = _UNUSABLE) -> None:
+def _stop(message: str, code: int = _UNUSABLE) -> NoReturn:
     click.echo(f"error: {message}", err=True)
     sys.exit(code)
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except InvalidSettings as error:
+        _stop(str(error))
 
 
 @click.group()
@@ -46,36 +56,42 @@ def main() -> None:
 @click.option("--to", "last", callback=_day, help="Last trading day, YYYY-MM-DD.")
 def run(source: str | None, first: datetime.date | None, last: datetime.date | None) -> None:
     """Materialize every asset for a range of trading days and print the results."""
+    chosen = source or os.environ.get(INPUT_VARIABLE)
+    settings = dataclasses.replace(
+        _settings(), input=str(Path(chosen).resolve()) if chosen else None
+    )
+
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
-    from setbull_pipelines.settings import INPUT_VARIABLE
-
-    source = str(Path(source).resolve()) if source else os.environ.get(INPUT_VARIABLE)
-    try:
-        settings = load_settings({**os.environ, INPUT_VARIABLE: source or ""})
-        note = claim(settings.data_directory, source)
-        prepare_dagster_home(settings.data_directory)
-        settings = load_settings()
-    except (InvalidSettings, OSError) as error:
-        _stop(str(error))
-
-    from setbull_pipelines.cli.plan import NothingToRun
+    from setbull_pipelines.cli.plan import NothingToRun, make_plan
     from setbull_pipelines.cli.report import print_report
-    from setbull_pipelines.cli.run import RunFailed
+    from setbull_pipelines.cli.run import RunFailed, read_input
     from setbull_pipelines.cli.run import run as execute
     from setbull_pipelines.cli.terminal import console
     from setbull_pipelines.sources.intake import NoInput
 
     console.print(
-        f"input: {source or 'generated sample (not real prices)'}\ndata folder: {settings.data_directory}"
+        f"input: {settings.input or 'generated sample (not real prices)'}\n"
+        f"data folder: {settings.data_directory}"
     )
-    if note:
-        console.print(note)
     try:
-        outcome = execute(settings, first, last)
+        # Nothing of earlier results is touched before the input and the days are known to be good.
+        intake, seconds = read_input(settings)
+        plan = make_plan(intake.days("minutes"), intake.days("daily"), settings, first, last)
     except (NoInput, NothingToRun) as error:
         _stop(str(error))
+    try:
+        note = claim(settings.data_directory, settings.input)
+        prepare_dagster_home(settings.data_directory)
+    except (InvalidSettings, OSError) as error:
+        _stop(str(error))
+    for line in (note, plan.note):
+        if line:
+            console.print(line)
+    try:
+        outcome = execute(settings, intake, plan)
     except RunFailed as error:
         _stop(str(error), _FAILED)
+    outcome.seconds = {"reading the input": seconds} | outcome.seconds
     print_report(outcome)
     if outcome.failed_checks:
         _stop(f"{len(outcome.failed_checks)} checks failed", _FAILED)
@@ -87,7 +103,7 @@ def ui(port: int) -> None:
     """Open the Dagster UI with the daemon, on this machine only."""
     from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
 
-    settings = load_settings()
+    settings = _settings()
     prepare_dagster_home(settings.data_directory)
     click.echo(f"opening http://127.0.0.1:{port} on the tables of {settings.data_directory}")
     os.chdir(PROJECT)
@@ -111,10 +127,18 @@ def sql(query: str, rows: int) -> None:
     from setbull_pipelines.assets.common import catalog_path
     from setbull_pipelines.warehouse.resources import CatalogResource
 
-    path = catalog_path(load_settings())
+    path = catalog_path(_settings())
     try:
         with CatalogResource(database=str(path)).get_connection() as connection:
-            connection.sql(query).show(max_rows=rows, max_width=200)
+            statements = connection.extract_statements(query)
+            kinds = [statement.type for statement in statements]
+            # A read-only catalog still lets COPY write other files, so only questions are taken.
+            if len(kinds) != 1 or kinds[0] not in (
+                duckdb.StatementType.SELECT,
+                duckdb.StatementType.EXPLAIN,
+            ):
+                _stop(f"found {query!r}, expected one SELECT statement")
+            connection.sql(query).show(max_rows=rows, max_width=_SQL_WIDTH)
     except (FileNotFoundError, duckdb.Error) as error:
         _stop(str(error))
 

@@ -7,29 +7,20 @@ Belongs here: the order of executions and their outcome. Does not belong here: p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import warehouse_root
-from setbull_pipelines.assets.variants import VARIANTS
-from setbull_pipelines.automation.jobs import (
-    DAILY_JOB_NAME,
-    HISTORY_OF_CANDLES,
-    HISTORY_OF_CANDLES_5MIN,
-    HISTORY_OF_INDICATORS,
-    INTAKE_JOB_NAME,
-)
-from setbull_pipelines.cli.plan import Plan, consecutive, make_plan
-from setbull_pipelines.cli.terminal import console, showing_progress
+from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
+from setbull_pipelines.cli.history import History
+from setbull_pipelines.cli.plan import Plan, consecutive
+from setbull_pipelines.cli.terminal import showing_progress
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
-from setbull_pipelines.pipeline.engine import StepRun
-from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 
 _RANGE_START, _RANGE_END = (
     "dagster/asset_partition_range_start",
@@ -70,39 +61,6 @@ class Outcome:
         ]
 
 
-class StaleDays:
-    """Which sessions of a look-back must be materialized: those that would change, as one range."""
-
-    def __init__(self, intake: raw.Intake, settings: Settings) -> None:
-        self._warehouse = Warehouse(warehouse_root(settings), settings.storage.keep_versions)
-        self._settings = settings
-        self._raw = raw.RawDays(intake, self._warehouse, settings, run_id="")
-
-    def candles(self, days: Sequence[date]) -> Sequence[date]:
-        """Sessions whose raw tables or daily candles are not current."""
-        return self._range(days, self._raw.is_current, *self._steps("candles_daily"))
-
-    def candles_5min(self, days: Sequence[date]) -> Sequence[date]:
-        """Sessions whose 5-minute candles are not current."""
-        return self._range(days, *self._steps("candles_5min"))
-
-    def indicators_daily(self, days: Sequence[date]) -> Sequence[date]:
-        """Sessions whose daily indicators are not current."""
-        return self._range(days, *self._steps("indicators_daily"))
-
-    def _steps(self, name: str) -> list[Callable[[date], bool]]:
-        step = next(step for step in STEPS if step.name == name)
-        return [
-            StepRun(step, variant(), self._warehouse, self._settings, run_id="").is_current
-            for variant in VARIANTS.values()
-        ]
-
-    @staticmethod
-    def _range(days: Sequence[date], *are_current: Callable[[date], bool]) -> Sequence[date]:
-        stale = [day for day in days if not all(current(day) for current in are_current)]
-        return [day for day in days if stale and stale[0] <= day <= stale[-1]]
-
-
 class Runner:
     """Executes parts of the asset graph in this process."""
 
@@ -110,31 +68,20 @@ class Runner:
         self.settings, self.instance = settings, instance
         self.definitions = build_defs(settings)
 
-    def intake(self) -> raw.Intake:
-        """Materialize the unpartitioned raw tables and return what was taken in."""
-        with showing_progress("reading the input"):
-            intake = raw.read_sources(self.settings)
-            self._execute(INTAKE_JOB_NAME, None)
-        return intake
-
     def run(self, plan: Plan, intake: raw.Intake) -> Outcome:
-        """Materialize the look-backs, then every asset of the asked days with all checks."""
+        """Materialize intake, the look-backs, then every asset of the asked days with all checks."""
         outcome = Outcome(self.settings, plan)
-        stale = StaleDays(intake, self.settings)
-        parts = (
-            (HISTORY_OF_CANDLES, plan.candles, stale.candles),
-            (HISTORY_OF_CANDLES_5MIN, plan.candles_5min, stale.candles_5min),
-            (HISTORY_OF_INDICATORS, plan.indicators_daily, stale.indicators_daily),
-            (DAILY_JOB_NAME, plan.days, lambda days: days),
-        )
-        for job, wanted, only_stale in parts:
-            work = "all assets and checks" if job == DAILY_JOB_NAME else job.replace("_", " ")
-            for days in consecutive(only_stale(wanted)):
-                heading = f"{work}: {len(days)} sessions from {days[0]} to {days[-1]}"
-                with showing_progress(heading):
-                    execution = self._execute(job, days)
-                outcome.seconds[work] = outcome.seconds.get(work, 0.0) + execution.seconds
-                outcome.checks += execution.checks
+        outcome.seconds["publishing the input"] = self._execute(INTAKE_JOB_NAME, None).seconds
+        try:
+            outcome.seconds |= History(intake, self.settings, self.instance).materialize(plan)
+        except (MissingPartition, ContractViolation) as error:
+            raise RunFailed(f"the history could not be published: {error}") from error
+        work = "all assets and checks"
+        for days in consecutive(plan.days):
+            with showing_progress(f"{work}: {len(days)} sessions from {days[0]} to {days[-1]}"):
+                execution = self._execute(DAILY_JOB_NAME, days)
+            outcome.seconds[work] = outcome.seconds.get(work, 0.0) + execution.seconds
+            outcome.checks += execution.checks
         return outcome
 
     def _execute(self, job: str, days: Sequence[date] | None) -> _Execution:
@@ -179,16 +126,15 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
     return "the run failed before its first step; see the run in the UI"
 
 
-def run(settings: Settings, first: date | None, last: date | None) -> Outcome:
-    """Take in the input, plan the days, and run them. Raises RunFailed, NoInput, NothingToRun."""
+def read_input(settings: Settings) -> tuple[raw.Intake, float]:
+    """Take in the configured source; returns it and the seconds that took. Raises NoInput."""
+    started = time.monotonic()
+    with showing_progress("reading the input"):
+        intake = raw.read_sources(settings)
+    return intake, time.monotonic() - started
+
+
+def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
+    """Carry out ``plan`` with the instance of the data folder. Raises RunFailed."""
     with dg.DagsterInstance.get() as instance:
-        runner = Runner(settings, instance)
-        started = time.monotonic()
-        intake = runner.intake()
-        seconds = time.monotonic() - started
-        plan = make_plan(intake.days("minutes"), intake.days("daily"), settings, first, last)
-        if plan.note:
-            console.print(plan.note)
-        outcome = runner.run(plan, intake)
-        outcome.seconds = {"reading the input": seconds} | outcome.seconds
-        return outcome
+        return Runner(settings, instance).run(plan, intake)

@@ -83,7 +83,11 @@ class StepRun:
         self._pointers: dict[tuple[str, str], Pointer] = {}
 
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
-        """Bring every day up to date, in order, and report each. Raises MissingPartition for absent inputs."""
+        """Bring every day up to date and report each: stored ones at once, computed ones as published.
+
+        Raises MissingPartition for absent inputs, ContractViolation for a result that breaks its
+        contract; partitions published before stay.
+        """
         progress = Progress(f"{self.variant.name}/{self.step.name}", len(days), "days")
         batch = _Batch()
         for day in sorted(days):
@@ -97,13 +101,6 @@ class StepRun:
                     batch = _Batch()
             progress.advance()
         yield from self._publish(batch)
-
-    def is_current(self, day: date) -> bool:
-        """True when the day is stored and computing it again would change nothing."""
-        try:
-            return self._is_current(day, self._input_hashes(day))
-        except MissingPartition:
-            return False
 
     def _compute(self, day: date, inputs: dict[str, str], batch: _Batch) -> None:
         started = time.monotonic()
@@ -123,17 +120,25 @@ class StepRun:
     def _publish(self, batch: _Batch) -> Iterator[PartitionResult]:
         if not batch.frames:
             return
+        frames_of = [
+            {key: frames[position] for key, frames in batch.frames.items()}
+            for position in range(len(self.outputs))
+        ]
+        # The outputs of one step belong together: all are checked before the first is written, and
+        # publishing checks the last of them anyway.
+        for stored, frames in zip(self.outputs[1:], frames_of[1:], strict=True):
+            self.warehouse.check(stored, frames)
         pointers = [
             self.warehouse.publish_many(
                 stored,
-                {key: frames[position] for key, frames in batch.frames.items()},
+                frames,
                 code_version=self.code_version,
                 settings_hash=self.settings_hash,
                 inputs=batch.inputs,
                 run_id=self.run_id,
                 notes=batch.notes,
             )
-            for position, stored in enumerate(self.outputs)
+            for stored, frames in zip(self.outputs, frames_of, strict=True)
         ]
         for key in batch.frames:
             yield PartitionResult(

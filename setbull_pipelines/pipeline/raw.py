@@ -78,6 +78,8 @@ def publish_intake(
 class RawDays:
     """Publication of what intake landed, for some trading days."""
 
+    outputs = DAY_TABLES
+
     def __init__(
         self, intake: Intake, warehouse: Warehouse, settings: Settings, run_id: str
     ) -> None:

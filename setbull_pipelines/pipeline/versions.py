@@ -33,7 +33,13 @@ def code_version(*places: str) -> str:
 def variant_code_version(name: str) -> str:
     """Code version of everything that a variant's results depend on."""
     return code_version(
-        f"variants/{name}", "variants/protocol.py", "market", "tables", "pipeline/steps.py"
+        f"variants/{name}",
+        "variants/protocol.py",
+        "market",
+        "tables",
+        "settings.py",
+        "pipeline/steps.py",
+        "pipeline/engine.py",
     )
 
 

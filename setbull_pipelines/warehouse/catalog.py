@@ -42,11 +42,13 @@ def rebuild_catalog(
     try:
         connection = duckdb.connect(str(temporary))
         try:
+            connection.begin()  # one commit for hundreds of comments
             create_views(connection, warehouse, tables)
             for stored in tables:
                 _comment(connection, stored)
             for name, statement in macros_sql.items():
                 _create_macro(connection, name, statement)
+            connection.commit()
         finally:
             connection.close()
         with open(temporary, "rb") as handle:

@@ -200,6 +200,11 @@ class Warehouse:
             pointers = threads.map(write, *zip(*slices, strict=True))
             return dict(zip(frames, pointers, strict=True))
 
+    def check(self, stored: StoredTable, frames: Mapping[str, pd.DataFrame]) -> None:
+        """Raise ContractViolation if any frame breaks the contract; write nothing."""
+        if frames:
+            next(encoding.ordered_slices(stored.table, stored.name, frames))
+
     def restore(self, stored: StoredTable, partition: str, content_hash: str) -> Pointer:
         """Make the kept version with ``content_hash`` current again and return its pointer.
 

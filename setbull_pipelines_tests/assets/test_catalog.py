@@ -24,7 +24,7 @@ from setbull_pipelines_tests.assets.catalog_reader import Answers, ask, read_in_
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 REWRITTEN = ("indicators_5min", "indicators_daily", "filter_results")
-ROUNDS = 3
+ROUNDS = 4  # even, so that the last change is to the new settings
 READERS = 2
 READ = [StoredTable("v1", table) for table in (tables.INDICATORS_5MIN, tables.FILTER_RESULTS)]
 

@@ -239,6 +239,6 @@ def test_what_the_schedule_reads_from_the_instance(instance):
     start_run(instance, {PARTITION: "2024-06-06"})
     start_run(instance, {PARTITION: "2024-06-07"}, DagsterRunStatus.SUCCESS)
     start_run(instance, {}, DagsterRunStatus.STARTED)
-    start_run(instance, {PARTITION: "2024-06-10"}, job="history_of_candles")
+    start_run(instance, {PARTITION: "2024-06-10"}, job="v1_lane")
     assert materialized_days(instance) == {BEFORE, WEDNESDAY}
     assert days_under_way(instance) == {date(2024, 6, 6)}

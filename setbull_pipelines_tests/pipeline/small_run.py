@@ -20,6 +20,7 @@ import pytest
 from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.cli.plan import make_plan
 from setbull_pipelines.cli.run import Outcome, Runner
+from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.settings import (
     IndicatorSettings,
     LookBackSettings,
@@ -75,7 +76,7 @@ def _finished_run(directory: Path) -> SmallRun:
     settings = small_settings(directory)
     # Events in memory: writing them to SQLite takes longer than all computing.
     runner = Runner(settings, dg.DagsterInstance.ephemeral())
-    intake = runner.intake()
+    intake = read_sources(settings)
     minutes = intake.days("minutes")
     plan = make_plan(minutes, intake.days("daily"), settings, minutes[1], None)
     return SmallRun(settings, runner.instance, intake, runner.run(plan, intake))

@@ -283,9 +283,6 @@ def test_nothing_of_a_batch_is_published_when_one_day_breaks_the_contract(
     assert [pointer.code_version for pointer in after] == ["changed"] * len(days)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the first table of a step is published before the second is validated"
-)
 def test_nothing_is_published_when_the_second_table_of_a_step_breaks_its_contract(
     copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
