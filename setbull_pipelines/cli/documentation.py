@@ -10,6 +10,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT
 from setbull_pipelines.tables.contract import EXACT, RELATIVE, SCORE
 from setbull_pipelines.tables.reconciliation import RECONCILED
+from setbull_pipelines.tables.served import SERVED_SCHEMA, VARIANT
 from setbull_pipelines.warehouse.macros import MACROS
 
 _NOTICE = "<!-- printed by: python -m setbull_pipelines.cli.documentation -->\n\n"
@@ -45,6 +46,14 @@ def tables_page() -> str:
                 f"| {column.name} | {column.kind.duckdb_type} | {column.unit or ''} | "
                 f"{'yes' if column.nullable else ''} | {column.tolerance.name} | {meaning} |"
             )
+    served = ", ".join(f"`{SERVED_SCHEMA}.{name}`" for name in tables.SERVED)
+    lines += [
+        "",
+        "## served",
+        "",
+        f"{served}: what readers use. The columns of the computed table and:",
+    ]
+    lines += ["", f"- **{VARIANT.name}** ({VARIANT.kind.duckdb_type}): {VARIANT.description}."]
     return _NOTICE + "\n".join(lines) + "\n"
 
 

@@ -30,6 +30,7 @@ from setbull_pipelines.tables.sequences import (
     SEQUENCE_PATTERNS,
     SEQUENCES,
 )
+from setbull_pipelines.tables.served import SERVED
 
 RAW_TABLES = (
     INTAKE,
@@ -57,8 +58,15 @@ RECONCILIATION_TABLES = (
     *RECONCILIATION_VERDICTS.values(),
     RECONCILIATION_SUMMARY,
 )
+SERVED_TABLES = tuple(SERVED.values())
 OPERATIONS_TABLES = (ROLLOUT_LOG,)
-ALL_TABLES = (*RAW_TABLES, *COMPUTED_TABLES, *RECONCILIATION_TABLES, *OPERATIONS_TABLES)
+ALL_TABLES = (
+    *RAW_TABLES,
+    *COMPUTED_TABLES,
+    *RECONCILIATION_TABLES,
+    *SERVED_TABLES,
+    *OPERATIONS_TABLES,
+)
 
 __all__ = [
     "ACCOUNTING",
@@ -87,6 +95,8 @@ __all__ = [
     "SEQUENCES",
     "SEQUENCE_ANALYSIS",
     "SEQUENCE_PATTERNS",
+    "SERVED",
+    "SERVED_TABLES",
     "Column",
     "Kind",
     "Table",

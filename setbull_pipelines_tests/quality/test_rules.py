@@ -119,6 +119,7 @@ TAMPERINGS: dict[str, Tampering] = {
     "days_conserved": with_a_longer_run,
     "runs_counted": with_one_more_run,
     "verdicts_consistent": with_the_opposite_verdict,
+    "one_variant_per_instrument": without_the_last_row,
     "files_read": with_a_rejected_file,
     "received_rows_assigned": with_a_lost_row,
     "accounting": with_a_lost_row,
@@ -218,7 +219,7 @@ def test_every_rule_has_a_tampering() -> None:
 
 def test_every_table_that_is_received_or_computed_has_its_rules() -> None:
     by_table = {table.name: {rule.name for rule in rules} for table, rules in all_rules().items()}
-    for table in (*tables.RAW_TABLES, *tables.COMPUTED_TABLES):
+    for table in (*tables.RAW_TABLES, *tables.COMPUTED_TABLES, *tables.SERVED_TABLES):
         for schema in table.schemas:
             assert {"schema", "keys_unique"} <= by_table[f"{schema}.{table.name}"]
     for table in tables.COMPUTED_TABLES:
@@ -226,6 +227,8 @@ def test_every_table_that_is_received_or_computed_has_its_rules() -> None:
         # Beyond its contract, every computed table is held to the table it comes from.
         assert by_table[f"v1.{table.name}"] == by_table[f"v2.{table.name}"]
         assert len(by_table[f"v1.{table.name}"]) > 2
+    for table in tables.SERVED_TABLES:
+        assert "one_variant_per_instrument" in by_table[f"served.{table.name}"]
     names = [(rule.table.name, rule.name) for rule in RULES]
     assert len(names) == len(set(names))
 

@@ -1,0 +1,91 @@
+"""Assets of the served tables, which readers use.
+
+Belongs here: their definitions and metadata. Does not belong here: which variant serves an instrument
+(``rollout/``), picking rows (``pipeline/serving.py``).
+"""
+
+import dagster as dg
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import (
+    TRADING_DAYS,
+    WHOLE_RANGE,
+    asset_key,
+    asset_spec,
+    days_of,
+    pointer_metadata,
+    report,
+)
+from setbull_pipelines.pipeline import reconciling, serving
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.rolling_out import stage_in_force
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables import Table
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import StoredTable
+
+GROUP = "served"
+TABLES = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)
+
+
+def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
+    """The asset that serves ``table``."""
+    stored = serving.served_table(table)
+    component = serving.COMPONENT_OF[table.name]
+
+    @dg.multi_asset(
+        name=f"served__{table.name}",
+        specs=[
+            asset_spec(
+                stored,
+                group=GROUP,
+                code_version=serving.serving_code_version(),
+                deps=[
+                    *(asset_key(StoredTable(lane, table)) for lane in ("v1", "v2")),
+                    asset_key(reconciling.outputs_of(table)[0]),
+                ],
+                tags={"setbull/component": component.label},
+            )
+        ],
+        partitions_def=TRADING_DAYS,
+        backfill_policy=WHOLE_RANGE,
+    )
+    def serve(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        store = warehouse.open()
+        stage = stage_in_force(component, store, settings.rollout)
+        assignment = serving.assignment_of(table, stage, store, settings.rollout)
+        days = days_of(context)
+
+        def describe(result: PartitionResult) -> dict[str, object]:
+            day = serving.served_day(table, result.day, assignment, store)
+            return {
+                "stage": assignment.stage.label,
+                "instruments": day.instruments,
+                "instruments from V2": day.from_v2,
+                "served from V1 because V2 has no row": day.fallbacks,
+                "only in V2 and not served": day.not_served,
+            } | ({} if day.share is None else {"share served from V2": day.share})
+
+        def asked_days():
+            for result in serving.serve(table, days, assignment, store, context.run_id):
+                if result.day in days:
+                    yield result
+                    continue
+                # A day outside the run, served again under the new assignment.
+                context.instance.report_runless_asset_event(
+                    dg.AssetMaterialization(
+                        asset_key(stored),
+                        partition=result.day.isoformat(),
+                        metadata=pointer_metadata(result.pointers[stored.table.name])
+                        | describe(result),
+                    )
+                )
+
+        yield from report(context, [stored], asked_days(), describe)
+
+    return serve
+
+
+def build_served_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """All served tables."""
+    return [build_served(table, settings) for table in TABLES]

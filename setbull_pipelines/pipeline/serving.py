@@ -1,0 +1,224 @@
+"""How the served tables are made: each instrument's rows of a day, from the variant assigned to it.
+
+Belongs here: the assignment of one table, picking rows, publication, and which stored days another assignment
+makes stale. Does not belong here: which stage is in force (``rolling_out``), bucketing (``rollout/``), Dagster.
+
+An instrument is taken whole from one lane: V2's indicators were computed from V2's candles. When the assignment
+changes, every day that was served before is served again, so that no history mixes the variants.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.versions import code_version, combined
+from setbull_pipelines.rollout.bucketing import (
+    Override,
+    Variant,
+    configured_overrides,
+    realised_share,
+)
+from setbull_pipelines.rollout.stages import Component, Stage, served_variants
+from setbull_pipelines.settings import RolloutSettings, fingerprint
+from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.errors import MissingPartition
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+
+COMPONENT_OF = {
+    "candles_5min": Component.AGGREGATION,
+    "candles_daily": Component.AGGREGATION,
+    "indicators_5min": Component.INDICATORS,
+    "indicators_daily": Component.INDICATORS,
+    "sequence_analysis": Component.SEQUENCES,
+    "filter_results": Component.SEQUENCES,
+}
+"""What decides the variant of each served table, by its name."""
+ASSIGNMENT = "assignment"
+"""Name of the assignment's hash among the inputs of a served partition."""
+_ABSENT = "never published"
+
+
+def served_table(table: Table) -> StoredTable:
+    """Where the computed ``table`` is served; KeyError for one that is not."""
+    return StoredTable(SERVED_SCHEMA, tables.SERVED[table.name])
+
+
+def serving_code_version() -> str:
+    """Code version of everything that served rows depend on, beyond the lanes themselves."""
+    return code_version(
+        "rollout/bucketing.py", "rollout/stages.py", "tables", "pipeline/serving.py"
+    )
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Which variant serves which instrument of one table. A function of the key, never of the day."""
+
+    component: Component
+    stage: Stage
+    overrides: Mapping[str, Override]
+    previous: Mapping[str, Variant]
+    """Of frozen instruments: the variant they had."""
+
+    def variants(self, keys: Sequence[str]) -> list[Variant]:
+        """The variant of each instrument, in the order of ``keys``."""
+        return served_variants(keys, self.component, self.stage, self.overrides, self.previous)
+
+    @property
+    def hash(self) -> str:
+        """Equal for assignments that give every instrument the same variant."""
+        overridden = sorted(self.overrides) if self.stage.compares else []
+        return combined(
+            [
+                self.component.flag,
+                str(self.stage.percentage),
+                *map("{}={}".format, overridden, self.variants(overridden)),
+            ]
+        )
+
+
+def assignment_of(
+    table: Table, stage: Stage, warehouse: Warehouse, settings: RolloutSettings
+) -> Assignment:
+    """The assignment of ``table`` in ``stage``; the kill switch gives V1 to all.
+
+    A frozen instrument had V2 when it was ever served from V2: a served history has one assignment throughout,
+    in which single days may have fallen back to V1.
+    """
+    previous: dict[str, Variant] = {}
+    if settings.freeze:
+        rows = warehouse.read(served_table(table), columns=["instrument_key", "variant"])
+        had_v2 = set(rows.loc[rows["variant"] == Variant.V2.value, "instrument_key"])
+        previous = {key: Variant.V2 if key in had_v2 else Variant.V1 for key in settings.freeze}
+    return Assignment(
+        COMPONENT_OF[table.name],
+        Stage.OFF if settings.kill else stage,
+        configured_overrides(settings),
+        previous,
+    )
+
+
+def serve(
+    table: Table,
+    days: Sequence[date],
+    assignment: Assignment,
+    warehouse: Warehouse,
+    run_id: str,
+) -> Iterator[PartitionResult]:
+    """Serve ``table`` on ``days``, and again on every day that was served under another assignment.
+
+    Results come in the order of days. V1 must be published on each, since it is what is fallen back to: else
+    MissingPartition. An absent V2 is a V2 without rows.
+    """
+    stored = served_table(table)
+    wanted = sorted({*days, *_outdated(stored, assignment, warehouse)})
+    progress = Progress(stored.name, len(wanted), "days")
+    for day in wanted:
+        yield _serve_day(table, day, assignment, warehouse, run_id)
+        progress.advance()
+
+
+def _outdated(stored: StoredTable, assignment: Assignment, warehouse: Warehouse) -> Iterator[date]:
+    for key in warehouse.partitions(stored):
+        if warehouse.pointer(stored, key).inputs.get(ASSIGNMENT) != assignment.hash:
+            yield date.fromisoformat(key)
+
+
+def _serve_day(
+    table: Table, day: date, assignment: Assignment, warehouse: Warehouse, run_id: str
+) -> PartitionResult:
+    stored, key = served_table(table), day.isoformat()
+    lanes = {variant: StoredTable(variant.value, table) for variant in Variant}
+    pointers = {variant: warehouse.pointer(lane, key) for variant, lane in lanes.items()}
+    if pointers[Variant.V1] is None:
+        raise MissingPartition(
+            f"{stored.name} {key} needs {lanes[Variant.V1].name}, which was never materialized; "
+            f"run: setbull run --from {key} --to {key}"
+        )
+    provenance = {
+        "code_version": serving_code_version(),
+        "settings_hash": fingerprint(),
+        "inputs": {
+            **{
+                lanes[variant].name: pointer.content_hash if pointer else _ABSENT
+                for variant, pointer in pointers.items()
+            },
+            ASSIGNMENT: assignment.hash,
+        },
+    }
+    started = time.monotonic()
+    cached = warehouse.is_current(stored, key, **provenance)
+    if not cached:
+        frames = {
+            variant: warehouse.read(lane, [key]) if pointers[variant] else table.empty()
+            for variant, lane in lanes.items()
+        }
+        frame = stored.table.conform(_pick(frames, assignment))
+        note = None if len(frame) else "no rows: neither variant has any to serve"
+        warehouse.publish(stored, key, frame, **provenance, run_id=run_id, note=note)
+    return PartitionResult(
+        day,
+        {stored.table.name: warehouse.pointer(stored, key)},
+        cached,
+        0.0 if cached else time.monotonic() - started,
+    )
+
+
+def _pick(frames: Mapping[Variant, pd.DataFrame], assignment: Assignment) -> pd.DataFrame:
+    """Rows of V2 for instruments that are assigned to it and have some there, of V1 for all others."""
+    v1, v2 = frames[Variant.V1], frames[Variant.V2]
+    keys = v2["instrument_key"].unique().tolist()
+    variants = assignment.variants(keys)
+    from_v2 = [key for key, variant in zip(keys, variants, strict=True) if variant is Variant.V2]
+    return pd.concat(
+        [
+            v1[~v1["instrument_key"].isin(from_v2)].assign(variant=Variant.V1.value),
+            v2[v2["instrument_key"].isin(from_v2)].assign(variant=Variant.V2.value),
+        ],
+        ignore_index=True,
+    )
+
+
+@dataclass(frozen=True)
+class ServedDay:
+    """How the instruments of one served partition came out."""
+
+    instruments: int
+    from_v2: int
+    fallbacks: int
+    """Assigned to V2, but served from V1 because V2 has no row of them."""
+    not_served: int
+    """Only in V2, and not assigned to it."""
+    share: float | None
+    """Share of the instruments that is served from V2; None without instruments."""
+
+
+def served_day(table: Table, day: date, assignment: Assignment, warehouse: Warehouse) -> ServedDay:
+    """Count what was served on ``day``, from the stored rows. MissingPartition when it was never served."""
+    stored, partition = served_table(table), [day.isoformat()]
+    rows = warehouse.read(stored, partition, ["instrument_key", "variant"]).drop_duplicates()
+    keys = rows["instrument_key"].tolist()
+    found = [Variant(name) for name in rows["variant"]]
+    pairs = list(zip(found, assignment.variants(keys), strict=True))
+    v2 = StoredTable(Variant.V2.value, table)
+    in_v2 = (
+        set(warehouse.read(v2, partition, ["instrument_key"])["instrument_key"])
+        if warehouse.pointer(v2, partition[0])
+        else set()
+    )
+    return ServedDay(
+        instruments=len(keys),
+        from_v2=found.count(Variant.V2),
+        fallbacks=pairs.count((Variant.V1, Variant.V2)),
+        not_served=len(in_v2 - set(keys)),
+        share=realised_share(found),
+    )
