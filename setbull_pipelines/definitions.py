@@ -20,6 +20,7 @@ from setbull_pipelines.assets.catalog import build_catalog_asset  # noqa: E402
 from setbull_pipelines.assets.common import needs_warehouse  # noqa: E402
 from setbull_pipelines.assets.maintenance import build_maintenance_asset  # noqa: E402
 from setbull_pipelines.assets.raw import build_raw_assets  # noqa: E402
+from setbull_pipelines.assets.rollout import build_rollout_log_asset  # noqa: E402
 from setbull_pipelines.assets.served import build_served_assets  # noqa: E402
 from setbull_pipelines.assets.variants import build_variant_assets  # noqa: E402
 from setbull_pipelines.automation.jobs import build_jobs  # noqa: E402
@@ -38,6 +39,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *build_raw_assets(settings),
             *build_variant_assets(settings),
             *build_served_assets(settings),
+            build_rollout_log_asset(settings),
             build_catalog_asset(settings),
             build_maintenance_asset(),
         ],

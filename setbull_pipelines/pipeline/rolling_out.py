@@ -1,20 +1,63 @@
-"""The rollout log in the warehouse: what it says.
+"""The rollout log in the warehouse: what it says, and what is written to it.
 
-Belongs here: reading the log, the stage in force. Does not belong here: deciding (``rollout/``), serving
-(``serving``), Dagster.
+Belongs here: reading and appending the log, the stage in force, gathering the evidence of a trading day from stored
+tables. Does not belong here: deciding (``rollout/``), serving (``serving``), Dagster, a clock.
+
+What no table records is not measured, and missing evidence never passes: error rate, times, memory, workers and
+cache figures are left out until processing metrics are stored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.rollout.log import LogRow, from_record, state_at
+from setbull_pipelines.pipeline import serving
+from setbull_pipelines.pipeline.reconciling import SUMMARY, outputs_of
+from setbull_pipelines.pipeline.steps import STEPS
+from setbull_pipelines.pipeline.versions import code_version, combined, variant_code_version
+from setbull_pipelines.quality.contract import contract_rules
+from setbull_pipelines.rollout.controller import Evidence, State, Verdict, act, decide
+from setbull_pipelines.rollout.log import (
+    IllegalLog,
+    LogRow,
+    append,
+    as_record,
+    from_record,
+    state_at,
+)
 from setbull_pipelines.rollout.stages import Component, Stage
-from setbull_pipelines.settings import RolloutSettings
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.settings import RolloutSettings, Settings, fingerprint
+from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE
+from setbull_pipelines.warehouse import disk
+from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
 
+Clock = Callable[[], datetime]
+"""Gives the moment, with a zone. Asked while the log is held, so that its rows are in the order of their moments."""
 LOG = StoredTable("operations", tables.ROLLOUT_LOG)
+TABLES_OF = {
+    Component.AGGREGATION: (tables.CANDLES_5MIN, tables.CANDLES_DAILY),
+    Component.INDICATORS: (tables.INDICATORS_5MIN, tables.INDICATORS_DAILY),
+    Component.SEQUENCES: (
+        tables.MOVES_DAILY,
+        tables.SEQUENCES,
+        tables.SEQUENCE_ANALYSIS,
+        tables.SEQUENCE_PATTERNS,
+        tables.FILTER_RESULTS,
+    ),
+}
+"""The computed tables that are evidence of each component."""
+_GROUPS_OF = {table.name: step.settings_groups for step in STEPS for table in step.outputs}
+
+
+def rolling_out_code_version() -> str:
+    """Code version of everything that decides what is written to the log."""
+    return code_version("rollout", "tables", "pipeline/rolling_out.py")
 
 
 def read_log(warehouse: Warehouse) -> tuple[LogRow, ...]:
@@ -24,11 +67,241 @@ def read_log(warehouse: Warehouse) -> tuple[LogRow, ...]:
     return tuple(map(_row, warehouse.read(LOG, [WHOLE]).to_dict("records")))
 
 
+def states(rows: tuple[LogRow, ...]) -> dict[Component, State]:
+    """The state of each component after ``rows``."""
+    return {component: state_at(rows, component) for component in Component}
+
+
 def stage_in_force(component: Component, warehouse: Warehouse, settings: RolloutSettings) -> Stage:
     """The stage that the log gives now; off under the kill switch, which needs no log."""
     if settings.kill:
         return Stage.OFF
     return state_at(read_log(warehouse), component).stage
+
+
+def settings_hash_of(component: Component, settings: Settings) -> str:
+    """Hash of the settings that the results of ``component`` depend on."""
+    return combined(
+        fingerprint(*_GROUPS_OF[table.name](settings)) for table in TABLES_OF[component]
+    )
+
+
+def evaluate(
+    days: Sequence[date], warehouse: Warehouse, settings: Settings, clock: Clock, run_id: str
+) -> tuple[LogRow, ...]:
+    """Judge every component on each day, oldest first; returns the rows that were appended.
+
+    All days count as computed under the stages at the start, which are those that they were served with. Raises
+    IllegalLog when the stored log was tampered with, MissingPartition for a day without a summary.
+    """
+    with _writing(warehouse):
+        when = clock()
+        rows = before = read_log(warehouse)
+        stages = {
+            component: Stage.OFF if settings.rollout.kill else state.stage
+            for component, state in states(rows).items()
+        }
+        inputs = {}
+        for day in sorted(days):
+            summary = warehouse.read(SUMMARY, [day.isoformat()]).set_index("table_name")
+            inputs[f"{SUMMARY.name} {day}"] = _pointer(warehouse, SUMMARY, day).content_hash
+            for component, stage in stages.items():
+                evidence = evidence_of(component, day, stage, summary, warehouse, settings)
+                decision = decide(state_at(rows, component), evidence, settings.rollout)
+                rows = append(rows, decision, when)
+        _publish(rows, inputs, warehouse, settings, run_id)
+    return rows[len(before) :]
+
+
+def record_actions(
+    components: Sequence[Component],
+    verdict: Verdict,
+    actor: str,
+    reason: str,
+    warehouse: Warehouse,
+    settings: Settings,
+    clock: Clock,
+    to_stage: Stage | None = None,
+) -> tuple[LogRow, ...]:
+    """Append what a person did to each component, or nothing; returns the rows that were appended.
+
+    IllegalLog, naming the component, when the action is not possible in its state.
+    """
+    with _writing(warehouse):
+        when = clock()
+        rows = before = read_log(warehouse)
+        for component in components:
+            decision = act(
+                state_at(rows, component),
+                verdict,
+                reason,
+                variant_code_version("v2"),
+                settings_hash_of(component, settings),
+                to_stage,
+            )
+            try:
+                rows = append(rows, decision, when, actor)
+            except IllegalLog as error:
+                raise IllegalLog(f"{component.label}: {error}") from error
+        _publish(rows, {}, warehouse, settings, f"action of {actor}")
+    return rows[len(before) :]
+
+
+def evidence_of(
+    component: Component,
+    day: date,
+    stage: Stage,
+    summary: pd.DataFrame,
+    warehouse: Warehouse,
+    settings: Settings,
+) -> Evidence:
+    """What the stored tables say about ``component`` on ``day``; ``summary`` is indexed by table name.
+
+    A summary of other rows than the stored ones, or an absent V2, measures nothing.
+    """
+    compared = TABLES_OF[component]
+    pointers = [_pointer(warehouse, StoredTable("v2", table), day) for table in compared]
+    if None in pointers or not _is_of_stored_rows(compared, day, warehouse):
+        return Evidence(
+            component,
+            day,
+            stage,
+            variant_code_version("v2"),
+            settings_hash_of(component, settings),
+        )
+    versions = sorted({pointer.code_version for pointer in pointers})
+    of_component = summary.loc[[table.name for table in compared]]
+    comparable = not (of_component["state"] == NOT_COMPARABLE).any()
+    return Evidence(
+        component=component,
+        session=day,
+        stage=stage,
+        code_version=versions[0] if len(versions) == 1 else combined(versions),
+        settings_hash=combined(pointer.settings_hash for pointer in pointers),
+        instruments=_instruments(compared, day, warehouse),
+        rows=int(of_component["rows_v1"].sum()),
+        cohort=_cohort(component, day, stage, warehouse, settings.rollout),
+        cells_expected=int(of_component["cells_expected"].sum()),
+        cells_compared=int(of_component["cells_compared"].sum()) if comparable else None,
+        cells_unequal=sum(_unequal_cells(table, summary.loc[table.name]) for table in compared),
+        decision_differences=_decision_differences(day, warehouse),
+        schema_failures=sum(
+            _schema_failures(table, day, warehouse, settings) for table in compared
+        ),
+    )
+
+
+def _pointer(warehouse: Warehouse, stored: StoredTable, day: date) -> Pointer | None:
+    return warehouse.pointer(stored, day.isoformat())
+
+
+def _is_of_stored_rows(compared: Sequence[Table], day: date, warehouse: Warehouse) -> bool:
+    """Whether the summary was made from the verdicts, and these from the rows, that are stored now."""
+    summarized = _pointer(warehouse, SUMMARY, day).inputs
+    for table in compared:
+        verdict = outputs_of(table)[2]
+        lanes = [StoredTable(lane, table) for lane in ("v1", "v2")]
+        pointers = [_pointer(warehouse, stored, day) for stored in (verdict, *lanes)]
+        if None in pointers or summarized.get(verdict.name) != pointers[0].content_hash:
+            return False
+        names = {
+            lane.name: pointer.content_hash
+            for lane, pointer in zip(lanes, pointers[1:], strict=True)
+        }
+        if pointers[0].inputs != names:
+            return False
+    return True
+
+
+def _instruments(compared: Sequence[Table], day: date, warehouse: Warehouse) -> int:
+    keys: set[str] = set()
+    for table in compared:
+        frame = warehouse.read(StoredTable("v1", table), [day.isoformat()], ["instrument_key"])
+        keys.update(frame["instrument_key"])
+    return len(keys)
+
+
+def _cohort(
+    component: Component, day: date, stage: Stage, warehouse: Warehouse, settings: RolloutSettings
+) -> int | None:
+    """Instruments served from V2; None when the day was not served under this stage."""
+    keys: set[str] = set()
+    for table in TABLES_OF[component]:
+        if table.name not in tables.SERVED:
+            continue
+        stored = serving.served_table(table)
+        pointer = _pointer(warehouse, stored, day)
+        assignment = serving.assignment_of(table, stage, warehouse, settings)
+        if pointer is None or pointer.inputs.get(serving.ASSIGNMENT) != assignment.hash:
+            return None
+        frame = warehouse.read(stored, [day.isoformat()], ["instrument_key", "variant"])
+        keys.update(frame.loc[frame["variant"] == "v2", "instrument_key"])
+    return len(keys)
+
+
+def _unequal_cells(table: Table, verdict: pd.Series) -> int:
+    """Differing cells, all cells of rows that one side lacks, and at least one where the verdict says so."""
+    lonely = int(verdict["rows_only_v1"] + verdict["rows_only_v2"])
+    unequal = int(verdict["cells_unequal"]) + lonely * len(table.value_columns)
+    return max(unequal, int(verdict["state"] == DIVERGED))
+
+
+def _decision_differences(day: date, warehouse: Warehouse) -> int | None:
+    """Instruments whose result, verdict or reason differs; None when nothing was decided.
+
+    Filter results are the end of all components, so a difference counts against each of them.
+    """
+    lanes = [StoredTable(lane, tables.FILTER_RESULTS) for lane in ("v1", "v2")]
+    if not all(_pointer(warehouse, lane, day) for lane in lanes):
+        return None
+    columns = ["instrument_key", "verdict", "reason"]
+    v1, v2 = (warehouse.read(lane, [day.isoformat()], columns) for lane in lanes)
+    both = v1.merge(v2, how="outer", on="instrument_key", suffixes=("_v1", "_v2"), indicator=True)
+    if both.empty:
+        return None
+    differs = (
+        (both["_merge"] != "both")
+        | (both["verdict_v1"] != both["verdict_v2"])
+        | (both["reason_v1"] != both["reason_v2"])
+    )
+    return int(differs.sum())
+
+
+def _schema_failures(table: Table, day: date, warehouse: Warehouse, settings: Settings) -> int:
+    """Violations of the contract in the stored rows of V2."""
+    stored = StoredTable("v2", table)
+    frames = {stored.name: warehouse.read(stored, [day.isoformat()])}
+    schema = contract_rules(stored)[0]
+    verdict = schema.judge(frames, pd.Timestamp(day), settings)
+    return int(verdict.metadata.get("violations", 0))
+
+
+@contextmanager
+def _writing(warehouse: Warehouse) -> Iterator[None]:
+    """Keep other writers of the log out from reading it to publishing it."""
+    directory = warehouse.root / LOG.schema
+    directory.mkdir(parents=True, exist_ok=True)
+    with disk.writer_lock(directory):
+        yield
+
+
+def _publish(
+    rows: tuple[LogRow, ...],
+    inputs: dict[str, str],
+    warehouse: Warehouse,
+    settings: Settings,
+    run_id: str,
+) -> None:
+    frame = pd.DataFrame(map(as_record, rows), columns=LOG.table.column_names)
+    warehouse.publish(
+        LOG,
+        WHOLE,
+        LOG.table.conform(frame),
+        code_version=rolling_out_code_version(),
+        settings_hash=fingerprint(settings.rollout),
+        inputs=inputs,
+        run_id=run_id,
+    )
 
 
 def _row(record: dict) -> LogRow:

@@ -1,0 +1,288 @@
+"""The rollout log over stored tables: evidence is what is stored, and every evaluation is a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import asset_key, needs_warehouse
+from setbull_pipelines.assets.rollout import build_rollout_log_asset
+from setbull_pipelines.assets.served import build_served
+from setbull_pipelines.pipeline.reconciling import reconcile, summarize
+from setbull_pipelines.pipeline.rolling_out import (
+    LOG,
+    TABLES_OF,
+    evaluate,
+    read_log,
+    record_actions,
+    stage_in_force,
+    states,
+)
+from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.rollout.controller import Verdict
+from setbull_pipelines.rollout.log import IllegalLog, LogRow, state_at
+from setbull_pipelines.rollout.stages import Component, Stage
+from setbull_pipelines.settings import RolloutSettings, Settings
+from setbull_pipelines.tables import Table
+from setbull_pipelines.warehouse.errors import DamagedPartition
+from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
+
+
+def moment() -> datetime:
+    return datetime.now(ZoneInfo("Asia/Kolkata"))
+
+
+def lenient(run: SmallRun, **changes: object) -> Settings:
+    """Settings under which twelve instruments and two sessions are enough."""
+    values = {"minimum_instruments": 5, "minimum_rows": 1, "sessions_per_stage": 2} | changes
+    return replace(run.settings, rollout=RolloutSettings(**values))
+
+
+def judged(run: SmallRun, settings: Settings, *positions: int) -> dict[str, list[LogRow]]:
+    """Evaluate days of the run; the new rows by component."""
+    days = [run.days[position] for position in positions]
+    rows = evaluate(days, run.warehouse, settings, moment, "test")
+    return {
+        component.label: [row for row in rows if row.decision.component is component]
+        for component in Component
+    }
+
+
+def path(rows: Iterable[LogRow]) -> list[tuple[str, str]]:
+    return [(row.decision.verdict.value, row.decision.to_stage.label) for row in rows]
+
+
+def forced(run: SmallRun, component: Component, stage: Stage, actor: str = "Asha") -> LogRow:
+    (row,) = record_actions(
+        *([component], Verdict.FORCED, actor, "a test"),
+        *(run.warehouse, run.settings, moment, stage),
+    )
+    return row
+
+
+def changed_v2(run: SmallRun, table: Table, column: str, value: object) -> None:
+    """Another value in the first row of V2 on the first day."""
+    stored, key = StoredTable("v2", table), run.days[0].isoformat()
+    frame = run.warehouse.read(stored, [key])
+    frame.loc[0, column] = value
+    publish(run.warehouse, stored, key, frame)
+
+
+def reconciled(run: SmallRun, table: Table) -> None:
+    days = [run.days[0]]
+    list(reconcile(table, days, run.warehouse, run.settings, "test"))
+    list(summarize(days, run.warehouse, run.settings, "test"))
+
+
+def test_a_run_judges_every_component_on_each_of_its_days(small_run: SmallRun) -> None:
+    rows = read_log(small_run.warehouse)
+    found = [(row.decision.session, row.decision.component) for row in rows]
+    assert found == [(day, component) for day in small_run.days for component in Component]
+    assert {row.decision.verdict for row in rows} == {Verdict.HELD}
+    assert {row.decision.reason for row in rows} == {
+        "too little data: 12 instruments, at least 20 needed"
+    }
+
+
+def test_the_evidence_is_what_the_tables_hold(small_run: SmallRun) -> None:
+    warehouse, day = small_run.warehouse, small_run.days[0]
+    for row in read_log(warehouse)[: len(Component)]:
+        found = row.decision.evidence
+        rows = cells = 0
+        for table in TABLES_OF[row.decision.component]:
+            frame = warehouse.read(StoredTable("v1", table), [day.isoformat()])
+            rows += len(frame)
+            cells += len(frame) * (len(table.columns) - len(table.key))
+        assert found.rows == rows > 0
+        assert found.cells_compared == found.cells_expected == cells
+        assert found.instruments == 12
+        assert (found.cells_unequal, found.decision_differences, found.schema_failures) == (0, 0, 0)
+        assert found.cohort == 0
+        pointer = warehouse.pointer(StoredTable("v2", tables.MOVES_DAILY), day.isoformat())
+        assert found.code_version == pointer.code_version
+        assert found.error_rate is found.seconds_v2 is found.memory_share is None
+
+
+def test_healthy_sessions_advance_and_what_is_not_measured_then_holds(
+    copied_run: SmallRun,
+) -> None:
+    settings = lenient(copied_run)
+    for rows in judged(copied_run, settings, 0, 1).values():
+        assert path(rows) == [("counted", "off"), ("advanced", "shadow")]
+    for component in Component:
+        assert stage_in_force(component, copied_run.warehouse, settings.rollout) is Stage.SHADOW
+    forced(copied_run, Component.INDICATORS, Stage.OFF)
+    forced(copied_run, Component.INDICATORS, Stage.SHADOW)
+    for rows in judged(copied_run, settings, 0).values():
+        assert path(rows) == [("held", "shadow")]
+
+
+def test_days_of_one_run_count_only_for_the_stage_that_they_were_served_under(
+    copied_run: SmallRun,
+) -> None:
+    for rows in judged(copied_run, lenient(copied_run, sessions_per_stage=1), 0, 1).values():
+        assert path(rows) == [("advanced", "shadow"), ("held", "shadow")]
+        assert rows[1].decision.reason == "evidence of stage off, but the stage is shadow"
+
+
+def test_a_wrong_cell_of_v2_rolls_its_component_back_and_no_other(copied_run: SmallRun) -> None:
+    table = tables.INDICATORS_DAILY
+    changed_v2(copied_run, table, "ema_50", 1.0)
+    reconciled(copied_run, table)
+    rows = judged(copied_run, lenient(copied_run), 0)
+    assert path(rows["indicators"]) == [("rolled back", "off")]
+    assert "unequal cells" in rows["indicators"][0].decision.reason
+    assert path(rows["aggregation"]) == path(rows["sequences"]) == [("counted", "off")]
+    assert state_at(read_log(copied_run.warehouse), Component.INDICATORS).latched
+
+
+def test_a_row_that_v2_lacks_counts_with_all_its_cells(copied_run: SmallRun) -> None:
+    table, key = tables.CANDLES_5MIN, copied_run.days[0].isoformat()
+    stored = StoredTable("v2", table)
+    frame = copied_run.warehouse.read(stored, [key])
+    publish(copied_run.warehouse, stored, key, frame.iloc[1:])
+    reconciled(copied_run, table)
+    (row,) = judged(copied_run, lenient(copied_run), 0)["aggregation"]
+    assert row.decision.evidence.cells_unequal == len(table.columns) - len(table.key)
+    assert row.decision.verdict is Verdict.ROLLED_BACK
+
+
+def test_another_decision_of_v2_rolls_everything_back(copied_run: SmallRun) -> None:
+    changed_v2(copied_run, tables.FILTER_RESULTS, "reason", "another reason")
+    reconciled(copied_run, tables.FILTER_RESULTS)
+    for rows in judged(copied_run, lenient(copied_run), 0).values():
+        assert path(rows) == [("rolled back", "off")]
+        assert "1 decision differences" in rows[0].decision.reason
+
+
+def test_a_summary_of_other_rows_than_the_stored_ones_measures_nothing(
+    copied_run: SmallRun,
+) -> None:
+    changed_v2(copied_run, tables.INDICATORS_DAILY, "ema_50", 1.0)
+    rows = judged(copied_run, lenient(copied_run), 0)
+    assert path(rows["indicators"]) == [("held", "off")]
+    assert rows["indicators"][0].decision.reason.startswith("not measured: instruments, rows")
+
+
+def test_a_day_without_rows_holds(copied_run: SmallRun) -> None:
+    key = copied_run.days[0].isoformat()
+    for table in TABLES_OF[Component.AGGREGATION]:
+        for lane in ("v1", "v2"):
+            publish(copied_run.warehouse, StoredTable(lane, table), key, table.empty())
+        reconciled(copied_run, table)
+    (row,) = judged(copied_run, lenient(copied_run), 0)["aggregation"]
+    assert row.decision.verdict is Verdict.HELD
+    assert row.decision.evidence.cells_compared is None
+    assert "too little data: 0 instruments" in row.decision.reason
+
+
+def test_the_kill_switch_is_a_row_and_needs_no_log_to_serve_v1(copied_run: SmallRun) -> None:
+    forced(copied_run, Component.SEQUENCES, Stage.FULL)
+    settings = lenient(copied_run, kill=True)
+    for rows in judged(copied_run, settings, 0).values():
+        assert path(rows) == [("killed", "off")]
+    log = copied_run.warehouse.root.joinpath(*LOG.key, "whole", "current.json")
+    log.unlink()
+    log.write_text("not a pointer")
+    warehouse = copied_run.warehouse
+    assert stage_in_force(Component.SEQUENCES, warehouse, settings.rollout) is Stage.OFF
+    with pytest.raises(DamagedPartition):
+        stage_in_force(Component.SEQUENCES, warehouse, RolloutSettings())
+
+
+def test_a_log_that_was_tampered_with_is_refused(copied_run: SmallRun) -> None:
+    forced(copied_run, Component.SEQUENCES, Stage.FULL)
+    frame = copied_run.warehouse.read(LOG, [WHOLE])
+    publish(copied_run.warehouse, LOG, WHOLE, frame.assign(actor="controller"))
+    with pytest.raises(IllegalLog, match="needs a named person"):
+        stage_in_force(Component.SEQUENCES, copied_run.warehouse, RolloutSettings())
+    with pytest.raises(IllegalLog, match="needs a named person"):
+        judged(copied_run, lenient(copied_run), 0)
+
+
+def test_rows_come_back_as_they_were_written(copied_run: SmallRun) -> None:
+    row = forced(copied_run, Component.AGGREGATION, Stage.TEN)
+    rows = read_log(copied_run.warehouse)
+    assert rows[-1] == row
+    assert states(rows)[Component.AGGREGATION].stage is Stage.TEN
+    assert states(rows)[Component.SEQUENCES].stage is Stage.OFF
+
+
+def test_people_acting_at_once_lose_no_row(tmp_path: Path) -> None:
+    root, settings = tmp_path / "warehouse", Settings(data_directory=tmp_path)
+    actors = [f"person {number}" for number in range(8)]
+
+    def act(actor: str) -> tuple[LogRow, ...]:
+        return record_actions(
+            *([Component.INDICATORS], Verdict.FORCED, actor, "a test"),
+            *(Warehouse(root), settings, moment, Stage.SHADOW),
+        )
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(act, actors))
+    rows = read_log(Warehouse(root))
+    assert sorted(row.actor for row in rows) == actors
+    assert [row.number for row in rows] == list(range(1, 9))
+
+
+def test_the_assets_serve_the_stage_of_the_log_and_judge_what_was_served(
+    copied_run: SmallRun,
+) -> None:
+    first, second = copied_run.days
+    settings, table = lenient(copied_run), tables.CANDLES_DAILY
+    both = (tables.CANDLES_5MIN, table)
+    forced(copied_run, Component.AGGREGATION, Stage.FULL)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [*(build_served(each, settings) for each in both), build_rollout_log_asset(settings)],
+            partition_key=second.isoformat(),
+            resources=needs_warehouse(settings),
+            instance=instance,
+        )
+        assert result.success
+        key = asset_key(served_table(table))
+        # The other stored day is served again too, and Dagster is told.
+        known = instance.get_materialized_partitions(key)
+        assert known == {day.isoformat() for day in (first, second)}
+        (event,) = result.asset_materializations_for_node("served__candles_daily")
+        assert event.asset_key == key
+    for each in both:
+        served = copied_run.warehouse.read(served_table(each))
+        assert set(served["variant"]) == {"v2"}
+        assert served["trading_day"].nunique() == 2
+    row = next(
+        row
+        for row in reversed(read_log(copied_run.warehouse))
+        if row.decision.component is Component.AGGREGATION
+    )
+    assert row.decision.session == second
+    assert (row.decision.evidence.stage, row.decision.evidence.cohort) == (Stage.FULL, 12)
+    assert row.decision.verdict is Verdict.HELD
+    assert "not measured: v2_exceptions" in row.decision.reason
+
+
+def test_a_cohort_that_was_not_served_under_the_stage_is_not_measured(
+    copied_run: SmallRun,
+) -> None:
+    forced(copied_run, Component.SEQUENCES, Stage.FULL)
+    (row,) = judged(copied_run, lenient(copied_run), 0)["sequences"]
+    assert row.decision.evidence.cohort is None
+    assert "not measured: cohort" in row.decision.reason
+
+
+def test_the_stored_log_is_readable_as_a_table(small_run: SmallRun) -> None:
+    frame = small_run.warehouse.read(LOG, [WHOLE])
+    assert frame["number"].tolist() == list(range(1, len(frame) + 1))
+    assert set(frame["component"]) == {"aggregation", "indicators", "sequences"}
+    assert frame["session"].unique().tolist() == [pd.Timestamp(day) for day in small_run.days]
+    assert frame["evidence"].str.startswith("{").all()
