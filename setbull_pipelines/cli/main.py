@@ -143,5 +143,108 @@ def sql(query: str, rows: int) -> None:
         _stop(str(error))
 
 
+@main.group()
+def rollout() -> None:
+    """Which variant is served: look, or act with your name in the log."""
+
+
+_COMPONENTS = ("aggregation", "indicators", "sequences")
+_STAGES = ("off", "shadow", "10", "50", "100", "sampled", "retired")
+_component = click.option(
+    "--component", type=click.Choice(_COMPONENTS), help="Only this one; default: all three."
+)
+_by = click.option("--by", "actor", required=True, help="Your name; it is kept in the log.")
+_reason = click.option("--reason", required=True, help="Why, in one sentence.")
+
+
+@rollout.command()
+def status() -> None:
+    """Stage of every component, and the share that is really served from V2."""
+    from setbull_pipelines.cli import rollout as work
+    from setbull_pipelines.rollout.log import IllegalLog
+
+    settings = _settings()
+    if settings.rollout.kill:
+        click.echo(work.KILL_SWITCH_ON)
+    try:
+        for line in work.status(settings):
+            click.echo(line)
+    except (IllegalLog, *work.UNREADABLE) as error:
+        _stop(str(error))
+
+
+@rollout.command()
+@_component
+@click.option(
+    "--rows", default=20, show_default=True, type=click.IntRange(1), help="The last ones."
+)
+def history(component: str | None, rows: int) -> None:
+    """Evaluations and actions, oldest first."""
+    from setbull_pipelines.cli import rollout as work
+    from setbull_pipelines.rollout.stages import Component
+
+    try:
+        chosen = Component.named(component) if component else None
+        for line in work.history(_settings(), chosen, rows):
+            click.echo(line)
+    except work.UNREADABLE as error:
+        _stop(str(error))
+
+
+def _act(
+    verb: str, component: str | None, actor: str, reason: str, stage: str | None = None
+) -> None:
+    from setbull_pipelines.cli import rollout as work
+    from setbull_pipelines.rollout.controller import Verdict
+    from setbull_pipelines.rollout.log import IllegalLog
+    from setbull_pipelines.rollout.stages import Component, Stage
+
+    components = [Component.named(component)] if component else list(Component)
+    target = Stage.named(stage) if stage else None
+    try:
+        for line in work.act(_settings(), components, Verdict(verb), actor, reason, target):
+            click.echo(line)
+    except (IllegalLog, OSError, *work.UNREADABLE) as error:
+        _stop(str(error))
+
+
+@rollout.command()
+@click.argument("component", type=click.Choice(_COMPONENTS))
+@click.argument("stage", type=click.Choice(_STAGES))
+@_by
+@_reason
+def force(component: str, stage: str, actor: str, reason: str) -> None:
+    """Move a component to a stage."""
+    _act("forced", component, actor, reason, stage)
+
+
+@rollout.command()
+@_component
+@click.option("--release", is_flag=True, help="End the freeze.")
+@_by
+@_reason
+def freeze(component: str | None, release: bool, actor: str, reason: str) -> None:
+    """Stop advancing; rolling back still works."""
+    _act("released" if release else "frozen", component, actor, reason)
+
+
+@rollout.command()
+@_component
+@_by
+@_reason
+def kill(component: str | None, actor: str, reason: str) -> None:
+    """Back to off and latched, from the next serving on."""
+    _act("killed", component, actor, reason)
+
+
+@rollout.command()
+@_component
+@_by
+@_reason
+def rearm(component: str | None, actor: str, reason: str) -> None:
+    """Release the latch; the component starts at shadow."""
+    _act("re-armed", component, actor, reason)
+
+
 if __name__ == "__main__":
     main()

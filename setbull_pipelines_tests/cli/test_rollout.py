@@ -1,0 +1,130 @@
+"""``setbull rollout``: the state in words, actions with a name, refusals in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from setbull_pipelines.cli.main import _COMPONENTS, _STAGES, main
+from setbull_pipelines.pipeline.rolling_out import LOG, read_log, states
+from setbull_pipelines.rollout.stages import Component, Stage
+from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.pipeline.small_run import SmallRun
+
+SIGNED = ("--by", "Asha", "--reason", "a trial")
+
+
+def setbull(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["rollout", *arguments])
+
+
+def lines(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
+
+
+def refused(result: Result, *parts: str) -> None:
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 2
+    sentence = result.stderr.strip().splitlines()[-1]
+    assert sentence.lower().startswith("error: ")
+    for part in parts:
+        assert part in sentence
+
+
+def stages(data_directory: Path) -> dict[str, str]:
+    found = states(read_log(Warehouse(data_directory / "warehouse")))
+    return {component.label: state.stage.label for component, state in found.items()}
+
+
+def test_the_choices_are_the_components_and_stages() -> None:
+    assert list(_COMPONENTS) == [component.label for component in Component]
+    assert list(_STAGES) == [stage.label for stage in Stage]
+
+
+def test_a_new_data_folder_is_off_everywhere(data_directory: Path) -> None:
+    status = lines(setbull("status"))
+    assert status == [
+        f"{name}: stage off, 0 of 5 healthy sessions, never judged" for name in _COMPONENTS
+    ]
+    assert lines(setbull("history")) == []
+    assert not data_directory.exists(), "looking must not write"
+
+
+def test_force_kill_and_rearm_are_rows_with_a_name(data_directory: Path) -> None:
+    (line,) = lines(setbull("force", "indicators", "50", *SIGNED))
+    assert "Asha: indicators off to 50, forced: a trial" in line
+    assert stages(data_directory) == {"aggregation": "off", "indicators": "50", "sequences": "off"}
+    assert len(lines(setbull("kill", *SIGNED))) == 3
+    assert set(stages(data_directory).values()) == {"off"}
+    assert all("latched" in line for line in lines(setbull("status")))
+    lines(setbull("rearm", "--component", "sequences", *SIGNED))
+    assert stages(data_directory)["sequences"] == "shadow"
+    history = lines(setbull("history", "--component", "sequences"))
+    assert [line.split()[0] for line in history] == ["4", "5"]
+    assert lines(setbull("history", "--rows", "1")) == history[-1:]
+
+
+def test_freeze_and_its_release(data_directory: Path) -> None:
+    lines(setbull("freeze", "--component", "aggregation", *SIGNED))
+    assert [line for line in lines(setbull("status")) if "frozen" in line] == [
+        "aggregation: stage off, 0 of 5 healthy sessions, frozen, never judged"
+    ]
+    lines(setbull("freeze", "--release", "--component", "aggregation", *SIGNED))
+    assert not any("frozen" in line for line in lines(setbull("status")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("force", "indicators", "50", "--reason", "x"), ("--by",)),
+        (("rearm", "--reason", "x"), ("--by",)),
+        (("kill", "--by", "Asha"), ("--reason",)),
+        (("force", "indicators", "60", *SIGNED), ("60",)),
+        (("force", "indicators", "50", "--by", " ", "--reason", "x"), ("indicators", "no actor")),
+        (("force", "indicators", "50", "--by", "controller", "--reason", "x"), ("named person",)),
+        (("rearm", *SIGNED), ("aggregation", "no latch")),
+        (("freeze", "--release", *SIGNED), ("not frozen",)),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_what_is_not_possible_is_refused_and_leaves_no_row(
+    arguments: tuple[str, ...], parts: tuple[str, ...], data_directory: Path
+) -> None:
+    refused(setbull(*arguments), *parts)
+    assert read_log(Warehouse(data_directory / "warehouse")) == ()
+
+
+def test_an_action_on_all_that_one_refuses_is_done_to_none(data_directory: Path) -> None:
+    lines(setbull("kill", "--component", "aggregation", *SIGNED))
+    refused(setbull("rearm", *SIGNED), "indicators", "no latch")
+    assert len(read_log(Warehouse(data_directory / "warehouse"))) == 1
+
+
+def test_a_damaged_log_is_one_sentence_and_the_kill_switch_is_still_shown(
+    data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines(setbull("kill", *SIGNED))
+    pointer = data_directory.joinpath("warehouse", *LOG.key, "whole", "current.json")
+    pointer.write_text("not a pointer")
+    refused(setbull("status"), "not a pointer")
+    refused(setbull("history"), "not a pointer")
+    monkeypatch.setenv("SETBULL_KILL_V2", "1")
+    result = setbull("status")
+    refused(result, "not a pointer")
+    assert "the kill switch is on: V1 is served everywhere" in result.stdout
+
+
+def test_status_tells_the_share_that_is_really_served(
+    small_run: SmallRun, data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(small_run.settings.data_directory))
+    day = small_run.days[-1]
+    assert f"served.candles_5min {day}: 0 of 12 instruments from V2 (0%)" in lines(
+        setbull("status")
+    )
+    evaluated = lines(setbull("history"))
+    assert len(evaluated) == 6
+    assert all("controller" in line and "too little data" in line for line in evaluated)
