@@ -21,7 +21,7 @@ from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.steps import STEPS, Input, Step
 from setbull_pipelines.pipeline.versions import code_version, variant_code_version
-from setbull_pipelines.reconciliation.report import markdown_columns, markdown_summary
+from setbull_pipelines.reconciliation.report import markdown_report, markdown_summary
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1, V2, Variant
@@ -87,7 +87,11 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
     """The asset that compares V1 and V2 of ``table``."""
     outputs = reconciling.outputs_of(table)
     columns, cells, verdict = outputs
-    description = f"{columns.table.description} The differing cells are in {cells.name}, the verdict in {verdict.name}."
+    causes = reconciling.explanations_of(table)[0]
+    description = (
+        f"{columns.table.description} The differing cells are in {cells.name}, the verdict in "
+        f"{verdict.name}, the likely causes in {causes.name}."
+    )
 
     @dg.multi_asset(
         name=f"reconciliation__{table.name}",
@@ -110,7 +114,11 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
 
         def describe(result: PartitionResult) -> dict[str, object]:
             keys = [result.day.isoformat()]
-            report_text = markdown_columns(store.read(columns, keys), store.read(cells, keys))
+            report_text = markdown_report(
+                store.read(columns, keys),
+                store.read(cells, keys),
+                *(store.read(stored, keys) for stored in reconciling.explanations_of(table)),
+            )
             return {"V1 against V2": dg.MetadataValue.md(report_text)}
 
         results = reconciling.reconcile(table, days_of(context), store, settings, context.run_id)
