@@ -312,8 +312,9 @@ def test_the_daemon_carries_out_the_queued_run_of_a_partition(server, run_id):
 
 
 def test_every_asset_shows_its_latest_materialization(assets, run_id):
-    assert len(assets) > 30
-    for name, node in assets.items():
+    of_the_day = {name: node for name, node in assets.items() if name != "operations/maintenance"}
+    assert len(of_the_day) > 30
+    for name, node in of_the_day.items():
         (latest,) = node["assetMaterializations"]
         assert latest["runId"] == run_id, name
         assert latest["partition"] == (DAY if node["isPartitioned"] else None), name

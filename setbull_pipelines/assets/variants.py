@@ -4,12 +4,11 @@ Belongs here: assets of computed tables. Does not belong here: what a step reads
 (``pipeline/steps.py``), comparing (``reconciliation/``). A step that cannot be built stops the load.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import dagster as dg
 
-from setbull_pipelines import tables, variants
+from setbull_pipelines import tables
 from setbull_pipelines.assets.common import (
     TRADING_DAYS,
     WHOLE_RANGE,
@@ -22,17 +21,14 @@ from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.steps import STEPS, Input, Step
 from setbull_pipelines.pipeline.versions import code_version, variant_code_version
-from setbull_pipelines.reconciliation.report import markdown_columns, markdown_summary
+from setbull_pipelines.reconciliation.report import markdown_report, markdown_summary
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
-from setbull_pipelines.variants.protocol import Variant
+from setbull_pipelines.variants import V1, V2, Variant
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import StoredTable
 
-VARIANTS: dict[str, Callable[[], Variant]] = {
-    "v1": lambda: variants.V1,
-    "v2": lambda: variants.V2,
-}
+VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (V1, V2)}
 KINDS = {"v1": {"pandas"}, "v2": {"numpy"}}
 RECONCILIATION_GROUP = "reconciliation"
 COVERAGE = StoredTable("raw", tables.COVERAGE)
@@ -81,7 +77,7 @@ def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefi
         backfill_policy=WHOLE_RANGE,
     )
     def compute(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
-        run = StepRun(step, VARIANTS[variant](), warehouse.open(), settings, context.run_id)
+        run = StepRun(step, VARIANTS[variant], warehouse.open(), settings, context.run_id)
         yield from report(context, outputs, run.over(days_of(context)))
 
     return compute
@@ -91,7 +87,11 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
     """The asset that compares V1 and V2 of ``table``."""
     outputs = reconciling.outputs_of(table)
     columns, cells, verdict = outputs
-    description = f"{columns.table.description} The differing cells are in {cells.name}, the verdict in {verdict.name}."
+    causes = reconciling.explanations_of(table)[0]
+    description = (
+        f"{columns.table.description} The differing cells are in {cells.name}, the verdict in "
+        f"{verdict.name}, the likely causes in {causes.name}."
+    )
 
     @dg.multi_asset(
         name=f"reconciliation__{table.name}",
@@ -114,7 +114,11 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
 
         def describe(result: PartitionResult) -> dict[str, object]:
             keys = [result.day.isoformat()]
-            report_text = markdown_columns(store.read(columns, keys), store.read(cells, keys))
+            report_text = markdown_report(
+                store.read(columns, keys),
+                store.read(cells, keys),
+                *(store.read(stored, keys) for stored in reconciling.explanations_of(table)),
+            )
             return {"V1 against V2": dg.MetadataValue.md(report_text)}
 
         results = reconciling.reconcile(table, days_of(context), store, settings, context.run_id)

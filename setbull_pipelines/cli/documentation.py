@@ -26,13 +26,16 @@ def tables_page() -> str:
         *tables.COMPUTED_TABLES,
         tables.RECONCILIATIONS[RECONCILED[0]],
         tables.RECONCILIATION_CELLS[RECONCILED[0]],
+        tables.RECONCILIATION_DIAGNOSES[RECONCILED[0]],
+        tables.RECONCILIATION_DECISIONS,
         tables.RECONCILIATION_SUMMARY,
         *tables.OPERATIONS_TABLES,
     )
+    shown_for_all = shown[-5:-2]
     for table in shown:
         where = ", ".join(f"`{schema}.{table.name}`" for schema in table.schemas)
         lines += ["", f"## {table.name}", "", f"{where}. {table.description}", ""]
-        if table.name in (RECONCILED[0], f"{RECONCILED[0]}_cells") and "v1" not in table.schemas:
+        if table in shown_for_all:
             lines += [f"The same columns for: {', '.join(RECONCILED)}.", ""]
         partition = "one partition per trading day" if table.partitioned else "not partitioned"
         lines += [f"Key: {', '.join(table.key)}; {partition}.", ""]

@@ -27,8 +27,6 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.warehouse.store import Warehouse
 
-Work = RawDays | StepRun
-
 
 class History:
     """Brings the look-back sessions of a plan up to date."""
@@ -43,35 +41,32 @@ class History:
 
         Raises MissingPartition, ContractViolation and whatever a step raises.
         """
+        raw_days = RawDays(self._intake, self._warehouse, self._settings, self._run_id)
         parts = (
-            ("history of candles", plan.candles, [self._raw, self._step("candles_daily")]),
-            ("history of 5-minute candles", plan.candles_5min, [self._step("candles_5min")]),
-            ("history of indicators", plan.indicators_daily, [self._step("indicators_daily")]),
+            ("history of candles", plan.candles, [raw_days, *self._both("candles_daily")]),
+            ("history of 5-minute candles", plan.candles_5min, self._both("candles_5min")),
+            ("history of indicators", plan.indicators_daily, self._both("indicators_daily")),
         )
         seconds = {}
-        for heading, days, makers in parts:
+        for heading, days, works in parts:
             if days:
                 started = time.monotonic()
                 with showing_progress(
                     f"{heading}: {len(days)} sessions from {days[0]} to {days[-1]}"
                 ):
-                    for maker in makers:
-                        for work in maker():
-                            self._publish(work, days)
+                    for work in works:
+                        self._publish(work, days)
                 seconds[heading] = time.monotonic() - started
         return seconds
 
-    def _raw(self) -> list[Work]:
-        return [RawDays(self._intake, self._warehouse, self._settings, self._run_id)]
-
-    def _step(self, name: str):
+    def _both(self, name: str) -> list[StepRun]:
         step = next(step for step in STEPS if step.name == name)
-        return lambda: [
-            StepRun(step, variant(), self._warehouse, self._settings, self._run_id)
+        return [
+            StepRun(step, variant, self._warehouse, self._settings, self._run_id)
             for variant in VARIANTS.values()
         ]
 
-    def _publish(self, work: Work, days: Sequence[date]) -> None:
+    def _publish(self, work: RawDays | StepRun, days: Sequence[date]) -> None:
         known = {
             stored: self._instance.get_materialized_partitions(asset_key(stored))
             for stored in work.outputs

@@ -246,5 +246,17 @@ def rearm(component: str | None, actor: str, reason: str) -> None:
     _act("re-armed", component, actor, reason)
 
 
+@main.command("self-test")
+def self_test() -> None:
+    """Break V2 in every known way and require that each fault is caught and its cause named."""
+    from setbull_pipelines.cli.self_test import print_score
+    from setbull_pipelines.reconciliation.self_test.score import run_self_test
+
+    result = run_self_test()
+    print_score(result)
+    if not result.is_perfect:
+        _stop("the reconciliation missed or misnamed a fault, or raised a false alarm", _FAILED)
+
+
 if __name__ == "__main__":
     main()

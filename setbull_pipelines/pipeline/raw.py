@@ -12,7 +12,7 @@ from pathlib import Path
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.engine import PartitionResult
-from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import combined, raw_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake, take_in
@@ -43,7 +43,11 @@ def landing_directory(settings: Settings) -> Path:
 def read_sources(settings: Settings) -> Intake:
     """Take in the configured source; files that were read before are only recognised again."""
     source = None if settings.input is None else Path(settings.input)
-    return take_in(source, landing_directory(settings), settings.sample)
+
+    def show(name: str, number: int, total: int) -> None:
+        logger.info("reading file %s of %s: %s", number, total, name)
+
+    return take_in(source, landing_directory(settings), settings.sample, show)
 
 
 def _intake_hash(intake: Intake) -> str:

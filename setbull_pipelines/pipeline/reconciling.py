@@ -1,6 +1,6 @@
 """How a computed table is reconciled, trading day by trading day, and the results are published.
 
-Belongs here: finding both sides, publication of columns, cells and verdict. Does not belong here: comparing
+Belongs here: finding both sides, publication of columns, cells, verdict and causes. Does not belong here: comparing
 (``reconciliation/``), Dagster.
 """
 
@@ -21,6 +21,7 @@ from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 SUMMARY = StoredTable("reconciliation", tables.RECONCILIATION_SUMMARY)
+DECISIONS = StoredTable("reconciliation", tables.RECONCILIATION_DECISIONS)
 _ABSENT = "never published"
 
 
@@ -33,6 +34,12 @@ def outputs_of(table: Table) -> tuple[StoredTable, StoredTable, StoredTable]:
     )
 
 
+def explanations_of(table: Table) -> tuple[StoredTable, ...]:
+    """Where the likely causes of its differences are stored; for the filters also changed decisions."""
+    causes = StoredTable("reconciliation", tables.RECONCILIATION_DIAGNOSES[table.name])
+    return (causes, DECISIONS) if table == tables.FILTER_RESULTS else (causes,)
+
+
 def reconcile(
     table: Table,
     days: Sequence[date],
@@ -43,7 +50,7 @@ def reconcile(
     """Compare V1 and V2 of ``table`` on each day and publish what was found."""
     version = code_version("reconciliation", "tables", "pipeline/reconciling.py")
     settings_hash = fingerprint(settings.reconciliation)
-    outputs = outputs_of(table)
+    outputs = (*outputs_of(table), *explanations_of(table))
     progress = Progress(f"reconciliation/{table.name}", len(days), "days")
     for day in sorted(days):
         key = day.isoformat()
@@ -72,7 +79,14 @@ def reconcile(
                 settings.reconciliation,
                 identical=inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
             )
-            frames = (comparison.columns, comparison.cells, comparison.summary)
+            frames = [
+                comparison.columns,
+                comparison.cells,
+                comparison.summary,
+                comparison.diagnoses,
+            ]
+            if table == tables.FILTER_RESULTS:
+                frames.append(comparison.decisions)
             for stored, frame in zip(outputs, frames, strict=True):
                 note = None if len(frame) else "no rows: nothing differs"
                 warehouse.publish(stored, key, frame, **provenance, run_id=run_id, note=note)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,22 +23,31 @@ import duckdb
 import pandas as pd
 import pyarrow.parquet
 
+from setbull_pipelines.reconciliation.decisions import changed_decisions
+from setbull_pipelines.reconciliation.diagnosis import ROW, Diagnosis, diagnose
+from setbull_pipelines.reconciliation.sides import Sides
 from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables.contract import EXACT, INDIA, Column, Kind, Table
+from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.reconciliation import (
     DIVERGED,
     NOT_COMPARABLE,
     PASS,
     RECONCILIATION_CELLS,
+    RECONCILIATION_DECISIONS,
+    RECONCILIATION_DIAGNOSES,
     RECONCILIATION_SUMMARY,
     RECONCILIATIONS,
 )
 from setbull_pipelines.warehouse.queries import quoted_identifier, quoted_text
 
-ROW = "(row)"
-"""Column name under which a row that one side lacks is listed."""
 MEMORY_LIMIT = "2GB"
 """Memory of one comparison; DuckDB spills to a temporary directory beyond it."""
+
+ROWS_DIAGNOSED = 200_000
+"""Rows that are read into memory to recognise the shape of a difference, in whole instruments."""
+CAUSES_IN_REASON = 3
+"""Likely causes named in the reason of a verdict; all of them are in the diagnosis table."""
 
 _NUMERIC = (Kind.FLOAT, Kind.INTEGER, Kind.NULLABLE_INTEGER)
 _MOMENTS = (Kind.TIMESTAMP, Kind.DAY)
@@ -55,6 +64,10 @@ class Comparison:
     """The first and the worst unequal cells (``RECONCILIATION_CELLS``)."""
     summary: pd.DataFrame
     """One row: the verdict (``RECONCILIATION_SUMMARY``)."""
+    diagnoses: pd.DataFrame
+    """One row per likely cause (``RECONCILIATION_DIAGNOSES``)."""
+    decisions: pd.DataFrame
+    """Changed filter decisions (``RECONCILIATION_DECISIONS``); no row for every other table."""
     state: str
     reason: str
 
@@ -65,6 +78,8 @@ class _RowCounts:
     v2: int
     only_v1: int
     only_v2: int
+    instruments: int = 0
+    """Instruments with a row on both sides."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,10 @@ class _ColumnCounts:
     cells_within_tolerance: int = 0
     largest_absolute_difference: float | None = None
     largest_relative_difference: float | None = None
+    median_relative_difference: float | None = None
+    p99_relative_difference: float | None = None
+    largest_ulp_difference: float | None = None
+    instruments_affected: int = 0
     worst_key: str | None = None
     worst_v1: str | None = None
     worst_v2: str | None = None
@@ -106,19 +125,24 @@ def compare(
     """
     rows = _RowCounts(_rows_in(v1_files), _rows_in(v2_files), 0, 0)
     cells: list[pd.DataFrame] = []
+    diagnoses: tuple[Diagnosis, ...] = ()
+    decisions = RECONCILIATION_DECISIONS.empty()
+    day = pd.Timestamp(trading_day)
     if not v1_files or not v2_files:
         rows = _RowCounts(rows.v1, rows.v2, rows.v1, rows.v2)
         counts = {column.name: _ColumnCounts(0) for column in table.value_columns}
     elif identical and rows.v1 == rows.v2:
+        rows = replace(rows, instruments=_instruments_in(v1_files))
         counts = {column.name: _all_equal(column, rows.v1) for column in table.value_columns}
     else:
         with _joined(table, v1_files, v2_files) as connection:
-            only_v1, only_v2, both = _fetch_one(
+            only_v1, only_v2, both, instruments = _fetch_one(
                 connection,
                 "SELECT count(*) FILTER (in_v2 IS NULL), count(*) FILTER (in_v1 IS NULL), "
-                f"count(*) FILTER ({_IN_BOTH}) FROM joined",
+                f"count(*) FILTER ({_IN_BOTH}), "
+                f"count(DISTINCT instrument_key) FILTER ({_IN_BOTH}) FROM joined",
             )
-            rows = _RowCounts(rows.v1, rows.v2, only_v1, only_v2)
+            rows = _RowCounts(rows.v1, rows.v2, only_v1, only_v2, instruments)
             counts = {column.name: _all_equal(column, both) for column in table.value_columns}
             for column in _differing_columns(connection, table):
                 counts[column.name], found = _compare_column(
@@ -127,12 +151,20 @@ def compare(
                 cells.append(found)
             if only_v1 or only_v2:
                 cells.append(_one_sided_rows(connection, table, settings.sample_cells))
+            diverged = [name for name, column in counts.items() if column.cells_unequal]
+            if diverged or only_v1 or only_v2 or rows.v1 != rows.v2:
+                diagnoses = diagnose(_sides(connection, table, diverged, rows))
+                if table == FILTER_RESULTS:
+                    decisions = changed_decisions(_verdicts_and_reasons(connection), day)
     state, reason = _verdict(rows, counts, v1_files, v2_files, identical)
-    day = pd.Timestamp(trading_day)
+    if diagnoses:
+        reason = f"{reason}; likely cause: {_causes(diagnoses)}"
     return Comparison(
         columns=_columns_frame(table, day, rows, counts),
         cells=_cells_frame(table, day, cells),
         summary=_summary_frame(table, day, rows, counts, state, reason),
+        diagnoses=_diagnoses_frame(table, day, diagnoses),
+        decisions=decisions,
         state=state,
         reason=reason,
     )
@@ -140,6 +172,14 @@ def compare(
 
 def _rows_in(files: Sequence[Path] | None) -> int:
     return sum(pyarrow.parquet.read_metadata(path).num_rows for path in files or ())
+
+
+def _instruments_in(files: Sequence[Path]) -> int:
+    found: set[str] = set()
+    for path in files:
+        keys = pyarrow.parquet.ParquetFile(path).read(["instrument_key"])["instrument_key"]
+        found.update(keys.unique().to_pylist())
+    return len(found)
 
 
 @contextmanager
@@ -213,24 +253,36 @@ def _compare_column(
 ) -> tuple[_ColumnCounts, pd.DataFrame]:
     """Return the counts of a column that differs, and its first and worst unequal cells."""
     differing = _differing(table, column)
-    different, unequal, one_sided_nulls, largest_absolute, largest_relative = _fetch_one(
+    different, unequal, one_sided_nulls, affected, *largest, median, p99 = _fetch_one(
         connection,
         "SELECT count(*), count(*) FILTER (unequal), count(*) FILTER (v1 IS NULL OR v2 IS NULL), "
-        f"max(absolute_difference), max(relative_difference) FROM ({differing})",
+        "count(DISTINCT instrument_key) FILTER (unequal), "
+        "max(absolute_difference), max(relative_difference), max(ulp_difference), "
+        "quantile_disc(relative_difference, 0.5), quantile_disc(relative_difference, 0.99) "
+        f"FROM ({differing})",
     )
     worst = _worst_cells(connection, table, column.name, differing, sample_cells)
     cells = worst[worst["unequal"]].drop(columns="unequal")
     if unequal:
         first = _first_cells(connection, table, column.name, differing)
         cells = pd.concat([first, cells], ignore_index=True)
-    no_difference = 0.0 if column.kind in _NUMERIC else None
-    counts = _ColumnCounts(
-        cells_compared=rows_in_both,
+    equal = _all_equal(column, rows_in_both)
+    absolute, relative, ulp = largest
+    counts = replace(
+        equal,
         cells_unequal=unequal,
         null_differences=one_sided_nulls,
         cells_within_tolerance=different - unequal,
-        largest_absolute_difference=no_difference if largest_absolute is None else largest_absolute,
-        largest_relative_difference=no_difference if largest_relative is None else largest_relative,
+        largest_absolute_difference=(
+            equal.largest_absolute_difference if absolute is None else absolute
+        ),
+        largest_relative_difference=(
+            equal.largest_relative_difference if relative is None else relative
+        ),
+        median_relative_difference=median,
+        p99_relative_difference=p99,
+        largest_ulp_difference=equal.largest_ulp_difference if ulp is None else ulp,
+        instruments_affected=affected,
         worst_key=worst.at[0, "row_key"],
         worst_v1=worst.at[0, "v1"],
         worst_v2=worst.at[0, "v2"],
@@ -242,7 +294,10 @@ def _all_equal(column: Column, cells: int) -> _ColumnCounts:
     """Return the counts of a column without a difference; a largest difference needs a cell."""
     largest = 0.0 if cells and column.kind in _NUMERIC else None
     return _ColumnCounts(
-        cells, largest_absolute_difference=largest, largest_relative_difference=largest
+        cells,
+        largest_absolute_difference=largest,
+        largest_relative_difference=largest,
+        largest_ulp_difference=largest if column.kind is Kind.FLOAT else None,
     )
 
 
@@ -250,28 +305,44 @@ def _differing(table: Table, column: Column) -> str:
     """Return SQL for the cells of ``column`` that differ at all, in rows that both sides have."""
     v1, v2 = _cell("v1", column), _cell("v2", column)
     larger = f"greatest(abs({v1}::DOUBLE), abs({v2}::DOUBLE))"
+    ulps = "NULL::DOUBLE"
     if column.kind is Kind.FLOAT:
         absolute = f"abs({v1} - {v2})"
+        ulps = f"abs({_float_number(v1)} - {_float_number(v2)})::DOUBLE"
     elif column.kind in _NUMERIC:
         # The difference of two 64-bit integers can need more bits; a float would lose the small ones.
         absolute = f"abs({v1}::HUGEINT - {v2}::HUGEINT)::DOUBLE"
     else:
         absolute = larger = "NULL::DOUBLE"
-    tolerance = column.tolerance
-    # An infinite difference would be within "relative x infinity".
-    allowed = f"{tolerance.relative!r} * larger + {tolerance.absolute!r}"
-    agrees = f"isfinite(absolute_difference) AND absolute_difference <= {allowed}"
-    unequal = "true" if tolerance == EXACT else f"NOT coalesce({agrees}, false)"
     keys = ", ".join(quoted_identifier(name) for name in table.key)
     return (
-        f"SELECT {keys}, v1, v2, absolute_difference, "
+        f"SELECT {keys}, v1, v2, absolute_difference, ulp_difference, "
         # infinity / infinity is not a number
         "CASE WHEN isinf(absolute_difference) THEN absolute_difference "
-        "ELSE absolute_difference / larger END AS relative_difference, "
-        f"{unequal} AS unequal "
-        f"FROM (SELECT {keys}, {v1} AS v1, {v2} AS v2, {absolute} AS absolute_difference, "
-        f"{larger} AS larger FROM joined WHERE {_IN_BOTH} AND {v1} IS DISTINCT FROM {v2})"
+        "ELSE absolute_difference / larger END AS relative_difference, unequal "
+        f"FROM (SELECT {keys}, {v1} AS v1, {v2} AS v2, {_unequal(column)} AS unequal, "
+        f"{absolute} AS absolute_difference, {ulps} AS ulp_difference, {larger} AS larger "
+        f"FROM joined WHERE {_IN_BOTH} AND {v1} IS DISTINCT FROM {v2})"
     )
+
+
+def _unequal(column: Column) -> str:
+    """Return SQL for whether a cell of ``joined`` differs by more than its tolerance."""
+    v1, v2 = _cell("v1", column), _cell("v2", column)
+    differs = f"{v1} IS DISTINCT FROM {v2}"
+    tolerance = column.tolerance
+    if tolerance == EXACT:
+        return f"({differs})"
+    allowed = f"{tolerance.relative!r} * greatest(abs({v1}), abs({v2})) + {tolerance.absolute!r}"
+    # An infinite difference would be within "relative x infinity".
+    agrees = f"isfinite({v1} - {v2}) AND abs({v1} - {v2}) <= {allowed}"
+    return f"({differs} AND NOT coalesce({agrees}, false))"
+
+
+def _float_number(value: str) -> str:
+    """Return SQL for the position of a float among all floats; neighbours differ by 1."""
+    bits = f"({value})::BIT::BIGINT::HUGEINT"
+    return f"if({bits} < 0, -9223372036854775808::HUGEINT - {bits}, {bits})"
 
 
 def _one_sided_rows(
@@ -285,6 +356,55 @@ def _one_sided_rows(
     )
     worst = _worst_cells(connection, table, ROW, rows, sample_cells).drop(columns="unequal")
     return pd.concat([_first_cells(connection, table, ROW, rows), worst], ignore_index=True)
+
+
+def _sides(
+    connection: duckdb.DuckDBPyConnection, table: Table, diverging: list[str], rows: _RowCounts
+) -> Sides:
+    """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows."""
+    columns = [column for column in table.value_columns if column.name in diverging]
+    differs = " OR ".join([f"NOT coalesce({_IN_BOTH}, false)", *map(_unequal, columns)])
+    moments = [name for name in table.key if table.column(name).kind in (*_MOMENTS, *_NUMERIC)]
+    series = [name for name in table.key if name not in moments]
+    selected = [
+        *map(quoted_identifier, table.key),
+        "in_v1",
+        "in_v2",
+        *(_cell("v1", column) for column in table.value_columns),
+        *(_cell("v2", column) for column in columns),
+        *(f"{_unequal(column)} AS {_cell('unequal', column)}" for column in columns),
+    ]
+    chosen = (
+        "SELECT instrument_key FROM (SELECT instrument_key, sum(count(*)) OVER ("
+        f"ORDER BY count_if({differs}) = 0, instrument_key) AS rows_so_far, "
+        f"row_number() OVER (ORDER BY count_if({differs}) = 0, instrument_key) AS place "
+        "FROM joined GROUP BY instrument_key) "
+        f"WHERE rows_so_far <= {ROWS_DIAGNOSED} OR place = 1"
+    )
+    frame = connection.execute(
+        f"SELECT {', '.join(selected)} FROM joined WHERE instrument_key IN ({chosen}) "
+        f"ORDER BY {', '.join(map(quoted_identifier, (*series, *moments)))}"
+    ).df()
+    (instruments,) = _fetch_one(connection, "SELECT count(DISTINCT instrument_key) FROM joined")
+    return Sides(
+        table,
+        frame,
+        tuple(diverging),
+        rows.v1,
+        rows.v2,
+        rows.only_v1,
+        rows.only_v2,
+        instruments,
+    )
+
+
+def _verdicts_and_reasons(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    return connection.execute(
+        "SELECT instrument_key, v1_verdict AS verdict_v1, v2_verdict AS verdict_v2, "
+        "v1_reason AS reason_v1, v2_reason AS reason_v2 FROM joined WHERE "
+        "v1_verdict IS DISTINCT FROM v2_verdict OR v1_reason IS DISTINCT FROM v2_reason "
+        "ORDER BY instrument_key"
+    ).df()
 
 
 def _first_cells(
@@ -380,6 +500,30 @@ def _verdict(
     return DIVERGED, "; ".join(findings)
 
 
+def _causes(diagnoses: tuple[Diagnosis, ...]) -> str:
+    shown = "; ".join(f"{found.name} in {found.sentence}" for found in diagnoses[:CAUSES_IN_REASON])
+    more = len(diagnoses) - CAUSES_IN_REASON
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
+def _diagnoses_frame(
+    table: Table, day: pd.Timestamp, diagnoses: tuple[Diagnosis, ...]
+) -> pd.DataFrame:
+    contract = RECONCILIATION_DIAGNOSES[table.name]
+    records = [
+        {
+            "rank": rank,
+            "trading_day": day,
+            "diagnosis": diagnosis.name,
+            "column_names": ",".join(diagnosis.columns),
+            "sentence": diagnosis.sentence,
+            "evidence": diagnosis.evidence_text,
+        }
+        for rank, diagnosis in enumerate(diagnoses, start=1)
+    ]
+    return contract.conform(pd.DataFrame(records, columns=contract.column_names))
+
+
 def _columns_frame(
     table: Table, day: pd.Timestamp, rows: _RowCounts, counts: dict[str, _ColumnCounts]
 ) -> pd.DataFrame:
@@ -391,6 +535,15 @@ def _columns_frame(
             "tolerance": column.tolerance.name,
             **_row_counts(rows),
             **vars(counts[column.name]),
+            "cells_identical": counts[column.name].cells_compared
+            - counts[column.name].cells_unequal
+            - counts[column.name].cells_within_tolerance,
+            "instruments": rows.instruments,
+            "share_of_instruments_affected": (
+                counts[column.name].instruments_affected / rows.instruments
+                if rows.instruments
+                else None
+            ),
             "agrees": counts[column.name].cells_compared > 0
             and counts[column.name].cells_unequal == 0,
         }

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from setbull_pipelines.reconciliation.compare import ROW
+from setbull_pipelines.reconciliation.diagnosis import ROW
+from setbull_pipelines.tables.reconciliation import DECISION_CHANGES
 
 
 def markdown_summary(summary: pd.DataFrame) -> str:
@@ -56,8 +57,11 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
             row.tolerance,
             f"{row.cells_unequal:,} of {row.cells_compared:,}",
             f"{row.null_differences:,}",
+            f"{row.instruments_affected:,} ({row.share_of_instruments_affected:.0%})",
             _number(row.largest_absolute_difference),
             _number(row.largest_relative_difference),
+            f"{_number(row.median_relative_difference)} / {_number(row.p99_relative_difference)}",
+            _number(row.largest_ulp_difference),
             _cell(cells, row.column_name, "first"),
             _cell(cells, row.column_name, "worst"),
         )
@@ -67,7 +71,14 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
         only_v1, only_v2 = columns[["rows_only_v1", "rows_only_v2"]].iloc[0]
         one_sided = f"{only_v1:,} only in V1, {only_v2:,} only in V2"
         lines.append(
-            (ROW, "", one_sided, "", "", "", _cell(cells, ROW, "first"), _cell(cells, ROW, "worst"))
+            (
+                ROW,
+                "",
+                one_sided,
+                *([""] * 6),
+                _cell(cells, ROW, "first"),
+                _cell(cells, ROW, "worst"),
+            )
         )
     if not lines:
         compared = int(columns["cells_compared"].sum())
@@ -80,12 +91,70 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
             "tolerance",
             "unequal",
             "null on one side",
+            "instruments",
             "largest absolute",
             "largest relative",
+            "relative p50 / p99",
+            "largest ULP",
             "first",
             "worst",
         ),
         lines,
+    )
+
+
+def markdown_report(
+    columns: pd.DataFrame,
+    cells: pd.DataFrame,
+    diagnoses: pd.DataFrame,
+    decisions: pd.DataFrame | None = None,
+) -> str:
+    """Return all that was found for one table and day: columns, likely causes, changed decisions.
+
+    ``decisions`` is None for tables that decide nothing.
+    """
+    parts = [markdown_columns(columns, cells), markdown_diagnosis(diagnoses)]
+    if decisions is not None:
+        parts.append(markdown_decisions(decisions))
+    return "\n\n".join(part for part in parts if part)
+
+
+def markdown_diagnosis(diagnoses: pd.DataFrame) -> str:
+    """Return the likely causes, one line per row of ``RECONCILIATION_DIAGNOSES``; empty without one."""
+    if diagnoses.empty:
+        return ""
+    ordered = diagnoses.sort_values("rank")
+    return _table(
+        ("likely cause", "evidence"),
+        ((row.diagnosis, row.sentence) for row in ordered.itertuples()),
+    )
+
+
+def markdown_decisions(decisions: pd.DataFrame) -> str:
+    """Return the changed filter decisions (``RECONCILIATION_DECISIONS``); empty without one.
+
+    Instruments that enter or leave bullish or bearish come first.
+    """
+    if decisions.empty:
+        return ""
+    order = {change: place for place, change in enumerate(DECISION_CHANGES)}
+    ordered = decisions.sort_values(
+        ["change", "instrument_key"],
+        key=lambda column: column.map(order) if column.name == "change" else column,
+    )
+    return _table(
+        ("change", "instrument", "verdict V1", "verdict V2", "reason V1", "reason V2"),
+        (
+            (
+                row.change,
+                row.instrument_key,
+                _value(row.verdict_v1),
+                _value(row.verdict_v2),
+                _value(row.reason_v1),
+                _value(row.reason_v2),
+            )
+            for row in ordered.itertuples()
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from setbull_pipelines.tables.contract import EXACT, SCORE, Table
 VERDICT_BULLISH, VERDICT_BEARISH = "bullish", "bearish"
 VERDICT_REJECTED, VERDICT_NOT_ENOUGH_DATA = "rejected", "not enough data"
 VERDICTS = (VERDICT_BULLISH, VERDICT_BEARISH, VERDICT_REJECTED, VERDICT_NOT_ENOUGH_DATA)
+PASSING_VERDICTS = (VERDICT_BULLISH, VERDICT_BEARISH)
 STAGES = ("basic", "ema", "rsi", "mamba")
 
 FILTER_RESULTS = Table(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pandera.pandas as pa
+
 from setbull_pipelines.tables.columns import TRADING_DAY, count, flag, label, text, value
 from setbull_pipelines.tables.contract import Column, Kind, Table
+from setbull_pipelines.tables.filters import PASSING_VERDICTS
 
 PASS, DIVERGED, NOT_COMPARABLE = "pass", "diverged", "not comparable"
 STATES = (PASS, DIVERGED, NOT_COMPARABLE)
@@ -46,6 +49,9 @@ def _columns_table(name: str) -> Table:
             label("tolerance", "Tolerance class of the column"),
             *_COUNTS,
             count(
+                "cells_identical", "Cells that are equal to the last bit, or null in both", "cells"
+            ),
+            count(
                 "cells_within_tolerance",
                 "Cells that differ, but by no more than the tolerance",
                 "cells",
@@ -54,6 +60,23 @@ def _columns_table(name: str) -> Table:
             value(
                 "largest_relative_difference",
                 "Largest |v1 - v2| / max(|v1|, |v2|); null for text and flags",
+            ),
+            value(
+                "median_relative_difference",
+                "Median relative difference of the cells that are not identical; null without one",
+            ),
+            value("p99_relative_difference", "The same, 99th percentile"),
+            value(
+                "largest_ulp_difference",
+                "Largest number of floats between v1 and v2, one end included; null for all but floats",
+                "ULP",
+            ),
+            count("instruments", "Instruments with a row on both sides", "instruments"),
+            count("instruments_affected", "Instruments with an unequal cell", "instruments"),
+            value(
+                "share_of_instruments_affected",
+                "instruments_affected / instruments; null without an instrument",
+                "ratio",
             ),
             text(
                 "worst_key",
@@ -122,6 +145,49 @@ RECONCILIATION_VERDICTS = {
     )
     for name in RECONCILED
 }
+
+RECONCILIATION_DIAGNOSES = {
+    name: Table(
+        name=f"{name}_diagnosis",
+        description=f"Likely causes of the differences between V1 and V2 of {name}, recognised by their "
+        "shape: one row per cause and trading day, the most specific first.",
+        schemas=("reconciliation",),
+        key=("rank",),
+        columns=(
+            Column("rank", Kind.INTEGER, "1 is the most specific", checks=(pa.Check.ge(1),)),
+            TRADING_DAY,
+            label("diagnosis", "Name of the recognised shape; 'unknown shape' when there is none"),
+            text("column_names", "Columns that have it, comma-separated; '(row)' for rows"),
+            text("sentence", "The likely cause in words, with its evidence"),
+            text("evidence", "The numbers behind the sentence, as a JSON object"),
+        ),
+    )
+    for name in RECONCILED
+}
+
+ENTERS, LEAVES = "enters", "leaves"
+VERDICT_CHANGES, REASON_CHANGES = "verdict changes", "reason changes"
+DECISION_CHANGES = (
+    *(f"{way} {verdict}" for verdict in PASSING_VERDICTS for way in (ENTERS, LEAVES)),
+    VERDICT_CHANGES,
+    REASON_CHANGES,
+)
+RECONCILIATION_DECISIONS = Table(
+    name="filter_results_decisions",
+    description="What a trader would see differently: instruments that enter or leave bullish or bearish "
+    "in V2, and those whose verdict or reason changes.",
+    schemas=("reconciliation",),
+    key=("instrument_key", "change"),
+    columns=(
+        label("instrument_key", "Instrument of the decision"),
+        label("change", "What becomes of it when V2 replaces V1", DECISION_CHANGES),
+        TRADING_DAY,
+        label("verdict_v1", "Verdict in V1; null without a row", nullable=True),
+        label("verdict_v2", "Verdict in V2; null without a row", nullable=True),
+        text("reason_v1", "Reason in V1; null without a row", nullable=True),
+        text("reason_v2", "Reason in V2; null without a row", nullable=True),
+    ),
+)
 
 RECONCILIATION_SUMMARY = Table(
     name="summary",

@@ -12,7 +12,14 @@ from setbull_pipelines import tables, variants
 from setbull_pipelines.checks.factory import judge, severity
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.pipeline.engine import StepRun
-from setbull_pipelines.pipeline.reconciling import SUMMARY, outputs_of, reconcile, summarize
+from setbull_pipelines.pipeline.reconciling import (
+    DECISIONS,
+    SUMMARY,
+    explanations_of,
+    outputs_of,
+    reconcile,
+    summarize,
+)
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.quality import agreement
 from setbull_pipelines.tables import Kind, Table
@@ -47,6 +54,7 @@ class Reconciled:
             run.warehouse.read(stored, [day.isoformat()]) for stored in outputs_of(table)
         )
         (self.verdict,) = verdicts.itertuples()
+        self.causes = run.warehouse.read(explanations_of(table)[0], [day.isoformat()])
         summary = run.warehouse.read(SUMMARY, [day.isoformat()])
         self.states = summary.set_index("table_name")["state"].to_dict()
         self.rule = AGREES[table.name]
@@ -96,6 +104,10 @@ def test_one_wrong_cell_of_v2_is_a_divergence(table: Table, copied_run: SmallRun
     assert found.verdict.state == DIVERGED
     assert found.verdict.cells_unequal == 1
     assert column in found.verdict.reason
+    (cause,) = found.causes.itertuples()
+    assert cause.column_names == column
+    assert cause.diagnosis == "single cell"
+    assert f"single cell in {cause.sentence}" in found.check.description
     assert {name for name, state in found.states.items() if state != PASS} == {table.name}
     assert found.states[table.name] == DIVERGED
     assert not found.check.passed
@@ -121,6 +133,8 @@ def test_a_wrong_function_of_v2_is_a_divergence(
 
     assert found.verdict.state == DIVERGED
     assert found.verdict.cells_unequal == rows > 0
+    assert found.causes["diagnosis"].tolist() == ["constant offset"]
+    assert "V2 is V1 -1" in found.check.description
     assert not found.check.passed
 
 
@@ -165,6 +179,26 @@ def test_rows_on_one_side_only_are_an_error(emptied: str, copied_run: SmallRun) 
     assert found.verdict.state != PASS
     assert not found.check.passed
     assert found.severity is dg.AssetCheckSeverity.ERROR
+
+
+def test_a_changed_filter_decision_is_stored(copied_run: SmallRun) -> None:
+    day = copied_run.days[0].isoformat()
+    assert copied_run.warehouse.read(DECISIONS, [day]).empty
+    stored = StoredTable("v2", tables.FILTER_RESULTS)
+    results = copied_run.warehouse.read(stored, [day])
+    wrong = results.assign(
+        verdict=results["verdict"].where(results.index > 0, "rejected"),
+        reason=results["reason"].where(results.index > 0, "because"),
+    )
+    assert results.at[0, "verdict"] == "bullish"
+    publish(copied_run.warehouse, stored, day, wrong)
+
+    Reconciled(tables.FILTER_RESULTS, copied_run)
+
+    changes = copied_run.warehouse.read(DECISIONS, [day])
+    (decision,) = changes[changes["change"] == "leaves bullish"].itertuples()
+    assert decision.instrument_key == results.at[0, "instrument_key"]
+    assert decision.reason_v2 == "because"
 
 
 def test_a_verdict_that_compared_too_little_does_not_pass_the_check(copied_run: SmallRun) -> None:

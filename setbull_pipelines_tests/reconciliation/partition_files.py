@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_CELLS,
+    RECONCILIATION_DECISIONS,
+    RECONCILIATION_DIAGNOSES,
     RECONCILIATION_SUMMARY,
     RECONCILIATIONS,
 )
@@ -67,6 +68,8 @@ def check_contracts(table: Table, comparison: Comparison) -> None:
     RECONCILIATIONS[table.name].schema.validate(comparison.columns)
     RECONCILIATION_CELLS[table.name].schema.validate(comparison.cells)
     RECONCILIATION_SUMMARY.schema.validate(comparison.summary)
+    RECONCILIATION_DIAGNOSES[table.name].schema.validate(comparison.diagnoses)
+    RECONCILIATION_DECISIONS.schema.validate(comparison.decisions)
 
 
 def diverged_columns(comparison: Comparison) -> set[str]:
@@ -85,15 +88,3 @@ def cells_of(comparison: Comparison, name: str, role: str) -> pd.DataFrame:
     cells = comparison.cells
     chosen = cells[(cells["column_name"] == name) & (cells["role"] == role)]
     return chosen.sort_values("rank", ignore_index=True)
-
-
-def last_agreeing(v1: float) -> float:
-    """Return the largest float that agrees with ``v1 > 0`` under a relative tolerance of 1e-9."""
-    agreeing, beyond = v1, 2 * v1
-    while math.nextafter(agreeing, beyond) != beyond:
-        middle = (agreeing + beyond) / 2
-        if middle - v1 <= 1e-9 * middle:
-            agreeing = middle
-        else:
-            beyond = middle
-    return agreeing

@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from setbull_pipelines.reconciliation.compare import ROW, compare
+from setbull_pipelines.reconciliation.self_test.generic_mutants import last_agreeing
 from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables.contract import EXACT, RELATIVE, SCORE, Column, Kind, Table
 from setbull_pipelines.tables.filters import FILTER_RESULTS
@@ -23,7 +24,6 @@ from setbull_pipelines_tests.reconciliation.partition_files import (
     column_row,
     compare_frames,
     diverged_columns,
-    last_agreeing,
     write,
 )
 
@@ -332,7 +332,7 @@ def test_as_many_rows_with_other_keys_diverge(tmp_path, frame) -> None:
     v2.loc[7, "timestamp"] += pd.Timedelta(minutes=5)
     comparison = compare_frames(tmp_path, EVERY_KIND, frame, v2)
     assert comparison.state == "diverged"
-    assert comparison.reason == "1 rows only in V1; 1 rows only in V2"
+    assert comparison.reason.startswith("1 rows only in V1; 1 rows only in V2; likely cause: ")
 
 
 def test_a_repeated_row_on_one_side_never_passes(tmp_path, frame) -> None:
@@ -403,7 +403,8 @@ def test_identical_sides_count_without_reading_cells(tmp_path, frame) -> None:
     )
     shorter = [write(EVERY_KIND, frame.iloc[1:], tmp_path / "shorter.parquet")]
     mistaken = compare(EVERY_KIND, files, shorter, TRADING_DAY, SETTINGS, identical=True)
-    assert (mistaken.state, mistaken.reason) == ("diverged", "1 rows only in V1")
+    assert mistaken.state == "diverged"
+    assert mistaken.reason.startswith("1 rows only in V1; likely cause: missing rows")
     empty = [write(EVERY_KIND, EVERY_KIND.empty(), tmp_path / "empty.parquet")]
     nothing = compare(EVERY_KIND, empty, empty, TRADING_DAY, SETTINGS, identical=True)
     assert nothing.state == "not comparable"
@@ -520,3 +521,33 @@ def test_the_same_files_give_the_same_frames(tmp_path, frame) -> None:
     pd.testing.assert_frame_equal(one.columns, two.columns)
     pd.testing.assert_frame_equal(one.cells, two.cells)
     pd.testing.assert_frame_equal(one.summary, two.summary)
+
+
+def test_a_column_report_says_how_far_apart_the_sides_are(tmp_path, frame) -> None:
+    v2 = frame.copy()
+    near = [np.nextafter(frame.at[0, "score"], 9), frame.at[1, "score"] * 2]
+    v2.loc[[0, 1], "score"] = near
+    v2.loc[2, "score"] = np.nan
+    comparison = compare_frames(tmp_path, EVERY_KIND, frame, v2)
+    check_contracts(EVERY_KIND, comparison)
+    row = column_row(comparison, "score")
+    counts = ["cells_identical", "cells_within_tolerance", "cells_unequal", "null_differences"]
+    assert row[counts].tolist() == [len(frame) - 3, 1, 2, 1]
+    # Doubling moves by one power of two: 2 to the 52 floats.
+    assert row["largest_ulp_difference"] == 2.0**52
+    assert row["median_relative_difference"] < 1e-15
+    assert row["p99_relative_difference"] == 0.5
+    assert (row["instruments"], row["instruments_affected"]) == (3, 1)
+    equal = column_row(comparison, "price")
+    assert equal["largest_ulp_difference"] == 0
+    assert np.isnan(equal["median_relative_difference"])
+
+
+@pytest.mark.parametrize(
+    ("v1", "v2", "floats_apart"),
+    [(5e-324, -5e-324, 2), (1.0, np.nextafter(1.0, 2.0), 1), (-1.0, np.nextafter(-1.0, 0.0), 1)],
+)
+def test_floats_apart_are_counted_across_zero(tmp_path, frame, v1, v2, floats_apart) -> None:
+    one, other = (changed(frame, "score", 4, value) for value in (v1, v2))
+    comparison = compare_frames(tmp_path, EVERY_KIND, one, other)
+    assert column_row(comparison, "score")["largest_ulp_difference"] == floats_apart

@@ -66,7 +66,7 @@ def test_every_row_is_accepted_and_labelled(
     assert received["minutes"] == len(minutes)
     assert received["daily"] == len(daily)
     assert set(minutes["source"]) == set(daily["source"]) == {"generated sample"}
-    assert len(taken.days("daily")) == 330
+    assert len(taken.days("daily")) == 280
     assert taken.days("minutes") == taken.days("daily")[-15:]
     CANDLES_1MIN.schema.validate(minutes)
     CANDLES_DAILY_HISTORY.schema.validate(daily)

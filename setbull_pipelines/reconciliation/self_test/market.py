@@ -1,4 +1,4 @@
-"""A small deterministic market, and both variants' tables of it, for the divergence tests.
+"""A small deterministic market, and a variant's tables of it.
 
 Three instruments: 12 sessions of minutes and 300 daily bars, shaped so that every formula has
 something to say. Does not hold expected values.
@@ -6,22 +6,21 @@ something to say. Does not hold expected values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
 
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.session_frames import session_intervals
 from setbull_pipelines.settings import AggregationSettings
-from setbull_pipelines.variants import V1, V2
+from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY, Table
 from setbull_pipelines.variants.protocol import Variant
-from setbull_pipelines_tests.variants.frames import (
-    daily_history,
-    minute_candles,
-    session_minutes,
-    trading_days,
-)
 
-DAYS = trading_days("2025-04-01", 300)
+FIRST_DAY, LAST_DAY = date(2025, 4, 1), date(2026, 6, 18)
+DAYS = [pd.Timestamp(day) for day in NSE.trading_days(FIRST_DAY, LAST_DAY)]
 SESSIONS = DAYS[-12:]
 AS_OF = DAYS[-1]
 RISING, FALLING, ALTERNATING = (f"NSE_EQ|INE00000000{number}" for number in (1, 2, 3))
@@ -45,37 +44,58 @@ class Market:
         return self.tables[name]
 
 
-def computed_by(variant: Variant) -> Market:
-    """Return every computed table of the sample market."""
-    minutes, history = _minutes(), _history()
+def computed_by(variant: Variant, shuffle_seed: int | None = None) -> Market:
+    """Return every computed table of the sample market, and the minutes they come from.
+
+    With ``shuffle_seed`` the rows of every input are put in another order first.
+    """
+
+    def given(frame: pd.DataFrame) -> pd.DataFrame:
+        if shuffle_seed is None:
+            return frame
+        return frame.sample(frac=1.0, random_state=shuffle_seed).reset_index(drop=True)
+
+    minutes, history = given(_minutes()), given(_history())
     candles_5min = variant.to_5min(minutes, UNTRADED)
     candles_daily = variant.to_daily(minutes, history, UNTRADED)
-    indicators_daily = variant.indicators(candles_daily, "day")
-    moves = variant.moves(candles_daily, indicators_daily, AS_OF)
-    sequences = variant.sequences(moves)
-    analysis, patterns = variant.sequence_analysis(moves, sequences)
+    indicators_daily = variant.indicators(given(candles_daily), "day")
+    moves = variant.moves(given(candles_daily), given(indicators_daily), AS_OF)
+    sequences = variant.sequences(given(moves))
+    analysis, patterns = variant.sequence_analysis(given(moves), given(sequences))
     return Market(
         {
+            "candles_1min": minutes,
             "candles_5min": candles_5min,
             "candles_daily": candles_daily,
-            "indicators_5min": variant.indicators(candles_5min, "5minute"),
+            "indicators_5min": variant.indicators(given(candles_5min), "5minute"),
             "indicators_daily": indicators_daily,
             "moves_daily": moves,
             "sequences": sequences,
             "sequence_analysis": analysis,
             "sequence_patterns": patterns,
-            "filter_results": variant.filters(candles_daily, indicators_daily, analysis, AS_OF),
+            "filter_results": variant.filters(
+                given(candles_daily), given(indicators_daily), given(analysis), AS_OF
+            ),
         }
     )
 
 
-def both_variants() -> tuple[Market, Market]:
-    """Return the tables of V1 and of V2."""
-    return computed_by(V1), computed_by(V2)
+def _session_minutes(days: Sequence[pd.Timestamp]) -> pd.DatetimeIndex:
+    intervals = session_intervals(pd.DatetimeIndex(days))
+    minutes = [
+        pd.date_range(row.start, row.end, freq="1min", inclusive="left", unit="us")
+        for row in intervals.itertuples()
+    ]
+    return minutes[0].append(minutes[1:])
+
+
+def _raw(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
+    days = rows["timestamp"].dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
+    return table.conform(rows.assign(trading_day=days, source="self-test"))
 
 
 def _minutes() -> pd.DataFrame:
-    times = session_minutes(SESSIONS)
+    times = _session_minutes(SESSIONS)
     minute_of_session = times.hour * 60 + times.minute - (9 * 60 + 15)
     number = np.arange(len(times))
     frames = []
@@ -92,6 +112,7 @@ def _minutes() -> pd.DataFrame:
             volume[minute_of_session < 10] = 0
         if key == ALTERNATING:  # only rises for its first 26 bars
             close[:130] = np.sort(close[:130])
+        is_delivered = (number % 97 != 50) | (key != ALTERNATING)
         frames.append(
             pd.DataFrame(
                 {
@@ -109,9 +130,9 @@ def _minutes() -> pd.DataFrame:
                         dtype="Int64",
                     ),
                 }
-            )
+            )[is_delivered]
         )
-    return minute_candles(pd.concat(frames, ignore_index=True))
+    return _raw(CANDLES_1MIN, pd.concat(frames, ignore_index=True))
 
 
 def _history() -> pd.DataFrame:
@@ -139,4 +160,6 @@ def _history() -> pd.DataFrame:
                 }
             )
         )
-    return daily_history(pd.concat(frames, ignore_index=True))
+    return _raw(
+        CANDLES_DAILY_HISTORY, pd.concat(frames, ignore_index=True).assign(open_interest=pd.NA)
+    )

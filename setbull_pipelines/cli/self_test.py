@@ -1,0 +1,72 @@
+"""The printed score of the self-test.
+
+Belongs here: laying out. Does not belong here: mutants, judging (``reconciliation/self_test``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.markup import escape
+from rich.table import Table as TextTable
+
+from setbull_pipelines.cli.terminal import console
+from setbull_pipelines.reconciliation.self_test.score import SelfTest
+
+
+def print_score(result: SelfTest) -> None:
+    """Print the failures, the noise floor and the score."""
+    if result.failures:
+        failures = TextTable(title="faults missed or misnamed", title_justify="left", box=None)
+        for name in ("fault", "table", "caught", "expected", "found"):
+            failures.add_column(name, overflow="fold")
+        for outcome in result.failures:
+            failures.add_row(
+                escape(outcome.mutant.name),
+                outcome.mutant.table.name,
+                "yes" if outcome.is_caught else "no",
+                _by_name(outcome.mutant.diagnoses),
+                _by_name(outcome.found),
+            )
+        console.print(failures)
+    for control in result.false_alarms:
+        console.print(
+            f"[red]false alarm[/red] {control.name}, {control.table.name}: {escape(control.reason)}"
+        )
+    _print_noise(result)
+    total = len(result.outcomes)
+    console.print(
+        f"\ncaught {result.caught} of {total}, diagnosed {result.diagnosed} of {total} "
+        f"({result.rightly_unknown} of them rightly as of unknown shape), "
+        f"false alarms {len(result.false_alarms)} of {len(result.controls)}"
+    )
+
+
+def _print_noise(result: SelfTest) -> None:
+    noise = TextTable(title="noise floor: nothing wrong", title_justify="left", box=None)
+    for name in (
+        "comparison",
+        "cells compared",
+        "not identical",
+        "largest relative",
+        "largest ULP",
+    ):
+        noise.add_column(name, justify="left" if name == "comparison" else "right")
+    for name in dict.fromkeys(control.name for control in result.controls):
+        controls = [control for control in result.controls if control.name == name]
+        cells = sum(control.cells_compared for control in controls)
+        noise.add_row(
+            name,
+            f"{cells:,}",
+            f"{cells - sum(control.cells_identical for control in controls):,}",
+            f"{max(control.largest_relative_difference for control in controls):.2g}",
+            f"{max(control.largest_ulp_difference for control in controls):g}",
+        )
+    console.print(noise)
+
+
+def _by_name(diagnoses: Mapping[str, str]) -> str:
+    names = {name: [] for name in diagnoses.values()}
+    for column, name in diagnoses.items():
+        names[name].append(column)
+    return "; ".join(f"{name} ({', '.join(columns)})" for name, columns in names.items())

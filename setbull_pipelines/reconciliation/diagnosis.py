@@ -1,0 +1,118 @@
+"""Name the likely cause of a difference between V1 and V2, in words and with evidence.
+
+Belongs here: the order in which recognisers are asked, grouping of columns with the same cause. Does not
+belong here: the recognisers (``*_shapes``), reading files (``compare``).
+
+A new shape is one small class in one of the ``*_shapes`` modules, one place in its tuple, and one mutant
+of the self-test that it must recognise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from setbull_pipelines.reconciliation.extent_shapes import EXTENT_SHAPES
+from setbull_pipelines.reconciliation.finding import ColumnShape, Evidence, Finding
+from setbull_pipelines.reconciliation.row_shapes import ROW_SHAPES
+from setbull_pipelines.reconciliation.sides import Difference, Sides
+from setbull_pipelines.reconciliation.time_shapes import FIRST_SHAPES, TIME_SHAPES
+from setbull_pipelines.reconciliation.value_shapes import LOOSE_VALUE_SHAPES, VALUE_SHAPES
+
+ROW = "(row)"
+"""Stands for the columns where a diagnosis is about rows that one side lacks."""
+ECHO = "echo"
+UNKNOWN = "unknown shape"
+CAUSE_SHAPES: tuple[ColumnShape, ...] = (
+    *FIRST_SHAPES,
+    *VALUE_SHAPES,
+    *TIME_SHAPES,
+    *LOOSE_VALUE_SHAPES,
+)
+"""From specific to general; the first that recognises a column is its diagnosis."""
+_RANKS = {
+    name: rank
+    for rank, name in enumerate(
+        (
+            *(shape.name for shape in (*ROW_SHAPES, *CAUSE_SHAPES)),
+            ECHO,
+            *(shape.name for shape in EXTENT_SHAPES),
+            UNKNOWN,
+        )
+    )
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A recognised cause and the columns that show it."""
+
+    name: str
+    columns: tuple[str, ...]
+    cause: str
+    evidence: Mapping[str, Evidence]
+    """The numbers, by column."""
+
+    @property
+    def sentence(self) -> str:
+        """Columns, cause and the evidence of the first column."""
+        numbers = ", ".join(
+            f"{name} {_written(value)}" for name, value in self.evidence[self.columns[0]].items()
+        )
+        return f"{', '.join(self.columns)}: {self.cause} ({numbers})"
+
+    @property
+    def evidence_text(self) -> str:
+        """The evidence as a JSON object, by column."""
+        return json.dumps(self.evidence, default=float)
+
+
+def _written(value: int | float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:.7g}"
+
+
+def diagnose(sides: Sides) -> tuple[Diagnosis, ...]:
+    """Return the causes of the differences, the most specific first; every diverging column is in one.
+
+    Columns with the same cause share a diagnosis. A column that no recogniser knows, and that differs only
+    where an earlier column with a known cause differs, is its echo; all others are of unknown shape.
+    """
+    found: dict[tuple[str, str], dict[str, Evidence]] = {}
+    left = list(sides.diverging)
+    if sides.only_v1 or sides.only_v2 or sides.rows_v1 != sides.rows_v2 or sides.repeats_a_key:
+        for shape in ROW_SHAPES:
+            if (finding := shape.recognise(sides)) is not None:
+                columns = [ROW, *(left if shape.explains_cells else ())]
+                found[shape.name, finding.cause] = dict.fromkeys(columns, finding.evidence)
+                left = [] if shape.explains_cells else left
+                break
+    known: list[Difference] = []
+    for name in left:
+        difference = sides.difference(name)
+        label, finding = _recognised(difference, known)
+        evidence = {**finding.evidence, "unequal cells": difference.cells}
+        found.setdefault((label, finding.cause), {})[name] = evidence
+    diagnoses = [
+        Diagnosis(name, tuple(evidence), cause, evidence)
+        for (name, cause), evidence in found.items()
+    ]
+    return tuple(sorted(diagnoses, key=lambda diagnosis: _RANKS[diagnosis.name]))
+
+
+def _recognised(difference: Difference, known: list[Difference]) -> tuple[str, Finding]:
+    for shape in CAUSE_SHAPES:
+        if (finding := shape.recognise(difference)) is not None:
+            known.append(difference)
+            return shape.name, finding
+    for cause in known:
+        is_part = not (difference.unequal & ~cause.unequal).any()
+        # A cause that differs in every row would claim everything.
+        if is_part and not cause.unequal.all():
+            return ECHO, Finding(f"differs only in rows in which {cause.column.name} differs")
+    for shape in EXTENT_SHAPES:
+        if (finding := shape.recognise(difference)) is not None:
+            return shape.name, finding
+    return UNKNOWN, Finding("no known shape: look at the first and the worst cell")

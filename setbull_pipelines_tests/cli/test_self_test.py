@@ -1,0 +1,51 @@
+"""``setbull self-test``: the score of the reconciliation, in one command."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from setbull_pipelines.cli.main import main
+from setbull_pipelines.reconciliation import compare
+from setbull_pipelines.reconciliation.self_test import score
+
+
+@pytest.fixture
+def few_mutants(monkeypatch: pytest.MonkeyPatch) -> tuple[score.Mutant, ...]:
+    mutants = score.MUTANTS[:4]
+    monkeypatch.setattr(score, "MUTANTS", mutants)
+    monkeypatch.setattr(score, "NOISE_SEEDS", (1,))
+    return mutants
+
+
+def test_the_whole_score_is_100_percent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score, "NOISE_SEEDS", (1,))
+    result = CliRunner().invoke(main, ["self-test"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    total = len(score.MUTANTS)
+    assert re.search(rf"caught {total} of {total}, diagnosed {total} of {total}", result.output)
+    assert "false alarms 0 of 27" in result.output
+    assert "V1 against V1, row order 1" in result.output
+
+
+def test_a_missed_fault_is_listed_and_fails(few_mutants, monkeypatch) -> None:
+    right = score.Mutant.applied_to
+    missed = few_mutants[1]
+    monkeypatch.setattr(
+        score.Mutant,
+        "applied_to",
+        lambda mutant, v2: v2[mutant.table.name] if mutant is missed else right(mutant, v2),
+    )
+    result = CliRunner().invoke(main, ["self-test"], env={"COLUMNS": "200"})
+    assert result.exit_code == 1
+    assert "caught 3 of 4, diagnosed 3 of 4" in result.output
+    assert missed.name.split()[0] in result.output
+
+
+def test_a_misnamed_fault_fails(few_mutants, monkeypatch) -> None:
+    monkeypatch.setattr(compare, "diagnose", lambda sides: ())
+    result = CliRunner().invoke(main, ["self-test"], env={"COLUMNS": "200"})
+    assert result.exit_code == 1
+    assert "caught 4 of 4, diagnosed 0 of 4" in result.output

@@ -1,0 +1,143 @@
+"""Diagnoses on one trading day, as the pipeline compares it, and shapes that must not be claimed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from setbull_pipelines.reconciliation import compare as comparing
+from setbull_pipelines.reconciliation.self_test.market import SESSIONS, Market, computed_by
+from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.variants import V1, V2
+from setbull_pipelines_tests.reconciliation.partition_files import compare_frames
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return computed_by(V1)
+
+
+@pytest.fixture(scope="module")
+def last_session(market) -> pd.DataFrame:
+    """The indicators of one trading day, with their history behind them."""
+    indicators = market["indicators_5min"]
+    return indicators[indicators["trading_day"] == SESSIONS[-1]].reset_index(drop=True)
+
+
+def named(comparison) -> dict[str, str]:
+    """Name of the diagnosis by column."""
+    return {
+        column: row.diagnosis
+        for row in comparison.diagnoses.itertuples()
+        for column in row.column_names.split(",")
+    }
+
+
+def test_a_session_without_its_history_is_not_taken_for_a_warm_up(
+    tmp_path, market, last_session
+) -> None:
+    bars = market["candles_5min"]
+    alone = V2.indicators(bars[bars["trading_day"] == SESSIONS[-1]], "5minute")
+    found = named(compare_frames(tmp_path, INDICATORS_5MIN, last_session, alone))
+    assert {found[name] for name in ("ma_9", "ema_5", "ema_50", "bars_of_history")} == {
+        "history begins later"
+    }
+
+
+def test_a_shorter_history_of_one_day_is_another_look_back(tmp_path, market, last_session) -> None:
+    bars = market["candles_5min"]
+    shorter = V2.indicators(bars[bars["trading_day"] >= SESSIONS[-4]], "5minute")
+    shorter = shorter[shorter["trading_day"] == SESSIONS[-1]].reset_index(drop=True)
+    found = named(compare_frames(tmp_path, INDICATORS_5MIN, last_session, shorter))
+    assert found["ema_50"] == "other look-back"
+    assert found["bars_of_history"] == "other number of bars"
+
+
+def test_one_daily_row_per_instrument_shows_another_look_back_by_its_smallness(
+    tmp_path, market
+) -> None:
+    indicators, bars = market["indicators_daily"], market["candles_daily"]
+    shorter = V2.indicators(bars[bars["trading_day"] > bars["trading_day"].iloc[60]], "day")
+    sides = [
+        frame[(frame["trading_day"] == SESSIONS[-1]) & (frame["series"] == "exchange")]
+        for frame in (indicators, shorter)
+    ]
+    found = named(compare_frames(tmp_path, INDICATORS_DAILY, *sides))
+    assert found["ema_50"] == "other look-back"
+    assert found["bars_of_history"] == "other number of bars"
+
+
+@pytest.mark.parametrize(("cells", "diagnosis"), [(2, "unknown shape"), (3, "constant factor")])
+def test_two_equal_ratios_are_a_coincidence_and_three_are_not(
+    tmp_path, last_session, cells, diagnosis
+) -> None:
+    v2 = last_session.copy()
+    rows = [10, 100, 200][:cells]
+    v2.loc[rows, "atr"] *= 1.5
+    assert named(compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2)) == {"atr": diagnosis}
+
+
+@pytest.mark.parametrize(
+    ("factor", "diagnosis"),
+    [
+        (np.sqrt(20 / 19), "sample deviation"),
+        (np.sqrt(19 / 20), "sample deviation"),
+        (1.027, "constant factor"),
+        (2.0, "constant factor"),
+        (0.01, "constant factor"),
+    ],
+)
+def test_only_the_ratio_of_a_whole_window_is_a_sample_deviation(
+    tmp_path, last_session, factor, diagnosis
+) -> None:
+    v2 = last_session.assign(bb_width=last_session["bb_width"] * factor)
+    comparison = compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2)
+    assert named(comparison) == {"bb_width": diagnosis}
+    evidence = json.loads(comparison.diagnoses.at[0, "evidence"])["bb_width"]
+    measured = evidence.get("ratio", evidence.get("factor"))
+    assert measured == pytest.approx(factor)
+    assert evidence["unequal cells"] == len(v2)
+
+
+def test_a_ratio_with_one_exception_is_not_claimed(tmp_path, last_session) -> None:
+    v2 = last_session.assign(bb_width=last_session["bb_width"] * np.sqrt(20 / 19))
+    v2.loc[50, "bb_width"] *= 1.001
+    found = named(compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2))
+    assert found == {"bb_width": "unknown shape"}
+
+
+def test_columns_with_other_causes_get_other_diagnoses_the_specific_first(
+    tmp_path, last_session
+) -> None:
+    v2 = last_session.assign(
+        rsi=last_session["rsi"] + np.sin(np.arange(len(last_session)) ** 2),
+        atr=np.nan,
+        ema_5=last_session["ema_5"].round(2),
+        ema_9=last_session["ema_9"].round(2),
+    )
+    comparison = compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2)
+    assert comparison.diagnoses["diagnosis"].tolist() == [
+        "values lost",
+        "rounding",
+        "unknown shape",
+    ]
+    assert comparison.diagnoses["column_names"].tolist() == ["atr", "ema_5,ema_9", "rsi"]
+
+
+def test_many_rows_are_read_as_whole_instruments_with_the_diverging_ones_first(
+    tmp_path, last_session, monkeypatch
+) -> None:
+    monkeypatch.setattr(comparing, "ROWS_DIAGNOSED", 100)
+    read = []
+    monkeypatch.setattr(comparing, "diagnose", lambda sides: read.append(sides) or (), raising=True)
+    last = last_session["instrument_key"].max()
+    is_last = last_session["instrument_key"] == last
+    v2 = last_session.assign(atr=last_session["atr"].mask(is_last, 1.0))
+    compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2)
+    (sides,) = read
+    assert sides.rows["instrument_key"].unique().tolist() == [last]
+    assert len(sides.rows) == 75
+    assert sides.instruments == 3
