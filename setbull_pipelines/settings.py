@@ -452,7 +452,7 @@ def _group_from_mapping(defaults: Any, name: str, values: Any) -> Any:
         _require(
             type(value) is type(default), f"{name}.{key}", value, f"a {type(default).__name__}"
         )
-        if isinstance(default, tuple):
+        if isinstance(default, tuple) and default:
             kind = type(default[0])
             expected = f"a list of {kind.__name__}"
             _require(all(type(item) is kind for item in value), f"{name}.{key}", value, expected)

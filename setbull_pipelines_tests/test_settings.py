@@ -227,7 +227,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             "[rollout]\nmaximum_memory_share = nan",
-            "setting rollout.maximum_memory_share: found nan, expected 0 to 1",
+            "setting rollout.maximum_memory_share: found nan, expected a finite number",
         ),
         (
             "[rollout]\nrollback_error_rate = 0.01",
@@ -235,7 +235,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             "[rollout]\nmaximum_calculation_seconds = inf",
-            "setting rollout.maximum_calculation_seconds: found inf, expected a number above 0",
+            "setting rollout.maximum_calculation_seconds: found inf, expected a finite number",
         ),
         (
             "[rollout]\nmaximum_slowdown = -0.5",
