@@ -321,7 +321,12 @@ def test_every_asset_shows_its_latest_materialization(assets, run_id):
 
 
 def test_every_partition_shows_the_rows_that_are_on_disk(assets, data_directory):
-    partitioned = {name: node for name, node in assets.items() if node["isPartitioned"]}
+    partitioned = {
+        name: node
+        for name, node in assets.items()
+        # The log of the rollout is one table that every day adds to.
+        if node["isPartitioned"] and name != "operations/rollout_log"
+    }
     shown = {name: row_count(node) for name, node in partitioned.items()}
     assert {name: {rows} for name, rows in shown.items()} == {
         name: rows_on_disk(data_directory, name) for name in partitioned
