@@ -3,8 +3,8 @@
 Belongs here: which steps publish the look-back, and telling Dagster of each partition. Does not belong here:
 which sessions those are (``plan``), how a step works (``pipeline/``).
 
-These partitions are published by the engine directly and reported one event each. A Dagster run would write
-six events per partition into SQLite, which took twice as long as all the computing.
+These partitions are published by the engine directly and reported with one event each, and only when they
+changed. A Dagster run writes two events per partition of every asset into SQLite, changed or not.
 """
 
 from __future__ import annotations
