@@ -19,7 +19,9 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
-from setbull_pipelines.pipeline.steps import STEPS, Input, Step
+from setbull_pipelines.pipeline.lanes import possible_lanes
+from setbull_pipelines.pipeline.rolling_out import stages_in_force
+from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.versions import code_version, variant_code_version
 from setbull_pipelines.reconciliation.report import markdown_report, markdown_summary
 from setbull_pipelines.settings import Settings
@@ -48,15 +50,21 @@ class PairedVariants:
         return [self.v1, self.v2, *self.reconciliations]
 
 
-def _dependency(item: Input, variant: str) -> dg.AssetKey:
+def _dependencies(step: Step, variant: str) -> list[dg.AssetKey]:
     # The partition of the day; earlier sessions of the look-back are required by the engine.
-    return asset_key(StoredTable("raw" if item.is_raw else variant, item.table))
+    return [
+        asset_key(StoredTable(schema, item.table))
+        for item in step.inputs
+        for schema in (
+            ("raw",) if item.is_raw else possible_lanes(item.table, step.outputs[0], variant)
+        )
+    ]
 
 
 def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefinition:
     """The assets of one step in one variant."""
     outputs = [StoredTable(variant, table) for table in step.outputs]
-    dependencies = [_dependency(item, variant) for item in step.inputs]
+    dependencies = _dependencies(step, variant)
     if step.needs_history_starts:
         dependencies.append(asset_key(COVERAGE))
 
@@ -77,7 +85,9 @@ def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefi
         backfill_policy=WHOLE_RANGE,
     )
     def compute(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
-        run = StepRun(step, VARIANTS[variant], warehouse.open(), settings, context.run_id)
+        store = warehouse.open()
+        stages = stages_in_force(store, settings.rollout)
+        run = StepRun(step, VARIANTS[variant], store, settings, context.run_id, stages)
         yield from report(context, outputs, run.over(days_of(context)))
 
     return compute
@@ -99,7 +109,7 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
             asset_spec(
                 columns,
                 group=RECONCILIATION_GROUP,
-                code_version=code_version("reconciliation", "tables", "pipeline/reconciling.py"),
+                code_version=reconciling.reconciled_code_version(),
                 deps=[asset_key(StoredTable(schema, table)) for schema in ("v1", "v2")],
                 tags={"setbull/reconciles": group},
                 kinds={"duckdb"},

@@ -6,19 +6,23 @@ Belongs here: finding both sides, publication of columns, cells, verdict and cau
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.lanes import MARK, Part, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.compare import compare
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.reconciliation import SAMPLE_EMPTY, V1_RETIRED
 from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 SUMMARY = StoredTable("reconciliation", tables.RECONCILIATION_SUMMARY)
@@ -41,6 +45,27 @@ def explanations_of(table: Table) -> tuple[StoredTable, ...]:
     return (causes, DECISIONS) if table == tables.FILTER_RESULTS else (causes,)
 
 
+def reconciled_code_version() -> str:
+    """Code version of everything that a comparison depends on."""
+    return code_version(
+        "reconciliation",
+        "tables",
+        "rollout/bucketing.py",
+        "pipeline/lanes.py",
+        "pipeline/reconciling.py",
+    )
+
+
+def compared_inputs(table: Table, pointers: Mapping[str, Pointer | None]) -> dict[str, str]:
+    """What a comparison of the stored partitions of ``v1`` and ``v2`` is made from."""
+    inputs = {
+        StoredTable(schema, table).name: pointer.content_hash if pointer else _ABSENT
+        for schema, pointer in pointers.items()
+    }
+    part = part_of(table, pointers["v1"])
+    return inputs | ({MARK: part.mark} if part else {})
+
+
 def reconcile(
     table: Table,
     days: Sequence[date],
@@ -48,8 +73,11 @@ def reconcile(
     settings: Settings,
     run_id: str,
 ) -> Iterator[PartitionResult]:
-    """Compare V1 and V2 of ``table`` on each day and publish what was found."""
-    version = code_version("reconciliation", "tables", "pipeline/reconciling.py")
+    """Compare V1 and V2 of ``table`` on each day and publish what was found.
+
+    Compared are the instruments that V1 was computed for; of a retired V1 nothing is comparable.
+    """
+    version = reconciled_code_version()
     settings_hash = fingerprint(settings.reconciliation)
     outputs = (*outputs_of(table), *explanations_of(table))
     progress = Progress(f"reconciliation/{table.name}", len(days), "days")
@@ -57,10 +85,8 @@ def reconcile(
         key = day.isoformat()
         sides = {schema: StoredTable(schema, table) for schema in ("v1", "v2")}
         pointers = {schema: warehouse.pointer(stored, key) for schema, stored in sides.items()}
-        inputs = {
-            sides[schema].name: pointer.content_hash if pointer else _ABSENT
-            for schema, pointer in pointers.items()
-        }
+        part = part_of(table, pointers["v1"])
+        inputs = compared_inputs(table, pointers)
         provenance = {
             "code_version": version,
             "settings_hash": settings_hash,
@@ -68,23 +94,24 @@ def reconcile(
         }
         cached = all(warehouse.is_current(stored, key, **provenance) for stored in outputs)
         if not cached:
-            files = {
-                schema: warehouse.files(sides[schema], [key]) if pointer else None
-                for schema, pointer in pointers.items()
-            }
-            with Meter(warehouse.cache) as meter:
+            v1_files = warehouse.files(sides["v1"], [key]) if pointers["v1"] else None
+            with (
+                Meter(warehouse.cache) as meter,
+                _v2_files(sides["v2"], key, pointers["v2"], part, warehouse) as v2_files,
+            ):
                 comparison = compare(
                     table,
-                    files["v1"],
-                    files["v2"],
+                    v1_files,
+                    v2_files,
                     pd.Timestamp(day),
                     settings.reconciliation,
-                    identical=inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
+                    identical=part is None
+                    and inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
                 )
             frames = [
                 comparison.columns,
                 comparison.cells,
-                comparison.summary,
+                _telling_the_part(comparison.summary, part),
                 comparison.diagnoses,
             ]
             if table == tables.FILTER_RESULTS:
@@ -99,6 +126,32 @@ def reconcile(
                 cost = None  # told once, with the first table
         progress.advance()
         yield PartitionResult(day, _pointers(outputs, warehouse, key), cached)
+
+
+@contextmanager
+def _v2_files(
+    v2: StoredTable, key: str, pointer: Pointer | None, part: Part | None, warehouse: Warehouse
+) -> Iterator[list[Path] | None]:
+    """The file of V2, or one of only those instruments that V1 was computed for; None without V2."""
+    if pointer is None:
+        yield None
+    elif part is None:
+        yield warehouse.files(v2, [key])
+    else:
+        keys = warehouse.read(v2, [key], ["instrument_key"])["instrument_key"]
+        with warehouse.extract(v2, key, part.of(keys)) as path:
+            yield [path]
+
+
+def _telling_the_part(verdict: pd.DataFrame, part: Part | None) -> pd.DataFrame:
+    """The verdict with a reason that says what was compared."""
+    if part is None:
+        return verdict
+    if not part.percentage:
+        return verdict.assign(reason=V1_RETIRED)
+    if not verdict[["rows_v1", "rows_v2"]].to_numpy().any():
+        return verdict.assign(reason=SAMPLE_EMPTY)
+    return verdict.assign(reason=verdict["reason"] + f"; {part.sentence}")
 
 
 def summarize(

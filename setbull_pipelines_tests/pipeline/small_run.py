@@ -21,6 +21,7 @@ from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.cli.plan import make_plan
 from setbull_pipelines.cli.run import Outcome, Runner
 from setbull_pipelines.pipeline.raw import read_sources
+from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import (
     IndicatorSettings,
     LookBackSettings,
@@ -94,6 +95,8 @@ def copied_run(small_run: SmallRun, tmp_path: Path) -> SmallRun:
     return small_run.copy(tmp_path / "data")
 
 
+IN_FULL = dict.fromkeys(Component, Stage.SHADOW)
+"""Stages in which both variants run in full."""
 PROVENANCE = {"code_version": "test", "settings_hash": "test", "inputs": {}, "run_id": "test"}
 
 

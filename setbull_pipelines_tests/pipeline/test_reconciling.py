@@ -25,7 +25,7 @@ from setbull_pipelines.quality import agreement
 from setbull_pipelines.tables import Kind, Table
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
 from setbull_pipelines.warehouse.store import StoredTable
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
+from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget, publish
 
 every_table = pytest.mark.parametrize("table", tables.COMPUTED_TABLES, ids=lambda table: table.name)
 AGREES = {rule.table.table.name: rule for rule in agreement.RULES}
@@ -125,7 +125,7 @@ def test_a_wrong_function_of_v2_is_a_divergence(
     monkeypatch.setattr(engine, "variant_code_version", lambda name: "wrong")
     wrong = SimpleNamespace(name="v2", to_5min=to_5min_that_forgets_a_share)
     step = next(step for step in STEPS if step.name == "candles_5min")
-    run = StepRun(step, wrong, copied_run.warehouse, copied_run.settings, "test")
+    run = StepRun(step, wrong, copied_run.warehouse, copied_run.settings, "test", IN_FULL)
     (result,) = run.over([copied_run.days[0]])
     rows = result.pointers["candles_5min"].rows
 
