@@ -17,7 +17,12 @@ from setbull_pipelines.assets.common import catalog_path, warehouse_root
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline.reconciling import SUMMARY
-from setbull_pipelines.tables.filters import VERDICT_BEARISH, VERDICT_BULLISH, VERDICTS
+from setbull_pipelines.tables.filters import (
+    RANK_ORDER,
+    VERDICT_BEARISH,
+    VERDICT_BULLISH,
+    VERDICTS,
+)
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
 
@@ -141,7 +146,7 @@ def _filters(warehouse: Warehouse, days: list[str]) -> None:
     names = symbols.set_index("instrument_key")["symbol"]
     for verdict, colour in ((VERDICT_BULLISH, "green"), (VERDICT_BEARISH, "red")):
         chosen = last[last["verdict"] == verdict].sort_values(
-            ["mamba_count", "instrument_key"], ascending=[False, True]
+            list(RANK_ORDER), ascending=list(RANK_ORDER.values())
         )
         console.print(f"\n[bold {colour}]{verdict}: {len(chosen)}[/bold {colour}]")
         for row in chosen.head(_SHOWN).itertuples():

@@ -155,7 +155,7 @@ def compare(
             if diverged or only_v1 or only_v2 or rows.v1 != rows.v2:
                 diagnoses = diagnose(_sides(connection, table, diverged, rows))
                 if table == FILTER_RESULTS:
-                    decisions = changed_decisions(_verdicts_and_reasons(connection), day)
+                    decisions = changed_decisions(_results(connection), day)
     state, reason = _verdict(rows, counts, v1_files, v2_files, identical)
     if diagnoses:
         reason = f"{reason}; likely cause: {_causes(diagnoses)}"
@@ -398,12 +398,15 @@ def _sides(
     )
 
 
-def _verdicts_and_reasons(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+def _results(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """Read what was decided for every instrument of either side."""
+    columns = ", ".join(
+        f"{side}_{name} AS {name}_{side}"
+        for name in ("verdict", "reason", "mamba_count")
+        for side in ("v1", "v2")
+    )
     return connection.execute(
-        "SELECT instrument_key, v1_verdict AS verdict_v1, v2_verdict AS verdict_v2, "
-        "v1_reason AS reason_v1, v2_reason AS reason_v2 FROM joined WHERE "
-        "v1_verdict IS DISTINCT FROM v2_verdict OR v1_reason IS DISTINCT FROM v2_reason "
-        "ORDER BY instrument_key"
+        f"SELECT instrument_key, {columns} FROM joined ORDER BY instrument_key"
     ).df()
 
 

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from setbull_pipelines.reconciliation.diagnosis import ROW
-from setbull_pipelines.tables.reconciliation import DECISION_CHANGES
+from setbull_pipelines.tables.reconciliation import DECISION_CHANGES, RECONCILIATION_DECISIONS
+
+_DECISIONS_SHOWN = 50
 
 
 def markdown_summary(summary: pd.DataFrame) -> str:
@@ -133,29 +135,47 @@ def markdown_diagnosis(diagnoses: pd.DataFrame) -> str:
 def markdown_decisions(decisions: pd.DataFrame) -> str:
     """Return the changed filter decisions (``RECONCILIATION_DECISIONS``); empty without one.
 
-    Instruments that enter or leave bullish or bearish come first.
+    Instruments that enter or leave bullish or bearish come first, then the best ranked.
     """
     if decisions.empty:
         return ""
     order = {change: place for place, change in enumerate(DECISION_CHANGES)}
-    ordered = decisions.sort_values(
-        ["change", "instrument_key"],
-        key=lambda column: column.map(order) if column.name == "change" else column,
-    )
-    return _table(
-        ("change", "instrument", "verdict V1", "verdict V2", "reason V1", "reason V2"),
+    ordered = decisions.assign(
+        place=decisions["change"].map(order),
+        best_rank=decisions[["rank_v1", "rank_v2"]].min(axis=1),
+    ).sort_values(["place", "best_rank", "instrument_key"])
+    table = _table(
+        (
+            "change",
+            "instrument",
+            "verdict V1",
+            "verdict V2",
+            "rank V1",
+            "rank V2",
+            "reason V1",
+            "reason V2",
+        ),
         (
             (
                 row.change,
                 row.instrument_key,
                 _value(row.verdict_v1),
                 _value(row.verdict_v2),
+                _rank(row.rank_v1),
+                _rank(row.rank_v2),
                 _value(row.reason_v1),
                 _value(row.reason_v2),
             )
-            for row in ordered.itertuples()
+            for row in ordered.head(_DECISIONS_SHOWN).itertuples()
         ),
     )
+    more = len(ordered) - _DECISIONS_SHOWN
+    rest = f"\n\nand {more:,} more in reconciliation.{RECONCILIATION_DECISIONS.name}"
+    return table + rest if more > 0 else table
+
+
+def _rank(rank: int | float) -> str:
+    return "" if pd.isna(rank) else f"{rank:.0f}"
 
 
 def _cell(cells: pd.DataFrame, column_name: str, role: str) -> str:

@@ -167,15 +167,17 @@ RECONCILIATION_DIAGNOSES = {
 
 ENTERS, LEAVES = "enters", "leaves"
 VERDICT_CHANGES, REASON_CHANGES = "verdict changes", "reason changes"
+RANK_MOVES = "rank moves"
 DECISION_CHANGES = (
     *(f"{way} {verdict}" for verdict in PASSING_VERDICTS for way in (ENTERS, LEAVES)),
     VERDICT_CHANGES,
     REASON_CHANGES,
+    RANK_MOVES,
 )
 RECONCILIATION_DECISIONS = Table(
     name="filter_results_decisions",
     description="What a trader would see differently: instruments that enter or leave bullish or bearish "
-    "in V2, and those whose verdict or reason changes.",
+    "in V2, those whose verdict or reason changes, and those whose place in its list moves.",
     schemas=("reconciliation",),
     key=("instrument_key", "change"),
     columns=(
@@ -186,6 +188,16 @@ RECONCILIATION_DECISIONS = Table(
         label("verdict_v2", "Verdict in V2; null without a row", nullable=True),
         text("reason_v1", "Reason in V1; null without a row", nullable=True),
         text("reason_v2", "Reason in V2; null without a row", nullable=True),
+        *(
+            count(
+                f"rank_{side.lower()}",
+                f"Place in {side} among the instruments with the same verdict, bullish or bearish: most "
+                "mamba days first, then by instrument key; null with any other verdict",
+                "place, from 1",
+                nullable=True,
+            )
+            for side in ("V1", "V2")
+        ),
     ),
 )
 
