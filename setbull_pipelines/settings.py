@@ -241,9 +241,22 @@ class ReconciliationSettings:
 
     sample_cells: int = 20
     """Differing cells kept per column, the worst first."""
+    window_rows: int = 5
+    """Input rows kept for the first and the worst cell of a column, up to the bar of the cell."""
+    chart_bars: int = 60
+    """Bars kept and drawn around the first diverging one."""
+    charts: int = 3
+    """Diverged columns drawn per table, one for each likely cause."""
 
     def __post_init__(self) -> None:
-        _require(self.sample_cells >= 1, "reconciliation.sample_cells", self.sample_cells, ">= 1")
+        for name, least in (
+            ("sample_cells", 1),
+            ("window_rows", 1),
+            ("chart_bars", 2),
+            ("charts", 0),
+        ):
+            found = getattr(self, name)
+            _require(found >= least, f"reconciliation.{name}", found, f">= {least}")
 
 
 @dataclass(frozen=True)

@@ -113,13 +113,8 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
         store = warehouse.open()
 
         def describe(result: PartitionResult) -> dict[str, object]:
-            keys = [result.day.isoformat()]
-            report_text = markdown_report(
-                store.read(columns, keys),
-                store.read(cells, keys),
-                *(store.read(stored, keys) for stored in reconciling.explanations_of(table)),
-            )
-            return {"V1 against V2": dg.MetadataValue.md(report_text)}
+            findings = reconciling.read_findings(table, result.day, store)
+            return {"V1 against V2": dg.MetadataValue.md(markdown_report(findings))}
 
         results = reconciling.reconcile(table, days_of(context), store, settings, context.run_id)
         yield from report(context, [columns], results, describe)

@@ -12,10 +12,12 @@ from datetime import date
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.drilling_down import drill_down, read_drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.compare import compare
+from setbull_pipelines.reconciliation.report import Findings
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
@@ -90,8 +92,34 @@ def reconcile(
             for stored, frame in zip(outputs, frames, strict=True):
                 note = None if len(frame) else "no rows: nothing differs"
                 warehouse.publish(stored, key, frame, **provenance, run_id=run_id, note=note)
+        published = _pointers(outputs, warehouse, key)
+        has_cells = published[outputs[1].table.name].rows > 0
+        drill_down(table, day, warehouse, settings, run_id, has_cells=has_cells)
         progress.advance()
-        yield PartitionResult(day, _pointers(outputs, warehouse, key), cached)
+        yield PartitionResult(day, published, cached)
+
+
+def read_findings(table: Table, day: date, warehouse: Warehouse) -> Findings:
+    """Everything that is stored about V1 against V2 of a table on one day.
+
+    Raises MissingPartition for a day that was never reconciled.
+    """
+    keys = [day.isoformat()]
+    columns, cells, verdicts = (warehouse.read(stored, keys) for stored in outputs_of(table))
+    diagnoses, *decisions = (warehouse.read(stored, keys) for stored in explanations_of(table))
+    instruments, windows, bars = read_drilled(table, day, warehouse)
+    return Findings(
+        table,
+        pd.Timestamp(day),
+        verdicts.iloc[0],
+        columns,
+        cells,
+        diagnoses,
+        instruments,
+        windows,
+        bars,
+        decisions[0] if decisions else None,
+    )
 
 
 def summarize(

@@ -135,7 +135,7 @@ def compare(
         rows = replace(rows, instruments=_instruments_in(v1_files))
         counts = {column.name: _all_equal(column, rows.v1) for column in table.value_columns}
     else:
-        with _joined(table, v1_files, v2_files) as connection:
+        with joined_sides(table, v1_files, v2_files) as connection:
             only_v1, only_v2, both, instruments = _fetch_one(
                 connection,
                 "SELECT count(*) FILTER (in_v2 IS NULL), count(*) FILTER (in_v1 IS NULL), "
@@ -183,10 +183,15 @@ def _instruments_in(files: Sequence[Path]) -> int:
 
 
 @contextmanager
-def _joined(
-    table: Table, v1_files: Sequence[Path], v2_files: Sequence[Path]
+def joined_sides(
+    table: Table,
+    v1_files: Sequence[Path],
+    v2_files: Sequence[Path],
+    instruments: Sequence[str] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection with the temporary table ``joined``: both sides, one row per key.
+
+    ``instruments`` leaves all others out; None is all of them.
 
     Its columns: the key, ``v1_<name>`` and ``v2_<name>`` of every value column, ``in_v1`` and
     ``in_v2`` (true, or null where the side has no such row).
@@ -207,10 +212,18 @@ def _joined(
         try:
             # As a statement: as part of the configuration it comes before the extension it needs.
             connection.execute(f"SET TimeZone = {quoted_text(INDIA)}")
+            chosen = (
+                "" if instruments is None else " WHERE list_contains($instruments, instrument_key)"
+            )
+            parameters = {"instruments": list(instruments)} if chosen else {}
             connection.execute(
-                f"CREATE TEMP TABLE joined AS SELECT * FROM ({_side(table, 'v1')}) "
-                f"FULL JOIN ({_side(table, 'v2')}) USING ({keys})",
-                [[str(path) for path in v1_files], [str(path) for path in v2_files]],
+                f"CREATE TEMP TABLE joined AS SELECT * FROM ({_side(table, 'v1')}{chosen}) "
+                f"FULL JOIN ({_side(table, 'v2')}{chosen}) USING ({keys})",
+                {
+                    "v1_files": [str(path) for path in v1_files],
+                    "v2_files": [str(path) for path in v2_files],
+                    **parameters,
+                },
             )
             yield connection
         finally:
@@ -226,7 +239,7 @@ def _side(table: Table, side: str) -> str:
     # Without the switch DuckDB would take a column trading_day from the name of the directory.
     return (
         f"SELECT {', '.join(columns)}, true AS in_{side} "
-        "FROM read_parquet(?, hive_partitioning = false)"
+        f"FROM read_parquet(${side}_files, hive_partitioning = false)"
     )
 
 
@@ -320,13 +333,13 @@ def _differing(table: Table, column: Column) -> str:
         # infinity / infinity is not a number
         "CASE WHEN isinf(absolute_difference) THEN absolute_difference "
         "ELSE absolute_difference / larger END AS relative_difference, unequal "
-        f"FROM (SELECT {keys}, {v1} AS v1, {v2} AS v2, {_unequal(column)} AS unequal, "
+        f"FROM (SELECT {keys}, {v1} AS v1, {v2} AS v2, {unequal_cell(column)} AS unequal, "
         f"{absolute} AS absolute_difference, {ulps} AS ulp_difference, {larger} AS larger "
         f"FROM joined WHERE {_IN_BOTH} AND {v1} IS DISTINCT FROM {v2})"
     )
 
 
-def _unequal(column: Column) -> str:
+def unequal_cell(column: Column) -> str:
     """Return SQL for whether a cell of ``joined`` differs by more than its tolerance."""
     v1, v2 = _cell("v1", column), _cell("v2", column)
     differs = f"{v1} IS DISTINCT FROM {v2}"
@@ -363,7 +376,7 @@ def _sides(
 ) -> Sides:
     """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows."""
     columns = [column for column in table.value_columns if column.name in diverging]
-    differs = " OR ".join([f"NOT coalesce({_IN_BOTH}, false)", *map(_unequal, columns)])
+    differs = " OR ".join([f"NOT coalesce({_IN_BOTH}, false)", *map(unequal_cell, columns)])
     moments = [name for name in table.key if table.column(name).kind in (*_MOMENTS, *_NUMERIC)]
     series = [name for name in table.key if name not in moments]
     selected = [
@@ -372,7 +385,7 @@ def _sides(
         "in_v2",
         *(_cell("v1", column) for column in table.value_columns),
         *(_cell("v2", column) for column in columns),
-        *(f"{_unequal(column)} AS {_cell('unequal', column)}" for column in columns),
+        *(f"{unequal_cell(column)} AS {_cell('unequal', column)}" for column in columns),
     ]
     chosen = (
         "SELECT instrument_key FROM (SELECT instrument_key, sum(count(*)) OVER ("
@@ -441,15 +454,19 @@ def _worst_cells(
 
 def _described(table: Table, column_name: str, role: str, order: str) -> str:
     """Return the SELECT list that turns structs named ``cell`` into rows of the cells table."""
-    row_key = " || ', ' || ".join(
-        f"{quoted_text(name + '=')} || cell.{quoted_identifier(name)}::VARCHAR"
-        for name in table.key
-    )
     return (
         f"SELECT {quoted_text(column_name)} AS column_name, {quoted_text(role)} AS role, "
         f'row_number() OVER (ORDER BY {order}) AS "rank", cell.instrument_key, '
-        f"{row_key} AS row_key, cell.v1::VARCHAR AS v1, cell.v2::VARCHAR AS v2, "
+        f"{row_key(table, 'cell')} AS row_key, cell.v1::VARCHAR AS v1, cell.v2::VARCHAR AS v2, "
         "cell.absolute_difference, cell.relative_difference"
+    )
+
+
+def row_key(table: Table, relation: str) -> str:
+    """Return SQL for the key of a row of ``relation`` as readers see it: column=value, ..."""
+    return " || ', ' || ".join(
+        f"{quoted_text(name + '=')} || {relation}.{quoted_identifier(name)}::VARCHAR"
+        for name in table.key
     )
 
 

@@ -7,13 +7,39 @@ where the text is shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from setbull_pipelines.reconciliation.diagnosis import ROW
-from setbull_pipelines.tables.reconciliation import DECISION_CHANGES, RECONCILIATION_DECISIONS
+from setbull_pipelines.tables import COMPUTED_TABLES, RAW_TABLES, Table
+from setbull_pipelines.tables.reconciliation import (
+    DECISION_CHANGES,
+    RECONCILIATION_DECISIONS,
+    RECONCILIATION_WINDOWS,
+)
 
 _DECISIONS_SHOWN = 50
+_INPUT_COLUMNS = 12
+_INPUTS = {table.name: table for table in (*RAW_TABLES, *COMPUTED_TABLES)}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The stored outcome of comparing one table on one trading day; frames as in ``tables``."""
+
+    table: Table
+    trading_day: pd.Timestamp
+    verdict: pd.Series
+    """The one row of ``RECONCILIATION_VERDICTS``."""
+    columns: pd.DataFrame
+    cells: pd.DataFrame
+    diagnoses: pd.DataFrame
+    instruments: pd.DataFrame
+    windows: pd.DataFrame
+    bars: pd.DataFrame
+    decisions: pd.DataFrame | None
+    """None for tables that decide nothing."""
 
 
 def markdown_summary(summary: pd.DataFrame) -> str:
@@ -105,19 +131,15 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
     )
 
 
-def markdown_report(
-    columns: pd.DataFrame,
-    cells: pd.DataFrame,
-    diagnoses: pd.DataFrame,
-    decisions: pd.DataFrame | None = None,
-) -> str:
-    """Return all that was found for one table and day: columns, likely causes, changed decisions.
-
-    ``decisions`` is None for tables that decide nothing.
-    """
-    parts = [markdown_columns(columns, cells), markdown_diagnosis(diagnoses)]
-    if decisions is not None:
-        parts.append(markdown_decisions(decisions))
+def markdown_report(findings: Findings) -> str:
+    """Return all that was found: columns, likely causes, inputs, changed decisions."""
+    parts = [
+        markdown_columns(findings.columns, findings.cells),
+        markdown_diagnosis(findings.diagnoses),
+        markdown_windows(findings),
+    ]
+    if findings.decisions is not None:
+        parts.append(markdown_decisions(findings.decisions))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -130,6 +152,93 @@ def markdown_diagnosis(diagnoses: pd.DataFrame) -> str:
         ("likely cause", "evidence"),
         ((row.diagnosis, row.sentence) for row in ordered.itertuples()),
     )
+
+
+def markdown_windows(findings: Findings) -> str:
+    """Return whether the inputs differ already, and the input rows of one column; empty without any.
+
+    The column is that of the most specific cause, of those whose inputs differ where some do.
+    """
+    windows = findings.windows
+    if windows.empty:
+        return ""
+    causes = ",".join(findings.diagnoses.sort_values("rank")["column_names"]).split(",")
+    differing = windows.loc[windows["first_difference"].notna(), "column_name"]
+    candidates = set(differing if len(differing) else windows["column_name"])
+    name = next(name for name in causes if name in candidates)
+    parts = [input_sentence(windows)]
+    shown = windows[windows["column_name"] == name]
+    for (row_key, input_table), rows in shown.groupby(["row_key", "input_table"], sort=False):
+        roles = " and ".join(rows["role"].unique())
+        parts.append(f"Input of the {roles} cell of {name} ({_escaped(row_key)}): {input_table}")
+        parts.append(_input_rows(rows[rows["role"] == rows["role"].iloc[0]], _INPUTS[input_table]))
+    others = windows["column_name"].nunique() - 1
+    if others:
+        stored = RECONCILIATION_WINDOWS[findings.table.name].name
+        parts.append(f"The input rows of {others} more columns are in reconciliation.{stored}.")
+    return "\n\n".join(parts)
+
+
+def input_sentence(windows: pd.DataFrame) -> str:
+    """Return where to look first: in a step before, or in this one (``RECONCILIATION_WINDOWS``)."""
+    differing = windows.dropna(subset="first_difference")
+    if differing.empty:
+        read = (_INPUTS[name] for name in windows["input_table"].unique())
+        names = ", ".join(f"raw.{table.name}" if _is_raw(table) else table.name for table in read)
+        return (
+            f"Inputs agree: V1 and V2 read equal rows of {names} in the whole look-back of the first and the "
+            "worst cells. **The fault is in this step.**"
+        )
+    earliest = differing.sort_values("first_difference", key=_without_instrument, kind="stable")
+    found = " and ".join(
+        f"v2.{name} from {_escaped(rows['first_difference'].iloc[0])}"
+        for name, rows in earliest.groupby("input_table", sort=False)
+    )
+    others = set(windows["column_name"]) - set(differing["column_name"])
+    here = (
+        f" Those of {', '.join(sorted(others))} agree: that fault is in this step."
+        if others
+        else ""
+    )
+    return f"**Inputs already differ** in {found}: look there first.{here}"
+
+
+def _is_raw(table: Table) -> bool:
+    return "raw" in table.schemas
+
+
+def _without_instrument(keys: pd.Series) -> pd.Series:
+    return keys.str.partition(", ")[2]
+
+
+def _input_rows(rows: pd.DataFrame, table: Table) -> str:
+    """Return the rows of one input, the latest last; equal values once, others as V1 / V2."""
+    # An input without open interest says nothing by repeating it.
+    told = set(rows.loc[rows["v1"].notna() | rows["v2"].notna(), "input_column"])
+    differing = set(rows.loc[~rows["is_equal"], "input_column"])
+    columns = [column.name for column in table.value_columns if column.name in told]
+    columns.sort(key=lambda name: name not in differing and len(columns) > _INPUT_COLUMNS)
+    shown = columns[:_INPUT_COLUMNS]
+    lines = []
+    for _, row in rows.sort_values("rows_back", ascending=False).groupby("rows_back", sort=False):
+        cells = row.set_index("input_column")
+        instrument, _, rest = row["input_key"].iloc[0].partition(", ")
+        lines.append(
+            (
+                rest or instrument,
+                *(_both(cells.loc[name]) for name in shown),
+                "yes" if row["is_equal"].all() else "**no**",
+            )
+        )
+    text = _table(("input row", *shown, "equal"), lines)
+    more = len(columns) - len(shown)
+    return f"{text}\n\nand {more} more columns" if more else text
+
+
+def _both(cell: pd.Series) -> str:
+    if cell["is_equal"]:
+        return _value(cell["v1"])
+    return f"**{_value(cell['v1'])} / {_value(cell['v2'])}**"
 
 
 def markdown_decisions(decisions: pd.DataFrame) -> str:
@@ -200,6 +309,9 @@ def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def _line(values: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_escaped, values))} |"
+
+
+def _escaped(value: str) -> str:
     # Instrument keys hold a vertical bar, which would end the field.
-    escaped = (value.replace("|", r"\|").replace("\n", " ") for value in values)
-    return f"| {' | '.join(escaped)} |"
+    return value.replace("|", r"\|").replace("\n", " ")

@@ -201,6 +201,84 @@ RECONCILIATION_DECISIONS = Table(
     ),
 )
 
+_ONLY_WHEN_DIVERGED = "Only for days on which something differs."
+
+RECONCILIATION_INSTRUMENTS = {
+    name: Table(
+        name=f"{name}_instruments",
+        description=f"Which instruments differ in which columns of {name}, and in how many cells. "
+        + _ONLY_WHEN_DIVERGED,
+        schemas=("reconciliation",),
+        key=("instrument_key", "column_name"),
+        columns=(
+            label("instrument_key", "Instrument with an unequal cell"),
+            label("column_name", "Column of it, or '(row)' for rows that one side lacks"),
+            TRADING_DAY,
+            count(
+                "cells_compared", "Its cells that both sides have; for '(row)' all rows", "cells"
+            ),
+            count("cells_unequal", "Those that differ by more than the tolerance", "cells"),
+        ),
+    )
+    for name in RECONCILED
+}
+
+RECONCILIATION_WINDOWS = {
+    name: Table(
+        name=f"{name}_windows",
+        description=f"What the first and the worst cell of every diverged column of {name} were computed "
+        "from: the last rows of the step's inputs up to the cell, V1 and V2 side by side. "
+        + _ONLY_WHEN_DIVERGED,
+        schemas=("reconciliation",),
+        key=("column_name", "role", "input_table", "rows_back", "input_column"),
+        columns=(
+            label("column_name", "Diverged column, or '(row)' for a row that one side lacks"),
+            label("role", "Its 'first' or its 'worst' cell", ("first", "worst")),
+            label("input_table", "Input of the step: raw.* for both, else read from v1 and v2"),
+            count("rows_back", "0 is the last input row up to the cell, 1 the one before", "rows"),
+            label("input_column", "Column of the input"),
+            TRADING_DAY,
+            label("instrument_key", "Instrument of the cell"),
+            text("row_key", "Key of the diverging row, as column=value"),
+            text("input_key", "Key of the input row, as column=value"),
+            text("v1", "What V1 read; null when null or absent", nullable=True),
+            text("v2", "What V2 read; null when null or absent", nullable=True),
+            flag("is_equal", "True when both have the row and agree within the tolerance"),
+            text(
+                "first_difference",
+                "Key of the earliest row in the look-back of this input, up to the cell, in which V1 and V2 "
+                "differ; null when they agree in all of it",
+                nullable=True,
+            ),
+        ),
+    )
+    for name in RECONCILED
+}
+
+RECONCILIATION_BARS = {
+    name: Table(
+        name=f"{name}_bars",
+        description=f"Bars of {name} around the first diverging one, of the instrument with the worst cell, "
+        "for the first column of each likely cause; as stored when they were compared. Tables without "
+        f"bars have no rows. {_ONLY_WHEN_DIVERGED}",
+        schemas=("reconciliation",),
+        key=("column_name", "timestamp"),
+        columns=(
+            label("column_name", "Diverged column"),
+            Column("timestamp", Kind.TIMESTAMP, "Start of the bar"),
+            TRADING_DAY,
+            label("instrument_key", "Instrument with the worst cell of the column"),
+            label("series", "Daily series of that cell; null for other bars", nullable=True),
+            value("v1", "Value in V1; null when null or absent"),
+            value("v2", "Value in V2; null when null or absent"),
+            value("difference", "v2 - v1; null when either is"),
+            flag("is_equal", "True when both have the bar and agree within the tolerance"),
+            flag("is_first", "True for the first diverging bar of the trading day"),
+        ),
+    )
+    for name in RECONCILED
+}
+
 RECONCILIATION_SUMMARY = Table(
     name="summary",
     description="One row per computed table and trading day: the verdict of V1 against V2.",
