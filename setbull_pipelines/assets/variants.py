@@ -21,7 +21,11 @@ from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.steps import STEPS, Input, Step
 from setbull_pipelines.pipeline.versions import code_version, variant_code_version
-from setbull_pipelines.reconciliation.report import markdown_report, markdown_summary
+from setbull_pipelines.reconciliation.report import (
+    divergence_hint,
+    markdown_report,
+    markdown_summary,
+)
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1, V2, Variant
@@ -111,10 +115,19 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
     )
     def reconcile(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
+        has_pictures = False
 
         def describe(result: PartitionResult) -> dict[str, object]:
+            nonlocal has_pictures
             findings = reconciling.read_findings(table, result.day, store)
-            return {"V1 against V2": dg.MetadataValue.md(markdown_report(findings))}
+            # Days are in order, and a fault shows itself on its first day; Dagster keeps every picture
+            # for ever, so that the others are drawn when somebody asks.
+            draw = not has_pictures and not findings.instruments.empty
+            has_pictures = has_pictures or draw
+            text = markdown_report(findings, with_pictures=draw)
+            if not findings.instruments.empty:
+                text += f"\n\n{divergence_hint(table.name, result.day)}"
+            return {"V1 against V2": dg.MetadataValue.md(text)}
 
         results = reconciling.reconcile(table, days_of(context), store, settings, context.run_id)
         yield from report(context, [columns], results, describe)

@@ -246,6 +246,24 @@ def rearm(component: str | None, actor: str, reason: str) -> None:
     _act("re-armed", component, actor, reason)
 
 
+@main.command()
+@click.option("--table", required=True, help="Computed table, for example indicators_5min.")
+@click.option("--day", required=True, callback=_day, help="Trading day, YYYY-MM-DD.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; default: reports/ in the data folder.",
+)
+def divergence(table: str, day: datetime.date, out: Path | None) -> None:
+    """Write one HTML page that shows where, how and since when V2 differs from V1."""
+    from setbull_pipelines.cli.divergence import UNREADABLE, UnknownTable, write_page
+
+    try:
+        click.echo(write_page(_settings(), table, day, out))
+    except (UnknownTable, OSError, *UNREADABLE) as error:
+        _stop(str(error))
+
+
 @main.command("self-test")
 def self_test() -> None:
     """Break V2 in every known way and require that each fault is caught and its cause named."""

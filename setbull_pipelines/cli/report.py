@@ -17,13 +17,14 @@ from setbull_pipelines.assets.common import catalog_path, warehouse_root
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.reconciliation.report import divergence_hint
 from setbull_pipelines.tables.filters import (
     RANK_ORDER,
     VERDICT_BEARISH,
     VERDICT_BULLISH,
     VERDICTS,
 )
-from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
+from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS, RECONCILED
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
 
 _RESULTS = StoredTable("v1", tables.FILTER_RESULTS)
@@ -117,10 +118,16 @@ def _reconciliation(warehouse: Warehouse, days: list[str]) -> None:
             f"{rows['cells_unequal'].sum():,}",
         )
     console.print(grid)
-    for row in summary[summary["state"] == DIVERGED].head(_SHOWN).itertuples():
+    diverged = summary[summary["state"] == DIVERGED]
+    for row in diverged.head(_SHOWN).itertuples():
         console.print(
             f"  [red]{row.table_name} {row.trading_day:%Y-%m-%d}[/red]: {escape(row.reason)}"
         )
+    if len(diverged):
+        # The first table of the pipeline on the first day: what comes after can be its consequence.
+        first = diverged[diverged["trading_day"] == diverged["trading_day"].min()]
+        table = next(name for name in RECONCILED if (first["table_name"] == name).any())
+        console.print(f"  {divergence_hint(table, first['trading_day'].iloc[0])}")
 
 
 def _filters(warehouse: Warehouse, days: list[str]) -> None:

@@ -6,12 +6,15 @@ where the text is shown.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import pandas as pd
 
 from setbull_pipelines.reconciliation.diagnosis import ROW
+from setbull_pipelines.reconciliation.pictures import bar_chart, heat_map
 from setbull_pipelines.tables import COMPUTED_TABLES, RAW_TABLES, Table
 from setbull_pipelines.tables.reconciliation import (
     DECISION_CHANGES,
@@ -131,16 +134,39 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
     )
 
 
-def markdown_report(findings: Findings) -> str:
-    """Return all that was found: columns, likely causes, inputs, changed decisions."""
-    parts = [
-        markdown_columns(findings.columns, findings.cells),
-        markdown_diagnosis(findings.diagnoses),
-        markdown_windows(findings),
-    ]
-    if findings.decisions is not None:
-        parts.append(markdown_decisions(findings.decisions))
-    return "\n\n".join(part for part in parts if part)
+def divergence_hint(table_name: str, trading_day: date) -> str:
+    """Return the sentence that names the command for the whole report of one table and day."""
+    return f"as a page with pictures: setbull divergence --table {table_name} --day {trading_day:%Y-%m-%d}"
+
+
+def markdown_report(findings: Findings, *, with_pictures: bool) -> str:
+    """Return all that was found: columns, likely causes, pictures, inputs, changed decisions."""
+    columns = markdown_columns(findings.columns, findings.cells)
+    if findings.instruments.empty:
+        return columns
+    decisions = findings.decisions
+    parts = {
+        "Likely causes": markdown_diagnosis(findings.diagnoses),
+        "Where to look": "" if findings.windows.empty else input_sentence(findings.windows),
+        "Changed decisions": "" if decisions is None else markdown_decisions(decisions),
+        "Pictures": markdown_pictures(findings) if with_pictures else "",
+        "Columns": columns,
+        "Inputs": markdown_windows(findings),
+    }
+    return "\n\n".join(f"#### {heading}\n\n{part}" for heading, part in parts.items() if part)
+
+
+def markdown_pictures(findings: Findings) -> str:
+    """Return the heat map and the charts as images inside the text."""
+    table, day = findings.table, findings.trading_day
+    images = [_image("where V2 differs from V1", heat_map(findings.instruments, table, day))]
+    for name, bars in findings.bars.groupby("column_name", sort=False):
+        images.append(_image(f"V1 against V2 of {name}", bar_chart(bars, table, day)))
+    return "\n\n".join(images)
+
+
+def _image(meaning: str, png: bytes) -> str:
+    return f"![{meaning}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
 
 
 def markdown_diagnosis(diagnoses: pd.DataFrame) -> str:
@@ -155,7 +181,7 @@ def markdown_diagnosis(diagnoses: pd.DataFrame) -> str:
 
 
 def markdown_windows(findings: Findings) -> str:
-    """Return whether the inputs differ already, and the input rows of one column; empty without any.
+    """Return the input rows of one column; empty without any.
 
     The column is that of the most specific cause, of those whose inputs differ where some do.
     """
@@ -166,7 +192,7 @@ def markdown_windows(findings: Findings) -> str:
     differing = windows.loc[windows["first_difference"].notna(), "column_name"]
     candidates = set(differing if len(differing) else windows["column_name"])
     name = next(name for name in causes if name in candidates)
-    parts = [input_sentence(windows)]
+    parts = []
     shown = windows[windows["column_name"] == name]
     for (row_key, input_table), rows in shown.groupby(["row_key", "input_table"], sort=False):
         roles = " and ".join(rows["role"].unique())
