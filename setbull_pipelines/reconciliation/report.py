@@ -7,6 +7,7 @@ where the text is shown.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +25,7 @@ from setbull_pipelines.tables.reconciliation import (
 
 _DECISIONS_SHOWN = 50
 _INPUT_COLUMNS = 12
+_PLAIN_NAMES = re.compile(r"\b(instrument_key|series|timestamp)=")
 _INPUTS = {table.name: table for table in (*RAW_TABLES, *COMPUTED_TABLES)}
 
 
@@ -136,7 +138,7 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
 
 def divergence_hint(table_name: str, trading_day: date) -> str:
     """Return the sentence that names the command for the whole report of one table and day."""
-    return f"as a page with pictures: setbull divergence --table {table_name} --day {trading_day:%Y-%m-%d}"
+    return f"As a page with pictures: setbull divergence --table {table_name} --day {trading_day:%Y-%m-%d}"
 
 
 def markdown_report(findings: Findings, *, with_pictures: bool) -> str:
@@ -196,7 +198,7 @@ def markdown_windows(findings: Findings) -> str:
     shown = windows[windows["column_name"] == name]
     for (row_key, input_table), rows in shown.groupby(["row_key", "input_table"], sort=False):
         roles = " and ".join(rows["role"].unique())
-        parts.append(f"Input of the {roles} cell of {name} ({_escaped(row_key)}): {input_table}")
+        parts.append(f"Input of the {roles} cell of {name} ({_key(row_key)}): {input_table}")
         parts.append(_input_rows(rows[rows["role"] == rows["role"].iloc[0]], _INPUTS[input_table]))
     others = windows["column_name"].nunique() - 1
     if others:
@@ -217,7 +219,7 @@ def input_sentence(windows: pd.DataFrame) -> str:
         )
     earliest = differing.sort_values("first_difference", key=_without_instrument, kind="stable")
     found = " and ".join(
-        f"v2.{name} from {_escaped(rows['first_difference'].iloc[0])}"
+        f"v2.{name} from {_key(rows['first_difference'].iloc[0])}"
         for name, rows in earliest.groupby("input_table", sort=False)
     )
     others = set(windows["column_name"]) - set(differing["column_name"])
@@ -239,19 +241,18 @@ def _without_instrument(keys: pd.Series) -> pd.Series:
 
 def _input_rows(rows: pd.DataFrame, table: Table) -> str:
     """Return the rows of one input, the latest last; equal values once, others as V1 / V2."""
-    # An input without open interest says nothing by repeating it.
-    told = set(rows.loc[rows["v1"].notna() | rows["v2"].notna(), "input_column"])
+    # An input without open interest says nothing by repeating it; the row's day is in its key.
+    told = set(rows.loc[rows["v1"].notna() | rows["v2"].notna(), "input_column"]) - {"trading_day"}
     differing = set(rows.loc[~rows["is_equal"], "input_column"])
-    columns = [column.name for column in table.value_columns if column.name in told]
+    columns = [column.name for column in table.value_columns if column.name in told | differing]
     columns.sort(key=lambda name: name not in differing and len(columns) > _INPUT_COLUMNS)
     shown = columns[:_INPUT_COLUMNS]
     lines = []
     for _, row in rows.sort_values("rows_back", ascending=False).groupby("rows_back", sort=False):
         cells = row.set_index("input_column")
-        instrument, _, rest = row["input_key"].iloc[0].partition(", ")
         lines.append(
             (
-                rest or instrument,
+                _key(row["input_key"].iloc[0]),
                 *(_both(cells.loc[name]) for name in shown),
                 "yes" if row["is_equal"].all() else "**no**",
             )
@@ -317,7 +318,13 @@ def _cell(cells: pd.DataFrame, column_name: str, role: str) -> str:
     chosen = cells[
         (cells["column_name"] == column_name) & (cells["role"] == role) & (cells["rank"] == 1)
     ].iloc[0]
-    return f"{chosen['row_key']}: V1 {_value(chosen['v1'])}, V2 {_value(chosen['v2'])}"
+    return f"{_key(chosen['row_key'])}: V1 {_value(chosen['v1'])}, V2 {_value(chosen['v2'])}"
+
+
+def _key(text: str) -> str:
+    """Return the key of a row without what every reader knows: names of plain columns, zone, whole minutes."""
+    plain = _PLAIN_NAMES.sub("", text)
+    return plain.replace(" 00:00:00+05:30", "").replace(":00+05:30", "")
 
 
 def _value(text: str | float) -> str:
@@ -335,9 +342,6 @@ def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def _line(values: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_escaped, values))} |"
-
-
-def _escaped(value: str) -> str:
     # Instrument keys hold a vertical bar, which would end the field.
-    return value.replace("|", r"\|").replace("\n", " ")
+    escaped = (value.replace("|", r"\|").replace("\n", " ") for value in values)
+    return f"| {' | '.join(escaped)} |"

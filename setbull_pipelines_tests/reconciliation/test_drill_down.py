@@ -148,8 +148,9 @@ def test_an_input_that_differs_before_the_window_is_named(tmp_path) -> None:
     key = f"instrument_key={A}, timestamp=2026-06-30 09:25:00+05:30"
     assert set(found["first_difference"]) == {key}
     sentence = input_sentence(found)
-    assert sentence.startswith("**Inputs already differ** in v2.candles_5min from ")
-    assert "timestamp=2026-06-30 09:25:00+05:30: look there first." in sentence
+    assert sentence == (
+        "**Inputs already differ** in v2.candles_5min from NSE_EQ|A, 2026-06-30 09:25: look there first."
+    )
 
 
 def test_an_input_row_that_one_side_lacks_is_not_equal(tmp_path) -> None:
