@@ -18,6 +18,7 @@ from setbull_pipelines.assets.common import (
     report,
 )
 from setbull_pipelines.pipeline import reconciling
+from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.steps import STEPS, Input, Step
 from setbull_pipelines.pipeline.versions import code_version, variant_code_version
@@ -94,7 +95,8 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
     causes = reconciling.explanations_of(table)[0]
     description = (
         f"{columns.table.description} The differing cells are in {cells.name}, the verdict in "
-        f"{verdict.name}, the likely causes in {causes.name}."
+        f"{verdict.name}, the likely causes in {causes.name}; days that differ also have "
+        f"{', '.join(stored.name for stored in drilled(table))}."
     )
 
     @dg.multi_asset(

@@ -36,11 +36,12 @@ def write_page(settings: Settings, table_name: str, day: date, out: Path | None)
     if table_name not in by_name:
         raise UnknownTable(f"--table: found {table_name!r}, expected one of {', '.join(by_name)}")
     findings = read_findings(by_name[table_name], day, Warehouse(warehouse_root(settings)))
-    verdict = f"{table_name} {day}: {findings.verdict['state']}, {findings.verdict['reason']}"
-    if findings.verdict["state"] != DIVERGED:
-        return f"{verdict}; there is no difference to show"
+    verdict = findings.verdict.iloc[0]
+    told = f"{table_name} {day}: {verdict['state']}, {verdict['reason']}"
+    if verdict["state"] != DIVERGED:
+        return f"{told}; there is no difference to show"
     place = out or settings.data_directory / _REPORTS / f"{table_name}-{day}.html"
     if out is None:
         place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(html_page(findings), encoding="utf-8")
-    return f"{verdict}\nwritten to {place}"
+    return f"{told}\nwritten to {place}"

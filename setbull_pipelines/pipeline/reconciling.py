@@ -111,7 +111,7 @@ def read_findings(table: Table, day: date, warehouse: Warehouse) -> Findings:
     return Findings(
         table,
         pd.Timestamp(day),
-        verdicts.iloc[0],
+        verdicts,
         columns,
         cells,
         diagnoses,

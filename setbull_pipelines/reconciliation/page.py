@@ -30,7 +30,7 @@ def html_page(findings: Findings) -> str:
     """Return the whole report as one HTML document: verdict, columns, causes, pictures, inputs, decisions."""
     # Raw HTML stays text: reasons and keys come from data.
     text = MarkdownIt("commonmark", {"html": False}).enable("table")
-    verdict = findings.verdict
+    verdict = findings.verdict.iloc[0]
     title = f"{findings.table.name}, {findings.trading_day:%Y-%m-%d}"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

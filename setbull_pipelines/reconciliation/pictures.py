@@ -34,6 +34,7 @@ _COUNTS_SHOWN = 240
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#6E6E6E"
 _NEVER = "#EDEDED"
 _TICKS = 8
+_TITLE_INCHES = 0.5
 
 
 def heat_map(instruments: pd.DataFrame, table: Table, trading_day: pd.Timestamp) -> bytes:
@@ -57,7 +58,7 @@ def heat_map(instruments: pd.DataFrame, table: Table, trading_day: pd.Timestamp)
     shown = affected[:INSTRUMENTS_DRAWN]
     more = len(affected) - len(shown)
     counts, shares = unequal.loc[shown, names], shares.loc[shown, names]
-    size = (max(6.5, 3.2 + 0.62 * len(names)), 2.4 + 0.24 * len(shown))
+    size = (max(6.5, 3.2 + 0.62 * len(names)), 2.4 + 0.17 * len(shown))
     with _figure(size) as figure:
         axes = figure.add_subplot()
         axes.set_facecolor(_NEVER)
@@ -73,7 +74,9 @@ def heat_map(instruments: pd.DataFrame, table: Table, trading_day: pd.Timestamp)
                     text = f"{counts.iat[row, column]:,.0f}"
                     colour = "white" if share > 0.5 else "black"
                     axes.text(column, row, text, ha="center", va="center", color=colour, size=7)
-        bar = figure.colorbar(image, format=lambda share, _: f"{share:.0%}")
+        bar = figure.colorbar(
+            image, format=lambda share, _: f"{share:.0%}", aspect=30, fraction=0.05
+        )
         bar.set_label("cells that differ (grey: none)")
         rest = f", and {more:,} more that differ less" if more else ""
         _title(
@@ -138,8 +141,10 @@ def _time_axis(axes: Axes, timestamps: pd.Series) -> None:
 
 
 def _title(figure: Figure, title: str, caption: str) -> None:
-    figure.suptitle(f"{title}\n", x=0.01, ha="left", size=11, weight="bold")
-    figure.text(0.01, 0.985, f"\n{caption}", ha="left", va="top", size=9, color="#333333")
+    height = figure.get_figheight()
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - _TITLE_INCHES / height))
+    figure.text(0.01, 1 - 0.08 / height, title, va="top", size=11, weight="bold")
+    figure.text(0.01, 1 - 0.29 / height, caption, va="top", size=9, color="#333333")
 
 
 @contextmanager

@@ -35,8 +35,8 @@ class Findings:
 
     table: Table
     trading_day: pd.Timestamp
-    verdict: pd.Series
-    """The one row of ``RECONCILIATION_VERDICTS``."""
+    verdict: pd.DataFrame
+    """One row."""
     columns: pd.DataFrame
     cells: pd.DataFrame
     diagnoses: pd.DataFrame
