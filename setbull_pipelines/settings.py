@@ -323,6 +323,10 @@ class RolloutSettings:
     maximum_sequence_failure_share: float = 0.03
     maximum_slowdown: float = 0.50
     """How much more time than V1 may V2 take, as a share of V1's."""
+    minimum_seconds_compared: float = 1.0
+    """Less time of V1 says nothing about how much slower V2 is."""
+    maximum_memory_growth: float = 0.20
+    """How much more memory than at the last judged session, as a share of that."""
     kill: bool = False
     """Serve V1 everywhere, whatever the log says; ``SETBULL_KILL_V2`` does the same."""
     force_v1: tuple[str, ...] = ()
@@ -374,18 +378,27 @@ class RolloutSettings:
         for name in ("maximum_calculation_seconds", "maximum_aggregation_seconds"):
             value = getattr(self, name)
             _require(0 < value < math.inf, f"rollout.{name}", value, "a number above 0")
-        _require(
-            0 <= self.maximum_slowdown < math.inf,
-            "rollout.maximum_slowdown",
-            self.maximum_slowdown,
-            "0 or more",
-        )
+        for name in ("maximum_slowdown", "minimum_seconds_compared", "maximum_memory_growth"):
+            value = getattr(self, name)
+            _require(0 <= value < math.inf, f"rollout.{name}", value, "0 or more")
         seen: set[str] = set()
         for name in ("force_v1", "force_v2", "freeze"):
             for key in getattr(self, name):
                 _require(isinstance(key, str), f"rollout.{name}", key, "instrument keys as text")
                 _require(key not in seen, f"rollout.{name}", key, "each instrument key only once")
                 seen.add(key)
+
+
+@dataclass(frozen=True)
+class ProcessingSettings:
+    """What computing may use."""
+
+    memory_allowance_mib: int = 4096
+    """Memory of the whole process, in mebibytes; ``rollout.maximum_memory_share`` of it is the limit."""
+
+    def __post_init__(self) -> None:
+        value = self.memory_allowance_mib
+        _require(value >= 1, "processing.memory_allowance_mib", value, "1 or more")
 
 
 @dataclass(frozen=True)
@@ -441,6 +454,7 @@ class Settings:
     quality: QualitySettings = field(default_factory=QualitySettings)
     refresh: RefreshSettings = field(default_factory=RefreshSettings)
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
+    processing: ProcessingSettings = field(default_factory=ProcessingSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
 

@@ -102,6 +102,8 @@ def pointer_metadata(pointer: Pointer) -> dict[str, dg.MetadataValue]:
         "code version": dg.MetadataValue.text(pointer.code_version),
         "settings hash": dg.MetadataValue.text(pointer.settings_hash),
     }
+    if pointer.failures:
+        metadata["instruments failed"] = dg.MetadataValue.int(len(pointer.failures))
     if pointer.note:
         metadata["note"] = dg.MetadataValue.text(pointer.note)
     return metadata

@@ -18,6 +18,7 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.served import TABLES
 from setbull_pipelines.pipeline import rolling_out
+from setbull_pipelines.pipeline.metrics import OUTPUTS
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import Settings
@@ -32,14 +33,18 @@ def _now() -> datetime.datetime:
 def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
     """Appends to ``operations.rollout_log``. The table has no trading day; its evaluations have one each.
 
-    It comes after the served tables, so that a whole run is served under the stages at its start.
+    It comes after the served tables and the metrics, so that a whole run is served under the stages at its start.
     """
     log = rolling_out.LOG
     spec = asset_spec(
         log,
         group="operations",
         code_version=rolling_out.rolling_out_code_version(),
-        deps=[asset_key(SUMMARY), *(asset_key(served_table(table)) for table in TABLES)],
+        deps=[
+            asset_key(SUMMARY),
+            *map(asset_key, OUTPUTS),
+            *(asset_key(served_table(table)) for table in TABLES),
+        ],
     ).replace_attributes(partitions_def=TRADING_DAYS)
 
     @dg.multi_asset(

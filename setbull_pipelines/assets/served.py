@@ -57,7 +57,7 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
         days = days_of(context)
 
         def describe(result: PartitionResult) -> dict[str, object]:
-            day = serving.served_day(table, result.day, assignment, store)
+            day = serving.served_day(table, result.day, store)
             return {
                 "stage": assignment.stage.label,
                 "instruments": day.instruments,

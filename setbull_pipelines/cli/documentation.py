@@ -21,17 +21,14 @@ def tables_page() -> str:
     lines = ["# Tables", "", "Tolerance classes of the comparison of V1 and V2:", ""]
     for tolerance in (EXACT, RELATIVE, SCORE):
         lines.append(f"- **{tolerance.name}**: {tolerance.reason}.")
-    shown_for_all = [
-        tables_of_kind[RECONCILED[0]]
-        for tables_of_kind in (
-            tables.RECONCILIATIONS,
-            tables.RECONCILIATION_CELLS,
-            tables.RECONCILIATION_DIAGNOSES,
-            tables.RECONCILIATION_INSTRUMENTS,
-            tables.RECONCILIATION_WINDOWS,
-            tables.RECONCILIATION_BARS,
-        )
-    ]
+    shown_for_all = (
+        tables.RECONCILIATIONS[RECONCILED[0]],
+        tables.RECONCILIATION_CELLS[RECONCILED[0]],
+        tables.RECONCILIATION_DIAGNOSES[RECONCILED[0]],
+        tables.RECONCILIATION_INSTRUMENTS[RECONCILED[0]],
+        tables.RECONCILIATION_WINDOWS[RECONCILED[0]],
+        tables.RECONCILIATION_BARS[RECONCILED[0]],
+    )
     shown = (
         *tables.RAW_TABLES,
         *tables.COMPUTED_TABLES,

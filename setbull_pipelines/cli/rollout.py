@@ -14,7 +14,7 @@ from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.assets.served import TABLES
 from setbull_pipelines.market.session_table import TIMEZONE
 from setbull_pipelines.pipeline.rolling_out import read_log, record_actions, states
-from setbull_pipelines.pipeline.serving import COMPONENT_OF, assignment_of, served_day, served_table
+from setbull_pipelines.pipeline.serving import served_day, served_table
 from setbull_pipelines.rollout.controller import State, Verdict
 from setbull_pipelines.rollout.log import LogRow
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -44,9 +44,7 @@ def status(settings: Settings) -> Iterator[str]:
     for table in TABLES:
         stored = served_table(table)
         if days := warehouse.partitions(stored):
-            stage = now[COMPONENT_OF[table.name]].stage
-            assignment = assignment_of(table, stage, warehouse, settings.rollout)
-            found = served_day(table, datetime.date.fromisoformat(days[-1]), assignment, warehouse)
+            found = served_day(table, datetime.date.fromisoformat(days[-1]), warehouse)
             yield (
                 f"{stored.name} {days[-1]}: {found.from_v2} of {found.instruments} instruments from V2"
                 + (f" ({found.share:.0%})" if found.share is not None else "")

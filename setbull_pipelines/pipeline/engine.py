@@ -9,23 +9,34 @@ result of a day never depends on which other days were computed with it.
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.isolating import isolate, without
+from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
-from setbull_pipelines.pipeline.steps import Input, Step
+from setbull_pipelines.pipeline.steps import Frames, Input, Step
 from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.variants.protocol import Variant
-from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
+from setbull_pipelines.warehouse.store import (
+    WHOLE,
+    Cost,
+    Failure,
+    Pointer,
+    StoredTable,
+    Warehouse,
+)
+
+logger = logging.getLogger(__name__)
 
 _BATCH_ROWS = 200_000
 _BATCH_PARTITIONS = 40
@@ -44,19 +55,20 @@ class PartitionResult:
     seconds: float = 0.0
 
 
-@dataclass
-class _Batch:
-    """Computed partitions waiting to be validated and published together."""
+@dataclass(frozen=True)
+class _Computed:
+    """A day that waits to be validated and published."""
 
-    frames: dict[str, tuple[pd.DataFrame, ...]] = field(default_factory=dict)
-    inputs: dict[str, dict[str, str]] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    inputs: dict[str, str]
+    frames: tuple[pd.DataFrame, ...]
+    cost: Cost
+    failures: dict[str, Failure]
+    note: str | None
 
-    @property
-    def is_full(self) -> bool:
-        rows = sum(len(frame) for frames in self.frames.values() for frame in frames)
-        return len(self.frames) >= _BATCH_PARTITIONS or rows >= _BATCH_ROWS
+
+def _is_full(batch: dict[date, _Computed]) -> bool:
+    rows = sum(len(frame) for computed in batch.values() for frame in computed.frames)
+    return len(batch) >= _BATCH_PARTITIONS or rows >= _BATCH_ROWS
 
 
 class StepRun:
@@ -85,71 +97,141 @@ class StepRun:
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
         """Bring every day up to date and report each: stored ones at once, computed ones as published.
 
-        Raises MissingPartition for absent inputs, ContractViolation for a result that breaks its
-        contract; partitions published before stay.
+        An instrument that computing or the contract fails for is left out and recorded as a failure of the
+        partition, with what follows from it on later days; the others go on. Raises MissingPartition for absent
+        inputs; partitions published before stay.
         """
         progress = Progress(f"{self.variant.name}/{self.step.name}", len(days), "days")
-        batch = _Batch()
+        batch: dict[date, _Computed] = {}
         for day in sorted(days):
             inputs = self._input_hashes(day)
             if self._is_current(day, inputs):
                 yield PartitionResult(day, self._current_pointers(day), cached=True)
             else:
-                self._compute(day, inputs, batch)
-                if batch.is_full:
+                batch[day] = self._compute(day, inputs)
+                if _is_full(batch):
                     yield from self._publish(batch)
-                    batch = _Batch()
+                    batch = {}
             progress.advance()
         yield from self._publish(batch)
 
-    def _compute(self, day: date, inputs: dict[str, str], batch: _Batch) -> None:
-        started = time.monotonic()
-        frames = {item.table.name: self._read(item, day) for item in self.step.inputs}
-        input_rows = {name: len(frame) for name, frame in frames.items()}
-        if self.step.needs_history_starts:
-            frames["history_starts"] = self._history_starts
-        outputs = self.step.compute(self.variant, frames, pd.Timestamp(day), self.settings)
-        key = day.isoformat()
-        batch.frames[key] = outputs
-        batch.inputs[key] = inputs
-        batch.seconds[key] = time.monotonic() - started
-        if not any(len(frame) for frame in outputs):
-            read = ", ".join(f"{name} {rows:,}" for name, rows in input_rows.items())
-            batch.notes[key] = f"no rows: nothing to compute from the rows read ({read})"
+    def _compute(self, day: date, inputs: dict[str, str], validate: bool = False) -> _Computed:
+        """Compute one day; ``validate`` makes rows that break the contract a failure of their instrument."""
 
-    def _publish(self, batch: _Batch) -> Iterator[PartitionResult]:
-        if not batch.frames:
+        def compute(frames: Frames) -> tuple[pd.DataFrame, ...]:
+            outputs = self.step.compute(self.variant, frames, pd.Timestamp(day), self.settings)
+            if validate:
+                for stored, frame in zip(self.outputs, outputs, strict=True):
+                    self.warehouse.check(stored, {day.isoformat(): frame})
+            return outputs
+
+        with Meter(self.warehouse.cache) as meter:
+            frames = {item.table.name: self._read(item, day) for item in self.step.inputs}
+            rows_read = {name: len(frame) for name, frame in frames.items()}
+            if self.step.needs_history_starts:
+                frames["history_starts"] = self._history_starts
+            failures = self._inherited_failures(day)
+            if failures:
+                frames = without(frames, list(failures))
+            computed, errors = isolate(compute, frames)
+        origin = f"{self.outputs[0].name} {day}"
+        failures |= {key: Failure(origin, error) for key, error in errors.items()}
+        if errors:
+            key, error = next(iter(errors.items()))
+            logger.warning(
+                "%s: %s instruments failed and are left out; the first, %s: %s",
+                *(origin, f"{len(errors):,}", key, error),
+            )
+        outputs = self._together(computed)
+        note = None
+        if not any(len(frame) for frame in outputs):
+            read = ", ".join(f"{name} {rows:,}" for name, rows in rows_read.items())
+            note = f"no rows: nothing to compute from the rows read ({read})"
+            if failures:
+                note = f"no rows: {len(failures):,} instruments failed"
+        cost = meter.cost(sum(rows_read.values()))
+        return _Computed(inputs, outputs, cost, failures, note)
+
+    def _together(self, computed: list[tuple[pd.DataFrame, ...]]) -> tuple[pd.DataFrame, ...]:
+        """The outputs of groups of instruments as those of all."""
+        if len(computed) == 1:
+            return computed[0]
+        return tuple(
+            stored.table.conform(
+                pd.concat([stored.table.empty(), *(frames[position] for frames in computed)])
+            )
+            for position, stored in enumerate(self.outputs)
+        )
+
+    def _inherited_failures(self, day: date) -> dict[str, Failure]:
+        """Instruments that are missing from an input partition: a window with a hole gives wrong values."""
+        return {
+            key: failure
+            for item in self.step.inputs
+            for session in self._window(item, day)
+            for key, failure in self._input_pointer(self._stored(item), session).failures.items()
+        }
+
+    def _publish(self, batch: dict[date, _Computed]) -> Iterator[PartitionResult]:
+        if not batch:
             return
+        try:
+            pointers = self._publish_together(batch)
+        except ContractViolation:
+            batch = {
+                day: computed
+                if self._keeps_the_contract(day, computed)
+                else self._compute(day, computed.inputs, validate=True)
+                for day, computed in batch.items()
+            }
+            pointers = self._publish_together(batch)
+        for day, computed in batch.items():
+            yield PartitionResult(
+                day,
+                {
+                    stored.table.name: published[day.isoformat()]
+                    for stored, published in zip(self.outputs, pointers, strict=True)
+                },
+                cached=False,
+                seconds=computed.cost.seconds,
+            )
+
+    def _publish_together(self, batch: dict[date, _Computed]) -> list[dict[str, Pointer]]:
+        """Publish all outputs of all days. ContractViolation, with nothing written, when one breaks its contract."""
+        by_key = {day.isoformat(): computed for day, computed in batch.items()}
         frames_of = [
-            {key: frames[position] for key, frames in batch.frames.items()}
+            {key: computed.frames[position] for key, computed in by_key.items()}
             for position in range(len(self.outputs))
         ]
         # The outputs of one step belong together: all are checked before the first is written, and
-        # publishing checks the last of them anyway.
+        # publishing checks the first of them anyway.
         for stored, frames in zip(self.outputs[1:], frames_of[1:], strict=True):
             self.warehouse.check(stored, frames)
-        pointers = [
+        return [
             self.warehouse.publish_many(
                 stored,
                 frames,
                 code_version=self.code_version,
                 settings_hash=self.settings_hash,
-                inputs=batch.inputs,
+                inputs={key: computed.inputs for key, computed in by_key.items()},
                 run_id=self.run_id,
-                notes=batch.notes,
+                notes={key: computed.note for key, computed in by_key.items()},
+                # One computation makes all outputs: its cost is told once.
+                costs={key: computed.cost for key, computed in by_key.items()}
+                if stored == self.outputs[0]
+                else {},
+                failures={key: computed.failures for key, computed in by_key.items()},
             )
             for stored, frames in zip(self.outputs, frames_of, strict=True)
         ]
-        for key in batch.frames:
-            yield PartitionResult(
-                date.fromisoformat(key),
-                {
-                    stored.table.name: published[key]
-                    for stored, published in zip(self.outputs, pointers, strict=True)
-                },
-                cached=False,
-                seconds=batch.seconds[key],
-            )
+
+    def _keeps_the_contract(self, day: date, computed: _Computed) -> bool:
+        try:
+            for stored, frame in zip(self.outputs, computed.frames, strict=True):
+                self.warehouse.check(stored, {day.isoformat(): frame})
+        except ContractViolation:
+            return False
+        return True
 
     def _stored(self, item: Input) -> StoredTable:
         return StoredTable("raw" if item.is_raw else self.variant.name, item.table)

@@ -14,6 +14,7 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.drilling_down import drill_down, read_drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.compare import compare
@@ -73,14 +74,15 @@ def reconcile(
                 schema: warehouse.files(sides[schema], [key]) if pointer else None
                 for schema, pointer in pointers.items()
             }
-            comparison = compare(
-                table,
-                files["v1"],
-                files["v2"],
-                pd.Timestamp(day),
-                settings.reconciliation,
-                identical=inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
-            )
+            with Meter(warehouse.cache) as meter:
+                comparison = compare(
+                    table,
+                    files["v1"],
+                    files["v2"],
+                    pd.Timestamp(day),
+                    settings.reconciliation,
+                    identical=inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
+                )
             frames = [
                 comparison.columns,
                 comparison.cells,
@@ -89,9 +91,14 @@ def reconcile(
             ]
             if table == tables.FILTER_RESULTS:
                 frames.append(comparison.decisions)
+            rows = sum(pointer.rows for pointer in pointers.values() if pointer)
+            cost = meter.cost(rows)
             for stored, frame in zip(outputs, frames, strict=True):
                 note = None if len(frame) else "no rows: nothing differs"
-                warehouse.publish(stored, key, frame, **provenance, run_id=run_id, note=note)
+                warehouse.publish(
+                    stored, key, frame, **provenance, run_id=run_id, note=note, cost=cost
+                )
+                cost = None  # told once, with the first table
         published = _pointers(outputs, warehouse, key)
         has_cells = published[outputs[1].table.name].rows > 0
         drill_down(table, day, warehouse, settings, run_id, has_cells=has_cells)

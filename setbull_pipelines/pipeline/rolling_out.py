@@ -3,8 +3,7 @@
 Belongs here: reading and appending the log, the stage in force, gathering the evidence of a trading day from stored
 tables. Does not belong here: deciding (``rollout/``), serving (``serving``), Dagster, a clock.
 
-What no table records is not measured, and missing evidence never passes: error rate, times, memory, workers and
-cache figures are left out until processing metrics are stored.
+What no table records of the rows that are stored now is not measured, and missing evidence never passes.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from setbull_pipelines.pipeline.reconciling import SUMMARY, outputs_of
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.pipeline.versions import code_version, combined, variant_code_version
 from setbull_pipelines.quality.contract import contract_rules
+from setbull_pipelines.quality.processing import FAILURES, METRICS, TABLES_OF, figures
 from setbull_pipelines.rollout.controller import Evidence, State, Verdict, act, decide
 from setbull_pipelines.rollout.log import (
     IllegalLog,
@@ -40,18 +40,6 @@ from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Wareh
 Clock = Callable[[], datetime]
 """Gives the moment, with a zone. Asked while the log is held, so that its rows are in the order of their moments."""
 LOG = StoredTable("operations", tables.ROLLOUT_LOG)
-TABLES_OF = {
-    Component.AGGREGATION: (tables.CANDLES_5MIN, tables.CANDLES_DAILY),
-    Component.INDICATORS: (tables.INDICATORS_5MIN, tables.INDICATORS_DAILY),
-    Component.SEQUENCES: (
-        tables.MOVES_DAILY,
-        tables.SEQUENCES,
-        tables.SEQUENCE_ANALYSIS,
-        tables.SEQUENCE_PATTERNS,
-        tables.FILTER_RESULTS,
-    ),
-}
-"""The computed tables that are evidence of each component."""
 _GROUPS_OF = {table.name: step.settings_groups for step in STEPS for table in step.outputs}
 
 
@@ -172,13 +160,14 @@ def evidence_of(
     versions = sorted({pointer.code_version for pointer in pointers})
     of_component = summary.loc[[table.name for table in compared]]
     comparable = not (of_component["state"] == NOT_COMPARABLE).any()
+    instruments = _instruments(compared, day, warehouse)
     return Evidence(
         component=component,
         session=day,
         stage=stage,
         code_version=versions[0] if len(versions) == 1 else combined(versions),
         settings_hash=combined(pointer.settings_hash for pointer in pointers),
-        instruments=_instruments(compared, day, warehouse),
+        instruments=instruments,
         rows=int(of_component["rows_v1"].sum()),
         cohort=_cohort(component, day, stage, warehouse, settings.rollout),
         cells_expected=int(of_component["cells_expected"].sum()),
@@ -188,6 +177,7 @@ def evidence_of(
         schema_failures=sum(
             _schema_failures(table, day, warehouse, settings) for table in compared
         ),
+        **_figures(component, day, instruments, warehouse, settings),
     )
 
 
@@ -211,6 +201,27 @@ def _is_of_stored_rows(compared: Sequence[Table], day: date, warehouse: Warehous
         if pointers[0].inputs != names:
             return False
     return True
+
+
+def _figures(
+    component: Component, day: date, instruments: int, warehouse: Warehouse, settings: Settings
+) -> dict[str, int | float | None]:
+    """What the stored rows took; nothing when the metrics are about other rows."""
+    metrics = _pointer(warehouse, METRICS, day)
+    lanes = [StoredTable(lane, table) for lane in ("v1", "v2") for table in TABLES_OF[component]]
+    if metrics is None or any(
+        metrics.inputs.get(lane.name) != _pointer(warehouse, lane, day).content_hash
+        for lane in lanes
+    ):
+        return {}
+    key = [day.isoformat()]
+    return figures(
+        component,
+        warehouse.read(METRICS, key),
+        warehouse.read(FAILURES, key),
+        instruments,
+        settings,
+    )
 
 
 def _instruments(compared: Sequence[Table], day: date, warehouse: Warehouse) -> int:

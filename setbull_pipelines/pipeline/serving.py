@@ -9,7 +9,6 @@ changes, every day that was served before is served again, so that no history mi
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +17,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.rollout.bucketing import (
@@ -31,7 +31,7 @@ from setbull_pipelines.settings import RolloutSettings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Failure, StoredTable, Warehouse
 
 COMPONENT_OF = {
     "candles_5min": Component.AGGREGATION,
@@ -155,37 +155,58 @@ def _serve_day(
             ASSIGNMENT: assignment.hash,
         },
     }
-    started = time.monotonic()
-    cached = warehouse.is_current(stored, key, **provenance)
-    if not cached:
+    if warehouse.is_current(stored, key, **provenance):
+        return PartitionResult(
+            day, {stored.table.name: warehouse.pointer(stored, key)}, cached=True
+        )
+    with Meter(warehouse.cache) as meter:
         frames = {
             variant: warehouse.read(lane, [key]) if pointers[variant] else table.empty()
             for variant, lane in lanes.items()
         }
-        frame = stored.table.conform(_pick(frames, assignment))
-        note = None if len(frame) else "no rows: neither variant has any to serve"
-        warehouse.publish(stored, key, frame, **provenance, run_id=run_id, note=note)
+        picked, fallbacks = _pick(frames, assignment)
+        frame = stored.table.conform(picked)
+    v2 = pointers[Variant.V2]
+    no_row = Failure(f"{lanes[Variant.V2].name} {key}", "no row in V2")
+    pointer = warehouse.publish(
+        stored,
+        key,
+        frame,
+        **provenance,
+        run_id=run_id,
+        note=None if len(frame) else "no rows: neither variant has any to serve",
+        cost=meter.cost(sum(map(len, frames.values()))),
+        failures={name: (v2.failures if v2 else {}).get(name, no_row) for name in fallbacks},
+    )
     return PartitionResult(
-        day,
-        {stored.table.name: warehouse.pointer(stored, key)},
-        cached,
-        0.0 if cached else time.monotonic() - started,
+        day, {stored.table.name: pointer}, cached=False, seconds=pointer.cost.seconds
     )
 
 
-def _pick(frames: Mapping[Variant, pd.DataFrame], assignment: Assignment) -> pd.DataFrame:
-    """Rows of V2 for instruments that are assigned to it and have some there, of V1 for all others."""
+def _pick(
+    frames: Mapping[Variant, pd.DataFrame], assignment: Assignment
+) -> tuple[pd.DataFrame, list[str]]:
+    """Rows of V2 for instruments that are assigned to it and have some there, of V1 for all others.
+
+    Also the instruments that fell back: assigned to V2, and only V1 has rows of them.
+    """
     v1, v2 = frames[Variant.V1], frames[Variant.V2]
-    keys = v2["instrument_key"].unique().tolist()
-    variants = assignment.variants(keys)
-    from_v2 = [key for key, variant in zip(keys, variants, strict=True) if variant is Variant.V2]
-    return pd.concat(
+    both = pd.concat([v1["instrument_key"], v2["instrument_key"]]).unique().tolist()
+    on_v2 = [
+        key
+        for key, variant in zip(both, assignment.variants(both), strict=True)
+        if variant is Variant.V2
+    ]
+    in_v2 = set(v2["instrument_key"])
+    from_v2 = [key for key in on_v2 if key in in_v2]
+    rows = pd.concat(
         [
             v1[~v1["instrument_key"].isin(from_v2)].assign(variant=Variant.V1.value),
             v2[v2["instrument_key"].isin(from_v2)].assign(variant=Variant.V2.value),
         ],
         ignore_index=True,
     )
+    return rows, sorted(key for key in on_v2 if key not in in_v2)
 
 
 @dataclass(frozen=True)
@@ -202,13 +223,11 @@ class ServedDay:
     """Share of the instruments that is served from V2; None without instruments."""
 
 
-def served_day(table: Table, day: date, assignment: Assignment, warehouse: Warehouse) -> ServedDay:
-    """Count what was served on ``day``, from the stored rows. MissingPartition when it was never served."""
+def served_day(table: Table, day: date, warehouse: Warehouse) -> ServedDay:
+    """Count what was served on ``day``, from what is stored. MissingPartition when it was never served."""
     stored, partition = served_table(table), [day.isoformat()]
     rows = warehouse.read(stored, partition, ["instrument_key", "variant"]).drop_duplicates()
-    keys = rows["instrument_key"].tolist()
     found = [Variant(name) for name in rows["variant"]]
-    pairs = list(zip(found, assignment.variants(keys), strict=True))
     v2 = StoredTable(Variant.V2.value, table)
     in_v2 = (
         set(warehouse.read(v2, partition, ["instrument_key"])["instrument_key"])
@@ -216,9 +235,9 @@ def served_day(table: Table, day: date, assignment: Assignment, warehouse: Wareh
         else set()
     )
     return ServedDay(
-        instruments=len(keys),
+        instruments=len(rows),
         from_v2=found.count(Variant.V2),
-        fallbacks=pairs.count((Variant.V1, Variant.V2)),
-        not_served=len(in_v2 - set(keys)),
+        fallbacks=len(warehouse.pointer(stored, partition[0]).failures),
+        not_served=len(in_v2 - set(rows["instrument_key"])),
         share=realised_share(found),
     )

@@ -40,6 +40,7 @@ def variant_code_version(name: str) -> str:
         "settings.py",
         "pipeline/steps.py",
         "pipeline/engine.py",
+        "pipeline/isolating.py",
     )
 
 

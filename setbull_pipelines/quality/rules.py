@@ -6,7 +6,7 @@ Belongs here: the list. Does not belong here: judging (the modules beside this o
 from __future__ import annotations
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality import agreement, computed, raw, served
+from setbull_pipelines.quality import agreement, computed, processing, raw, served
 from setbull_pipelines.quality.contract import contract_rules
 from setbull_pipelines.quality.verdict import Rule
 from setbull_pipelines.warehouse.store import StoredTable
@@ -16,7 +16,13 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
     """Rules by the table they are about: its contract first, then what is special to it."""
     stored = [
         StoredTable(schema, table)
-        for table in (*tables.RAW_TABLES, *tables.COMPUTED_TABLES, *tables.SERVED_TABLES)
+        for table in (
+            *tables.RAW_TABLES,
+            *tables.COMPUTED_TABLES,
+            *tables.SERVED_TABLES,
+            tables.PROCESSING_METRICS,
+            tables.FAILURES,
+        )
         for schema in table.schemas
     ]
     special = (
@@ -25,6 +31,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *computed.rules("v2"),
         *agreement.RULES,
         *served.RULES,
+        *processing.RULES,
     )
     by_table = {table: list(contract_rules(table)) for table in stored}
     for rule in special:

@@ -122,6 +122,8 @@ class State:
     breaches: tuple[bool, ...] = ()
     """Of each session judged in this stage with this code and settings, oldest first: had it a soft breach?"""
     last_judged: date | None = None
+    memory_share: float | None = None
+    """Of the last judged session."""
 
     @property
     def healthy_sessions(self) -> int:
@@ -205,7 +207,8 @@ def decide(
         return decision(Verdict.REARMED, Stage.SHADOW, reason)
 
     earlier = state.breaches_with(evidence.code_version, evidence.settings_hash)
-    if soft := list(_soft_breaches(state.stage, evidence, settings)):
+    before = state.memory_share if earlier else None
+    if soft := list(soft_breaches(state.stage, evidence, settings, before)):
         window = [*earlier, True][-settings.soft_breach_sessions :]
         count = f"{sum(window)} of the last {len(window)} judged sessions breached a soft limit"
         reason = f"{'; '.join(soft)} ({count}, {settings.soft_breaches} roll back)"
@@ -320,8 +323,16 @@ def _thin(evidence: Evidence, settings: RolloutSettings) -> Iterator[str]:
             yield f"{compared:,} cells compared, {expected:,} expected"
 
 
-def _soft_breaches(stage: Stage, evidence: Evidence, settings: RolloutSettings) -> Iterator[str]:
-    """Limits passed by a session whose required figures are all there."""
+def soft_breaches(
+    stage: Stage,
+    evidence: Evidence,
+    settings: RolloutSettings,
+    memory_share_before: float | None = None,
+) -> Iterator[str]:
+    """Limits passed by a session whose required figures are all there, one sentence each.
+
+    ``memory_share_before`` is that of the last judged session with the same code and settings, if there is one.
+    """
     if Variant.V2 not in stage.runs:
         return
     aggregation = evidence.component is Component.AGGREGATION
@@ -353,8 +364,16 @@ def _soft_breaches(stage: Stage, evidence: Evidence, settings: RolloutSettings) 
     hit_rate, least = evidence.cache_hit_rate, settings.minimum_cache_hit_rate
     if evidence.cache_lookups >= settings.minimum_cache_lookups and hit_rate < least:
         yield f"cache hit rate {hit_rate:.1%} below {least:.1%}"
+    most = 1 + settings.maximum_memory_growth
+    if memory_share_before is not None and evidence.memory_share > memory_share_before * most:
+        yield (
+            f"memory grew from {memory_share_before:.1%} to {evidence.memory_share:.1%} of the allowance, by more than "
+            f"{settings.maximum_memory_growth:.0%}"
+        )
     slowest = 1 + settings.maximum_slowdown
-    if stage.runs_both_in_full and evidence.seconds_v2 > evidence.seconds_v1 * slowest:
+    # Fixed costs, such as loading compiled code, are most of a short time.
+    seconds_v1 = max(evidence.seconds_v1 or 0.0, settings.minimum_seconds_compared)
+    if stage.runs_both_in_full and evidence.seconds_v2 > seconds_v1 * slowest:
         yield (
             f"V2 took {evidence.seconds_v2:.1f} s, more than {settings.maximum_slowdown:.0%} above "
             f"V1's {evidence.seconds_v1:.1f} s"

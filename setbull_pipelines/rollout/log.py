@@ -177,6 +177,7 @@ def _after(state: State, decision: Decision) -> State:
             breaches=breaches,
             code_version=version,
             settings_hash=settings_hash,
+            memory_share=decision.evidence.memory_share if decision.evidence else None,
         )
     if decision.verdict in _MOVES:
         state = replace(state, stage=decision.to_stage, breaches=())

@@ -16,7 +16,7 @@ from setbull_pipelines.tables.candles import (
 from setbull_pipelines.tables.contract import Column, Kind, Table, Tolerance
 from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
-from setbull_pipelines.tables.operations import ROLLOUT_LOG
+from setbull_pipelines.tables.operations import FAILURES, PROCESSING_METRICS, ROLLOUT_LOG
 from setbull_pipelines.tables.raw import ACCOUNTING, COVERAGE, INSTRUMENTS, INTAKE, QUARANTINE
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_BARS,
@@ -69,7 +69,7 @@ RECONCILIATION_TABLES = (
     RECONCILIATION_SUMMARY,
 )
 SERVED_TABLES = tuple(SERVED.values())
-OPERATIONS_TABLES = (ROLLOUT_LOG,)
+OPERATIONS_TABLES = (PROCESSING_METRICS, FAILURES, ROLLOUT_LOG)
 ALL_TABLES = (
     *RAW_TABLES,
     *COMPUTED_TABLES,
@@ -87,6 +87,7 @@ __all__ = [
     "CANDLES_DAILY_HISTORY",
     "COMPUTED_TABLES",
     "COVERAGE",
+    "FAILURES",
     "FILTER_RESULTS",
     "INDICATORS_5MIN",
     "INDICATORS_DAILY",
@@ -94,6 +95,7 @@ __all__ = [
     "INTAKE",
     "MOVES_DAILY",
     "OPERATIONS_TABLES",
+    "PROCESSING_METRICS",
     "QUARANTINE",
     "RAW_TABLES",
     "RECONCILIATIONS",

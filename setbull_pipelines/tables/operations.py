@@ -1,8 +1,17 @@
-"""Tables about running the pipeline: what was decided, when and why."""
+"""Tables about running the pipeline: what was decided, what it took, and what failed."""
 
 from __future__ import annotations
 
-from setbull_pipelines.tables.columns import count, day, label, text
+from setbull_pipelines.tables.columns import (
+    INSTRUMENT_KEY,
+    TRADING_DAY,
+    count,
+    day,
+    flag,
+    label,
+    text,
+    value,
+)
 from setbull_pipelines.tables.contract import Column, Kind, Table
 
 COMPONENTS = ("aggregation", "indicators", "sequences")
@@ -40,5 +49,76 @@ ROLLOUT_LOG = Table(
         label("verdict", "What the row did", VERDICTS),
         text("reason", "Why, in one sentence"),
         text("evidence", "What was measured, as JSON; null for actions of a person", nullable=True),
+    ),
+)
+
+PROCESSING_METRICS = Table(
+    name="processing_metrics",
+    description="What each partition took: one row per asset and trading day, about the run that computed what is "
+    "stored. Null is not measured. A table that is computed together with another one has its figures there.",
+    schemas=("operations",),
+    key=("asset",),
+    columns=(
+        label("asset", "The stored table, such as v2.candles_5min"),
+        TRADING_DAY,
+        label("variant", "v1 or v2; null for tables that are of no variant", nullable=True),
+        label("run_id", "The run that computed the stored rows"),
+        flag("from_cache", "True when the run that wrote this row found the partition up to date"),
+        count("rows", "Rows stored", "rows"),
+        count("input_rows", "Rows read", "rows", nullable=True),
+        value("seconds", "Reading the inputs and computing, without publishing", "seconds"),
+        value("rows_per_second", "input_rows / seconds", "rows per second"),
+        value("cpu_seconds", "Processor time of the whole process meanwhile", "seconds"),
+        count("workers", "Processors the process was allowed to use", "processors", nullable=True),
+        value("worker_share", "cpu_seconds / (seconds x workers)", "ratio"),
+        count(
+            "peak_memory",
+            "Highest memory of the process meanwhile, sampled",
+            "bytes",
+            nullable=True,
+        ),
+        count("cache_hits", "Input files found decoded in memory", "files", nullable=True),
+        count(
+            "cache_misses",
+            "Input files that were decoded again, since the memory for them was too small",
+            "files",
+            nullable=True,
+        ),
+        count(
+            "cache_first_reads",
+            "Input files read for the first time by the process: neither hit nor miss",
+            "files",
+            nullable=True,
+        ),
+        value("cache_hit_rate", "hits / (hits + misses); null without any", "ratio"),
+        count("errors", "Instruments whose computing raised here", "instruments"),
+        count(
+            "inherited_errors",
+            "Instruments left out because an input partition lacks them",
+            "instruments",
+        ),
+        count(
+            "fallbacks",
+            "Instruments served from V1 because V2 has no row of them; null for tables that are not served",
+            "instruments",
+            nullable=True,
+        ),
+    ),
+)
+
+FAILURES = Table(
+    name="failures",
+    description="Instruments that are missing from a computed partition because computing them failed there or in "
+    "an input, and instruments that a served partition takes from V1 because V2 has no row of them.",
+    schemas=("operations",),
+    key=("asset", "instrument_key"),
+    columns=(
+        label("asset", "The stored table, such as v2.candles_5min"),
+        INSTRUMENT_KEY,
+        TRADING_DAY,
+        label("variant", "v1 or v2; null for served tables", ("v1", "v2"), nullable=True),
+        flag("inherited", "True when it failed in an input and not here"),
+        label("origin", "Table and partition whose computing raised"),
+        text("error", "What was raised, in one line"),
     ),
 )

@@ -8,9 +8,29 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from threading import Lock
 
 import pyarrow
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """Files that were asked for since the cache was made."""
+
+    hits: int = 0
+    misses: int = 0
+    """Not held any more, or held without these columns: a larger cache would have had them."""
+    first_reads: int = 0
+    """Never read before by this process, so that no cache could have held them."""
+
+    def since(self, earlier: Lookups) -> Lookups:
+        """What was asked for after ``earlier``."""
+        return Lookups(
+            self.hits - earlier.hits,
+            self.misses - earlier.misses,
+            self.first_reads - earlier.first_reads,
+        )
 
 
 class ArrowCache:
@@ -24,19 +44,34 @@ class ArrowCache:
         self.limit_bytes = limit_bytes
         self.size_bytes = 0
         self._files: OrderedDict[str, dict[str, pyarrow.Array]] = OrderedDict()
+        # Hashes of the paths: the paths of years of partitions would be megabytes.
+        self._read_before: set[int] = set()
+        self._hits = self._misses = self._first_reads = 0
         self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._files)
 
+    @property
+    def lookups(self) -> Lookups:
+        """How the files asked for so far came out."""
+        with self._lock:
+            return Lookups(self._hits, self._misses, self._first_reads)
+
     def get(self, path: str, columns: list[str]) -> Mapping[str, pyarrow.Array] | None:
         """Return at least ``columns`` of the file at ``path``, or None unless all are held."""
         with self._lock:
             held = self._files.get(path)
-            if held is None or not all(name in held for name in columns):
-                return None
-            self._files.move_to_end(path)
-            return held
+            if held is not None and all(name in held for name in columns):
+                self._hits += 1
+                self._files.move_to_end(path)
+                return held
+            if hash(path) in self._read_before:
+                self._misses += 1
+            else:
+                self._first_reads += 1
+                self._read_before.add(hash(path))
+            return None
 
     def put(self, path: str, arrays: Mapping[str, pyarrow.Array]) -> None:
         """Hold ``arrays``, together with the columns already held for ``path``."""

@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -84,6 +84,33 @@ class StoredTable:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What computing one version of a partition took: reading its inputs and computing, without publishing."""
+
+    seconds: float
+    cpu_seconds: float
+    workers: int
+    """Processors that the process was allowed to use."""
+    peak_memory_bytes: int
+    """Highest memory of the whole process meanwhile, sampled."""
+    input_rows: int
+    cache_hits: int
+    cache_misses: int
+    cache_first_reads: int
+    """Input files read for the first time by the process: neither hit nor miss."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an instrument is missing from a partition."""
+
+    origin: str
+    """Table and partition whose computing raised: this one, or an input, such as ``v2.candles_daily 2026-06-29``."""
+    error: str
+    """What was raised, in one line."""
+
+
+@dataclass(frozen=True)
 class Pointer:
     """What one version of a partition is and what it was computed from."""
 
@@ -101,9 +128,17 @@ class Pointer:
     """Why there are zero rows, where that is so."""
     published_at: str
     """Moment of publishing, ISO 8601 in UTC."""
+    cost: Cost | None = None
+    """None where nothing was measured, as for the second table of one computation."""
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    """By instrument key. A partition with failures is computed again when it is asked for."""
 
 
-_POINTER_FIELDS = [field.name for field in fields(Pointer)]
+_REQUIRED = [
+    item.name
+    for item in fields(Pointer)
+    if item.default is MISSING and item.default_factory is MISSING
+]
 
 
 class Warehouse:
@@ -134,6 +169,8 @@ class Warehouse:
         inputs: Mapping[str, str],
         run_id: str,
         note: str | None = None,
+        cost: Cost | None = None,
+        failures: Mapping[str, Failure] | None = None,
     ) -> Pointer:
         """Make ``frame`` the current version of one partition; see :meth:`publish_many`."""
         pointers = self.publish_many(
@@ -144,6 +181,8 @@ class Warehouse:
             inputs={partition: inputs},
             run_id=run_id,
             notes={} if note is None else {partition: note},
+            costs={} if cost is None else {partition: cost},
+            failures={partition: failures or {}},
         )
         return pointers[partition]
 
@@ -157,11 +196,14 @@ class Warehouse:
         inputs: Mapping[str, Mapping[str, str]],
         run_id: str,
         notes: Mapping[str, str] | None = None,
+        costs: Mapping[str, Cost] | None = None,
+        failures: Mapping[str, Mapping[str, Failure]] | None = None,
     ) -> dict[str, Pointer]:
         """Make each frame the current version of its partition and return the pointers.
 
         Columns are matched by name. ``inputs`` names, per partition, the content hash of every
-        input; ``notes`` the reasons for zero rows. Raises ContractViolation, with nothing
+        input; ``notes`` the reasons for zero rows, ``costs`` what computing it took, ``failures``
+        the instruments that are missing from it. Raises ContractViolation, with nothing
         written, if any frame breaks the contract. Each partition changes atomically; the batch
         does not: a crash leaves some partitions new and the others as they were.
         """
@@ -189,6 +231,8 @@ class Warehouse:
                 run_id=run_id,
                 note=(notes or {}).get(partition),
                 published_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+                cost=(costs or {}).get(partition),
+                failures=dict((failures or {}).get(partition, {})),
             )
             self._put(directories[partition], pointer, data)
             return pointer
@@ -287,8 +331,8 @@ class Warehouse:
     ) -> bool:
         """Tell whether computing the partition again would give what is already there.
 
-        True only if the pointer names the same code, settings, inputs and contract and the file
-        is undamaged.
+        True only if the pointer names the same code, settings, inputs and contract, no instrument
+        failed and the file is undamaged.
         """
         try:
             pointer = self.pointer(stored, partition)
@@ -300,6 +344,7 @@ class Warehouse:
             and pointer.settings_hash == settings_hash
             and pointer.inputs == dict(inputs)
             and pointer.schema_hash == encoding.schema_hash(stored.table)
+            and not pointer.failures
             and _holds(self._directory(stored, partition), pointer)
         )
 
@@ -515,7 +560,12 @@ def _read_versions(directory: Path) -> list[Pointer]:
 
 
 def _pointer(record: Mapping[str, object]) -> Pointer:
-    pointer = Pointer(**{name: record[name] for name in _POINTER_FIELDS})
+    cost = record.get("cost")
+    pointer = Pointer(
+        **{name: record[name] for name in _REQUIRED},
+        cost=Cost(**cost) if cost else None,
+        failures={key: Failure(**value) for key, value in record.get("failures", {}).items()},
+    )
     if not _DATA_FILE.fullmatch(pointer.file):
         raise ValueError(f"file is {pointer.file!r}")
     return pointer

@@ -8,6 +8,7 @@ from datetime import date
 from types import SimpleNamespace
 
 import pandas as pd
+import psutil
 import pytest
 
 from setbull_pipelines import tables, variants
@@ -16,8 +17,8 @@ from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.variants.protocol import Variant
-from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.errors import MissingPartition
+from setbull_pipelines.warehouse.store import WHOLE, Failure, StoredTable, Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
 
 VARIANTS = {"v1": variants.V1, "v2": variants.V2}
@@ -252,52 +253,145 @@ def variant_with(**functions) -> SimpleNamespace:
     return SimpleNamespace(**{name: getattr(variants.V1, name) for name in names}, **functions)
 
 
-def pointers(warehouse: Warehouse, step: Step, days: Sequence[date]) -> list[object]:
-    return [
-        warehouse.pointer(StoredTable("v1", table), day.isoformat())
-        for table in step.outputs
-        for day in days
-    ]
+def failing_for(key: str, day: date) -> SimpleNamespace:
+    """V1 that cannot make 5-minute bars of one instrument on one day."""
+
+    def to_5min(minutes: pd.DataFrame, settings) -> pd.DataFrame:
+        touched = (minutes["instrument_key"] == key) & (minutes["trading_day"] == pd.Timestamp(day))
+        if touched.any():
+            raise ZeroDivisionError("a bar\nof nothing")
+        return variants.V1.to_5min(minutes, settings)
+
+    return variant_with(to_5min=to_5min)
 
 
-def test_nothing_of_a_batch_is_published_when_one_day_breaks_the_contract(
+def without_key(frame: pd.DataFrame, key: str) -> pd.DataFrame:
+    return frame[frame["instrument_key"] != key].reset_index(drop=True)
+
+
+def test_an_instrument_that_fails_is_left_out_and_so_is_what_follows_until_it_is_mended(
+    copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = copied_run.days
+    candles, indicators = STEP["candles_5min"], STEP["indicators_5min"]
+    monkeypatch.setattr(engine, "variant_code_version", lambda name: "changed")
+
+    def stored(step: Step, day: date) -> pd.DataFrame:
+        table = StoredTable("v1", step.outputs[0])
+        return copied_run.warehouse.read(table, [day.isoformat()])
+
+    def failed(step: Step, day: date) -> dict[str, Failure]:
+        table = StoredTable("v1", step.outputs[0])
+        return dict(copied_run.warehouse.pointer(table, day.isoformat()).failures)
+
+    good = {
+        (step, day): stored(step, day) for step in (candles, indicators) for day in (first, second)
+    }
+    key = good[candles, first]["instrument_key"].iloc[200]
+    broken = failing_for(key, first)
+    for step in (candles, indicators):
+        assert not any(
+            result.cached for result in carry_out(step, broken, copied_run, (first, second))
+        )
+
+    failure = Failure(f"v1.candles_5min {first}", "ZeroDivisionError: a bar of nothing")
+    assert failed(candles, first) == {key: failure}
+    assert failed(candles, second) == {}
+    # Indicators of the second day look back at the first: with its bars missing they would be wrong.
+    assert failed(indicators, first) == failed(indicators, second) == {key: failure}
+    pd.testing.assert_frame_equal(stored(candles, first), without_key(good[candles, first], key))
+    pd.testing.assert_frame_equal(stored(candles, second), good[candles, second])
+    for day in (first, second):
+        pd.testing.assert_frame_equal(
+            stored(indicators, day), without_key(good[indicators, day], key)
+        )
+
+    # Asked again, the same code tries again; when it works, everything is as it was.
+    for step in (candles, indicators):
+        carry_out(step, "v1", copied_run, (first, second))
+        for day in (first, second):
+            assert failed(step, day) == {}
+            pd.testing.assert_frame_equal(stored(step, day), good[step, day])
+
+
+def test_rows_that_break_the_contract_are_a_failure_of_their_instrument_alone(
     copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, days = STEP["candles_5min"], copied_run.days
+    stored = StoredTable("v1", tables.CANDLES_5MIN)
     monkeypatch.setattr(engine, "variant_code_version", lambda name: "changed")
-    before = pointers(copied_run.warehouse, step, days)
+    before = {day: copied_run.warehouse.read(stored, [day.isoformat()]) for day in days}
+    key = before[days[-1]]["instrument_key"].iloc[-1]
 
-    def negative_volume_on_the_last_day(minutes: pd.DataFrame, settings) -> pd.DataFrame:
+    def negative_volume_of_one_on_the_last_day(minutes: pd.DataFrame, settings) -> pd.DataFrame:
         bars = variants.V1.to_5min(minutes, settings)
-        on_last_day = (bars["trading_day"] == pd.Timestamp(days[-1])).to_numpy()
-        return bars.assign(volume=bars["volume"].where(~on_last_day, -1))
+        wrong = (bars["trading_day"] == pd.Timestamp(days[-1])) & (bars["instrument_key"] == key)
+        return bars.assign(volume=bars["volume"].where(~wrong, -1))
 
-    broken = variant_with(to_5min=negative_volume_on_the_last_day)
-    with pytest.raises(ContractViolation, match=r"v1\.candles_5min.*volume"):
-        carry_out(step, broken, copied_run, days)
-    assert pointers(copied_run.warehouse, step, days) == before
+    broken = variant_with(to_5min=negative_volume_of_one_on_the_last_day)
+    carry_out(step, broken, copied_run, days)
 
-    # The same two days with the good function: the batch was the reason, not the set-up.
-    carry_out(step, "v1", copied_run, days)
-    after = pointers(copied_run.warehouse, step, days)
-    assert [pointer.code_version for pointer in after] == ["changed"] * len(days)
+    pointers = [copied_run.warehouse.pointer(stored, day.isoformat()) for day in days]
+    assert [set(pointer.failures) for pointer in pointers] == [set(), {key}]
+    assert "volume: expected greater_than_or_equal_to(0)" in pointers[-1].failures[key].error
+    after = {day: copied_run.warehouse.read(stored, [day.isoformat()]) for day in days}
+    pd.testing.assert_frame_equal(after[days[0]], before[days[0]])
+    pd.testing.assert_frame_equal(after[days[-1]], without_key(before[days[-1]], key))
 
 
-def test_nothing_is_published_when_the_second_table_of_a_step_breaks_its_contract(
+def test_a_second_table_that_breaks_its_contract_takes_the_instrument_out_of_both(
     copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, days = STEP["sequence_analysis"], copied_run.days
+    step, day = STEP["sequence_analysis"], copied_run.days[0]
     monkeypatch.setattr(engine, "variant_code_version", lambda name: "changed")
-    before = pointers(copied_run.warehouse, step, days)
+    stored = [StoredTable("v1", table) for table in step.outputs]
+    before = [copied_run.warehouse.read(each, [day.isoformat()]) for each in stored]
+    key = before[1]["instrument_key"].iloc[0]
 
     def with_negative_frequency(moves, sequences, settings) -> tuple[pd.DataFrame, pd.DataFrame]:
         analysis, patterns = variants.V1.sequence_analysis(moves, sequences, settings)
-        return analysis, patterns.assign(frequency=-1)
+        wrong = patterns["instrument_key"] == key
+        return analysis, patterns.assign(frequency=patterns["frequency"].where(~wrong, -1))
 
-    broken = variant_with(sequence_analysis=with_negative_frequency)
-    with pytest.raises(ContractViolation, match=r"v1\.sequence_patterns.*frequency"):
-        carry_out(step, broken, copied_run, days)
-    assert pointers(copied_run.warehouse, step, days) == before
+    carry_out(step, variant_with(sequence_analysis=with_negative_frequency), copied_run, [day])
+    for each, frame in zip(stored, before, strict=True):
+        assert set(copied_run.warehouse.pointer(each, day.isoformat()).failures) == {key}
+        after = copied_run.warehouse.read(each, [day.isoformat()])
+        pd.testing.assert_frame_equal(after, without_key(frame, key))
+
+
+def test_when_all_instruments_fail_the_day_is_empty_and_says_so(copied_run: SmallRun) -> None:
+    day = copied_run.days[0]
+
+    def broken(minutes: pd.DataFrame, settings) -> pd.DataFrame:
+        raise ValueError("nothing works")
+
+    forget(copied_run.warehouse, StoredTable("v1", tables.CANDLES_5MIN), day)
+    (result,) = carry_out(STEP["candles_5min"], variant_with(to_5min=broken), copied_run, [day])
+    pointer = result.pointers["candles_5min"]
+    assert (pointer.rows, len(pointer.failures)) == (0, 12)
+    assert pointer.note == "no rows: 12 instruments failed"
+
+
+def test_what_a_day_took_is_told_with_its_first_table(copied_run: SmallRun) -> None:
+    day = copied_run.days[0]
+    step = STEP["sequence_analysis"]
+    for table in step.outputs:
+        forget(copied_run.warehouse, StoredTable("v2", table), day)
+    (result,) = carry_out(step, "v2", copied_run, [day])
+    analysis, patterns = (result.pointers[table.name] for table in step.outputs)
+    assert patterns.cost is None
+    rows = sum(
+        copied_run.warehouse.pointer(StoredTable("v2", item.table), day.isoformat()).rows
+        for item in step.inputs
+    )
+    assert analysis.cost.input_rows == rows > 0
+    assert analysis.cost.seconds > 0
+    assert analysis.cost.workers >= 1
+    # At least the interpreter with its libraries, at most the machine.
+    assert 50 * 2**20 < analysis.cost.peak_memory_bytes < psutil.virtual_memory().total
+    looked_up = ("cache_hits", "cache_misses", "cache_first_reads")
+    assert sum(getattr(analysis.cost, name) for name in looked_up) == len(step.inputs)
 
 
 def test_a_full_batch_is_published_before_the_last_day_is_computed(

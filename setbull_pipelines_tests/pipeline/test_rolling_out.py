@@ -17,10 +17,10 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
 from setbull_pipelines.assets.rollout import build_rollout_log_asset
 from setbull_pipelines.assets.served import build_served
+from setbull_pipelines.pipeline.metrics import collect
 from setbull_pipelines.pipeline.reconciling import reconcile, summarize
 from setbull_pipelines.pipeline.rolling_out import (
     LOG,
-    TABLES_OF,
     evaluate,
     read_log,
     record_actions,
@@ -28,14 +28,15 @@ from setbull_pipelines.pipeline.rolling_out import (
     states,
 )
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.quality.processing import FAILURES, METRICS, TABLES_OF
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.log import IllegalLog, LogRow, state_at
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings, Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import DamagedPartition
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
+from setbull_pipelines.warehouse.store import WHOLE, Failure, StoredTable, Warehouse
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
 
 
 def moment() -> datetime:
@@ -78,6 +79,13 @@ def changed_v2(run: SmallRun, table: Table, column: str, value: object) -> None:
     publish(run.warehouse, stored, key, frame)
 
 
+def restore_v2(run: SmallRun, table: Table) -> None:
+    """The version before the current one."""
+    stored, key = StoredTable("v2", table), run.days[0].isoformat()
+    earlier = run.warehouse.history(stored, key)[1]
+    run.warehouse.restore(stored, key, earlier.content_hash)
+
+
 def reconciled(run: SmallRun, table: Table) -> None:
     days = [run.days[0]]
     list(reconcile(table, days, run.warehouse, run.settings, "test"))
@@ -110,21 +118,71 @@ def test_the_evidence_is_what_the_tables_hold(small_run: SmallRun) -> None:
         assert found.cohort == 0
         pointer = warehouse.pointer(StoredTable("v2", tables.MOVES_DAILY), day.isoformat())
         assert found.code_version == pointer.code_version
-        assert found.error_rate is found.seconds_v2 is found.memory_share is None
+        metrics = warehouse.read(METRICS, [day.isoformat()])
+        for variant, seconds in (("v1", found.seconds_v1), ("v2", found.seconds_v2)):
+            names = [f"{variant}.{table.name}" for table in TABLES_OF[row.decision.component]]
+            taken = metrics.loc[metrics["asset"].isin(names), "seconds"].sum()
+            assert seconds == pytest.approx(taken)
+            assert seconds > 0
+        assert (found.v2_exceptions, found.error_rate) == (0, 0.0)
+        assert 0 < found.memory_share < 1
+        assert 0 < found.worker_share <= 1
+        is_sequences = row.decision.component is Component.SEQUENCES
+        assert found.sequence_failure_share == (0.0 if is_sequences else None)
 
 
-def test_healthy_sessions_advance_and_what_is_not_measured_then_holds(
-    copied_run: SmallRun,
-) -> None:
+def test_healthy_sessions_advance(copied_run: SmallRun) -> None:
     settings = lenient(copied_run)
     for rows in judged(copied_run, settings, 0, 1).values():
         assert path(rows) == [("counted", "off"), ("advanced", "shadow")]
     for component in Component:
         assert stage_in_force(component, copied_run.warehouse, settings.rollout) is Stage.SHADOW
-    forced(copied_run, Component.INDICATORS, Stage.OFF)
+
+
+@pytest.mark.parametrize("how", ["no metrics", "metrics of other rows"])
+def test_a_session_whose_cost_is_not_known_holds(how: str, copied_run: SmallRun) -> None:
+    day = copied_run.days[0]
+    if how == "no metrics":
+        forget(copied_run.warehouse, METRICS, day)
+    else:
+        changed_v2(copied_run, tables.INDICATORS_DAILY, "ema_50", 1.0)
+        list(collect([day], copied_run.warehouse, "test"))
+        restore_v2(copied_run, tables.INDICATORS_DAILY)
     forced(copied_run, Component.INDICATORS, Stage.SHADOW)
-    for rows in judged(copied_run, settings, 0).values():
-        assert path(rows) == [("held", "shadow")]
+    (row,) = judged(copied_run, lenient(copied_run), 0)["indicators"]
+    # V2 alone is measured again: the summary is of the rows that are stored, the metrics are not.
+    assert path([row]) == [("held", "shadow")]
+    assert row.decision.reason.startswith("not measured: v2_exceptions, error_rate, seconds_v2")
+
+
+def test_an_instrument_that_failed_in_v2_rolls_back_the_component_where_it_failed(
+    copied_run: SmallRun,
+) -> None:
+    day = copied_run.days[0]
+    warehouse, key = copied_run.warehouse, copied_run.days[0].isoformat()
+    origin = f"v2.candles_5min {day}"
+    for table in (tables.CANDLES_5MIN, tables.INDICATORS_5MIN):
+        stored = StoredTable("v2", table)
+        pointer = warehouse.pointer(stored, key)
+        warehouse.publish(
+            *(stored, key, warehouse.read(stored, [key])),
+            **{
+                name: getattr(pointer, name) for name in ("code_version", "settings_hash", "inputs")
+            },
+            run_id="test",
+            cost=pointer.cost,
+            failures={"NSE_EQ|FAILED": Failure(origin, "ZeroDivisionError: no")},
+        )
+    list(collect([day], warehouse, "test"))
+    failures = warehouse.read(FAILURES, [key])
+    assert failures[["asset", "inherited"]].values.tolist() == [
+        ["v2.candles_5min", False],
+        ["v2.indicators_5min", True],
+    ]
+    rows = judged(copied_run, lenient(copied_run), 0)
+    assert path(rows["aggregation"]) == [("rolled back", "off")]
+    assert rows["aggregation"][0].decision.reason == "1 exceptions in V2"
+    assert path(rows["indicators"]) == [("counted", "off")]
 
 
 def test_days_of_one_run_count_only_for_the_stage_that_they_were_served_under(
@@ -267,8 +325,7 @@ def test_the_assets_serve_the_stage_of_the_log_and_judge_what_was_served(
     )
     assert row.decision.session == second
     assert (row.decision.evidence.stage, row.decision.evidence.cohort) == (Stage.FULL, 12)
-    assert row.decision.verdict is Verdict.HELD
-    assert "not measured: v2_exceptions" in row.decision.reason
+    assert row.decision.verdict is Verdict.COUNTED
 
 
 def test_a_cohort_that_was_not_served_under_the_stage_is_not_measured(

@@ -22,7 +22,7 @@ from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Failure, StoredTable, Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
 
 TABLES = [table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED]
@@ -153,10 +153,11 @@ def test_an_instrument_without_rows_in_v2_falls_back_to_v1_and_is_counted(
     variants = variant_of(copied_run, DAILY, day)
     assert variants.pop(lost) == "v1"
     assert set(variants.values()) == {"v2"}
-    assignment = assignment_of(DAILY, Stage.FULL, copied_run.warehouse, RolloutSettings())
-    counted = served_day(DAILY, day, assignment, copied_run.warehouse)
+    counted = served_day(DAILY, day, copied_run.warehouse)
     assert (counted.instruments, counted.fallbacks, counted.from_v2) == (12, 1, 11)
     assert counted.share == pytest.approx(11 / 12)
+    failures = copied_run.warehouse.pointer(served_table(DAILY), day.isoformat()).failures
+    assert failures == {lost: Failure(f"v2.candles_daily {day}", "no row in V2")}
 
 
 def test_an_absent_v2_is_served_from_v1_and_an_absent_v1_is_refused(copied_run: SmallRun) -> None:
@@ -183,8 +184,7 @@ def test_an_instrument_only_in_v2_is_not_served_unless_assigned_to_it(
     )
     served_in(copied_run, DAILY, Stage.SHADOW, [day])
     assert extra not in variant_of(copied_run, DAILY, day)
-    assignment = assignment_of(DAILY, Stage.SHADOW, copied_run.warehouse, RolloutSettings())
-    assert served_day(DAILY, day, assignment, copied_run.warehouse).not_served == 1
+    assert served_day(DAILY, day, copied_run.warehouse).not_served == 1
     served_in(copied_run, DAILY, Stage.FULL, [day])
     assert variant_of(copied_run, DAILY, day)[extra] == "v2"
 

@@ -98,12 +98,38 @@ def with_a_lost_row(frames: Frames, rule: Rule) -> pd.DataFrame:
     return changed(own(frames, rule), 0, received=own(frames, rule)["received"].iloc[0] + 1)
 
 
+def with_a_slow_v2(frames: Frames, rule: Rule) -> pd.DataFrame:
+    frame = own(frames, rule)
+    return frame.assign(seconds=frame["seconds"].where(frame["variant"] != "v2", 60.0))
+
+
 def half_of_the_minutes(frames: Frames, rule: Rule) -> pd.DataFrame:
     return own(frames, rule).iloc[::2]
 
 
 def no_rows(frames: Frames, rule: Rule) -> pd.DataFrame:
     return own(frames, rule).iloc[:0]
+
+
+def with_a_failure(frames: Frames, rule: Rule) -> pd.DataFrame:
+    row = {
+        "asset": "v2.candles_5min",
+        "instrument_key": "NSE_EQ|A",
+        "trading_day": pd.Timestamp(2026, 6, 30),
+        "variant": "v2",
+        "inherited": False,
+        "origin": "v2.candles_5min 2026-06-30",
+        "error": "ValueError: no",
+    }
+    return tables.FAILURES.conform(pd.DataFrame([row]))
+
+
+def with_the_same_failure_twice(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return pd.concat([with_a_failure(frames, rule)] * 2, ignore_index=True)
+
+
+def with_a_failure_of_nobody(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return with_a_failure(frames, rule).assign(instrument_key=None)
 
 
 TAMPERINGS: dict[str, Tampering] = {
@@ -123,11 +149,15 @@ TAMPERINGS: dict[str, Tampering] = {
     "files_read": with_a_rejected_file,
     "received_rows_assigned": with_a_lost_row,
     "accounting": with_a_lost_row,
+    "within_limits": with_a_slow_v2,
 }
 """By rule name: the rule's own table, made wrong."""
 SPECIAL_TAMPERINGS: dict[tuple[str, str], Tampering] = {
     ("raw.candles_1min", "complete"): half_of_the_minutes,
     ("raw.candles_daily_history", "complete"): no_rows,
+    ("operations.failures", "schema"): with_a_failure_of_nobody,
+    ("operations.failures", "keys_unique"): with_the_same_failure_twice,
+    ("operations.failures", "no_instrument_failed"): with_a_failure,
 }
 ELSEWHERE: dict[str, Callable[[Frames, Rule], Frames]] = {}
 """Rules that are broken by rows of another table than their own."""
@@ -238,7 +268,8 @@ def test_a_rule_holds_on_the_rows_of_a_run_and_not_on_tampered_ones(
     rule: Rule, stored_frames: Frames, small_run: SmallRun, quarantined: pd.DataFrame
 ) -> None:
     frames, day, settings = frames_of(rule, stored_frames, small_run, quarantined)
-    if rule.name != "rows_have_a_trading_day":
+    # In a good run nothing fails, so the table of failures is empty.
+    if rule.name != "rows_have_a_trading_day" and rule.table.table != tables.FAILURES:
         assert len(frames.get(rule.table.name, [1])) > 0, (
             "a rule that holds on no rows shows nothing"
         )

@@ -91,6 +91,16 @@ def test_a_high_error_rate_takes_v2_back_unless_there_was_too_little_to_tell() -
     assert decide_with(error_rate=0.5, instruments=None).verdict is Verdict.HELD
 
 
+def test_growing_memory_is_soft_when_the_session_before_had_the_same_code_and_settings() -> None:
+    before = replace(AT_FIFTY, memory_share=0.5)
+    assert decide_with(before, memory_share=0.60).verdict is Verdict.ADVANCED
+    grown = decide_with(before, memory_share=0.61)
+    assert grown.verdict is Verdict.SOFT_BREACH
+    assert "memory grew from 50.0% to 61.0% of the allowance, by more than 20%" in grown.reason
+    other_code = replace(before, code_version="code-0")
+    assert decide_with(other_code, memory_share=0.61).verdict is not Verdict.SOFT_BREACH
+
+
 NEEDED = {
     "instruments",
     "rows",
@@ -207,7 +217,9 @@ def test_the_old_plans_conditions_are_soft(
 def test_half_as_slow_again_as_v1_is_soft() -> None:
     assert decide_with(seconds_v1=2.0, seconds_v2=3.0).verdict is Verdict.ADVANCED
     assert decide_with(seconds_v1=2.0, seconds_v2=3.01).verdict is Verdict.SOFT_BREACH
-    assert decide_with(seconds_v1=0.0, seconds_v2=0.1).verdict is Verdict.SOFT_BREACH
+    # Against less than a second of V1, V2 is held to a second.
+    assert decide_with(seconds_v1=0.0, seconds_v2=1.5).verdict is Verdict.ADVANCED
+    assert decide_with(seconds_v1=0.0, seconds_v2=1.51).verdict is Verdict.SOFT_BREACH
     sampled = replace(AT_FIFTY, stage=Stage.SAMPLED)
     assert decide_with(sampled, seconds_v1=0.2, seconds_v2=3.01).verdict is Verdict.COUNTED
 

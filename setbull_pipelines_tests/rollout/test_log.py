@@ -56,6 +56,7 @@ def test_the_fold_keeps_what_the_next_decision_needs() -> None:
         settings_hash="settings-1",
         breaches=(False,),
         last_judged=date(2026, 3, 9),
+        memory_share=0.5,
     )
 
 

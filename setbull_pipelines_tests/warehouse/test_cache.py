@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow
 
-from setbull_pipelines.warehouse.cache import ArrowCache
+from setbull_pipelines.warehouse.cache import ArrowCache, Lookups
 
 
 def columns(**values: list[int]) -> dict[str, pyarrow.Array]:
@@ -37,3 +37,16 @@ def test_a_file_larger_than_the_limit_is_not_kept():
     cache.put("large", columns(x=[1, 2]))
     assert cache.get("large", ["x"]) is None
     assert cache.get("small", ["x"]) is not None
+
+
+def test_a_first_read_is_neither_hit_nor_miss():
+    cache = ArrowCache(8)
+    assert cache.get("a", ["x"]) is None
+    cache.put("a", columns(x=[1]))
+    assert cache.get("a", ["x"])
+    assert cache.get("b", ["x"]) is None
+    cache.put("b", columns(x=[1]))  # a has to go
+    before = cache.lookups
+    assert before == Lookups(hits=1, misses=0, first_reads=2)
+    assert cache.get("a", ["x"]) is None
+    assert cache.lookups.since(before) == Lookups(hits=0, misses=1, first_reads=0)

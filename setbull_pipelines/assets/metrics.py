@@ -1,0 +1,63 @@
+"""The asset that collects what the partitions of a trading day took and what failed in them.
+
+Belongs here: its definition and metadata. Does not belong here: measuring and collecting (``pipeline/``),
+limits (``quality/processing.py``).
+"""
+
+import dagster as dg
+
+from setbull_pipelines.assets.common import (
+    TRADING_DAYS,
+    WHOLE_RANGE,
+    asset_key,
+    asset_spec,
+    days_of,
+    report,
+)
+from setbull_pipelines.pipeline import metrics
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.warehouse.resources import WarehouseResource
+
+GROUP = "operations"
+
+
+def build_metrics_asset() -> dg.AssetsDefinition:
+    """Comes after everything it tells about, and before the rollout is judged."""
+
+    @dg.multi_asset(
+        name="operations__processing_metrics",
+        specs=[
+            asset_spec(
+                stored,
+                group=GROUP,
+                code_version=metrics.metrics_code_version(),
+                deps=[asset_key(measured) for measured in metrics.MEASURED],
+            )
+            for stored in metrics.OUTPUTS
+        ],
+        partitions_def=TRADING_DAYS,
+        backfill_policy=WHOLE_RANGE,
+    )
+    def processing_metrics(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        store = warehouse.open()
+
+        def describe(result: PartitionResult) -> dict[str, object]:
+            rows = store.read(metrics.METRICS, [result.day.isoformat()])
+            described = {
+                "partitions": len(rows),
+                "partitions up to date": int(rows["from_cache"].sum()),
+                "instruments failed": int(rows["errors"].sum()),
+                "served from V1 because V2 has no row": int(rows["fallbacks"].sum()),
+                "peak memory [bytes]": int(rows["peak_memory"].max()),
+            }
+            return described | {
+                f"seconds {lane}": round(
+                    float(rows.loc[rows["variant"] == lane, "seconds"].sum()), 3
+                )
+                for lane in metrics.VARIANTS
+            }
+
+        results = metrics.collect(days_of(context), store, context.run_id)
+        yield from report(context, metrics.OUTPUTS, results, describe)
+
+    return processing_metrics

@@ -1,0 +1,124 @@
+"""What the partitions of a trading day took and what failed in them, collected from their pointers.
+
+Belongs here: the rows of ``operations.processing_metrics`` and ``operations.failures``. Does not belong here:
+measuring (``measuring``), judging (``quality/processing.py``), Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import date
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.raw import DAY_TABLES
+from setbull_pipelines.pipeline.reconciling import outputs_of
+from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.versions import code_version
+from setbull_pipelines.quality.processing import FAILURES, METRICS
+from setbull_pipelines.settings import fingerprint
+from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+
+VARIANTS = ("v1", "v2")
+OUTPUTS = (METRICS, FAILURES)
+MEASURED = (
+    *DAY_TABLES,
+    *(StoredTable(lane, table) for table in tables.COMPUTED_TABLES for lane in VARIANTS),
+    *(outputs_of(table)[0] for table in tables.COMPUTED_TABLES),
+    *(served_table(table) for table in tables.COMPUTED_TABLES if table.name in tables.SERVED),
+)
+"""The tables that have a row per trading day in the metrics."""
+_COSTS = (
+    "input_rows",
+    "seconds",
+    "cpu_seconds",
+    "workers",
+    "cache_hits",
+    "cache_misses",
+    "cache_first_reads",
+)
+
+
+def metrics_code_version() -> str:
+    """Code version of everything that the two tables depend on."""
+    return code_version("tables", "pipeline/metrics.py")
+
+
+def collect(days: Sequence[date], warehouse: Warehouse, run_id: str) -> Iterator[PartitionResult]:
+    """Publish what the stored partitions of each day took; ``run_id`` tells which of them were up to date.
+
+    Tables without a partition of the day have no row.
+    """
+    for day in sorted(days):
+        key = day.isoformat()
+        pointers = {stored: warehouse.pointer(stored, key) for stored in MEASURED}
+        stored_now = {stored: pointer for stored, pointer in pointers.items() if pointer}
+        rows = [_row(stored, pointer, day, run_id) for stored, pointer in stored_now.items()]
+        failed = [
+            row for stored, pointer in stored_now.items() for row in _failures(stored, pointer, day)
+        ]
+        provenance = {
+            "code_version": metrics_code_version(),
+            "settings_hash": fingerprint(),
+            "inputs": {stored.name: pointer.content_hash for stored, pointer in stored_now.items()},
+            "run_id": run_id,
+        }
+        published = {}
+        for stored, records in zip(OUTPUTS, (rows, failed), strict=True):
+            frame = pd.DataFrame(records, columns=stored.table.column_names)
+            note = None if records else "no rows: nothing failed"
+            published[stored.table.name] = warehouse.publish(
+                stored, key, stored.table.conform(frame), **provenance, note=note
+            )
+        yield PartitionResult(day, published, cached=False)
+
+
+def _variant(stored: StoredTable) -> str | None:
+    return stored.schema if stored.schema in VARIANTS else None
+
+
+def _row(stored: StoredTable, pointer: Pointer, day: date, run_id: str) -> dict[str, object]:
+    cost = asdict(pointer.cost) if pointer.cost else {}
+    seconds, workers = cost.get("seconds"), cost.get("workers")
+    lookups = cost.get("cache_hits", 0) + cost.get("cache_misses", 0)
+    inherited = sum(
+        _is_inherited(stored, failure.origin, day) for failure in pointer.failures.values()
+    )
+    is_served = stored.schema == SERVED_SCHEMA
+    return {
+        "asset": stored.name,
+        "trading_day": pd.Timestamp(day),
+        "variant": _variant(stored),
+        "run_id": pointer.run_id,
+        "from_cache": pointer.run_id != run_id,
+        "rows": pointer.rows,
+        **{name: cost.get(name) for name in _COSTS},
+        "rows_per_second": cost["input_rows"] / seconds if seconds else None,
+        "worker_share": cost["cpu_seconds"] / (seconds * workers) if seconds else None,
+        "peak_memory": cost.get("peak_memory_bytes"),
+        "cache_hit_rate": cost["cache_hits"] / lookups if lookups else None,
+        "errors": 0 if is_served else len(pointer.failures) - inherited,
+        "inherited_errors": 0 if is_served else inherited,
+        "fallbacks": len(pointer.failures) if is_served else None,
+    }
+
+
+def _failures(stored: StoredTable, pointer: Pointer, day: date) -> Iterator[dict[str, object]]:
+    for key, failure in pointer.failures.items():
+        yield {
+            "asset": stored.name,
+            "instrument_key": key,
+            "trading_day": pd.Timestamp(day),
+            "variant": _variant(stored),
+            "inherited": _is_inherited(stored, failure.origin, day),
+            "origin": failure.origin,
+            "error": failure.error,
+        }
+
+
+def _is_inherited(stored: StoredTable, origin: str, day: date) -> bool:
+    return origin != f"{stored.name} {day}"
