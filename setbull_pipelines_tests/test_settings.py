@@ -196,6 +196,10 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "setting reconciliation.sample_cells: found 0, expected >= 1",
         ),
         (
+            "[reconciliation]\nchart_bars = 1",
+            "setting reconciliation.chart_bars: found 1, expected >= 2",
+        ),
+        (
             "[quality]\nminimum_delivered_share = 1.2",
             "setting quality.minimum_delivered_share: found 1.2, expected 0 to 1",
         ),

@@ -124,10 +124,10 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
             findings = reconciling.read_findings(table, result.day, store)
             # Days are in order, and a fault shows itself on its first day; Dagster keeps every picture
             # for ever, so that the others are drawn when somebody asks.
-            draw = not has_pictures and not findings.instruments.empty
+            draw = not has_pictures and not findings.cells.empty
             has_pictures = has_pictures or draw
             text = markdown_report(findings, with_pictures=draw)
-            if not findings.instruments.empty:
+            if not findings.cells.empty:
                 text += f"\n\n{divergence_hint(table.name, result.day)}"
             return {"V1 against V2": dg.MetadataValue.md(text)}
 

@@ -102,11 +102,12 @@ def _answers(
     sessions = shown.chart_bars if "timestamp" in table.key else 0
     step = next(step for step in STEPS if table in step.outputs)
     inputs = [_input_files(item, key, warehouse, settings) for item in step.inputs]
-    is_daily = "series" in table.key
-    bar_length = _ONE_DAY if is_daily else pd.Timedelta(minutes=settings.aggregation.bar_minutes)
+    is_intraday = "timestamp" in table.key and "series" not in table.key
+    minutes = pd.Timedelta(minutes=settings.aggregation.bar_minutes)
+    duration = minutes if is_intraday else _ONE_DAY
     return (
         instrument_counts(output, cells, day),
-        windows(output, inputs, cells, day, shown.window_rows, bar_length),
+        windows(output, inputs, cells, day, shown.window_rows, duration),
         bars(
             _files(table, ("v1", "v2"), key, sessions, warehouse),
             cells,

@@ -27,7 +27,6 @@ _NUMBERS = (Kind.FLOAT, Kind.INTEGER, Kind.NULLABLE_INTEGER)
 _MOMENT_NAMES = ("timestamp", "move_day", "end_day", "trading_day")
 """What says when a row was, the most exact first."""
 _SERIES_NAMES = ("instrument_key", "series")
-_ONE_DAY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -72,18 +71,17 @@ def windows(
     cells: pd.DataFrame,
     trading_day: pd.Timestamp,
     rows: int,
-    bar_length: pd.Timedelta,
+    duration: pd.Timedelta,
 ) -> pd.DataFrame:
     """Return ``RECONCILIATION_WINDOWS``: the input rows of the first and the worst cell of each column.
 
-    ``rows`` are kept per cell and input: the last that begin before the bar of the cell ends, in the
-    cell's own daily series. ``bar_length`` is that of the bars of ``output``; ``inputs`` hold the whole
-    look-back of the step.
+    ``rows`` are kept per cell and input: the last that begin before the row of the cell ends, in the
+    cell's own daily series. ``duration`` is that of a row of ``output``: a bar or a day; ``inputs`` hold
+    the whole look-back of the step.
     """
     contract = RECONCILIATION_WINDOWS[output.table.name]
     targets = _targets(output, cells)
-    length = bar_length if "timestamp" in output.table.key else _ONE_DAY
-    targets = targets.assign(ends=targets["moment"] + length)
+    targets = targets.assign(ends=targets["moment"] + duration)
     found = [_input_rows(item, targets, rows) for item in inputs if len(targets)]
     if not any(map(len, found)):
         return contract.empty()

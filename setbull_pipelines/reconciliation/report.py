@@ -144,7 +144,7 @@ def divergence_hint(table_name: str, trading_day: date) -> str:
 def markdown_report(findings: Findings, *, with_pictures: bool) -> str:
     """Return all that was found: columns, likely causes, pictures, inputs, changed decisions."""
     columns = markdown_columns(findings.columns, findings.cells)
-    if findings.instruments.empty:
+    if findings.cells.empty:
         return columns
     decisions = findings.decisions
     parts = {
@@ -159,7 +159,9 @@ def markdown_report(findings: Findings, *, with_pictures: bool) -> str:
 
 
 def markdown_pictures(findings: Findings) -> str:
-    """Return the heat map and the charts as images inside the text."""
+    """Return the heat map and the charts as images inside the text; empty without any."""
+    if findings.instruments.empty:
+        return ""
     table, day = findings.table, findings.trading_day
     images = [_image("where V2 differs from V1", heat_map(findings.instruments, table, day))]
     for name, bars in findings.bars.groupby("column_name", sort=False):

@@ -110,6 +110,7 @@ def test_a_users_file_with_dirty_rows_runs_and_a_wrong_v2_then_fails(
     assert any("reconciliation/candles_5min v2_agrees_with_v1" in line for line in lines)
     assert any("v2/candles_5min session_conserved" in line for line in lines)
     assert any(f"candles_5min {DAY}" in line and "volume" in line for line in lines)
+    assert f"setbull divergence --table candles_5min --day {DAY}" in result.stdout
 
 
 @pytest.mark.usefixtures("events_in_memory")
