@@ -75,7 +75,7 @@ def heat_map(instruments: pd.DataFrame, table: Table, trading_day: pd.Timestamp)
                     colour = "white" if share > 0.5 else "black"
                     axes.text(column, row, text, ha="center", va="center", color=colour, size=7)
         bar = figure.colorbar(
-            image, format=lambda share, _: f"{share:.0%}", aspect=30, fraction=0.05
+            image, format=lambda share, _: f"{share:.0%}", aspect=max(12, len(shown)), fraction=0.05
         )
         bar.set_label("cells that differ (grey: none)")
         rest = f", and {more:,} more that differ less" if more else ""

@@ -247,7 +247,8 @@ def _input_rows(rows: pd.DataFrame, table: Table) -> str:
     told = set(rows.loc[rows["v1"].notna() | rows["v2"].notna(), "input_column"]) - {"trading_day"}
     differing = set(rows.loc[~rows["is_equal"], "input_column"])
     columns = [column.name for column in table.value_columns if column.name in told | differing]
-    columns.sort(key=lambda name: name not in differing and len(columns) > _INPUT_COLUMNS)
+    if len(columns) > _INPUT_COLUMNS:
+        columns.sort(key=lambda name: name not in differing)
     shown = columns[:_INPUT_COLUMNS]
     lines = []
     for _, row in rows.sort_values("rows_back", ascending=False).groupby("rows_back", sort=False):
@@ -255,11 +256,11 @@ def _input_rows(rows: pd.DataFrame, table: Table) -> str:
         lines.append(
             (
                 _key(row["input_key"].iloc[0]),
-                *(_both(cells.loc[name]) for name in shown),
                 "yes" if row["is_equal"].all() else "**no**",
+                *(_both(cells.loc[name]) for name in shown),
             )
         )
-    text = _table(("input row", *shown, "equal"), lines)
+    text = _table(("input row", "equal", *shown), lines)
     more = len(columns) - len(shown)
     return f"{text}\n\nand {more} more columns" if more else text
 

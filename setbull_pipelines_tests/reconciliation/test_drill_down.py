@@ -14,8 +14,9 @@ from setbull_pipelines.reconciliation.drill_down import (
     instrument_counts,
     windows,
 )
-from setbull_pipelines.reconciliation.report import input_sentence
+from setbull_pipelines.reconciliation.report import Findings, input_sentence, markdown_windows
 from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_5MIN, INDICATORS_5MIN, Table
+from setbull_pipelines.tables.contract import RELATIVE
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_BARS,
     RECONCILIATION_INSTRUMENTS,
@@ -174,6 +175,36 @@ def test_inputs_within_the_tolerance_are_equal(tmp_path) -> None:
     assert len(ma_9) == 2
     assert (ma_9["v1"] != ma_9["v2"]).all()
     assert ma_9["is_equal"].all()
+
+
+def test_a_wide_input_shows_what_differs_first(tmp_path) -> None:
+    """The input has 17 told columns, of which is_warm is the last."""
+    v1 = averages().assign(
+        **{column.name: 1.0 for column in INDICATORS_5MIN.columns if column.tolerance == RELATIVE}
+    )
+    read = files(tmp_path, INDICATORS_5MIN, v1, changed(v1, A, [5], is_warm=True))
+    v2 = changed(candles(), A, [5], volume=3)
+    comparison = compare_frames(tmp_path, CANDLES_5MIN, candles(), v2)
+    output = files(tmp_path, CANDLES_5MIN, candles(), v2)
+    findings = Findings(
+        CANDLES_5MIN,
+        TRADING_DAY,
+        comparison.summary,
+        comparison.columns,
+        comparison.cells,
+        comparison.diagnoses,
+        instrument_counts(output, comparison.cells, TRADING_DAY),
+        windows(output, [read], comparison.cells, TRADING_DAY, 2, BAR),
+        RECONCILIATION_BARS["candles_5min"].empty(),
+        None,
+    )
+    lines = [line for line in markdown_windows(findings).splitlines() if line]
+    heading, header, _, before, last, more = lines
+    assert heading.startswith("Input of the first and worst cell of volume")
+    assert header.startswith("| input row | equal | is_warm | ma_9 |")
+    assert before.startswith(r"| NSE_EQ\|A, 2026-06-30 09:35 | yes | false |")
+    assert last.startswith(r"| NSE_EQ\|A, 2026-06-30 09:40 | **no** | **false / true** |")
+    assert more == "and 5 more columns"
 
 
 def test_minutes_of_a_bar_are_those_before_its_end(tmp_path) -> None:
