@@ -68,7 +68,8 @@ def heat_map(instruments: pd.DataFrame, table: Table, trading_day: pd.Timestamp)
         axes.set_xlabel("column")
         axes.set_ylabel("instrument")
         axes.tick_params(length=0)
-        if counts.size <= _COUNTS_SHOWN:
+        tells_numbers = counts.size <= _COUNTS_SHOWN
+        if tells_numbers:
             for (row, column), share in np.ndenumerate(shares.to_numpy("float64")):
                 if share > 0:
                     text = f"{counts.iat[row, column]:,.0f}"
@@ -82,7 +83,7 @@ def heat_map(instruments: pd.DataFrame, table: Table, trading_day: pd.Timestamp)
         _title(
             figure,
             f"{table.name} {trading_day:%Y-%m-%d}: where V2 differs from V1",
-            f"number and share of unequal cells of {len(shown)} instruments{rest}",
+            f"{'number and share' if tells_numbers else 'share'} of unequal cells of {len(shown)} instruments{rest}",
         )
         return _png(figure)
 
@@ -176,5 +177,7 @@ def _png(figure: Figure) -> bytes:
     figure.canvas.draw()
     image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
     data = io.BytesIO()
-    image.quantize(_COLOURS, dither=Image.Dither.NONE).save(data, "PNG", optimize=True)
+    # By coverage, not by area: a small patch of the scale must keep its colour.
+    palette = image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette.save(data, "PNG", optimize=True)
     return data.getvalue()

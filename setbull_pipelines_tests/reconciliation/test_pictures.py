@@ -79,6 +79,13 @@ def test_a_heat_map_is_darker_where_more_cells_differ() -> None:
     assert np.asarray(opened(many)).mean() < np.asarray(opened(few)).mean() - 10
 
 
+def test_the_scale_keeps_its_colours_when_no_cell_has_them() -> None:
+    image = opened(heat_map(counts(40, COLUMNS, 75), INDICATORS_5MIN, TRADING_DAY))
+    lowest, tenth = (0xFD, 0xE7, 0x25), (0xBD, 0xDF, 0x26)
+    assert share_of(image, lowest) > 0
+    assert share_of(image, tenth) > 0
+
+
 def test_a_chart_shows_both_variants_and_their_difference() -> None:
     v1 = np.linspace(100, 110, 60)
     v2 = v1 + np.where(np.arange(60) >= 20, 2.0, 0.0)
