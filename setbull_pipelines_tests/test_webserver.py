@@ -7,11 +7,8 @@ webserver and must be picked up by the daemon.
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +20,7 @@ import pytest
 import requests
 
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
+from setbull_pipelines_tests.processes import SETBULL, end, environment
 
 DAY_BEFORE, DAY = "2026-06-29", "2026-06-30"
 INSTRUMENTS = 12
@@ -153,23 +151,6 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def end(process: subprocess.Popen) -> None:
-    """End the process and everything it started (they share its group), kindly first."""
-    for sign, seconds in ((signal.SIGINT, 20), (signal.SIGKILL, 10)):
-        try:
-            os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            process.poll()
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def data_directory(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("data")
@@ -194,21 +175,13 @@ def server(data_directory, tmp_path_factory) -> Iterator[Server]:
     """``setbull ui`` until the end of the module, and beside it ``setbull run`` for the day before."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "settings.toml").write_text(SETTINGS, encoding="utf-8")
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SETBULL_", "DAGSTER_"))
-    } | {
-        "SETBULL_DATA_DIR": str(data_directory),
-        "SETBULL_SETTINGS": str(folder / "settings.toml"),
-    }
+    variables = environment(data_directory, folder / "settings.toml")
     prepare(data_directory)
-    setbull = [sys.executable, "-m", "setbull_pipelines.cli.main"]
     port, log = free_port(), folder / "ui.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*setbull, "ui", "--port", str(port)],
-            env=environment,
+            [*SETBULL, "ui", "--port", str(port)],
+            env=variables,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -217,8 +190,8 @@ def server(data_directory, tmp_path_factory) -> Iterator[Server]:
         )
     try:
         prepared = subprocess.run(
-            [*setbull, "run", "--from", DAY_BEFORE, "--to", DAY_BEFORE],
-            env=environment,
+            [*SETBULL, "run", "--from", DAY_BEFORE, "--to", DAY_BEFORE],
+            env=variables,
             cwd=folder,
             capture_output=True,
             text=True,

@@ -124,20 +124,15 @@ def sql(query: str, rows: int) -> None:
     """Ask the catalog, read-only: setbull sql "SELECT * FROM v1.filter_results"."""
     import duckdb
 
-    from setbull_pipelines.assets.common import catalog_path
-    from setbull_pipelines.warehouse.resources import CatalogResource
+    from setbull_pipelines.cli.asking import opened_catalog, refusal
 
-    path = catalog_path(_settings())
+    settings = _settings()
+    if settings.rollout.kill:
+        click.echo("the kill switch is on: served tables show V1", err=True)
     try:
-        with CatalogResource(database=str(path)).get_connection() as connection:
-            statements = connection.extract_statements(query)
-            kinds = [statement.type for statement in statements]
-            # A read-only catalog still lets COPY write other files, so only questions are taken.
-            if len(kinds) != 1 or kinds[0] not in (
-                duckdb.StatementType.SELECT,
-                duckdb.StatementType.EXPLAIN,
-            ):
-                _stop(f"found {query!r}, expected one SELECT statement")
+        with opened_catalog(settings) as connection:
+            if reason := refusal(connection, query):
+                _stop(reason)
             connection.sql(query).show(max_rows=rows, max_width=_SQL_WIDTH)
     except (FileNotFoundError, duckdb.Error) as error:
         _stop(str(error))

@@ -127,6 +127,21 @@ def serve(
         progress.advance()
 
 
+def read_served(
+    table: Table, days: Sequence[date], warehouse: Warehouse, settings: RolloutSettings
+) -> pd.DataFrame:
+    """What readers get of ``table`` on ``days``, with the column ``variant``.
+
+    Under the kill switch V1's own rows, at once: neither the log nor the served tables are read, and nothing is
+    written. MissingPartition for a day that is not stored.
+    """
+    keys = [day.isoformat() for day in days]
+    if not settings.kill:
+        return warehouse.read(served_table(table), keys)
+    rows = warehouse.read(StoredTable(Variant.V1.value, table), keys)
+    return served_table(table).table.conform(rows.assign(variant=Variant.V1.value))
+
+
 def _outdated(stored: StoredTable, assignment: Assignment, warehouse: Warehouse) -> Iterator[date]:
     for key in warehouse.partitions(stored):
         if warehouse.pointer(stored, key).inputs.get(ASSIGNMENT) != assignment.hash:

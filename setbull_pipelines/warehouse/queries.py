@@ -52,6 +52,17 @@ def create_views(
         )
 
 
+def create_view_of_lane(
+    connection: duckdb.DuckDBPyConnection, served: StoredTable, lane: StoredTable
+) -> None:
+    """Create the view ``served`` over the existing view ``lane``: all its rows, with its schema as ``variant``."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted_identifier(served.schema)}")
+    connection.execute(
+        f"CREATE VIEW {qualified_name(served)} AS "
+        f"SELECT *, {quoted_text(lane.schema)} AS variant FROM {qualified_name(lane)}"
+    )
+
+
 @contextmanager
 def connect(
     warehouse: Warehouse, tables: Iterable[StoredTable]

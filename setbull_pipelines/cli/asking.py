@@ -1,0 +1,59 @@
+"""``setbull sql``: the connection that a question is put to.
+
+Belongs here: which catalog is asked, and that only questions are taken. Does not belong here: views and macros
+(``warehouse/``), printing (``main``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from setbull_pipelines.assets.catalog import stored_tables
+from setbull_pipelines.assets.common import catalog_path, warehouse_root
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.macros import MACROS
+from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
+from setbull_pipelines.warehouse.resources import CatalogResource
+from setbull_pipelines.warehouse.store import Warehouse
+
+_OPERATIONS = "operations"
+_QUESTIONS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+
+
+def refusal(connection: duckdb.DuckDBPyConnection, query: str) -> str | None:
+    """Why ``query`` is not taken; None when it is one question. duckdb.Error when it is not SQL."""
+    # A read-only catalog still lets COPY write other files.
+    kinds = [statement.type for statement in connection.extract_statements(query)]
+    if len(kinds) == 1 and kinds[0] in _QUESTIONS:
+        return None
+    return f"found {query!r}, expected one SELECT statement"
+
+
+@contextmanager
+def opened_catalog(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the catalog file read-only; under the kill switch a private one whose served tables are those of V1.
+
+    The switch works at once: on a warehouse that cannot be written, with a catalog file that was made before, with
+    a rollout log that cannot be read. The private catalog has no ``operations`` tables.
+    FileNotFoundError when there is no catalog file.
+    """
+    if not settings.rollout.kill:
+        resource = CatalogResource(database=str(catalog_path(settings)))
+        with resource.get_connection() as connection:
+            yield connection
+        return
+    stored = stored_tables()
+    served = [each for each in stored if each.schema == SERVED_SCHEMA]
+    # The tables of operations need the log and its like to be readable, which the switch must not.
+    others = [each for each in stored if each.schema not in (SERVED_SCHEMA, _OPERATIONS)]
+    by_name = {each.table.name: each for each in others if each.schema == "v1"}
+    with connect(Warehouse(warehouse_root(settings)), others) as connection:
+        for each in served:
+            create_view_of_lane(connection, each, by_name[each.table.name])
+        for macro in MACROS:
+            connection.execute(macro.definition)
+        yield connection

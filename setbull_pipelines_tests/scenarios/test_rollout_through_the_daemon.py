@@ -1,0 +1,318 @@
+"""The rollout as it happens: sessions go through the real daemon, one after the other, and V2 breaks on the way.
+
+One story in one data folder, told in order: V2 advances to 100 %, fails for one instrument, is re-armed and forced
+to 50 % by people, diverges, stays taken back, and sees a day without data. The tests look at what it left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from setbull_pipelines import tables
+from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.rolling_out import LOG, read_log
+from setbull_pipelines.pipeline.serving import read_served, served_table
+from setbull_pipelines.quality.processing import FAILURES, METRICS
+from setbull_pipelines.rollout.controller import Verdict
+from setbull_pipelines.rollout.log import LogRow, state_at
+from setbull_pipelines.rollout.stages import Component
+from setbull_pipelines.settings import RolloutSettings
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines_tests.processes import SETBULL, end, environment
+
+LAST_DAY = date(2026, 6, 30)
+SESSIONS = NSE.trading_days(date(2026, 6, 1), LAST_DAY)[-7:]
+WITHOUT_DATA = NSE.trading_days(date(2026, 7, 1), date(2026, 7, 10))[0]
+PREPARED, TO_TEN, TO_FIFTY, TO_FULL, CRASHED, DIVERGED, STILL_WRONG = SESSIONS
+CRASHING = "NSE_EQ|SAMPLE0004"
+SETTINGS = f"""
+[sample]
+instruments = 12
+daily_sessions = 74
+minute_sessions = {len(SESSIONS)}
+last_day = "{LAST_DAY}"
+[indicators]
+warm_margin_bars = 10
+[look_back]
+sessions_5min = 2
+sessions_daily = 60
+sessions_moves = 21
+[rollout]
+sessions_per_stage = 1
+minimum_instruments = 10
+minimum_rows = 10
+minimum_cohort = 1
+"""
+WORKSPACE = f"""
+load_from:
+  - python_module:
+      module_name: setbull_pipelines_tests.scenarios.location
+      working_directory: {PROJECT}
+      location_name: setbull_pipelines
+"""
+PREPARE_SECONDS, RUN_SECONDS = 180, 120
+
+
+@dataclass
+class Story:
+    """The data folder of the story and what was written down while it was told."""
+
+    folder: Path
+    variables: dict[str, str]
+    rows_after: dict[str, tuple[LogRow, ...]] = field(default_factory=dict)
+    """The rollout log after each chapter."""
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.folder / "data" / "warehouse")
+
+    def write_script(self, sessions: list[date]) -> None:
+        script = {
+            "sessions": list(map(str, sessions)),
+            "crash": {str(CRASHED): CRASHING},
+            "sample deviation": list(map(str, (DIVERGED, STILL_WRONG))),
+        }
+        path = self.folder / "data" / "script.json"
+        path.with_suffix(".new").write_text(json.dumps(script))
+        path.with_suffix(".new").replace(path)
+
+    def setbull(self, *arguments: str, **variables: str) -> str:
+        finished = subprocess.run(
+            [*SETBULL, *arguments],
+            env=self.variables | variables,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=PREPARE_SECONDS,
+        )
+        assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
+        return finished.stdout
+
+    def rows_of(self, day: date, component: Component) -> list[LogRow]:
+        rows = self.rows_after["end"]
+        return [
+            row
+            for row in rows
+            if row.decision.session == day and row.decision.component is component
+        ]
+
+    def variants(self, table: tables.Table, day: date) -> dict[str, str]:
+        rows = self.warehouse.read(served_table(table), [str(day)], ["instrument_key", "variant"])
+        pairs = rows.drop_duplicates()
+        assert pairs["instrument_key"].is_unique
+        return dict(pairs.itertuples(index=False))
+
+
+class Daemon:
+    """``dagster-daemon`` with the location of the scenarios."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.log = story.folder / "daemon.log"
+        workspace = story.folder / "workspace.yaml"
+        workspace.write_text(WORKSPACE)
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)],
+                env=story.variables,
+                cwd=story.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self, sessions: list[date]) -> None:
+        """Let the clock ask for ``sessions`` and wait for the end of the run of the last one."""
+        self.story.write_script(sessions)
+        deadline = time.monotonic() + RUN_SECONDS
+        with dg.DagsterInstance.from_config(self.story.variables["DAGSTER_HOME"]) as instance:
+            while time.monotonic() < deadline:
+                assert self.process.poll() is None, self
+                tags = {"dagster/partition": str(sessions[-1])}
+                for run in instance.get_runs(dg.RunsFilter(tags=tags, job_name="daily")):
+                    if run.is_finished:
+                        assert run.is_success, self
+                        return
+                time.sleep(0.3)
+        raise AssertionError(f"{sessions[-1]} did not end within {RUN_SECONDS} s. {self}")
+
+    def __str__(self) -> str:
+        return "\n".join(["", *self.log.read_text(errors="replace").splitlines()[-40:]])
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The whole story, told once."""
+    folder = tmp_path_factory.mktemp("story")
+    data = folder / "data"
+    (folder / "settings.toml").write_text(SETTINGS)
+    story = Story(folder, environment(data, folder / "settings.toml"))
+    with pytest.MonkeyPatch.context() as undo:
+        undo.setenv("DAGSTER_HOME", "unset")
+        undo.setenv("SETBULL_DATA_DIR", "unset")
+        story.variables["DAGSTER_HOME"] = str(prepare_dagster_home(data))
+    story.setbull("run", "--from", str(PREPARED), "--to", str(PREPARED))
+    story.write_script([])
+    daemon = Daemon(story)
+    asked: list[date] = []
+
+    def chapter(*sessions: date) -> None:
+        for day in sessions:
+            asked.append(day)
+            daemon.run(asked)
+            story.rows_after[str(day)] = read_log(story.warehouse)
+
+    try:
+        chapter(TO_TEN, TO_FIFTY, TO_FULL)
+        chapter(CRASHED)
+        for component in (Component.AGGREGATION, Component.INDICATORS):
+            story.setbull(
+                *("rollout", "rearm", "--component", component.label),
+                *("--by", "Asha", "--reason", "the candle of SAMPLE0004 is mended"),
+            )
+            story.setbull(
+                *("rollout", "force", component.label, "50"),
+                *("--by", "Asha", "--reason", "back to where we were"),
+            )
+        chapter(DIVERGED, STILL_WRONG, WITHOUT_DATA)
+    finally:
+        end(daemon.process)
+    story.rows_after["end"] = read_log(story.warehouse)
+    return story
+
+
+def path(rows: list[LogRow]) -> list[tuple[str, str, str]]:
+    return [
+        (row.decision.verdict.value, row.decision.from_stage.label, row.decision.to_stage.label)
+        for row in rows
+    ]
+
+
+every_component = pytest.mark.parametrize(
+    "component", Component, ids=lambda component: component.label
+)
+
+
+@every_component
+def test_healthy_sessions_advance_stage_by_stage(story: Story, component: Component) -> None:
+    found = [step for day in SESSIONS[:4] for step in path(story.rows_of(day, component))]
+    assert found == [
+        ("advanced", "off", "shadow"),
+        ("advanced", "shadow", "10"),
+        ("advanced", "10", "50"),
+        ("advanced", "50", "100"),
+    ]
+
+
+def test_an_instrument_that_crashes_v2_is_served_from_v1_and_counted(story: Story) -> None:
+    served = story.variants(tables.CANDLES_5MIN, CRASHED)
+    assert served.pop(CRASHING) == "v1"
+    assert len(served) == 11
+    assert set(served.values()) == {"v2"}
+    bars = [
+        story.warehouse.read(StoredTable(schema, table), [str(CRASHED)])
+        for schema, table in (
+            ("v1", tables.CANDLES_5MIN),
+            ("served", tables.SERVED["candles_5min"]),
+        )
+    ]
+    of_the_crash = [frame[frame["instrument_key"] == CRASHING] for frame in bars]
+    assert len(of_the_crash[0]) == len(of_the_crash[1]) > 70
+    metrics = story.warehouse.read(METRICS, [str(CRASHED)]).set_index("asset")
+    assert metrics.loc["served.candles_5min", "fallbacks"] == 1
+    assert metrics.loc["v2.candles_5min", "errors"] == 1
+    assert metrics.loc["v2.indicators_5min", "inherited_errors"] == 1
+    assert metrics.loc["v1.candles_5min", "errors"] == 0
+    failures = story.warehouse.read(FAILURES, [str(CRASHED)]).set_index("asset")
+    assert failures.loc["v2.candles_5min", "error"] == "FloatingPointError: no bar comes of this"
+
+
+def test_an_exception_in_v2_is_taken_back_the_same_day(story: Story) -> None:
+    (row,) = story.rows_of(CRASHED, Component.AGGREGATION)
+    assert path([row]) == [("rolled back", "100", "off")]
+    assert "1 exceptions in V2" in row.decision.reason
+
+
+def test_a_defect_at_half_is_taken_back_the_same_day_and_stays_off(story: Story) -> None:
+    rows = [
+        row for day in (DIVERGED, STILL_WRONG) for row in story.rows_of(day, Component.INDICATORS)
+    ]
+    assert path(rows) == [("rolled back", "50", "off"), ("held", "off", "off")]
+    assert rows[0].decision.evidence.cohort > 0
+    assert rows[1].decision.reason.startswith("still latched")
+    # The others go on where people put them.
+    (aggregation,) = story.rows_of(DIVERGED, Component.AGGREGATION)
+    assert path([aggregation]) == [("advanced", "50", "100")]
+
+
+def test_the_cause_of_the_defect_is_named(story: Story) -> None:
+    causes = StoredTable("reconciliation", tables.RECONCILIATION_DIAGNOSES["indicators_5min"])
+    found = story.warehouse.read(causes, [str(DIVERGED)])
+    assert "sample deviation" in set(found["diagnosis"])
+
+
+def test_after_the_rollback_everything_is_served_from_v1_again(story: Story) -> None:
+    for day in SESSIONS:
+        assert set(story.variants(tables.INDICATORS_5MIN, day).values()) == {"v1"}
+
+
+@every_component
+def test_a_day_without_data_holds(story: Story, component: Component) -> None:
+    (row,) = story.rows_of(WITHOUT_DATA, component)
+    assert row.decision.verdict is Verdict.HELD
+    assert row.decision.from_stage is row.decision.to_stage
+
+
+@every_component
+def test_replaying_the_log_gives_the_state_of_every_moment(
+    story: Story, component: Component
+) -> None:
+    whole = story.rows_after["end"]
+    for rows in story.rows_after.values():
+        assert whole[: len(rows)] == rows, "the log only grows"
+        state = state_at(rows, component)
+        last = [row for row in rows if row.decision.component is component][-1]
+        assert state.stage is last.decision.to_stage
+
+
+def test_the_kill_switch_serves_v1_at_once_without_writing_or_reading_the_log(
+    story: Story,
+) -> None:
+    served = served_table(tables.CANDLES_5MIN)
+    question = "SELECT variant, count(*) FROM served.candles_5min GROUP BY ALL"
+    before = set(story.variants(tables.CANDLES_5MIN, STILL_WRONG).values())
+    assert "v2" in before, "the switch would change nothing"
+    # No log, and nobody may write.
+    log = story.warehouse.root.joinpath(*LOG.key, "whole", "current.json")
+    kept = log.read_bytes()
+    log.write_bytes(b"not a pointer")
+    directories = [story.warehouse.root, *filter(Path.is_dir, story.warehouse.root.rglob("*"))]
+    modes = {path: path.stat().st_mode for path in directories}
+    times = {path: path.stat().st_mtime_ns for path in directories}
+    try:
+        for path_ in directories:
+            path_.chmod(0o555)
+        answer = story.setbull("sql", question, SETBULL_KILL_V2="1")
+        rows = read_served(
+            tables.CANDLES_5MIN, [STILL_WRONG], story.warehouse, RolloutSettings(kill=True)
+        )
+    finally:
+        for path_, mode in modes.items():
+            path_.chmod(mode)
+        log.write_bytes(kept)
+    assert "v1" in answer
+    assert "v2" not in answer
+    assert set(rows["variant"]) == {"v1"}
+    assert list(rows.columns) == served.table.column_names
+    assert {path_: path_.stat().st_mtime_ns for path_ in directories} == times
