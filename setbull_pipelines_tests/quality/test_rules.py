@@ -103,6 +103,10 @@ def with_a_slow_v2(frames: Frames, rule: Rule) -> pd.DataFrame:
     return frame.assign(seconds=frame["seconds"].where(frame["variant"] != "v2", 60.0))
 
 
+def with_a_stage_nobody_decided(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(own(frames, rule), -1, from_stage="50")
+
+
 def half_of_the_minutes(frames: Frames, rule: Rule) -> pd.DataFrame:
     return own(frames, rule).iloc[::2]
 
@@ -150,6 +154,7 @@ TAMPERINGS: dict[str, Tampering] = {
     "received_rows_assigned": with_a_lost_row,
     "accounting": with_a_lost_row,
     "within_limits": with_a_slow_v2,
+    "replayable": with_a_stage_nobody_decided,
 }
 """By rule name: the rule's own table, made wrong."""
 SPECIAL_TAMPERINGS: dict[tuple[str, str], Tampering] = {
