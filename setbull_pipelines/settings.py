@@ -241,9 +241,17 @@ class ReconciliationSettings:
 
     sample_cells: int = 20
     """Differing cells kept per column, the worst first."""
+    noise_instruments: int = 3
+    """Instruments whose V1 is computed twice for the noise floor of a day; 0 measures none."""
 
     def __post_init__(self) -> None:
         _require(self.sample_cells >= 1, "reconciliation.sample_cells", self.sample_cells, ">= 1")
+        _require(
+            self.noise_instruments >= 0,
+            "reconciliation.noise_instruments",
+            self.noise_instruments,
+            ">= 0",
+        )
 
 
 @dataclass(frozen=True)

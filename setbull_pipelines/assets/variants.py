@@ -99,7 +99,7 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
             asset_spec(
                 columns,
                 group=RECONCILIATION_GROUP,
-                code_version=code_version("reconciliation", "tables", "pipeline/reconciling.py"),
+                code_version=reconciling.reconciling_code_version(),
                 deps=[asset_key(StoredTable(schema, table)) for schema in ("v1", "v2")],
                 tags={"setbull/reconciles": group},
                 kinds={"duckdb"},
@@ -115,6 +115,7 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
         def describe(result: PartitionResult) -> dict[str, object]:
             keys = [result.day.isoformat()]
             report_text = markdown_report(
+                store.read(verdict, keys),
                 store.read(columns, keys),
                 store.read(cells, keys),
                 *(store.read(stored, keys) for stored in reconciling.explanations_of(table)),

@@ -579,6 +579,8 @@ def _summary_frame(
         "null_differences": sum(column.null_differences for column in counts.values()),
         "cells_expected": rows.v1 * len(counts),
         "columns_diverged": ",".join(diverged) or None,
+        # Measured apart from the comparison, see ``noise``.
+        **dict.fromkeys(("noise_floor_cells", "noise_floor_relative", "noise_floor_ulp")),
     }
     return RECONCILIATION_SUMMARY.conform(pd.DataFrame([record]))
 

@@ -25,6 +25,7 @@ def markdown_summary(summary: pd.DataFrame) -> str:
             f"{row.rows_v2:,}",
             f"{row.cells_compared:,} of {row.cells_expected:,}",
             f"{row.cells_unequal:,}",
+            _number(row.noise_floor_relative) or "not measured",
             row.reason,
         )
         for row in summary.itertuples()
@@ -38,9 +39,24 @@ def markdown_summary(summary: pd.DataFrame) -> str:
             "rows V2",
             "cells compared",
             "cells unequal",
+            "noise floor",
             "reason",
         ),
         lines,
+    )
+
+
+def markdown_noise(verdict: pd.DataFrame) -> str:
+    """Return one sentence about V1 against itself, from the verdict of one table and day."""
+    (row,) = verdict.itertuples()
+    if pd.isna(row.noise_floor_cells):
+        return "Noise floor: not measured."
+    relative, ulp = (
+        _number(number) or "none" for number in (row.noise_floor_relative, row.noise_floor_ulp)
+    )
+    return (
+        "Noise floor, V1 against V1 in another row order, chunking and number of threads: largest "
+        f"relative difference {relative}, ULP {ulp} ({int(row.noise_floor_cells):,} cells)."
     )
 
 
@@ -104,16 +120,21 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
 
 
 def markdown_report(
+    verdict: pd.DataFrame,
     columns: pd.DataFrame,
     cells: pd.DataFrame,
     diagnoses: pd.DataFrame,
     decisions: pd.DataFrame | None = None,
 ) -> str:
-    """Return all that was found for one table and day: columns, likely causes, changed decisions.
+    """Return all that was found for one table and day: columns, noise floor, likely causes, changed decisions.
 
     ``decisions`` is None for tables that decide nothing.
     """
-    parts = [markdown_columns(columns, cells), markdown_diagnosis(diagnoses)]
+    parts = [
+        markdown_columns(columns, cells),
+        markdown_noise(verdict),
+        markdown_diagnosis(diagnoses),
+    ]
     if decisions is not None:
         parts.append(markdown_decisions(decisions))
     return "\n\n".join(part for part in parts if part)
