@@ -278,14 +278,18 @@ class RefreshSettings:
     ticks: tuple[str, ...] = ("30 16 * * *", "30 20 * * *")
     """After the regular close, and after evening sessions such as Muhurat."""
     maintenance_tick: str = "0 6 * * 6"
+    self_test_tick: str = "0 7 * * 6"
     catch_up_days: int = 10
     """Missed sessions requested per tick at most."""
 
     def __post_init__(self) -> None:
         _require(bool(self.ticks), "refresh.ticks", self.ticks, "at least one cron expression")
-        for tick in (*self.ticks, self.maintenance_tick):
-            expected = "five cron fields of digits and * , - /"
+        expected = "five cron fields of digits and * , - /"
+        for tick in self.ticks:
             _require(bool(_CRON.fullmatch(tick)), "refresh.ticks", tick, expected)
+        for name in ("maintenance_tick", "self_test_tick"):
+            tick = getattr(self, name)
+            _require(bool(_CRON.fullmatch(tick)), f"refresh.{name}", tick, expected)
         _require(self.catch_up_days >= 1, "refresh.catch_up_days", self.catch_up_days, "1 or more")
 
 

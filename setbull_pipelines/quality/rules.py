@@ -6,7 +6,7 @@ Belongs here: the list. Does not belong here: judging (the modules beside this o
 from __future__ import annotations
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality import agreement, computed, raw, served
+from setbull_pipelines.quality import agreement, computed, raw, self_test, served
 from setbull_pipelines.quality.contract import contract_rules
 from setbull_pipelines.quality.verdict import Rule
 from setbull_pipelines.warehouse.store import StoredTable
@@ -25,6 +25,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *computed.rules("v2"),
         *agreement.RULES,
         *served.RULES,
+        *self_test.RULES,
     )
     by_table = {table: list(contract_rules(table)) for table in stored}
     for rule in special:

@@ -179,6 +179,30 @@ def markdown_decisions(decisions: pd.DataFrame) -> str:
     )
 
 
+def markdown_self_test(rows: pd.DataFrame) -> str:
+    """Return the stored self-test (``SELF_TEST``), one line per fault and control, failures first."""
+    ordered = rows.sort_values(["diagnosed", "number"])
+    return _table(
+        ("", "name", "table", "caught", "diagnosed", "expected", "found"),
+        (
+            (
+                row.kind,
+                row.name,
+                row.table_name,
+                "yes" if row.caught else "**no**",
+                "yes" if row.diagnosed else "**no**",
+                _text(row.expected_diagnosis),
+                _text(row.found_diagnosis),
+            )
+            for row in ordered.itertuples(index=False)
+        ),
+    )
+
+
+def _text(text: str | float) -> str:
+    return "" if pd.isna(text) else str(text)
+
+
 def _cell(cells: pd.DataFrame, column_name: str, role: str) -> str:
     chosen = cells[
         (cells["column_name"] == column_name) & (cells["role"] == role) & (cells["rank"] == 1)
