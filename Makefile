@@ -24,8 +24,9 @@ lint: $(VENV)/ready-test
 	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff check --fix setbull_pipelines setbull_pipelines_tests benchmarks
 
-benchmark: $(VENV)/ready-test
+benchmark: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/python -m benchmarks.variants
+	$(BIN)/python -m benchmarks.reconciliation
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found " + sys.version.split()[0])'

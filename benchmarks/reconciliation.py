@@ -1,8 +1,8 @@
 """Time and memory of the reconciliation on 15 million rows of 10 columns, beside other ways to do the same.
 
 ``python -m benchmarks.reconciliation --help`` lists the sizes. Every measurement is a process of its own: its seconds
-begin after the imports, its memory is the peak of the process; files are in the page cache. Belongs here: the generator,
-the clock, the printed table. Does not belong here: the rivals (``rivals``), targets.
+begin after the imports, its memory is the peak of the process; files are in the page cache. Belongs here: the
+generator, the clock, the printed table. Does not belong here: the rivals (``rivals``), targets.
 """
 
 from __future__ import annotations
