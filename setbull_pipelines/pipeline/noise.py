@@ -26,7 +26,7 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1
 from setbull_pipelines.warehouse import encoding
-from setbull_pipelines.warehouse.errors import MissingPartition
+from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
 from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
 
 _HISTORY_START_COLUMNS = ("instrument_key", "series", "first_trading_day")
@@ -37,8 +37,8 @@ def noise_floor(
 ) -> NoiseFloor | None:
     """Compute V1 of ``table`` on ``day`` twice for a few instruments and compare the two.
 
-    None when nothing can be measured: the setting asks for none, V1 has no row, or an input of the day is
-    not stored.
+    None when nothing can be measured: the setting asks for none, V1 has no row, or an input of the day
+    cannot be read.
     """
     (step,) = (step for step in STEPS if table in step.outputs)
     try:
@@ -48,7 +48,7 @@ def noise_floor(
         if not instruments:
             return None
         frames = _inputs(step, instruments, day, warehouse, settings)
-    except MissingPartition:
+    except (MissingPartition, DamagedPartition, ContractViolation):
         return None
     place = step.outputs.index(table)
 
