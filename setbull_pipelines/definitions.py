@@ -22,6 +22,7 @@ from setbull_pipelines.assets.maintenance import build_maintenance_asset  # noqa
 from setbull_pipelines.assets.metrics import build_metrics_asset  # noqa: E402
 from setbull_pipelines.assets.raw import build_raw_assets  # noqa: E402
 from setbull_pipelines.assets.rollout import build_rollout_log_asset  # noqa: E402
+from setbull_pipelines.assets.self_test import build_self_test_asset  # noqa: E402
 from setbull_pipelines.assets.served import build_served_assets  # noqa: E402
 from setbull_pipelines.assets.variants import build_variant_assets  # noqa: E402
 from setbull_pipelines.automation.jobs import build_jobs  # noqa: E402
@@ -44,6 +45,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             build_rollout_log_asset(settings),
             build_catalog_asset(settings),
             build_maintenance_asset(),
+            build_self_test_asset(),
         ],
         asset_checks=build_checks(settings),
         jobs=jobs,

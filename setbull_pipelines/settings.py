@@ -247,6 +247,8 @@ class ReconciliationSettings:
     """Bars kept and drawn around the first diverging one."""
     charts: int = 3
     """Diverged columns drawn per table, one for each likely cause."""
+    noise_instruments: int = 3
+    """Instruments whose V1 is computed twice for the noise floor of a day; 0 measures none."""
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -254,6 +256,7 @@ class ReconciliationSettings:
             ("window_rows", 1),
             ("chart_bars", 2),
             ("charts", 0),
+            ("noise_instruments", 0),
         ):
             found = getattr(self, name)
             _require(found >= least, f"reconciliation.{name}", found, f">= {least}")
@@ -283,14 +286,18 @@ class RefreshSettings:
     ticks: tuple[str, ...] = ("30 16 * * *", "30 20 * * *")
     """After the regular close, and after evening sessions such as Muhurat."""
     maintenance_tick: str = "0 6 * * 6"
+    self_test_tick: str = "0 7 * * 6"
     catch_up_days: int = 10
     """Missed sessions requested per tick at most."""
 
     def __post_init__(self) -> None:
         _require(bool(self.ticks), "refresh.ticks", self.ticks, "at least one cron expression")
-        for tick in (*self.ticks, self.maintenance_tick):
-            expected = "five cron fields of digits and * , - /"
+        expected = "five cron fields of digits and * , - /"
+        for tick in self.ticks:
             _require(bool(_CRON.fullmatch(tick)), "refresh.ticks", tick, expected)
+        for name in ("maintenance_tick", "self_test_tick"):
+            tick = getattr(self, name)
+            _require(bool(_CRON.fullmatch(tick)), f"refresh.{name}", tick, expected)
         _require(self.catch_up_days >= 1, "refresh.catch_up_days", self.catch_up_days, "1 or more")
 
 

@@ -105,7 +105,7 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
             asset_spec(
                 columns,
                 group=RECONCILIATION_GROUP,
-                code_version=code_version("reconciliation", "tables", "pipeline/reconciling.py"),
+                code_version=reconciling.reconciling_code_version(),
                 deps=[asset_key(StoredTable(schema, table)) for schema in ("v1", "v2")],
                 tags={"setbull/reconciles": group},
                 kinds={"duckdb"},

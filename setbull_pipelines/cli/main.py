@@ -262,11 +262,13 @@ def divergence(table: str, day: datetime.date, out: Path | None) -> None:
 @main.command("self-test")
 def self_test() -> None:
     """Break V2 in every known way and require that each fault is caught and its cause named."""
-    from setbull_pipelines.cli.self_test import print_score
+    from setbull_pipelines.cli.self_test import keep_score, print_score
     from setbull_pipelines.reconciliation.self_test.score import run_self_test
 
+    settings = _settings()
     result = run_self_test()
     print_score(result)
+    click.echo(keep_score(result, settings))
     if not result.is_perfect:
         _stop("the reconciliation missed or misnamed a fault, or raised a false alarm", _FAILED)
 

@@ -1,7 +1,7 @@
 """How a computed table is reconciled, trading day by trading day, and the results are published.
 
 Belongs here: finding both sides, publication of columns, cells, verdict and causes. Does not belong here: comparing
-(``reconciliation/``), Dagster.
+(``reconciliation/``), computing V1 again (``noise``), Dagster.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline.drilling_down import drill_down, read_drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.measuring import Meter
+from setbull_pipelines.pipeline.noise import noise_floor
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.compare import compare
+from setbull_pipelines.reconciliation.noise import with_noise
 from setbull_pipelines.reconciliation.report import Findings
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
@@ -43,6 +45,18 @@ def explanations_of(table: Table) -> tuple[StoredTable, ...]:
     return (causes, DECISIONS) if table == tables.FILTER_RESULTS else (causes,)
 
 
+def reconciling_code_version() -> str:
+    """Code version of everything that a verdict depends on; V1 itself, because it is computed for the noise floor."""
+    return code_version(
+        "reconciliation",
+        "tables",
+        "variants/v1",
+        "pipeline/noise.py",
+        "pipeline/reconciling.py",
+        "pipeline/steps.py",
+    )
+
+
 def reconcile(
     table: Table,
     days: Sequence[date],
@@ -51,7 +65,7 @@ def reconcile(
     run_id: str,
 ) -> Iterator[PartitionResult]:
     """Compare V1 and V2 of ``table`` on each day and publish what was found."""
-    version = code_version("reconciliation", "tables", "pipeline/reconciling.py")
+    version = reconciling_code_version()
     settings_hash = fingerprint(settings.reconciliation)
     outputs = (*outputs_of(table), *explanations_of(table))
     progress = Progress(f"reconciliation/{table.name}", len(days), "days")
@@ -83,6 +97,7 @@ def reconcile(
                     settings.reconciliation,
                     identical=inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
                 )
+                comparison = with_noise(comparison, noise_floor(table, day, warehouse, settings))
             frames = [
                 comparison.columns,
                 comparison.cells,

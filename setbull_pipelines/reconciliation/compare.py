@@ -4,9 +4,10 @@ Belongs here: the comparison in SQL over partition files, its counts, its verdic
 here: which files are current (``warehouse``), what a tolerance is (``tables``), text for readers
 (``report``), Dagster.
 
-The two sides are joined once, inside DuckDB, into a temporary table; every column is then compared
-by queries that read that column only. Row counts come from the Parquet footers, apart from the
-join, so that a comparison which lost rows on the way is noticed and cannot pass.
+Two files with the same keys in the same order are read side by side (``aligned``), and only the rows that differ get
+into DuckDB. All other files are joined there, once, into a temporary table. Every differing column is then compared by
+queries that read that column only. Row counts come from the Parquet footers, apart from both, so that a comparison
+which lost rows on the way is noticed and cannot pass.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import pandas as pd
+import pyarrow
 import pyarrow.parquet
 
+from setbull_pipelines.reconciliation.aligned import Aligned, read_aligned
 from setbull_pipelines.reconciliation.decisions import changed_decisions
 from setbull_pipelines.reconciliation.diagnosis import ROW, Diagnosis, diagnose
 from setbull_pipelines.reconciliation.sides import Sides
@@ -135,16 +138,26 @@ def compare(
         rows = replace(rows, instruments=_instruments_in(v1_files))
         counts = {column.name: _all_equal(column, rows.v1) for column in table.value_columns}
     else:
-        with joined_sides(table, v1_files, v2_files) as connection:
-            only_v1, only_v2, both, instruments = _fetch_one(
-                connection,
-                "SELECT count(*) FILTER (in_v2 IS NULL), count(*) FILTER (in_v1 IS NULL), "
-                f"count(*) FILTER ({_IN_BOTH}), "
-                f"count(DISTINCT instrument_key) FILTER ({_IN_BOTH}) FROM joined",
-            )
+        # Ranks need the whole list, also of the rows that are equal.
+        aligned = None if table == FILTER_RESULTS else read_aligned(table, v1_files, v2_files)
+        with _connected() as connection:
+            if aligned is None:
+                _join(connection, table, v1_files, v2_files)
+                only_v1, only_v2, both, instruments = _fetch_one(
+                    connection,
+                    "SELECT count(*) FILTER (in_v2 IS NULL), count(*) FILTER (in_v1 IS NULL), "
+                    f"count(*) FILTER ({_IN_BOTH}), "
+                    f"count(DISTINCT instrument_key) FILTER ({_IN_BOTH}) FROM joined",
+                )
+                columns = _differing_columns(connection, table)
+            else:
+                _take(connection, table, aligned)
+                only_v1, only_v2 = 0, 0
+                both, instruments = aligned.rows, len(aligned.instruments)
+                columns = aligned.columns
             rows = _RowCounts(rows.v1, rows.v2, only_v1, only_v2, instruments)
             counts = {column.name: _all_equal(column, both) for column in table.value_columns}
-            for column in _differing_columns(connection, table):
+            for column in columns:
                 counts[column.name], found = _compare_column(
                     connection, table, column, both, settings.sample_cells
                 )
@@ -153,7 +166,8 @@ def compare(
                 cells.append(_one_sided_rows(connection, table, settings.sample_cells))
             diverged = [name for name, column in counts.items() if column.cells_unequal]
             if diverged or only_v1 or only_v2 or rows.v1 != rows.v2:
-                diagnoses = diagnose(_sides(connection, table, diverged, rows))
+                files = None if aligned is None else (v1_files, v2_files)
+                diagnoses = diagnose(_sides(connection, table, diverged, rows, files))
                 if table == FILTER_RESULTS:
                     decisions = changed_decisions(_results(connection), day)
     state, reason = _verdict(rows, counts, v1_files, v2_files, identical)
@@ -191,12 +205,20 @@ def joined_sides(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection with the temporary table ``joined``: both sides, one row per key.
 
-    ``instruments`` leaves all others out; None is all of them.
-
-    Its columns: the key, ``v1_<name>`` and ``v2_<name>`` of every value column, ``in_v1`` and
-    ``in_v2`` (true, or null where the side has no such row).
+    ``instruments`` leaves all others out; None is all of them. The columns are those of ``_join``.
     """
-    keys = ", ".join(quoted_identifier(name) for name in table.key)
+    with _connected() as connection:
+        condition = "true"
+        if instruments is not None:
+            connection.register("chosen", pyarrow.table({"chosen_key": list(instruments)}))
+            condition = "instrument_key IN (SELECT chosen_key FROM chosen)"
+        _join(connection, table, v1_files, v2_files, condition=condition)
+        yield connection
+
+
+@contextmanager
+def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection in memory, with a folder to spill into."""
     with TemporaryDirectory(prefix="reconciliation-") as spill:
         connection = duckdb.connect(
             ":memory:",
@@ -212,29 +234,58 @@ def joined_sides(
         try:
             # As a statement: as part of the configuration it comes before the extension it needs.
             connection.execute(f"SET TimeZone = {quoted_text(INDIA)}")
-            chosen = (
-                "" if instruments is None else " WHERE list_contains($instruments, instrument_key)"
-            )
-            parameters = {"instruments": list(instruments)} if chosen else {}
-            connection.execute(
-                f"CREATE TEMP TABLE joined AS SELECT * FROM ({_side(table, 'v1')}{chosen}) "
-                f"FULL JOIN ({_side(table, 'v2')}{chosen}) USING ({keys})",
-                {
-                    "v1_files": [str(path) for path in v1_files],
-                    "v2_files": [str(path) for path in v2_files],
-                    **parameters,
-                },
-            )
             yield connection
         finally:
             connection.close()
 
 
+def _join(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    v1_files: Sequence[Path],
+    v2_files: Sequence[Path],
+    name: str = "joined",
+    condition: str = "true",
+) -> None:
+    """Make the temporary table ``name``: both sides, one row per key, of rows that fulfil ``condition``.
+
+    Its columns: the key, ``v1_<name>`` and ``v2_<name>`` of every value column, ``in_v1`` and
+    ``in_v2`` (true, or null where the side has no such row).
+    """
+    keys = ", ".join(quoted_identifier(key) for key in table.key)
+    connection.execute(
+        f"CREATE TEMP TABLE {name} AS SELECT * FROM ({_side(table, 'v1')} WHERE {condition}) "
+        f"FULL JOIN ({_side(table, 'v2')} WHERE {condition}) USING ({keys})",
+        [[str(path) for path in v1_files], [str(path) for path in v2_files]],
+    )
+
+
+def _take(connection: duckdb.DuckDBPyConnection, table: Table, aligned: Aligned) -> None:
+    """Make ``joined`` of the rows that differ, and ``instrument_rows`` of all."""
+    columns = [quoted_identifier(name) for name in table.key]
+    for side in ("v1", "v2"):
+        columns += [
+            f"{_without_nan(_cell(side, column), column)} AS {_cell(side, column)}"
+            for column in table.value_columns
+        ]
+    connection.register("differing", aligned.differing)
+    connection.execute(
+        f"CREATE TEMP TABLE joined AS SELECT {', '.join(columns)}, true AS in_v1, true AS in_v2 "
+        "FROM differing"
+    )
+    connection.unregister("differing")
+    counted = {"instrument_key": list(aligned.instruments), "rows": [*aligned.instruments.values()]}
+    connection.register("instrument_rows", pyarrow.table(counted))
+
+
+def _without_nan(value: str, column: Column) -> str:
+    return f"nullif({value}, 'NaN'::DOUBLE)" if column.kind is Kind.FLOAT else value
+
+
 def _side(table: Table, side: str) -> str:
     columns = [quoted_identifier(name) for name in table.key]
     for column in table.value_columns:
-        name = quoted_identifier(column.name)
-        value = f"nullif({name}, 'NaN'::DOUBLE)" if column.kind is Kind.FLOAT else name
+        value = _without_nan(quoted_identifier(column.name), column)
         columns.append(f"{value} AS {_cell(side, column)}")
     # Without the switch DuckDB would take a column trading_day from the name of the directory.
     return (
@@ -372,9 +423,17 @@ def _one_sided_rows(
 
 
 def _sides(
-    connection: duckdb.DuckDBPyConnection, table: Table, diverging: list[str], rows: _RowCounts
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    diverging: list[str],
+    rows: _RowCounts,
+    aligned_files: tuple[Sequence[Path], Sequence[Path]] | None,
 ) -> Sides:
-    """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows."""
+    """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows.
+
+    ``joined`` has all rows, unless there are ``aligned_files``: then it has those that differ, and
+    ``instrument_rows`` says how many there are.
+    """
     columns = [column for column in table.value_columns if column.name in diverging]
     differs = " OR ".join([f"NOT coalesce({_IN_BOTH}, false)", *map(unequal_cell, columns)])
     moments = [name for name in table.key if table.column(name).kind in (*_MOMENTS, *_NUMERIC)]
@@ -387,18 +446,28 @@ def _sides(
         *(_cell("v2", column) for column in columns),
         *(f"{unequal_cell(column)} AS {_cell('unequal', column)}" for column in columns),
     ]
-    chosen = (
-        "SELECT instrument_key FROM (SELECT instrument_key, sum(count(*)) OVER ("
-        f"ORDER BY count_if({differs}) = 0, instrument_key) AS rows_so_far, "
-        f"row_number() OVER (ORDER BY count_if({differs}) = 0, instrument_key) AS place "
-        "FROM joined GROUP BY instrument_key) "
+    if aligned_files is None:
+        connection.execute(
+            "CREATE TEMP VIEW instrument_rows AS "
+            'SELECT instrument_key, count(*) AS "rows" FROM joined GROUP BY instrument_key'
+        )
+    connection.execute(
+        "CREATE TEMP TABLE chosen AS SELECT instrument_key FROM ("
+        'SELECT instrument_key, sum("rows") OVER by_difference AS rows_so_far, '
+        "row_number() OVER by_difference AS place FROM instrument_rows LEFT JOIN ("
+        f"SELECT instrument_key, count_if({differs}) = 0 AS agrees FROM joined GROUP BY instrument_key) "
+        "USING (instrument_key) "
+        "WINDOW by_difference AS (ORDER BY coalesce(agrees, true), instrument_key)) "
         f"WHERE rows_so_far <= {ROWS_DIAGNOSED} OR place = 1"
     )
+    is_chosen = "instrument_key IN (SELECT instrument_key FROM chosen)"
+    if aligned_files is not None:
+        _join(connection, table, *aligned_files, "whole", is_chosen)
     frame = connection.execute(
-        f"SELECT {', '.join(selected)} FROM joined WHERE instrument_key IN ({chosen}) "
-        f"ORDER BY {', '.join(map(quoted_identifier, (*series, *moments)))}"
+        f"SELECT {', '.join(selected)} FROM {'joined' if aligned_files is None else 'whole'} "
+        f"WHERE {is_chosen} ORDER BY {', '.join(map(quoted_identifier, (*series, *moments)))}"
     ).df()
-    (instruments,) = _fetch_one(connection, "SELECT count(DISTINCT instrument_key) FROM joined")
+    (instruments,) = _fetch_one(connection, "SELECT count(*) FROM instrument_rows")
     return Sides(
         table,
         frame,
@@ -599,6 +668,8 @@ def _summary_frame(
         "null_differences": sum(column.null_differences for column in counts.values()),
         "cells_expected": rows.v1 * len(counts),
         "columns_diverged": ",".join(diverged) or None,
+        # Measured apart from the comparison, see ``noise``.
+        **dict.fromkeys(("noise_floor_cells", "noise_floor_relative", "noise_floor_ulp")),
     }
     return RECONCILIATION_SUMMARY.conform(pd.DataFrame([record]))
 

@@ -58,6 +58,7 @@ def markdown_summary(summary: pd.DataFrame) -> str:
             f"{row.rows_v2:,}",
             f"{row.cells_compared:,} of {row.cells_expected:,}",
             f"{row.cells_unequal:,}",
+            _number(row.noise_floor_relative) or "not measured",
             row.reason,
         )
         for row in summary.itertuples()
@@ -71,9 +72,24 @@ def markdown_summary(summary: pd.DataFrame) -> str:
             "rows V2",
             "cells compared",
             "cells unequal",
+            "noise floor",
             "reason",
         ),
         lines,
+    )
+
+
+def markdown_noise(verdict: pd.DataFrame) -> str:
+    """Return one sentence about V1 against itself, from the verdict of one table and day."""
+    (row,) = verdict.itertuples()
+    if pd.isna(row.noise_floor_cells):
+        return "Noise floor: not measured."
+    relative, ulp = (
+        _number(number) or "none" for number in (row.noise_floor_relative, row.noise_floor_ulp)
+    )
+    return (
+        "Noise floor, V1 against V1 in another row order, chunking and number of threads: largest "
+        f"relative difference {relative}, ULP {ulp} ({int(row.noise_floor_cells):,} cells)."
     )
 
 
@@ -144,15 +160,16 @@ def divergence_hint(table_name: str, trading_day: date) -> str:
 def markdown_report(findings: Findings, *, with_pictures: bool) -> str:
     """Return all that was found: columns, likely causes, pictures, inputs, changed decisions."""
     columns = markdown_columns(findings.columns, findings.cells)
+    noise = markdown_noise(findings.verdict)
     if findings.cells.empty:
-        return columns
+        return f"{columns}\n\n{noise}"
     decisions = findings.decisions
     parts = {
         "Likely causes": markdown_diagnosis(findings.diagnoses),
         "Where to look": "" if findings.windows.empty else input_sentence(findings.windows),
         "Changed decisions": "" if decisions is None else markdown_decisions(decisions),
         "Pictures": markdown_pictures(findings) if with_pictures else "",
-        "Columns": columns,
+        "Columns": f"{columns}\n\n{noise}",
         "Inputs": markdown_windows(findings),
     }
     return "\n\n".join(f"#### {heading}\n\n{part}" for heading, part in parts.items() if part)
@@ -315,6 +332,30 @@ def markdown_decisions(decisions: pd.DataFrame) -> str:
 
 def _rank(rank: int | float) -> str:
     return "" if pd.isna(rank) else f"{rank:.0f}"
+
+
+def markdown_self_test(rows: pd.DataFrame) -> str:
+    """Return the stored self-test (``SELF_TEST``), one line per fault and control, failures first."""
+    ordered = rows.sort_values(["diagnosed", "number"])
+    return _table(
+        ("", "name", "table", "caught", "diagnosed", "expected", "found"),
+        (
+            (
+                row.kind,
+                row.name,
+                row.table_name,
+                "yes" if row.caught else "**no**",
+                "yes" if row.diagnosed else "**no**",
+                _text(row.expected_diagnosis),
+                _text(row.found_diagnosis),
+            )
+            for row in ordered.itertuples(index=False)
+        ),
+    )
+
+
+def _text(text: str | float) -> str:
+    return "" if pd.isna(text) else str(text)
 
 
 def _cell(cells: pd.DataFrame, column_name: str, role: str) -> str:

@@ -16,7 +16,12 @@ from setbull_pipelines.tables.candles import (
 from setbull_pipelines.tables.contract import Column, Kind, Table, Tolerance
 from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
-from setbull_pipelines.tables.operations import FAILURES, PROCESSING_METRICS, ROLLOUT_LOG
+from setbull_pipelines.tables.operations import (
+    FAILURES,
+    PROCESSING_METRICS,
+    ROLLOUT_LOG,
+    SELF_TEST,
+)
 from setbull_pipelines.tables.raw import ACCOUNTING, COVERAGE, INSTRUMENTS, INTAKE, QUARANTINE
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_BARS,
@@ -69,7 +74,7 @@ RECONCILIATION_TABLES = (
     RECONCILIATION_SUMMARY,
 )
 SERVED_TABLES = tuple(SERVED.values())
-OPERATIONS_TABLES = (PROCESSING_METRICS, FAILURES, ROLLOUT_LOG)
+OPERATIONS_TABLES = (PROCESSING_METRICS, FAILURES, ROLLOUT_LOG, SELF_TEST)
 ALL_TABLES = (
     *RAW_TABLES,
     *COMPUTED_TABLES,
@@ -109,6 +114,7 @@ __all__ = [
     "RECONCILIATION_VERDICTS",
     "RECONCILIATION_WINDOWS",
     "ROLLOUT_LOG",
+    "SELF_TEST",
     "SEQUENCES",
     "SEQUENCE_ANALYSIS",
     "SEQUENCE_PATTERNS",

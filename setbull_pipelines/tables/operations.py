@@ -122,3 +122,29 @@ FAILURES = Table(
         text("error", "What was raised, in one line"),
     ),
 )
+
+FAULT, CONTROL = "fault", "control"
+SELF_TEST = Table(
+    name="self_test",
+    description="The last self-test of the reconciliation: one row per fault that was built into V2, and per control "
+    "without a fault.",
+    schemas=("operations",),
+    key=("number",),
+    partitioned=False,
+    columns=(
+        count("number", "1, 2, 3 ... in the order of the test", "row"),
+        label("kind", "'fault': V2 was made wrong; 'control': nothing was", (FAULT, CONTROL)),
+        text("name", "What was made wrong, or what was compared"),
+        label("table_name", "Computed table that was compared"),
+        flag("caught", "Exactly the wrong columns were found; of a control: nothing was"),
+        flag("diagnosed", "Every cause was named as expected; of a control: as caught"),
+        text(
+            "expected_diagnosis",
+            "Expected causes with their columns; null for a control",
+            nullable=True,
+        ),
+        text("found_diagnosis", "Found causes with their columns; null when none", nullable=True),
+        label("code_version", "Version of the tested code"),
+        Column("recorded_at", Kind.TIMESTAMP, "When the test ended"),
+    ),
+)

@@ -133,6 +133,22 @@ _VERDICT_COLUMNS = (
         "Columns with unequal cells, comma-separated; null when none",
         nullable=True,
     ),
+    count(
+        "noise_floor_cells",
+        "Cells of V1 that were computed twice, in another row order, chunking and number of threads, to "
+        "measure the noise floor; null when it was not measured",
+        "cells",
+        nullable=True,
+    ),
+    value(
+        "noise_floor_relative",
+        "Largest relative difference between the two; null when not measured or without numbers",
+    ),
+    value(
+        "noise_floor_ulp",
+        "Largest number of floats between the two; null when not measured or without floats",
+        "ULP",
+    ),
 )
 
 RECONCILIATION_VERDICTS = {

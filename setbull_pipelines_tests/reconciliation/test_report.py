@@ -41,7 +41,7 @@ def test_agreement_is_one_sentence(tmp_path, candles) -> None:
         "All 11 columns agree (33 cells compared)."
     )
     assert markdown_summary(comparison.summary).splitlines()[2] == (
-        "| candles_5min | 2026-06-30 | pass | 3 | 3 | 33 of 33 | 0 | all 33 cells of 3 rows agree |"
+        "| candles_5min | 2026-06-30 | pass | 3 | 3 | 33 of 33 | 0 | not measured | all 33 cells of 3 rows agree |"
     )
 
 
