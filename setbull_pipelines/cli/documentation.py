@@ -21,17 +21,19 @@ def tables_page() -> str:
     lines = ["# Tables", "", "Tolerance classes of the comparison of V1 and V2:", ""]
     for tolerance in (EXACT, RELATIVE, SCORE):
         lines.append(f"- **{tolerance.name}**: {tolerance.reason}.")
-    shown = (
-        *tables.RAW_TABLES,
-        *tables.COMPUTED_TABLES,
+    shown_for_all = (
         tables.RECONCILIATIONS[RECONCILED[0]],
         tables.RECONCILIATION_CELLS[RECONCILED[0]],
         tables.RECONCILIATION_DIAGNOSES[RECONCILED[0]],
+    )
+    shown = (
+        *tables.RAW_TABLES,
+        *tables.COMPUTED_TABLES,
+        *shown_for_all,
         tables.RECONCILIATION_DECISIONS,
         tables.RECONCILIATION_SUMMARY,
         *tables.OPERATIONS_TABLES,
     )
-    shown_for_all = shown[-5:-2]
     for table in shown:
         where = ", ".join(f"`{schema}.{table.name}`" for schema in table.schemas)
         lines += ["", f"## {table.name}", "", f"{where}. {table.description}", ""]

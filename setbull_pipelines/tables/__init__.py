@@ -16,7 +16,7 @@ from setbull_pipelines.tables.candles import (
 from setbull_pipelines.tables.contract import Column, Kind, Table, Tolerance
 from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
-from setbull_pipelines.tables.operations import ROLLOUT_LOG
+from setbull_pipelines.tables.operations import ALERT_NOTICES, ALERTS, ROLLOUT_LOG
 from setbull_pipelines.tables.raw import ACCOUNTING, COVERAGE, INSTRUMENTS, INTAKE, QUARANTINE
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_CELLS,
@@ -63,7 +63,7 @@ RECONCILIATION_TABLES = (
     RECONCILIATION_SUMMARY,
 )
 SERVED_TABLES = tuple(SERVED.values())
-OPERATIONS_TABLES = (ROLLOUT_LOG,)
+OPERATIONS_TABLES = (ROLLOUT_LOG, ALERTS, ALERT_NOTICES)
 ALL_TABLES = (
     *RAW_TABLES,
     *COMPUTED_TABLES,
@@ -74,6 +74,8 @@ ALL_TABLES = (
 
 __all__ = [
     "ACCOUNTING",
+    "ALERTS",
+    "ALERT_NOTICES",
     "ALL_TABLES",
     "CANDLES_1MIN",
     "CANDLES_5MIN",
