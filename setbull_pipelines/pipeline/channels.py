@@ -82,7 +82,8 @@ def _send(channel: str, url: str, message: Message, timeout: float) -> str | Non
 
 def _without_secrets(text: str, url: str) -> str:
     """``text`` without any part of ``url``, as it is written and as it is meant."""
-    parts = [part for part in re.split(r"[:/@?&=,;#+]+", url.partition("://")[2]) if part]
+    values = re.sub(r"(?<=[?&])\w+=", "", url.partition("://")[2])
+    parts = [part for part in re.split(r"[:/@?&=,;#+]+", values) if part]
     for part in sorted({*parts, *map(unquote, parts)}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "***", text)
     return " ".join(text.split())

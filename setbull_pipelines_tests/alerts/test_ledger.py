@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -12,28 +12,9 @@ from hypothesis import strategies as st
 from setbull_pipelines.alerts.finding import Finding, Says, Severity
 from setbull_pipelines.alerts.ledger import Ledger, record
 from setbull_pipelines.settings import SEVERITIES, AlertSettings
+from setbull_pipelines_tests.alerts.findings import at, finding
 
-START = datetime(2026, 6, 30, 16, 0, tzinfo=UTC)
 SETTINGS = AlertSettings(channels=("log", "MAIL_URL"), repeat_hours=6)
-
-
-def at(hours: float) -> datetime:
-    return START + timedelta(hours=hours)
-
-
-def finding(hours: float, says: Says = Says.WRONG, key: str = "check a", **changes) -> Finding:
-    values = {
-        "key": key,
-        "kind": "check",
-        "says": says,
-        "severity": Severity.ERROR,
-        "title": f"{key} fails",
-        "message": f"seen at {hours}",
-        "link": "http://127.0.0.1:3000/assets/a",
-        "observed_at": at(hours),
-        "run_id": f"run-{hours}",
-    }
-    return Finding(**values | changes)
 
 
 def events(ledger: Ledger) -> list[tuple[int, str]]:
