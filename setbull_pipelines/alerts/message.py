@@ -13,6 +13,7 @@ from setbull_pipelines.alerts.ledger import RAISED, RECOVERED, REMINDER, Alert
 
 _SHOWN = 20
 """Events written out in one message; the rest is counted."""
+_MOMENT = "%Y-%m-%d %H:%M"
 _PREFIX = {RAISED: "", REMINDER: "still: ", RECOVERED: "recovered: "}
 
 
@@ -49,13 +50,15 @@ def _text(event: str, alert: Alert, ui_address: str) -> str:
         f"severity: {alert.severity.label}, alert {alert.number}",
     ]
     if event == RECOVERED:
-        lines.append(f"since {alert.first_seen:%Y-%m-%d %H:%M}, well at {alert.recovered_at:%H:%M}")
+        lines.append(
+            f"wrong since {alert.first_seen:{_MOMENT}}, well at {alert.recovered_at:{_MOMENT}}"
+        )
         run_id = alert.recovered_by
     else:
         lines.append(f"reason: {alert.message}")
         run_id = alert.run_id
     if alert.occurrences > 1:
-        lines.append(f"seen {alert.occurrences} times since {alert.first_seen:%Y-%m-%d %H:%M}")
+        lines.append(f"seen {alert.occurrences} times since {alert.first_seen:{_MOMENT}}")
     if run_id:
         lines.append(f"run: {ui_address}/runs/{run_id}")
     if alert.asset:

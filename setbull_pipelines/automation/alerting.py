@@ -7,6 +7,7 @@ belong here: what a fact means (``alerts/``), storing and delivering (``pipeline
 import datetime
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -131,14 +132,22 @@ def _check_outcomes(events: Iterable[dg.DagsterEvent]) -> Iterator[CheckOutcome]
             )
 
 
-def look(
+@dataclass(frozen=True)
+class Round:
+    """One look and what it led to."""
+
+    changed: list[Alert]
+    deliveries: list[alerting.Delivery]
+
+
+def look_and_deliver(
     instance: dg.DagsterInstance,
     runs: Iterable[dg.RunRecord],
     warehouse: Warehouse,
     settings: Settings,
     clock: alerting.Clock = now,
-) -> list[Alert]:
-    """Record what ``runs``, the rollout log and the calendar say; returns the alerts that changed."""
+) -> Round:
+    """Record what ``runs``, the rollout log and the calendar say, and deliver what is due."""
     ui_address = settings.alerts.ui_address
     findings = [
         finding for run in runs for finding in of_run(outcome_of(instance, run), ui_address)
@@ -150,9 +159,10 @@ def look(
         logging.getLogger(__name__).warning("the rollout log raises no alerts: %s", error)
     findings += _of_calendar(instance, settings, clock())
     changed = alerting.record_findings(findings, warehouse, settings.alerts, clock)
-    if changed:
-        show(instance, warehouse)
-    return changed
+    deliveries = alerting.deliver(warehouse, settings.alerts, clock)
+    if changed or deliveries:
+        _show(instance, warehouse)
+    return Round(changed, deliveries)
 
 
 def _of_calendar(
@@ -177,7 +187,7 @@ def _close(day: datetime.date) -> datetime.datetime:
     return datetime.datetime.combine(day, end, ZoneInfo(INDIA))
 
 
-def show(instance: dg.DagsterInstance, warehouse: Warehouse) -> None:
+def _show(instance: dg.DagsterInstance, warehouse: Warehouse) -> None:
     """Report the ledger to Dagster, so that the UI shows the open alerts and what was not delivered."""
     ledger = alerting.read_ledger(warehouse)
     states = [notice.state for notice in ledger.notices]

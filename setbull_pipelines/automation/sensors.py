@@ -11,7 +11,6 @@ import datetime
 import dagster as dg
 
 from setbull_pipelines.automation import alerting
-from setbull_pipelines.pipeline.alerting import deliver
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
@@ -39,13 +38,9 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         )
         if runs:
             cursor = runs[-1].update_timestamp.isoformat()
-        store = warehouse.open()
-        changed = alerting.look(context.instance, runs, store, settings)
-        deliveries = deliver(store, settings.alerts, alerting.now)
-        if deliveries:
-            alerting.show(context.instance, store)
-        said = f"{len(runs)} runs looked at, {len(changed)} alerts changed"
-        for delivery in deliveries:
+        found = alerting.look_and_deliver(context.instance, runs, warehouse.open(), settings)
+        said = f"{len(runs)} runs looked at, {len(found.changed)} alerts changed"
+        for delivery in found.deliveries:
             outcome = delivery.error or "delivered"
             said += f"; {delivery.channel}, {delivery.notices} notices: {outcome}"
         return dg.SensorResult(skip_reason=said, cursor=cursor)
