@@ -21,6 +21,7 @@ from setbull_pipelines.alerts.observing import (
     of_rollout,
     of_run,
 )
+from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import asset_key, asset_spec
 from setbull_pipelines.automation.refresh import decide
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
@@ -147,7 +148,24 @@ def look_and_deliver(
     settings: Settings,
     clock: alerting.Clock = now,
 ) -> Round:
-    """Record what ``runs``, the rollout log and the calendar say, and deliver what is due."""
+    """Record :func:`findings_of` ``runs``, and deliver what is due."""
+    findings = findings_of(instance, runs, warehouse, settings, clock())
+    changed = alerting.record_findings(findings, warehouse, settings.alerts, clock)
+    deliveries = alerting.deliver(warehouse, settings.alerts, clock)
+    if changed or deliveries:
+        _show(instance, warehouse)
+        refresh_catalog(warehouse, settings)
+    return Round(changed, deliveries)
+
+
+def findings_of(
+    instance: dg.DagsterInstance,
+    runs: Iterable[dg.RunRecord],
+    warehouse: Warehouse,
+    settings: Settings,
+    moment: datetime.datetime,
+) -> list[Finding]:
+    """What ``runs``, the rollout log and the calendar say at a moment."""
     ui_address = settings.alerts.ui_address
     findings = [
         finding for run in runs for finding in of_run(outcome_of(instance, run), ui_address)
@@ -157,15 +175,10 @@ def look_and_deliver(
     except (ContractViolation, DamagedPartition) as error:
         # Nothing can be served without the log, so the failed runs tell it too.
         logging.getLogger(__name__).warning("the rollout log raises no alerts: %s", error)
-    findings += _of_calendar(instance, settings, clock())
-    changed = alerting.record_findings(findings, warehouse, settings.alerts, clock)
-    deliveries = alerting.deliver(warehouse, settings.alerts, clock)
-    if changed or deliveries:
-        _show(instance, warehouse)
-    return Round(changed, deliveries)
+    return [*findings, *overdue_sessions(instance, settings, moment)]
 
 
-def _of_calendar(
+def overdue_sessions(
     instance: dg.DagsterInstance, settings: Settings, moment: datetime.datetime
 ) -> Iterator[Finding]:
     """Sessions that are overdue, since the first materialized one. The generated sample has no later ones."""

@@ -10,6 +10,7 @@ import datetime
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import shorten
 
 import dagster as dg
 
@@ -30,6 +31,8 @@ from setbull_pipelines.pipeline.alerting import read_ledger
 from setbull_pipelines.pipeline.channels import LOG, send
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.store import Warehouse
+
+_REASON_WIDTH = 240
 
 
 def _warehouse(settings: Settings) -> Warehouse:
@@ -109,7 +112,8 @@ def alert_lines(settings: Settings, at_most: int) -> Iterator[str]:
     worst_first = sorted(ledger.open, key=lambda alert: (-alert.severity.value, alert.number))
     others = [alert for alert in reversed(ledger.alerts) if alert.state != OPEN]
     for alert in [*worst_first, *others][:at_most]:
-        yield _sentence(alert, moment)
+        yield _headline(alert, moment)
+        yield f"  {shorten(alert.message, _REASON_WIDTH)}"
     hidden = len(ledger.alerts) - at_most
     if hidden > 0:
         yield f"and {hidden} more in operations.alerts"
@@ -117,17 +121,14 @@ def alert_lines(settings: Settings, at_most: int) -> Iterator[str]:
     yield from _outbox_lines(ledger)
 
 
-def _sentence(alert: Alert, moment: datetime.datetime) -> str:
+def _headline(alert: Alert, moment: datetime.datetime) -> str:
     times = f", seen {alert.occurrences} times" if alert.occurrences > 1 else ""
     age = f"for {_duration(moment - alert.first_seen)}"
     if alert.state == RECOVERED:
         age = f"after {_duration(alert.recovered_at - alert.first_seen)}"
     if alert.state == NOTED:
         age = f"{_duration(moment - alert.first_seen)} ago"
-    return (
-        f"{alert.number} {alert.state} {age}, {alert.severity.label}{times}: {alert.title}: "
-        f"{' '.join(alert.message.split())}"
-    )
+    return f"{alert.number} {alert.state} {age}, {alert.severity.label}{times}: {alert.title}"
 
 
 def _duration(length: datetime.timedelta) -> str:
