@@ -80,6 +80,10 @@ def snapshot(definitions: dg.Definitions) -> dict[str, dict]:
             }
             for schedule in repository.schedule_defs
         },
+        "sensors": {
+            sensor.name: {"default": sensor.default_status.value}
+            for sensor in repository.sensor_defs
+        },
     }
 
 

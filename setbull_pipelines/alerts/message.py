@@ -13,7 +13,7 @@ from setbull_pipelines.alerts.ledger import RAISED, RECOVERED, REMINDER, Alert
 
 _SHOWN = 20
 """Events written out in one message; the rest is counted."""
-_MOMENT = "%Y-%m-%d %H:%M"
+_MOMENT = "%Y-%m-%d %H:%M %Z"
 _PREFIX = {RAISED: "", REMINDER: "still: ", RECOVERED: "recovered: "}
 
 

@@ -6,6 +6,7 @@ belong here: what a fact means (``alerts/``), storing and delivering (``pipeline
 
 import datetime
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -27,14 +28,14 @@ from setbull_pipelines.automation.refresh import decide
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import alerting
-from setbull_pipelines.pipeline.rolling_out import read_log
+from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.rolling_out import LOG, read_log
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition
 from setbull_pipelines.warehouse.store import Warehouse
 
 _CHOSEN_ASSETS = "__ASSET_JOB"
-_LONGEST_ERROR = 600
 _SHOWN = 50
 
 
@@ -46,7 +47,10 @@ def now() -> datetime.datetime:
 def build_alerts_spec() -> dg.AssetSpec:
     """``operations/alerts`` in the graph. No run makes it: each change is reported with the alerts that are open."""
     return asset_spec(
-        alerting.ALERTS, group="operations", code_version=alerting.alerting_code_version()
+        alerting.ALERTS,
+        group="operations",
+        code_version=alerting.alerting_code_version(),
+        deps=[asset_key(SUMMARY), asset_key(LOG)],
     )
 
 
@@ -104,7 +108,8 @@ def failure_of(events: Iterable[dg.DagsterEvent]) -> str:
             error = event.step_failure_data.error
             while error.cause:
                 error = error.cause
-            return f"step {event.step_key} failed: {error.message.strip()}"
+            message = re.sub(r"^(\w+\.)+(?=\w+:)", "", error.message.strip())
+            return f"step {event.step_key} failed: {message}"
         if event.is_run_failure and event.message:
             reason = event.message
     return reason

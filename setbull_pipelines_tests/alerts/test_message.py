@@ -45,7 +45,7 @@ def test_one_alert_is_title_reason_and_links() -> None:
 def test_a_reminder_says_how_often_and_since_when() -> None:
     message = compose([("reminder", replace(ALERT, occurrences=4))], UI)
     assert message.title == "setbull: still: v2/indicators_5min differs from v1 on 2026-06-30"
-    assert "seen 4 times since 2026-06-30 16:00" in message.body
+    assert "seen 4 times since 2026-06-30 16:00 UTC" in message.body
 
 
 def test_a_recovery_links_the_run_that_showed_it_and_is_no_failure() -> None:
@@ -53,7 +53,7 @@ def test_a_recovery_links_the_run_that_showed_it_and_is_no_failure() -> None:
     message = compose([("recovered", well)], UI)
     assert message.title.startswith("setbull: recovered: v2/indicators_5min")
     assert message.severity is None
-    assert "wrong since 2026-06-30 16:00, well at 2026-07-01 18:00" in message.body
+    assert "wrong since 2026-06-30 16:00 UTC, well at 2026-07-01 18:00 UTC" in message.body
     assert f"{UI}/runs/r2" in message.body
     assert "r1" not in message.body
 

@@ -1,7 +1,5 @@
 """From real runs on a real instance to alerts: green runs with failed checks, failed runs, recoveries, overdue days."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta

@@ -167,7 +167,7 @@ def test_raised_and_recovered_reach_a_mailbox_once_each(
         ]
         text = mailbox.mails[1].get_content()
         assert "http://127.0.0.1:3000/runs/run-1" in text
-        assert "wrong since 2026-06-30 21:30, well at 2026-06-30 22:30" in text
+        assert "wrong since 2026-06-30 21:30 IST, well at 2026-06-30 22:30 IST" in text
 
 
 def test_two_processes_send_a_notice_once(warehouse: Warehouse, webhook: Webhook) -> None:
