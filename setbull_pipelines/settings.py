@@ -37,7 +37,9 @@ class InvalidSettings(ValueError):
 
 def _require(condition: bool, key: str, found: object, expected: str) -> None:
     if not condition:
-        raise InvalidSettings(f"setting {key}: found {found!r}, expected {expected}")
+        # Receivers of alerts are URLs with passwords; one that was put here by mistake is not repeated.
+        shown = re.sub(r"://[^\s'\"]+", "://...", repr(found))
+        raise InvalidSettings(f"setting {key}: found {shown}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -405,11 +407,10 @@ class AlertSettings:
     def __post_init__(self) -> None:
         for name in self.channels:
             valid = isinstance(name, str) and (name == LOG_CHANNEL or _VARIABLE.fullmatch(name))
-            # Somebody may have put the URL itself here, so it is not repeated.
             _require(
                 bool(valid),
                 "alerts.channels",
-                "an entry that is not shown",
+                name,
                 f"'{LOG_CHANNEL}' or names of environment variables in capitals; a URL belongs into the variable",
             )
         _require(

@@ -24,7 +24,7 @@ from setbull_pipelines.alerts.observing import (
 )
 from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import asset_key, asset_spec
-from setbull_pipelines.automation.refresh import decide
+from setbull_pipelines.automation.refresh import has_closed
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import alerting
@@ -89,11 +89,12 @@ def outcome_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunOutcome
     work = run.job_name
     if work.startswith(_CHOSEN_ASSETS):
         work = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ()))
-    days = " to ".join(run.tags[tag] for tag in (PARTITION_TAG, *RANGE_TAGS) if tag in run.tags)
+    days = [run.tags[tag] for tag in (PARTITION_TAG, *RANGE_TAGS) if tag in run.tags]
     return RunOutcome(
         run_id=run.run_id,
         work=work,
-        days=days or None,
+        # A range can have one day.
+        days=" to ".join(dict.fromkeys(days)) or None,
         error=None if run.is_success else failure_of(events),
         ended_at=datetime.datetime.fromtimestamp(record.end_time, ZoneInfo(INDIA)),
         checks=tuple(_check_outcomes(events)),
@@ -186,15 +187,21 @@ def findings_of(
 def overdue_sessions(
     instance: dg.DagsterInstance, settings: Settings, moment: datetime.datetime
 ) -> Iterator[Finding]:
-    """Sessions that are overdue, since the first materialized one. The generated sample has no later ones."""
+    """What the calendar says: which of the last ``refresh.catch_up_days`` sessions have no reconciliation.
+
+    Nothing when none of them has one: then the folder holds history that nobody refreshes, or an alert has been open
+    for long. Nothing for the generated sample, which has no later sessions.
+    """
     grace = datetime.timedelta(hours=settings.alerts.stale_after_hours)
     latest = moment.astimezone(ZoneInfo(INDIA)).replace(tzinfo=None) - grace
     done = materialized_days(instance)
-    if settings.input is None or not any(day <= latest.date() for day in done):
+    closed = NSE.trading_days(NSE.first_day, min(latest.date(), NSE.last_day))
+    if closed[-1] == latest.date() and not has_closed(NSE, latest):
+        closed.pop()
+    recent = closed[-settings.refresh.catch_up_days :]
+    if settings.input is None or done.isdisjoint(recent):
         return
-    missing = decide(
-        NSE, latest, done, (), at_most=len(NSE.trading_days(NSE.first_day, NSE.last_day))
-    ).days
+    missing = [day for day in recent if day not in done and day > min(done)]
     since = _close(missing[0]) + grace if missing else None
     yield of_missing_sessions(missing, since, settings.alerts, moment)
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from setbull_pipelines.automation.alerting import failure_of
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
+from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS
 from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.history import History
 from setbull_pipelines.cli.plan import Plan, consecutive
@@ -25,10 +26,6 @@ from setbull_pipelines.pipeline import raw
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 
-_RANGE_START, _RANGE_END = (
-    "dagster/asset_partition_range_start",
-    "dagster/asset_partition_range_end",
-)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -94,8 +91,10 @@ class Runner:
     def _execute(self, job: str, days: Sequence[date] | None) -> _Execution:
         started = time.monotonic()
         tags = {}
-        if days:
-            tags = {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat()}
+        if days and days[0] == days[-1]:
+            tags = {PARTITION_TAG: days[0].isoformat()}
+        elif days:
+            tags = dict(zip(RANGE_TAGS, (days[0].isoformat(), days[-1].isoformat()), strict=True))
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance, tags=tags, run_config=_QUIET, raise_on_error=False
         )

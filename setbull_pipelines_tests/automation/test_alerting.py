@@ -179,6 +179,12 @@ def test_chosen_assets_are_another_work_than_the_job(instance) -> None:
     assert (outcome.work, outcome.days, outcome.error) == ("v2/candles_5min", "2026-06-30", None)
 
 
+def test_a_range_of_one_day_is_that_day(instance) -> None:
+    run_id = execute(instance, dict.fromkeys(RANGE, "2026-06-30"))
+    outcome = outcome_of(instance, instance.get_run_record_by_id(run_id))
+    assert outcome.days == "2026-06-30"
+
+
 def test_runs_are_found_oldest_first_each_after_the_last_one_seen(instance) -> None:
     Broken.step_fails = True
     first = execute(instance)
@@ -329,6 +335,14 @@ def test_a_session_is_overdue_hours_after_its_close_and_not_before(instance, set
     assert overdue(instance, settings, late) == [("well", "None")]
     weekend = datetime(2024, 6, 9, 12, 0, tzinfo=INDIA)
     assert overdue(instance, settings, weekend) == [("wrong", "2024-06-05")]
+
+
+def test_history_that_nobody_refreshes_is_not_overdue(instance, settings) -> None:
+    settings = replace(settings, input="/candles")
+    materialize(instance, date(2024, 6, 3))
+    # 17 June is Id-Ul-Adha: 3 June is the tenth session before the evening of the 14th.
+    assert overdue(instance, settings, datetime(2024, 6, 14, 20, 0, tzinfo=INDIA)) != []
+    assert overdue(instance, settings, datetime(2024, 6, 18, 20, 0, tzinfo=INDIA)) == []
 
 
 def test_the_generated_sample_is_never_overdue(instance, settings) -> None:

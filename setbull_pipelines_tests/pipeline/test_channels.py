@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from apprise import Apprise
 
 from setbull_pipelines.alerts.finding import Severity
 from setbull_pipelines.alerts.message import Message
@@ -155,3 +158,11 @@ def test_the_log_has_the_level_of_the_severity(
     (entry,) = caplog.records
     assert (entry.name, entry.levelname) == ("setbull_pipelines.alerts", level)
     assert entry.getMessage() == "setbull: a title\nreason: b"
+
+
+def test_the_urls_of_the_documentation_are_valid() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "alerts.md").read_text(encoding="utf-8")
+    urls = re.findall(r"`([a-z]+://[^`]+)`", page)
+    assert len(urls) >= 9
+    for url in urls:
+        assert Apprise.instantiate(url) is not None, url
