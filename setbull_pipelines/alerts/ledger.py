@@ -16,10 +16,11 @@ from datetime import date, datetime, timedelta
 
 from setbull_pipelines.alerts.finding import Finding, Says, Severity
 from setbull_pipelines.settings import AlertSettings
+from setbull_pipelines.tables.operations import ALERT_STATES, NOTICE_EVENTS, NOTICE_STATES
 
-OPEN, RECOVERED, NOTED = "open", "recovered", "noted"
-RAISED, REMINDER = "raised", "reminder"
-WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given up"
+OPEN, RECOVERED, NOTED = ALERT_STATES
+RAISED, REMINDER, _ = NOTICE_EVENTS
+WAITING, DELIVERED, GIVEN_UP = NOTICE_STATES
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ class Ledger:
 
     @property
     def open(self) -> tuple[Alert, ...]:
-        """The alerts that somebody has to look at."""
-        return tuple(alert for alert in self.alerts if alert.state == OPEN)
+        """The alerts that somebody has to look at, the worst first."""
+        found = [alert for alert in self.alerts if alert.state == OPEN]
+        return tuple(sorted(found, key=lambda alert: (-alert.severity.value, alert.number)))
 
     def alert(self, number: int) -> Alert:
         """The alert with this number."""
@@ -95,7 +97,8 @@ def record(
         after = _after(before, finding, len(alerts) + 1)
         if after is None:
             continue
-        if event := _event(before, after, settings, now):
+        event = _event(before, after, settings, now)
+        if event and settings.channels:
             after = replace(after, notified_at=now)
             for channel in settings.channels:
                 notices.append(Notice(len(notices) + 1, after.number, event, channel, now, now))

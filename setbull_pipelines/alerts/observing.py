@@ -40,7 +40,8 @@ class CheckOutcome:
 class RunOutcome:
     """A finished run: what it was, how it ended and what its checks say."""
 
-    run_id: str
+    run_id: str | None
+    """Its run in Dagster; None for work outside of one."""
     work: str
     """What was run, the same for every run of the same work: a job, or chosen assets."""
     days: str | None
@@ -61,7 +62,7 @@ def of_run(run: RunOutcome, ui_address: str) -> list[Finding]:
         severity=Severity.ERROR,
         title=f"the run of {work} failed",
         message=run.error or "",
-        link=f"{ui_address}/runs/{run.run_id}",
+        link=f"{ui_address}/runs/{run.run_id or ''}",
         observed_at=run.ended_at,
         run_id=run.run_id,
     )

@@ -149,7 +149,7 @@ class Round:
 
 def look_and_deliver(
     instance: dg.DagsterInstance,
-    runs: Iterable[dg.RunRecord],
+    runs: Iterable[RunOutcome],
     warehouse: Warehouse,
     settings: Settings,
     clock: alerting.Clock = now,
@@ -166,16 +166,14 @@ def look_and_deliver(
 
 def findings_of(
     instance: dg.DagsterInstance,
-    runs: Iterable[dg.RunRecord],
+    runs: Iterable[RunOutcome],
     warehouse: Warehouse,
     settings: Settings,
     moment: datetime.datetime,
 ) -> list[Finding]:
     """What ``runs``, the rollout log and the calendar say at a moment."""
     ui_address = settings.alerts.ui_address
-    findings = [
-        finding for run in runs for finding in of_run(outcome_of(instance, run), ui_address)
-    ]
+    findings = [finding for run in runs for finding in of_run(run, ui_address)]
     try:
         findings += of_rollout(read_log(warehouse), ui_address)
     except (ContractViolation, DamagedPartition) as error:
@@ -234,9 +232,8 @@ def markdown(ledger: Ledger) -> str:
     """The open alerts, the worst first, as a table."""
     if not ledger.open:
         return "no open alert"
-    ordered = sorted(ledger.open, key=lambda alert: (-alert.severity.value, alert.number))
     lines = ["| alert | severity | what | since | reason |", "|---|---|---|---|---|"]
-    for alert in ordered[:_SHOWN]:
+    for alert in ledger.open[:_SHOWN]:
         cells = (
             str(alert.number),
             alert.severity.label,
@@ -245,8 +242,8 @@ def markdown(ledger: Ledger) -> str:
             _cell(alert.message),
         )
         lines.append(f"| {' | '.join(cells)} |")
-    if len(ordered) > _SHOWN:
-        lines.append(f"\n{len(ordered) - _SHOWN} more in operations.alerts")
+    if len(ledger.open) > _SHOWN:
+        lines.append(f"\n{len(ledger.open) - _SHOWN} more in operations.alerts")
     return "\n".join(lines)
 
 

@@ -38,7 +38,8 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         )
         if runs:
             cursor = runs[-1].update_timestamp.isoformat()
-        found = alerting.look_and_deliver(context.instance, runs, warehouse.open(), settings)
+        outcomes = [alerting.outcome_of(context.instance, run) for run in runs]
+        found = alerting.look_and_deliver(context.instance, outcomes, warehouse.open(), settings)
         said = f"{len(runs)} runs looked at, {len(found.changed)} alerts changed"
         for delivery in found.deliveries:
             outcome = delivery.error or "delivered"

@@ -25,14 +25,16 @@ from setbull_pipelines.alerts.ledger import (
     Ledger,
 )
 from setbull_pipelines.alerts.message import Message
+from setbull_pipelines.alerts.observing import RunOutcome
 from setbull_pipelines.assets.common import warehouse_root
-from setbull_pipelines.automation.alerting import look_and_deliver, now
+from setbull_pipelines.automation.alerting import look_and_deliver, now, outcome_of
 from setbull_pipelines.pipeline.alerting import read_ledger
 from setbull_pipelines.pipeline.channels import LOG, send
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.store import Warehouse
 
 _REASON_WIDTH = 240
+_COMMAND = "setbull run"
 
 
 def _warehouse(settings: Settings) -> Warehouse:
@@ -64,14 +66,23 @@ def _log_as_lines() -> Iterator[list[str]]:
 
 
 def after_run(
-    instance: dg.DagsterInstance, run_ids: Sequence[str], settings: Settings
+    instance: dg.DagsterInstance,
+    run_ids: Sequence[str],
+    settings: Settings,
+    error: str | None = None,
 ) -> list[str]:
-    """Raise and deliver the alerts of finished runs; returns what to print. Never raises: the run is over."""
+    """Raise and deliver the alerts of ``setbull run`` and its Dagster runs; returns what to print.
+
+    ``error`` is why the command failed. Never raises: the run is over.
+    """
     try:
-        runs = [record for run_id in run_ids if (record := instance.get_run_record_by_id(run_id))]
+        runs = [outcome_of(instance, instance.get_run_record_by_id(run_id)) for run_id in run_ids]
+        # A failed run tells why by itself; what fails between runs is told as the command's.
+        if not any(run.error for run in runs):
+            runs.append(RunOutcome(None, _COMMAND, None, error, now()))
         return _round(instance, runs, settings)[0]
-    except Exception as error:
-        return [f"alerts: not recorded: {error}"]
+    except Exception as problem:
+        return [f"alerts: not recorded: {problem}"]
 
 
 def deliver_due(settings: Settings) -> tuple[list[str], bool]:
@@ -81,7 +92,7 @@ def deliver_due(settings: Settings) -> tuple[list[str], bool]:
 
 
 def _round(
-    instance: dg.DagsterInstance, runs: Sequence[dg.RunRecord], settings: Settings
+    instance: dg.DagsterInstance, runs: Sequence[RunOutcome], settings: Settings
 ) -> tuple[list[str], bool]:
     warehouse = _warehouse(settings)
     with _log_as_lines() as logged:
@@ -109,9 +120,8 @@ def alert_lines(settings: Settings, at_most: int) -> Iterator[str]:
     """Open alerts, the worst first, then the last others; then what could not be delivered."""
     ledger = read_ledger(_warehouse(settings))
     moment = now()
-    worst_first = sorted(ledger.open, key=lambda alert: (-alert.severity.value, alert.number))
     others = [alert for alert in reversed(ledger.alerts) if alert.state != OPEN]
-    for alert in [*worst_first, *others][:at_most]:
+    for alert in [*ledger.open, *others][:at_most]:
         yield _headline(alert, moment)
         yield f"  {shorten(alert.message, _REASON_WIDTH)}"
     hidden = len(ledger.alerts) - at_most

@@ -137,8 +137,8 @@ def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
         runner = Runner(settings, instance)
         try:
             outcome = runner.run(plan, intake)
-        except RunFailed:
-            for line in after_run(instance, runner.run_ids, settings):
+        except Exception as error:
+            for line in after_run(instance, runner.run_ids, settings, str(error)):
                 console.print(escape(line))
             raise
         outcome.alerts = after_run(instance, runner.run_ids, settings)

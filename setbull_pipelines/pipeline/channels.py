@@ -35,6 +35,7 @@ _TYPES = {
     Severity.ERROR: "failure",
     Severity.CRITICAL: "failure",
 }
+_SHORT = 4
 _TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
 """Loggers that name hosts, paths and tokens."""
 
@@ -85,7 +86,9 @@ def _without_secrets(text: str, url: str) -> str:
     values = re.sub(r"(?<=[?&])\w+=", "", url.partition("://")[2])
     parts = [part for part in re.split(r"[:/@?&=,;#+]+", values) if part]
     for part in sorted({*parts, *map(unquote, parts)}, key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "***", text)
+        # A short part can be inside any word; a long one is hidden wherever it is.
+        edge = r"\b" if len(part) < _SHORT else ""
+        text = re.sub(edge + re.escape(part) + edge, "***", text)
     return " ".join(text.split())
 
 

@@ -110,7 +110,7 @@ def execute(instance: dg.DagsterInstance, tags: dict[str, str] | None = None) ->
 
 
 def look(instance: dg.DagsterInstance, warehouse: Warehouse, settings: Settings, *run_ids: str):
-    runs = [instance.get_run_record_by_id(run_id) for run_id in run_ids]
+    runs = [outcome_of(instance, instance.get_run_record_by_id(run_id)) for run_id in run_ids]
     return look_and_deliver(instance, runs, warehouse, settings)
 
 
@@ -305,7 +305,7 @@ def test_a_damaged_rollout_log_does_not_silence_the_other_alerts(
     )
     warehouse.root.joinpath(*LOG.key, "whole", "current.json").write_text("not a pointer")
     Broken.check_fails = True
-    runs = [instance.get_run_record_by_id(execute(instance))]
+    runs = [outcome_of(instance, instance.get_run_record_by_id(execute(instance)))]
     findings = alerting.findings_of(instance, runs, warehouse, settings, moment)
     assert CHECK in [finding.key for finding in findings]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
@@ -12,10 +13,12 @@ from click.testing import CliRunner, Result
 from setbull_pipelines import variants
 from setbull_pipelines.alerts.finding import Says, Severity
 from setbull_pipelines.cli import alerts as work
+from setbull_pipelines.cli.history import History
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.pipeline.alerting import ALERTS, read_ledger, record_findings
 from setbull_pipelines.settings import AlertSettings
+from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.alerts.findings import at, finding
 from setbull_pipelines_tests.pipeline.receivers import (
@@ -138,6 +141,12 @@ def test_damaged_alerts_are_one_sentence(warehouse: Warehouse) -> None:
         assert "Traceback" not in result.output
 
 
+@pytest.fixture(autouse=True)
+def events_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored instance is tested in ``automation/test_alerting.py``."""
+    monkeypatch.setattr(dg.DagsterInstance, "get", dg.DagsterInstance.ephemeral)
+
+
 @pytest.fixture
 def candles(tmp_path: Path) -> Path:
     rows = [
@@ -157,7 +166,6 @@ def test_a_wrong_v2_is_told_and_its_repair_too(
     warehouse: Warehouse,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The instance is the stored one of the data folder, as users have it."""
     right, known = variants.v2.to_5min, engine.variant_code_version
 
     def forgets_a_share(minutes: pd.DataFrame, *arguments: object) -> pd.DataFrame:
@@ -191,8 +199,47 @@ def test_a_wrong_v2_is_told_and_its_repair_too(
 
 
 @pytest.mark.usefixtures("settings_file")
+def test_a_command_that_fails_between_its_runs_is_told_until_it_succeeds(
+    candles: Path, webhook: Webhook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*arguments: object) -> None:
+        raise MissingPartition("raw.candles_1min has no partition 2025-06-02")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(History, "materialize", breaks)
+        result = setbull("run", "--input", str(candles))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: the history could not be published: raw.candles_1min")
+    (alert,) = read_ledger(warehouse).open
+    assert (alert.key, alert.title) == ("run setbull run", "the run of setbull run failed")
+    assert "raw.candles_1min has no partition 2025-06-02" in webhook.bodies[0]["message"]
+    setbull("run", "--input", str(candles))
+    assert read_ledger(warehouse).alerts[0].state == "recovered"
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_a_step_that_raises_is_told_once_by_its_run(
+    candles: Path, webhook: Webhook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*arguments: object) -> pd.DataFrame:
+        raise ValueError("the minutes are upside down")
+
+    monkeypatch.setattr(variants.v1, "to_5min", breaks)
+    result = setbull("run", "--input", str(candles))
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    alerts = [alert for alert in read_ledger(warehouse).open if alert.kind == "run"]
+    assert [(alert.key, alert.message) for alert in alerts] == [
+        (
+            "run daily 2025-06-03",
+            "step v1__candles_5min failed: ValueError: the minutes are upside down",
+        )
+    ]
+
+
+@pytest.mark.usefixtures("settings_file")
 def test_alerts_that_cannot_be_kept_do_not_change_the_outcome_of_a_run(
-    data_directory: Path, candles: Path, monkeypatch: pytest.MonkeyPatch
+    candles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*arguments: object) -> None:
         raise OSError("disk full")
