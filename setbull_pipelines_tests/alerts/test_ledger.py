@@ -85,6 +85,11 @@ def test_an_old_failure_does_not_open_what_recovered_later() -> None:
     assert record(ledger, [finding(1)], SETTINGS, at(3)) == ledger
 
 
+def test_findings_of_one_look_count_in_the_order_of_their_moments() -> None:
+    ledger = record(Ledger(), [finding(2, Says.WELL), finding(0)], SETTINGS, at(3))
+    assert [alert.state for alert in ledger.alerts] == ["recovered"]
+
+
 def test_well_without_an_alert_is_nothing() -> None:
     assert after(finding(0, Says.WELL)) == Ledger()
 

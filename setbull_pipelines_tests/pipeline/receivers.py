@@ -27,6 +27,7 @@ class Webhook:
     port: int
     answers: list[int] = field(default_factory=list)
     delay: float = 0.0
+    drips: bool = False
     bodies: list[dict] = field(default_factory=list)
 
     @property
@@ -55,11 +56,24 @@ def http_receiver() -> Iterator[Webhook]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             time.sleep(webhook.delay)
             status = webhook.answers.pop(0) if webhook.answers else 200
+            if webhook.drips:
+                self._drip()
+                return
             if status == 200:
                 webhook.bodies.append(json.loads(body))
             try:
                 self.send_response(status)
                 self.end_headers()
+            except OSError:
+                pass  # the sender gave up waiting
+
+        def _drip(self) -> None:
+            """An answer that never ends, a byte at a time."""
+            try:
+                for _ in range(100):
+                    self.wfile.write(b"H")
+                    self.wfile.flush()
+                    time.sleep(0.1)
             except OSError:
                 pass  # the sender gave up waiting
 

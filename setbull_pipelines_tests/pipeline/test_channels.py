@@ -97,9 +97,26 @@ def test_a_slow_receiver_counts_as_down_after_the_time_of_the_settings(
     assert time.monotonic() - started < 3
 
 
+def test_a_receiver_may_take_as_long_as_the_settings_say(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook.delay = 4.3  # the library's own patience ends after 4 seconds
+    assert sent(monkeypatch, webhook.url, 10) is None
+
+
+def test_a_receiver_that_never_ends_its_answer_counts_as_down(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook.drips = True
+    started = time.monotonic()
+    assert sent(monkeypatch, webhook.url, 1)
+    assert time.monotonic() - started < 3
+
+
 @pytest.mark.parametrize(
     "url",
     [
+        f"json://{SECRET_TOKEN}.invalid/{SECRET_TOKEN}",
         f"json://user:{SECRET_PASSWORD}@127.0.0.1:{{port}}/{SECRET_TOKEN}",
         f"mailto://user:{SECRET_PASSWORD}@127.0.0.1:{{port}}"
         f"?mode=insecure&from=a@example.com&to={SECRET_TOKEN}@example.com",
