@@ -87,8 +87,8 @@ def outcome_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunOutcome
         ).records
     ]
     work = run.job_name
-    if work.startswith(_CHOSEN_ASSETS):
-        work = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ()))
+    if work.startswith(_CHOSEN_ASSETS) and run.asset_selection:
+        work = ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
     days = [run.tags[tag] for tag in (PARTITION_TAG, *RANGE_TAGS) if tag in run.tags]
     return RunOutcome(
         run_id=run.run_id,
@@ -96,7 +96,9 @@ def outcome_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunOutcome
         # A range can have one day.
         days=" to ".join(dict.fromkeys(days)) or None,
         error=None if run.is_success else failure_of(events),
-        ended_at=datetime.datetime.fromtimestamp(record.end_time, ZoneInfo(INDIA)),
+        ended_at=datetime.datetime.fromtimestamp(
+            record.end_time or record.update_timestamp.timestamp(), ZoneInfo(INDIA)
+        ),
         checks=tuple(_check_outcomes(events)),
     )
 

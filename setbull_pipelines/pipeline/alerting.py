@@ -66,7 +66,8 @@ def record_findings(
     with _writing(warehouse):
         before = read_ledger(warehouse)
         after = record(before, findings, settings, clock())
-        changed = [alert for alert in after.alerts if alert not in before.alerts]
+        known = {alert.number: alert for alert in before.alerts}
+        changed = [alert for alert in after.alerts if alert != known.get(alert.number)]
         if changed:
             _publish(after, warehouse, settings)
     return changed

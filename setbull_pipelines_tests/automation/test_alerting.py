@@ -168,7 +168,7 @@ def test_a_failed_run_is_raised_with_its_reason_until_the_same_work_succeeds(
 
 
 def test_chosen_assets_are_another_work_than_the_job(instance) -> None:
-    job = DEFINITIONS.get_implicit_global_asset_job_def()
+    job = DEFINITIONS.resolve_implicit_global_asset_job_def()
     run_id = job.execute_in_process(
         instance=instance,
         partition_key="2026-06-30",
