@@ -36,7 +36,7 @@ COMPUTED = [
     for variant in ("v1", "v2")
 ]
 LOAD_SECONDS = 2.0
-HEAVY_PACKAGES = ("numba", "llvmlite", "matplotlib", "plotly")
+HEAVY_PACKAGES = ("numba", "llvmlite", "matplotlib", "plotly", "apprise")
 
 
 def snapshot(definitions: dg.Definitions) -> dict[str, dict]:
@@ -79,6 +79,10 @@ def snapshot(definitions: dg.Definitions) -> dict[str, dict]:
                 "default": schedule.default_status.value,
             }
             for schedule in repository.schedule_defs
+        },
+        "sensors": {
+            sensor.name: {"default": sensor.default_status.value}
+            for sensor in repository.sensor_defs
         },
     }
 

@@ -100,7 +100,8 @@ def build_check(
             by_day = {day: judge(rules, store, settings, day) for day in days}
         for rule in rules:
             verdicts = {day: of_day[rule.name] for day, of_day in by_day.items()}
-            if len(verdicts) > 1:
+            # Not told by the number of days: a range can have one.
+            if partitions is not None and not context.has_partition_key:
                 _report_each_day(context, key, rule, verdicts)
             yield dg.AssetCheckResult(
                 asset_key=key, check_name=rule.name, **_result(rule, _worst(rule, verdicts))

@@ -259,6 +259,62 @@ def divergence(table: str, day: datetime.date, out: Path | None) -> None:
         _stop(str(error))
 
 
+@main.group()
+def alerts() -> None:
+    """What needs attention, and who is told."""
+
+
+@alerts.command("list")
+@click.option(
+    "--rows", default=20, show_default=True, type=click.IntRange(1), help="Alerts shown at most."
+)
+def list_alerts(rows: int) -> None:
+    """Open alerts, the worst first, then the last others, and what could not be delivered."""
+    from setbull_pipelines.cli import alerts as work
+    from setbull_pipelines.cli.rollout import UNREADABLE
+
+    try:
+        for line in work.alert_lines(_settings(), rows):
+            click.echo(line)
+    except UNREADABLE as error:
+        _stop(str(error))
+
+
+@alerts.command("test")
+def test_alerts() -> None:
+    """Send a test message to every channel of the settings."""
+    from setbull_pipelines.cli.alerts import send_test
+
+    settings = _settings()
+    if not settings.alerts.channels:
+        _stop("setting alerts.channels: found no channel, expected at least one to test")
+    failed = 0
+    for channel, error in send_test(settings):
+        click.echo(f"{channel}: {error or 'delivered'}")
+        failed += error is not None
+    if failed:
+        _stop(f"{failed} of {len(settings.alerts.channels)} channels did not accept it", _FAILED)
+
+
+@alerts.command("deliver")
+def deliver_alerts() -> None:
+    """Look at the rollout and the calendar and deliver what is due, for cron without the daemon."""
+    from setbull_pipelines.cli.alerts import deliver_due
+    from setbull_pipelines.cli.home import prepare_dagster_home
+    from setbull_pipelines.cli.rollout import UNREADABLE
+
+    settings = _settings()
+    try:
+        prepare_dagster_home(settings.data_directory)
+        lines, delivered = deliver_due(settings)
+    except (OSError, *UNREADABLE) as error:
+        _stop(str(error))
+    for line in lines:
+        click.echo(line)
+    if not delivered:
+        sys.exit(_FAILED)
+
+
 @main.command("self-test")
 def self_test() -> None:
     """Break V2 in every known way and require that each fault is caught and its cause named."""

@@ -41,6 +41,7 @@ def print_report(outcome: Outcome) -> None:
     _reconciliation(warehouse, days)
     _filters(warehouse, days)
     _checks(outcome)
+    _alerts(outcome)
     _places(outcome)
 
 
@@ -177,6 +178,12 @@ def _checks(outcome: Outcome) -> None:
         for check in checks:
             name = f"{check.asset_key.to_user_string()} {check.check_name}"
             console.print(f"  [{colour}]{name}[/{colour}]: {escape(check.description or '')}")
+
+
+def _alerts(outcome: Outcome) -> None:
+    console.print()
+    for line in outcome.alerts:
+        console.print(escape(line))
 
 
 def _places(outcome: Outcome) -> None:

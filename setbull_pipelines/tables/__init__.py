@@ -17,6 +17,8 @@ from setbull_pipelines.tables.contract import Column, Kind, Table, Tolerance
 from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.operations import (
+    ALERT_NOTICES,
+    ALERTS,
     FAILURES,
     PROCESSING_METRICS,
     ROLLOUT_LOG,
@@ -74,7 +76,14 @@ RECONCILIATION_TABLES = (
     RECONCILIATION_SUMMARY,
 )
 SERVED_TABLES = tuple(SERVED.values())
-OPERATIONS_TABLES = (PROCESSING_METRICS, FAILURES, ROLLOUT_LOG, SELF_TEST)
+OPERATIONS_TABLES = (
+    PROCESSING_METRICS,
+    FAILURES,
+    ROLLOUT_LOG,
+    SELF_TEST,
+    ALERTS,
+    ALERT_NOTICES,
+)
 ALL_TABLES = (
     *RAW_TABLES,
     *COMPUTED_TABLES,
@@ -85,6 +94,8 @@ ALL_TABLES = (
 
 __all__ = [
     "ACCOUNTING",
+    "ALERTS",
+    "ALERT_NOTICES",
     "ALL_TABLES",
     "CANDLES_1MIN",
     "CANDLES_5MIN",
