@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+REFEREE := .venv-referee
 INPUT ?=
 FROM ?=
 TO ?=
@@ -14,7 +15,7 @@ run: $(VENV)/ready
 ui: $(VENV)/ready
 	$(BIN)/setbull ui
 
-test: $(VENV)/ready-test
+test: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/python -m pytest -q
@@ -23,8 +24,9 @@ lint: $(VENV)/ready-test
 	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff check --fix setbull_pipelines setbull_pipelines_tests benchmarks
 
-benchmark: $(VENV)/ready-test
+benchmark: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/python -m benchmarks.variants
+	$(BIN)/python -m benchmarks.reconciliation
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found " + sys.version.split()[0])'
@@ -39,5 +41,12 @@ $(VENV)/ready-test: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
+# The outside referee needs older libraries than the project, so it gets an environment of its own.
+$(REFEREE)/ready: $(VENV)/bin/python constraints-referee.txt
+	@echo "installing the outside referee into $(REFEREE) (once)"
+	$(BIN)/python -m venv $(REFEREE)
+	$(REFEREE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-referee.txt datacompy pyarrow
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(REFEREE) .pytest_cache .ruff_cache .hypothesis

@@ -22,10 +22,13 @@ from setbull_pipelines.assets.maintenance import build_maintenance_asset  # noqa
 from setbull_pipelines.assets.metrics import build_metrics_asset  # noqa: E402
 from setbull_pipelines.assets.raw import build_raw_assets  # noqa: E402
 from setbull_pipelines.assets.rollout import build_rollout_log_asset  # noqa: E402
+from setbull_pipelines.assets.self_test import build_self_test_asset  # noqa: E402
 from setbull_pipelines.assets.served import build_served_assets  # noqa: E402
 from setbull_pipelines.assets.variants import build_variant_assets  # noqa: E402
+from setbull_pipelines.automation.alerting import build_alerts_spec  # noqa: E402
 from setbull_pipelines.automation.jobs import build_jobs  # noqa: E402
 from setbull_pipelines.automation.schedules import build_schedules  # noqa: E402
+from setbull_pipelines.automation.sensors import build_sensors  # noqa: E402
 from setbull_pipelines.checks.factory import build_checks  # noqa: E402
 from setbull_pipelines.settings import Settings, load_settings  # noqa: E402
 
@@ -44,10 +47,13 @@ def build_defs(settings: Settings) -> dg.Definitions:
             build_rollout_log_asset(settings),
             build_catalog_asset(settings),
             build_maintenance_asset(),
+            build_self_test_asset(),
+            build_alerts_spec(),
         ],
         asset_checks=build_checks(settings),
         jobs=jobs,
         schedules=build_schedules(settings, {job.name: job for job in jobs}),
+        sensors=build_sensors(settings),
         resources=needs_warehouse(settings),
         executor=dg.in_process_executor,
     )

@@ -37,7 +37,9 @@ class InvalidSettings(ValueError):
 
 def _require(condition: bool, key: str, found: object, expected: str) -> None:
     if not condition:
-        raise InvalidSettings(f"setting {key}: found {found!r}, expected {expected}")
+        # Receivers of alerts are URLs with passwords; one that was put here by mistake is not repeated.
+        shown = re.sub(r"://[^\s'\"]+", "://...", repr(found))
+        raise InvalidSettings(f"setting {key}: found {shown}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -241,9 +243,25 @@ class ReconciliationSettings:
 
     sample_cells: int = 20
     """Differing cells kept per column, the worst first."""
+    window_rows: int = 5
+    """Input rows kept for the first and the worst cell of a column, up to the bar of the cell."""
+    chart_bars: int = 60
+    """Bars kept and drawn around the first diverging one."""
+    charts: int = 3
+    """Diverged columns drawn per table, one for each likely cause."""
+    noise_instruments: int = 3
+    """Instruments whose V1 is computed twice for the noise floor of a day; 0 measures none."""
 
     def __post_init__(self) -> None:
-        _require(self.sample_cells >= 1, "reconciliation.sample_cells", self.sample_cells, ">= 1")
+        for name, least in (
+            ("sample_cells", 1),
+            ("window_rows", 1),
+            ("chart_bars", 2),
+            ("charts", 0),
+            ("noise_instruments", 0),
+        ):
+            found = getattr(self, name)
+            _require(found >= least, f"reconciliation.{name}", found, f">= {least}")
 
 
 @dataclass(frozen=True)
@@ -270,14 +288,18 @@ class RefreshSettings:
     ticks: tuple[str, ...] = ("30 16 * * *", "30 20 * * *")
     """After the regular close, and after evening sessions such as Muhurat."""
     maintenance_tick: str = "0 6 * * 6"
+    self_test_tick: str = "0 7 * * 6"
     catch_up_days: int = 10
     """Missed sessions requested per tick at most."""
 
     def __post_init__(self) -> None:
         _require(bool(self.ticks), "refresh.ticks", self.ticks, "at least one cron expression")
-        for tick in (*self.ticks, self.maintenance_tick):
-            expected = "five cron fields of digits and * , - /"
+        expected = "five cron fields of digits and * , - /"
+        for tick in self.ticks:
             _require(bool(_CRON.fullmatch(tick)), "refresh.ticks", tick, expected)
+        for name in ("maintenance_tick", "self_test_tick"):
+            tick = getattr(self, name)
+            _require(bool(_CRON.fullmatch(tick)), f"refresh.{name}", tick, expected)
         _require(self.catch_up_days >= 1, "refresh.catch_up_days", self.catch_up_days, "1 or more")
 
 
@@ -384,6 +406,73 @@ class RolloutSettings:
                 seen.add(key)
 
 
+LOG_CHANNEL = "log"
+SEVERITIES = ("info", "warning", "error", "critical")
+"""Of alerts, the mildest first."""
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """Who is told what, how often, and how long a channel that is down is tried again."""
+
+    channels: tuple[str, ...] = (LOG_CHANNEL,)
+    """``log``, or names of environment variables that each hold the Apprise URL of a receiver: URLs are secrets."""
+    minimum_severity: str = "info"
+    """Milder alerts are kept in the table and sent nowhere."""
+    repeat_hours: float = 24.0
+    """An open alert that is seen again is sent again no earlier than this after its last notice."""
+    attempts: int = 12
+    """Then a notice is given up; with the waits below that is after almost three days."""
+    first_retry_seconds: float = 60.0
+    """Wait before the second attempt; every further wait is twice as long."""
+    timeout_seconds: float = 15.0
+    """A receiver that takes longer counts as down."""
+    stale_after_hours: float = 4.0
+    """How long after its close a session may be without a reconciliation."""
+    ui_address: str = "http://127.0.0.1:3000"
+    """Where the links of a message lead."""
+
+    def __post_init__(self) -> None:
+        for name in self.channels:
+            valid = isinstance(name, str) and (name == LOG_CHANNEL or _VARIABLE.fullmatch(name))
+            _require(
+                bool(valid),
+                "alerts.channels",
+                name,
+                f"'{LOG_CHANNEL}' or names of environment variables in capitals; a URL belongs into the variable",
+            )
+        _require(
+            len(set(self.channels)) == len(self.channels),
+            "alerts.channels",
+            self.channels,
+            "each channel only once",
+        )
+        _require(
+            self.minimum_severity in SEVERITIES,
+            "alerts.minimum_severity",
+            self.minimum_severity,
+            f"one of {SEVERITIES}",
+        )
+        for name in ("repeat_hours", "stale_after_hours", "timeout_seconds"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"alerts.{name}", value, "a number above 0")
+        _require(1 <= self.attempts <= 20, "alerts.attempts", self.attempts, "1 to 20")
+        # A notice is reserved for this long while it is being sent.
+        _require(
+            self.timeout_seconds < self.first_retry_seconds < math.inf,
+            "alerts.first_retry_seconds",
+            self.first_retry_seconds,
+            f"more than alerts.timeout_seconds ({self.timeout_seconds})",
+        )
+        _require(
+            bool(re.fullmatch(r"https?://[^\s?#]*[^\s?#/]", self.ui_address)),
+            "alerts.ui_address",
+            self.ui_address,
+            "an address like http://127.0.0.1:3000, without a slash at its end",
+        )
+
+
 @dataclass(frozen=True)
 class ProcessingSettings:
     """What computing may use."""
@@ -450,6 +539,7 @@ class Settings:
     refresh: RefreshSettings = field(default_factory=RefreshSettings)
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     processing: ProcessingSettings = field(default_factory=ProcessingSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
 

@@ -19,7 +19,7 @@ DOCUMENT = PROJECT / "docs" / "architecture.md"
 ORDER = (
     {"market", "settings"},
     {"tables", "rollout"},
-    {"variants", "sources", "warehouse"},
+    {"variants", "sources", "warehouse", "alerts"},
     {"reconciliation", "quality"},
     {"pipeline"},
     {"assets", "checks"},

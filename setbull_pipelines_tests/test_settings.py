@@ -196,6 +196,10 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "setting reconciliation.sample_cells: found 0, expected >= 1",
         ),
         (
+            "[reconciliation]\nchart_bars = 1",
+            "setting reconciliation.chart_bars: found 1, expected >= 2",
+        ),
+        (
             "[quality]\nminimum_delivered_share = 1.2",
             "setting quality.minimum_delivered_share: found 1.2, expected 0 to 1",
         ),
@@ -246,6 +250,28 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "setting rollout.freeze: found 'a', expected each instrument key only once",
         ),
         (
+            '[alerts]\nchannels = ["mail"]',
+            "setting alerts.channels: found 'mail', expected 'log' or names of environment variables",
+        ),
+        (
+            '[alerts]\nchannels = ["log", "log"]',
+            "setting alerts.channels: found ('log', 'log'), expected each channel only once",
+        ),
+        (
+            '[alerts]\nminimum_severity = "bad"',
+            "setting alerts.minimum_severity: found 'bad', expected one of ('info', 'warning',",
+        ),
+        (
+            "[alerts]\nfirst_retry_seconds = 10",
+            "setting alerts.first_retry_seconds: found 10.0, expected more than alerts.timeout_seconds (15.0)",
+        ),
+        ("[alerts]\nattempts = 0", "setting alerts.attempts: found 0, expected 1 to 20"),
+        ("[alerts]\nrepeat_hours = 0", "setting alerts.repeat_hours: found 0.0, expected a number"),
+        (
+            '[alerts]\nui_address = "localhost:3000"',
+            "setting alerts.ui_address: found 'localhost:3000', expected an address like",
+        ),
+        (
             "[rollout]\nforce_v2 = [3]",
             "setting rollout.force_v2: found 3, expected instrument keys as text",
         ),
@@ -275,6 +301,23 @@ def test_an_impossible_value_is_refused_in_one_sentence(
 def test_every_impossible_value_is_refused(toml: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings):
         load(tmp_path, toml)
+
+
+@pytest.mark.parametrize("channels", ['["slack://t0ken/t0ken"]', '"mailto://u:t0ken@host"', "3"])
+def test_a_receiver_put_into_the_file_is_refused_without_its_secret(
+    channels: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidSettings, match=r"alerts\.channels") as refused:
+        load(tmp_path, f"[alerts]\nchannels = {channels}")
+    assert "t0ken" not in str(refused.value)
+
+
+def test_channels_are_names_of_variables(tmp_path: Path) -> None:
+    settings = load(tmp_path, '[alerts]\nchannels = ["log", "SETBULL_MAIL_2"]\nrepeat_hours = 6')
+    assert settings.alerts.channels == ("log", "SETBULL_MAIL_2")
+    assert settings.alerts.repeat_hours == 6.0
+    assert load(tmp_path, "[alerts]\nchannels = []").alerts.channels == ()
+    assert Settings().alerts.channels == ("log",)
 
 
 def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:

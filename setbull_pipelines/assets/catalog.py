@@ -3,6 +3,8 @@
 Belongs here: the catalog asset. Does not belong here: SQL (``warehouse/``).
 """
 
+from pathlib import Path
+
 import dagster as dg
 
 from setbull_pipelines import tables
@@ -15,7 +17,7 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.macros import MACROS
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 
 CATALOG_KEY = dg.AssetKey(["operations", "catalog"])
 
@@ -23,6 +25,16 @@ CATALOG_KEY = dg.AssetKey(["operations", "catalog"])
 def stored_tables() -> list[StoredTable]:
     """Every table of the warehouse in every schema that holds it."""
     return [StoredTable(schema, table) for table in tables.ALL_TABLES for schema in table.schemas]
+
+
+def refresh_catalog(warehouse: Warehouse, settings: Settings) -> Path:
+    """Replace the catalog by one of the current files; returns its path. Raises as :func:`rebuild_catalog`."""
+    return rebuild_catalog(
+        warehouse,
+        catalog_path(settings),
+        stored_tables(),
+        {macro.name: macro.definition for macro in MACROS},
+    )
 
 
 def build_catalog_asset(settings: Settings) -> dg.AssetsDefinition:
@@ -43,12 +55,7 @@ def build_catalog_asset(settings: Settings) -> dg.AssetsDefinition:
         + ". Open it read-only; it is replaced as a whole.",
     )
     def catalog(warehouse: WarehouseResource) -> dg.MaterializeResult:
-        path = rebuild_catalog(
-            warehouse.open(),
-            catalog_path(settings),
-            stored_tables(),
-            {macro.name: macro.definition for macro in MACROS},
-        )
+        path = refresh_catalog(warehouse.open(), settings)
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(str(path)),

@@ -18,12 +18,17 @@ from setbull_pipelines.assets.common import (
     report,
 )
 from setbull_pipelines.pipeline import reconciling
+from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.lanes import possible_lanes
 from setbull_pipelines.pipeline.rolling_out import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.versions import code_version, variant_code_version
-from setbull_pipelines.reconciliation.report import markdown_report, markdown_summary
+from setbull_pipelines.reconciliation.report import (
+    divergence_hint,
+    markdown_report,
+    markdown_summary,
+)
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1, V2, Variant
@@ -100,7 +105,8 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
     causes = reconciling.explanations_of(table)[0]
     description = (
         f"{columns.table.description} The differing cells are in {cells.name}, the verdict in "
-        f"{verdict.name}, the likely causes in {causes.name}."
+        f"{verdict.name}, the likely causes in {causes.name}; days that differ also have "
+        f"{', '.join(stored.name for stored in drilled(table))}."
     )
 
     @dg.multi_asset(
@@ -109,7 +115,7 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
             asset_spec(
                 columns,
                 group=RECONCILIATION_GROUP,
-                code_version=reconciling.reconciled_code_version(),
+                code_version=reconciling.reconciling_code_version(),
                 deps=[asset_key(StoredTable(schema, table)) for schema in ("v1", "v2")],
                 tags={"setbull/reconciles": group},
                 kinds={"duckdb"},
@@ -121,15 +127,19 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
     )
     def reconcile(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
+        has_pictures = False
 
         def describe(result: PartitionResult) -> dict[str, object]:
-            keys = [result.day.isoformat()]
-            report_text = markdown_report(
-                store.read(columns, keys),
-                store.read(cells, keys),
-                *(store.read(stored, keys) for stored in reconciling.explanations_of(table)),
-            )
-            return {"V1 against V2": dg.MetadataValue.md(report_text)}
+            nonlocal has_pictures
+            findings = reconciling.read_findings(table, result.day, store)
+            # Days are in order, and a fault shows itself on its first day; Dagster keeps every picture
+            # for ever, so that the others are drawn when somebody asks.
+            draw = not has_pictures and not findings.cells.empty
+            has_pictures = has_pictures or draw
+            text = markdown_report(findings, with_pictures=draw)
+            if not findings.cells.empty:
+                text += f"\n\n{divergence_hint(table.name, result.day)}"
+            return {"V1 against V2": dg.MetadataValue.md(text)}
 
         results = reconciling.reconcile(table, days_of(context), store, settings, context.run_id)
         yield from report(context, [columns], results, describe)

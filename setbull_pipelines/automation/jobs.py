@@ -9,10 +9,11 @@ import dagster as dg
 
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
 from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
+from setbull_pipelines.assets.self_test import SELF_TEST_KEY
 from setbull_pipelines.pipeline.raw import WHOLE_TABLES
 
 DAILY_JOB_NAME, INTAKE_JOB_NAME = "daily", "intake"
-MAINTENANCE_JOB_NAME = "maintenance"
+MAINTENANCE_JOB_NAME, SELF_TEST_JOB_NAME = "maintenance", "self_test"
 LANES = {"v1_lane": "v1", "v2_lane": "v2"}
 
 
@@ -20,7 +21,8 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     """``daily`` brings one trading day (or a range) from intake to reconciled filter results."""
     daily = dg.define_asset_job(
         DAILY_JOB_NAME,
-        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(MAINTENANCE_KEY),
+        selection=dg.AssetSelection.all()
+        - dg.AssetSelection.assets(MAINTENANCE_KEY, SELF_TEST_KEY),
         partitions_def=TRADING_DAYS,
         executor_def=dg.in_process_executor,
         description="Intake, candles, indicators, sequences, filters in V1 and V2, reconciliation, checks, catalog.",
@@ -47,4 +49,10 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         executor_def=dg.in_process_executor,
         description="Deletes versions of partitions beyond the number that is kept.",
     )
-    return [daily, intake, *lanes, maintenance]
+    self_test = dg.define_asset_job(
+        SELF_TEST_JOB_NAME,
+        selection=dg.AssetSelection.assets(SELF_TEST_KEY),
+        executor_def=dg.in_process_executor,
+        description="Breaks V2 in every known way and requires that each fault is caught and its cause named.",
+    )
+    return [daily, intake, *lanes, maintenance, self_test]

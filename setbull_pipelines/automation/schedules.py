@@ -10,7 +10,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from setbull_pipelines.assets.common import asset_key
-from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, MAINTENANCE_JOB_NAME
+from setbull_pipelines.automation.jobs import (
+    DAILY_JOB_NAME,
+    MAINTENANCE_JOB_NAME,
+    SELF_TEST_JOB_NAME,
+)
 from setbull_pipelines.automation.refresh import decide
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.reconciling import SUMMARY
@@ -85,4 +89,11 @@ def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.Sche
         execution_timezone=INDIA,
         description="Deletes old versions of partitions outside trading hours.",
     )
-    return [after_close, weekly_maintenance]
+    weekly_self_test = dg.ScheduleDefinition(
+        name="weekly_self_test",
+        job=jobs[SELF_TEST_JOB_NAME],
+        cron_schedule=settings.refresh.self_test_tick,
+        execution_timezone=INDIA,
+        description="Proves that the reconciliation still catches every known fault, outside trading hours.",
+    )
+    return [after_close, weekly_maintenance, weekly_self_test]

@@ -12,9 +12,8 @@ import pandas as pd
 
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
 from setbull_pipelines.pipeline.lanes import part_of
-from setbull_pipelines.quality.agreement import NOTHING_TO_COMPARE
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
@@ -23,9 +22,6 @@ from setbull_pipelines.warehouse.errors import (
 )
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
-
-NOT_JUDGED = "not judged"
-"""Among the figures of a verdict: what the rule needs was computed for a part of the instruments only."""
 
 
 def severity(rule: Rule, verdict: Verdict) -> dg.AssetCheckSeverity:
@@ -122,7 +118,8 @@ def build_check(
             by_day = {day: judge(rules, store, settings, day) for day in days}
         for rule in rules:
             verdicts = {day: of_day[rule.name] for day, of_day in by_day.items()}
-            if len(verdicts) > 1:
+            # Not told by the number of days: a range can have one.
+            if partitions is not None and not context.has_partition_key:
                 _report_each_day(context, key, rule, verdicts)
             yield dg.AssetCheckResult(
                 asset_key=key, check_name=rule.name, **_result(rule, _worst(rule, verdicts))

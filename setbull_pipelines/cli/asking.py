@@ -22,6 +22,7 @@ from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
 from setbull_pipelines.warehouse.resources import CatalogResource
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 
+_OPERATIONS = "operations"
 _QUESTIONS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -49,7 +50,8 @@ def days_without_all_of_v1(settings: Settings) -> Iterator[str]:
 def opened_catalog(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the catalog file read-only; under the kill switch a private one whose served tables are those of V1.
 
-    The switch works at once, on a warehouse that cannot be written and with a catalog file that was made before.
+    The switch works at once: on a warehouse that cannot be written, with a catalog file that was made before, with
+    a rollout log that cannot be read. The private catalog has no ``operations`` tables.
     FileNotFoundError when there is no catalog file.
     """
     if not settings.rollout.kill:
@@ -59,7 +61,8 @@ def opened_catalog(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         return
     stored = stored_tables()
     served = [each for each in stored if each.schema == SERVED_SCHEMA]
-    others = [each for each in stored if each.schema != SERVED_SCHEMA]
+    # The tables of operations need the log and its like to be readable, which the switch must not.
+    others = [each for each in stored if each.schema not in (SERVED_SCHEMA, _OPERATIONS)]
     by_name = {each.table.name: each for each in others if each.schema == "v1"}
     with connect(Warehouse(warehouse_root(settings)), others) as connection:
         for each in served:

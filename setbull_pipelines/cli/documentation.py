@@ -25,6 +25,9 @@ def tables_page() -> str:
         tables.RECONCILIATIONS[RECONCILED[0]],
         tables.RECONCILIATION_CELLS[RECONCILED[0]],
         tables.RECONCILIATION_DIAGNOSES[RECONCILED[0]],
+        tables.RECONCILIATION_INSTRUMENTS[RECONCILED[0]],
+        tables.RECONCILIATION_WINDOWS[RECONCILED[0]],
+        tables.RECONCILIATION_BARS[RECONCILED[0]],
     )
     shown = (
         *tables.RAW_TABLES,

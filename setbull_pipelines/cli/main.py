@@ -243,14 +243,90 @@ def rearm(component: str | None, actor: str, reason: str) -> None:
     _act("re-armed", component, actor, reason)
 
 
+@main.command()
+@click.option("--table", required=True, help="Computed table, for example indicators_5min.")
+@click.option("--day", required=True, callback=_day, help="Trading day, YYYY-MM-DD.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; default: reports/ in the data folder.",
+)
+def divergence(table: str, day: datetime.date, out: Path | None) -> None:
+    """Write one HTML page that shows where, how and since when V2 differs from V1."""
+    from setbull_pipelines.cli.divergence import UNREADABLE, UnknownTable, write_page
+
+    try:
+        click.echo(write_page(_settings(), table, day, out))
+    except (UnknownTable, OSError, *UNREADABLE) as error:
+        _stop(str(error))
+
+
+@main.group()
+def alerts() -> None:
+    """What needs attention, and who is told."""
+
+
+@alerts.command("list")
+@click.option(
+    "--rows", default=20, show_default=True, type=click.IntRange(1), help="Alerts shown at most."
+)
+def list_alerts(rows: int) -> None:
+    """Open alerts, the worst first, then the last others, and what could not be delivered."""
+    from setbull_pipelines.cli import alerts as work
+    from setbull_pipelines.cli.rollout import UNREADABLE
+
+    try:
+        for line in work.alert_lines(_settings(), rows):
+            click.echo(line)
+    except UNREADABLE as error:
+        _stop(str(error))
+
+
+@alerts.command("test")
+def test_alerts() -> None:
+    """Send a test message to every channel of the settings."""
+    from setbull_pipelines.cli.alerts import send_test
+
+    settings = _settings()
+    if not settings.alerts.channels:
+        _stop("setting alerts.channels: found no channel, expected at least one to test")
+    failed = 0
+    for channel, error in send_test(settings):
+        click.echo(f"{channel}: {error or 'delivered'}")
+        failed += error is not None
+    if failed:
+        _stop(f"{failed} of {len(settings.alerts.channels)} channels did not accept it", _FAILED)
+
+
+@alerts.command("deliver")
+def deliver_alerts() -> None:
+    """Look at the rollout and the calendar and deliver what is due, for cron without the daemon."""
+    from setbull_pipelines.cli.alerts import deliver_due
+    from setbull_pipelines.cli.home import prepare_dagster_home
+    from setbull_pipelines.cli.rollout import UNREADABLE
+
+    settings = _settings()
+    try:
+        prepare_dagster_home(settings.data_directory)
+        lines, delivered = deliver_due(settings)
+    except (OSError, *UNREADABLE) as error:
+        _stop(str(error))
+    for line in lines:
+        click.echo(line)
+    if not delivered:
+        sys.exit(_FAILED)
+
+
 @main.command("self-test")
 def self_test() -> None:
     """Break V2 in every known way and require that each fault is caught and its cause named."""
-    from setbull_pipelines.cli.self_test import print_score
+    from setbull_pipelines.cli.self_test import keep_score, print_score
     from setbull_pipelines.reconciliation.self_test.score import run_self_test
 
+    settings = _settings()
     result = run_self_test()
     print_score(result)
+    click.echo(keep_score(result, settings))
     if not result.is_perfect:
         _stop("the reconciliation missed or misnamed a fault, or raised a false alarm", _FAILED)
 

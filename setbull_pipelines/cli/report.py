@@ -17,8 +17,14 @@ from setbull_pipelines.assets.common import catalog_path, warehouse_root
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline.reconciling import SUMMARY
-from setbull_pipelines.tables.filters import VERDICT_BEARISH, VERDICT_BULLISH, VERDICTS
-from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
+from setbull_pipelines.reconciliation.report import divergence_hint
+from setbull_pipelines.tables.filters import (
+    RANK_ORDER,
+    VERDICT_BEARISH,
+    VERDICT_BULLISH,
+    VERDICTS,
+)
+from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS, RECONCILED
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
 
 _RESULTS = StoredTable("v1", tables.FILTER_RESULTS)
@@ -35,6 +41,7 @@ def print_report(outcome: Outcome) -> None:
     _reconciliation(warehouse, days)
     _filters(warehouse, days)
     _checks(outcome)
+    _alerts(outcome)
     _places(outcome)
 
 
@@ -112,10 +119,16 @@ def _reconciliation(warehouse: Warehouse, days: list[str]) -> None:
             f"{rows['cells_unequal'].sum():,}",
         )
     console.print(grid)
-    for row in summary[summary["state"] == DIVERGED].head(_SHOWN).itertuples():
+    diverged = summary[summary["state"] == DIVERGED]
+    for row in diverged.head(_SHOWN).itertuples():
         console.print(
             f"  [red]{row.table_name} {row.trading_day:%Y-%m-%d}[/red]: {escape(row.reason)}"
         )
+    if len(diverged):
+        # The first table of the pipeline on the first day: what comes after can be its consequence.
+        first = diverged[diverged["trading_day"] == diverged["trading_day"].min()]
+        table = next(name for name in RECONCILED if (first["table_name"] == name).any())
+        console.print(f"  {divergence_hint(table, first['trading_day'].iloc[0])}")
 
 
 def _filters(warehouse: Warehouse, days: list[str]) -> None:
@@ -141,7 +154,7 @@ def _filters(warehouse: Warehouse, days: list[str]) -> None:
     names = symbols.set_index("instrument_key")["symbol"]
     for verdict, colour in ((VERDICT_BULLISH, "green"), (VERDICT_BEARISH, "red")):
         chosen = last[last["verdict"] == verdict].sort_values(
-            ["mamba_count", "instrument_key"], ascending=[False, True]
+            list(RANK_ORDER), ascending=list(RANK_ORDER.values())
         )
         console.print(f"\n[bold {colour}]{verdict}: {len(chosen)}[/bold {colour}]")
         for row in chosen.head(_SHOWN).itertuples():
@@ -165,6 +178,12 @@ def _checks(outcome: Outcome) -> None:
         for check in checks:
             name = f"{check.asset_key.to_user_string()} {check.check_name}"
             console.print(f"  [{colour}]{name}[/{colour}]: {escape(check.description or '')}")
+
+
+def _alerts(outcome: Outcome) -> None:
+    console.print()
+    for line in outcome.alerts:
+        console.print(escape(line))
 
 
 def _places(outcome: Outcome) -> None:

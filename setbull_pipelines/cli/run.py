@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
+from rich.markup import escape
 
+from setbull_pipelines.automation.alerting import failure_of
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
+from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS
+from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.history import History
 from setbull_pipelines.cli.plan import Plan, consecutive
-from setbull_pipelines.cli.terminal import showing_progress
+from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 
-_RANGE_START, _RANGE_END = (
-    "dagster/asset_partition_range_start",
-    "dagster/asset_partition_range_end",
-)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -41,6 +41,8 @@ class Outcome:
     plan: Plan
     checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    alerts: list[str] = field(default_factory=list)
+    """What became of the alerts, in sentences."""
 
     @property
     def failed_checks(self) -> list[dg.AssetCheckEvaluation]:
@@ -67,6 +69,8 @@ class Runner:
     def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
         self.settings, self.instance = settings, instance
         self.definitions = build_defs(settings)
+        self.run_ids: list[str] = []
+        """The Dagster runs so far."""
 
     def run(self, plan: Plan, intake: raw.Intake) -> Outcome:
         """Materialize intake, the look-backs, then every asset of the asked days with all checks."""
@@ -87,13 +91,16 @@ class Runner:
     def _execute(self, job: str, days: Sequence[date] | None) -> _Execution:
         started = time.monotonic()
         tags = {}
-        if days:
-            tags = {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat()}
+        if days and days[0] == days[-1]:
+            tags = {PARTITION_TAG: days[0].isoformat()}
+        elif days:
+            tags = dict(zip(RANGE_TAGS, (days[0].isoformat(), days[-1].isoformat()), strict=True))
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance, tags=tags, run_config=_QUIET, raise_on_error=False
         )
+        self.run_ids.append(result.run_id)
         if not result.success:
-            raise RunFailed(_reason(result))
+            raise RunFailed(failure_of(result.all_events))
         evaluations = _of_whole_run(result.get_asset_check_evaluations())
         return _Execution(time.monotonic() - started, evaluations)
 
@@ -116,16 +123,6 @@ def _of_whole_run(
     return list(chosen.values())
 
 
-def _reason(result: dg.ExecuteInProcessResult) -> str:
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error.cause:
-                error = error.cause
-            return f"step {event.step_key} failed: {error.message.strip()}"
-    return "the run failed before its first step; see the run in the UI"
-
-
 def read_input(settings: Settings) -> tuple[raw.Intake, float]:
     """Take in the configured source; returns it and the seconds that took. Raises NoInput."""
     started = time.monotonic()
@@ -135,6 +132,14 @@ def read_input(settings: Settings) -> tuple[raw.Intake, float]:
 
 
 def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
-    """Carry out ``plan`` with the instance of the data folder. Raises RunFailed."""
+    """Carry out ``plan`` with the instance of the data folder, and raise alerts. Raises RunFailed."""
     with dg.DagsterInstance.get() as instance:
-        return Runner(settings, instance).run(plan, intake)
+        runner = Runner(settings, instance)
+        try:
+            outcome = runner.run(plan, intake)
+        except Exception as error:
+            for line in after_run(instance, runner.run_ids, settings, str(error)):
+                console.print(escape(line))
+            raise
+        outcome.alerts = after_run(instance, runner.run_ids, settings)
+        return outcome

@@ -1,17 +1,20 @@
-"""The printed score of the self-test.
+"""The printed score of the self-test, and where it is kept.
 
 Belongs here: laying out. Does not belong here: mutants, judging (``reconciliation/self_test``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rich.markup import escape
 from rich.table import Table as TextTable
 
+from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.assets.self_test import now
 from setbull_pipelines.cli.terminal import console
+from setbull_pipelines.pipeline.self_testing import STORED, by_cause, publish_self_test
 from setbull_pipelines.reconciliation.self_test.score import SelfTest
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import Warehouse
 
 
 def print_score(result: SelfTest) -> None:
@@ -25,8 +28,8 @@ def print_score(result: SelfTest) -> None:
                 escape(outcome.mutant.name),
                 outcome.mutant.table.name,
                 "yes" if outcome.is_caught else "no",
-                _by_name(outcome.mutant.diagnoses),
-                _by_name(outcome.found),
+                by_cause(outcome.mutant.diagnoses),
+                by_cause(outcome.found),
             )
         console.print(failures)
     for control in result.false_alarms:
@@ -40,6 +43,17 @@ def print_score(result: SelfTest) -> None:
         f"({result.rightly_unknown} of them rightly as of unknown shape), "
         f"false alarms {len(result.false_alarms)} of {len(result.controls)}"
     )
+
+
+def keep_score(result: SelfTest, settings: Settings) -> str:
+    """Store the score beside the tables that it is about; returns a sentence that says where, or how to."""
+    root = warehouse_root(settings)
+    if not root.is_dir():
+        return f"not stored: {settings.data_directory} has no tables yet; `setbull run` makes them"
+    publish_self_test(
+        result, Warehouse(root, settings.storage.keep_versions), now(), "setbull self-test"
+    )
+    return f"stored as {STORED.name} in {settings.data_directory}"
 
 
 def _print_noise(result: SelfTest) -> None:
@@ -63,10 +77,3 @@ def _print_noise(result: SelfTest) -> None:
             f"{max(control.largest_ulp_difference for control in controls):g}",
         )
     console.print(noise)
-
-
-def _by_name(diagnoses: Mapping[str, str]) -> str:
-    names = {name: [] for name in diagnoses.values()}
-    for column, name in diagnoses.items():
-        names[name].append(column)
-    return "; ".join(f"{name} ({', '.join(columns)})" for name, columns in names.items())

@@ -25,6 +25,7 @@ from setbull_pipelines.pipeline.lanes import (
     Part,
     Stages,
     lane_of,
+    lane_read,
     part_in,
     part_of,
 )
@@ -288,13 +289,6 @@ class StepRun:
             return None
         return part_in(self._component, self._stage, day, self.settings.rollout)
 
-    def _lanes_read(self, pointer: Pointer) -> dict[str, str]:
-        """The lanes that a stored partition was computed from."""
-        read = {name.partition(" ")[0] for name in pointer.inputs}
-        return {
-            table: "v2" if f"v2.{table}" in read else self.variant.name for table in self._lanes
-        }
-
     def _cut_back(self) -> Iterator[date]:
         """Days to complete, now that V1 runs in full: those of a part, and those read from V2 in V1's place."""
         if self.variant.name != _V1 or not self._stage.runs_v1_in_full:
@@ -307,8 +301,10 @@ class StepRun:
 
     def _read_v2_instead(self, pointer: Pointer) -> bool:
         """Whether V1 was computed from a table of V2 that it now reads from its own lane."""
-        read = self._lanes_read(pointer)
-        return any(read[table] == "v2" and lane == _V1 for table, lane in self._lanes.items())
+        return any(
+            self._stored(item).schema == _V1 and lane_read(item.table, pointer).value != _V1
+            for item in self.step.inputs
+        )
 
     def _is_kept(self, day: date) -> bool:
         """Whether V1 is cut back on a day that it was computed in full for, from inputs that are still the same."""
@@ -317,8 +313,9 @@ class StepRun:
         pointer = self._readable_pointer(self.outputs[0], day.isoformat())
         if pointer is None or MARK in pointer.inputs:
             return False
+        lanes = {item.table.name: lane_read(item.table, pointer).value for item in self.step.inputs}
         try:
-            inputs = self._input_hashes(day, None, self._lanes_read(pointer))
+            inputs = self._input_hashes(day, None, lanes)
         except MissingPartition:
             return False
         return self._is_current(day, inputs)

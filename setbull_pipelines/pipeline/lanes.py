@@ -109,6 +109,12 @@ def possible_lanes(table: Table, reader: Table, variant: str) -> tuple[str, ...]
     return (variant,)
 
 
+def lane_read(table: Table, pointer: Pointer) -> Variant:
+    """The lane from which a stored partition of V1 was computed, as far as it reads the computed ``table``."""
+    names = {name.partition(" ")[0] for name in pointer.inputs}
+    return Variant.V2 if f"{Variant.V2.value}.{table.name}" in names else Variant.V1
+
+
 def lane_of(table: Table, reader: Component, stages: Stages) -> Variant:
     """The lane from which V1 of ``reader`` reads the computed ``table``.
 

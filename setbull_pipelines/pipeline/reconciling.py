@@ -1,7 +1,7 @@
 """How a computed table is reconciled, trading day by trading day, and the results are published.
 
 Belongs here: finding both sides, publication of columns, cells, verdict and causes. Does not belong here: comparing
-(``reconciliation/``), Dagster.
+(``reconciliation/``), computing V1 again (``noise``), Dagster.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from pathlib import Path
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.drilling_down import drill_down, read_drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import MARK, Part, part_of
 from setbull_pipelines.pipeline.measuring import Meter
+from setbull_pipelines.pipeline.noise import noise_floor
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.compare import compare
+from setbull_pipelines.reconciliation.noise import with_noise
+from setbull_pipelines.reconciliation.report import Findings
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import SAMPLE_EMPTY, V1_RETIRED
@@ -45,17 +49,6 @@ def explanations_of(table: Table) -> tuple[StoredTable, ...]:
     return (causes, DECISIONS) if table == tables.FILTER_RESULTS else (causes,)
 
 
-def reconciled_code_version() -> str:
-    """Code version of everything that a comparison depends on."""
-    return code_version(
-        "reconciliation",
-        "tables",
-        "rollout/bucketing.py",
-        "pipeline/lanes.py",
-        "pipeline/reconciling.py",
-    )
-
-
 def compared_inputs(table: Table, pointers: Mapping[str, Pointer | None]) -> dict[str, str]:
     """What a comparison of the stored partitions of ``v1`` and ``v2`` is made from."""
     inputs = {
@@ -64,6 +57,20 @@ def compared_inputs(table: Table, pointers: Mapping[str, Pointer | None]) -> dic
     }
     part = part_of(table, pointers["v1"])
     return inputs | ({MARK: part.mark} if part else {})
+
+
+def reconciling_code_version() -> str:
+    """Code version of everything that a verdict depends on; V1 itself, because it is computed for the noise floor."""
+    return code_version(
+        "reconciliation",
+        "tables",
+        "variants/v1",
+        "rollout/bucketing.py",
+        "pipeline/lanes.py",
+        "pipeline/noise.py",
+        "pipeline/reconciling.py",
+        "pipeline/steps.py",
+    )
 
 
 def reconcile(
@@ -77,7 +84,7 @@ def reconcile(
 
     Compared are the instruments that V1 was computed for; of a retired V1 nothing is comparable.
     """
-    version = reconciled_code_version()
+    version = reconciling_code_version()
     settings_hash = fingerprint(settings.reconciliation)
     outputs = (*outputs_of(table), *explanations_of(table))
     progress = Progress(f"reconciliation/{table.name}", len(days), "days")
@@ -108,6 +115,7 @@ def reconcile(
                     identical=part is None
                     and inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
                 )
+                comparison = with_noise(comparison, noise_floor(table, day, warehouse, settings))
             frames = [
                 comparison.columns,
                 comparison.cells,
@@ -124,8 +132,34 @@ def reconcile(
                     stored, key, frame, **provenance, run_id=run_id, note=note, cost=cost
                 )
                 cost = None  # told once, with the first table
+        published = _pointers(outputs, warehouse, key)
+        has_cells = published[outputs[1].table.name].rows > 0
+        drill_down(table, day, warehouse, settings, run_id, has_cells=has_cells)
         progress.advance()
-        yield PartitionResult(day, _pointers(outputs, warehouse, key), cached)
+        yield PartitionResult(day, published, cached)
+
+
+def read_findings(table: Table, day: date, warehouse: Warehouse) -> Findings:
+    """Everything that is stored about V1 against V2 of a table on one day.
+
+    Raises MissingPartition for a day that was never reconciled.
+    """
+    keys = [day.isoformat()]
+    columns, cells, verdicts = (warehouse.read(stored, keys) for stored in outputs_of(table))
+    diagnoses, *decisions = (warehouse.read(stored, keys) for stored in explanations_of(table))
+    instruments, windows, bars = read_drilled(table, day, warehouse)
+    return Findings(
+        table,
+        pd.Timestamp(day),
+        verdicts,
+        columns,
+        cells,
+        diagnoses,
+        instruments,
+        windows,
+        bars,
+        decisions[0] if decisions else None,
+    )
 
 
 @contextmanager

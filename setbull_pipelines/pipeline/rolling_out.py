@@ -22,13 +22,13 @@ from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.pipeline.versions import code_version, combined, variant_code_version
 from setbull_pipelines.quality.contract import contract_rules
 from setbull_pipelines.quality.processing import FAILURES, METRICS, TABLES_OF, figures
+from setbull_pipelines.quality.rollout_log import LOG, rows_of
 from setbull_pipelines.rollout.controller import Evidence, State, Verdict, act, decide
 from setbull_pipelines.rollout.log import (
     IllegalLog,
     LogRow,
     append,
     as_record,
-    from_record,
     state_at,
 )
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -40,7 +40,6 @@ from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Wareh
 
 Clock = Callable[[], datetime]
 """Gives the moment, with a zone. Asked while the log is held, so that its rows are in the order of their moments."""
-LOG = StoredTable("operations", tables.ROLLOUT_LOG)
 _GROUPS_OF = {table.name: step.settings_groups for step in STEPS for table in step.outputs}
 
 
@@ -53,7 +52,7 @@ def read_log(warehouse: Warehouse) -> tuple[LogRow, ...]:
     """The rows of the log, oldest first; none when nothing was ever written."""
     if warehouse.pointer(LOG, WHOLE) is None:
         return ()
-    return tuple(map(_row, warehouse.read(LOG, [WHOLE]).to_dict("records")))
+    return rows_of(warehouse.read(LOG, [WHOLE]))
 
 
 def states(rows: tuple[LogRow, ...]) -> dict[Component, State]:
@@ -338,15 +337,4 @@ def _publish(
         settings_hash=fingerprint(settings.rollout),
         inputs=inputs,
         run_id=run_id,
-    )
-
-
-def _row(record: dict) -> LogRow:
-    return from_record(
-        record
-        | {
-            "recorded_at": record["recorded_at"].to_pydatetime(),
-            "session": None if pd.isna(record["session"]) else record["session"].date(),
-            "evidence": None if pd.isna(record["evidence"]) else record["evidence"],
-        }
     )

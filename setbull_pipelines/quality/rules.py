@@ -6,7 +6,15 @@ Belongs here: the list. Does not belong here: judging (the modules beside this o
 from __future__ import annotations
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality import agreement, computed, processing, raw, served
+from setbull_pipelines.quality import (
+    agreement,
+    computed,
+    processing,
+    raw,
+    rollout_log,
+    self_test,
+    served,
+)
 from setbull_pipelines.quality.contract import contract_rules
 from setbull_pipelines.quality.verdict import Rule
 from setbull_pipelines.warehouse.store import StoredTable
@@ -22,6 +30,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
             *tables.SERVED_TABLES,
             tables.PROCESSING_METRICS,
             tables.FAILURES,
+            tables.ROLLOUT_LOG,
         )
         for schema in table.schemas
     ]
@@ -32,6 +41,8 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *agreement.RULES,
         *served.RULES,
         *processing.RULES,
+        *rollout_log.RULES,
+        *self_test.RULES,
     )
     by_table = {table: list(contract_rules(table)) for table in stored}
     for rule in special:

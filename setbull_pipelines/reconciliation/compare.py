@@ -4,9 +4,10 @@ Belongs here: the comparison in SQL over partition files, its counts, its verdic
 here: which files are current (``warehouse``), what a tolerance is (``tables``), text for readers
 (``report``), Dagster.
 
-The two sides are joined once, inside DuckDB, into a temporary table; every column is then compared
-by queries that read that column only. Row counts come from the Parquet footers, apart from the
-join, so that a comparison which lost rows on the way is noticed and cannot pass.
+Two files with the same keys in the same order are read side by side (``aligned``), and only the rows that differ get
+into DuckDB. All other files are joined there, once, into a temporary table. Every differing column is then compared by
+queries that read that column only. Row counts come from the Parquet footers, apart from both, so that a comparison
+which lost rows on the way is noticed and cannot pass.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import pandas as pd
+import pyarrow
 import pyarrow.parquet
 
+from setbull_pipelines.reconciliation.aligned import Aligned, read_aligned
 from setbull_pipelines.reconciliation.decisions import changed_decisions
 from setbull_pipelines.reconciliation.diagnosis import ROW, Diagnosis, diagnose
 from setbull_pipelines.reconciliation.sides import Sides
@@ -135,16 +138,26 @@ def compare(
         rows = replace(rows, instruments=_instruments_in(v1_files))
         counts = {column.name: _all_equal(column, rows.v1) for column in table.value_columns}
     else:
-        with _joined(table, v1_files, v2_files) as connection:
-            only_v1, only_v2, both, instruments = _fetch_one(
-                connection,
-                "SELECT count(*) FILTER (in_v2 IS NULL), count(*) FILTER (in_v1 IS NULL), "
-                f"count(*) FILTER ({_IN_BOTH}), "
-                f"count(DISTINCT instrument_key) FILTER ({_IN_BOTH}) FROM joined",
-            )
+        # Ranks need the whole list, also of the rows that are equal.
+        aligned = None if table == FILTER_RESULTS else read_aligned(table, v1_files, v2_files)
+        with _connected() as connection:
+            if aligned is None:
+                _join(connection, table, v1_files, v2_files)
+                only_v1, only_v2, both, instruments = _fetch_one(
+                    connection,
+                    "SELECT count(*) FILTER (in_v2 IS NULL), count(*) FILTER (in_v1 IS NULL), "
+                    f"count(*) FILTER ({_IN_BOTH}), "
+                    f"count(DISTINCT instrument_key) FILTER ({_IN_BOTH}) FROM joined",
+                )
+                columns = _differing_columns(connection, table)
+            else:
+                _take(connection, table, aligned)
+                only_v1, only_v2 = 0, 0
+                both, instruments = aligned.rows, len(aligned.instruments)
+                columns = aligned.columns
             rows = _RowCounts(rows.v1, rows.v2, only_v1, only_v2, instruments)
             counts = {column.name: _all_equal(column, both) for column in table.value_columns}
-            for column in _differing_columns(connection, table):
+            for column in columns:
                 counts[column.name], found = _compare_column(
                     connection, table, column, both, settings.sample_cells
                 )
@@ -153,9 +166,10 @@ def compare(
                 cells.append(_one_sided_rows(connection, table, settings.sample_cells))
             diverged = [name for name, column in counts.items() if column.cells_unequal]
             if diverged or only_v1 or only_v2 or rows.v1 != rows.v2:
-                diagnoses = diagnose(_sides(connection, table, diverged, rows))
+                files = None if aligned is None else (v1_files, v2_files)
+                diagnoses = diagnose(_sides(connection, table, diverged, rows, files))
                 if table == FILTER_RESULTS:
-                    decisions = changed_decisions(_verdicts_and_reasons(connection), day)
+                    decisions = changed_decisions(_results(connection), day)
     state, reason = _verdict(rows, counts, v1_files, v2_files, identical)
     if diagnoses:
         reason = f"{reason}; likely cause: {_causes(diagnoses)}"
@@ -183,15 +197,28 @@ def _instruments_in(files: Sequence[Path]) -> int:
 
 
 @contextmanager
-def _joined(
-    table: Table, v1_files: Sequence[Path], v2_files: Sequence[Path]
+def joined_sides(
+    table: Table,
+    v1_files: Sequence[Path],
+    v2_files: Sequence[Path],
+    instruments: Sequence[str] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection with the temporary table ``joined``: both sides, one row per key.
 
-    Its columns: the key, ``v1_<name>`` and ``v2_<name>`` of every value column, ``in_v1`` and
-    ``in_v2`` (true, or null where the side has no such row).
+    ``instruments`` leaves all others out; None is all of them. The columns are those of ``_join``.
     """
-    keys = ", ".join(quoted_identifier(name) for name in table.key)
+    with _connected() as connection:
+        condition = "true"
+        if instruments is not None:
+            connection.register("chosen", pyarrow.table({"chosen_key": list(instruments)}))
+            condition = "instrument_key IN (SELECT chosen_key FROM chosen)"
+        _join(connection, table, v1_files, v2_files, condition=condition)
+        yield connection
+
+
+@contextmanager
+def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection in memory, with a folder to spill into."""
     with TemporaryDirectory(prefix="reconciliation-") as spill:
         connection = duckdb.connect(
             ":memory:",
@@ -207,26 +234,63 @@ def _joined(
         try:
             # As a statement: as part of the configuration it comes before the extension it needs.
             connection.execute(f"SET TimeZone = {quoted_text(INDIA)}")
-            connection.execute(
-                f"CREATE TEMP TABLE joined AS SELECT * FROM ({_side(table, 'v1')}) "
-                f"FULL JOIN ({_side(table, 'v2')}) USING ({keys})",
-                [[str(path) for path in v1_files], [str(path) for path in v2_files]],
-            )
             yield connection
         finally:
             connection.close()
 
 
+def _join(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    v1_files: Sequence[Path],
+    v2_files: Sequence[Path],
+    name: str = "joined",
+    condition: str = "true",
+) -> None:
+    """Make the temporary table ``name``: both sides, one row per key, of rows that fulfil ``condition``.
+
+    Its columns: the key, ``v1_<name>`` and ``v2_<name>`` of every value column, ``in_v1`` and
+    ``in_v2`` (true, or null where the side has no such row).
+    """
+    keys = ", ".join(quoted_identifier(key) for key in table.key)
+    connection.execute(
+        f"CREATE TEMP TABLE {name} AS SELECT * FROM ({_side(table, 'v1')} WHERE {condition}) "
+        f"FULL JOIN ({_side(table, 'v2')} WHERE {condition}) USING ({keys})",
+        [[str(path) for path in v1_files], [str(path) for path in v2_files]],
+    )
+
+
+def _take(connection: duckdb.DuckDBPyConnection, table: Table, aligned: Aligned) -> None:
+    """Make ``joined`` of the rows that differ, and ``instrument_rows`` of all."""
+    columns = [quoted_identifier(name) for name in table.key]
+    for side in ("v1", "v2"):
+        columns += [
+            f"{_without_nan(_cell(side, column), column)} AS {_cell(side, column)}"
+            for column in table.value_columns
+        ]
+    connection.register("differing", aligned.differing)
+    connection.execute(
+        f"CREATE TEMP TABLE joined AS SELECT {', '.join(columns)}, true AS in_v1, true AS in_v2 "
+        "FROM differing"
+    )
+    connection.unregister("differing")
+    counted = {"instrument_key": list(aligned.instruments), "rows": [*aligned.instruments.values()]}
+    connection.register("instrument_rows", pyarrow.table(counted))
+
+
+def _without_nan(value: str, column: Column) -> str:
+    return f"nullif({value}, 'NaN'::DOUBLE)" if column.kind is Kind.FLOAT else value
+
+
 def _side(table: Table, side: str) -> str:
     columns = [quoted_identifier(name) for name in table.key]
     for column in table.value_columns:
-        name = quoted_identifier(column.name)
-        value = f"nullif({name}, 'NaN'::DOUBLE)" if column.kind is Kind.FLOAT else name
+        value = _without_nan(quoted_identifier(column.name), column)
         columns.append(f"{value} AS {_cell(side, column)}")
     # Without the switch DuckDB would take a column trading_day from the name of the directory.
     return (
         f"SELECT {', '.join(columns)}, true AS in_{side} "
-        "FROM read_parquet(?, hive_partitioning = false)"
+        f"FROM read_parquet(${side}_files, hive_partitioning = false)"
     )
 
 
@@ -320,13 +384,13 @@ def _differing(table: Table, column: Column) -> str:
         # infinity / infinity is not a number
         "CASE WHEN isinf(absolute_difference) THEN absolute_difference "
         "ELSE absolute_difference / larger END AS relative_difference, unequal "
-        f"FROM (SELECT {keys}, {v1} AS v1, {v2} AS v2, {_unequal(column)} AS unequal, "
+        f"FROM (SELECT {keys}, {v1} AS v1, {v2} AS v2, {unequal_cell(column)} AS unequal, "
         f"{absolute} AS absolute_difference, {ulps} AS ulp_difference, {larger} AS larger "
         f"FROM joined WHERE {_IN_BOTH} AND {v1} IS DISTINCT FROM {v2})"
     )
 
 
-def _unequal(column: Column) -> str:
+def unequal_cell(column: Column) -> str:
     """Return SQL for whether a cell of ``joined`` differs by more than its tolerance."""
     v1, v2 = _cell("v1", column), _cell("v2", column)
     differs = f"{v1} IS DISTINCT FROM {v2}"
@@ -359,11 +423,19 @@ def _one_sided_rows(
 
 
 def _sides(
-    connection: duckdb.DuckDBPyConnection, table: Table, diverging: list[str], rows: _RowCounts
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    diverging: list[str],
+    rows: _RowCounts,
+    aligned_files: tuple[Sequence[Path], Sequence[Path]] | None,
 ) -> Sides:
-    """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows."""
+    """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows.
+
+    ``joined`` has all rows, unless there are ``aligned_files``: then it has those that differ, and
+    ``instrument_rows`` says how many there are.
+    """
     columns = [column for column in table.value_columns if column.name in diverging]
-    differs = " OR ".join([f"NOT coalesce({_IN_BOTH}, false)", *map(_unequal, columns)])
+    differs = " OR ".join([f"NOT coalesce({_IN_BOTH}, false)", *map(unequal_cell, columns)])
     moments = [name for name in table.key if table.column(name).kind in (*_MOMENTS, *_NUMERIC)]
     series = [name for name in table.key if name not in moments]
     selected = [
@@ -372,20 +444,30 @@ def _sides(
         "in_v2",
         *(_cell("v1", column) for column in table.value_columns),
         *(_cell("v2", column) for column in columns),
-        *(f"{_unequal(column)} AS {_cell('unequal', column)}" for column in columns),
+        *(f"{unequal_cell(column)} AS {_cell('unequal', column)}" for column in columns),
     ]
-    chosen = (
-        "SELECT instrument_key FROM (SELECT instrument_key, sum(count(*)) OVER ("
-        f"ORDER BY count_if({differs}) = 0, instrument_key) AS rows_so_far, "
-        f"row_number() OVER (ORDER BY count_if({differs}) = 0, instrument_key) AS place "
-        "FROM joined GROUP BY instrument_key) "
+    if aligned_files is None:
+        connection.execute(
+            "CREATE TEMP VIEW instrument_rows AS "
+            'SELECT instrument_key, count(*) AS "rows" FROM joined GROUP BY instrument_key'
+        )
+    connection.execute(
+        "CREATE TEMP TABLE chosen AS SELECT instrument_key FROM ("
+        'SELECT instrument_key, sum("rows") OVER by_difference AS rows_so_far, '
+        "row_number() OVER by_difference AS place FROM instrument_rows LEFT JOIN ("
+        f"SELECT instrument_key, count_if({differs}) = 0 AS agrees FROM joined GROUP BY instrument_key) "
+        "USING (instrument_key) "
+        "WINDOW by_difference AS (ORDER BY coalesce(agrees, true), instrument_key)) "
         f"WHERE rows_so_far <= {ROWS_DIAGNOSED} OR place = 1"
     )
+    is_chosen = "instrument_key IN (SELECT instrument_key FROM chosen)"
+    if aligned_files is not None:
+        _join(connection, table, *aligned_files, "whole", is_chosen)
     frame = connection.execute(
-        f"SELECT {', '.join(selected)} FROM joined WHERE instrument_key IN ({chosen}) "
-        f"ORDER BY {', '.join(map(quoted_identifier, (*series, *moments)))}"
+        f"SELECT {', '.join(selected)} FROM {'joined' if aligned_files is None else 'whole'} "
+        f"WHERE {is_chosen} ORDER BY {', '.join(map(quoted_identifier, (*series, *moments)))}"
     ).df()
-    (instruments,) = _fetch_one(connection, "SELECT count(DISTINCT instrument_key) FROM joined")
+    (instruments,) = _fetch_one(connection, "SELECT count(*) FROM instrument_rows")
     return Sides(
         table,
         frame,
@@ -398,12 +480,15 @@ def _sides(
     )
 
 
-def _verdicts_and_reasons(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+def _results(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """Read what was decided for every instrument of either side."""
+    columns = ", ".join(
+        f"{side}_{name} AS {name}_{side}"
+        for name in ("verdict", "reason", "mamba_count")
+        for side in ("v1", "v2")
+    )
     return connection.execute(
-        "SELECT instrument_key, v1_verdict AS verdict_v1, v2_verdict AS verdict_v2, "
-        "v1_reason AS reason_v1, v2_reason AS reason_v2 FROM joined WHERE "
-        "v1_verdict IS DISTINCT FROM v2_verdict OR v1_reason IS DISTINCT FROM v2_reason "
-        "ORDER BY instrument_key"
+        f"SELECT instrument_key, {columns} FROM joined ORDER BY instrument_key"
     ).df()
 
 
@@ -438,15 +523,19 @@ def _worst_cells(
 
 def _described(table: Table, column_name: str, role: str, order: str) -> str:
     """Return the SELECT list that turns structs named ``cell`` into rows of the cells table."""
-    row_key = " || ', ' || ".join(
-        f"{quoted_text(name + '=')} || cell.{quoted_identifier(name)}::VARCHAR"
-        for name in table.key
-    )
     return (
         f"SELECT {quoted_text(column_name)} AS column_name, {quoted_text(role)} AS role, "
         f'row_number() OVER (ORDER BY {order}) AS "rank", cell.instrument_key, '
-        f"{row_key} AS row_key, cell.v1::VARCHAR AS v1, cell.v2::VARCHAR AS v2, "
+        f"{row_key(table, 'cell')} AS row_key, cell.v1::VARCHAR AS v1, cell.v2::VARCHAR AS v2, "
         "cell.absolute_difference, cell.relative_difference"
+    )
+
+
+def row_key(table: Table, relation: str) -> str:
+    """Return SQL for the key of a row of ``relation`` as readers see it: column=value, ..."""
+    return " || ', ' || ".join(
+        f"{quoted_text(name + '=')} || {relation}.{quoted_identifier(name)}::VARCHAR"
+        for name in table.key
     )
 
 
@@ -579,6 +668,8 @@ def _summary_frame(
         "null_differences": sum(column.null_differences for column in counts.values()),
         "cells_expected": rows.v1 * len(counts),
         "columns_diverged": ",".join(diverged) or None,
+        # Measured apart from the comparison, see ``noise``.
+        **dict.fromkeys(("noise_floor_cells", "noise_floor_relative", "noise_floor_ulp")),
     }
     return RECONCILIATION_SUMMARY.conform(pd.DataFrame([record]))
 

@@ -23,6 +23,11 @@ _FIRST_VALUES = 3
 _SMALL = 1e-3
 """Relative difference that the start of a recursion can leave behind after its warm-up."""
 
+_MOVES = 20
+"""Bars of a series below which its movement says nothing."""
+_ROUGH = 4.0
+"""Movement of V2 in terms of V1's; averaging over 14 bars takes away more than this, disturbances add less."""
+
 
 def _agree(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     if left.dtype == np.float64:
@@ -390,6 +395,30 @@ def _warm_up(difference: Difference, null: np.ndarray, cause: str) -> Finding | 
     return Finding(cause, {"bars of a series at most": longest})
 
 
+class NotSmoothed:
+    """V2 jumps from bar to bar where V1 is an average over time."""
+
+    name = "not smoothed"
+
+    def recognise(self, difference: Difference) -> Finding | None:
+        """In every affected series V2 must move several times as much as V1, at about the same level."""
+        if not difference.is_number or not difference.sides.is_in_time_order:
+            return None
+        factors = []
+        for rows in difference.affected_series:
+            valued = rows[~difference.null1[rows] & ~difference.null2[rows]]
+            v1, v2 = difference.v1[valued], difference.v2[valued]
+            if len(valued) < _MOVES or not 0.5 <= np.mean(v2) / np.mean(v1) <= 2:
+                return None
+            factors.append(np.abs(np.diff(v2)).sum() / np.abs(np.diff(v1)).sum())
+        if not factors or min(factors) < _ROUGH:
+            return None
+        return Finding(
+            "V2 moves much more from bar to bar around the same level: the averaging is missing",
+            {"movement V2 / V1 at least": float(min(factors))},
+        )
+
+
 FIRST_SHAPES = (HistoryBeginsLater(), OtherHistory(), OtherOrder())
 """Asked before the shapes of values: changed places and lengths can look like a factor or a limit."""
 TIME_SHAPES = (
@@ -403,5 +432,6 @@ TIME_SHAPES = (
     UntradedBars(),
     ShorterWarmUp(),
     LongerWarmUp(),
+    NotSmoothed(),
 )
 """From specific to general."""

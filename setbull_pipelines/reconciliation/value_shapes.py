@@ -16,6 +16,8 @@ from setbull_pipelines.reconciliation.sides import Difference, close_to
 
 _FEW = 3
 """Unequal cells below which a common factor says nothing."""
+_NO_CHANCE = 20
+"""Differences that chance gives one sign once in a million times."""
 _LARGEST_WINDOW = 1000
 _MIDDLE = "bb_middle"
 
@@ -294,6 +296,27 @@ class OtherBase:
         return None
 
 
+class FirstLeftOut:
+    """A change is measured from the first member of a group, not from what came before it."""
+
+    name = "first one left out"
+
+    def recognise(self, difference: Difference) -> Finding | None:
+        """V2 must be 0 exactly in the rows whose group has one member, and V1 in none of these."""
+        pairs = difference.pairs(_FEW)
+        if pairs is None:
+            return None
+        is_zero = pairs[1] == 0
+        for name in difference.other_counts:
+            is_alone = difference.sides.v1(name)[difference.unequal] == 1
+            if is_alone.sum() >= _FEW and not is_alone.all() and (is_alone == is_zero).all():
+                return Finding(
+                    f"V2 is 0 exactly where {name} is 1: the first member itself is the base",
+                    {"such cells": int(is_alone.sum())},
+                )
+        return None
+
+
 class StrengthForIndex:
     """The relative strength itself instead of the index made of it."""
 
@@ -404,6 +427,28 @@ class ColumnMixUp:
         return None
 
 
+class OneSided:
+    """V2 is never above, or never below V1."""
+
+    name = "one-sided"
+
+    def recognise(self, difference: Difference) -> Finding | None:
+        """All unequal cells must differ to the same side, too many of them for chance."""
+        pairs = difference.pairs(_NO_CHANCE)
+        if pairs is None:
+            return None
+        gaps = pairs[1] - pairs[0]
+        if not ((gaps > 0).all() or (gaps < 0).all()):
+            return None
+        side, cause = (
+            ("above", "counted in or not cut off") if gaps[0] > 0 else ("below", "left out")
+        )
+        return Finding(
+            f"V2 is {side} V1 wherever they differ: a part of a sum or of an extreme is {cause}",
+            {"median difference": float(np.median(gaps))},
+        )
+
+
 VALUE_SHAPES = (
     NullAgainstZero(),
     ValuesLost(),
@@ -417,10 +462,11 @@ VALUE_SHAPES = (
     ConstantFactor(),
     OtherCount(),
     OtherBase(),
+    FirstLeftOut(),
     StrengthForIndex(),
     Rounding(),
     MinimumMaximumScale(),
     ColumnMixUp(),
 )
 """From specific to general. Shapes along time come next, then ``LOOSE_VALUE_SHAPES``."""
-LOOSE_VALUE_SHAPES = (ConstantOffset(),)
+LOOSE_VALUE_SHAPES = (ConstantOffset(), OneSided())

@@ -16,14 +16,24 @@ from setbull_pipelines.tables.candles import (
 from setbull_pipelines.tables.contract import Column, Kind, Table, Tolerance
 from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
-from setbull_pipelines.tables.operations import FAILURES, PROCESSING_METRICS, ROLLOUT_LOG
+from setbull_pipelines.tables.operations import (
+    ALERT_NOTICES,
+    ALERTS,
+    FAILURES,
+    PROCESSING_METRICS,
+    ROLLOUT_LOG,
+    SELF_TEST,
+)
 from setbull_pipelines.tables.raw import ACCOUNTING, COVERAGE, INSTRUMENTS, INTAKE, QUARANTINE
 from setbull_pipelines.tables.reconciliation import (
+    RECONCILIATION_BARS,
     RECONCILIATION_CELLS,
     RECONCILIATION_DECISIONS,
     RECONCILIATION_DIAGNOSES,
+    RECONCILIATION_INSTRUMENTS,
     RECONCILIATION_SUMMARY,
     RECONCILIATION_VERDICTS,
+    RECONCILIATION_WINDOWS,
     RECONCILIATIONS,
 )
 from setbull_pipelines.tables.sequences import (
@@ -59,11 +69,21 @@ RECONCILIATION_TABLES = (
     *RECONCILIATION_CELLS.values(),
     *RECONCILIATION_VERDICTS.values(),
     *RECONCILIATION_DIAGNOSES.values(),
+    *RECONCILIATION_INSTRUMENTS.values(),
+    *RECONCILIATION_WINDOWS.values(),
+    *RECONCILIATION_BARS.values(),
     RECONCILIATION_DECISIONS,
     RECONCILIATION_SUMMARY,
 )
 SERVED_TABLES = tuple(SERVED.values())
-OPERATIONS_TABLES = (PROCESSING_METRICS, FAILURES, ROLLOUT_LOG)
+OPERATIONS_TABLES = (
+    PROCESSING_METRICS,
+    FAILURES,
+    ROLLOUT_LOG,
+    SELF_TEST,
+    ALERTS,
+    ALERT_NOTICES,
+)
 ALL_TABLES = (
     *RAW_TABLES,
     *COMPUTED_TABLES,
@@ -74,6 +94,8 @@ ALL_TABLES = (
 
 __all__ = [
     "ACCOUNTING",
+    "ALERTS",
+    "ALERT_NOTICES",
     "ALL_TABLES",
     "CANDLES_1MIN",
     "CANDLES_5MIN",
@@ -93,13 +115,17 @@ __all__ = [
     "QUARANTINE",
     "RAW_TABLES",
     "RECONCILIATIONS",
+    "RECONCILIATION_BARS",
     "RECONCILIATION_CELLS",
     "RECONCILIATION_DECISIONS",
     "RECONCILIATION_DIAGNOSES",
+    "RECONCILIATION_INSTRUMENTS",
     "RECONCILIATION_SUMMARY",
     "RECONCILIATION_TABLES",
     "RECONCILIATION_VERDICTS",
+    "RECONCILIATION_WINDOWS",
     "ROLLOUT_LOG",
+    "SELF_TEST",
     "SEQUENCES",
     "SEQUENCE_ANALYSIS",
     "SEQUENCE_PATTERNS",

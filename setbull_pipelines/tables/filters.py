@@ -20,6 +20,12 @@ VERDICT_REJECTED, VERDICT_NOT_ENOUGH_DATA = "rejected", "not enough data"
 VERDICTS = (VERDICT_BULLISH, VERDICT_BEARISH, VERDICT_REJECTED, VERDICT_NOT_ENOUGH_DATA)
 PASSING_VERDICTS = (VERDICT_BULLISH, VERDICT_BEARISH)
 STAGES = ("basic", "ema", "rsi", "mamba")
+RANK_ORDER = {"mamba_count": False, "instrument_key": True}
+"""How the bullish and the bearish instruments of a day are listed: column, and whether it ascends.
+
+The order of the top-10 list of the replaced system: most mamba days first; its ties, which had no order,
+are broken by instrument as everywhere.
+"""
 
 FILTER_RESULTS = Table(
     name="filter_results",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from setbull_pipelines.settings import SEVERITIES
 from setbull_pipelines.tables.columns import (
     INSTRUMENT_KEY,
     TRADING_DAY,
@@ -125,5 +126,89 @@ FAILURES = Table(
         flag("inherited", "True when it failed in an input and not here"),
         label("origin", "Table and partition whose computing raised"),
         text("error", "What was raised, in one line"),
+    ),
+)
+
+FAULT, CONTROL = "fault", "control"
+SELF_TEST = Table(
+    name="self_test",
+    description="The last self-test of the reconciliation: one row per fault that was built into V2, and per control "
+    "without a fault.",
+    schemas=("operations",),
+    key=("number",),
+    partitioned=False,
+    columns=(
+        count("number", "1, 2, 3 ... in the order of the test", "row"),
+        label("kind", "'fault': V2 was made wrong; 'control': nothing was", (FAULT, CONTROL)),
+        text("name", "What was made wrong, or what was compared"),
+        label("table_name", "Computed table that was compared"),
+        flag("caught", "Exactly the wrong columns were found; of a control: nothing was"),
+        flag("diagnosed", "Every cause was named as expected; of a control: as caught"),
+        text(
+            "expected_diagnosis",
+            "Expected causes with their columns; null for a control",
+            nullable=True,
+        ),
+        text("found_diagnosis", "Found causes with their columns; null when none", nullable=True),
+        label("code_version", "Version of the tested code"),
+        Column("recorded_at", Kind.TIMESTAMP, "When the test ended"),
+    ),
+)
+
+ALERT_KINDS = ("check", "run", "stale", "rollout")
+ALERT_STATES = ("open", "recovered", "noted")
+NOTICE_EVENTS = ("raised", "reminder", "recovered")
+NOTICE_STATES = ("waiting", "delivered", "given up")
+
+ALERTS = Table(
+    name="alerts",
+    description="What needed attention: one row per alert from its raising to its recovery. What is seen again while "
+    "its alert is open is counted there; after a recovery it is a new alert.",
+    schemas=("operations",),
+    key=("number",),
+    partitioned=False,
+    columns=(
+        count("number", "1, 2, 3 ... in the order of raising", "alert"),
+        text(
+            "alert_key",
+            "What is the same thing, for example: check v2/candles_5min bars 2026-06-30",
+        ),
+        label("kind", "What it is about", ALERT_KINDS),
+        label("severity", "How bad it is", SEVERITIES),
+        label("state", "'noted' is a change that nobody has to repair", ALERT_STATES),
+        text("title", "What happened, in a few words"),
+        text("message", "Reason, and likely cause where it is known, of the last time"),
+        label("asset", "Asset it is about, schema/table", nullable=True),
+        day("trading_day", "Trading day it is about", nullable=True),
+        text("link", "Where to look in the UI"),
+        text("run_id", "Run that showed it the last time", nullable=True),
+        Column("first_seen", Kind.TIMESTAMP, "When it was the case for the first time"),
+        Column("last_seen", Kind.TIMESTAMP, "When it was the case for the last time"),
+        Column("recovered_at", Kind.TIMESTAMP, "When it was well again", nullable=True),
+        text("recovered_by", "Run that showed it well again", nullable=True),
+        Column("notified_at", Kind.TIMESTAMP, "When the last notice was made", nullable=True),
+        count("occurrences", "How often it was seen while the alert was open", "times"),
+    ),
+)
+
+ALERT_NOTICES = Table(
+    name="alert_notices",
+    description="The outbox of the alerts: one row per alert, event and channel, kept after delivery.",
+    schemas=("operations",),
+    key=("number",),
+    partitioned=False,
+    columns=(
+        count("number", "1, 2, 3 ... in the order of making", "notice"),
+        count("alert", "Number of the alert", "alert"),
+        label("event", "What is told", NOTICE_EVENTS),
+        label("channel", "'log', or the environment variable that holds the receiver"),
+        label("state", "Whether it was delivered", NOTICE_STATES),
+        Column("created_at", Kind.TIMESTAMP, "When the notice was made"),
+        count("attempts", "Attempts to deliver it", "attempts"),
+        Column(
+            "next_attempt_at", Kind.TIMESTAMP, "Not tried before; null at the end", nullable=True
+        ),
+        Column("delivered_at", Kind.TIMESTAMP, "When the receiver accepted it", nullable=True),
+        text("last_error", "Why the last attempt failed, without secrets", nullable=True),
     ),
 )

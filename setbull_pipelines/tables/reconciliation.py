@@ -135,6 +135,22 @@ _VERDICT_COLUMNS = (
         "Columns with unequal cells, comma-separated; null when none",
         nullable=True,
     ),
+    count(
+        "noise_floor_cells",
+        "Cells of V1 that were computed twice, in another row order, chunking and number of threads, to "
+        "measure the noise floor; null when it was not measured",
+        "cells",
+        nullable=True,
+    ),
+    value(
+        "noise_floor_relative",
+        "Largest relative difference between the two; null when not measured or without numbers",
+    ),
+    value(
+        "noise_floor_ulp",
+        "Largest number of floats between the two; null when not measured or without floats",
+        "ULP",
+    ),
 )
 
 RECONCILIATION_VERDICTS = {
@@ -169,15 +185,17 @@ RECONCILIATION_DIAGNOSES = {
 
 ENTERS, LEAVES = "enters", "leaves"
 VERDICT_CHANGES, REASON_CHANGES = "verdict changes", "reason changes"
+RANK_MOVES = "rank moves"
 DECISION_CHANGES = (
     *(f"{way} {verdict}" for verdict in PASSING_VERDICTS for way in (ENTERS, LEAVES)),
     VERDICT_CHANGES,
     REASON_CHANGES,
+    RANK_MOVES,
 )
 RECONCILIATION_DECISIONS = Table(
     name="filter_results_decisions",
     description="What a trader would see differently: instruments that enter or leave bullish or bearish "
-    "in V2, and those whose verdict or reason changes.",
+    "in V2, those whose verdict or reason changes, and those whose place in its list moves.",
     schemas=("reconciliation",),
     key=("instrument_key", "change"),
     columns=(
@@ -188,8 +206,96 @@ RECONCILIATION_DECISIONS = Table(
         label("verdict_v2", "Verdict in V2; null without a row", nullable=True),
         text("reason_v1", "Reason in V1; null without a row", nullable=True),
         text("reason_v2", "Reason in V2; null without a row", nullable=True),
+        *(
+            count(
+                f"rank_{side.lower()}",
+                f"Place in {side} among the instruments with the same verdict, bullish or bearish: most "
+                "mamba days first, then by instrument key; null with any other verdict",
+                "place, from 1",
+                nullable=True,
+            )
+            for side in ("V1", "V2")
+        ),
     ),
 )
+
+_ONLY_WHEN_DIVERGED = "Only for days on which something differs."
+
+RECONCILIATION_INSTRUMENTS = {
+    name: Table(
+        name=f"{name}_instruments",
+        description=f"Which instruments differ in which columns of {name}, and in how many cells. "
+        + _ONLY_WHEN_DIVERGED,
+        schemas=("reconciliation",),
+        key=("instrument_key", "column_name"),
+        columns=(
+            label("instrument_key", "Instrument with an unequal cell"),
+            label("column_name", "Column of it, or '(row)' for rows that one side lacks"),
+            TRADING_DAY,
+            count(
+                "cells_compared", "Its cells that both sides have; for '(row)' all rows", "cells"
+            ),
+            count("cells_unequal", "Those that differ by more than the tolerance", "cells"),
+        ),
+    )
+    for name in RECONCILED
+}
+
+RECONCILIATION_WINDOWS = {
+    name: Table(
+        name=f"{name}_windows",
+        description=f"What the first and the worst cell of every diverged column of {name} were computed "
+        "from: the last rows of the step's inputs up to the cell, V1 and V2 side by side. "
+        + _ONLY_WHEN_DIVERGED,
+        schemas=("reconciliation",),
+        key=("column_name", "role", "input_table", "rows_back", "input_column"),
+        columns=(
+            label("column_name", "Diverged column, or '(row)' for a row that one side lacks"),
+            label("role", "Its 'first' or its 'worst' cell", ("first", "worst")),
+            label("input_table", "Input of the step: raw.* for both, else read from v1 and v2"),
+            count("rows_back", "0 is the last input row up to the cell, 1 the one before", "rows"),
+            label("input_column", "Column of the input"),
+            TRADING_DAY,
+            label("instrument_key", "Instrument of the cell"),
+            text("row_key", "Key of the diverging row, as column=value"),
+            text("input_key", "Key of the input row, as column=value"),
+            text("v1", "What V1 read; null when null or absent", nullable=True),
+            text("v2", "What V2 read; null when null or absent", nullable=True),
+            flag("is_equal", "True when both have the row and agree within the tolerance"),
+            text(
+                "first_difference",
+                "Key of the earliest row in the look-back of this input, up to the cell, in which V1 and V2 "
+                "differ; null when they agree in all of it",
+                nullable=True,
+            ),
+        ),
+    )
+    for name in RECONCILED
+}
+
+RECONCILIATION_BARS = {
+    name: Table(
+        name=f"{name}_bars",
+        description=f"Bars of {name} around the first diverging one, of the instrument with the worst cell, "
+        "for the first column of each likely cause; as stored when they were compared. Tables without "
+        f"bars have no rows. {_ONLY_WHEN_DIVERGED}",
+        schemas=("reconciliation",),
+        key=("column_name", "timestamp"),
+        columns=(
+            label("column_name", "Diverged column"),
+            Column("timestamp", Kind.TIMESTAMP, "Start of the bar"),
+            TRADING_DAY,
+            label("instrument_key", "Instrument with the worst cell of the column"),
+            label("series", "Daily series of that cell; null for other bars", nullable=True),
+            value("v1", "Value in V1; null when null or absent"),
+            value("v2", "Value in V2; null when null or absent"),
+            value("difference", "v2 - v1; null when either is"),
+            flag("is_equal", "True when both have the bar and agree within the tolerance"),
+            flag("is_first", "True for the first diverging bar of the trading day"),
+        ),
+    )
+    for name in RECONCILED
+}
 
 RECONCILIATION_SUMMARY = Table(
     name="summary",

@@ -110,10 +110,11 @@ def test_a_users_file_with_dirty_rows_runs_and_a_wrong_v2_then_fails(
     assert any("reconciliation/candles_5min v2_agrees_with_v1" in line for line in lines)
     assert any("v2/candles_5min session_conserved" in line for line in lines)
     assert any(f"candles_5min {DAY}" in line and "volume" in line for line in lines)
+    assert f"setbull divergence --table candles_5min --day {DAY}" in result.stdout
 
 
 @pytest.mark.usefixtures("events_in_memory")
-def test_a_step_that_raises_is_one_sentence(
+def test_a_variant_that_raises_for_every_instrument_is_told_and_is_no_success(
     data_directory: Path, dirty_csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*arguments: object) -> pd.DataFrame:
@@ -122,8 +123,24 @@ def test_a_step_that_raises_is_one_sentence(
     monkeypatch.setattr(variants.v1, "to_5min", breaks)
     result = setbull("run", "--input", dirty_csv)
     assert result.exit_code == 1
+    told = " ".join(result.output.split())
+    assert "no_instrument_failed" in told
+    assert "v1.candles_5min" in told
+    assert "ValueError: the minutes are upside down" in told
+    assert "Traceback" not in result.output
+
+
+def test_a_step_that_raises_is_one_sentence(
+    data_directory: Path, dirty_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*arguments: object) -> pd.DataFrame:
+        raise MemoryError("32 GiB asked for")
+
+    monkeypatch.setattr(variants.v1, "to_5min", breaks)
+    result = setbull("run", "--input", dirty_csv)
+    assert result.exit_code == 1
     assert result.stderr.strip() == (
-        "error: step v1__candles_5min failed: ValueError: the minutes are upside down"
+        "error: step v1__candles_5min failed: MemoryError: 32 GiB asked for"
     )
     assert "Traceback" not in result.output
 

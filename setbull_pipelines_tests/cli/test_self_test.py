@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.pipeline.self_testing import STORED
 from setbull_pipelines.reconciliation import compare
 from setbull_pipelines.reconciliation.self_test import score
+from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+
+pytestmark = pytest.mark.usefixtures("data_directory")
 
 
 @pytest.fixture
@@ -28,6 +33,17 @@ def test_the_whole_score_is_100_percent(monkeypatch: pytest.MonkeyPatch) -> None
     assert re.search(rf"caught {total} of {total}, diagnosed {total} of {total}", result.output)
     assert "false alarms 0 of 27" in result.output
     assert "V1 against V1, row order 1" in result.output
+
+
+def test_the_score_is_kept_where_there_are_tables(few_mutants, data_directory: Path) -> None:
+    result = CliRunner().invoke(main, ["self-test"])
+    assert "not stored" in result.output
+    assert not data_directory.exists()
+    (data_directory / "warehouse").mkdir(parents=True)
+    result = CliRunner().invoke(main, ["self-test"])
+    assert "stored as operations.self_test" in result.output
+    rows = Warehouse(data_directory / "warehouse").read(STORED, [WHOLE])
+    assert (rows["kind"] == "fault").sum() == 4
 
 
 def test_a_missed_fault_is_listed_and_fails(few_mutants, monkeypatch) -> None:

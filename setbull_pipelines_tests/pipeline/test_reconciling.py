@@ -11,12 +11,14 @@ import pytest
 from setbull_pipelines import tables, variants
 from setbull_pipelines.checks.factory import judge, severity
 from setbull_pipelines.pipeline import engine
+from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.reconciling import (
     DECISIONS,
     SUMMARY,
     explanations_of,
     outputs_of,
+    read_findings,
     reconcile,
     summarize,
 )
@@ -25,7 +27,13 @@ from setbull_pipelines.quality import agreement
 from setbull_pipelines.tables import Kind, Table
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
 from setbull_pipelines.warehouse.store import StoredTable
-from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget, publish
+from setbull_pipelines_tests.pipeline.small_run import (
+    IN_FULL,
+    PROVENANCE,
+    SmallRun,
+    forget,
+    publish,
+)
 
 every_table = pytest.mark.parametrize("table", tables.COMPUTED_TABLES, ids=lambda table: table.name)
 AGREES = {rule.table.table.name: rule for rule in agreement.RULES}
@@ -41,6 +49,18 @@ TAMPERED = {
     "filter_results": "reason",
 }
 """A column of each table in which one cell of V2 is made wrong."""
+INPUTS = {
+    "candles_5min": {"candles_1min"},
+    "candles_daily": {"candles_1min", "candles_daily_history"},
+    "indicators_5min": {"candles_5min"},
+    "indicators_daily": {"candles_daily"},
+    "moves_daily": {"candles_daily", "indicators_daily"},
+    "sequences": {"moves_daily"},
+    "sequence_analysis": {"moves_daily", "sequences"},
+    "sequence_patterns": {"moves_daily", "sequences"},
+    "filter_results": {"candles_daily", "indicators_daily", "sequence_analysis"},
+}
+"""What each table is computed from."""
 
 
 class Reconciled:
@@ -55,6 +75,7 @@ class Reconciled:
         )
         (self.verdict,) = verdicts.itertuples()
         self.causes = run.warehouse.read(explanations_of(table)[0], [day.isoformat()])
+        self.findings = read_findings(table, day, run.warehouse)
         summary = run.warehouse.read(SUMMARY, [day.isoformat()])
         self.states = summary.set_index("table_name")["state"].to_dict()
         self.rule = AGREES[table.name]
@@ -113,6 +134,58 @@ def test_one_wrong_cell_of_v2_is_a_divergence(table: Table, copied_run: SmallRun
     assert not found.check.passed
     assert found.check.description == found.verdict.reason
     assert found.severity is dg.AssetCheckSeverity.ERROR
+    ((instrument, differing, unequal_cells),) = found.findings.instruments[
+        ["instrument_key", "column_name", "cells_unequal"]
+    ].itertuples(index=False)
+    assert (differing, unequal_cells) == (column, 1)
+    windows = found.findings.windows
+    assert set(windows["instrument_key"]) == {instrument}
+    assert set(windows["input_table"]) <= INPUTS[table.name]
+    # Only the result was made wrong.
+    assert windows["is_equal"].all()
+    assert len(windows)
+    assert windows["first_difference"].isna().all()
+
+
+def test_what_is_told_of_a_divergence_is_stored_only_while_there_is_one(
+    copied_run: SmallRun,
+) -> None:
+    table, day = tables.INDICATORS_5MIN, copied_run.days[0]
+    key, stored = day.isoformat(), StoredTable("v2", table)
+
+    def rows() -> list[int | None]:
+        pointers = [copied_run.warehouse.pointer(item, key) for item in drilled(table)]
+        return [pointer and pointer.rows for pointer in pointers]
+
+    assert rows() == [None, None, None]
+    right = copied_run.warehouse.read(stored, [key])
+    publish(copied_run.warehouse, stored, key, made_wrong(right, table, "ema_50"))
+    list(reconcile(table, [day], copied_run.warehouse, copied_run.settings, "test"))
+    bars = copied_run.settings.reconciliation.chart_bars
+    assert rows() == [1, 2 * 5 * len(tables.CANDLES_5MIN.value_columns), bars]
+
+    publish(copied_run.warehouse, stored, key, right)
+    list(reconcile(table, [day], copied_run.warehouse, copied_run.settings, "test"))
+    assert rows() == [0, 0, 0]
+
+
+def test_windows_follow_the_inputs_also_when_the_result_stays(copied_run: SmallRun) -> None:
+    table, day = tables.INDICATORS_5MIN, copied_run.days[0]
+    key, lane = day.isoformat(), StoredTable("v2", table)
+    right = copied_run.warehouse.read(lane, [key])
+    wrong = made_wrong(right, table, "ema_50")
+    publish(copied_run.warehouse, lane, key, wrong)
+    assert Reconciled(table, copied_run).findings.windows["is_equal"].all()
+
+    candles = StoredTable("v2", tables.CANDLES_5MIN)
+    read = copied_run.warehouse.read(candles, [key])
+    publish(copied_run.warehouse, candles, key, read.assign(volume=read["volume"] + 1))
+    provenance = {**PROVENANCE, "inputs": {"v2.candles_5min": "changed"}}
+    copied_run.warehouse.publish(lane, key, wrong, **provenance)
+
+    windows = Reconciled(table, copied_run).findings.windows
+    assert set(windows.loc[~windows["is_equal"], "input_column"]) == {"volume"}
+    assert windows["first_difference"].notna().all()
 
 
 def test_a_wrong_function_of_v2_is_a_divergence(

@@ -13,6 +13,7 @@ from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.serving import (
     Assignment,
     assignment_of,
+    read_served,
     serve,
     served_day,
     served_table,
@@ -187,6 +188,18 @@ def test_an_instrument_only_in_v2_is_not_served_unless_assigned_to_it(
     assert served_day(DAILY, day, copied_run.warehouse).not_served == 1
     served_in(copied_run, DAILY, Stage.FULL, [day])
     assert variant_of(copied_run, DAILY, day)[extra] == "v2"
+
+
+def test_readers_get_v1_under_the_kill_switch_whatever_is_served(copied_run: SmallRun) -> None:
+    day = copied_run.days[0]
+    served_in(copied_run, DAILY, Stage.FULL, [day])
+    for kill, expected in ((False, "v2"), (True, "v1")):
+        found = read_served(DAILY, [day], copied_run.warehouse, RolloutSettings(kill=kill))
+        assert set(found.pop("variant")) == {expected}
+        pd.testing.assert_frame_equal(found, rows(copied_run.warehouse, expected, DAILY, day))
+    forget(copied_run.warehouse, StoredTable("v1", DAILY), day)
+    with pytest.raises(MissingPartition, match=r"v1\.candles_daily"):
+        read_served(DAILY, [day], copied_run.warehouse, RolloutSettings(kill=True))
 
 
 def test_overrides_win_and_a_frozen_instrument_keeps_its_variant(copied_run: SmallRun) -> None:

@@ -59,6 +59,10 @@ CELLS = ROWS * VALUE_COLUMNS
 
 @pytest.fixture
 def frame() -> pd.DataFrame:
+    return of_every_kind()
+
+
+def of_every_kind() -> pd.DataFrame:
     """Three instruments of four bars; row number = instrument x 4 + bar."""
     row = np.arange(ROWS)
     times = pd.date_range("2026-06-30 09:15", periods=BARS, freq="5min", tz="Asia/Kolkata")

@@ -10,7 +10,7 @@ import pytest
 
 from setbull_pipelines.reconciliation import compare as comparing
 from setbull_pipelines.reconciliation.self_test.market import SESSIONS, Market, computed_by
-from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY, SEQUENCES
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines_tests.reconciliation.partition_files import compare_frames
 
@@ -106,7 +106,7 @@ def test_a_ratio_with_one_exception_is_not_claimed(tmp_path, last_session) -> No
     v2 = last_session.assign(bb_width=last_session["bb_width"] * np.sqrt(20 / 19))
     v2.loc[50, "bb_width"] *= 1.001
     found = named(compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2))
-    assert found == {"bb_width": "unknown shape"}
+    assert found == {"bb_width": "one-sided"}
 
 
 def test_columns_with_other_causes_get_other_diagnoses_the_specific_first(
@@ -141,3 +141,45 @@ def test_many_rows_are_read_as_whole_instruments_with_the_diverging_ones_first(
     assert sides.rows["instrument_key"].unique().tolist() == [last]
     assert len(sides.rows) == 75
     assert sides.instruments == 3
+
+
+def test_only_much_more_movement_at_the_same_level_is_a_missing_average(
+    tmp_path, last_session
+) -> None:
+    noise = np.sin(np.arange(len(last_session)) ** 2)
+    expected = {0.9: "not smoothed", 0.01: "unknown shape"}
+    for share, diagnosis in expected.items():
+        v2 = last_session.assign(atr=last_session["atr"] * (1 + share * noise))
+        folder = tmp_path / str(share)
+        assert named(compare_frames(folder, INDICATORS_5MIN, last_session, v2)) == {
+            "atr": diagnosis
+        }
+
+
+def test_differences_to_one_side_are_named_when_they_are_too_many_for_chance(
+    tmp_path, last_session
+) -> None:
+    gaps = 1 + np.sin(np.arange(len(last_session)) ** 2) / 2
+    for cells, diagnosis in ((19, "unknown shape"), (20, "one-sided")):
+        rows = np.linspace(0, len(last_session) - 1, cells).astype(int)
+        v2 = last_session.copy()
+        v2.loc[rows, "rsi"] += gaps[rows]
+        folder = tmp_path / str(cells)
+        found = compare_frames(folder, INDICATORS_5MIN, last_session, v2)
+        assert named(found) == {"rsi": diagnosis}
+        v2.loc[rows[0], "rsi"] -= 2 * gaps[rows[0]]
+        found = compare_frames(folder / "both", INDICATORS_5MIN, last_session, v2)
+        assert named(found) == {"rsi": "unknown shape"}
+
+
+def test_a_change_from_the_first_member_is_0_in_groups_of_one_and_only_there(
+    tmp_path, market
+) -> None:
+    runs = market["sequences"]
+    is_alone = runs["length"] == 1
+    assert 3 <= is_alone.sum() < len(runs)
+    changed = runs["return_percent"] * (1.1 + 0.1 * np.sin(np.arange(len(runs)) ** 2))
+    for base, diagnosis in ((0.0, "first one left out"), (0.5, "unknown shape")):
+        v2 = runs.assign(return_percent=changed.where(~is_alone, base))
+        found = named(compare_frames(tmp_path / str(base), SEQUENCES, runs, v2))
+        assert found == {"return_percent": diagnosis}

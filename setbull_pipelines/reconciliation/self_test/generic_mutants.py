@@ -59,6 +59,7 @@ def _(v2: Market) -> Columns:
     return {"rsi": indicators["rsi"].where(indicators["instrument_key"] != RISING, disturbed)}
 
 
+# Noise has no shape: any name for it would be wrong.
 @wrong("one column disturbed", INDICATORS_5MIN, "unknown shape", "rsi")
 def _(v2: Market) -> Columns:
     indicators = v2["indicators_5min"]

@@ -139,6 +139,7 @@ def _(v2: Market) -> Columns:
     return {"vwap": v2["indicators_5min"]["vwap"].fillna(v2["candles_5min"]["close"])}
 
 
+# The table holds no prices that could show which of them went in.
 @wrong("9 VWAP of closes", INDICATORS_5MIN, "unknown shape", "vwap")
 def _(v2: Market) -> Columns:
     bars = v2["candles_5min"]
@@ -264,12 +265,12 @@ def _(v2: Market) -> Columns:
     return {"rsi": indicators["rsi"].mask(indicators["series"] == "minutes", 0.0)}
 
 
-@wrong("23 ATR as high - low", INDICATORS_5MIN, "unknown shape", "atr")
+@wrong("23 ATR as high - low", INDICATORS_5MIN, "not smoothed", "atr")
 def _(v2: Market) -> Columns:
     return {"atr": v2["candles_5min"]["high"] - v2["candles_5min"]["low"]}
 
 
-@wrong("23 ATR of high - low without gaps", INDICATORS_5MIN, "unknown shape", "atr")
+@wrong("23 ATR of high - low without gaps", INDICATORS_5MIN, "one-sided", "atr")
 def _(v2: Market) -> Columns:
     return {"atr": each(v2["candles_5min"], lambda bars: wilder(bars["high"] - bars["low"], 1))}
 

@@ -41,9 +41,9 @@ def _(v2: Market) -> Columns:
 @wrong(
     "volume share of the strength not below 0",
     MOVES_DAILY,
-    "unknown shape",
+    "one-sided",
     "strength",
-    "mamba_strength",
+    others={"mamba_strength": "echo"},
 )
 def _(v2: Market) -> Columns:
     moves = v2["moves_daily"]
@@ -57,7 +57,7 @@ def _(v2: Market) -> Columns:
     return {"mamba_strength": v2["moves_daily"]["mamba_strength"].fillna(0)}
 
 
-@wrong("return from the first close", SEQUENCES, "unknown shape", "return_percent")
+@wrong("return from the first close", SEQUENCES, "first one left out", "return_percent")
 def _(v2: Market) -> Columns:
     closes = v2["moves_daily"].set_index(["instrument_key", "move_day"])["close"]
     runs = v2["sequences"]
@@ -105,6 +105,7 @@ def _(v2: Market) -> Columns:
     return {"strength_score": per_instrument(v2, lambda runs: runs["strength"].mean())}
 
 
+# The runs behind the mean and the deviation are in another table.
 @wrong(
     "53 consistency by coefficient of variation",
     SEQUENCE_ANALYSIS,
@@ -129,6 +130,7 @@ def _(v2: Market) -> Columns:
     }
 
 
+# Its weights are right; the wrong parts are in no column of the table.
 @wrong("54 quality of the parts of 51 to 53", SEQUENCE_ANALYSIS, "unknown shape", "quality_score")
 def _(v2: Market) -> Columns:
     return {
@@ -174,6 +176,7 @@ def _(v2: Market) -> Columns:
     return {name: analysis[name].mask(is_choppy, 0.0) for name in scores + volumes}
 
 
+# The strengths of the last runs, which are weighted, are in another table.
 @wrong("momentum weighted oldest first", SEQUENCE_ANALYSIS, "unknown shape", "momentum_score")
 def _(v2: Market) -> Columns:
     def oldest_heaviest(runs: pd.DataFrame) -> float:
@@ -184,6 +187,7 @@ def _(v2: Market) -> Columns:
     return {"momentum_score": per_instrument(v2, oldest_heaviest)}
 
 
+# The volumes per run are in another table; so they are for the next three.
 @wrong("61 average volume per run", SEQUENCE_ANALYSIS, "unknown shape", "volume_average")
 def _(v2: Market) -> Columns:
     return {"volume_average": per_instrument(v2, lambda runs: runs["mean_volume"].mean())}

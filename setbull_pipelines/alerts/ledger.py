@@ -1,0 +1,158 @@
+"""The ledger: alerts and the notices about them, as a fold over findings.
+
+Belongs here: which finding raises, repeats or recovers an alert, and which of that people are told. Does not belong
+here: delivering (``outbox.py``), storing the rows.
+
+A finding that is not later than what its alert already knows changes nothing. So looking twice at the same run is
+harmless, and when every source reports its findings in the order of their moments, the alerts that are open in the end
+depend on the last finding of each key only, however the sources mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from setbull_pipelines.alerts.finding import Finding, Says, Severity
+from setbull_pipelines.settings import AlertSettings
+from setbull_pipelines.tables.operations import ALERT_STATES, NOTICE_EVENTS, NOTICE_STATES
+
+OPEN, RECOVERED, NOTED = ALERT_STATES
+RAISED, REMINDER, _ = NOTICE_EVENTS
+WAITING, DELIVERED, GIVEN_UP = NOTICE_STATES
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A row of ``operations.alerts``."""
+
+    number: int
+    key: str
+    kind: str
+    severity: Severity
+    state: str
+    title: str
+    message: str
+    asset: str | None
+    trading_day: date | None
+    link: str
+    run_id: str | None
+    first_seen: datetime
+    last_seen: datetime
+    recovered_at: datetime | None = None
+    recovered_by: str | None = None
+    notified_at: datetime | None = None
+    occurrences: int = 1
+
+    @property
+    def known_until(self) -> datetime:
+        """The moment of the last finding that counted."""
+        return self.recovered_at or self.last_seen
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A row of ``operations.alert_notices``: one event of one alert, for one channel."""
+
+    number: int
+    alert: int
+    event: str
+    channel: str
+    created_at: datetime
+    next_attempt_at: datetime | None
+    state: str = WAITING
+    attempts: int = 0
+    delivered_at: datetime | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All alerts and notices, each in the order of their numbers."""
+
+    alerts: tuple[Alert, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def open(self) -> tuple[Alert, ...]:
+        """The alerts that somebody has to look at, the worst first."""
+        found = [alert for alert in self.alerts if alert.state == OPEN]
+        return tuple(sorted(found, key=lambda alert: (-alert.severity.value, alert.number)))
+
+    def alert(self, number: int) -> Alert:
+        """The alert with this number."""
+        return self.alerts[number - 1]
+
+
+def record(
+    ledger: Ledger, findings: Iterable[Finding], settings: AlertSettings, now: datetime
+) -> Ledger:
+    """``ledger`` after ``findings``, in the order of their moments; the same ledger when they say nothing new."""
+    alerts = {alert.number: alert for alert in ledger.alerts}
+    latest = {alert.key: alert for alert in ledger.alerts}
+    notices = list(ledger.notices)
+    for finding in sorted(findings, key=lambda finding: finding.observed_at):
+        before = latest.get(finding.key)
+        after = _after(before, finding, len(alerts) + 1)
+        if after is None:
+            continue
+        event = _event(before, after, settings, now)
+        if event and settings.channels:
+            after = replace(after, notified_at=now)
+            for channel in settings.channels:
+                notices.append(Notice(len(notices) + 1, after.number, event, channel, now, now))
+        alerts[after.number] = latest[after.key] = after
+    return Ledger(tuple(alerts.values()), tuple(notices))
+
+
+def _after(alert: Alert | None, finding: Finding, next_number: int) -> Alert | None:
+    """The alert after the finding; None when the finding says nothing new."""
+    is_open = alert is not None and alert.state == OPEN
+    if alert is not None and finding.observed_at <= alert.known_until:
+        return None
+    if finding.says is Says.WELL:
+        if not is_open:
+            return None
+        return replace(
+            alert,
+            state=RECOVERED,
+            recovered_at=finding.observed_at,
+            recovered_by=finding.run_id,
+        )
+    seen = {
+        "severity": finding.severity,
+        "title": finding.title,
+        "message": finding.message,
+        "link": finding.link,
+        "run_id": finding.run_id,
+        "trading_day": finding.trading_day,
+        "last_seen": finding.observed_at,
+    }
+    if is_open:
+        return replace(alert, **seen, occurrences=alert.occurrences + 1)
+    return Alert(
+        number=next_number,
+        key=finding.key,
+        kind=finding.kind,
+        state=NOTED if finding.says is Says.CHANGED else OPEN,
+        asset=finding.asset,
+        first_seen=finding.observed_at,
+        **seen,
+    )
+
+
+def _event(
+    before: Alert | None, after: Alert, settings: AlertSettings, now: datetime
+) -> str | None:
+    """What people are told about the change; None when they are not."""
+    if after.state == RECOVERED:
+        # Nobody was told of an alert below the minimum, so nobody waits for its end.
+        return RECOVERED if after.notified_at else None
+    if after.severity.value < Severity.named(settings.minimum_severity).value:
+        return None
+    if after.notified_at is None:
+        return RAISED
+    is_worse = after.severity.value > before.severity.value
+    is_due = now - after.notified_at >= timedelta(hours=settings.repeat_hours)
+    return REMINDER if is_worse or is_due else None

@@ -1,0 +1,54 @@
+"""The asset that runs the self-test of the reconciliation and stores its score.
+
+Belongs here: its definition and metadata, and the moment of the test. Does not belong here: mutants
+(``reconciliation/self_test``), the stored rows (``pipeline/self_testing.py``).
+"""
+
+import datetime
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from setbull_pipelines.assets.common import asset_key, asset_spec, pointer_metadata
+from setbull_pipelines.pipeline import self_testing
+from setbull_pipelines.reconciliation.report import markdown_self_test
+from setbull_pipelines.reconciliation.self_test.score import run_self_test
+from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import WHOLE
+
+SELF_TEST_KEY = asset_key(self_testing.STORED)
+
+
+def now() -> datetime.datetime:
+    """The moment in exchange time."""
+    return datetime.datetime.now(ZoneInfo(INDIA))
+
+
+def build_self_test_asset() -> dg.AssetsDefinition:
+    """Replaces ``operations.self_test``; a fault that was missed is a stored row, not a failed run."""
+    stored = self_testing.STORED
+    spec = asset_spec(
+        stored, group="operations", code_version=self_testing.self_test_code_version()
+    )
+
+    @dg.multi_asset(name="operations__self_test", specs=[spec])
+    def self_test(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        store = warehouse.open()
+        result = run_self_test()
+        pointer = self_testing.publish_self_test(result, store, now(), context.run_id)
+        yield dg.MaterializeResult(
+            asset_key=SELF_TEST_KEY,
+            metadata=pointer_metadata(pointer)
+            | {
+                "faults": len(result.outcomes),
+                "caught": result.caught,
+                "diagnosed": result.diagnosed,
+                "rightly of unknown shape": result.rightly_unknown,
+                "controls": len(result.controls),
+                "false alarms": len(result.false_alarms),
+                "score": dg.MetadataValue.md(markdown_self_test(store.read(stored, [WHOLE]))),
+            },
+        )
+
+    return self_test

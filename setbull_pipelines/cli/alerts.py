@@ -1,0 +1,171 @@
+"""``setbull alerts``, and the alerts of ``setbull run``: what is open, and who was told.
+
+Belongs here: words for the terminal. Does not belong here: options (``main``), what raises alerts
+(``automation/alerting.py``), delivering (``pipeline/alerting.py``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from textwrap import shorten
+
+import dagster as dg
+
+from setbull_pipelines.alerts.finding import Severity
+from setbull_pipelines.alerts.ledger import (
+    GIVEN_UP,
+    NOTED,
+    OPEN,
+    RECOVERED,
+    WAITING,
+    Alert,
+    Ledger,
+)
+from setbull_pipelines.alerts.message import Message
+from setbull_pipelines.alerts.observing import RunOutcome
+from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.automation.alerting import look_and_deliver, now, outcome_of
+from setbull_pipelines.pipeline.alerting import read_ledger
+from setbull_pipelines.pipeline.channels import LOG, send
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import Warehouse
+
+_REASON_WIDTH = 240
+_COMMAND = "setbull run"
+
+
+def _warehouse(settings: Settings) -> Warehouse:
+    return Warehouse(warehouse_root(settings), settings.storage.keep_versions)
+
+
+class _Lines(logging.Handler):
+    """Keeps the title of every message to the log channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.titles: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.titles.append(record.getMessage().splitlines()[0])
+
+
+@contextmanager
+def _log_as_lines() -> Iterator[list[str]]:
+    """What goes to the log channel, for the terminal: without a daemon there is no other log."""
+    handler = _Lines()
+    LOG.addHandler(handler)
+    propagate, LOG.propagate = LOG.propagate, False
+    try:
+        yield handler.titles
+    finally:
+        LOG.removeHandler(handler)
+        LOG.propagate = propagate
+
+
+def after_run(
+    instance: dg.DagsterInstance,
+    run_ids: Sequence[str],
+    settings: Settings,
+    error: str | None = None,
+) -> list[str]:
+    """Raise and deliver the alerts of ``setbull run`` and its Dagster runs; returns what to print.
+
+    ``error`` is why the command failed. Never raises: the run is over.
+    """
+    try:
+        runs = [outcome_of(instance, instance.get_run_record_by_id(run_id)) for run_id in run_ids]
+        # A failed run tells why by itself; what fails between runs is told as the command's.
+        if not any(run.error for run in runs):
+            runs.append(RunOutcome(None, _COMMAND, None, error, now()))
+        return _round(instance, runs, settings)[0]
+    except Exception as problem:
+        return [f"alerts: not recorded: {problem}"]
+
+
+def deliver_due(settings: Settings) -> tuple[list[str], bool]:
+    """Look at the rollout log and the calendar and deliver what is due; whether every receiver accepted it."""
+    with dg.DagsterInstance.get() as instance:
+        return _round(instance, [], settings)
+
+
+def _round(
+    instance: dg.DagsterInstance, runs: Sequence[RunOutcome], settings: Settings
+) -> tuple[list[str], bool]:
+    warehouse = _warehouse(settings)
+    with _log_as_lines() as logged:
+        found = look_and_deliver(instance, runs, warehouse, settings)
+    states = [alert.state for alert in found.changed]
+    still_open = len(read_ledger(warehouse).open)
+    line = f"alerts: {still_open} open"
+    if states:
+        counts = [f"{states.count(state)} {state}" for state in (OPEN, RECOVERED, NOTED)]
+        line += f" (this time: {', '.join(counts)})"
+    lines = [line + (" - setbull alerts list" if still_open else ""), *map(_indented, logged)]
+    failed = [delivery for delivery in found.deliveries if delivery.error]
+    for delivery in failed:
+        lines.append(
+            f"  not delivered to {delivery.channel}, will be tried again: {delivery.error}"
+        )
+    return lines, not failed
+
+
+def _indented(line: str) -> str:
+    return f"  {line}"
+
+
+def alert_lines(settings: Settings, at_most: int) -> Iterator[str]:
+    """Open alerts, the worst first, then the last others; then what could not be delivered."""
+    ledger = read_ledger(_warehouse(settings))
+    moment = now()
+    others = [alert for alert in reversed(ledger.alerts) if alert.state != OPEN]
+    for alert in [*ledger.open, *others][:at_most]:
+        yield _headline(alert, moment)
+        yield f"  {shorten(alert.message, _REASON_WIDTH)}"
+    hidden = len(ledger.alerts) - at_most
+    if hidden > 0:
+        yield f"and {hidden} more in operations.alerts"
+    yield f"{len(ledger.open)} open of {len(ledger.alerts)} alerts"
+    yield from _outbox_lines(ledger)
+
+
+def _headline(alert: Alert, moment: datetime.datetime) -> str:
+    times = f", seen {alert.occurrences} times" if alert.occurrences > 1 else ""
+    age = f"for {_duration(moment - alert.first_seen)}"
+    if alert.state == RECOVERED:
+        age = f"after {_duration(alert.recovered_at - alert.first_seen)}"
+    if alert.state == NOTED:
+        age = f"{_duration(moment - alert.first_seen)} ago"
+    return f"{alert.number} {alert.state} {age}, {alert.severity.label}{times}: {alert.title}"
+
+
+def _duration(length: datetime.timedelta) -> str:
+    minutes = int(length.total_seconds() // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h"
+    return f"{minutes // (24 * 60)} days"
+
+
+def _outbox_lines(ledger: Ledger) -> Iterator[str]:
+    """Per channel what is not delivered, with the last reason."""
+    for state in (WAITING, GIVEN_UP):
+        stuck = [n for n in ledger.notices if n.state == state and n.attempts]
+        for channel in dict.fromkeys(notice.channel for notice in stuck):
+            of_channel = [notice for notice in stuck if notice.channel == channel]
+            yield f"{channel}: {len(of_channel)} notices {state}: {of_channel[-1].last_error}"
+
+
+def send_test(settings: Settings) -> Iterator[tuple[str, str | None]]:
+    """Send one test message to every channel; gives each channel with the reason why that failed, or None."""
+    message = Message(
+        "setbull: test of the alerts",
+        f"Sent on {now():%Y-%m-%d %H:%M} by setbull alerts test. Nothing is wrong.\n",
+        Severity.INFO,
+    )
+    for channel in settings.alerts.channels:
+        with _log_as_lines():
+            yield channel, send(channel, message, settings.alerts.timeout_seconds)

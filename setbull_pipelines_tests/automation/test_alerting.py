@@ -1,0 +1,366 @@
+"""From real runs on a real instance to alerts: green runs with failed checks, failed runs, recoveries, overdue days."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from setbull_pipelines.alerts.ledger import Alert
+from setbull_pipelines.automation import alerting
+from setbull_pipelines.automation.alerting import finished_runs, look_and_deliver, outcome_of
+from setbull_pipelines.automation.sensors import build_sensors
+from setbull_pipelines.pipeline.alerting import read_ledger
+from setbull_pipelines.pipeline.rolling_out import LOG, record_actions
+from setbull_pipelines.rollout.controller import Verdict
+from setbull_pipelines.rollout.stages import Component
+from setbull_pipelines.settings import AlertSettings, Settings
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.pipeline.receivers import free_port
+from setbull_pipelines_tests.pipeline.small_run import SmallRun
+
+DAYS = dg.StaticPartitionsDefinition(["2026-06-29", "2026-06-30"])
+INDIA = ZoneInfo("Asia/Kolkata")
+RANGE = {
+    "dagster/asset_partition_range_start": "2026-06-29",
+    "dagster/asset_partition_range_end": "2026-06-30",
+}
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Broken:
+    """What is wrong with the assets of ``jobs`` at the moment."""
+
+    check_fails = warns = step_fails = False
+
+
+@dg.asset(
+    key=["v2", "candles_5min"],
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def candles() -> None:
+    if Broken.step_fails:
+        raise ValueError("the minutes are upside down")
+
+
+@dg.asset_check(asset=candles, partitions_def=DAYS)
+def session_conserved(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    result = {
+        "passed": not Broken.check_fails,
+        "description": "volume of 3 instruments is lost",
+        "severity": dg.AssetCheckSeverity.WARN if Broken.warns else dg.AssetCheckSeverity.ERROR,
+    }
+    if len(context.partition_keys) > 1:  # as checks/factory.py does it
+        for day in context.partition_keys:
+            context.op_execution_context.log_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=candles.key,
+                    check_name="session_conserved",
+                    partition=day,
+                    metadata={},
+                    **result,
+                )
+            )
+    return dg.AssetCheckResult(**result)
+
+
+DEFINITIONS = dg.Definitions(
+    assets=[candles],
+    asset_checks=[session_conserved],
+    jobs=[dg.define_asset_job("daily", partitions_def=DAYS, executor_def=dg.in_process_executor)],
+)
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture(scope="module")
+def stored_instance() -> Iterator[dg.DagsterInstance]:
+    # On disk: the runs must be found again in the storage that users have.
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+@pytest.fixture
+def instance(stored_instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
+    stored_instance.wipe()
+    yield stored_instance
+    Broken.check_fails = Broken.warns = Broken.step_fails = False
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_directory=tmp_path / "data")
+
+
+@pytest.fixture
+def warehouse(settings: Settings) -> Warehouse:
+    return Warehouse(settings.data_directory / "warehouse")
+
+
+def execute(instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> str:
+    job = DEFINITIONS.resolve_job_def("daily")
+    tags = tags or {"dagster/partition": "2026-06-30"}
+    return job.execute_in_process(
+        instance=instance, tags=tags, run_config=QUIET, raise_on_error=False
+    ).run_id
+
+
+def look(instance: dg.DagsterInstance, warehouse: Warehouse, settings: Settings, *run_ids: str):
+    runs = [outcome_of(instance, instance.get_run_record_by_id(run_id)) for run_id in run_ids]
+    return look_and_deliver(instance, runs, warehouse, settings)
+
+
+def keys(alerts: list[Alert] | tuple[Alert, ...]) -> list[str]:
+    return [alert.key for alert in alerts]
+
+
+CHECK = "check v2/candles_5min session_conserved 2026-06-30"
+
+
+def test_a_failed_check_of_a_green_run_is_raised_and_a_later_pass_recovers_it(
+    instance, warehouse, settings, caplog
+) -> None:
+    Broken.check_fails = True
+    run_id = execute(instance)
+    assert instance.get_run_by_id(run_id).is_success
+    (alert,) = look(instance, warehouse, settings, run_id).changed
+    assert (alert.key, alert.severity.label) == (CHECK, "error")
+    assert (alert.message, alert.run_id) == ("volume of 3 instruments is lost", run_id)
+    assert "setbull: v2/candles_5min: session_conserved fails on 2026-06-30" in caplog.text
+    Broken.check_fails = False
+    (alert,) = look(instance, warehouse, settings, execute(instance)).changed
+    assert (alert.key, alert.state) == (CHECK, "recovered")
+    assert "recovered: v2/candles_5min" in caplog.text
+
+
+def test_a_range_run_raises_per_day_and_one_good_day_recovers_its_own(
+    instance, warehouse, settings
+) -> None:
+    Broken.check_fails = Broken.warns = True
+    changed = look(instance, warehouse, settings, execute(instance, RANGE)).changed
+    assert keys(changed) == [CHECK.replace("30", "29"), CHECK]
+    assert {alert.severity.label for alert in changed} == {"warning"}
+    Broken.check_fails = False
+    look(instance, warehouse, settings, execute(instance))
+    assert keys(read_ledger(warehouse).open) == [CHECK.replace("30", "29")]
+
+
+def test_a_failed_run_is_raised_with_its_reason_until_the_same_work_succeeds(
+    instance, warehouse, settings
+) -> None:
+    Broken.step_fails = True
+    failed = execute(instance)
+    (alert,) = look(instance, warehouse, settings, failed).changed
+    assert (alert.key, alert.link) == (
+        "run daily 2026-06-30",
+        f"http://127.0.0.1:3000/runs/{failed}",
+    )
+    assert alert.message.endswith("failed: ValueError: the minutes are upside down")
+    Broken.step_fails = False
+    other_day = execute(instance, {"dagster/partition": "2026-06-29"})
+    assert look(instance, warehouse, settings, other_day).changed == []
+    (alert,) = look(instance, warehouse, settings, execute(instance)).changed
+    assert (alert.key, alert.state) == ("run daily 2026-06-30", "recovered")
+
+
+def test_chosen_assets_are_another_work_than_the_job(instance) -> None:
+    job = DEFINITIONS.resolve_implicit_global_asset_job_def()
+    run_id = job.execute_in_process(
+        instance=instance,
+        partition_key="2026-06-30",
+        asset_selection=[candles.key],
+        run_config=QUIET,
+    ).run_id
+    outcome = outcome_of(instance, instance.get_run_record_by_id(run_id))
+    assert (outcome.work, outcome.days, outcome.error) == ("v2/candles_5min", "2026-06-30", None)
+
+
+def test_a_range_of_one_day_is_that_day(instance) -> None:
+    run_id = execute(instance, dict.fromkeys(RANGE, "2026-06-30"))
+    outcome = outcome_of(instance, instance.get_run_record_by_id(run_id))
+    assert outcome.days == "2026-06-30"
+
+
+def test_runs_are_found_oldest_first_each_after_the_last_one_seen(instance) -> None:
+    Broken.step_fails = True
+    first = execute(instance)
+    Broken.step_fails = False
+    second = execute(instance)
+    runs = finished_runs(instance, EPOCH, 10)
+    assert [record.dagster_run.run_id for record in runs] == [first, second]
+    assert len(finished_runs(instance, EPOCH, 1)) == 1
+    (after_first,) = finished_runs(instance, runs[0].update_timestamp, 10)
+    assert after_first.dagster_run.run_id == second
+    assert finished_runs(instance, runs[1].update_timestamp, 10) == []
+
+
+@pytest.fixture
+def tick(instance, settings):
+    """The sensor as the daemon evaluates it; keeps the cursor."""
+    (sensor,) = build_sensors(settings)
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    cursor: list[str | None] = [None]
+    resource = WarehouseResource(root=str(settings.data_directory / "warehouse"))
+
+    def evaluate() -> str:
+        with dg.build_sensor_context(
+            instance=instance, cursor=cursor[0], resources={"warehouse": resource}
+        ) as context:
+            result = sensor.evaluate_tick(context)
+        cursor[0] = result.cursor
+        assert result.run_requests == []
+        return result.skip_message
+
+    return evaluate
+
+
+def test_the_sensor_starts_with_now_then_sees_every_run_once(
+    instance, warehouse, settings, tick
+) -> None:
+    Broken.check_fails = True
+    execute(instance)  # history before the first tick
+    assert tick() == "0 runs looked at, 0 alerts changed"
+    run_id = execute(instance)
+    assert tick() == "1 runs looked at, 1 alerts changed; log, 1 notices: delivered"
+    assert tick() == "0 runs looked at, 0 alerts changed"
+    assert look(instance, warehouse, settings, run_id).changed == []
+    (alert,) = read_ledger(warehouse).alerts
+    assert (alert.occurrences, alert.run_id) == (1, run_id)
+
+
+def test_the_command_line_and_the_sensor_do_not_tell_twice(
+    instance, warehouse, settings, tick, caplog
+) -> None:
+    tick()
+    Broken.check_fails = True
+    look(instance, warehouse, settings, execute(instance))
+    assert tick() == "1 runs looked at, 0 alerts changed"
+    assert caplog.text.count("setbull: v2/candles_5min") == 1
+
+
+def test_a_failure_and_its_repair_between_two_ticks_leave_nothing_open(
+    instance, warehouse, tick
+) -> None:
+    tick()
+    Broken.step_fails = True
+    execute(instance)
+    Broken.step_fails = False
+    execute(instance)
+    assert tick().startswith("2 runs looked at")
+    (alert,) = read_ledger(warehouse).alerts
+    assert (alert.key, alert.state) == ("run daily 2026-06-30", "recovered")
+
+
+def test_a_receiver_that_is_down_fails_neither_tick_nor_run(
+    instance, warehouse, settings, monkeypatch
+) -> None:
+    monkeypatch.setenv("HOOK", f"json://127.0.0.1:{free_port()}")
+    settings = replace(settings, alerts=AlertSettings(channels=("HOOK",)))
+    Broken.check_fails = True
+    found = look(instance, warehouse, settings, execute(instance))
+    assert found.deliveries[0].error
+    assert [notice.state for notice in read_ledger(warehouse).notices] == ["waiting"]
+
+
+def test_the_ui_shows_the_open_alerts(instance, warehouse, settings) -> None:
+    Broken.check_fails = True
+    look(instance, warehouse, settings, execute(instance))
+    event = instance.get_latest_materialization_event(dg.AssetKey(["operations", "alerts"]))
+    metadata = event.asset_materialization.metadata
+    assert metadata["open"].value == 1
+    assert "| 1 | error | [v2/candles_5min: session_conserved fails on 2026-06-30](" in (
+        metadata["open alerts"].value
+    )
+    assert (metadata["notices waiting"].value, metadata["notices given up"].value) == (0, 0)
+
+
+def test_a_kill_of_the_rollout_is_critical_until_the_rearm(instance, warehouse, settings) -> None:
+    def act(verdict: Verdict) -> None:
+        moment = datetime.now(INDIA)
+        record_actions(
+            [Component.INDICATORS], verdict, "Asha", "a trial", warehouse, settings, lambda: moment
+        )
+
+    act(Verdict.KILLED)
+    (alert,) = look(instance, warehouse, settings).changed
+    assert (alert.severity.label, alert.title) == ("critical", "rollout of indicators: killed")
+    assert look(instance, warehouse, settings).changed == []
+    act(Verdict.REARMED)
+    assert [(a.state, a.severity.label) for a in look(instance, warehouse, settings).changed] == [
+        ("recovered", "critical"),
+        ("noted", "info"),
+    ]
+
+
+def test_a_damaged_rollout_log_does_not_silence_the_other_alerts(
+    instance, warehouse, settings
+) -> None:
+    moment = datetime.now(INDIA)
+    record_actions(
+        [Component.INDICATORS], Verdict.KILLED, "Asha", "x", warehouse, settings, lambda: moment
+    )
+    warehouse.root.joinpath(*LOG.key, "whole", "current.json").write_text("not a pointer")
+    Broken.check_fails = True
+    runs = [outcome_of(instance, instance.get_run_record_by_id(execute(instance)))]
+    findings = alerting.findings_of(instance, runs, warehouse, settings, moment)
+    assert CHECK in [finding.key for finding in findings]
+
+
+def overdue(instance, settings: Settings, moment: datetime) -> list[tuple[str, str]]:
+    found = alerting.overdue_sessions(instance, settings, moment)
+    return [(finding.says.value, str(finding.trading_day)) for finding in found]
+
+
+def materialize(instance: dg.DagsterInstance, *days: date) -> None:
+    for day in days:
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(["reconciliation", "summary"], partition=day.isoformat())
+        )
+
+
+def test_a_session_is_overdue_hours_after_its_close_and_not_before(instance, settings) -> None:
+    settings = replace(settings, input="/candles")  # closes at 15:30, four hours are allowed
+    monday, tuesday = date(2024, 6, 3), date(2024, 6, 4)
+    evening = datetime(2024, 6, 4, 19, 29, tzinfo=INDIA)
+    assert overdue(instance, settings, evening) == []  # nothing was ever materialized
+    materialize(instance, monday)
+    assert overdue(instance, settings, evening) == [("well", "None")]
+    late = evening + timedelta(minutes=2)
+    assert overdue(instance, settings, late) == [("wrong", "2024-06-04")]
+    materialize(instance, tuesday)
+    assert overdue(instance, settings, late) == [("well", "None")]
+    weekend = datetime(2024, 6, 9, 12, 0, tzinfo=INDIA)
+    assert overdue(instance, settings, weekend) == [("wrong", "2024-06-05")]
+
+
+def test_history_that_nobody_refreshes_is_not_overdue(instance, settings) -> None:
+    settings = replace(settings, input="/candles")
+    materialize(instance, date(2024, 6, 3))
+    # 17 June is Id-Ul-Adha: 3 June is the tenth session before the evening of the 14th.
+    assert overdue(instance, settings, datetime(2024, 6, 14, 20, 0, tzinfo=INDIA)) != []
+    assert overdue(instance, settings, datetime(2024, 6, 18, 20, 0, tzinfo=INDIA)) == []
+
+
+def test_the_generated_sample_is_never_overdue(instance, settings) -> None:
+    materialize(instance, date(2024, 6, 3))
+    assert overdue(instance, settings, datetime(2024, 7, 1, tzinfo=INDIA)) == []
+
+
+def test_the_checks_of_the_real_graph_are_read_per_day(small_run: SmallRun) -> None:
+    """Every check of the small run, which covers two days, once per day."""
+    outcomes = [
+        outcome_of(small_run.instance, record)
+        for record in finished_runs(small_run.instance, EPOCH, 100)
+    ]
+    (daily,) = (outcome for outcome in outcomes if outcome.work == "daily")
+    assert daily.days == f"{small_run.days[0]} to {small_run.days[1]}"
+    per_day = [check for check in daily.checks if check.day]
+    assert {check.day for check in per_day} == set(small_run.days)
+    assert len(per_day) == 2 * len({(check.asset, check.check) for check in per_day})
+    agreement = [check for check in per_day if check.check == "v2_agrees_with_v1"]
+    assert len(agreement) == 2 * 9
+    assert {check.state for check in agreement} == {"pass"}

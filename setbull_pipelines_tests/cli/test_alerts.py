@@ -1,0 +1,251 @@
+"""``setbull alerts`` and the alerts of ``setbull run``, as a user meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from setbull_pipelines import variants
+from setbull_pipelines.alerts.finding import Says, Severity
+from setbull_pipelines.cli import alerts as work
+from setbull_pipelines.cli.history import History
+from setbull_pipelines.cli.main import main
+from setbull_pipelines.pipeline import engine
+from setbull_pipelines.pipeline.alerting import ALERTS, read_ledger, record_findings
+from setbull_pipelines.settings import AlertSettings
+from setbull_pipelines.warehouse.errors import MissingPartition
+from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.alerts.findings import at, finding
+from setbull_pipelines_tests.pipeline.receivers import (
+    SECRETS,
+    Webhook,
+    free_port,
+    http_receiver,
+)
+
+HEADER = "instrument_key,timestamp,open,high,low,close,volume"
+
+
+def setbull(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+@pytest.fixture
+def webhook(monkeypatch: pytest.MonkeyPatch, data_directory: Path) -> Iterator[Webhook]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http_receiver() as receiver:
+        monkeypatch.setenv("HOOK", receiver.url)
+        yield receiver
+
+
+@pytest.fixture
+def settings_file(data_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text('[alerts]\nchannels = ["log", "HOOK"]\n', encoding="utf-8")
+    monkeypatch.setenv("SETBULL_SETTINGS", str(path))
+    return path
+
+
+@pytest.fixture
+def warehouse(data_directory: Path) -> Warehouse:
+    return Warehouse(data_directory / "warehouse")
+
+
+def raised(warehouse: Warehouse, *findings) -> None:
+    settings = AlertSettings(channels=("log", "HOOK"))
+    record_findings(findings, warehouse, settings, lambda: at(0))
+
+
+def test_without_alerts_the_list_says_so_and_writes_nothing(data_directory: Path) -> None:
+    result = setbull("alerts", "list")
+    assert (result.exit_code, result.stdout) == (0, "0 open of 0 alerts\n")
+    assert not data_directory.exists()
+
+
+def test_the_list_has_open_alerts_first_with_their_age(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised(warehouse, finding(0, key="check a"), finding(2, Says.WELL, key="check a"))
+    raised(warehouse, finding(0, key="check b", severity=Severity.WARNING))
+    raised(warehouse, finding(0, key="check c"), finding(0.1, key="check c"))
+    raised(warehouse, finding(0, Says.CHANGED, key="news", severity=Severity.INFO))
+    monkeypatch.setattr(work, "now", lambda: at(3))
+    result = setbull("alerts", "list")
+    headlines = [line for line in result.stdout.splitlines() if not line.startswith(" ")]
+    assert headlines == [
+        "3 open for 3 h, error, seen 2 times: check c fails",
+        "2 open for 3 h, warning: check b fails",
+        "4 noted 3 h ago, info: news fails",
+        "1 recovered after 2 h, error: check a fails",
+        "2 open of 4 alerts",
+    ]
+    assert "  seen at 0.1" in result.stdout
+    assert "and 3 more in operations.alerts" in setbull("alerts", "list", "--rows", "1").stdout
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_a_test_says_for_every_channel_whether_it_was_delivered(webhook: Webhook) -> None:
+    result = setbull("alerts", "test")
+    assert (result.exit_code, result.output) == (0, "log: delivered\nHOOK: delivered\n")
+    assert [body["title"] for body in webhook.bodies] == ["setbull: test of the alerts"]
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_a_test_that_fails_says_why_and_exits_with_1(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", Webhook(free_port()).url)
+    result = setbull("alerts", "test")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[0] == "log: delivered"
+    assert "onnection" in result.stdout.splitlines()[1]
+    assert result.stderr == "error: 1 of 2 channels did not accept it\n"
+    assert not any(secret in result.output for secret in SECRETS)
+
+
+def test_a_test_without_channels_is_refused(settings_file: Path) -> None:
+    settings_file.write_text("[alerts]\nchannels = []\n", encoding="utf-8")
+    result = setbull("alerts", "test")
+    assert result.exit_code == 2
+    assert "alerts.channels" in result.stderr
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_deliver_sends_what_is_due_once(warehouse: Warehouse, webhook: Webhook) -> None:
+    raised(warehouse, finding(0))
+    webhook.answers = [500]
+    result = setbull("alerts", "deliver")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[:2] == ["alerts: 1 open - setbull alerts list", "  setbull: check a fails"]
+    assert lines[2].startswith("  not delivered to HOOK, will be tried again: ")
+    result = setbull("alerts", "deliver")
+    assert (result.exit_code, result.stdout) == (0, "alerts: 1 open - setbull alerts list\n")
+    assert "HOOK: 1 notices waiting: " in setbull("alerts", "list").stdout
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_damaged_alerts_are_one_sentence(warehouse: Warehouse) -> None:
+    raised(warehouse, finding(0))
+    warehouse.root.joinpath(*ALERTS.key, "whole", "current.json").write_text("not a pointer")
+    for verb in ("list", "deliver"):
+        result = setbull("alerts", verb)
+        assert result.exit_code == 2
+        assert "not a pointer" in result.stderr
+        assert "Traceback" not in result.output
+
+
+@pytest.fixture(autouse=True)
+def events_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored instance is tested in ``automation/test_alerting.py``."""
+    monkeypatch.setattr(dg.DagsterInstance, "get", dg.DagsterInstance.ephemeral)
+
+
+@pytest.fixture
+def candles(tmp_path: Path) -> Path:
+    rows = [
+        f"NSE_EQ|INE002A01018,2025-06-03T09:{15 + minute}:00+05:30,100,101,99,100.5,{1000 + minute}"
+        for minute in range(30)
+    ]
+    path = tmp_path / "minutes.csv"
+    path.write_text("\n".join([HEADER, *rows]) + "\n")
+    return path
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_a_wrong_v2_is_told_and_its_repair_too(
+    data_directory: Path,
+    candles: Path,
+    webhook: Webhook,
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right, known = variants.v2.to_5min, engine.variant_code_version
+
+    def forgets_a_share(minutes: pd.DataFrame, *arguments: object) -> pd.DataFrame:
+        bars = right(minutes, *arguments)
+        return bars.assign(volume=bars["volume"] - 1)
+
+    with monkeypatch.context() as wrong:
+        wrong.setattr(variants.v2, "to_5min", forgets_a_share)
+        wrong.setattr(engine, "variant_code_version", lambda name: f"wrong {known(name)}")
+        result = setbull("run", "--input", str(candles))
+    assert result.exit_code == 1
+    assert "alerts: " in result.stdout
+    found = {alert.key: alert for alert in read_ledger(warehouse).open}
+    assert not any(key.startswith("stale") for key in found), "the file is history"
+    alert = found["check reconciliation/candles_5min v2_agrees_with_v1 2025-06-03"]
+    assert alert.title == "v2/candles_5min differs from v1 on 2025-06-03"
+    assert "volume" in alert.message
+    (body,) = webhook.bodies
+    assert alert.title in body["message"]
+    assert f"http://127.0.0.1:3000/runs/{alert.run_id}" in body["message"]
+
+    result = setbull("run", "--input", str(candles))
+    assert result.exit_code == 0, result.output
+    assert "recovered" in result.stdout
+    # What stays: warnings about so short a file, and the latch of the rollout.
+    still_open = {(one.kind, one.severity.label) for one in read_ledger(warehouse).open}
+    assert still_open == {("check", "warning"), ("rollout", "critical")}
+    assert "recovered: v2/candles_5min differs from v1 on 2025-06-03" in (
+        webhook.bodies[-1]["title"] + webhook.bodies[-1]["message"]
+    )
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_a_command_that_fails_between_its_runs_is_told_until_it_succeeds(
+    candles: Path, webhook: Webhook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*arguments: object) -> None:
+        raise MissingPartition("raw.candles_1min has no partition 2025-06-02")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(History, "materialize", breaks)
+        result = setbull("run", "--input", str(candles))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: the history could not be published: raw.candles_1min")
+    (alert,) = read_ledger(warehouse).open
+    assert (alert.key, alert.title) == ("run setbull run", "the run of setbull run failed")
+    assert "raw.candles_1min has no partition 2025-06-02" in webhook.bodies[0]["message"]
+    setbull("run", "--input", str(candles))
+    assert read_ledger(warehouse).alerts[0].state == "recovered"
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_a_step_that_raises_is_told_once_by_its_run(
+    candles: Path, webhook: Webhook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*arguments: object) -> pd.DataFrame:
+        raise ValueError("the minutes are upside down")
+
+    monkeypatch.setattr(variants.v1, "to_5min", breaks)
+    result = setbull("run", "--input", str(candles))
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    alerts = [alert for alert in read_ledger(warehouse).open if alert.kind == "run"]
+    assert [(alert.key, alert.message) for alert in alerts] == [
+        (
+            "run daily 2025-06-03",
+            "step v1__candles_5min failed: ValueError: the minutes are upside down",
+        )
+    ]
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_alerts_that_cannot_be_kept_do_not_change_the_outcome_of_a_run(
+    candles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*arguments: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(work, "look_and_deliver", breaks)
+    result = setbull("run", "--input", str(candles))
+    assert result.exit_code == 0, result.output
+    assert "alerts: not recorded: disk full" in result.stdout
+    assert "Traceback" not in result.output

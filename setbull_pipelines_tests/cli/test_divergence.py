@@ -1,0 +1,102 @@
+"""``setbull divergence``: one file that tells everything, and sentences where there is nothing to tell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from setbull_pipelines import tables
+from setbull_pipelines.cli import divergence
+from setbull_pipelines.cli.main import main
+from setbull_pipelines.pipeline.reconciling import read_findings, reconcile
+from setbull_pipelines.reconciliation.page import html_page
+from setbull_pipelines.reconciliation.report import markdown_report
+from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
+
+
+@pytest.fixture
+def diverged_run(copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch) -> SmallRun:
+    """EMA 50 is 1 % too high in V2 of the first day; the command finds the run's folder."""
+    day, stored = copied_run.days[0], StoredTable("v2", tables.INDICATORS_5MIN)
+    right = copied_run.warehouse.read(stored, [day.isoformat()])
+    wrong = right.assign(ema_50=right["ema_50"] * 1.01)
+    publish(copied_run.warehouse, stored, day.isoformat(), wrong)
+    list(reconcile(stored.table, [day], copied_run.warehouse, copied_run.settings, "test"))
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(copied_run.settings.data_directory))
+    return copied_run
+
+
+def ask(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["divergence", *map(str, arguments)])
+
+
+def test_the_page_holds_verdict_causes_pictures_and_inputs_in_one_file(
+    diverged_run: SmallRun,
+) -> None:
+    day = diverged_run.days[0]
+    result = ask("--table", "indicators_5min", "--day", day)
+    assert result.exit_code == 0, result.output
+    place = diverged_run.settings.data_directory / "reports" / f"indicators_5min-{day}.html"
+    assert result.output.endswith(f"written to {place}\n")
+    page = place.read_text("utf-8")
+    assert f"indicators_5min, {day}" in page
+    assert "V2 is V1 x 1.01" in page
+    assert "Inputs agree" in page
+    assert page.count('<img src="data:image/png;base64,') == 2
+    # One file: nothing is fetched, nothing runs.
+    assert not re.search(r"<script|<link|https?://", page)
+
+
+def test_text_from_data_stays_text(diverged_run: SmallRun) -> None:
+    findings = read_findings(tables.INDICATORS_5MIN, diverged_run.days[0], diverged_run.warehouse)
+    findings.diagnoses["sentence"] = "<script>alert(1)</script>"
+    assert "<script" not in html_page(findings)
+    assert "&lt;script&gt;" in html_page(findings)
+
+
+def test_a_report_without_pictures_tells_the_same_words(diverged_run: SmallRun) -> None:
+    findings = read_findings(tables.INDICATORS_5MIN, diverged_run.days[0], diverged_run.warehouse)
+    drawn, plain = (markdown_report(findings, with_pictures=choice) for choice in (True, False))
+    without = re.sub(r"#### Pictures\n\n(!\[.*\)\n\n)+", "", drawn)
+    assert without == plain
+    assert len(drawn) > len(plain) + 10_000
+
+
+def test_a_place_of_ones_own(diverged_run: SmallRun, tmp_path: Path) -> None:
+    out = tmp_path / "mine.html"
+    assert (
+        ask("--table", "indicators_5min", "--day", diverged_run.days[0], "--out", out).exit_code
+        == 0
+    )
+    assert out.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert not (diverged_run.settings.data_directory / divergence._REPORTS).exists()
+
+
+def test_a_day_that_agrees_has_no_page(diverged_run: SmallRun, tmp_path: Path) -> None:
+    out = tmp_path / "none.html"
+    result = ask("--table", "candles_5min", "--day", diverged_run.days[0], "--out", out)
+    assert result.exit_code == 0
+    assert "pass, all " in result.output
+    assert "no difference to show" in result.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--table", "candles_3min", "--day", "2026-06-30"), ("'candles_3min'", "candles_5min, ")),
+        (("--table", "candles_5min", "--day", "2020-01-01"), ("2020-01-01",)),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_in_one_sentence(
+    diverged_run: SmallRun, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    result = ask(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert all(part in result.stderr for part in parts)
+    assert "Traceback" not in result.output
