@@ -434,11 +434,11 @@ def test_v2_is_held_to_its_limits_without_the_time_of_a_whole_v1(
     stage: Stage, copied_run: SmallRun
 ) -> None:
     day = copied_run.days[0]
-    cut_back(copied_run, Component.INDICATORS, stage)
+    parts = cut_back(copied_run, Component.INDICATORS, stage)
     (rule,) = (rule for rule in RULES if rule.name == "within_limits")
     metrics = copied_run.warehouse.read(METRICS, [str(day)])
     of_v1 = metrics.set_index("asset").loc["v1.indicators_daily"]
-    assert of_v1["computed_for"] == ("none" if stage is Stage.RETIRED else "sample 1 of 2, 50 %")
+    assert of_v1["computed_for"] == parts["indicators_daily"].mark
     assert set(metrics.loc[metrics["variant"] == "v2", "computed_for"]) == {"all"}
     # Four seconds are within V2's limit, and far more than a part of V1 took.
     slow = metrics.assign(
