@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.assets.common import asset_key, needs_warehouse
+from setbull_pipelines.assets.variants import build_variant
 from setbull_pipelines.cli.asking import days_without_all_of_v1
 from setbull_pipelines.cli.run import Outcome, Runner
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, part_in
@@ -20,12 +21,19 @@ from setbull_pipelines.pipeline.metrics import collect
 from setbull_pipelines.pipeline.reconciling import SUMMARY, reconcile, summarize
 from setbull_pipelines.pipeline.rolling_out import evaluate, record_actions, stages_in_force
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings, Settings
 from setbull_pipelines.tables.reconciliation import PASS
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish, small_run
+from setbull_pipelines_tests.pipeline.small_run import (
+    SmallRun,
+    cut_back_v1,
+    forget,
+    publish,
+    small_run,
+)
 
 __all__ = ["small_run"]
 SERVED = [table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED]
@@ -65,9 +73,6 @@ class Story:
         for table in tables.COMPUTED_TABLES:
             for lane in ("v1", "v2"):
                 forget(self.warehouse, StoredTable(lane, table), self.last)
-
-    def reported(self, key: dg.AssetKey) -> set[str]:
-        return self.instance.get_materialized_partitions(key)
 
 
 @pytest.fixture
@@ -147,21 +152,24 @@ def test_v1_cut_back_and_back_again(story: Story, stage: Stage) -> None:
     assert list(days_without_all_of_v1(story.settings)) == []
 
 
-def test_days_that_a_run_completes_beside_its_own_are_reported_to_dagster(story: Story) -> None:
-    story.force(Stage.SAMPLED)
-    forget(story.warehouse, StoredTable("v1", tables.MOVES_DAILY), story.first)
-    moves = StoredTable("v1", tables.MOVES_DAILY)
-    whole = story.untouched.warehouse.pointer(moves, str(story.first))
-    story.warehouse.publish(
-        *(moves, str(story.first), tables.MOVES_DAILY.empty()),
-        code_version=whole.code_version,
-        settings_hash=whole.settings_hash,
-        inputs={"instruments": "none"},
-        run_id="test",
+def test_days_that_are_completed_beside_those_of_the_run_are_told_to_dagster(
+    story: Story,
+) -> None:
+    """One step alone, in the stage that a log without rows gives: off."""
+    v1 = StoredTable("v1", tables.MOVES_DAILY)
+    whole = story.warehouse.pointer(v1, str(story.first))
+    cut_back_v1(story.run, tables.MOVES_DAILY, Stage.RETIRED, story.first)
+    step = next(step for step in STEPS if step.name == tables.MOVES_DAILY.name)
+    result = dg.materialize(
+        [build_variant(step, "v1", story.settings)],
+        partition_key=str(story.last),
+        resources=needs_warehouse(story.settings),
+        instance=story.instance,
     )
-    story.run_the_last_session()
-    assert story.reported(asset_key(moves)) == {str(story.last)}
-    story.force(Stage.SHADOW)
-    story.run_the_last_session()
-    assert story.reported(asset_key(moves)) == {str(story.first), str(story.last)}
-    assert story.warehouse.pointer(moves, str(story.first)).content_hash == whole.content_hash
+    assert result.success
+    known = story.instance.get_materialized_partitions(asset_key(v1))
+    assert known == {str(story.first), str(story.last)}
+    (event,) = result.asset_materializations_for_node("v1__moves_daily")
+    assert event.metadata["days in run"].value == 1
+    found = story.warehouse.pointer(v1, str(story.first))
+    assert (found.content_hash, found.inputs) == (whole.content_hash, whole.inputs)
