@@ -60,16 +60,23 @@ def judge(
 def _cut_back(rule: Rule, warehouse: Warehouse, day: datetime.date | None) -> str | None:
     """Why a table of V1 cannot be held against other tables on the day; None when it can.
 
-    A rule that reads nothing but the table itself, such as its contract, is judged on the rows there are.
+    It can against tables of the same sample. A rule that reads nothing but the table itself, such as its contract,
+    is judged on the rows there are.
     """
     if rule.table.schema != "v1" or len(rule.reads) == 1:
         return None
-    for stored in rule.reads:
-        if stored.schema == "v1":
-            pointer = warehouse.pointer(stored, _partition(stored, day))
-            if part := part_of(stored.table, pointer):
-                return f"{part.sentence} ({stored.name})"
-    return None
+    parts = {
+        stored.name: part_of(stored.table, warehouse.pointer(stored, _partition(stored, day)))
+        if stored.schema == "v1"
+        else None
+        for stored in rule.reads
+    }
+    cut_back = {name: part for name, part in parts.items() if part}
+    own = parts[rule.table.name]
+    if not cut_back or (own and own.percentage and set(parts.values()) == {own}):
+        return None
+    name, part = next(iter(cut_back.items()))
+    return f"{part.sentence} ({name})"
 
 
 def _partition(stored: StoredTable, day: datetime.date | None) -> str:

@@ -121,7 +121,7 @@ def ui(port: int) -> None:
 @click.argument("query")
 @click.option("--rows", default=50, show_default=True, help="Rows shown at most.")
 def sql(query: str, rows: int) -> None:
-    """Ask the catalog, read-only: setbull sql "SELECT * FROM v1.filter_results"."""
+    """Ask the catalog, read-only: setbull sql "SELECT * FROM served.filter_results"."""
     import duckdb
 
     from setbull_pipelines.cli.asking import days_without_all_of_v1, opened_catalog, refusal

@@ -12,6 +12,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key, needs_warehouse
 from setbull_pipelines.checks.factory import build_check, build_checks
 from setbull_pipelines.cli.run import of_whole_run
+from setbull_pipelines.pipeline.lanes import part_of
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import Rule, Verdict
@@ -24,6 +25,7 @@ from setbull_pipelines_tests.pipeline.small_run import (
     cut_back_v1,
     forget,
     publish,
+    publish_part,
 )
 
 CANDLES_5MIN = StoredTable("v1", tables.CANDLES_5MIN)
@@ -320,3 +322,17 @@ def test_days_that_are_served_again_besides_are_judged_too(copied_run: SmallRun)
         assert sorted(stored_evaluations(instance, check)) == sorted(found)
     (told,) = (each for each in of_whole_run(evaluations) if each.asset_check_key == check)
     assert (told.partition, told.passed) == (str(first), False)
+
+
+def test_tables_of_the_same_sample_are_held_against_each_other(copied_run: SmallRun) -> None:
+    day = copied_run.days[0]
+    for table in (tables.MOVES_DAILY, tables.SEQUENCES):
+        cut_back_v1(copied_run, table, Stage.SAMPLED, day)
+    sequences = StoredTable("v1", tables.SEQUENCES)
+    assert Judge(copied_run.settings, sequences).over([day])["days_conserved"].passed
+    rows = copied_run.warehouse.read(sequences, [str(day)])
+    part = part_of(tables.SEQUENCES, copied_run.warehouse.pointer(sequences, str(day)))
+    publish_part(copied_run, tables.SEQUENCES, day, part, rows.iloc[1:])
+    lost = Judge(copied_run.settings, sequences).over([day])["days_conserved"]
+    assert not lost.passed
+    assert lost.severity is dg.AssetCheckSeverity.ERROR
