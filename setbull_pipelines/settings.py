@@ -336,6 +336,8 @@ class RolloutSettings:
     """Less time of V1 says nothing about how much slower V2 is."""
     maximum_memory_growth: float = 0.20
     """How much more memory than at the last judged session, as a share of that."""
+    minimum_memory_share_compared: float = 0.30
+    """Less memory, as a share of the allowance, says nothing about growth: it is what the libraries take."""
     sample_percentage: int = 10
     """Instruments, of 100, that V1 is still computed for per session in stage ``sampled``; the sample rotates."""
     kill: bool = False
@@ -378,6 +380,7 @@ class RolloutSettings:
         )
         for name in (
             "minimum_cache_hit_rate",
+            "minimum_memory_share_compared",
             "maximum_error_rate",
             "maximum_memory_share",
             "maximum_worker_share",

@@ -100,6 +100,7 @@ def reconcile(
             "inputs": inputs,
         }
         cached = all(warehouse.is_current(stored, key, **provenance) for stored in outputs)
+        seconds = 0.0
         if not cached:
             v1_files = warehouse.files(sides["v1"], [key]) if pointers["v1"] else None
             with (
@@ -126,6 +127,7 @@ def reconcile(
                 frames.append(comparison.decisions)
             rows = sum(pointer.rows for pointer in pointers.values() if pointer)
             cost = meter.cost(rows)
+            seconds = cost.seconds
             for stored, frame in zip(outputs, frames, strict=True):
                 note = None if len(frame) else "no rows: nothing differs"
                 warehouse.publish(
@@ -136,7 +138,7 @@ def reconcile(
         has_cells = published[outputs[1].table.name].rows > 0
         drill_down(table, day, warehouse, settings, run_id, has_cells=has_cells)
         progress.advance()
-        yield PartitionResult(day, published, cached)
+        yield PartitionResult(day, published, cached, seconds)
 
 
 def read_findings(table: Table, day: date, warehouse: Warehouse) -> Findings:
