@@ -275,9 +275,12 @@ def test_an_instrument_that_crashes_v2_is_served_from_v1_and_counted(story: Stor
 
 
 def test_an_exception_in_v2_is_taken_back_the_same_day(story: Story) -> None:
-    (row,) = story.rows_of(CRASHED, Component.AGGREGATION)
-    assert path([row]) == [("rolled back", "100", "off")]
-    assert "1 exceptions in V2" in row.decision.reason
+    with_the_crash, mended = story.rows_of(CRASHED, Component.AGGREGATION)
+    assert path([with_the_crash]) == [("rolled back", "100", "off")]
+    assert "1 exceptions in V2" in with_the_crash.decision.reason
+    # A code version that was taken back stays off when the day is well again: a person has to say so.
+    assert path([mended]) == [("held", "off", "off")]
+    assert mended.decision.reason.startswith("latched")
 
 
 def test_a_defect_at_half_is_taken_back_the_same_day_and_stays_off(story: Story) -> None:
