@@ -52,6 +52,8 @@ warm_margin_bars = 10
 sessions_5min = 2
 sessions_daily = 60
 sessions_moves = 21
+[reconciliation]
+noise_instruments = 0
 [rollout]
 sessions_per_stage = 1
 minimum_instruments = 10
