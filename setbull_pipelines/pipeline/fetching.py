@@ -217,7 +217,6 @@ class _FetchRun:
                         done.result()
                     except TokenRefused as error:
                         stopped = stopped or str(error)
-                        self._stop.set()
                     progress.advance()
             finally:
                 # Also after Ctrl-C: nobody waits for a pause of half an hour to end.
@@ -244,6 +243,7 @@ class _FetchRun:
             if result.interval == MINUTE:
                 self._ask_for_today(result, client, count_request)
         except TokenRefused as error:
+            self._stop.set()
             result.reason = str(error)
             raise
         except (CallFailed, FetchStopped) as error:
@@ -315,7 +315,7 @@ def publish_fetch(
 
 
 def _frame(results: Iterable[FetchResult]) -> pd.DataFrame:
-    return pd.DataFrame(
+    records = [
         {
             "interval": result.interval,
             "instrument_key": result.instrument_key,
@@ -330,7 +330,8 @@ def _frame(results: Iterable[FetchResult]) -> pd.DataFrame:
             "finished_at": pd.Timestamp(result.finished_at),
         }
         for result in results
-    )
+    ]
+    return pd.DataFrame(records, columns=STORED.table.column_names)
 
 
 def remove_expired(settings: Settings, today: date) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -99,9 +98,6 @@ class Broker:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    def asked_twice(self) -> dict[str, int]:
-        return {path: n for path, n in Counter(self.paths).items() if n > 1}
 
     def reply_to(self, path: str) -> Reply:
         parts = path.strip("/").split("/")
