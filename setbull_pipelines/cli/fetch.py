@@ -77,6 +77,4 @@ def _print_failures(fetched: Fetched) -> None:
         failures.add_row(result.interval, escape(result.instrument_key), escape(result.reason))
     console.print(failures)
     if len(failed) > _SHOWN:
-        console.print(
-            f"and {len(failed) - _SHOWN} more: setbull sql \"SELECT * FROM operations.fetches WHERE status = 'failed'\""
-        )
+        console.print(f"and {len(failed) - _SHOWN} more, all in operations.fetches")

@@ -132,7 +132,13 @@ def fetch(listed: Path | None, days: int | None, interval: str | None, also_open
         )
         chosen = {interval: sessions[interval]} if interval else sessions
         fetched = carry_out(instruments, chosen, settings, also_open)
-    except (InvalidSettings, InvalidToken, OutsideCoverage, fetching.NoInstruments) as error:
+    except (
+        InvalidSettings,
+        InvalidToken,
+        OutsideCoverage,
+        fetching.NoInstruments,
+        OSError,
+    ) as error:
         _stop(str(error))
     if fetched.stopped:
         _stop(fetched.stopped, _FAILED)
