@@ -19,7 +19,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.settings import (
     UPSTOX_TOKEN_VARIABLE,
@@ -49,6 +49,7 @@ SUCCESS, SKIPPED, FAILED = FETCH_STATES
 Clock = Callable[[], datetime]
 """Gives the moment in exchange time, with its zone."""
 _LONGEST_WINDOW = timedelta(minutes=30)
+_WORTH_TELLING_SECONDS = 10.0
 
 
 class NoInstruments(ValueError):
@@ -284,6 +285,8 @@ class _FetchRun:
         result.provisional += len(candles) if call.running else 0
 
     def _sleep(self, seconds: float) -> None:
+        if seconds >= _WORTH_TELLING_SECONDS:
+            logger.info("fetching: waiting %.0f s for the limits of the broker", seconds)
         if self._stop.wait(seconds):
             raise FetchStopped("stopped while waiting")
 

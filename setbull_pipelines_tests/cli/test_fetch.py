@@ -65,6 +65,7 @@ def test_both_intervals_are_fetched_and_the_next_step_is_named(
     # interval, success, skipped, failed, requests, candles, provisional, files
     assert ["1minute", "2", "0", "0", "2", "60", "0", "10"] in rows(result.output)
     assert ["day", "2", "0", "0", "2", "20", "0", "1"] in rows(result.output)
+    assert "fetching: 4 of 4 instruments" in result.output
     assert f"setbull run --input {data_directory / 'fetched'}" in result.output
     again = run("--instruments", listed, "--days", 10)
     assert ["1minute", "0", "2", "0", "0", "0", "0", "0"] in rows(again.output)
