@@ -11,9 +11,11 @@ import dagster as dg
 import pandas as pd
 
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
+from setbull_pipelines.pipeline.lanes import part_of
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
     DamagedPartition,
@@ -22,12 +24,14 @@ from setbull_pipelines.warehouse.errors import (
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
 
-NOTHING_TO_COMPARE = "nothing to compare"
+_PUBLISHED_BESIDES = ("v1", SERVED_SCHEMA)
+"""Schemas in which a run can publish days that it was not asked for."""
 
 
 def severity(rule: Rule, verdict: Verdict) -> dg.AssetCheckSeverity:
-    """ERROR, but WARN where the rule only warns or both variants are empty: never a pass, nor a fault."""
-    if not rule.is_error or verdict.metadata.get(NOTHING_TO_COMPARE):
+    """ERROR, but WARN where the rule only warns or there is nothing to judge: never a pass, nor a fault."""
+    nothing = verdict.metadata.get(NOTHING_TO_COMPARE) or verdict.metadata.get(NOT_JUDGED)
+    if not rule.is_error or nothing:
         return dg.AssetCheckSeverity.WARN
     return dg.AssetCheckSeverity.ERROR
 
@@ -46,8 +50,26 @@ def judge(
         except (MissingPartition, DamagedPartition, ContractViolation) as error:
             verdicts[rule.name] = Verdict(False, str(error))
             continue
+        if reason := _cut_back(rule, warehouse, day):
+            verdicts[rule.name] = Verdict(False, f"not judged: {reason}", {NOT_JUDGED: True})
+            continue
         verdicts[rule.name] = rule.judge(frames, pd.Timestamp(day) if day else pd.NaT, settings)
     return verdicts
+
+
+def _cut_back(rule: Rule, warehouse: Warehouse, day: datetime.date | None) -> str | None:
+    """Why a table of V1 cannot be held against other tables on the day; None when it can.
+
+    A rule that reads nothing but the table itself, such as its contract, is judged on the rows there are.
+    """
+    if rule.table.schema != "v1" or len(rule.reads) == 1:
+        return None
+    for stored in rule.reads:
+        if stored.schema == "v1":
+            pointer = warehouse.pointer(stored, _partition(stored, day))
+            if part := part_of(stored.table, pointer):
+                return f"{part.sentence} ({stored.name})"
+    return None
 
 
 def _partition(stored: StoredTable, day: datetime.date | None) -> str:
@@ -97,7 +119,12 @@ def build_check(
             by_day = {None: judge(rules, store, settings, None)}
         else:
             days = [datetime.date.fromisoformat(key) for key in context.partition_keys]
+            run_id = context.op_execution_context.run_id
             by_day = {day: judge(rules, store, settings, day) for day in days}
+            for day in _published_besides(table, store, run_id, days):
+                found = judge(rules, store, settings, day)
+                for rule in rules:
+                    _report_each_day(context, key, rule, {day: found[rule.name]})
         for rule in rules:
             verdicts = {day: of_day[rule.name] for day, of_day in by_day.items()}
             # Not told by the number of days: a range can have one.
@@ -110,13 +137,25 @@ def build_check(
     return check
 
 
+def _published_besides(
+    table: StoredTable, warehouse: Warehouse, run_id: str, days: Sequence[datetime.date]
+) -> Iterator[datetime.date]:
+    """Days that the run published although it was not asked for them, such as days served again."""
+    if table.schema not in _PUBLISHED_BESIDES:
+        return
+    asked = {day.isoformat() for day in days}
+    for partition in warehouse.partitions(table):
+        if partition not in asked and warehouse.pointer(table, partition).run_id == run_id:
+            yield datetime.date.fromisoformat(partition)
+
+
 def _report_each_day(
     context: dg.AssetCheckExecutionContext,
     key: dg.AssetKey,
     rule: Rule,
     verdicts: dict[datetime.date, Verdict],
 ) -> None:
-    """A range run plans one evaluation per day, but a check returns only one for the whole range."""
+    """One evaluation per day: a check returns only one, for the day or the whole range of the run."""
     for day, verdict in verdicts.items():
         context.op_execution_context.log_event(
             dg.AssetCheckEvaluation(

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow.parquet
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.lanes import lane_read
 from setbull_pipelines.pipeline.steps import STEPS, Frames, Input, Step
 from setbull_pipelines.reconciliation.compare import compare
 from setbull_pipelines.reconciliation.noise import NoiseFloor, measured
@@ -27,7 +28,7 @@ from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1
 from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
 
 _HISTORY_START_COLUMNS = ("instrument_key", "series", "first_trading_day")
 
@@ -47,7 +48,8 @@ def noise_floor(
         )
         if not instruments:
             return None
-        frames = _inputs(step, instruments, day, warehouse, settings)
+        v1 = warehouse.pointer(StoredTable("v1", table), day.isoformat())
+        frames = _inputs(step, v1, instruments, day, warehouse, settings)
     except (MissingPartition, DamagedPartition, ContractViolation):
         return None
     place = step.outputs.index(table)
@@ -81,10 +83,16 @@ def _instruments(warehouse: Warehouse, table: Table, day: date) -> list[str]:
 
 
 def _inputs(
-    step: Step, instruments: Sequence[str], day: date, warehouse: Warehouse, settings: Settings
+    step: Step,
+    v1: Pointer,
+    instruments: Sequence[str],
+    day: date,
+    warehouse: Warehouse,
+    settings: Settings,
 ) -> dict[str, pd.DataFrame]:
     frames = {
-        item.table.name: _read(item, instruments, day, warehouse, settings) for item in step.inputs
+        item.table.name: _read(item, v1, instruments, day, warehouse, settings)
+        for item in step.inputs
     }
     if step.needs_history_starts:
         coverage = StoredTable("raw", tables.COVERAGE)
@@ -93,10 +101,15 @@ def _inputs(
 
 
 def _read(
-    item: Input, instruments: Sequence[str], day: date, warehouse: Warehouse, settings: Settings
+    item: Input,
+    v1: Pointer,
+    instruments: Sequence[str],
+    day: date,
+    warehouse: Warehouse,
+    settings: Settings,
 ) -> pd.DataFrame:
     """Read the rows of ``instruments`` on the day and the stored sessions of its look-back."""
-    stored = StoredTable("raw" if item.is_raw else "v1", item.table)
+    stored = StoredTable("raw" if item.is_raw else lane_read(item.table, v1).value, item.table)
     key = day.isoformat()
     look_back = item.look_back(settings)
     earlier = [name for name in warehouse.partitions(stored) if name < key] if look_back else []

@@ -41,6 +41,8 @@ def variant_code_version(name: str) -> str:
         "pipeline/steps.py",
         "pipeline/engine.py",
         "pipeline/isolating.py",
+        "pipeline/lanes.py",
+        "rollout/bucketing.py",
     )
 
 

@@ -60,6 +60,8 @@ class Evidence:
     """Peak memory as a share of the allowance; can be above 1."""
     worker_share: float | None = None
     sequence_failure_share: float | None = None
+    likely_cause: str | None = None
+    """Of unequal cells, where their shape was recognised."""
 
     def __post_init__(self) -> None:
         if isinstance(self.session, datetime):
@@ -188,9 +190,12 @@ def decide(
 
     condemned = evidence.code_version in state.condemned
     if hard := list(_hard_breaches(evidence, settings)):
+        reason = "; ".join(hard)
+        if evidence.likely_cause:
+            reason = f"{reason}; likely cause: {evidence.likely_cause}"
         if state.latched and condemned:
-            return decision(Verdict.HELD, Stage.OFF, f"still latched: {'; '.join(hard)}")
-        return decision(Verdict.ROLLED_BACK, Stage.OFF, "; ".join(hard))
+            return decision(Verdict.HELD, Stage.OFF, f"still latched: {reason}")
+        return decision(Verdict.ROLLED_BACK, Stage.OFF, reason)
     if condemned and not state.latched:
         reason = f"code version {evidence.code_version} was rolled back before"
         return decision(Verdict.ROLLED_BACK, Stage.OFF, reason)
@@ -364,10 +369,12 @@ def soft_breaches(
     hit_rate, least = evidence.cache_hit_rate, settings.minimum_cache_hit_rate
     if evidence.cache_lookups >= settings.minimum_cache_lookups and hit_rate < least:
         yield f"cache hit rate {hit_rate:.1%} below {least:.1%}"
-    most = 1 + settings.maximum_memory_growth
-    if memory_share_before is not None and evidence.memory_share > memory_share_before * most:
+    before = memory_share_before
+    most = max(before or 0.0, settings.minimum_memory_share_compared)
+    most *= 1 + settings.maximum_memory_growth
+    if before is not None and evidence.memory_share > most:
         yield (
-            f"memory grew from {memory_share_before:.1%} to {evidence.memory_share:.1%} of the allowance, by more than "
+            f"memory grew from {before:.1%} to {evidence.memory_share:.1%} of the allowance, by more than "
             f"{settings.maximum_memory_growth:.0%}"
         )
     slowest = 1 + settings.maximum_slowdown

@@ -21,7 +21,7 @@ from setbull_pipelines.warehouse.queries import connect
 from setbull_pipelines.warehouse.resources import CatalogResource
 from setbull_pipelines.warehouse.store import StoredTable
 from setbull_pipelines_tests.assets.catalog_reader import Answers, ask, read_in_a_loop
-from setbull_pipelines_tests.pipeline.small_run import SmallRun
+from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun
 
 REWRITTEN = ("indicators_5min", "indicators_daily", "filter_results")
 ROUNDS = 4  # even, so that the last change is to the new settings
@@ -99,7 +99,9 @@ def carry_out(run: SmallRun, settings: Settings) -> None:
     """What a run does to the tables that are read: compute, publish, replace the catalog."""
     for name in REWRITTEN:
         step = next(step for step in STEPS if step.name == name)
-        results = StepRun(step, variants.V1, run.warehouse, settings, "test").over(run.days)
+        results = StepRun(step, variants.V1, run.warehouse, settings, "test", IN_FULL).over(
+            run.days
+        )
         assert not any(result.cached for result in results)
     rebuild_catalog(run.warehouse, catalog_path(settings), READ, {})
 

@@ -7,9 +7,12 @@ to 50 % by people, diverges, stays taken back, and sees a day without data. The 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,6 +23,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.alerting import ALERTS
 from setbull_pipelines.pipeline.rolling_out import LOG, read_log
 from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.quality.processing import FAILURES, METRICS
@@ -27,7 +31,8 @@ from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.log import LogRow, state_at
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import RolloutSettings
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines_tests.pipeline.receivers import SECRETS, Webhook, http_receiver
 from setbull_pipelines_tests.processes import SETBULL, end, environment
 
 LAST_DAY = date(2026, 6, 30)
@@ -52,6 +57,14 @@ sessions_per_stage = 1
 minimum_instruments = 10
 minimum_rows = 10
 minimum_cohort = 1
+# A busy machine is no fault of V2.
+maximum_calculation_seconds = 1000
+maximum_aggregation_seconds = 1000
+minimum_seconds_compared = 1000
+maximum_worker_share = 1
+[alerts]
+channels = ["log", "SETBULL_DESK"]
+minimum_severity = "critical"
 """
 WORKSPACE = f"""
 load_from:
@@ -60,6 +73,7 @@ load_from:
       working_directory: {PROJECT}
       location_name: setbull_pipelines
 """
+TAKEN_BACK = "rollout of indicators: rolled back from 50 to off"
 PREPARE_SECONDS, RUN_SECONDS = 180, 120
 
 
@@ -69,12 +83,22 @@ class Story:
 
     folder: Path
     variables: dict[str, str]
+    webhook: Webhook
     rows_after: dict[str, tuple[LogRow, ...]] = field(default_factory=dict)
     """The rollout log after each chapter."""
 
     @property
     def warehouse(self) -> Warehouse:
         return Warehouse(self.folder / "data" / "warehouse")
+
+    @property
+    def after_the_crash(self) -> Warehouse:
+        """What was stored when the run with the crash had ended."""
+        return Warehouse(self.folder / "after the crash")
+
+    def keep_the_crash(self) -> None:
+        root = self.warehouse.root
+        shutil.copytree(root, self.after_the_crash.root, copy_function=os.link)
 
     def write_script(self, sessions: list[date]) -> None:
         script = {
@@ -135,17 +159,21 @@ class Daemon:
     def run(self, sessions: list[date]) -> None:
         """Let the clock ask for ``sessions`` and wait for the end of the run of the last one."""
         self.story.write_script(sessions)
-        deadline = time.monotonic() + RUN_SECONDS
+        filters = dg.RunsFilter(tags={"dagster/partition": str(sessions[-1])}, job_name="daily")
         with dg.DagsterInstance.from_config(self.story.variables["DAGSTER_HOME"]) as instance:
-            while time.monotonic() < deadline:
-                assert self.process.poll() is None, self
-                tags = {"dagster/partition": str(sessions[-1])}
-                for run in instance.get_runs(dg.RunsFilter(tags=tags, job_name="daily")):
-                    if run.is_finished:
-                        assert run.is_success, self
-                        return
-                time.sleep(0.3)
-        raise AssertionError(f"{sessions[-1]} did not end within {RUN_SECONDS} s. {self}")
+            self.wait_for(
+                f"the end of the run of {sessions[-1]}",
+                lambda: any(run.is_finished for run in instance.get_runs(filters)),
+            )
+            (run,) = instance.get_runs(filters)
+            assert run.is_success, self
+
+    def wait_for(self, what: str, has_come: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + RUN_SECONDS
+        while not has_come():
+            assert self.process.poll() is None, self
+            assert time.monotonic() < deadline, f"{what} did not come in {RUN_SECONDS} s. {self}"
+            time.sleep(0.3)
 
     def __str__(self) -> str:
         return "\n".join(["", *self.log.read_text(errors="replace").splitlines()[-40:]])
@@ -155,9 +183,15 @@ class Daemon:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The whole story, told once."""
     folder = tmp_path_factory.mktemp("story")
-    data = folder / "data"
     (folder / "settings.toml").write_text(SETTINGS)
-    story = Story(folder, environment(data, folder / "settings.toml"))
+    with http_receiver() as webhook:
+        return told(folder, webhook)
+
+
+def told(folder: Path, webhook: Webhook) -> Story:
+    data = folder / "data"
+    variables = environment(data, folder / "settings.toml", SETBULL_DESK=webhook.url)
+    story = Story(folder, variables, webhook)
     with pytest.MonkeyPatch.context() as undo:
         undo.setenv("DAGSTER_HOME", "unset")
         undo.setenv("SETBULL_DATA_DIR", "unset")
@@ -176,6 +210,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     try:
         chapter(TO_TEN, TO_FIFTY, TO_FULL)
         chapter(CRASHED)
+        story.keep_the_crash()
+        # The command line has no broken V2: the day is computed again, and V2 has no hole any more.
+        story.setbull("run", "--from", str(CRASHED), "--to", str(CRASHED))
         for component in (Component.AGGREGATION, Component.INDICATORS):
             story.setbull(
                 *("rollout", "rearm", "--component", component.label),
@@ -186,6 +223,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
                 *("--by", "Asha", "--reason", "back to where we were"),
             )
         chapter(DIVERGED, STILL_WRONG, WITHOUT_DATA)
+        daemon.wait_for("the alert about the defect", lambda: TAKEN_BACK in str(webhook.bodies))
     finally:
         end(daemon.process)
     story.rows_after["end"] = read_log(story.warehouse)
@@ -216,25 +254,23 @@ def test_healthy_sessions_advance_stage_by_stage(story: Story, component: Compon
 
 
 def test_an_instrument_that_crashes_v2_is_served_from_v1_and_counted(story: Story) -> None:
-    served = story.variants(tables.CANDLES_5MIN, CRASHED)
-    assert served.pop(CRASHING) == "v1"
-    assert len(served) == 11
-    assert set(served.values()) == {"v2"}
-    bars = [
-        story.warehouse.read(StoredTable(schema, table), [str(CRASHED)])
-        for schema, table in (
-            ("v1", tables.CANDLES_5MIN),
-            ("served", tables.SERVED["candles_5min"]),
-        )
-    ]
-    of_the_crash = [frame[frame["instrument_key"] == CRASHING] for frame in bars]
+    stored, day = story.after_the_crash, [str(CRASHED)]
+    served = stored.read(served_table(tables.CANDLES_5MIN), day)
+    pairs = served[["instrument_key", "variant"]].drop_duplicates()
+    variants = dict(pairs.itertuples(index=False))
+    assert len(pairs) == len(variants) == 12
+    assert variants.pop(CRASHING) == "v1"
+    assert set(variants.values()) == {"v2"}
+    v1 = stored.read(StoredTable("v1", tables.CANDLES_5MIN), day)
+    of_the_crash = [frame[frame["instrument_key"] == CRASHING] for frame in (served, v1)]
     assert len(of_the_crash[0]) == len(of_the_crash[1]) > 70
-    metrics = story.warehouse.read(METRICS, [str(CRASHED)]).set_index("asset")
+    metrics, failures = (
+        stored.read(table, day).set_index("asset") for table in (METRICS, FAILURES)
+    )
     assert metrics.loc["served.candles_5min", "fallbacks"] == 1
     assert metrics.loc["v2.candles_5min", "errors"] == 1
     assert metrics.loc["v2.indicators_5min", "inherited_errors"] == 1
     assert metrics.loc["v1.candles_5min", "errors"] == 0
-    failures = story.warehouse.read(FAILURES, [str(CRASHED)]).set_index("asset")
     assert failures.loc["v2.candles_5min", "error"] == "FloatingPointError: no bar comes of this"
 
 
@@ -260,6 +296,18 @@ def test_the_cause_of_the_defect_is_named(story: Story) -> None:
     causes = StoredTable("reconciliation", tables.RECONCILIATION_DIAGNOSES["indicators_5min"])
     found = story.warehouse.read(causes, [str(DIVERGED)])
     assert "sample deviation" in set(found["diagnosis"])
+
+
+def test_people_are_told_once_and_told_why(story: Story) -> None:
+    bodies = [body for body in story.webhook.bodies if TAKEN_BACK in str(body)]
+    assert len(bodies) == 1
+    assert "sample deviation in bb_upper" in bodies[0]["message"]
+    alerts = story.warehouse.read(ALERTS, [WHOLE])
+    raised = alerts[alerts["title"] == TAKEN_BACK]
+    assert raised[["severity", "state"]].values.tolist() == [["critical", "open"]]
+    # That the instrument which crashed was mended is told too.
+    assert any("recovered: rollout of aggregation" in str(body) for body in story.webhook.bodies)
+    assert not any(secret in (story.folder / "daemon.log").read_text() for secret in SECRETS)
 
 
 def test_after_the_rollback_everything_is_served_from_v1_again(story: Story) -> None:
