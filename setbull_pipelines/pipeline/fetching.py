@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -30,7 +31,15 @@ from setbull_pipelines.settings import (
 from setbull_pipelines.sources.raw_rows import SUFFIXES, UnreadableFile, file_suffix, read_rows
 from setbull_pipelines.sources.universe_files import check_universe
 from setbull_pipelines.sources.upstox.budget import RequestBudget, limits_of
-from setbull_pipelines.sources.upstox.calls import INTERVALS, MINUTE, Call, Interval, calls_for
+from setbull_pipelines.sources.upstox.calls import (
+    INTERVALS,
+    MINUTE,
+    Call,
+    CallFailed,
+    Interval,
+    TokenRefused,
+    calls_for,
+)
 from setbull_pipelines.sources.upstox.candle_files import CandleFiles, write_candle_files
 from setbull_pipelines.sources.upstox.kept import KeptAnswers, final_sessions
 from setbull_pipelines.sources.upstox.planning import (
@@ -43,6 +52,9 @@ from setbull_pipelines.sources.upstox.planning import (
 from setbull_pipelines.tables.operations import FETCH_STATES
 from setbull_pipelines.warehouse.disk import writer_lock
 from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
+
+if TYPE_CHECKING:
+    from setbull_pipelines.sources.upstox.client import UpstoxClient
 
 STORED = StoredTable("operations", tables.FETCHES)
 SUCCESS, SKIPPED, FAILED = FETCH_STATES
@@ -186,7 +198,7 @@ class _FetchRun:
         self, instruments: Sequence[str], sessions: Mapping[Interval, int]
     ) -> tuple[list[FetchResult], str | None]:
         # Imported here: the HTTP library takes longer to load than all definitions of the project should.
-        from setbull_pipelines.sources.upstox.client import TokenRefused, UpstoxClient
+        from setbull_pipelines.sources.upstox.client import UpstoxClient
 
         moment = self._now()
         wanted = {
@@ -224,9 +236,7 @@ class _FetchRun:
                 self._stop.set()
         return results, stopped
 
-    def _fetch_one(self, result: FetchResult, wanted: Sequence[date], client: object) -> None:
-        from setbull_pipelines.sources.upstox.client import CallFailed, TokenRefused
-
+    def _fetch_one(self, result: FetchResult, wanted: Sequence[date], client: UpstoxClient) -> None:
         def count_request() -> None:
             result.requests += 1
 
@@ -255,7 +265,7 @@ class _FetchRun:
             result.finished_at = self._now()
 
     def _ask_for_today(
-        self, result: FetchResult, client: object, count_request: Callable[[], None]
+        self, result: FetchResult, client: UpstoxClient, count_request: Callable[[], None]
     ) -> None:
         segment = running_session(NSE, self._now(), self._final(result), self._also_open)
         if segment:
@@ -272,7 +282,7 @@ class _FetchRun:
         self,
         result: FetchResult,
         call: Call,
-        client: object,
+        client: UpstoxClient,
         count_request: Callable[[], None],
     ) -> None:
         body, candles = client.ask(call, count_request)

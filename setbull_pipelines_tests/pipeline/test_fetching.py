@@ -227,10 +227,28 @@ def test_workers_ask_at_the_same_time_but_not_more_than_allowed(
 
 
 def test_an_empty_answer_is_an_answer(server: Broker, settings: Settings) -> None:
-    server.scripts[INFY] = [Reply(200, {"status": "success", "data": {"candles": []}})]
+    nothing = Reply(200, {"status": "success", "data": {"candles": []}})
+    server.scripts[INFY] = [nothing, nothing]
     assert told(ask(settings, INFY))[0][0] == "success"
-    assert told(ask(settings, INFY)) == [("skipped", "")]
+    # But of the last session the broker may have nothing yet.
+    assert told(ask(settings, INFY)) == [("success", "recent_update 2026-11-20 to 2026-11-20")]
     assert minute_files(settings) == []
+    wednesday = datetime(2026, 11, 25, 8, tzinfo=IST)
+    server.scripts[INFY] = [nothing]
+    assert told(ask(settings, INFY, at=wednesday, days=2)) == [
+        ("success", "recent_update 2026-11-20 to 2026-11-23")
+    ]
+    assert told(ask(settings, INFY, at=wednesday, days=1))[0][1].endswith(
+        "2026-11-23 to 2026-11-23"
+    )
+
+
+def test_the_older_version_of_the_api_can_be_asked(server: Broker, settings: Settings) -> None:
+    settings = replace(settings, upstox=replace(settings.upstox, api_version="v2"))
+    fetched = fetch([INFY], {"1minute": 50, "day": 600}, settings, lambda: MORNING.replace(hour=16))
+    minutes, daily = fetched.results
+    assert (minutes.status, minutes.requests, minutes.provisional) == ("success", 4, 3)
+    assert (daily.status, daily.requests, daily.candles) == ("success", 3, 599)
 
 
 # Kill

@@ -1,7 +1,7 @@
 """One call of the candle API: what it asks and its path, and how a longer range becomes several calls.
 
-Belongs here: intervals, paths, the broker's limits on the range of a call. Does not belong here: sending
-(``client.py``), deciding what is missing (``planning.py``).
+Belongs here: intervals, paths, the broker's limits on the range of a call, that a call failed. Does not belong
+here: sending (``client.py``), deciding what is missing (``planning.py``).
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ _PATH_PARTS = {
     ("v2", DAY): "day",
 }
 _MONTHS_PER_CALL = {("v3", MINUTE): 1, ("v3", DAY): 120, ("v2", MINUTE): 1, ("v2", DAY): 12}
+
+
+class CallFailed(RuntimeError):
+    """A call that brought no candles; the message says why in one sentence, without secrets."""
+
+
+class TokenRefused(CallFailed):
+    """The broker does not accept the token, so that no other call can succeed either."""
 
 
 @dataclass(frozen=True)

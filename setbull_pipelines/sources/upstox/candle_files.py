@@ -7,12 +7,14 @@ asking for them. A file per answer would be as many files as instruments times d
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ import pyarrow
 import pyarrow.parquet
 
 from setbull_pipelines.market.calendar import TradingCalendar
+from setbull_pipelines.sources.upstox import answers
 from setbull_pipelines.sources.upstox.answers import Candles, read_answer
 from setbull_pipelines.sources.upstox.calls import MINUTE, Call, Interval
 from setbull_pipelines.sources.upstox.kept import (
@@ -82,7 +85,7 @@ def _bring_up_to_date(
     for key in keys:
         for day, answer in _holders(kept, interval, key, calendar).items():
             parts[_file_name(day, interval)].add(f"{key} {answer.content_hash}")
-    made_of = {name: _hash(sorted(of_file)) for name, of_file in parts.items()}
+    made_of = {name: _hash([_code(), *sorted(of_file)]) for name, of_file in parts.items()}
     for path in folder.glob("*.parquet"):
         if path.name not in made_of:
             path.unlink()
@@ -97,9 +100,9 @@ def _holders(
     kept: KeptAnswers, interval: Interval, key: str, calendar: TradingCalendar
 ) -> dict[date, KeptAnswer]:
     """Which answer holds each session: the last final one, else the one that was received while it ran."""
-    answers = kept.of(interval, key)
-    provisional = {answer.first: answer for answer in answers if answer.running}
-    holders = provisional | final_sessions(answers, calendar)
+    received = kept.of(interval, key)
+    provisional = {answer.first: answer for answer in received if answer.running}
+    holders = provisional | final_sessions(received, calendar)
     return {day: answer for day, answer in holders.items() if answer.candles}
 
 
@@ -177,6 +180,12 @@ def _is_made_of(path: Path) -> bytes | None:
     except (OSError, pyarrow.ArrowInvalid):
         return None
     return (metadata or {}).get(_MADE_OF)
+
+
+@cache
+def _code() -> str:
+    """What reads answers and writes files, so that a change of it makes every file again."""
+    return inspect.getsource(answers) + inspect.getsource(inspect.getmodule(_code))
 
 
 def _hash(parts: Sequence[str]) -> bytes:

@@ -23,20 +23,12 @@ from setbull_pipelines.sources.upstox.answers import (
     read_answer,
 )
 from setbull_pipelines.sources.upstox.budget import RequestBudget
-from setbull_pipelines.sources.upstox.calls import Call
+from setbull_pipelines.sources.upstox.calls import Call, CallFailed, TokenRefused
 
 _LARGEST_BODY = 32 * 2**20
 _REFUSING_THE_TOKEN = (401, 403)
 _REQUEST_TIMEOUT, _TOO_MANY = 408, 429
 _HIDDEN = "[token]"
-
-
-class CallFailed(RuntimeError):
-    """A call that brought no candles; the message says why in one sentence, without secrets."""
-
-
-class TokenRefused(CallFailed):
-    """The broker does not accept the token, so that no other call can succeed either."""
 
 
 class InvalidToken(ValueError):

@@ -121,7 +121,7 @@ class KeptAnswers:
                 if hashlib.blake2b(body, digest_size=16).hexdigest() == answer.content_hash
                 else "other content"
             )
-        except (OSError, EOFError, zlib.error) as error:
+        except (FileNotFoundError, gzip.BadGzipFile, EOFError, zlib.error) as error:
             damage = str(error)
         if damage:
             path.unlink(missing_ok=True)

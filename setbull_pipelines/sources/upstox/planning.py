@@ -107,17 +107,13 @@ def last_final_session(
 ) -> date | None:
     """Up to which session the answer is final; None when it is for none.
 
-    A session of an earlier day is. Today's is when it had settled and the answer has a candle of it: how soon
-    after the close the broker moves a session into its history is not documented.
+    The last session that has settled needs a candle for it: how soon after the close the broker moves a session into
+    its history is not documented. Of an earlier one no candle means that there was no trade.
     """
     if call.running:
         return None
-    last = min(call.last, received_at.date())
-    today = received_at.date()
-    if last == today and not (
-        calendar.is_trading_day(today)
-        and has_closed(calendar, today, received_at, settle_minutes)
-        and bool((candles.days == np.datetime64(today)).any())
-    ):
-        last -= timedelta(days=1)
+    (newest,) = wanted_sessions(calendar, received_at, 1, settle_minutes)
+    last = min(call.last, newest)
+    if last == newest and not (candles.days == np.datetime64(newest)).any():
+        last = calendar.previous(newest)
     return last if last >= call.first else None

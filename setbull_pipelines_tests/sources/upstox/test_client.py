@@ -12,13 +12,8 @@ import pytest
 
 from setbull_pipelines.settings import UpstoxSettings
 from setbull_pipelines.sources.upstox.budget import Limit, RequestBudget
-from setbull_pipelines.sources.upstox.calls import MINUTE, Call
-from setbull_pipelines.sources.upstox.client import (
-    CallFailed,
-    InvalidToken,
-    TokenRefused,
-    UpstoxClient,
-)
+from setbull_pipelines.sources.upstox.calls import MINUTE, Call, CallFailed, TokenRefused
+from setbull_pipelines.sources.upstox.client import InvalidToken, UpstoxClient
 from setbull_pipelines_tests.pipeline.receivers import free_port
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,

@@ -123,14 +123,27 @@ def candles_of(*days: date) -> Candles:
 @pytest.mark.parametrize(
     ("received", "found", "running", "final_until"),
     [
-        (at(MONDAY, "11:00"), [FRIDAY], False, date(2026, 11, 22)),
-        (at(MONDAY, "15:59"), [FRIDAY, MONDAY], False, date(2026, 11, 22)),
+        (at(MONDAY, "11:00"), [FRIDAY], False, FRIDAY),
+        (at(MONDAY, "11:00"), [], False, None),
+        (at(MONDAY, "15:59"), [FRIDAY, MONDAY], False, FRIDAY),
         (at(MONDAY, "16:00"), [FRIDAY, MONDAY], False, MONDAY),
-        (at(MONDAY, "16:00"), [FRIDAY], False, date(2026, 11, 22)),
-        (at(date(2026, 11, 25), "08:00"), [], False, MONDAY),
+        (at(MONDAY, "16:00"), [FRIDAY], False, FRIDAY),
+        (at(date(2026, 11, 24), "00:10"), [FRIDAY], False, FRIDAY),
+        (at(date(2026, 11, 25), "08:00"), [], False, FRIDAY),
+        (at(date(2026, 11, 25), "16:00"), [], False, MONDAY),
         (at(MONDAY, "16:00"), [MONDAY], True, None),
     ],
-    ids=["open", "not settled", "settled", "not moved to history yet", "days later", "running"],
+    ids=[
+        "open",
+        "open, no candle of the last session",
+        "not settled",
+        "settled",
+        "not moved to history yet",
+        "nor at midnight",
+        "nor on the morning after a holiday",
+        "no trade: the next session has settled",
+        "running",
+    ],
 )
 def test_up_to_which_session_an_answer_is_final(received, found, running, final_until) -> None:
     call = Call("NSE_EQ|X", MINUTE, FRIDAY, MONDAY, running)
