@@ -6,8 +6,9 @@ Belongs here: laying out. Does not belong here: fetching (``pipeline/fetching.py
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+import pandas as pd
 from rich.markup import escape
 from rich.table import Table as TextTable
 
@@ -24,7 +25,7 @@ _SHOWN = 10
 
 
 def carry_out(
-    instruments: Sequence[str],
+    instruments: pd.DataFrame,
     sessions: Mapping[Interval, int],
     settings: Settings,
     also_open: bool,

@@ -50,7 +50,7 @@ from setbull_pipelines.sources.upstox.planning import (
     wanted_sessions,
 )
 from setbull_pipelines.tables.operations import FETCH_STATES
-from setbull_pipelines.warehouse.disk import writer_lock
+from setbull_pipelines.warehouse.disk import replace_durably, writer_lock
 from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ Clock = Callable[[], datetime]
 """Gives the moment in exchange time, with its zone."""
 _LONGEST_WINDOW = timedelta(minutes=30)
 _WORTH_TELLING_SECONDS = 10.0
+_INSTRUMENTS_FILE = "instruments.parquet"
 
 
 class NoInstruments(ValueError):
@@ -122,8 +123,8 @@ def fetching_code_version() -> str:
     return code_version("sources/upstox", "market", "tables", "pipeline/fetching.py")
 
 
-def instruments_of(path: Path) -> list[str]:
-    """The instrument keys that a file lists (CSV, Parquet or the broker's JSON list), sorted."""
+def instruments_of(path: Path) -> pd.DataFrame:
+    """The instruments that a file lists (CSV, Parquet or the broker's JSON list), sorted by key."""
     suffix = file_suffix(path)
     try:
         if suffix is None:
@@ -139,10 +140,10 @@ def instruments_of(path: Path) -> list[str]:
             f"{path}: {len(checked.rejected)} of {checked.received} rows name no instrument; first line "
             f"{first['line']}: {first['reason']}"
         )
-    return sorted(checked.instruments["instrument_key"])
+    return checked.instruments
 
 
-def configured_instruments(settings: Settings) -> list[str]:
+def configured_instruments(settings: Settings) -> pd.DataFrame:
     """The instruments of the file that the settings name; :class:`NoInstruments` when they name none."""
     if not settings.upstox.instruments:
         raise NoInstruments(
@@ -158,7 +159,7 @@ def configured_sessions(settings: UpstoxSettings) -> dict[Interval, int]:
 
 
 def fetch(
-    instruments: Sequence[str],
+    instruments: pd.DataFrame,
     sessions: Mapping[Interval, int],
     settings: Settings,
     now: Clock,
@@ -166,22 +167,34 @@ def fetch(
 ) -> Fetched:
     """Ask for everything that is missing of the last ``sessions`` of each interval, and make candle files of it.
 
-    ``also_open`` asks for the session under way too, which is provisional. The token is taken from the
-    environment. Waits while another fetch of this data folder is running. Raises ``InvalidToken`` and
-    ``OutsideCoverage`` before anything is asked.
+    ``instruments`` is ``raw.instruments`` without the source. ``also_open`` asks for the session under way too, which
+    is provisional. The token is taken from the environment. Waits while another fetch of this data folder is
+    running. Raises ``InvalidToken`` and ``OutsideCoverage`` before anything is asked.
     """
     root = kept_directory(settings)
     root.mkdir(parents=True, exist_ok=True)
     with writer_lock(root):
         run = _FetchRun(settings.upstox, KeptAnswers(root), now, also_open)
-        results, stopped = run.carry_out(instruments, sessions)
+        results, stopped = run.carry_out(list(instruments["instrument_key"]), sessions)
         files = {
             interval: write_candle_files(
                 run.kept, fetched_directory(settings) / interval, interval, NSE
             )
             for interval in sessions
         }
+        _list_instruments(instruments, fetched_directory(settings))
     return Fetched(tuple(results), files, stopped)
+
+
+def _list_instruments(instruments: pd.DataFrame, folder: Path) -> None:
+    """Add the instruments to the list beside the candle files: intake has symbols from it, and refuses others."""
+    path = folder / _INSTRUMENTS_FILE
+    if path.exists():
+        before = pd.read_parquet(path)
+        others = before[~before["instrument_key"].isin(instruments["instrument_key"])]
+        instruments = pd.concat([others, instruments]) if len(others) else instruments
+    data = instruments.sort_values("instrument_key").to_parquet(index=False)
+    replace_durably(path, data)
 
 
 class _FetchRun:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from setbull_pipelines.pipeline.fetching import fetch
 from setbull_pipelines.settings import Settings, UpstoxSettings
+from setbull_pipelines_tests.sources.upstox.broker import listed
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
         data_directory=Path(folder), upstox=UpstoxSettings(base_url=url, concurrency=3)
     )
     at = datetime.fromisoformat(moment)
-    fetched = fetch(keys, {"1minute": 50, "day": 600}, settings, lambda: at)
+    fetched = fetch(listed(*keys), {"1minute": 50, "day": 600}, settings, lambda: at)
     for result in fetched.results:
         print(result.interval, result.instrument_key, result.status, result.requests, result.reason)
 

@@ -47,6 +47,7 @@ from setbull_pipelines_tests.sources.upstox.broker import (
     Reply,
     broker,
     error_body,
+    listed,
 )
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -76,7 +77,7 @@ def settings(tmp_path: Path, server: Broker) -> Settings:
 def ask(
     settings: Settings, *keys: str, at: datetime = MORNING, days: int = 5, intraday: bool = False
 ) -> Fetched:
-    return fetch(keys, {"1minute": days}, settings, lambda: at, intraday)
+    return fetch(listed(*keys), {"1minute": days}, settings, lambda: at, intraday)
 
 
 def told(fetched: Fetched) -> list[tuple[str, str]]:
@@ -245,7 +246,9 @@ def test_an_empty_answer_is_an_answer(server: Broker, settings: Settings) -> Non
 
 def test_the_older_version_of_the_api_can_be_asked(server: Broker, settings: Settings) -> None:
     settings = replace(settings, upstox=replace(settings.upstox, api_version="v2"))
-    fetched = fetch([INFY], {"1minute": 50, "day": 600}, settings, lambda: MORNING.replace(hour=16))
+    fetched = fetch(
+        listed(INFY), {"1minute": 50, "day": 600}, settings, lambda: MORNING.replace(hour=16)
+    )
     minutes, daily = fetched.results
     assert (minutes.status, minutes.requests, minutes.provisional) == ("success", 4, 3)
     assert (daily.status, daily.requests, daily.candles) == ("success", 3, 599)
@@ -339,12 +342,13 @@ def test_the_token_is_in_no_file_and_in_no_output(server: Broker, settings: Sett
 def test_the_list_of_instruments_is_a_csv_or_the_brokers_json(tmp_path: Path) -> None:
     csv = tmp_path / "list.csv"
     csv.write_text(f"instrument_key,symbol\n{TCS},TCS\n{INFY},INFY\n")
-    assert instruments_of(csv) == [INFY, TCS]
+    assert list(instruments_of(csv)["symbol"]) == ["INFY", "TCS"]
     json = tmp_path / "NSE.json"
     json.write_text(
         f'[{{"instrument_key": "{INFY}", "trading_symbol": "INFY", "lot_size": 1, "tick_size": 5}}]'
     )
-    assert instruments_of(json) == [INFY]
+    found = instruments_of(json).iloc[0]
+    assert (found["instrument_key"], found["isin"], found["tick_size"]) == (INFY, INFY[7:], 0.05)
 
 
 @pytest.mark.parametrize(
@@ -393,9 +397,9 @@ def test_a_fetch_of_nothing_fails_the_check(server: Broker, settings: Settings) 
 
 
 def configured(settings: Settings, tmp_path: Path, *keys: str) -> Settings:
-    listed = tmp_path / "list.csv"
-    listed.write_text("instrument_key,symbol\n" + "".join(f"{key},S\n" for key in keys))
-    upstox = replace(settings.upstox, instruments=str(listed), days=5, daily_days=10)
+    path = tmp_path / "list.csv"
+    path.write_text("instrument_key,symbol\n" + "".join(f"{key},{key[-4:]}\n" for key in keys))
+    upstox = replace(settings.upstox, instruments=str(path), days=5, daily_days=10)
     return replace(settings, upstox=upstox)
 
 
@@ -426,6 +430,21 @@ def test_the_asset_fetches_stores_and_shows_it(
     intake = read_sources(replace(settings, input=str(fetched_directory(settings))))
     assert intake.days("minutes")[-1] == FRIDAY
     assert len(intake.days("daily")) == 10
+    assert set(intake.files["kind"]) == {"minutes", "daily", "instruments"}
+    assert list(intake.instruments["symbol"]) == ["1021", "1029"]
+
+
+def test_the_list_beside_the_candles_never_forgets_an_instrument(
+    server: Broker, settings: Settings
+) -> None:
+    ask(settings, INFY, TCS)
+    renamed = listed(INFY).assign(symbol="INFOSYS")
+    fetch(renamed, {"1minute": 5}, settings, lambda: MORNING)
+    intake = read_sources(replace(settings, input=str(fetched_directory(settings))))
+    assert list(intake.instruments["symbol"]) == ["INFOSYS", "01029"]
+    day = intake.load_day(FRIDAY)
+    assert len(day.candles_1min) == 6
+    assert day.quarantine.empty
 
 
 def test_the_asset_fails_when_the_token_is_refused_and_stores_that(

@@ -15,7 +15,10 @@ from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+import pandas as pd
+
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.tables import INSTRUMENTS
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.T0KENabcdef0123"
 INFY, TCS, SBIN = "NSE_EQ|INE009A01021", "NSE_EQ|INE467B01029", "NSE_EQ|INE062A01020"
@@ -37,6 +40,13 @@ class Reply:
         if isinstance(self.body, dict):
             return json.dumps(self.body).encode()
         return self.body.encode() if isinstance(self.body, str) else self.body
+
+
+def listed(*keys: str) -> pd.DataFrame:
+    """A list of instruments as its reader gives it; symbols are the last part of the keys."""
+    columns = [name for name in INSTRUMENTS.column_names if name != "source"]
+    records = [{"instrument_key": key, "symbol": key.partition("|")[2][-5:]} for key in keys]
+    return pd.DataFrame(records, columns=columns)
 
 
 def error_body(code: str, message: str) -> dict:
