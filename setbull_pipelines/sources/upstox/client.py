@@ -44,9 +44,9 @@ class _Passing(Exception):
 
 
 class UpstoxClient:
-    """Asks for candles, from any number of threads; ``requests`` of a call are counted by the caller's hook.
+    """Asks for candles, from any number of threads.
 
-    ``sleep`` waits between attempts. Without a token none is sent.
+    ``sleep`` waits between attempts. Without a token none is sent. Raises :class:`InvalidToken`.
     """
 
     def __init__(

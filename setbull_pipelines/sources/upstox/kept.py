@@ -142,7 +142,7 @@ class KeptAnswers:
         ]
 
     def remove_older_than(self, day: date) -> int:
-        """Remove the answers whose last session lies before ``day``, and leftovers; returns how many answers."""
+        """Remove the answers whose last session lies before ``day``; returns how many."""
         removed = 0
         for manifest in sorted(self._root.glob(f"*/*/{_MANIFEST}")):
             folder = manifest.parent
