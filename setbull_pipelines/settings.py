@@ -23,6 +23,8 @@ DATA_DIRECTORY_VARIABLE = "SETBULL_DATA_DIR"
 SETTINGS_FILE_VARIABLE = "SETBULL_SETTINGS"
 INPUT_VARIABLE = "SETBULL_INPUT"
 KILL_VARIABLE = "SETBULL_KILL_V2"
+UPSTOX_TOKEN_VARIABLE = "SETBULL_UPSTOX_TOKEN"
+"""Holds the access token of the broker's API, which is a secret and has no setting."""
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 SOURCE_FILE = "source.json"
 """In the data folder: which input its tables were made from."""
@@ -287,16 +289,20 @@ class RefreshSettings:
 
     ticks: tuple[str, ...] = ("30 16 * * *", "30 20 * * *")
     """After the regular close, and after evening sessions such as Muhurat."""
+    fetch_ticks: tuple[str, ...] = ("5 16 * * *", "5 20 * * *")
+    """When candles are fetched from the broker: before the ticks above, after sessions have settled."""
     maintenance_tick: str = "0 6 * * 6"
     self_test_tick: str = "0 7 * * 6"
     catch_up_days: int = 10
     """Missed sessions requested per tick at most."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.ticks), "refresh.ticks", self.ticks, "at least one cron expression")
         expected = "five cron fields of digits and * , - /"
-        for tick in self.ticks:
-            _require(bool(_CRON.fullmatch(tick)), "refresh.ticks", tick, expected)
+        for name in ("ticks", "fetch_ticks"):
+            ticks = getattr(self, name)
+            _require(bool(ticks), f"refresh.{name}", ticks, "at least one cron expression")
+            for tick in ticks:
+                _require(bool(_CRON.fullmatch(tick)), f"refresh.{name}", tick, expected)
         for name in ("maintenance_tick", "self_test_tick"):
             tick = getattr(self, name)
             _require(bool(_CRON.fullmatch(tick)), f"refresh.{name}", tick, expected)
@@ -476,6 +482,80 @@ class AlertSettings:
         )
 
 
+_LOOPBACK = r"(127\.0\.0\.1|localhost|\[::1\])"
+
+
+@dataclass(frozen=True)
+class UpstoxSettings:
+    """How candles are fetched from the Upstox API. The token is in ``SETBULL_UPSTOX_TOKEN`` only."""
+
+    base_url: str = "https://api.upstox.com"
+    api_version: Literal["v3", "v2"] = "v3"
+    """``v2`` is deprecated by the broker, but still answered."""
+    instruments: str = ""
+    """File (CSV or the broker's JSON list) of the instruments to fetch; empty: name it with --instruments."""
+    days: int = 50
+    """Sessions of 1-minute candles that are kept complete, counted back from the last closed one."""
+    daily_days: int = 600
+    """The same for daily candles; one call holds ten years."""
+    concurrency: int = 5
+    """Requests under way at the same time, each of another instrument."""
+    requests_per_second: int = 50
+    requests_per_minute: int = 500
+    requests_per_half_hour: int = 2000
+    """The broker's limits per user; lower them when another program uses the same account."""
+    attempts: int = 6
+    """Of one request, the first included; only failures that can pass are tried again."""
+    first_retry_seconds: float = 1.0
+    """Wait before the second attempt; every further wait is twice as long, with jitter."""
+    longest_wait_seconds: float = 1800.0
+    """A longer wait, asked for by the broker, fails the instrument."""
+    timeout_seconds: float = 30.0
+    """For one attempt, from connecting to the last byte."""
+    settle_minutes: int = 30
+    """After the close of a session its candles count as final: the closing auction ends after the session."""
+    retention_days: int = 900
+    """Calendar days that responses are kept, counted from their last session."""
+
+    def __post_init__(self) -> None:
+        _require(
+            bool(re.fullmatch(rf"(https://[^\s/?#@]+|http://{_LOOPBACK}(:\d+)?)", self.base_url)),
+            "upstox.base_url",
+            self.base_url,
+            "https:// and a host without path (http:// only for this machine)",
+        )
+        versions = ("v3", "v2")
+        _require(
+            self.api_version in versions,
+            "upstox.api_version",
+            self.api_version,
+            f"one of {versions}",
+        )
+        for name in (
+            "concurrency",
+            "requests_per_second",
+            "requests_per_minute",
+            "requests_per_half_hour",
+            "attempts",
+        ):
+            _require(getattr(self, name) >= 1, f"upstox.{name}", getattr(self, name), "1 or more")
+        for name in ("first_retry_seconds", "longest_wait_seconds", "timeout_seconds"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"upstox.{name}", value, "a number above 0")
+        _require(
+            self.settle_minutes >= 0, "upstox.settle_minutes", self.settle_minutes, "0 or more"
+        )
+        for name in ("days", "daily_days"):
+            # Two of three calendar days are sessions, so that what is fetched does not expire at once.
+            most = self.retention_days * 2 // 3
+            _require(
+                1 <= getattr(self, name) <= most,
+                f"upstox.{name}",
+                getattr(self, name),
+                f"1 to {most}, two thirds of upstox.retention_days ({self.retention_days})",
+            )
+
+
 @dataclass(frozen=True)
 class ProcessingSettings:
     """What computing may use."""
@@ -543,6 +623,7 @@ class Settings:
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     processing: ProcessingSettings = field(default_factory=ProcessingSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    upstox: UpstoxSettings = field(default_factory=UpstoxSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
 

@@ -279,6 +279,27 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "[rollout]\nforce_v2 = [3]",
             "setting rollout.force_v2: found 3, expected instrument keys as text",
         ),
+        (
+            '[upstox]\nbase_url = "http://api.upstox.com"',
+            "setting upstox.base_url: found 'http://...', expected https:// and a host without path",
+        ),
+        (
+            '[upstox]\nbase_url = "https://user:secret@host"',
+            "setting upstox.base_url: found 'https://...', expected",
+        ),
+        ('[upstox]\nbase_url = "https://host/v3"', "expected https:// and a host without path"),
+        ('[upstox]\napi_version = "v4"', "setting upstox.api_version: found 'v4', expected one of"),
+        ("[upstox]\nconcurrency = 0", "setting upstox.concurrency: found 0, expected 1 or more"),
+        ("[upstox]\nrequests_per_minute = 0", "setting upstox.requests_per_minute: found 0"),
+        ("[upstox]\ntimeout_seconds = 0", "setting upstox.timeout_seconds: found 0.0, expected"),
+        ("[upstox]\nsettle_minutes = -1", "setting upstox.settle_minutes: found -1, expected 0"),
+        (
+            "[upstox]\nretention_days = 300",
+            "setting upstox.daily_days: found 600, expected 1 to 200, two thirds of upstox.retention_days",
+        ),
+        ("[upstox]\ndays = 0", "setting upstox.days: found 0, expected 1 to 600"),
+        ('[upstox]\ntoken = "x"', "setting upstox.token: found 'x', expected one of the keys"),
+        ('[refresh]\nfetch_ticks = ["noon"]', "setting refresh.fetch_ticks: found 'noon'"),
         ("[filters", "settings.toml: not valid TOML"),
     ],
 )
@@ -322,6 +343,11 @@ def test_channels_are_names_of_variables(tmp_path: Path) -> None:
     assert settings.alerts.repeat_hours == 6.0
     assert load(tmp_path, "[alerts]\nchannels = []").alerts.channels == ()
     assert Settings().alerts.channels == ("log",)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost", "http://[::1]:9"])
+def test_this_machine_may_be_asked_without_encryption(url: str, tmp_path: Path) -> None:
+    assert load(tmp_path, f'[upstox]\nbase_url = "{url}"').upstox.base_url == url
 
 
 def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:

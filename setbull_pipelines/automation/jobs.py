@@ -8,12 +8,14 @@ from __future__ import annotations
 import dagster as dg
 
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
+from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY
 from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY
 from setbull_pipelines.pipeline.raw import WHOLE_TABLES
 
 DAILY_JOB_NAME, INTAKE_JOB_NAME = "daily", "intake"
 MAINTENANCE_JOB_NAME, SELF_TEST_JOB_NAME = "maintenance", "self_test"
+FETCH_JOB_NAME = "fetch"
 LANES = {"v1_lane": "v1", "v2_lane": "v2"}
 
 
@@ -22,7 +24,7 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     daily = dg.define_asset_job(
         DAILY_JOB_NAME,
         selection=dg.AssetSelection.all()
-        - dg.AssetSelection.assets(MAINTENANCE_KEY, SELF_TEST_KEY),
+        - dg.AssetSelection.assets(MAINTENANCE_KEY, SELF_TEST_KEY, FETCHED_KEY, FETCHES_KEY),
         partitions_def=TRADING_DAYS,
         executor_def=dg.in_process_executor,
         description="Intake, candles, indicators, sequences, filters in V1 and V2, reconciliation, checks, catalog.",
@@ -55,4 +57,10 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         executor_def=dg.in_process_executor,
         description="Breaks V2 in every known way and requires that each fault is caught and its cause named.",
     )
-    return [daily, intake, *lanes, maintenance, self_test]
+    fetch = dg.define_asset_job(
+        FETCH_JOB_NAME,
+        selection=dg.AssetSelection.assets(FETCHED_KEY, FETCHES_KEY),
+        executor_def=dg.in_process_executor,
+        description="Asks the broker for the candles that are missing and makes candle files of them.",
+    )
+    return [daily, intake, *lanes, maintenance, self_test, fetch]

@@ -12,6 +12,7 @@ import dagster as dg
 from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.automation.jobs import (
     DAILY_JOB_NAME,
+    FETCH_JOB_NAME,
     MAINTENANCE_JOB_NAME,
     SELF_TEST_JOB_NAME,
 )
@@ -96,4 +97,11 @@ def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.Sche
         execution_timezone=INDIA,
         description="Proves that the reconciliation still catches every known fault, outside trading hours.",
     )
-    return [after_close, weekly_maintenance, weekly_self_test]
+    fetch_after_close = dg.ScheduleDefinition(
+        name="fetch_after_close",
+        job=jobs[FETCH_JOB_NAME],
+        cron_schedule=list(settings.refresh.fetch_ticks),
+        execution_timezone=INDIA,
+        description="Asks the broker for what is missing; on days without a session nothing is, and nothing is asked.",
+    )
+    return [after_close, weekly_maintenance, weekly_self_test, fetch_after_close]

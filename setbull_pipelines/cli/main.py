@@ -98,6 +98,55 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
 
 
 @main.command()
+@click.option(
+    "--instruments",
+    "listed",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV or the broker's JSON list; default: setting upstox.instruments.",
+)
+@click.option(
+    "--days", type=click.IntRange(1), help="Sessions to keep complete; default: the settings."
+)
+@click.option(
+    "--interval", type=click.Choice(("1minute", "day")), help="Only this one; default: both."
+)
+@click.option(
+    "--intraday", "also_open", is_flag=True, help="Also the session under way, provisionally."
+)
+def fetch(listed: Path | None, days: int | None, interval: str | None, also_open: bool) -> None:
+    """Ask the broker for the candles that are missing; a fetch that was cut short goes on where it was."""
+    settings = _settings()
+
+    from setbull_pipelines.cli.fetch import carry_out
+    from setbull_pipelines.market.calendar import OutsideCoverage
+    from setbull_pipelines.pipeline import fetching
+    from setbull_pipelines.sources.upstox.client import InvalidToken
+
+    try:
+        upstox = settings.upstox
+        if days is not None:
+            upstox = dataclasses.replace(upstox, days=days, daily_days=days)
+        sessions = fetching.configured_sessions(upstox)
+        instruments = (
+            fetching.instruments_of(listed) if listed else fetching.configured_instruments(settings)
+        )
+        chosen = {interval: sessions[interval]} if interval else sessions
+        fetched = carry_out(instruments, chosen, settings, also_open)
+    except (
+        InvalidSettings,
+        InvalidToken,
+        OutsideCoverage,
+        fetching.NoInstruments,
+        OSError,
+    ) as error:
+        _stop(str(error))
+    if fetched.stopped:
+        _stop(fetched.stopped, _FAILED)
+    if failed := fetched.count(fetching.FAILED):
+        _stop(f"{failed} of {len(fetched.results)} failed", _FAILED)
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def ui(port: int) -> None:
     """Open the Dagster UI with the daemon, on this machine only."""

@@ -35,6 +35,7 @@ class _ProgressLines(logging.Handler):
 def showing_progress(heading: str) -> Iterator[None]:
     """Show ``heading`` and the progress records of the work inside."""
     logger = logging.getLogger("setbull_pipelines.progress")
+    logger.setLevel(logging.INFO)
     console.print(f"[bold]{heading}[/bold]")
     with console.status(heading) as status:
         handler = _ProgressLines(status)

@@ -9,6 +9,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.quality import (
     agreement,
     computed,
+    fetches,
     processing,
     raw,
     rollout_log,
@@ -43,6 +44,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *processing.RULES,
         *rollout_log.RULES,
         *self_test.RULES,
+        *fetches.RULES,
     )
     by_table = {table: list(contract_rules(table)) for table in stored}
     for rule in special:

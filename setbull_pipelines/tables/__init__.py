@@ -20,6 +20,7 @@ from setbull_pipelines.tables.operations import (
     ALERT_NOTICES,
     ALERTS,
     FAILURES,
+    FETCHES,
     PROCESSING_METRICS,
     ROLLOUT_LOG,
     SELF_TEST,
@@ -83,6 +84,7 @@ OPERATIONS_TABLES = (
     SELF_TEST,
     ALERTS,
     ALERT_NOTICES,
+    FETCHES,
 )
 ALL_TABLES = (
     *RAW_TABLES,
@@ -104,6 +106,7 @@ __all__ = [
     "COMPUTED_TABLES",
     "COVERAGE",
     "FAILURES",
+    "FETCHES",
     "FILTER_RESULTS",
     "INDICATORS_5MIN",
     "INDICATORS_DAILY",

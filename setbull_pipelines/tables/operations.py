@@ -212,3 +212,26 @@ ALERT_NOTICES = Table(
         text("last_error", "Why the last attempt failed, without secrets", nullable=True),
     ),
 )
+
+FETCH_STATES = ("success", "skipped", "failed")
+
+FETCHES = Table(
+    name="fetches",
+    description="The last fetch of every instrument from the broker's API: one row per instrument and interval.",
+    schemas=("operations",),
+    key=("interval", "instrument_key"),
+    partitioned=False,
+    columns=(
+        label("interval", "Kind of candle", ("1minute", "day")),
+        INSTRUMENT_KEY,
+        label("status", "'skipped': nothing was missing", FETCH_STATES),
+        text("reason", "Why it failed, in one sentence; null otherwise", nullable=True),
+        text("segments", "What was asked for, kind and sessions; null when nothing", nullable=True),
+        count("requests", "Requests sent, repeated ones included", "requests"),
+        count("candles", "Candles received", "candles"),
+        count("provisional", "Of them those that the broker may still correct", "candles"),
+        day("wanted_from", "First session that was to be complete"),
+        day("wanted_to", "Last session that was to be complete"),
+        Column("finished_at", Kind.TIMESTAMP, "When the last answer, or the failure, was there"),
+    ),
+)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.fetching import STORED as FETCHES
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import Rule
@@ -20,8 +21,13 @@ from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 Frames = dict[str, pd.DataFrame]
 Tampering = Callable[[Frames, Rule], pd.DataFrame]
-# The run does not include the self-test; its rule is tested in pipeline/test_self_testing.py.
-RULES = [rule for table, rules in all_rules().items() if table != SELF_TEST for rule in rules]
+# The run includes neither the self-test nor a fetch; their rules are tested in pipeline/.
+RULES = [
+    rule
+    for table, rules in all_rules().items()
+    if table not in (SELF_TEST, FETCHES)
+    for rule in rules
+]
 QUARANTINE = StoredTable("raw", tables.QUARANTINE)
 
 

@@ -1,0 +1,96 @@
+"""The asset that fetches candles from the broker.
+
+Belongs here: its definition and metadata, and the moment. Does not belong here: fetching
+(``pipeline/fetching.py``), reading what was fetched (``raw.py``).
+"""
+
+import datetime
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from setbull_pipelines.assets.common import asset_key, asset_spec, pointer_metadata
+from setbull_pipelines.pipeline import fetching
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.warehouse.resources import WarehouseResource
+
+FETCHED_KEY = dg.AssetKey(["raw", "fetched"])
+FETCHES_KEY = asset_key(fetching.STORED)
+_SHOWN = 20
+
+
+def now() -> datetime.datetime:
+    """The moment in exchange time."""
+    return datetime.datetime.now(ZoneInfo(INDIA))
+
+
+def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
+    """Completes the candle files of the broker; an instrument that failed is a stored row, not a failed run."""
+    version = fetching.fetching_code_version()
+
+    @dg.multi_asset(
+        name="raw__fetched",
+        specs=[
+            dg.AssetSpec(
+                FETCHED_KEY,
+                group_name="raw",
+                code_version=version,
+                tags={"setbull/stage": "raw"},
+                kinds={"parquet", "api"},
+                description="Candle files of what the broker answered, in the folder 'fetched' of the data folder: "
+                "one per session of minutes and one per month of daily bars. Name the folder as input to use them.",
+            ),
+            asset_spec(
+                fetching.STORED, group="operations", code_version=version, deps=[FETCHED_KEY]
+            ),
+        ],
+    )
+    def fetched(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        try:
+            instruments = fetching.configured_instruments(settings)
+        except fetching.NoInstruments as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        outcome = fetching.fetch(
+            instruments, fetching.configured_sessions(settings.upstox), settings, now
+        )
+        pointer = fetching.publish_fetch(outcome, warehouse.open(), settings, context.run_id)
+        files = outcome.files.values()
+        yield dg.MaterializeResult(
+            asset_key=FETCHED_KEY,
+            metadata={
+                "folder": dg.MetadataValue.path(str(fetching.fetched_directory(settings))),
+                "candles received": sum(result.candles for result in outcome.results),
+                "requests": sum(result.requests for result in outcome.results),
+                "files written": sum(of_interval.written for of_interval in files),
+                "files unchanged": sum(of_interval.unchanged for of_interval in files),
+                "damaged answers removed": sum(len(of_interval.damaged) for of_interval in files),
+            },
+        )
+        failed = [result for result in outcome.results if result.status == fetching.FAILED]
+        yield dg.MaterializeResult(
+            asset_key=FETCHES_KEY,
+            metadata=pointer_metadata(pointer)
+            | {status: outcome.count(status) for status in fetching.FETCH_STATES}
+            | {
+                "failed, the first": dg.MetadataValue.table(
+                    [
+                        dg.TableRecord(
+                            {
+                                "instrument_key": result.instrument_key,
+                                "interval": result.interval,
+                                "reason": result.reason,
+                            }
+                        )
+                        for result in failed[:_SHOWN]
+                    ],
+                    dg.TableSchema(
+                        [dg.TableColumn(n) for n in ("instrument_key", "interval", "reason")]
+                    ),
+                )
+            },
+        )
+        if outcome.stopped:
+            raise dg.Failure(outcome.stopped, allow_retries=False)
+
+    return fetched

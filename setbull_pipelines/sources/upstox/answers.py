@@ -1,0 +1,152 @@
+"""What an answer of the API must be before it is used.
+
+Belongs here: the shape of bodies, of candles and of errors. Does not belong here: rules about single candles,
+such as a high below the low (intake judges those, and one bad candle stops no good one), sending.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from setbull_pipelines.sources.upstox.calls import DAY, Call
+
+FIELDS = ("timestamp", "open", "high", "low", "close", "volume", "open interest")
+_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\+05:30")
+_SHOWN = 120
+
+
+class InvalidAnswer(ValueError):
+    """A body that is not what was asked for; the message says what was found and expected."""
+
+
+class CutShort(InvalidAnswer):
+    """A body that is not whole JSON, as a broken connection leaves it."""
+
+
+@dataclass(frozen=True)
+class Candles:
+    """Candles of one answer, newest first.
+
+    ``moments`` are starts of bars on the clock of Asia/Kolkata (``datetime64[us]``), ``values`` has the columns open,
+    high, low, close (rupees), volume (shares) and open interest (contracts).
+    """
+
+    moments: np.ndarray
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
+    @property
+    def days(self) -> np.ndarray:
+        """The day of each candle, ``datetime64[D]``."""
+        return self.moments.astype("datetime64[D]")
+
+
+def read_answer(body: bytes, call: Call) -> Candles:
+    """The candles of a body that answers ``call``; :class:`InvalidAnswer` when it is something else."""
+    document = _document(body)
+    if document.get("status") != "success":
+        raise InvalidAnswer(f"found an error ({error_message(body)}), expected candles")
+    data = document.get("data")
+    rows = data.get("candles") if isinstance(data, dict) else None
+    if not isinstance(rows, list):
+        raise InvalidAnswer(
+            f"found {_shown(data)} as data, expected an object with a list of candles"
+        )
+    for number, row in enumerate(rows, start=1):
+        _require_candle(row, number)
+    moments = _moments(rows)
+    candles = Candles(
+        moments, np.array([row[1:] for row in rows], "float64").reshape(-1, len(FIELDS) - 1)
+    )
+    _require_order(candles)
+    _require_asked(candles, call)
+    return candles
+
+
+def error_message(body: bytes) -> str:
+    """Code and message of an error body, or the beginning of a body that is none."""
+    try:
+        errors = _document(body).get("errors")
+        found = [
+            f"{error.get('errorCode') or error.get('error_code')}: {error.get('message')}"
+            for error in errors or ()
+        ]
+    except (InvalidAnswer, AttributeError, TypeError):
+        found = []
+    return "; ".join(found) or _shown(body.decode("utf-8", "replace"))
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise CutShort(
+            f"found {len(body)} bytes that are not JSON ({error}), expected a whole answer"
+        ) from None
+    if not isinstance(document, dict):
+        raise InvalidAnswer(f"found {_shown(document)}, expected an object with status and data")
+    return document
+
+
+def _require_candle(row: object, number: int) -> None:
+    if not isinstance(row, list) or len(row) != len(FIELDS):
+        raise InvalidAnswer(
+            f"found {_shown(row)} as candle {number}, expected [{', '.join(FIELDS)}]"
+        )
+    if not isinstance(row[0], str) or not _TIMESTAMP.fullmatch(row[0]):
+        raise InvalidAnswer(
+            f"found {_shown(row[0])} as the timestamp of candle {number}, "
+            "expected one like 2025-06-09T09:15:00+05:30"
+        )
+    for name, value in zip(FIELDS[1:], row[1:], strict=True):
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise InvalidAnswer(
+                f"found {_shown(value)} as {name} of candle {number}, expected a finite number"
+            )
+
+
+def _moments(rows: list[list[Any]]) -> np.ndarray:
+    wall_clock = [row[0].removesuffix("+05:30") for row in rows]
+    try:
+        return np.array(wall_clock, "datetime64[us]")
+    except ValueError as error:
+        raise InvalidAnswer(f"found an impossible timestamp ({error}), expected a moment") from None
+
+
+def _require_order(candles: Candles) -> None:
+    steps = np.diff(candles.moments)
+    wrong = np.flatnonzero(steps >= np.timedelta64(0))
+    if not len(wrong):
+        return
+    number, later = wrong[0] + 1, wrong[0] + 2
+    moment = candles.moments[number].astype("datetime64[s]")
+    if steps[wrong[0]] == np.timedelta64(0):
+        found = f"the candle of {moment} twice ({number} and {later})"
+    else:
+        found = f"candle {later} ({moment}) after an older one"
+    raise InvalidAnswer(f"found {found}, expected every candle once and the newest first")
+
+
+def _require_asked(candles: Candles, call: Call) -> None:
+    days = candles.days
+    asked = (days >= np.datetime64(call.first)) & (days <= np.datetime64(call.last))
+    if not asked.all():
+        raise InvalidAnswer(
+            f"found a candle of {days[~asked][0]}, expected only days from {call.first} to {call.last}"
+        )
+    if call.interval == DAY and not (candles.moments == days).all():
+        found = candles.moments[candles.moments != days][0].astype("datetime64[s]")
+        raise InvalidAnswer(f"found a daily candle of {found}, expected midnight")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
