@@ -9,6 +9,7 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import minutes_in_session
+from setbull_pipelines.market.session_table import SESSION_SHAPES, SHAPE_NOT_KNOWN
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
@@ -112,7 +113,9 @@ def in_session(stored: StoredTable) -> Rule:
 
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[stored.name]
-        inside = minutes_in_session(frame["timestamp"]).to_numpy(dtype=bool)
+        inside = minutes_in_session(
+            frame["timestamp"], shapes=_session_shapes(frame, frames[CANDLES_1MIN.name])
+        ).to_numpy(dtype=bool)
         on_day = (frame["trading_day"] == day).to_numpy(dtype=bool)
         dated = (frame["timestamp"].dt.tz_localize(None).dt.normalize() == day).to_numpy(dtype=bool)
         wrong = int((~(inside & on_day & dated)).sum())
@@ -127,8 +130,18 @@ def in_session(stored: StoredTable) -> Rule:
         return Verdict(True, f"{len(frame):,} bars lie inside the session", {"rows": len(frame)})
 
     return Rule(
-        "in_session", "Every bar starts inside the session of its day", stored, (stored,), judge
+        "in_session",
+        "Every bar starts inside the session of its instrument and day",
+        stored,
+        tuple(dict.fromkeys((stored, CANDLES_1MIN))),
+        judge,
     )
+
+
+def _session_shapes(bars: pd.DataFrame, minutes: pd.DataFrame) -> pd.Series:
+    """The session shape of each bar's instrument, as its minutes say."""
+    of_instrument = minutes.drop_duplicates("instrument_key").set_index("instrument_key")
+    return bars["instrument_key"].map(of_instrument["session_shape"])
 
 
 def minutes_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
@@ -139,20 +152,29 @@ def minutes_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> V
         return _empty_day(coverage, MINUTES, day)
     if expected is None:
         return Verdict(False, f"the calendar does not know the hours of {day:%Y-%m-%d}")
-    per_instrument = minutes.groupby("instrument_key").size()
-    share = float(per_instrument.mean() / expected)
+    grouped = minutes.groupby("instrument_key").agg(
+        delivered=("timestamp", "size"), shape=("session_shape", "first")
+    )
+    per_instrument = grouped["delivered"]
+    of_shape = {shape: NSE.session(day.date(), shape).minutes for shape in SESSION_SHAPES}
+    expected_minutes = grouped["shape"].map(of_shape)
+    share = float((per_instrument / expected_minutes).mean())
     fewest = per_instrument.idxmin()
     limit = settings.quality.minimum_delivered_share
+    unknown = int((grouped["shape"] == SHAPE_NOT_KNOWN).sum())
     return Verdict(
         share >= limit,
         f"{share:.1%} of {expected} minutes delivered on average (limit {limit:.0%}); fewest: "
-        f"{fewest} with {per_instrument.min()}",
+        f"{fewest} with {per_instrument.min()}"
+        + (f"; {unknown} of unknown session shape are assumed to trade all day" if unknown else ""),
         {
             "instruments": len(per_instrument),
             "minutes": len(minutes),
             "minutes expected per instrument": expected,
             "share delivered": share,
-            "instruments complete": int((per_instrument == expected).sum()),
+            "instruments complete": int((per_instrument == expected_minutes).sum()),
+            "instruments with closing auction": int((expected_minutes < expected).sum()),
+            "instruments of unknown session shape": unknown,
         },
     )
 

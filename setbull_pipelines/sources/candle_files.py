@@ -35,10 +35,14 @@ EQUITY_SEGMENT = "NSE_EQ"
 WRITE_TIMESTAMPS_LIKE = "2025-06-09T09:15:00+05:30"
 
 LANDED_SCHEMA = pyarrow.schema(
-    [field for field in CANDLES_1MIN.arrow_schema if field.name != "source"]
+    [
+        field
+        for field in CANDLES_1MIN.arrow_schema
+        if field.name not in ("source", "session_shape")
+    ]
     + [pyarrow.field("line", pyarrow.int64(), nullable=False)]
 )
-"""Accepted rows of one file: ``candles_1min`` without the source, plus the line."""
+"""Accepted rows of one file: ``candles_1min`` without what a file does not know, plus the line."""
 REJECTED_COLUMNS = [name for name in QUARANTINE.column_names if name != "source"]
 
 _LARGEST_EXACT_INTEGER = 2**53
@@ -382,7 +386,16 @@ def _session_hours(day: date) -> str:
     if not intervals:
         return f"a day whose session hours are known, but those of {day} are not yet"
     hours = " and ".join(f"{part.start:%H:%M} to {part.end:%H:%M}" for part in intervals)
-    return f"a minute inside the session of {day}, {hours} (end excluded)"
+    expected = f"a minute inside the session of {day}, {hours} (end excluded)"
+    if NSE.has_closing_auction(day):
+        expected += f"; prices of the {closing_auction_hours()} are not continuous trading"
+    return expected
+
+
+def closing_auction_hours() -> str:
+    """The closing auction and its hours, in words."""
+    auction = NSE.closing_auction
+    return f"closing auction from {auction.start:%H:%M} to {auction.end:%H:%M}"
 
 
 def _judge_instruments(verdicts: _Verdicts, instruments: _Instruments) -> None:

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, SHAPE_NOT_KNOWN
 from setbull_pipelines.quality import raw
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import StoredTable
 
 DAY = pd.Timestamp("2025-06-03")
 SETTINGS = Settings()
@@ -29,19 +31,22 @@ def coverage(first: str, last: str, series: str = "minutes") -> pd.DataFrame:
     )
 
 
-def minutes(count: int) -> pd.DataFrame:
-    start = pd.Timestamp("2025-06-03 09:15", tz="Asia/Kolkata")
+def minutes(
+    count: int, day: pd.Timestamp = DAY, shape: str = FULL, key: str = "NSE_EQ|A", volume: int = 1
+) -> pd.DataFrame:
+    start = (day + pd.Timedelta(hours=9, minutes=15)).tz_localize("Asia/Kolkata")
     times = [start + pd.Timedelta(minutes=minute) for minute in range(count)]
     return tables.CANDLES_1MIN.conform(
         pd.DataFrame(
             {
-                "instrument_key": "NSE_EQ|A",
+                "instrument_key": key,
                 "timestamp": times,
-                "trading_day": DAY,
+                "trading_day": day,
                 **dict.fromkeys(("open", "high", "low", "close"), 100.0),
-                "volume": 1,
+                "volume": volume,
                 "open_interest": None,
                 "source": "test",
+                "session_shape": shape,
             }
         )
     )
@@ -138,3 +143,48 @@ def test_an_evening_bar_belongs_to_no_regular_session() -> None:
     assert "15:30" in verdict.description
     other_day = rule.judge({"raw.candles_1min": inside}, DAY + pd.Timedelta(days=1), SETTINGS)
     assert not other_day.passed
+
+
+AUCTION_DAY = pd.Timestamp("2026-08-03")
+
+
+@pytest.mark.parametrize(("shape", "longest"), [(CLOSING_AUCTION, 360), (FULL, 375)])
+def test_bars_are_inside_the_session_of_their_instrument(shape: str, longest: int) -> None:
+    rule = raw.in_session(raw.CANDLES_1MIN)
+    inside = minutes(longest, AUCTION_DAY, shape)
+    assert rule.judge({"raw.candles_1min": inside}, AUCTION_DAY, SETTINGS).passed
+    outside = minutes(longest + 1, AUCTION_DAY, shape)
+    assert not rule.judge({"raw.candles_1min": outside}, AUCTION_DAY, SETTINGS).passed
+
+
+def test_five_minute_bars_are_held_to_the_session_of_their_minutes() -> None:
+    bars = StoredTable("v1", tables.CANDLES_5MIN)
+    rule = raw.in_session(bars)
+    assert raw.CANDLES_1MIN in rule.reads
+    late = pd.Timestamp("2026-08-03 15:15", tz="Asia/Kolkata")
+    frame = pd.DataFrame(
+        {"instrument_key": ["NSE_EQ|A"], "timestamp": [late], "trading_day": [AUCTION_DAY]}
+    )
+    for shape, passed in ((CLOSING_AUCTION, False), (FULL, True)):
+        frames = {bars.name: frame, "raw.candles_1min": minutes(1, AUCTION_DAY, shape)}
+        assert rule.judge(frames, AUCTION_DAY, SETTINGS).passed is passed
+
+
+def test_completeness_expects_the_minutes_of_each_shape_and_says_what_is_assumed() -> None:
+    frames = {
+        "raw.candles_1min": pd.concat(
+            [
+                minutes(360, AUCTION_DAY, CLOSING_AUCTION),
+                minutes(375, AUCTION_DAY, FULL, "NSE_EQ|B"),
+                minutes(360, AUCTION_DAY, SHAPE_NOT_KNOWN, "NSE_EQ|C"),
+            ]
+        ),
+        "raw.coverage": coverage("2026-08-03", "2026-08-04"),
+    }
+    verdict = raw.minutes_complete(frames, AUCTION_DAY, SETTINGS)
+    assert verdict.passed
+    assert verdict.metadata["instruments complete"] == 2
+    assert verdict.metadata["instruments with closing auction"] == 1
+    assert verdict.metadata["instruments of unknown session shape"] == 1
+    assert verdict.metadata["share delivered"] == pytest.approx((1 + 1 + 360 / 375) / 3)
+    assert "1 of unknown session shape are assumed to trade all day" in verdict.description
