@@ -35,11 +35,7 @@ EQUITY_SEGMENT = "NSE_EQ"
 WRITE_TIMESTAMPS_LIKE = "2025-06-09T09:15:00+05:30"
 
 LANDED_SCHEMA = pyarrow.schema(
-    [
-        field
-        for field in CANDLES_1MIN.arrow_schema
-        if field.name not in ("source", "session_shape")
-    ]
+    [field for field in CANDLES_1MIN.arrow_schema if field.name not in ("source", "session_shape")]
     + [pyarrow.field("line", pyarrow.int64(), nullable=False)]
 )
 """Accepted rows of one file: ``candles_1min`` without what a file does not know, plus the line."""

@@ -5,7 +5,8 @@ trading day. Does not belong here: judging rows, anything that concerns several 
 
 A folder holds ``manifest.json`` and ``rejected.parquet``, for candles also ``candles.parquet`` (a trading day is
 never split over row groups, so that a day is read without the others) and ``coverage.parquet``, for
-instruments ``instruments.parquet``, for stocks with derivatives ``derivatives.parquet``. It is complete or absent: written beside and renamed.
+instruments ``instruments.parquet``, for stocks with derivatives ``derivatives.parquet``. It is complete or
+absent: written beside and renamed.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -188,3 +190,86 @@ def test_completeness_expects_the_minutes_of_each_shape_and_says_what_is_assumed
     assert verdict.metadata["instruments of unknown session shape"] == 1
     assert verdict.metadata["share delivered"] == pytest.approx((1 + 1 + 360 / 375) / 3)
     assert "1 of unknown session shape are assumed to trade all day" in verdict.description
+
+
+def unassigned(*rows: tuple[str, str, str, int]) -> pd.DataFrame:
+    """Quarantined rows without a day: (instrument, rule, timestamp as found, volume)."""
+    return tables.QUARANTINE.conform(
+        pd.DataFrame(
+            [
+                {
+                    "source": "a.csv",
+                    "line": number,
+                    "instrument_key": key,
+                    "rule": rule,
+                    "value": value,
+                    "reason": "found it",
+                    "record": json.dumps({"volume": str(volume)}),
+                }
+                for number, (key, rule, value, volume) in enumerate(rows)
+            ]
+        ).reindex(columns=tables.QUARANTINE.column_names)
+    )
+
+
+def test_trades_on_closed_days_are_counted_by_day() -> None:
+    frames = {
+        "raw.quarantine": unassigned(
+            ("NSE_EQ|A", "closed day", "2025-06-07T10:00:00+05:30", 5),  # a Saturday
+            ("NSE_EQ|B", "closed day", "2025-06-07", 5),
+            ("NSE_EQ|B", "closed day", "2025-06-06T20:00:00Z", 5),  # 01:30 of the Saturday in India
+            ("NSE_EQ|A", "closed day", "2025-08-15T10:00:00+05:30", 7),
+            ("NSE_EQ|A", "closed day", "2025-06-08T10:00:00+05:30", 0),
+            ("NSE_EQ|A", "naive timestamp", "2025-06-08T10:00:00", 9),
+        )
+    }
+    verdict = raw.closed_days_untraded(frames, pd.NaT, SETTINGS)
+    assert not verdict.passed
+    assert verdict.metadata == {"rows on closed days": 5, "traded": 4, "days": 2}
+    assert "2025-06-07 (weekend) 3 of 2 instruments" in verdict.description
+    assert "2025-08-15 (Independence Day) 1 of 1 instruments" in verdict.description
+
+
+def test_closed_days_filled_without_volume_are_no_trades() -> None:
+    frames = {
+        "raw.quarantine": unassigned(("NSE_EQ|A", "closed day", "2025-06-08T10:00:00+05:30", 0))
+    }
+    verdict = raw.closed_days_untraded(frames, pd.NaT, SETTINGS)
+    assert verdict.passed
+    assert verdict.metadata == {"rows on closed days": 1, "traded": 0}
+
+
+@pytest.mark.parametrize(
+    ("stored", "volume", "last", "passed"),
+    [
+        (3, 1, "2025-06-04", True),
+        (3, 0, "2025-06-04", False),  # filled minutes only
+        (0, 1, "2025-06-04", False),
+        (0, 1, "2025-06-02", True),  # the source has ended
+    ],
+)
+def test_a_session_without_any_trade_is_told(
+    stored: int, volume: int, last: str, passed: bool
+) -> None:
+    frames = {
+        "raw.candles_1min": minutes(stored, volume=volume)
+        if stored
+        else tables.CANDLES_1MIN.empty(),
+        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
+        "raw.coverage": coverage("2025-05-29", last),
+    }
+    verdict = raw.sessions_traded(frames, DAY, SETTINGS)
+    assert verdict.passed is passed
+    assert ("1 instruments have candles before and after" in verdict.description) is not passed
+
+
+def test_daily_bars_alone_make_a_traded_session() -> None:
+    history = (
+        minutes(1).drop(columns="session_shape").assign(timestamp=DAY.tz_localize("Asia/Kolkata"))
+    )
+    frames = {
+        "raw.candles_1min": tables.CANDLES_1MIN.empty(),
+        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.conform(history),
+        "raw.coverage": coverage("2025-06-02", "2025-06-04"),
+    }
+    assert raw.sessions_traded(frames, DAY, SETTINGS).passed

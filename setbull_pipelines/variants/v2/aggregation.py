@@ -169,7 +169,9 @@ class _Minutes:
 
         interval = np.searchsorted(interval_start[:of_shape], time, side="right") - 1
         if (interval_end[:of_shape] != interval_end[of_shape:]).any():
-            shorter = column((candles_1min["session_shape"] == CLOSING_AUCTION).to_numpy(dtype=bool))
+            shorter = column(
+                (candles_1min["session_shape"] == CLOSING_AUCTION).to_numpy(dtype=bool)
+            )
             interval[shorter & (interval >= 0)] += of_shape
         # Position -1 (before the first interval) reads the last interval, whose start is later.
         inside = np.zeros(len(time), dtype=bool)

@@ -29,9 +29,7 @@ REFERENCE_MINUTES = [
 """The hand-made minutes that lie inside the session."""
 
 
-def minutes(
-    rows: list[tuple], day: str = DAY, key: str = KEY, shape: str = FULL
-) -> pd.DataFrame:
+def minutes(rows: list[tuple], day: str = DAY, key: str = KEY, shape: str = FULL) -> pd.DataFrame:
     """Candles of one day from (clock, open, high, low, close, volume, open interest or None)."""
     columns = ["clock", "open", "high", "low", "close", "volume", "open_interest"]
     frame = pd.DataFrame(rows, columns=columns, dtype=object)
@@ -203,7 +201,12 @@ def test_nothing_in_gives_nothing_out() -> None:
 @pytest.mark.parametrize(
     ("day", "shape", "bars_at_the_end", "expected"),
     [
-        ("2026-07-31", CLOSING_AUCTION, ["15:10", "15:15", "15:25"], 375),  # the day before it began
+        (
+            "2026-07-31",
+            CLOSING_AUCTION,
+            ["15:10", "15:15", "15:25"],
+            375,
+        ),  # the day before it began
         ("2026-08-03", CLOSING_AUCTION, ["15:10"], 360),
         ("2026-08-03", FULL, ["15:10", "15:15", "15:25"], 375),
         ("2026-08-03", SHAPE_NOT_KNOWN, ["15:10", "15:15", "15:25"], 375),

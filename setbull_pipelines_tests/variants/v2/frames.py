@@ -54,7 +54,9 @@ def steady_minutes(
         for start, end in intervals
         for time in pd.date_range(f"{day} {start}", f"{day} {end}", freq="min", inclusive="left")
     ]
-    return minutes([(clock, 100, 100, 100, 100, 1) for clock in clocks], day, instrument, shape=shape)
+    return minutes(
+        [(clock, 100, 100, 100, 100, 1) for clock in clocks], day, instrument, shape=shape
+    )
 
 
 def bars(
