@@ -178,7 +178,8 @@ class Variant(Protocol):
 
         start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic,
         STALE with ``as_of`` and the last day up to it with a bar of the instrument in either
-        series. basic: fewer than volume_days bars of the series in ``candles_daily`` up to as_of: 'not enough data', TOO_FEW_BARS. average_volume = floor(sum of the last
+        series. basic: fewer than volume_days bars of the series in ``candles_daily`` up to
+        as_of: 'not enough data', TOO_FEW_BARS. average_volume = floor(sum of the last
         volume_days volumes / volume_days). Fails, in this order of checks: close <
         minimum_close, close > maximum_close, average_volume < minimum_average_volume. ema: the
         as-of bar's indicators not warm, or ema_50 or rsi null: 'not enough data', stopped_at
