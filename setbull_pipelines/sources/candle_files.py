@@ -80,8 +80,11 @@ def has_prices(names: list[str]) -> bool:
     return bool(set(PRICE_COLUMNS) & set(names))
 
 
-def check_candles(rows: RawRows) -> CheckedCandles:
-    """Judge every row; raises :class:`UnreadableFile` when the file as a whole is not candles."""
+def check_candles(rows: RawRows, series: str | None = None) -> CheckedCandles:
+    """Judge every row; raises :class:`UnreadableFile` when the file as a whole is not candles.
+
+    With ``series``, rows whose column ``series`` says another one are rejected.
+    """
     _require_columns(rows)
     keyed_by_symbol = "instrument_key" not in rows.names
     moments = _read_moments(rows.columns["timestamp"])
@@ -95,6 +98,10 @@ def check_candles(rows: RawRows) -> CheckedCandles:
 
     verdicts = _Verdicts(len(rows.lines))
     _judge_moments(verdicts, moments, kind)
+    if series is not None:
+        found = np.array(texts(rows.columns["series"]), object)
+        expected = f"{series}, the only exchange series that candles are made of"
+        verdicts.reject(found != series, "other series", "series", expected)
     _judge_instruments(verdicts, instruments)
     _judge_numbers(verdicts, numbers)
 
@@ -111,7 +118,11 @@ def check_candles(rows: RawRows) -> CheckedCandles:
         received=rows.received,
         keyed_by_symbol=keyed_by_symbol,
         last_symbols=last_symbols,
-        ignored_columns=[name for name in rows.names if name not in KNOWN_COLUMNS],
+        ignored_columns=[
+            name
+            for name in rows.names
+            if name not in KNOWN_COLUMNS and not (name == "series" and series)
+        ],
     )
 
 

@@ -31,9 +31,11 @@ from setbull_pipelines.market.session_table import (
 )
 from setbull_pipelines.settings import SampleSettings, fingerprint
 from setbull_pipelines.sources import (
+    bhavcopy_files,
     candle_files,
     derivative_files,
     raw_rows,
+    response_files,
     sample,
     universe_files,
 )
@@ -382,8 +384,10 @@ def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_
             ) from error
         content_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
         suffix = file_suffix(path) or ""
-        folder = landing / f"{content_hash}-{_reading_fingerprint(suffix)}"
-        file_landing = open_landing(folder) or _land_content(folder, content, suffix)
+        # The body of a response names no instrument: equal bodies can be of two.
+        named = response_files.instrument_in_path(source) if suffix.startswith(".json") else None
+        folder = landing / f"{content_hash}-{_reading_fingerprint(suffix + (named or ''))}"
+        file_landing = open_landing(folder) or _land_content(folder, content, suffix, source)
         landed.append(_LandedFile(source, source, content_hash, file_landing))
     return landed
 
@@ -397,6 +401,8 @@ def _reading_fingerprint(suffix: str) -> str:
         candle_files,
         universe_files,
         derivative_files,
+        bhavcopy_files,
+        response_files,
         instruments,
         calendar,
         session_frames,
@@ -406,14 +412,20 @@ def _reading_fingerprint(suffix: str) -> str:
     return digest.hexdigest()
 
 
-def _land_content(folder: Path, content: bytes, suffix: str) -> Landing:
+def _land_content(folder: Path, content: bytes, suffix: str, source: str) -> Landing:
     try:
-        return _land_rows(folder, read_rows(content, suffix))
+        rows = read_rows(content, suffix)
+        if suffix.startswith(".json") and response_files.is_response(rows.names):
+            rows = response_files.as_candles(rows, source)
+        return _land_rows(folder, rows)
     except UnreadableFile as error:
         return land_rejection(folder, str(error))
 
 
 def _land_rows(folder: Path, rows: RawRows) -> Landing:
+    if bhavcopy_files.is_bhavcopy(rows.names):
+        rows = bhavcopy_files.as_candles(rows)
+        return land_candles(folder, check_candles(rows, bhavcopy_files.SERIES))
     if has_prices(rows.names):
         return land_candles(folder, check_candles(rows))
     if is_derivatives(rows.names):
