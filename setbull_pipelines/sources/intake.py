@@ -87,6 +87,7 @@ CandleKind = Literal["minutes", "daily"]
 Progress = Callable[[str, int, int], None]
 """Told the file about to be read, its number from 1, and how many files there are."""
 
+HASH_BYTES = 16
 SAMPLE_SOURCE = "generated sample"
 CANDLES_SOURCE = "candles"
 """Source of an instrument that no instrument file names."""
@@ -369,11 +370,16 @@ def find_files(input: Path) -> list[Path]:
     return sorted(files, key=lambda path: path.relative_to(input).as_posix())
 
 
+def source_name(input: Path, path: Path) -> str:
+    """How an input file is named in ``raw.intake``: its path below the input."""
+    return path.name if input.is_file() else path.relative_to(input).as_posix()
+
+
 def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_LandedFile]:
     files = find_files(input)
     landed = []
     for number, path in enumerate(files, start=1):
-        source = path.name if input.is_file() else path.relative_to(input).as_posix()
+        source = source_name(input, path)
         if progress:
             progress(source, number, len(files))
         try:
@@ -382,7 +388,7 @@ def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_
             raise NoInput(
                 f"{path}: cannot be read ({error.strerror}), expected a readable file."
             ) from error
-        content_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
+        content_hash = hashlib.blake2b(content, digest_size=HASH_BYTES).hexdigest()
         suffix = file_suffix(path) or ""
         # The body of a response names no instrument: equal bodies can be of two.
         named = response_files.instrument_in_path(source) if suffix.startswith(".json") else None
