@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from setbull_pipelines.assets.common import asset_key, warehouse_root
+from setbull_pipelines.assets.common import asset_key, needs_warehouse, warehouse_root
 from setbull_pipelines.automation import landing_sensor
 from setbull_pipelines.automation.landing import Memory, Taken, notice, release
 from setbull_pipelines.definitions import build_defs
@@ -137,7 +137,10 @@ class Deployment:
 
     def tick(self):
         with dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, repository_def=self.repository
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.repository,
+            resources=needs_warehouse(self.settings),
         ) as context:
             data = self.repository.get_sensor_def("new_files").evaluate_tick(context)
         self.cursor = data.cursor or self.cursor
