@@ -282,6 +282,12 @@ class QualitySettings:
     auction, never the last minute's."""
     daily_volume_difference: float = 0.05
     """The same for the volume: auctions, block deals and trades after the close are in 'exchange' only."""
+    auction_price_difference: float = 0.03
+    """Instead of the above for high, low and close of a stock that may have had a closing auction: its price may be
+    3 % from the mean price of the last continuous trading."""
+    auction_volume_difference: float = 0.25
+    """Instead of the above for its volume: the auction's is in 'exchange' only. NSE's share is not known yet; on
+    exchanges with old closing auctions it is up to a quarter of the day."""
     maximum_stale_share: float = 0.25
     """Share of instruments without a bar of the day from which the whole day counts as stale. Suspended and rarely
     traded stocks have none: 4 to 8 % of the exchange on a usual day, 12 % at most."""

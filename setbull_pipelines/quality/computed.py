@@ -5,12 +5,21 @@ They hold V1 and V2 to their inputs, so that two variants that err alike are sti
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.raw import CANDLES_1MIN, CANDLES_DAILY_HISTORY, in_session
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.session_table import FULL
+from setbull_pipelines.quality.raw import (
+    CANDLES_1MIN,
+    CANDLES_DAILY_HISTORY,
+    in_session,
+    session_shapes,
+)
 from setbull_pipelines.quality.verdict import Rule, Scalar, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
@@ -19,6 +28,10 @@ from setbull_pipelines.tables.filters import VERDICT_BEARISH, VERDICT_BULLISH
 from setbull_pipelines.warehouse.store import StoredTable
 
 Frames = Mapping[str, pd.DataFrame]
+_AUCTION_LIMITS = {
+    **dict.fromkeys(("high", "low", "close"), "auction_price_difference"),
+    "volume": "auction_volume_difference",
+}
 _SUMMARY = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 
 
@@ -102,14 +115,21 @@ def _series_agree(candles: StoredTable) -> Rule:
         )
         if both.empty:
             return Verdict(True, "no instrument has both series on this day", {"instruments": 0})
-        metadata: dict[str, Scalar] = {"instruments": len(both)}
+        shapes = session_shapes(frames[CANDLES_1MIN.name])
+        in_auction = (both.index.map(shapes) != FULL) & NSE.has_closing_auction(day.date())
+        limits = dataclasses.asdict(settings.quality)
+        metadata: dict[str, Scalar] = {
+            "instruments": len(both),
+            "limits of the closing auction": int(in_auction.sum()),
+        }
         said = []
         for name in _SUMMARY:
-            limit = getattr(settings.quality, f"daily_{name}_difference")
+            limit = limits[f"daily_{name}_difference"]
+            of_each = np.where(in_auction, limits.get(_AUCTION_LIMITS.get(name), limit), limit)
             found, official = both[f"{name}_minutes"], both[name]
             # Shares traded where the exchange has none are infinitely far apart; none on both sides are equal.
             difference = ((found - official).abs() / official).where(found != official, 0.0)
-            apart = int((difference > limit).sum())
+            apart = int((difference > of_each).sum())
             metadata |= {
                 f"{name} apart": apart,
                 f"largest {name} difference": float(difference.max()),
@@ -117,7 +137,8 @@ def _series_agree(candles: StoredTable) -> Rule:
             said.append(f"{name} {apart} (limit {limit:.2%}, largest {difference.max():.2%})")
         return Verdict(
             not any(metadata[f"{name} apart"] for name in _SUMMARY),
-            f"{len(both)} instruments have both series; apart: {', '.join(said)}",
+            f"{len(both)} instruments have both series, {int(in_auction.sum())} of them with the wider limits of "
+            f"the closing auction; apart: {', '.join(said)}",
             metadata,
         )
 
@@ -125,7 +146,7 @@ def _series_agree(candles: StoredTable) -> Rule:
         "series_agree",
         "Open, high, low, close and volume of 'minutes' are close to those of 'exchange', each within its own limit",
         candles,
-        (candles,),
+        (candles, CANDLES_1MIN),
         judge,
         is_error=False,
     )

@@ -186,7 +186,8 @@ def in_session(stored: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[stored.name]
         inside = minutes_in_session(
-            frame["timestamp"], shapes=_session_shapes(frame, frames[CANDLES_1MIN.name])
+            frame["timestamp"],
+            shapes=frame["instrument_key"].map(session_shapes(frames[CANDLES_1MIN.name])),
         ).to_numpy(dtype=bool)
         on_day = (frame["trading_day"] == day).to_numpy(dtype=bool)
         dated = (frame["timestamp"].dt.tz_localize(None).dt.normalize() == day).to_numpy(dtype=bool)
@@ -210,10 +211,10 @@ def in_session(stored: StoredTable) -> Rule:
     )
 
 
-def _session_shapes(bars: pd.DataFrame, minutes: pd.DataFrame) -> pd.Series:
-    """The session shape of each bar's instrument, as its minutes say."""
+def session_shapes(minutes: pd.DataFrame) -> pd.Series:
+    """The session shape of each instrument of a day, by instrument key, as its minutes say."""
     of_instrument = minutes.drop_duplicates("instrument_key").set_index("instrument_key")
-    return bars["instrument_key"].map(of_instrument["session_shape"])
+    return of_instrument["session_shape"]
 
 
 def minutes_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:

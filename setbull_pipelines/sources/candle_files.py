@@ -118,11 +118,10 @@ def check_candles(rows: RawRows, series: str | None = None) -> CheckedCandles:
         received=rows.received,
         keyed_by_symbol=keyed_by_symbol,
         last_symbols=last_symbols,
-        ignored_columns=[
-            name
-            for name in rows.names
-            if name not in KNOWN_COLUMNS and not (name == "series" and series)
-        ],
+        # With a series the layout is the exchange's own: its further columns are no surprise.
+        ignored_columns=(
+            [] if series else [name for name in rows.names if name not in KNOWN_COLUMNS]
+        ),
     )
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, SHAPE_NOT_KNOWN
 from setbull_pipelines.quality.computed import rules
 from setbull_pipelines.settings import QualitySettings, Settings
 from setbull_pipelines.warehouse.store import StoredTable
@@ -22,12 +23,13 @@ def rule(name: str, table: StoredTable):
     return found
 
 
-def both_series(**minutes: float) -> dict[str, pd.DataFrame]:
+def both_series(shape: str = FULL, **minutes: float) -> dict[str, pd.DataFrame]:
     rows = [
         {"instrument_key": "NSE_EQ|A", "series": "exchange", **OFFICIAL},
         {"instrument_key": "NSE_EQ|A", "series": "minutes", **OFFICIAL, **minutes},
     ]
-    return {CANDLES.name: pd.DataFrame(rows)}
+    shapes = pd.DataFrame({"instrument_key": ["NSE_EQ|A"], "session_shape": [shape]})
+    return {CANDLES.name: pd.DataFrame(rows), "raw.candles_1min": shapes}
 
 
 @pytest.mark.parametrize(
@@ -83,3 +85,31 @@ def test_a_day_is_stale_when_a_quarter_of_the_instruments_have_no_bar(
     assert verdict.passed is passed
     assert verdict.metadata["stale"] == stale
     assert (reason in verdict.description) is (stale > 0)
+
+
+AUCTION_DAY = pd.Timestamp("2026-08-03")
+
+
+@pytest.mark.parametrize(
+    ("column", "within", "beyond"),
+    [("high", 106.8, 106.6), ("low", 92.6, 92.8), ("close", 108.1, 108.2), ("volume", 750, 749)],
+)
+def test_a_closing_auction_widens_the_limits_of_what_it_moves(
+    column: str, within: float, beyond: float
+) -> None:
+    agree = rule("series_agree", CANDLES)
+    for shape in (CLOSING_AUCTION, SHAPE_NOT_KNOWN):
+        assert agree.judge(both_series(shape, **{column: within}), AUCTION_DAY, Settings()).passed
+        far = agree.judge(both_series(shape, **{column: beyond}), AUCTION_DAY, Settings())
+        assert far.metadata[f"{column} apart"] == 1
+        assert far.metadata["limits of the closing auction"] == 1
+        earlier = agree.judge(both_series(shape, **{column: within}), DAY, Settings())
+        assert earlier.metadata[f"{column} apart"] == 1
+    full = agree.judge(both_series(FULL, **{column: within}), AUCTION_DAY, Settings())
+    assert full.metadata[f"{column} apart"] == 1
+
+
+def test_the_open_of_a_stock_with_a_closing_auction_has_the_usual_limit() -> None:
+    agree = rule("series_agree", CANDLES)
+    frames = both_series(CLOSING_AUCTION, open=101.1)
+    assert agree.judge(frames, AUCTION_DAY, Settings()).metadata["open apart"] == 1

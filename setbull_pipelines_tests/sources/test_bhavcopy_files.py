@@ -75,6 +75,7 @@ def test_ordinary_shares_are_daily_candles_and_other_series_are_quarantined(
         (inbox / name).write_text(text)
     taken = take(inbox)
     assert taken.files["kind"].tolist() == ["daily"]
+    assert taken.files["reason"].isna().all()
     loaded = taken.load_day(day)
     (bar,) = loaded.candles_daily_history.to_dict("records")
     assert bar["instrument_key"] == "NSE_EQ|INE002A01018"

@@ -87,7 +87,6 @@ def test_bad_candles_are_quarantined_with_their_number(inbox: Path) -> None:
     ("name", "text", "reason"),
     [
         ("a.json", body(CANDLE), "such as NSE_EQ%7CINE002A01018_2026-08.json"),
-        ("NSE_EQ%7CA.json", body(), "without any row, expected rows"),
         ("NSE_EQ%7CA.json", '{"status": "success"}', "expected the broker's candle response"),
         ("NSE_EQ%7CA.json", '{"data": {"candles": [1]}}', "a list data.candles of lists"),
         (
@@ -123,7 +122,9 @@ def test_recorded_responses(shared_data: Path, inbox: Path) -> None:
         shutil.copy(recorded / name, inbox / target)
     taken = take(inbox)
     files = taken.files.set_index("source")
-    assert files["kind"].value_counts().to_dict() == {"daily": 2, "rejected": 2, "minutes": 1}
+    assert files["kind"].value_counts().to_dict() == {"daily": 3, "rejected": 1, "minutes": 1}
+    # Nothing traded in that month: an answer, not a fault.
+    assert files.loc["NSE_EQ%7CINE00C501018_2021-12.json", "received"] == 0
     assert files.loc["NSE_EQ%7CINE00C501018_minutes.json", "received"] == 1719
     assert taken.unassigned.empty
     coverage = taken.coverage.set_index(["instrument_key", "series"])["rows"]
