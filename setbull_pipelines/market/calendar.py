@@ -140,6 +140,13 @@ class TradingCalendar:
         unusual = self._unusual_sessions.get(day)
         return unusual is None or unusual.intervals == _REGULAR_INTERVALS
 
+    def closes_at(self, day: date) -> time | None:
+        """When nothing trades any more on a trading day, auction included; None for unknown hours."""
+        if self.has_closing_auction(day):
+            return self.closing_auction.end
+        intervals = self.session(day).intervals
+        return intervals[-1].end if intervals else None
+
     def why_closed(self, day: date) -> str:
         """``"weekend"`` or the name of the holiday; ``ValueError`` when ``day`` is a trading day."""
         if self.is_trading_day(day):

@@ -55,3 +55,16 @@ def test_minutes_are_judged_by_the_shape_of_their_row() -> None:
             shapes = pd.Series([shape] * len(clocks))
             found = minutes_in_session(times, shapes=shapes).tolist()
             assert found == [*inside, False, False], (day, shape)
+
+
+@pytest.mark.parametrize(
+    ("day", "end"),
+    [
+        (BEFORE, time(15, 30)),
+        (FIRST, time(15, 35)),
+        (date(2021, 2, 24), time(17, 0)),
+        (date(2026, 11, 8), None),
+    ],
+)
+def test_the_day_is_over_after_the_auction(day: date, end: time | None) -> None:
+    assert NSE.closes_at(day) == end
