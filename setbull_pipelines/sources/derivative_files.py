@@ -51,9 +51,10 @@ def check_derivatives(rows: RawRows) -> CheckedDerivatives:
     columns = {
         name: texts(column) for name, column in zip(rows.names, rows.columns.columns, strict=True)
     }
-    by_key: dict[tuple[str, date], dict[str, Any]] = {}
+    by_key: dict[tuple[str, date], tuple[int, dict[str, Any]]] = {}
     rejected = []
-    for row, record in enumerate(records(rows.names, columns.values())):
+    as_found = records(rows.names, columns.values())
+    for row, record in enumerate(as_found):
         found = {name: (values[row] or "").strip() for name, values in columns.items()}
         line = int(rows.lines[row])
         try:
@@ -61,7 +62,14 @@ def check_derivatives(rows: RawRows) -> CheckedDerivatives:
         except _Fault as fault:
             rejected.append(_rejection(line, fault, record))
             continue
-        by_key[underlying["instrument_key"], underlying["first_day"]] = underlying
+        key = (underlying["instrument_key"], underlying["first_day"])
+        if key in by_key and by_key[key][1] != underlying:
+            earlier = by_key[key][0]
+            fault = _Fault(
+                "superseded", named_by, found[named_by], f"it once; line {line} says otherwise"
+            )
+            rejected.append(_rejection(int(rows.lines[earlier]), fault, as_found[earlier]))
+        by_key[key] = (row, underlying)
     rejected += [
         {
             "line": malformed.line,
@@ -74,7 +82,9 @@ def check_derivatives(rows: RawRows) -> CheckedDerivatives:
         for malformed in rows.malformed
     ]
     return CheckedDerivatives(
-        underlyings=pd.DataFrame(list(by_key.values()), columns=LANDED_COLUMNS),
+        underlyings=pd.DataFrame(
+            [underlying for _, underlying in by_key.values()], columns=LANDED_COLUMNS
+        ),
         rejected=pd.DataFrame(rejected, columns=REJECTED_COLUMNS),
         received=rows.received,
         keyed_by_symbol=named_by == "symbol",

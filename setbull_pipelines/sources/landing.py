@@ -270,9 +270,9 @@ def _in_closing_auction(accepted: pyarrow.Table, numbers: np.ndarray) -> np.ndar
     affected = np.isin(numbers, days[np.array(with_auction, bool)])
     if not affected.any():
         return affected
-    minutes = compute.local_timestamp(accepted["timestamp"]).to_pandas()
-    late = minutes.dt.time >= NSE.closing_auction.start
-    return affected & late.to_numpy(dtype=bool)
+    clock = compute.local_timestamp(accepted["timestamp"]).cast(pyarrow.time64("us"))
+    late = compute.greater_equal(clock, pyarrow.scalar(NSE.closing_auction.start, clock.type))
+    return affected & late.to_numpy()
 
 
 def _write_rejected(target: Path, rejected: pd.DataFrame) -> None:

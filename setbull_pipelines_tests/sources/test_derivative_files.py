@@ -159,3 +159,18 @@ def test_a_list_without_names_is_no_list(inbox: Path) -> None:
     files = take(inbox).files.set_index("source")
     assert files.loc["derivatives.csv", "kind"] == "rejected"
     assert "expected also instrument_key or symbol" in files.loc["derivatives.csv", "reason"]
+
+
+def test_a_repeated_row_counts_once_and_a_contradicted_one_is_quarantined(inbox: Path) -> None:
+    write(
+        inbox / "derivatives.csv",
+        "symbol,derivatives_from,derivatives_to",
+        "A,2026-08-03,",
+        "A,2026-08-03,",
+        "A,2026-08-03,2026-09-30",
+    )
+    taken = take(inbox)
+    (row,) = taken.derivative_underlyings.to_dict("records")
+    assert (row["instrument_key"], str(row["last_day"].date())) == (UNDERLYING, "2026-09-30")
+    assert taken.unassigned[["line", "rule"]].values.tolist() == [[3, "superseded"]]
+    assert "line 4 says otherwise" in taken.unassigned["reason"].iloc[0]
