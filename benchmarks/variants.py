@@ -72,6 +72,7 @@ def candles(
             **random_walks(generator, instruments, len(starts)),
             "open_interest": pd.array([pd.NA], dtype="Int64").repeat(instruments * len(starts)),
             "source": "benchmark",
+            "session_shape": "full",
         }
     )
     position = frame["timestamp"].to_numpy()
@@ -102,7 +103,7 @@ def generate(
     return Input(
         as_of=pd.Timestamp(last_day),
         candles_1min=candles(generator, instruments, session_minutes([last_day])),
-        candles_5min_history=history.drop(columns=["source"]),
+        candles_5min_history=history.drop(columns=["source", "session_shape"]),
         candles_daily_history=candles(generator, instruments, midnights)[
             CANDLES_DAILY_HISTORY.column_names
         ],

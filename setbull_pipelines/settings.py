@@ -272,10 +272,27 @@ class QualitySettings:
 
     minimum_delivered_share: float = 0.80
     """Share of a session's minutes that instruments with minutes must have, on average."""
+    daily_open_difference: float = 0.01
+    """Allowed |minutes - exchange| / exchange of the daily open: the official one is the price of the pre-open
+    auction, the first minute's is that of the first continuous trade."""
+    daily_high_difference: float = 0.005
+    """The same for the high: trades of the auctions and after the close count for 'exchange' only."""
+    daily_low_difference: float = 0.005
+    """The same for the low, for the same reason."""
+    daily_close_difference: float = 0.01
+    """The same for the close: the official one is the mean price of the last half hour, or that of the closing
+    auction, never the last minute's."""
     daily_volume_difference: float = 0.05
-    """Allowed |minutes - exchange| / exchange of the daily volume; auctions are in 'exchange' only."""
-    daily_price_difference: float = 0.005
-    """The same for the daily high and low."""
+    """The same for the volume: auctions, block deals and trades after the close are in 'exchange' only."""
+    auction_price_difference: float = 0.03
+    """Instead of the above for high, low and close of a stock that may have had a closing auction: its price may be
+    3 % from the mean price of the last continuous trading."""
+    auction_volume_difference: float = 0.25
+    """Instead of the above for its volume: the auction's is in 'exchange' only. NSE's share is not known yet; on
+    exchanges with old closing auctions it is up to a quarter of the day."""
+    maximum_stale_share: float = 0.25
+    """Share of instruments without a bar of the day from which the whole day counts as stale. Suspended and rarely
+    traded stocks have none: 4 to 8 % of the exchange on a usual day, 12 % at most."""
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):

@@ -213,8 +213,7 @@ def overdue_sessions(
 
 
 def _close(day: datetime.date) -> datetime.datetime:
-    intervals = NSE.session(day).intervals
-    end = intervals[-1].end if intervals else datetime.time.max
+    end = NSE.closes_at(day) or datetime.time.max
     return datetime.datetime.combine(day, end, ZoneInfo(INDIA))
 
 

@@ -22,10 +22,10 @@ class Refresh:
 
 
 def has_closed(calendar: TradingCalendar, moment: datetime.datetime) -> bool:
-    """True when the session of the moment's day is over; the moment is in exchange time."""
-    intervals = calendar.session(moment.date()).intervals
+    """True when the session of the moment's day is over, auction included; the moment is in exchange time."""
+    end = calendar.closes_at(moment.date())
     # Hours of a special session that were not announced yet: the day is over at midnight.
-    return bool(intervals) and moment.time() >= intervals[-1].end
+    return end is not None and moment.time() >= end
 
 
 def decide(

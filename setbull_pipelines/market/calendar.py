@@ -9,20 +9,25 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 
 from setbull_pipelines.market.session_table import (
     CLOSED_DAYS,
+    CLOSING_AUCTION,
     FIRST_DAY,
+    FULL,
     LAST_DAY,
+    NSE_CLOSING_AUCTION,
     REGULAR_HOURS,
     REGULAR_SOURCE,
     UNUSUAL_SESSIONS,
     ClosedDay,
+    ClosingAuction,
     Hours,
     SessionKind,
+    SessionShape,
     UnusualSession,
 )
 
@@ -85,8 +90,10 @@ class TradingCalendar:
         last_day: date,
         closed_days: Iterable[ClosedDay],
         unusual_sessions: Iterable[UnusualSession],
+        closing_auction: ClosingAuction | None = None,
     ) -> None:
         self.name = name
+        self.closing_auction = closing_auction
         self.first_day = first_day
         self.last_day = last_day
         self._holiday_names = {closed.day: closed.name for closed in closed_days}
@@ -99,15 +106,46 @@ class TradingCalendar:
         """Whether the exchange trades on ``day``, for however short a time."""
         return self._is_open(self._covered(day))
 
-    def session(self, day: date) -> Session:
-        """The session of a trading day; :class:`MarketClosed` on any other."""
+    def session(self, day: date, shape: SessionShape = FULL) -> Session:
+        """The session of a trading day; :class:`MarketClosed` on any other.
+
+        With the shape ``closing auction``, of a stock with derivatives: its continuous trading only.
+        """
         if not self.is_trading_day(day):
             raise MarketClosed(
                 f"{day} is not a trading day of {self.name} ({self.why_closed(day)}); "
                 f"ask is_trading_day first."
             )
+        session = self._unusual_sessions.get(day) or Session(
+            day, _REGULAR_INTERVALS, "regular", REGULAR_SOURCE
+        )
+        if shape != CLOSING_AUCTION or not self.has_closing_auction(day):
+            return session
+        *earlier, last = session.intervals
+        return replace(
+            session,
+            intervals=(*earlier, Interval(last.start, self.closing_auction.start)),
+            source=f"{session.source}; closing auction: {self.closing_auction.source}",
+        )
+
+    def has_closing_auction(self, day: date) -> bool:
+        """Whether stocks with derivatives stop trading continuously before the others on ``day``.
+
+        Only on days with the regular hours: nothing is announced for evening sessions and drills.
+        """
+        if self.closing_auction is None or day < self.closing_auction.first_day:
+            return False
+        if not self.is_trading_day(day):
+            return False
         unusual = self._unusual_sessions.get(day)
-        return unusual or Session(day, _REGULAR_INTERVALS, "regular", REGULAR_SOURCE)
+        return unusual is None or unusual.intervals == _REGULAR_INTERVALS
+
+    def closes_at(self, day: date) -> time | None:
+        """When nothing trades any more on a trading day, auction included; None for unknown hours."""
+        if self.has_closing_auction(day):
+            return self.closing_auction.end
+        intervals = self.session(day).intervals
+        return intervals[-1].end if intervals else None
 
     def why_closed(self, day: date) -> str:
         """``"weekend"`` or the name of the holiday; ``ValueError`` when ``day`` is a trading day."""
@@ -187,5 +225,7 @@ def _intervals(hours: Hours) -> tuple[Interval, ...]:
 
 _REGULAR_INTERVALS = _intervals(REGULAR_HOURS)
 
-NSE = TradingCalendar("NSE", FIRST_DAY, LAST_DAY, CLOSED_DAYS, UNUSUAL_SESSIONS)
+NSE = TradingCalendar(
+    "NSE", FIRST_DAY, LAST_DAY, CLOSED_DAYS, UNUSUAL_SESSIONS, NSE_CLOSING_AUCTION
+)
 """The cash market of the National Stock Exchange of India."""

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from setbull_pipelines.market.calendar import NSE, TradingCalendar
-from setbull_pipelines.market.session_table import TIMEZONE
+from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, TIMEZONE, SessionShape
 
 IN_SESSION = "in session"
 PRE_OPEN = "pre_open"
@@ -42,9 +42,13 @@ _CODE = {placement: np.int8(code) for code, placement in enumerate(PLACEMENTS)}
 
 
 def session_intervals(
-    days: Sequence[date] | pd.DatetimeIndex | pd.Series, calendar: TradingCalendar = NSE
+    days: Sequence[date] | pd.DatetimeIndex | pd.Series,
+    calendar: TradingCalendar = NSE,
+    shape: SessionShape = FULL,
 ) -> pd.DataFrame:
     """One row per interval of the given trading days, sorted; repeated days count once.
+
+    Every shape of a day has the same number of intervals.
 
     Columns: ``trading_day`` (datetime64[us]), ``interval`` (int64, from 0 within its day), ``start``
     and ``end`` (datetime64[us, Asia/Kolkata], end excluded), ``minutes`` (int64). A day whose hours
@@ -53,7 +57,7 @@ def session_intervals(
     rows = [
         (day, number, f"{day} {interval.start}", f"{day} {interval.end}", interval.minutes)
         for day in pd.DatetimeIndex(days).unique().sort_values().date
-        for number, interval in enumerate(calendar.session(day).intervals)
+        for number, interval in enumerate(calendar.session(day, shape).intervals)
     ]
     columns = list(zip(*rows, strict=True)) or [()] * 5
     return pd.DataFrame(
@@ -73,17 +77,25 @@ def session_placement(timestamps: pd.Series, calendar: TradingCalendar = NSE) ->
     ``timestamps`` are timezone-aware (any zone); a naive column raises ``TypeError``. The order of
     the rows does not matter.
     """
-    codes = _placement_codes(timestamps, calendar)
+    codes = _placement_codes(timestamps, _grid(calendar))
     placement = pd.Categorical.from_codes(codes, categories=list(PLACEMENTS))
     return pd.Series(placement, index=timestamps.index, name="session_placement")
 
 
-def minutes_in_session(timestamps: pd.Series, calendar: TradingCalendar = NSE) -> pd.Series:
+def minutes_in_session(
+    timestamps: pd.Series, calendar: TradingCalendar = NSE, shapes: pd.Series | None = None
+) -> pd.Series:
     """True where a bar starts inside an interval of its day, else False; bool, index kept.
 
     Closed and uncovered days are False; :func:`session_placement` says why. Same requirements.
+    ``shapes`` is the session shape of each row's instrument on its day; without it, full.
     """
-    inside = _placement_codes(timestamps, calendar) == _CODE[IN_SESSION]
+    inside = _placement_codes(timestamps, _grid(calendar)) == _CODE[IN_SESSION]
+    if shapes is not None and calendar.closing_auction is not None:
+        shorter = (shapes == CLOSING_AUCTION).to_numpy(dtype=bool)
+        if shorter.any():
+            codes = _placement_codes(timestamps[shorter], _grid(calendar, CLOSING_AUCTION))
+            inside[shorter] = codes == _CODE[IN_SESSION]
     return pd.Series(inside, index=timestamps.index, name="in_session")
 
 
@@ -99,9 +111,9 @@ class _Grid(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _grid(calendar: TradingCalendar) -> _Grid:
+def _grid(calendar: TradingCalendar, shape: SessionShape = FULL) -> _Grid:
     trading_days = calendar.trading_days(calendar.first_day, calendar.last_day)
-    intervals = session_intervals(trading_days, calendar)
+    intervals = session_intervals(trading_days, calendar, shape)
     starts = _wall_clock(intervals["start"])
     ends = _wall_clock(intervals["end"])
 
@@ -122,13 +134,12 @@ def _grid(calendar: TradingCalendar) -> _Grid:
     return _Grid(starts, ends, first_day, day_opens, day_closes, day_codes)
 
 
-def _placement_codes(timestamps: pd.Series, calendar: TradingCalendar) -> np.ndarray:
+def _placement_codes(timestamps: pd.Series, grid: _Grid) -> np.ndarray:
     if not isinstance(timestamps.dtype, pd.DatetimeTZDtype):
         raise TypeError(
             f"expected timezone-aware bar timestamps, found a column of type {timestamps.dtype}; "
             f"localize it to {TIMEZONE} first."
         )
-    grid = _grid(calendar)
     moments = _wall_clock(timestamps)
     interval = np.searchsorted(grid.interval_starts, moments, side="right") - 1
     inside = (interval >= 0) & (moments < grid.interval_ends[interval])

@@ -6,8 +6,8 @@ coverage that is in neither table is a regular session.
 
 Hours are those of the continuous cash market; pre-open and closing sessions are outside them.
 Halts inside published hours (2017-07-10, 2020-03-13, 2020-03-23) change no row: their minutes are
-simply untraded. Not in the table either: the closing auction of 2026-08-03 onwards, which shortens
-the continuous session of stocks with derivatives only.
+simply untraded. The closing auction is one row for all days: it shortens the continuous session of
+stocks with derivatives only, and which those are is an input (``raw.derivative_underlyings``).
 
 To extend the coverage, add the next year's rows from the exchange's circulars, then move LAST_DAY.
 """
@@ -46,6 +46,27 @@ class UnusualSession(NamedTuple):
     source: str
 
 
+class ClosingAuction(NamedTuple):
+    """From ``first_day`` on, continuous trading of stocks with derivatives ends at ``start``.
+
+    An auction at one price follows until ``end``; its price is the official close.
+    """
+
+    first_day: date
+    start: time
+    end: time
+    source: str
+
+
+SessionShape = Literal["full", "closing auction", "not known"]
+FULL: SessionShape = "full"
+"""Continuous trading to the end of the session."""
+CLOSING_AUCTION: SessionShape = "closing auction"
+"""Continuous trading to the start of the closing auction."""
+SHAPE_NOT_KNOWN: SessionShape = "not known"
+"""Nobody says whether the stock has derivatives: the hours of ``full``, which lose no minute, are assumed."""
+SESSION_SHAPES = (FULL, CLOSING_AUCTION, SHAPE_NOT_KNOWN)
+
 REGULAR_HOURS: Hours = ((time(9, 15), time(15, 30)),)
 DRILL_HOURS: Hours = ((time(9, 15), time(10, 0)), (time(11, 30), time(12, 30)))
 HOURS_NOT_KNOWN: Hours = ()
@@ -59,6 +80,13 @@ PRESS = "exchange announcement as reported by the press"
 PRESS_AND_BARS = f"{PRESS}; observed in daily bars"
 
 REGULAR_SOURCE = "Monday to Friday, in neither table"
+
+NSE_CLOSING_AUCTION = ClosingAuction(
+    date(2026, 8, 3),
+    time(15, 15),
+    time(15, 35),
+    "NSE/CMTR/74466 of 2026-05-29; stocks with derivatives on at least one exchange",
+)
 
 CLOSED_DAYS: tuple[ClosedDay, ...] = (
     ClosedDay(date(2015, 1, 26), "Republic Day", CALENDARS),

@@ -21,7 +21,13 @@ from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, Pointer, Stored
 _BATCH_DAYS = 40
 
 WHOLE_TABLES = tuple(
-    StoredTable("raw", table) for table in (tables.INTAKE, tables.INSTRUMENTS, tables.COVERAGE)
+    StoredTable("raw", table)
+    for table in (
+        tables.INTAKE,
+        tables.INSTRUMENTS,
+        tables.DERIVATIVE_UNDERLYINGS,
+        tables.COVERAGE,
+    )
 )
 DAY_TABLES = tuple(
     StoredTable("raw", table)
@@ -67,6 +73,7 @@ def publish_intake(
     frames = {
         "intake": intake.files,
         "instruments": intake.instruments,
+        "derivative_underlyings": intake.derivative_underlyings,
         "coverage": intake.coverage,
     }
     pointers = {

@@ -5,13 +5,22 @@ They hold V1 and V2 to their inputs, so that two variants that err alike are sti
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.raw import CANDLES_1MIN, CANDLES_DAILY_HISTORY, in_session
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.session_table import FULL
+from setbull_pipelines.quality.raw import (
+    CANDLES_1MIN,
+    CANDLES_DAILY_HISTORY,
+    in_session,
+    session_shapes,
+)
+from setbull_pipelines.quality.verdict import Rule, Scalar, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
@@ -19,6 +28,10 @@ from setbull_pipelines.tables.filters import VERDICT_BEARISH, VERDICT_BULLISH
 from setbull_pipelines.warehouse.store import StoredTable
 
 Frames = Mapping[str, pd.DataFrame]
+_AUCTION_LIMITS = {
+    **dict.fromkeys(("high", "low", "close"), "auction_price_difference"),
+    "volume": "auction_volume_difference",
+}
 _SUMMARY = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 
 
@@ -102,30 +115,38 @@ def _series_agree(candles: StoredTable) -> Rule:
         )
         if both.empty:
             return Verdict(True, "no instrument has both series on this day", {"instruments": 0})
-        limits = {
-            "high": settings.quality.daily_price_difference,
-            "low": settings.quality.daily_price_difference,
-            "volume": settings.quality.daily_volume_difference,
+        shapes = session_shapes(frames[CANDLES_1MIN.name])
+        in_auction = (both.index.map(shapes) != FULL) & NSE.has_closing_auction(day.date())
+        limits = dataclasses.asdict(settings.quality)
+        metadata: dict[str, Scalar] = {
+            "instruments": len(both),
+            "limits of the closing auction": int(in_auction.sum()),
         }
-        apart = {
-            name: int(((both[f"{name}_minutes"] / both[name] - 1).abs() > limit).sum())
-            for name, limit in limits.items()
-        }
-        close = (both["close_minutes"] / both["close"] - 1).abs()
+        said = []
+        for name in _SUMMARY:
+            limit = limits[f"daily_{name}_difference"]
+            of_each = np.where(in_auction, limits.get(_AUCTION_LIMITS.get(name), limit), limit)
+            found, official = both[f"{name}_minutes"], both[name]
+            # Shares traded where the exchange has none are infinitely far apart; none on both sides are equal.
+            difference = ((found - official).abs() / official).where(found != official, 0.0)
+            apart = int((difference > of_each).sum())
+            metadata |= {
+                f"{name} apart": apart,
+                f"largest {name} difference": float(difference.max()),
+            }
+            said.append(f"{name} {apart} (limit {limit:.2%}, largest {difference.max():.2%})")
         return Verdict(
-            not any(apart.values()),
-            f"{len(both)} instruments have both series; apart: "
-            + ", ".join(f"{name} {count}" for name, count in apart.items())
-            + f"; closes differ by up to {close.max():.2%} (the official close is not the last minute)",
-            {"instruments": len(both), "largest close difference": float(close.max())}
-            | {f"{name} apart": count for name, count in apart.items()},
+            not any(metadata[f"{name} apart"] for name in _SUMMARY),
+            f"{len(both)} instruments have both series, {int(in_auction.sum())} of them with the wider limits of "
+            f"the closing auction; apart: {', '.join(said)}",
+            metadata,
         )
 
     return Rule(
         "series_agree",
-        "High, low and volume of 'minutes' are close to those of 'exchange'",
+        "Open, high, low, close and volume of 'minutes' are close to those of 'exchange', each within its own limit",
         candles,
-        (candles,),
+        (candles, CANDLES_1MIN),
         judge,
         is_error=False,
     )
@@ -264,6 +285,34 @@ def _verdicts_consistent(results: StoredTable, candles: StoredTable) -> Rule:
     )
 
 
+def _not_stale(results: StoredTable) -> Rule:
+    """A day that the source has not delivered is said to be stale, not quietly short of candidates."""
+
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        frame = frames[results.name]
+        # A result has a series exactly when its instrument has a bar of the day.
+        stale = frame[frame["series"].isna()]
+        if stale.empty:
+            return Verdict(
+                True, f"all {len(frame)} instruments have a bar of {day:%Y-%m-%d}", {"stale": 0}
+            )
+        share, limit = len(stale) / len(frame), settings.quality.maximum_stale_share
+        return Verdict(
+            share < limit,
+            f"{len(stale)} of {len(frame)} instruments have no bar of the day (limit {limit:.0%}), the first "
+            f"{stale['instrument_key'].iloc[0]}: {stale['reason'].iloc[0]}",
+            {"stale": len(stale), "share stale": share},
+        )
+
+    return Rule(
+        "not_stale",
+        "Most instruments have a bar of the day, so that it was screened and not an earlier one",
+        results,
+        (results,),
+        judge,
+    )
+
+
 def rules(variant: str) -> tuple[Rule, ...]:
     """The rules of one variant's tables."""
 
@@ -282,5 +331,6 @@ def rules(variant: str) -> tuple[Rule, ...]:
         (_same_instruments, (tables.SEQUENCE_ANALYSIS, tables.MOVES_DAILY)),
         (_patterns_counted, (tables.SEQUENCE_PATTERNS, tables.SEQUENCES)),
         (_verdicts_consistent, (tables.FILTER_RESULTS, tables.CANDLES_DAILY)),
+        (_not_stale, (tables.FILTER_RESULTS,)),
     )
     return tuple(maker(*map(at, needed)) for maker, needed in makers)

@@ -1,14 +1,16 @@
-"""Rules about what came in: nothing is lost, nothing lies outside its session, the calendar is covered."""
+"""Rules about what came in: nothing is lost, nothing lies outside its session, the calendar fits the data."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.market.session_frames import minutes_in_session
+from setbull_pipelines.market.session_frames import CLOSED_DAY, minutes_in_session
+from setbull_pipelines.market.session_table import SESSION_SHAPES, SHAPE_NOT_KNOWN, TIMEZONE
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
@@ -16,6 +18,7 @@ from setbull_pipelines.warehouse.store import StoredTable
 
 INTAKE = StoredTable("raw", tables.INTAKE)
 INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)
+DERIVATIVE_UNDERLYINGS = StoredTable("raw", tables.DERIVATIVE_UNDERLYINGS)
 COVERAGE = StoredTable("raw", tables.COVERAGE)
 CANDLES_1MIN = StoredTable("raw", tables.CANDLES_1MIN)
 CANDLES_DAILY_HISTORY = StoredTable("raw", tables.CANDLES_DAILY_HISTORY)
@@ -23,6 +26,7 @@ QUARANTINE = StoredTable("raw", tables.QUARANTINE)
 ACCOUNTING = StoredTable("raw", tables.ACCOUNTING)
 
 Frames = Mapping[str, pd.DataFrame]
+_DAYS_SHOWN = 5
 
 
 def files_read(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
@@ -74,6 +78,75 @@ def rows_have_a_trading_day(frames: Frames, day: pd.Timestamp, settings: Setting
     )
 
 
+def underlyings_known(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+    """The list of stocks with derivatives names instruments, or it would shorten no session."""
+    listed = frames[DERIVATIVE_UNDERLYINGS.name]["instrument_key"].unique()
+    unknown = sorted(set(listed) - set(frames[INSTRUMENTS.name]["instrument_key"]))
+    metadata = {"stocks": len(listed), "unknown": len(unknown)}
+    if not len(listed):
+        return Verdict(True, "no file lists stocks with derivatives", metadata)
+    if not unknown:
+        return Verdict(True, f"all {len(listed)} stocks with derivatives are known", metadata)
+    return Verdict(
+        False,
+        f"{len(unknown)} of {len(listed)} stocks with derivatives are no known instruments, the first "
+        f"{unknown[0]}; their sessions stay full",
+        metadata,
+    )
+
+
+def closed_days_untraded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+    """No trade is dated on a day on which the calendar has no session.
+
+    Rows without volume, with which brokers fill their responses, are no trades.
+    """
+    quarantine = frames[QUARANTINE.name]
+    rows = quarantine[quarantine["rule"] == CLOSED_DAY]
+    volume = pd.to_numeric(
+        rows["record"].map(lambda record: json.loads(record)["volume"]), "coerce"
+    )
+    traded = rows[(volume > 0).to_numpy(dtype=bool)]
+    metadata = {"rows on closed days": len(rows), "traded": len(traded)}
+    if traded.empty:
+        return Verdict(True, f"no trade on a closed day; {len(rows)} rows without volume", metadata)
+    # A plain date is read as midnight UTC, which has the same date in India.
+    moments = pd.to_datetime(traded["value"], format="ISO8601", utc=True)
+    days = traded.groupby(moments.dt.tz_convert(TIMEZONE).dt.date)
+    shown = [
+        f"{closed} ({NSE.why_closed(closed)}) {len(of_day):,} of {of_day['instrument_key'].nunique()} instruments"
+        for closed, of_day in days
+    ]
+    return Verdict(
+        False,
+        f"{len(traded):,} rows with trades on {len(shown)} days without a session, so the calendar lacks a "
+        f"session or the source misdates rows: {'; '.join(shown[:_DAYS_SHOWN])}",
+        metadata | {"days": len(shown)},
+    )
+
+
+def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+    """A session of the calendar inside the span of the source has trades."""
+    traded = {
+        stored.name: int((frames[stored.name]["volume"] > 0).sum())
+        for stored in (CANDLES_1MIN, CANDLES_DAILY_HISTORY)
+    }
+    coverage = frames[COVERAGE.name]
+    inside = (coverage["first_trading_day"] <= day) & (coverage["last_trading_day"] >= day)
+    covering = int(coverage.loc[inside, "instrument_key"].nunique())
+    metadata = {f"traded rows of {name}": rows for name, rows in traded.items()}
+    metadata["instruments covering the day"] = covering
+    if any(traded.values()):
+        return Verdict(True, f"{sum(traded.values()):,} rows with trades in the session", metadata)
+    if not covering:
+        return Verdict(True, f"the source does not cover {day:%Y-%m-%d}", metadata)
+    return Verdict(
+        False,
+        f"{day:%Y-%m-%d} is a session of the calendar, but nothing traded on it, though {covering} instruments "
+        f"have candles before and after: the source has a hole or the calendar a session too many",
+        metadata,
+    )
+
+
 def accounting(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
     """accepted + quarantined + ignored duplicates = received, and the tables hold just those rows."""
     counts = frames[ACCOUNTING.name]
@@ -112,7 +185,10 @@ def in_session(stored: StoredTable) -> Rule:
 
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[stored.name]
-        inside = minutes_in_session(frame["timestamp"]).to_numpy(dtype=bool)
+        inside = minutes_in_session(
+            frame["timestamp"],
+            shapes=frame["instrument_key"].map(session_shapes(frames[CANDLES_1MIN.name])),
+        ).to_numpy(dtype=bool)
         on_day = (frame["trading_day"] == day).to_numpy(dtype=bool)
         dated = (frame["timestamp"].dt.tz_localize(None).dt.normalize() == day).to_numpy(dtype=bool)
         wrong = int((~(inside & on_day & dated)).sum())
@@ -127,8 +203,18 @@ def in_session(stored: StoredTable) -> Rule:
         return Verdict(True, f"{len(frame):,} bars lie inside the session", {"rows": len(frame)})
 
     return Rule(
-        "in_session", "Every bar starts inside the session of its day", stored, (stored,), judge
+        "in_session",
+        "Every bar starts inside the session of its instrument and day",
+        stored,
+        tuple(dict.fromkeys((stored, CANDLES_1MIN))),
+        judge,
     )
+
+
+def session_shapes(minutes: pd.DataFrame) -> pd.Series:
+    """The session shape of each instrument of a day, by instrument key, as its minutes say."""
+    of_instrument = minutes.drop_duplicates("instrument_key").set_index("instrument_key")
+    return of_instrument["session_shape"]
 
 
 def minutes_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
@@ -139,20 +225,29 @@ def minutes_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> V
         return _empty_day(coverage, MINUTES, day)
     if expected is None:
         return Verdict(False, f"the calendar does not know the hours of {day:%Y-%m-%d}")
-    per_instrument = minutes.groupby("instrument_key").size()
-    share = float(per_instrument.mean() / expected)
+    grouped = minutes.groupby("instrument_key").agg(
+        delivered=("timestamp", "size"), shape=("session_shape", "first")
+    )
+    per_instrument = grouped["delivered"]
+    of_shape = {shape: NSE.session(day.date(), shape).minutes for shape in SESSION_SHAPES}
+    expected_minutes = grouped["shape"].map(of_shape)
+    share = float((per_instrument / expected_minutes).mean())
     fewest = per_instrument.idxmin()
     limit = settings.quality.minimum_delivered_share
+    unknown = int((grouped["shape"] == SHAPE_NOT_KNOWN).sum())
     return Verdict(
         share >= limit,
         f"{share:.1%} of {expected} minutes delivered on average (limit {limit:.0%}); fewest: "
-        f"{fewest} with {per_instrument.min()}",
+        f"{fewest} with {per_instrument.min()}"
+        + (f"; {unknown} of unknown session shape are assumed to trade all day" if unknown else ""),
         {
             "instruments": len(per_instrument),
             "minutes": len(minutes),
             "minutes expected per instrument": expected,
             "share delivered": share,
-            "instruments complete": int((per_instrument == expected).sum()),
+            "instruments complete": int((per_instrument == expected_minutes).sum()),
+            "instruments with closing auction": int((expected_minutes < expected).sum()),
+            "instruments of unknown session shape": unknown,
         },
     )
 
@@ -193,6 +288,29 @@ RULES: tuple[Rule, ...] = (
         INTAKE,
         (QUARANTINE,),
         rows_have_a_trading_day,
+        is_error=False,
+    ),
+    Rule(
+        "closed_days_untraded",
+        "No trade is dated on a day without a session in the calendar",
+        INTAKE,
+        (QUARANTINE,),
+        closed_days_untraded,
+    ),
+    Rule(
+        "underlyings_known",
+        "Every stock that is said to have derivatives is an instrument",
+        DERIVATIVE_UNDERLYINGS,
+        (DERIVATIVE_UNDERLYINGS, INSTRUMENTS),
+        underlyings_known,
+        is_error=False,
+    ),
+    Rule(
+        "sessions_traded",
+        "A session of the calendar inside the span of the source has trades",
+        ACCOUNTING,
+        (CANDLES_1MIN, CANDLES_DAILY_HISTORY, COVERAGE),
+        sessions_traded,
         is_error=False,
     ),
     Rule(

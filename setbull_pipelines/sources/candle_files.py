@@ -35,10 +35,10 @@ EQUITY_SEGMENT = "NSE_EQ"
 WRITE_TIMESTAMPS_LIKE = "2025-06-09T09:15:00+05:30"
 
 LANDED_SCHEMA = pyarrow.schema(
-    [field for field in CANDLES_1MIN.arrow_schema if field.name != "source"]
+    [field for field in CANDLES_1MIN.arrow_schema if field.name not in ("source", "session_shape")]
     + [pyarrow.field("line", pyarrow.int64(), nullable=False)]
 )
-"""Accepted rows of one file: ``candles_1min`` without the source, plus the line."""
+"""Accepted rows of one file: ``candles_1min`` without what a file does not know, plus the line."""
 REJECTED_COLUMNS = [name for name in QUARANTINE.column_names if name != "source"]
 
 _LARGEST_EXACT_INTEGER = 2**53
@@ -80,8 +80,11 @@ def has_prices(names: list[str]) -> bool:
     return bool(set(PRICE_COLUMNS) & set(names))
 
 
-def check_candles(rows: RawRows) -> CheckedCandles:
-    """Judge every row; raises :class:`UnreadableFile` when the file as a whole is not candles."""
+def check_candles(rows: RawRows, series: str | None = None) -> CheckedCandles:
+    """Judge every row; raises :class:`UnreadableFile` when the file as a whole is not candles.
+
+    With ``series``, rows whose column ``series`` says another one are rejected.
+    """
     _require_columns(rows)
     keyed_by_symbol = "instrument_key" not in rows.names
     moments = _read_moments(rows.columns["timestamp"])
@@ -95,6 +98,10 @@ def check_candles(rows: RawRows) -> CheckedCandles:
 
     verdicts = _Verdicts(len(rows.lines))
     _judge_moments(verdicts, moments, kind)
+    if series is not None:
+        found = np.array(texts(rows.columns["series"]), object)
+        expected = f"{series}, the only exchange series that candles are made of"
+        verdicts.reject(found != series, "other series", "series", expected)
     _judge_instruments(verdicts, instruments)
     _judge_numbers(verdicts, numbers)
 
@@ -111,7 +118,10 @@ def check_candles(rows: RawRows) -> CheckedCandles:
         received=rows.received,
         keyed_by_symbol=keyed_by_symbol,
         last_symbols=last_symbols,
-        ignored_columns=[name for name in rows.names if name not in KNOWN_COLUMNS],
+        # With a series the layout is the exchange's own: its further columns are no surprise.
+        ignored_columns=(
+            [] if series else [name for name in rows.names if name not in KNOWN_COLUMNS]
+        ),
     )
 
 
@@ -382,7 +392,16 @@ def _session_hours(day: date) -> str:
     if not intervals:
         return f"a day whose session hours are known, but those of {day} are not yet"
     hours = " and ".join(f"{part.start:%H:%M} to {part.end:%H:%M}" for part in intervals)
-    return f"a minute inside the session of {day}, {hours} (end excluded)"
+    expected = f"a minute inside the session of {day}, {hours} (end excluded)"
+    if NSE.has_closing_auction(day):
+        expected += f"; prices of the {closing_auction_hours()} are not continuous trading"
+    return expected
+
+
+def closing_auction_hours() -> str:
+    """The closing auction and its hours, in words."""
+    auction = NSE.closing_auction
+    return f"closing auction from {auction.start:%H:%M} to {auction.end:%H:%M}"
 
 
 def _judge_instruments(verdicts: _Verdicts, instruments: _Instruments) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -20,21 +20,42 @@ import numpy as np
 import pandas as pd
 
 from setbull_pipelines.market import calendar, instruments, session_frames, session_table
+from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.instruments import isin_of, parse_instrument_key
+from setbull_pipelines.market.session_frames import minutes_in_session
+from setbull_pipelines.market.session_table import (
+    CLOSING_AUCTION,
+    FULL,
+    SESSION_SHAPES,
+    SHAPE_NOT_KNOWN,
+)
 from setbull_pipelines.settings import SampleSettings, fingerprint
-from setbull_pipelines.sources import candle_files, raw_rows, sample, universe_files
+from setbull_pipelines.sources import (
+    bhavcopy_files,
+    candle_files,
+    derivative_files,
+    raw_rows,
+    response_files,
+    sample,
+    universe_files,
+)
 from setbull_pipelines.sources.candle_files import (
     DAILY,
+    EQUITY_SEGMENT,
     MINUTES,
     PRICE_COLUMNS,
     check_candles,
+    closing_auction_hours,
     has_prices,
 )
+from setbull_pipelines.sources.derivative_files import check_derivatives, is_derivatives
 from setbull_pipelines.sources.landing import (
+    DERIVATIVES_KIND,
     INSTRUMENTS_KIND,
     REJECTED_KIND,
     Landing,
     land_candles,
+    land_derivatives,
     land_rejection,
     land_universe,
     open_landing,
@@ -53,6 +74,7 @@ from setbull_pipelines.tables import (
     CANDLES_1MIN,
     CANDLES_DAILY_HISTORY,
     COVERAGE,
+    DERIVATIVE_UNDERLYINGS,
     INSTRUMENTS,
     INTAKE,
     QUARANTINE,
@@ -65,6 +87,7 @@ CandleKind = Literal["minutes", "daily"]
 Progress = Callable[[str, int, int], None]
 """Told the file about to be read, its number from 1, and how many files there are."""
 
+HASH_BYTES = 16
 SAMPLE_SOURCE = "generated sample"
 CANDLES_SOURCE = "candles"
 """Source of an instrument that no instrument file names."""
@@ -96,10 +119,14 @@ class _LandedFile:
 
 @dataclass(frozen=True)
 class _Universe:
-    """The known instruments; ``keys`` is None when no file says, and then every instrument is known."""
+    """The known instruments; ``keys`` is None when no file says, and then every instrument is known.
+
+    ``underlyings`` is ``raw.derivative_underlyings``, empty when no file says who has derivatives.
+    """
 
     keys: frozenset[str] | None
     keys_by_symbol: dict[str, str]
+    underlyings: pd.DataFrame = field(default_factory=DERIVATIVE_UNDERLYINGS.empty)
 
     def keys_of(self, file: _LandedFile, landed: Iterable[str]) -> list[str]:
         """The keys of a file's instruments, found by symbol where the file has only symbols."""
@@ -113,17 +140,31 @@ class _Universe:
         """Whether each key is an instrument of the universe."""
         return np.array([self.keys is None or key in self.keys for key in keys], bool)
 
+    def session_shapes(self, keys: Sequence[str], day: pd.Timestamp) -> np.ndarray:
+        """The session shape of each instrument on a day with a closing auction, as its position in SESSION_SHAPES."""
+        stocks = np.array([key.startswith(f"{EQUITY_SEGMENT}|") for key in keys], bool)
+        shapes = np.full(len(keys), SESSION_SHAPES.index(FULL))
+        if self.underlyings.empty:
+            shapes[stocks] = SESSION_SHAPES.index(SHAPE_NOT_KNOWN)
+            return shapes
+        begun = self.underlyings["first_day"] <= day
+        last = self.underlyings["last_day"]
+        on_day = set(self.underlyings.loc[begun & (last.isna() | (last >= day)), "instrument_key"])
+        shapes[[key in on_day for key in keys]] = SESSION_SHAPES.index(CLOSING_AUCTION)
+        return shapes
+
 
 @dataclass(frozen=True)
 class Intake:
     """Everything that was taken in: tables of the whole input, and the raw tables of any day on request.
 
-    ``files`` is ``raw.intake``, ``instruments`` ``raw.instruments``, ``coverage`` ``raw.coverage``,
-    ``unassigned`` the rows of ``raw.quarantine`` that have no trading day.
+    ``files`` is ``raw.intake``, ``instruments`` ``raw.instruments``, ``derivative_underlyings`` the raw table of
+    that name, ``coverage`` ``raw.coverage``, ``unassigned`` the rows of ``raw.quarantine`` that have no trading day.
     """
 
     files: pd.DataFrame
     instruments: pd.DataFrame
+    derivative_underlyings: pd.DataFrame
     coverage: pd.DataFrame
     unassigned: pd.DataFrame
     _landed: tuple[_LandedFile, ...]
@@ -190,6 +231,12 @@ class Intake:
         known = self._universe.knows(keys)[rows["instrument"].to_numpy()]
         unknown = _unknown_rows(rows[~known], keys)
         rows = rows[known]
+        quarantined = [unknown]
+        if kind == MINUTES:
+            rows = rows.assign(session_shape=_session_shapes(rows, keys, self._universe, days))
+            inside = minutes_in_session(rows["timestamp"], shapes=rows["session_shape"])
+            quarantined.append(_auction_rows(rows[~inside], keys))
+            rows = rows[inside]
         # Stable: rows of one bar stay in the order of files and lines.
         rows = rows.sort_values(["trading_day", "instrument", "timestamp"], kind="stable")
         earlier = rows.duplicated(["instrument", "timestamp"], keep="last").to_numpy()
@@ -201,7 +248,8 @@ class Intake:
         accepted = rows[~earlier].drop(columns=["line", "file"])
         accepted.insert(0, "instrument_key", _texts(keys, accepted.pop("instrument")))
         ignored = rows.loc[earlier & says_the_same, "trading_day"]
-        return _Resolved(accepted, _concatenate(QUARANTINE, [unknown, revised]), ignored)
+        quarantined.append(revised)
+        return _Resolved(accepted, _concatenate(QUARANTINE, quarantined), ignored)
 
     def _rejected(self, days: Sequence[date]) -> pd.DataFrame:
         parts = [
@@ -291,6 +339,7 @@ def take_in(
             if instruments_listed is None
             else instruments_listed
         ),
+        derivative_underlyings=universe.underlyings,
         coverage=coverage,
         unassigned=QUARANTINE.conform(_concatenate(QUARANTINE, unassigned)),
         _landed=tuple(landed),
@@ -321,11 +370,16 @@ def find_files(input: Path) -> list[Path]:
     return sorted(files, key=lambda path: path.relative_to(input).as_posix())
 
 
+def source_name(input: Path, path: Path) -> str:
+    """How an input file is named in ``raw.intake``: its path below the input."""
+    return path.name if input.is_file() else path.relative_to(input).as_posix()
+
+
 def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_LandedFile]:
     files = find_files(input)
     landed = []
     for number, path in enumerate(files, start=1):
-        source = path.name if input.is_file() else path.relative_to(input).as_posix()
+        source = source_name(input, path)
         if progress:
             progress(source, number, len(files))
         try:
@@ -334,10 +388,12 @@ def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_
             raise NoInput(
                 f"{path}: cannot be read ({error.strerror}), expected a readable file."
             ) from error
-        content_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
+        content_hash = hashlib.blake2b(content, digest_size=HASH_BYTES).hexdigest()
         suffix = file_suffix(path) or ""
-        folder = landing / f"{content_hash}-{_reading_fingerprint(suffix)}"
-        file_landing = open_landing(folder) or _land_content(folder, content, suffix)
+        # The body of a response names no instrument: equal bodies can be of two.
+        named = response_files.instrument_in_path(source) if suffix.startswith(".json") else None
+        folder = landing / f"{content_hash}-{_reading_fingerprint(suffix + (named or ''))}"
+        file_landing = open_landing(folder) or _land_content(folder, content, suffix, source)
         landed.append(_LandedFile(source, source, content_hash, file_landing))
     return landed
 
@@ -350,6 +406,9 @@ def _reading_fingerprint(suffix: str) -> str:
         raw_rows,
         candle_files,
         universe_files,
+        derivative_files,
+        bhavcopy_files,
+        response_files,
         instruments,
         calendar,
         session_frames,
@@ -359,22 +418,31 @@ def _reading_fingerprint(suffix: str) -> str:
     return digest.hexdigest()
 
 
-def _land_content(folder: Path, content: bytes, suffix: str) -> Landing:
+def _land_content(folder: Path, content: bytes, suffix: str, source: str) -> Landing:
     try:
-        return _land_rows(folder, read_rows(content, suffix))
+        rows = read_rows(content, suffix)
+        if suffix.startswith(".json") and response_files.is_response(rows.names):
+            rows = response_files.as_candles(rows, source)
+        return _land_rows(folder, rows)
     except UnreadableFile as error:
         return land_rejection(folder, str(error))
 
 
 def _land_rows(folder: Path, rows: RawRows) -> Landing:
+    if bhavcopy_files.is_bhavcopy(rows.names):
+        rows = bhavcopy_files.as_candles(rows)
+        return land_candles(folder, check_candles(rows, bhavcopy_files.SERIES))
     if has_prices(rows.names):
         return land_candles(folder, check_candles(rows))
+    if is_derivatives(rows.names):
+        return land_derivatives(folder, check_derivatives(rows))
     if is_universe(rows.names):
         return land_universe(folder, check_universe(rows))
     raise UnreadableFile(
         f"found the columns {', '.join(rows.names)}, expected candles "
-        f"({', '.join(candle_files.REQUIRED_COLUMNS)} and instrument_key or symbol) or instruments "
-        f"(instrument_key or symbol and one of {', '.join(universe_files.FACT_COLUMNS)})"
+        f"({', '.join(candle_files.REQUIRED_COLUMNS)} and instrument_key or symbol), instruments "
+        f"(instrument_key or symbol and one of {', '.join(universe_files.FACT_COLUMNS)}) or stocks with "
+        f"derivatives (instrument_key or symbol and {derivative_files.FROM})"
     )
 
 
@@ -445,7 +513,7 @@ def _universe_of(landed: Sequence[_LandedFile]) -> tuple[_Universe, pd.DataFrame
     """All instrument files as one: the last file counts, facts it does not state come from earlier ones."""
     files = [file for file in landed if file.landing.kind == INSTRUMENTS_KIND]
     if not files:
-        return _Universe(None, {}), None
+        return _with_underlyings(_Universe(None, {}), landed), None
     rows = pd.concat(
         [file.landing.instruments().assign(source=file.source) for file in files],
         ignore_index=True,
@@ -455,7 +523,22 @@ def _universe_of(landed: Sequence[_LandedFile]) -> tuple[_Universe, pd.DataFrame
     for file in files:
         keys_by_symbol.update(file.landing.manifest["keys_by_symbol"])
     universe = _Universe(frozenset(merged["instrument_key"]), keys_by_symbol)
-    return universe, INSTRUMENTS.conform(merged)
+    return _with_underlyings(universe, landed), INSTRUMENTS.conform(merged)
+
+
+def _with_underlyings(universe: _Universe, landed: Sequence[_LandedFile]) -> _Universe:
+    """The universe with all lists of stocks with derivatives as one: the last file counts."""
+    frames = [
+        file.landing.derivatives().assign(
+            instrument_key=lambda rows, file=file: universe.keys_of(file, rows["instrument_key"]),
+            source=file.source,
+        )
+        for file in landed
+        if file.landing.kind == DERIVATIVES_KIND
+    ]
+    rows = _concatenate(DERIVATIVE_UNDERLYINGS, frames)
+    rows = rows.drop_duplicates(["instrument_key", "first_day"], keep="last")
+    return replace(universe, underlyings=DERIVATIVE_UNDERLYINGS.conform(rows))
 
 
 def _instruments_of_candles(files: Sequence[_LandedFile], coverage: pd.DataFrame) -> pd.DataFrame:
@@ -497,6 +580,9 @@ def _coverage(files: Sequence[_LandedFile], universe: _Universe) -> pd.DataFrame
             days = list(pairs.loc[shared, "trading_day"].dt.date.unique())
             rows, keys = _gather(of_kind, universe, days)
             distinct = rows.drop_duplicates(["instrument", "timestamp"])
+            if kind == MINUTES:
+                shapes = _session_shapes(distinct, keys, universe, days)
+                distinct = distinct[minutes_in_session(distinct["timestamp"], shapes=shapes)]
             counted = distinct.groupby(["trading_day", "instrument"]).size().rename("rows")
             counted = counted.reset_index()
             counted["instrument_key"] = _texts(keys, counted.pop("instrument"))
@@ -527,7 +613,13 @@ def _pairs(file: _LandedFile, universe: _Universe) -> pd.DataFrame:
     known = universe.knows(keys)
     key_of = dict(zip(landed, keys, strict=True))
     pairs = pairs[pairs["instrument_key"].isin(landed[known])]
-    return pairs.assign(instrument_key=pairs["instrument_key"].map(key_of))
+    pairs = pairs.assign(instrument_key=pairs["instrument_key"].map(key_of))
+    late = pairs[pairs["rows_in_closing_auction"] > 0]
+    for day, of_day in late.groupby("trading_day"):
+        shapes = universe.session_shapes(list(of_day["instrument_key"]), day)
+        shorter = of_day.index[shapes == SESSION_SHAPES.index(CLOSING_AUCTION)]
+        pairs.loc[shorter, "rows"] -= pairs.loc[shorter, "rows_in_closing_auction"]
+    return pairs[pairs["rows"] > 0]
 
 
 def _gather(
@@ -588,6 +680,29 @@ def _unknown_rows(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
         for key in found
     ]
     return _quarantine_rows(rows, found, "unknown instrument", "instrument_key", found, reason)
+
+
+def _session_shapes(
+    rows: pd.DataFrame, keys: Sequence[str], universe: _Universe, days: Sequence[date]
+) -> pd.Series:
+    """The session shape of each row that :func:`_gather` found for ``days``."""
+    shapes = np.full(len(rows), SESSION_SHAPES.index(FULL))
+    numbers = rows["instrument"].to_numpy()
+    for day in map(pd.Timestamp, filter(NSE.has_closing_auction, days)):
+        of_day = (rows["trading_day"] == day).to_numpy()
+        shapes[of_day] = universe.session_shapes(keys, day)[numbers[of_day]]
+    return pd.Series(SESSION_SHAPES, dtype="str").take(shapes).set_axis(rows.index)
+
+
+def _auction_rows(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    found = rows["timestamp"].dt.strftime("%H:%M")
+    reason = [
+        f"Found a bar at {clock} of a stock with derivatives, expected continuous trading; "
+        f"the {closing_auction_hours()} is in the official close only."
+        for clock in found
+    ]
+    keys_found = _texts(keys, rows["instrument"])
+    return _quarantine_rows(rows, keys_found, CLOSING_AUCTION, "timestamp", found, reason)
 
 
 def _superseded_rows(

@@ -5,7 +5,8 @@ trading day. Does not belong here: judging rows, anything that concerns several 
 
 A folder holds ``manifest.json`` and ``rejected.parquet``, for candles also ``candles.parquet`` (a trading day is
 never split over row groups, so that a day is read without the others) and ``coverage.parquet``, for
-instruments ``instruments.parquet``. It is complete or absent: written beside and renamed.
+instruments ``instruments.parquet``, for stocks with derivatives ``derivatives.parquet``. It is complete or
+absent: written beside and renamed.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ import pyarrow
 import pyarrow.compute as compute
 import pyarrow.parquet
 
+from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.sources.candle_files import LANDED_SCHEMA, CheckedCandles
+from setbull_pipelines.sources.derivative_files import CheckedDerivatives
 from setbull_pipelines.sources.universe_files import CheckedUniverse
-from setbull_pipelines.tables import INSTRUMENTS, QUARANTINE
+from setbull_pipelines.tables import DERIVATIVE_UNDERLYINGS, INSTRUMENTS, QUARANTINE
 
-INSTRUMENTS_KIND, REJECTED_KIND = "instruments", "rejected"
+INSTRUMENTS_KIND, DERIVATIVES_KIND, REJECTED_KIND = "instruments", "derivatives", "rejected"
 
 _FEWEST_ROWS_IN_A_GROUP = 20_000
 _COVERAGE_SCHEMA = pyarrow.schema(
@@ -39,6 +42,7 @@ _COVERAGE_SCHEMA = pyarrow.schema(
         LANDED_SCHEMA.field("trading_day"),
         LANDED_SCHEMA.field("instrument_key"),
         pyarrow.field("rows", pyarrow.int64(), nullable=False),
+        pyarrow.field("rows_in_closing_auction", pyarrow.int64(), nullable=False),
     ]
 )
 _REJECTED_SCHEMA = pyarrow.schema(
@@ -46,6 +50,9 @@ _REJECTED_SCHEMA = pyarrow.schema(
 )
 _INSTRUMENTS_SCHEMA = pyarrow.schema(
     [field for field in INSTRUMENTS.arrow_schema if field.name != "source"]
+)
+_DERIVATIVES_SCHEMA = pyarrow.schema(
+    [field for field in DERIVATIVE_UNDERLYINGS.arrow_schema if field.name != "source"]
 )
 _MANIFEST = "manifest.json"
 
@@ -59,7 +66,7 @@ class Landing:
 
     @property
     def kind(self) -> str:
-        """``minutes``, ``daily``, ``instruments`` or ``rejected``."""
+        """``minutes``, ``daily``, ``instruments``, ``derivatives`` or ``rejected``."""
         return self.manifest["kind"]
 
     @cached_property
@@ -85,7 +92,10 @@ class Landing:
         return table if keep.all() else table.filter(pyarrow.array(keep))
 
     def coverage(self) -> pd.DataFrame:
-        """Distinct accepted bars (``rows``) per ``trading_day`` and ``instrument_key``."""
+        """Distinct accepted bars (``rows``) per ``trading_day`` and ``instrument_key``.
+
+        ``rows_in_closing_auction`` of them start when stocks with derivatives trade no longer continuously.
+        """
         return _pandas(pyarrow.parquet.read_table(self.folder / "coverage.parquet"))
 
     def rejected(self, days: Sequence[date] | None) -> pd.DataFrame:
@@ -105,6 +115,10 @@ class Landing:
     def instruments(self) -> pd.DataFrame:
         """The rows of an instrument file, as ``raw.instruments`` without the source."""
         return _pandas(pyarrow.parquet.read_table(self.folder / "instruments.parquet"))
+
+    def derivatives(self) -> pd.DataFrame:
+        """The rows of a list of stocks with derivatives, as ``raw.derivative_underlyings`` without the source."""
+        return _pandas(pyarrow.parquet.read_table(self.folder / "derivatives.parquet"))
 
 
 def open_landing(folder: Path) -> Landing | None:
@@ -167,6 +181,23 @@ def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
     return _publish(folder, manifest, write)
 
 
+def land_derivatives(folder: Path, checked: CheckedDerivatives) -> Landing:
+    """Write the judged rows of a list of stocks with derivatives."""
+    manifest = {
+        "kind": DERIVATIVES_KIND,
+        **_counts(checked.received, checked.rejected),
+        "keyed_by_symbol": checked.keyed_by_symbol,
+        "ignored_columns": checked.ignored_columns,
+        "days": [],
+    }
+
+    def write(target: Path) -> None:
+        _write(target / "derivatives.parquet", _table(checked.underlyings, _DERIVATIVES_SCHEMA))
+        _write_rejected(target, checked.rejected)
+
+    return _publish(folder, manifest, write)
+
+
 def land_rejection(folder: Path, reason: str) -> Landing:
     """Remember that a file is of no use, and why."""
     empty = pd.DataFrame(columns=_REJECTED_SCHEMA.names)
@@ -222,11 +253,26 @@ def _coverage(accepted: pyarrow.Table) -> pyarrow.Table:
     new_bar = new_pair.copy()
     new_bar[1:] |= moments[1:] != moments[:-1]
     starts = np.flatnonzero(new_pair)
-    rows = np.add.reduceat(new_bar, starts, dtype="int64") if len(starts) else np.array([], "int64")
+    counts = [
+        np.add.reduceat(counted, starts, dtype="int64") if len(starts) else np.array([], "int64")
+        for counted in (new_bar, new_bar & _in_closing_auction(accepted, numbers))
+    ]
     first = pyarrow.array(starts)
     return pyarrow.table(
-        [days.take(first), keys.take(first), pyarrow.array(rows)], schema=_COVERAGE_SCHEMA
+        [days.take(first), keys.take(first), *map(pyarrow.array, counts)], schema=_COVERAGE_SCHEMA
     )
+
+
+def _in_closing_auction(accepted: pyarrow.Table, numbers: np.ndarray) -> np.ndarray:
+    """The rows that are not continuous trading if their instrument has derivatives."""
+    days = np.unique(numbers)
+    with_auction = [NSE.has_closing_auction(day) for day in days.astype("datetime64[D]").tolist()]
+    affected = np.isin(numbers, days[np.array(with_auction, bool)])
+    if not affected.any():
+        return affected
+    clock = compute.local_timestamp(accepted["timestamp"]).cast(pyarrow.time64("us"))
+    late = compute.greater_equal(clock, pyarrow.scalar(NSE.closing_auction.start, clock.type))
+    return affected & late.to_numpy()
 
 
 def _write_rejected(target: Path, rejected: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import json
+import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,9 @@ import pyarrow.parquet
 
 from setbull_pipelines.tables.contract import INDIA
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz")
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz", ".zip")
+RESPONSE_COLUMNS = ("timestamp", "open", "high", "low", "close", "volume", "open_interest")
+"""What a candle of the broker's responses holds, in its order."""
 
 
 class UnreadableFile(ValueError):
@@ -73,13 +76,16 @@ def read_rows(content: bytes, suffix: str) -> RawRows:
         raise UnreadableFile("found an empty file, expected a header and rows")
     if suffix.endswith(".gz"):
         content = _decompressed(content)
+    elif suffix == ".zip":
+        content = _unpacked(content)
     if suffix == ".parquet":
         rows = _parquet_rows(content)
     elif suffix.startswith(".json"):
         rows = _json_rows(content)
     else:
         rows = _csv_rows(content)
-    if rows.received == 0:
+    # The broker answers with an empty list for a span in which nothing traded.
+    if rows.received == 0 and tuple(rows.names) != RESPONSE_COLUMNS:
         raise UnreadableFile(
             f"found the columns {', '.join(rows.names)} without any row, expected rows"
         )
@@ -115,6 +121,21 @@ def _decompressed(content: bytes) -> bytes:
         raise UnreadableFile(
             f"found data that cannot be decompressed ({error}), expected a whole gzip file"
         ) from error
+
+
+def _unpacked(content: bytes) -> bytes:
+    """The one CSV file of an archive, as the exchange publishes its day files."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = [name for name in archive.namelist() if name.lower().endswith(".csv")]
+            if len(names) == 1:
+                return archive.read(names[0])
+    # An encrypted member is a RuntimeError, an unknown compression NotImplementedError.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise UnreadableFile(
+            f"found data that cannot be unpacked ({error}), expected a whole zip archive"
+        ) from error
+    raise UnreadableFile(f"found a zip archive with {len(names)} CSV files, expected one")
 
 
 def _csv_rows(content: bytes) -> RawRows:
@@ -180,12 +201,16 @@ def _parquet_rows(content: bytes) -> RawRows:
 
 
 def _json_rows(content: bytes) -> RawRows:
-    """The broker's instrument master: a list of objects, prices in paise."""
-    expected = "expected the broker's instrument list, a JSON list of objects"
+    """A candle response of the broker, or its instrument master: a list of objects, prices in paise."""
+    expected = (
+        "expected the broker's instrument list, a JSON list of objects, or its candle response"
+    )
     try:
         document = json.loads(content)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"found text that is not JSON ({error}), {expected}") from error
+    if isinstance(document, dict):
+        return _response_rows(document)
     if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):
         raise UnreadableFile(f"found a JSON {type(document).__name__}, {expected}")
     names = sorted({name for entry in document for name in entry})
@@ -202,6 +227,35 @@ def _json_rows(content: bytes) -> RawRows:
     table = pyarrow.table(columns)
     table = table.rename_columns(_column_names(table.column_names))
     return RawRows(table, np.arange(1, len(table) + 1))
+
+
+def _response_rows(document: dict) -> RawRows:
+    """The candles of a response as text; one of another length than the broker documents is malformed."""
+    if document.get("status") == "error":
+        errors = document.get("errors") or [{}]
+        raise UnreadableFile(
+            f"found the broker's error {errors[0].get('errorCode')} ({errors[0].get('message')}), expected candles"
+        )
+    data = document.get("data")
+    candles = data.get("candles") if isinstance(data, dict) else None
+    if not isinstance(candles, list) or not all(isinstance(candle, list) for candle in candles):
+        raise UnreadableFile(
+            "found a JSON object, expected the broker's candle response, with a list data.candles of lists"
+        )
+    expected = len(RESPONSE_COLUMNS)
+    numbered = list(enumerate(candles, start=1))
+    whole = [(number, candle) for number, candle in numbered if len(candle) == expected]
+    columns = {
+        name: pyarrow.array([_plain_text(candle[place]) for _, candle in whole], pyarrow.string())
+        for place, name in enumerate(RESPONSE_COLUMNS)
+    }
+    malformed = [
+        MalformedLine(number, json.dumps(candle), len(candle), expected)
+        for number, candle in numbered
+        if len(candle) != expected
+    ]
+    lines = np.array([number for number, _ in whole], "int64")
+    return RawRows(pyarrow.table(columns), lines, tuple(malformed))
 
 
 def _plain_text(value: object) -> str | None:

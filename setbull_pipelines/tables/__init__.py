@@ -25,7 +25,14 @@ from setbull_pipelines.tables.operations import (
     ROLLOUT_LOG,
     SELF_TEST,
 )
-from setbull_pipelines.tables.raw import ACCOUNTING, COVERAGE, INSTRUMENTS, INTAKE, QUARANTINE
+from setbull_pipelines.tables.raw import (
+    ACCOUNTING,
+    COVERAGE,
+    DERIVATIVE_UNDERLYINGS,
+    INSTRUMENTS,
+    INTAKE,
+    QUARANTINE,
+)
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_BARS,
     RECONCILIATION_CELLS,
@@ -48,6 +55,7 @@ from setbull_pipelines.tables.served import SERVED
 RAW_TABLES = (
     INTAKE,
     INSTRUMENTS,
+    DERIVATIVE_UNDERLYINGS,
     COVERAGE,
     CANDLES_1MIN,
     CANDLES_DAILY_HISTORY,
@@ -105,6 +113,7 @@ __all__ = [
     "CANDLES_DAILY_HISTORY",
     "COMPUTED_TABLES",
     "COVERAGE",
+    "DERIVATIVE_UNDERLYINGS",
     "FAILURES",
     "FETCHES",
     "FILTER_RESULTS",

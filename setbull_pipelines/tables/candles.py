@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
+from setbull_pipelines.market.session_table import SESSION_SHAPES
 from setbull_pipelines.tables.columns import (
     BAR_START,
     INSTRUMENT_KEY,
@@ -20,6 +21,15 @@ from setbull_pipelines.tables.columns import (
 from setbull_pipelines.tables.contract import Table
 
 COMPUTED_SCHEMAS = ("v1", "v2")
+_RAW_COLUMNS = (
+    INSTRUMENT_KEY,
+    BAR_START,
+    TRADING_DAY,
+    *PRICES,
+    VOLUME,
+    OPEN_INTEREST,
+    label("source", "File the row came from, or 'generated sample'"),
+)
 
 CANDLES_1MIN = Table(
     name="candles_1min",
@@ -28,13 +38,13 @@ CANDLES_1MIN = Table(
     schemas=("raw",),
     key=("instrument_key", "timestamp"),
     columns=(
-        INSTRUMENT_KEY,
-        BAR_START,
-        TRADING_DAY,
-        *PRICES,
-        VOLUME,
-        OPEN_INTEREST,
-        label("source", "File the row came from, or 'generated sample'"),
+        *_RAW_COLUMNS,
+        label(
+            "session_shape",
+            "How the instrument traded on the day: 'full' to the end of the session, 'closing auction' to its "
+            "start, 'not known' where no file lists the stocks with derivatives ('full' is assumed)",
+            SESSION_SHAPES,
+        ),
     ),
     rules=OHLC_RULES,
 )
@@ -44,7 +54,7 @@ CANDLES_DAILY_HISTORY = Table(
     description="Daily candles of the source itself (official close), one row per instrument and day.",
     schemas=("raw",),
     key=("instrument_key", "timestamp"),
-    columns=CANDLES_1MIN.columns,
+    columns=_RAW_COLUMNS,
     rules=OHLC_RULES,
 )
 

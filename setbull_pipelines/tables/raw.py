@@ -37,7 +37,11 @@ INTAKE = Table(
     columns=(
         label("source", "Path of the file below the input, or 'generated sample: ...'"),
         label("content_hash", "Hash of the file's bytes"),
-        label("kind", "What the file holds", ("minutes", "daily", "instruments", "rejected")),
+        label(
+            "kind",
+            "What the file holds",
+            ("minutes", "daily", "instruments", "derivatives", "rejected"),
+        ),
         text(
             "reason",
             "Why the file was rejected, or which of its columns were ignored; null otherwise",
@@ -52,6 +56,21 @@ INTAKE = Table(
         count("unassigned", "Rows without a trading day, all quarantined", "rows"),
         day("first_day", "First trading day with rows", nullable=True),
         day("last_day", "Last trading day with rows", nullable=True),
+    ),
+)
+
+DERIVATIVE_UNDERLYINGS = Table(
+    name="derivative_underlyings",
+    description="Which stocks have derivatives, and since when: their continuous trading ends with the closing "
+    "auction. Without a row nobody has said so, and raw.candles_1min says 'not known'.",
+    schemas=("raw",),
+    key=("instrument_key", "first_day"),
+    partitioned=False,
+    columns=(
+        INSTRUMENT_KEY,
+        day("first_day", "First day with derivatives"),
+        day("last_day", "Last day with derivatives; null while it has them", nullable=True),
+        label("source", "File the row came from"),
     ),
 )
 

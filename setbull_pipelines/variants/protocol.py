@@ -38,7 +38,8 @@ class Variant(Protocol):
         """Aggregate ``raw.candles_1min`` rows of any number of sessions to ``candles_5min``.
 
         Buckets count ``bar_minutes`` from the start of each session interval (the calendar of
-        ``market/``) and end with the interval, so the last one can be shorter. Minutes outside
+        ``market/``, for the ``session_shape`` of the row, which is one per instrument and day)
+        and end with the interval, so the last one can be shorter. Minutes outside
         the session are refused with ValueError: intake has quarantined them. open and close are
         those of the first and last traded minute, open_interest that of the last traded minute
         that states one, high and low the extremes, volume the sum. A minute is traded when its
@@ -176,7 +177,8 @@ class Variant(Protocol):
         stage).
 
         start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic,
-        NO_BAR. basic: fewer than volume_days bars of the series in ``candles_daily`` up to
+        STALE with ``as_of`` and the last day up to it with a bar of the instrument in either
+        series. basic: fewer than volume_days bars of the series in ``candles_daily`` up to
         as_of: 'not enough data', TOO_FEW_BARS. average_volume = floor(sum of the last
         volume_days volumes / volume_days). Fails, in this order of checks: close <
         minimum_close, close > maximum_close, average_volume < minimum_average_volume. ema: the
@@ -200,7 +202,7 @@ class Variant(Protocol):
 
 
 # The wording of filter reasons: str.format templates. Prices and RSI with 2 decimals, percents with 2.
-NO_BAR = "no daily bar on {day}"
+STALE = "data is stale: expected {expected}, have {found}"
 TOO_FEW_BARS = "{found} daily bars up to {day}, {needed} needed"
 BASIC_THRESHOLD = (
     "close {minimum_close:.2f} to {maximum_close:.2f}, average volume at least {minimum_volume}"
@@ -221,5 +223,6 @@ MAMBA_SHORT = "no run of {needed} days or more"
 MAMBA_LONG_GAPS = "{gaps} long gaps for {runs} mamba runs, at most {allowed} allowed"
 MAMBA_TREND = "trend {trend} does not confirm {side}"
 MAMBA_PASSED = "{found} mamba days of {days}, trend {trend} confirms {side}"
-# day is written YYYY-MM-DD; percent in EMA_BULLISH and EMA_BEARISH is the absolute deviation x 100;
+# day, and both days of STALE, are written YYYY-MM-DD; percent in EMA_BULLISH and EMA_BEARISH is the absolute
+# deviation x 100;
 # threshold in EMA_REJECTED and share in MAMBA_FEW_DAYS are settings x 100; found in COLD is bars_of_history.

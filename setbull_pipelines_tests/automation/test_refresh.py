@@ -243,6 +243,9 @@ def test_results_of_later_days_do_not_disturb_the_decision():
         (datetime(2021, 2, 24, 20, 30), True),
         (datetime(2023, 11, 12, 19, 14), False),
         (datetime(2023, 11, 12, 19, 15), True),
+        (datetime(2026, 7, 31, 15, 30), True),
+        (datetime(2026, 8, 3, 15, 34), False),  # the closing auction of stocks with derivatives
+        (datetime(2026, 8, 3, 15, 35), True),
     ],
 )
 def test_a_session_is_over_at_the_end_of_its_last_interval(at, closed):

@@ -100,3 +100,23 @@ def test_weekdays_agree_with_an_independent_calendar_except_muhurat_sessions():
     }
     assert theirs - ours == set()
     assert ours - theirs == muhurat_on_weekdays
+
+
+def test_the_weekend_sessions_are_the_dated_ones_none_of_which_the_independent_calendar_knows():
+    other = exchange_calendars.get_calendar("XBOM", start="2014-12-31", end="2026-12-31")
+    assert not [day for day in other.sessions if day.weekday() >= 5]
+    ours = [day for day in NSE.trading_days(FIRST_DAY, LAST_DAY) if day.weekday() >= 5]
+    assert ours == [
+        date(2015, 2, 28),
+        date(2016, 10, 30),
+        date(2019, 10, 27),
+        date(2020, 2, 1),
+        date(2020, 11, 14),
+        date(2023, 11, 12),
+        date(2024, 1, 20),
+        date(2024, 3, 2),
+        date(2024, 5, 18),
+        date(2025, 2, 1),
+        date(2026, 2, 1),
+        date(2026, 11, 8),
+    ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, SHAPE_NOT_KNOWN
 from setbull_pipelines.quality import raw
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import StoredTable
 
 DAY = pd.Timestamp("2025-06-03")
 SETTINGS = Settings()
@@ -29,19 +33,22 @@ def coverage(first: str, last: str, series: str = "minutes") -> pd.DataFrame:
     )
 
 
-def minutes(count: int) -> pd.DataFrame:
-    start = pd.Timestamp("2025-06-03 09:15", tz="Asia/Kolkata")
+def minutes(
+    count: int, day: pd.Timestamp = DAY, shape: str = FULL, key: str = "NSE_EQ|A", volume: int = 1
+) -> pd.DataFrame:
+    start = (day + pd.Timedelta(hours=9, minutes=15)).tz_localize("Asia/Kolkata")
     times = [start + pd.Timedelta(minutes=minute) for minute in range(count)]
     return tables.CANDLES_1MIN.conform(
         pd.DataFrame(
             {
-                "instrument_key": "NSE_EQ|A",
+                "instrument_key": key,
                 "timestamp": times,
-                "trading_day": DAY,
+                "trading_day": day,
                 **dict.fromkeys(("open", "high", "low", "close"), 100.0),
-                "volume": 1,
+                "volume": volume,
                 "open_interest": None,
                 "source": "test",
+                "session_shape": shape,
             }
         )
     )
@@ -138,3 +145,131 @@ def test_an_evening_bar_belongs_to_no_regular_session() -> None:
     assert "15:30" in verdict.description
     other_day = rule.judge({"raw.candles_1min": inside}, DAY + pd.Timedelta(days=1), SETTINGS)
     assert not other_day.passed
+
+
+AUCTION_DAY = pd.Timestamp("2026-08-03")
+
+
+@pytest.mark.parametrize(("shape", "longest"), [(CLOSING_AUCTION, 360), (FULL, 375)])
+def test_bars_are_inside_the_session_of_their_instrument(shape: str, longest: int) -> None:
+    rule = raw.in_session(raw.CANDLES_1MIN)
+    inside = minutes(longest, AUCTION_DAY, shape)
+    assert rule.judge({"raw.candles_1min": inside}, AUCTION_DAY, SETTINGS).passed
+    outside = minutes(longest + 1, AUCTION_DAY, shape)
+    assert not rule.judge({"raw.candles_1min": outside}, AUCTION_DAY, SETTINGS).passed
+
+
+def test_five_minute_bars_are_held_to_the_session_of_their_minutes() -> None:
+    bars = StoredTable("v1", tables.CANDLES_5MIN)
+    rule = raw.in_session(bars)
+    assert raw.CANDLES_1MIN in rule.reads
+    late = pd.Timestamp("2026-08-03 15:15", tz="Asia/Kolkata")
+    frame = pd.DataFrame(
+        {"instrument_key": ["NSE_EQ|A"], "timestamp": [late], "trading_day": [AUCTION_DAY]}
+    )
+    for shape, passed in ((CLOSING_AUCTION, False), (FULL, True)):
+        frames = {bars.name: frame, "raw.candles_1min": minutes(1, AUCTION_DAY, shape)}
+        assert rule.judge(frames, AUCTION_DAY, SETTINGS).passed is passed
+
+
+def test_completeness_expects_the_minutes_of_each_shape_and_says_what_is_assumed() -> None:
+    frames = {
+        "raw.candles_1min": pd.concat(
+            [
+                minutes(360, AUCTION_DAY, CLOSING_AUCTION),
+                minutes(375, AUCTION_DAY, FULL, "NSE_EQ|B"),
+                minutes(360, AUCTION_DAY, SHAPE_NOT_KNOWN, "NSE_EQ|C"),
+            ]
+        ),
+        "raw.coverage": coverage("2026-08-03", "2026-08-04"),
+    }
+    verdict = raw.minutes_complete(frames, AUCTION_DAY, SETTINGS)
+    assert verdict.passed
+    assert verdict.metadata["instruments complete"] == 2
+    assert verdict.metadata["instruments with closing auction"] == 1
+    assert verdict.metadata["instruments of unknown session shape"] == 1
+    assert verdict.metadata["share delivered"] == pytest.approx((1 + 1 + 360 / 375) / 3)
+    assert "1 of unknown session shape are assumed to trade all day" in verdict.description
+
+
+def unassigned(*rows: tuple[str, str, str, int]) -> pd.DataFrame:
+    """Quarantined rows without a day: (instrument, rule, timestamp as found, volume)."""
+    return tables.QUARANTINE.conform(
+        pd.DataFrame(
+            [
+                {
+                    "source": "a.csv",
+                    "line": number,
+                    "instrument_key": key,
+                    "rule": rule,
+                    "value": value,
+                    "reason": "found it",
+                    "record": json.dumps({"volume": str(volume)}),
+                }
+                for number, (key, rule, value, volume) in enumerate(rows)
+            ]
+        ).reindex(columns=tables.QUARANTINE.column_names)
+    )
+
+
+def test_trades_on_closed_days_are_counted_by_day() -> None:
+    frames = {
+        "raw.quarantine": unassigned(
+            ("NSE_EQ|A", "closed day", "2025-06-07T10:00:00+05:30", 5),  # a Saturday
+            ("NSE_EQ|B", "closed day", "2025-06-07", 5),
+            ("NSE_EQ|B", "closed day", "2025-06-06T20:00:00Z", 5),  # 01:30 of the Saturday in India
+            ("NSE_EQ|A", "closed day", "2025-08-15T10:00:00+05:30", 7),
+            ("NSE_EQ|A", "closed day", "2025-06-08T10:00:00+05:30", 0),
+            ("NSE_EQ|A", "naive timestamp", "2025-06-08T10:00:00", 9),
+        )
+    }
+    verdict = raw.closed_days_untraded(frames, pd.NaT, SETTINGS)
+    assert not verdict.passed
+    assert verdict.metadata == {"rows on closed days": 5, "traded": 4, "days": 2}
+    assert "2025-06-07 (weekend) 3 of 2 instruments" in verdict.description
+    assert "2025-08-15 (Independence Day) 1 of 1 instruments" in verdict.description
+
+
+def test_closed_days_filled_without_volume_are_no_trades() -> None:
+    frames = {
+        "raw.quarantine": unassigned(("NSE_EQ|A", "closed day", "2025-06-08T10:00:00+05:30", 0))
+    }
+    verdict = raw.closed_days_untraded(frames, pd.NaT, SETTINGS)
+    assert verdict.passed
+    assert verdict.metadata == {"rows on closed days": 1, "traded": 0}
+
+
+@pytest.mark.parametrize(
+    ("stored", "volume", "last", "passed"),
+    [
+        (3, 1, "2025-06-04", True),
+        (3, 0, "2025-06-04", False),  # filled minutes only
+        (0, 1, "2025-06-04", False),
+        (0, 1, "2025-06-02", True),  # the source has ended
+    ],
+)
+def test_a_session_without_any_trade_is_told(
+    stored: int, volume: int, last: str, passed: bool
+) -> None:
+    frames = {
+        "raw.candles_1min": minutes(stored, volume=volume)
+        if stored
+        else tables.CANDLES_1MIN.empty(),
+        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
+        "raw.coverage": coverage("2025-05-29", last),
+    }
+    verdict = raw.sessions_traded(frames, DAY, SETTINGS)
+    assert verdict.passed is passed
+    assert ("1 instruments have candles before and after" in verdict.description) is not passed
+
+
+def test_daily_bars_alone_make_a_traded_session() -> None:
+    history = (
+        minutes(1).drop(columns="session_shape").assign(timestamp=DAY.tz_localize("Asia/Kolkata"))
+    )
+    frames = {
+        "raw.candles_1min": tables.CANDLES_1MIN.empty(),
+        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.conform(history),
+        "raw.coverage": coverage("2025-06-02", "2025-06-04"),
+    }
+    assert raw.sessions_traded(frames, DAY, SETTINGS).passed

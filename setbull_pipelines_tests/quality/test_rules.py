@@ -29,6 +29,7 @@ RULES = [
     for rule in rules
 ]
 QUARANTINE = StoredTable("raw", tables.QUARANTINE)
+UNDERLYINGS = StoredTable("raw", tables.DERIVATIVE_UNDERLYINGS)
 
 
 def changed(frame: pd.DataFrame, row: int, **values: object) -> pd.DataFrame:
@@ -115,6 +116,15 @@ def with_a_stage_nobody_decided(frames: Frames, rule: Rule) -> pd.DataFrame:
     return changed(own(frames, rule), -1, from_stage="50")
 
 
+def with_a_stock_nobody_knows(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(own(frames, rule), 0, instrument_key="NSE_EQ|NOBODY")
+
+
+def with_a_third_stale(frames: Frames, rule: Rule) -> pd.DataFrame:
+    frame = own(frames, rule)
+    return frame.assign(series=frame["series"].where(frame.index % 3 != 0))
+
+
 def half_of_the_minutes(frames: Frames, rule: Rule) -> pd.DataFrame:
     return own(frames, rule).iloc[::2]
 
@@ -157,6 +167,8 @@ TAMPERINGS: dict[str, Tampering] = {
     "days_conserved": with_a_longer_run,
     "runs_counted": with_one_more_run,
     "verdicts_consistent": with_the_opposite_verdict,
+    "not_stale": with_a_third_stale,
+    "underlyings_known": with_a_stock_nobody_knows,
     "one_variant_per_instrument": without_the_last_row,
     "files_read": with_a_rejected_file,
     "received_rows_assigned": with_a_lost_row,
@@ -184,14 +196,22 @@ def breaks_elsewhere(name: str):
     return register
 
 
+@breaks_elsewhere("sessions_traded")
+def nothing_traded(frames: Frames, rule: Rule) -> Frames:
+    names = ("raw.candles_1min", "raw.candles_daily_history")
+    return {name: frames[name].assign(volume=0) for name in names}
+
+
+@breaks_elsewhere("closed_days_untraded")
 @breaks_elsewhere("rows_have_a_trading_day")
 def rows_without_a_day(frames: Frames, rule: Rule) -> Frames:
     row = {
         "source": "minutes.csv",
         "line": 2,
         "rule": "closed day",
+        "value": "2025-06-01T10:00:00+05:30",
         "reason": "2025-06-01 is a Sunday",
-        "record": "{}",
+        "record": '{"volume": "5"}',
     }
     rows = pd.DataFrame([row]).reindex(columns=tables.QUARANTINE.column_names)
     return {QUARANTINE.name: tables.QUARANTINE.conform(rows)}
@@ -243,6 +263,16 @@ def frames_of(
         frames[QUARANTINE.name] = small_run.warehouse.read(QUARANTINE, [UNASSIGNED])
     if rule.table == QUARANTINE:
         frames[QUARANTINE.name] = quarantined
+    if rule.table == UNDERLYINGS:  # the sample has none: it ends before the closing auction began
+        known = stored_frames["raw.instruments"]["instrument_key"].iloc[:2]
+        rows = {
+            "instrument_key": known,
+            "first_day": pd.Timestamp(2026, 8, 3),
+            "source": "list.csv",
+        }
+        frames[UNDERLYINGS.name] = UNDERLYINGS.table.conform(
+            pd.DataFrame({**rows, "last_day": pd.NaT})
+        )
     return frames, pd.Timestamp(small_run.days[-1]), small_run.settings
 
 
@@ -282,7 +312,8 @@ def test_a_rule_holds_on_the_rows_of_a_run_and_not_on_tampered_ones(
 ) -> None:
     frames, day, settings = frames_of(rule, stored_frames, small_run, quarantined)
     # In a good run nothing fails, so the table of failures is empty.
-    if rule.name != "rows_have_a_trading_day" and rule.table.table != tables.FAILURES:
+    of_quarantine = rule.name in ("rows_have_a_trading_day", "closed_days_untraded")
+    if not of_quarantine and rule.table.table != tables.FAILURES:
         assert len(frames.get(rule.table.name, [1])) > 0, (
             "a rule that holds on no rows shows nothing"
         )

@@ -216,6 +216,7 @@ def test_minutes_of_a_bar_are_those_before_its_end(tmp_path) -> None:
             volume=np.arange(60),
             open_interest=pd.NA,
             source="test",
+            session_shape="full",
         )
     )
     v2 = changed(candles(), A, [4], volume=3)

@@ -265,7 +265,7 @@ BAD_FILES: list[tuple[str, Callable[[Path], object], str]] = [
         "found the column volume of type list",
     ),
     ("other.csv", lambda path: path.write_text("a,b\n1,2\n"), "found the columns a, b, expected"),
-    ("answer.json", lambda path: path.write_text('{"data": []}'), "found a JSON dict, expected"),
+    ("answer.json", lambda path: path.write_text('{"data": []}'), "found a JSON object, expected"),
     ("broken.json", lambda path: path.write_text('[{"a"'), "found text that is not JSON"),
     (
         "five.csv",

@@ -16,6 +16,7 @@ import pyarrow.parquet
 
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import session_intervals
+from setbull_pipelines.market.session_table import FULL
 from setbull_pipelines.market.session_table import TIMEZONE as INDIA
 from setbull_pipelines.settings import PROFILES
 from setbull_pipelines.tables import (
@@ -39,6 +40,8 @@ def _raw(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
     complete = rows.assign(trading_day=_trading_day(rows["timestamp"]), source=SOURCE)
     if "open_interest" not in complete:
         complete["open_interest"] = pd.NA
+    if "session_shape" not in complete:
+        complete["session_shape"] = FULL
     return table.conform(complete[table.column_names])
 
 

@@ -285,7 +285,7 @@ def test_which_daily_series_is_used(
         assert chain["moves_daily"].empty
         assert pd.isna(filtered["series"])
         assert filtered["stopped_at"] == "basic"
-        assert filtered["reason"] == "no daily bar on 2025-06-30"
+        assert filtered["reason"] == "data is stale: expected 2025-06-30, have 2025-06-29"
         assert filtered["verdict"] == "not enough data"
     else:
         assert set(chain["moves_daily"]["series"]) == {chosen} == {filtered["series"]}

@@ -15,6 +15,7 @@ import pandas as pd
 
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import session_intervals
+from setbull_pipelines.market.session_table import FULL
 from setbull_pipelines.settings import AggregationSettings
 from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY, Table
 from setbull_pipelines.variants.protocol import Variant
@@ -91,7 +92,8 @@ def _session_minutes(days: Sequence[pd.Timestamp]) -> pd.DatetimeIndex:
 
 def _raw(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
     days = rows["timestamp"].dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
-    return table.conform(rows.assign(trading_day=days, source="self-test"))
+    complete = rows.assign(trading_day=days, source="self-test", session_shape=FULL)
+    return table.conform(complete[table.column_names])
 
 
 def _minutes() -> pd.DataFrame:

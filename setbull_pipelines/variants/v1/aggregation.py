@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from setbull_pipelines.market.calendar import NSE, Interval
+from setbull_pipelines.market.calendar import NSE, Interval, Session
 from setbull_pipelines.settings import AggregationSettings
 from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
@@ -51,9 +51,10 @@ def to_5min(
     Raises ValueError for a minute outside its session.
     """
     rows = []
-    for instrument_key, trading_day, minutes in _sessions(candles_1min):
+    for instrument_key, session, minutes in _sessions(candles_1min):
+        trading_day = pd.Timestamp(session.day)
         midnight = trading_day.tz_localize(INDIA)
-        for interval in NSE.session(trading_day.date()).intervals:
+        for interval in session.intervals:
             for bucket in _buckets(interval, settings.bar_minutes):
                 if as_of is not None and midnight + bucket.end * _ONE_MINUTE > as_of:
                     continue
@@ -81,9 +82,9 @@ def to_daily(
     Raises ValueError for a minute outside its session.
     """
     rows = []
-    for instrument_key, trading_day, minutes in _sessions(candles_1min):
-        expected = sum(interval.minutes for interval in NSE.session(trading_day.date()).intervals)
-        bar = _bar(list(minutes.values()), expected, settings)
+    for instrument_key, session, minutes in _sessions(candles_1min):
+        trading_day = pd.Timestamp(session.day)
+        bar = _bar(list(minutes.values()), session.minutes, settings)
         if bar is not None:
             rows.append(
                 {
@@ -108,30 +109,31 @@ def to_daily(
 
 def _sessions(
     candles_1min: pd.DataFrame,
-) -> Iterator[tuple[str, pd.Timestamp, dict[int, _Minute]]]:
-    """The minutes of one instrument and trading day at a time, in time order, by minute of the day."""
+) -> Iterator[tuple[str, Session, dict[int, _Minute]]]:
+    """The session of one instrument at a time, and its minutes in time order, by minute of the day."""
     ordered = candles_1min.sort_values(["instrument_key", "timestamp"], kind="stable")
     wall_clock = ordered["timestamp"].dt.tz_convert(INDIA).dt.tz_localize(None)
     ordered = ordered.assign(minute=(wall_clock - ordered["trading_day"]) // _ONE_MINUTE)
-    for (instrument_key, trading_day), session in ordered.groupby(
-        ["instrument_key", "trading_day"]
+    for (instrument_key, trading_day, shape), rows in ordered.groupby(
+        ["instrument_key", "trading_day", "session_shape"]
     ):
-        columns = (session[name].tolist() for name in _Minute._fields)
+        columns = (rows[name].tolist() for name in _Minute._fields)
         minutes = {values[0]: _Minute(*values) for values in zip(*columns, strict=True)}
-        _refuse_minutes_outside_session(instrument_key, trading_day, minutes)
-        yield instrument_key, trading_day, minutes
+        session = NSE.session(trading_day.date(), shape)
+        _refuse_minutes_outside_session(instrument_key, session, minutes)
+        yield instrument_key, session, minutes
 
 
 def _refuse_minutes_outside_session(
-    instrument_key: str, trading_day: pd.Timestamp, minutes: dict[int, _Minute]
+    instrument_key: str, session: Session, minutes: dict[int, _Minute]
 ) -> None:
-    intervals = NSE.session(trading_day.date()).intervals
-    inside = {m for interval in intervals for m in range(*_minutes_of_day(interval))}
+    inside = {m for interval in session.intervals for m in range(*_minutes_of_day(interval))}
     for minute in minutes:
         if minute not in inside:
+            moment = pd.Timestamp(session.day) + minute * _ONE_MINUTE
             raise ValueError(
-                f"candles_1min: {instrument_key} has a minute at {trading_day + minute * _ONE_MINUTE}, "
-                f"expected only minutes inside the session of {trading_day.date()}"
+                f"candles_1min: {instrument_key} has a minute at {moment}, "
+                f"expected only minutes inside the session of {session.day}"
             )
 
 

@@ -34,6 +34,8 @@ class _Stock:
     """What the stages know of one instrument: its bars up to the day, and its sequence analysis."""
 
     day: pd.Timestamp
+    last_day: pd.Timestamp
+    """Of its last bar up to ``day``, in either series."""
     bars: Sequence[DailyBar]
     """Of the chosen series, oldest first; empty when there is none on ``day``."""
     analysis: Mapping[str, Any] | None
@@ -59,16 +61,17 @@ def filters(
 ) -> pd.DataFrame:
     """``filter_results`` of a day, every instrument with its reasons; the contract is in ``variants/protocol.py``."""
     day = day_of(as_of)
-    instruments = candles_daily.loc[candles_daily["trading_day"] <= day, "instrument_key"].unique()
+    known = candles_daily[candles_daily["trading_day"] <= day]
+    last_days = known.groupby("instrument_key")["trading_day"].max().to_dict()
     chosen = bars_of_chosen_series(candles_daily, indicators_daily, day)
     analysis_of = {
         row["instrument_key"]: row
         for row in analysis[analysis["trading_day"] == day].to_dict("records")
     }
     rows = []
-    for instrument_key in instruments:
+    for instrument_key, last_day in last_days.items():
         bars = chosen.get(instrument_key, [])
-        stock = _Stock(day, bars, analysis_of.get(instrument_key))
+        stock = _Stock(day, last_day, bars, analysis_of.get(instrument_key))
         row = dict.fromkeys(FILTER_RESULTS.column_names)
         row |= {
             "instrument_key": instrument_key,
@@ -111,7 +114,8 @@ def _basic(stock: _Stock, settings: FilterSettings) -> _Outcome:
     """Is the price in range, and is the stock traded enough?"""
     day = f"{stock.day:%Y-%m-%d}"
     if not stock.bars:
-        return _Outcome(None, protocol.NO_BAR.format(day=day), {})
+        reason = protocol.STALE.format(expected=day, found=f"{stock.last_day:%Y-%m-%d}")
+        return _Outcome(None, reason, {})
     close = stock.bars[-1].close
     columns: dict[str, Any] = {"close": close}
     volumes = [bar.volume for bar in stock.bars[-settings.volume_days :]]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from setbull_pipelines.market.session_frames import session_intervals
+from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL
 from setbull_pipelines.settings import AggregationSettings
 from setbull_pipelines.tables import CANDLES_5MIN
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
@@ -111,7 +112,7 @@ def _minute_days(
         "group": minutes.instrument[first] * len(_SERIES) + _SERIES.index(MINUTES),
         "day": minutes.day[first],
         **values,
-        "minutes_expected": minutes.session_minutes(minutes.day[first]),
+        "minutes_expected": minutes.session_minutes(first),
     }
 
 
@@ -142,6 +143,7 @@ class _Minutes:
     open_interest: np.ndarray
     states_open_interest: np.ndarray
     interval_day: np.ndarray
+    interval_shape: np.ndarray
     interval_start: np.ndarray
     interval_end: np.ndarray
 
@@ -156,12 +158,21 @@ class _Minutes:
 
         codes, time = column(codes), column(time)
         day = column(columns.microseconds(candles_1min["trading_day"]))
-        intervals = session_intervals(pd.DatetimeIndex(columns.days(pd.unique(day))))
+        days = pd.DatetimeIndex(columns.days(pd.unique(day)))
+        # The same intervals twice, first for the full shape, then up to the closing auction.
+        shapes = [session_intervals(days, shape=shape) for shape in (FULL, CLOSING_AUCTION)]
+        of_shape = len(shapes[0])
+        intervals = pd.concat(shapes, ignore_index=True)
         interval_day = columns.microseconds(intervals["trading_day"])
         interval_start = columns.microseconds(intervals["start"])
         interval_end = columns.microseconds(intervals["end"])
 
-        interval = np.searchsorted(interval_start, time, side="right") - 1
+        interval = np.searchsorted(interval_start[:of_shape], time, side="right") - 1
+        if (interval_end[:of_shape] != interval_end[of_shape:]).any():
+            shorter = column(
+                (candles_1min["session_shape"] == CLOSING_AUCTION).to_numpy(dtype=bool)
+            )
+            interval[shorter & (interval >= 0)] += of_shape
         # Position -1 (before the first interval) reads the last interval, whose start is later.
         inside = np.zeros(len(time), dtype=bool)
         if len(intervals):
@@ -188,6 +199,7 @@ class _Minutes:
             open_interest=column(open_interest.to_numpy("int64", na_value=0)),
             states_open_interest=column(open_interest.notna().to_numpy()),
             interval_day=interval_day,
+            interval_shape=np.repeat(np.arange(len(shapes)), of_shape),
             interval_start=interval_start,
             interval_end=interval_end,
         )
@@ -222,11 +234,13 @@ class _Minutes:
             "minutes_present": present[kept],
         }
 
-    def session_minutes(self, day: np.ndarray) -> np.ndarray:
-        """Minutes of all intervals of each of the given days."""
-        first = columns.run_starts(self.interval_day)
+    def session_minutes(self, rows: np.ndarray) -> np.ndarray:
+        """Minutes of all intervals of the session that each of the given rows belongs to."""
+        first = columns.run_starts(self.interval_day, self.interval_shape)
         lengths = (self.interval_end - self.interval_start) // _MINUTE
-        return np.add.reduceat(lengths, first)[np.searchsorted(self.interval_day[first], day)]
+        sessions = np.add.reduceat(lengths, first)
+        of_interval = np.repeat(sessions, columns.run_lengths(first, len(lengths)))
+        return of_interval[self.interval[rows]]
 
 
 def _reduce(operation: np.ufunc, values: np.ndarray, begin: np.ndarray) -> np.ndarray:

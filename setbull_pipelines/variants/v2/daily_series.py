@@ -28,14 +28,16 @@ class DailyBars:
     """The chosen series of every instrument with a daily bar up to the as-of day.
 
     ``instruments`` is sorted. ``series`` (code in :data:`SERIES`) is -1 for an instrument without a
-    bar on the as-of day; ``bars`` is the length of the chosen series up to that day, ``kept`` how
-    many of its last bars are in ``recent``. ``recent`` has one row per bar, sorted by
-    ``instrument`` (position in ``instruments``) and day, with the candle and its ema_50, rsi,
-    is_warm and bars_of_history; a bar without a row of indicators has NaN, NaN, False and 0.
+    bar on the as-of day; ``last_day`` (microseconds) is the last day with a bar in either series;
+    ``bars`` is the length of the chosen series up to the as-of day, ``kept`` how many of its last bars
+    are in ``recent``. ``recent`` has one row per bar, sorted by ``instrument`` (position in
+    ``instruments``) and day, with the candle and its ema_50, rsi, is_warm and bars_of_history; a
+    bar without a row of indicators has NaN, NaN, False and 0.
     """
 
     instruments: pd.Index
     series: np.ndarray
+    last_day: np.ndarray
     bars: np.ndarray
     kept: np.ndarray
     recent: pd.DataFrame
@@ -73,10 +75,11 @@ def daily_bars(
     # One row per instrument, one column per series.
     shape = (len(instruments), len(SERIES))
     bars, ends = np.zeros(shape, dtype="int64"), np.zeros(shape, dtype="int64")
-    has_bar = np.zeros(shape, dtype=bool)
+    last_day = np.full(shape, np.iinfo("int64").min)
     bars.flat[group[starts]] = end - starts
     ends.flat[group[starts]] = end
-    has_bar.flat[group[starts]] = day[visible[end - 1]] == as_of
+    last_day.flat[group[starts]] = day[visible[end - 1]]
+    has_bar = last_day == as_of
 
     first = np.maximum(ends - look_back, ends - bars)[has_bar]
     first_day = day[visible[first]].min(initial=as_of)
@@ -101,7 +104,7 @@ def daily_bars(
         ("bars_of_history", 0),
     ):
         recent[name] = indicators.value(name, *bar, missing)
-    return DailyBars(instruments, series, bars, kept, recent)
+    return DailyBars(instruments, series, last_day.max(axis=1), bars, kept, recent)
 
 
 @dataclass(frozen=True)

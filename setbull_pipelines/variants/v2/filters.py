@@ -147,7 +147,8 @@ def _basic(chain: _Chain, bars: DailyBars, day: int, settings: FilterSettings) -
     np.add.at(volume, bars.recent["instrument"].to_numpy(), bars.recent["volume"].to_numpy())
     volume //= settings.volume_days
 
-    chain.lack_data(stage, bars.kept == 0, protocol.NO_BAR, day=day_text)
+    last_day = np.datetime_as_string(bars.last_day.astype("datetime64[us]"), "D")
+    chain.lack_data(stage, bars.kept == 0, protocol.STALE, expected=day_text, found=last_day)
     chain.lack_data(
         stage,
         ~has_volume,

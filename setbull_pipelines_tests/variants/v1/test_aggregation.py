@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, SHAPE_NOT_KNOWN
 from setbull_pipelines.settings import AggregationSettings
 from setbull_pipelines.tables.candles import (
     CANDLES_1MIN,
@@ -28,20 +29,24 @@ REFERENCE_MINUTES = [
 """The hand-made minutes that lie inside the session."""
 
 
-def minutes(rows: list[tuple], day: str = DAY, key: str = KEY) -> pd.DataFrame:
+def minutes(rows: list[tuple], day: str = DAY, key: str = KEY, shape: str = FULL) -> pd.DataFrame:
     """Candles of one day from (clock, open, high, low, close, volume, open interest or None)."""
     columns = ["clock", "open", "high", "low", "close", "volume", "open_interest"]
     frame = pd.DataFrame(rows, columns=columns, dtype=object)
     starts = [pd.Timestamp(f"{day} {clock}", tz=INDIA) for clock in frame.pop("clock")]
     return CANDLES_1MIN.conform(
         frame.assign(
-            instrument_key=key, timestamp=starts, trading_day=pd.Timestamp(day), source="test"
+            instrument_key=key,
+            timestamp=starts,
+            trading_day=pd.Timestamp(day),
+            source="test",
+            session_shape=shape,
         )
     )
 
 
-def trade_at(*clocks: str, day: str = DAY, key: str = KEY) -> pd.DataFrame:
-    return minutes([(clock, 10, 10, 10, 10, 1, None) for clock in clocks], day, key)
+def trade_at(*clocks: str, day: str = DAY, key: str = KEY, shape: str = FULL) -> pd.DataFrame:
+    return minutes([(clock, 10, 10, 10, 10, 1, None) for clock in clocks], day, key, shape)
 
 
 def clocks(bars: pd.DataFrame) -> list[str]:
@@ -170,7 +175,9 @@ def test_row_order_and_chunking_change_nothing_and_input_is_left_alone() -> None
 
 
 def test_both_daily_series_stand_side_by_side() -> None:
-    history = CANDLES_DAILY_HISTORY.conform(minutes([("00:00", 100, 104, 96, 97.5, 77, 2**60 + 1)]))
+    history = CANDLES_DAILY_HISTORY.conform(
+        minutes([("00:00", 100, 104, 96, 97.5, 77, 2**60 + 1)]).drop(columns="session_shape")
+    )
     daily = v1.to_daily(minutes(REFERENCE_MINUTES), history)
     CANDLES_DAILY.schema.validate(daily)
     assert daily["series"].tolist() == ["exchange", "minutes"]
@@ -189,3 +196,43 @@ def test_nothing_in_gives_nothing_out() -> None:
     pd.testing.assert_frame_equal(v1.to_5min(CANDLES_1MIN.empty()), CANDLES_5MIN.empty())
     daily = v1.to_daily(CANDLES_1MIN.empty(), NO_HISTORY)
     pd.testing.assert_frame_equal(daily, CANDLES_DAILY.empty())
+
+
+@pytest.mark.parametrize(
+    ("day", "shape", "bars_at_the_end", "expected"),
+    [
+        (
+            "2026-07-31",
+            CLOSING_AUCTION,
+            ["15:10", "15:15", "15:25"],
+            375,
+        ),  # the day before it began
+        ("2026-08-03", CLOSING_AUCTION, ["15:10"], 360),
+        ("2026-08-03", FULL, ["15:10", "15:15", "15:25"], 375),
+        ("2026-08-03", SHAPE_NOT_KNOWN, ["15:10", "15:15", "15:25"], 375),
+    ],
+)
+def test_a_stock_with_derivatives_trades_continuously_until_its_closing_auction(
+    day: str, shape: str, bars_at_the_end: list[str], expected: int
+) -> None:
+    clocks_given = ["15:14"] if expected == 360 else ["15:14", "15:15", "15:29"]
+    rows = trade_at(*clocks_given, day=day, shape=shape)
+    assert clocks(v1.to_5min(rows)) == bars_at_the_end
+    assert v1.to_daily(rows, NO_HISTORY)["minutes_expected"].tolist() == [expected]
+
+
+@pytest.mark.parametrize("clock", ["15:15", "15:29"])
+def test_a_minute_of_the_closing_auction_is_refused(clock: str) -> None:
+    rows = trade_at("15:14", clock, day="2026-08-03", shape=CLOSING_AUCTION)
+    with pytest.raises(ValueError, match=clock):
+        v1.to_5min(rows)
+
+
+def test_instruments_of_both_shapes_share_a_day() -> None:
+    rows = pd.concat(
+        [
+            trade_at("15:14", day="2026-08-03", key="NSE_EQ|A", shape=CLOSING_AUCTION),
+            trade_at("15:14", "15:29", day="2026-08-03", key="NSE_EQ|B"),
+        ]
+    )
+    assert v1.to_daily(rows, NO_HISTORY)["minutes_expected"].tolist() == [360, 375]

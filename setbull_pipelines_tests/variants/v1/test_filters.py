@@ -274,7 +274,7 @@ def test_an_instrument_without_a_bar_on_the_day() -> None:
     bars = pd.concat([other, earlier])
     row = v1.filters(bars, indicators_of(bars), SEQUENCE_ANALYSIS.empty(), AS_OF).iloc[0]
     assert row["instrument_key"] == "NSE_EQ|A"
-    assert_stopped(row, "basic", NOT_ENOUGH, "no daily bar on 2025-06-30")
+    assert_stopped(row, "basic", NOT_ENOUGH, "data is stale: expected 2025-06-30, have 2025-06-27")
     assert pd.isna(row["series"])
     assert pd.isna(row["close"])
 
@@ -315,3 +315,16 @@ def test_nothing_in_gives_nothing_out() -> None:
         CANDLES_DAILY.empty(), INDICATORS_DAILY.empty(), SEQUENCE_ANALYSIS.empty(), AS_OF
     )
     pd.testing.assert_frame_equal(results, FILTER_RESULTS.empty())
+
+
+def test_stale_data_names_the_last_bar_of_either_series() -> None:
+    exchange = candles(BULLISH_PRICES)
+    exchange = exchange[exchange["trading_day"] < AS_OF - pd.Timedelta(days=5)]
+    minutes = candles(BULLISH_PRICES).assign(series="minutes")
+    minutes = minutes[minutes["trading_day"] < AS_OF]
+    bars = pd.concat([exchange, minutes])
+    row = v1.filters(bars, indicators_of(bars), SEQUENCE_ANALYSIS.empty(), AS_OF).iloc[0]
+    expected = minutes["trading_day"].max()
+    assert row["reason"] == f"data is stale: expected 2025-06-30, have {expected:%Y-%m-%d}"
+    assert pd.isna(row["series"])
+    assert pd.isna(row["close"])

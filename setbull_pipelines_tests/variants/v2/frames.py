@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from setbull_pipelines.market.session_table import FULL
 from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY, CANDLES_DAILY_HISTORY
 
 STOCK = "NSE_EQ|INE000A01010"
@@ -20,6 +21,7 @@ def minutes(
     day: str = "2025-06-02",
     instrument: str = STOCK,
     open_interest: Sequence[int | None] | None = None,
+    shape: str = FULL,
 ) -> pd.DataFrame:
     """Raw one-minute candles from (clock time, open, high, low, close, volume)."""
     clock, open_, high, low, close, volume = zip(*rows, strict=True)
@@ -37,13 +39,14 @@ def minutes(
             "volume": volume,
             "open_interest": pd.array(open_interest or [None] * len(rows), dtype="Int64"),
             "source": "test",
+            "session_shape": shape,
         }
     )
     return CANDLES_1MIN.conform(frame)
 
 
 def steady_minutes(
-    intervals: Sequence[tuple[str, str]], day: str, instrument: str = STOCK
+    intervals: Sequence[tuple[str, str]], day: str, instrument: str = STOCK, shape: str = FULL
 ) -> pd.DataFrame:
     """One traded minute of volume 1 and price 100 for every minute of the given clock intervals."""
     clocks = [
@@ -51,7 +54,9 @@ def steady_minutes(
         for start, end in intervals
         for time in pd.date_range(f"{day} {start}", f"{day} {end}", freq="min", inclusive="left")
     ]
-    return minutes([(clock, 100, 100, 100, 100, 1) for clock in clocks], day, instrument)
+    return minutes(
+        [(clock, 100, 100, 100, 100, 1) for clock in clocks], day, instrument, shape=shape
+    )
 
 
 def bars(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, SHAPE_NOT_KNOWN
 from setbull_pipelines.settings import AggregationSettings
 from setbull_pipelines.tables import (
     CANDLES_1MIN,
@@ -201,6 +202,7 @@ def test_equals_an_independent_aggregation_of_real_minutes(shared_data: Path) ->
             trading_day=timestamp.dt.tz_localize(None).dt.normalize(),
             open_interest=pd.array([None] * len(source), dtype="Int64"),
             source="test",
+            session_shape=FULL,
         )
     )
     oracle = pd.read_parquet(shared_data / "candles_5min_polars.parquet")
@@ -211,3 +213,46 @@ def test_equals_an_independent_aggregation_of_real_minutes(shared_data: Path) ->
     assert len(both) == len(oracle) == 562
     for name in PRICES:
         assert (both[name] == both[f"{name}_oracle"]).all()
+
+
+def test_the_closing_auction_ends_the_session_of_its_stocks_only() -> None:
+    days = {"2026-07-31": CLOSING_AUCTION, "2026-08-03": CLOSING_AUCTION, "2026-08-04": FULL}
+    rows = [
+        steady_minutes([("09:15", "15:30")], "2026-07-31", shape=CLOSING_AUCTION),
+        steady_minutes([("09:15", "15:15")], "2026-08-03", shape=CLOSING_AUCTION),
+        steady_minutes([("09:15", "15:30")], "2026-08-04", shape=FULL),
+        steady_minutes([("09:15", "15:30")], "2026-08-03", "NSE_EQ|NEW", shape=SHAPE_NOT_KNOWN),
+    ]
+    daily = v2.to_daily(shuffled(pd.concat(rows)), CANDLES_DAILY_HISTORY.empty())
+    assert daily[["minutes_present", "minutes_expected"]].values.tolist() == [
+        [375, 375],
+        [360, 360],
+        [375, 375],
+        [375, 375],
+    ]
+    assert daily["is_complete"].all()
+    bars = v2.to_5min(pd.concat(rows))
+    per_day = bars[bars["instrument_key"] == STOCK].groupby("trading_day")["timestamp"]
+    assert [f"{last:%H:%M}" for last in per_day.max()] == ["15:25", "15:10", "15:25"]
+    assert len(days) == per_day.ngroups
+
+
+def test_one_day_with_both_shapes_keeps_their_minutes_apart() -> None:
+    rows = [
+        minutes([("15:14", 1, 1, 1, 1, 1)], "2026-08-03", shape=CLOSING_AUCTION),
+        minutes([("15:14", 1, 1, 1, 1, 1)], "2026-08-03", "NSE_EQ|FULL"),
+    ]
+    daily = v2.to_daily(pd.concat(rows), CANDLES_DAILY_HISTORY.empty())
+    assert dict(zip(daily["instrument_key"], daily["minutes_expected"], strict=True)) == {
+        STOCK: 360,
+        "NSE_EQ|FULL": 375,
+    }
+
+
+@pytest.mark.parametrize("clock", ["15:15", "15:29", "15:35"])
+def test_a_minute_of_the_closing_auction_is_refused(clock: str) -> None:
+    rows = minutes(
+        [("15:14", 1, 1, 1, 1, 1), (clock, 1, 1, 1, 1, 1)], "2026-08-03", shape=CLOSING_AUCTION
+    )
+    with pytest.raises(ValueError, match="1 minutes are outside"):
+        v2.to_5min(rows)

@@ -107,7 +107,11 @@ def test_bearish_through_all_stages() -> None:
 def test_no_bar_on_the_day() -> None:
     row = verdict(candles(last_day="2025-06-27"))
     assert (row["verdict"], row["stopped_at"]) == ("not enough data", "basic")
-    assert row["reason"] == row["basic_reason"] == "no daily bar on 2025-06-30"
+    assert (
+        row["reason"]
+        == row["basic_reason"]
+        == "data is stale: expected 2025-06-30, have 2025-06-27"
+    )
     empty = ["series", "side", "close", "average_volume", "basic_passed", "basic_threshold"]
     assert row[[*empty, *columns_of("ema"), *columns_of("rsi"), *columns_of("mamba")]].isna().all()
 
@@ -297,3 +301,12 @@ def test_nothing_in_nothing_out() -> None:
     )
     future = candles(last_day="2025-07-31")
     pd.testing.assert_frame_equal(v2.filters(future, *arguments), FILTER_RESULTS.empty())
+
+
+def test_stale_data_names_the_last_bar_of_either_series() -> None:
+    old = candles(last_day="2025-06-20")
+    newer = candles(last_day="2025-06-26").assign(series="minutes")
+    row = verdict(pd.concat([old, newer]))
+    assert row["reason"] == "data is stale: expected 2025-06-30, have 2025-06-26"
+    later = candles(last_day="2025-07-02").assign(series="minutes").tail(1)
+    assert verdict(pd.concat([old, later]))["reason"].endswith("have 2025-06-20")

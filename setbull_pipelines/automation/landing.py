@@ -1,0 +1,133 @@
+"""What follows from new or changed input files: a pure decision over what the sensor remembers.
+
+Belongs here: which files intake has yet to read, which sessions they touched, the memory as text. Does not belong
+here: looking at files (``sources/watching.py``), Dagster (``landing_sensor``), reading the clock.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from setbull_pipelines.automation.refresh import has_closed
+from setbull_pipelines.market.calendar import TradingCalendar
+from setbull_pipelines.sources.watching import FileState
+
+
+class Taken(NamedTuple):
+    """What ``raw.intake`` says of a file; the days are None when no row of it has one."""
+
+    content_hash: str
+    first_day: datetime.date | None
+    last_day: datetime.date | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered between two looks.
+
+    ``files`` as last seen, ``waiting`` for intake by content hash, ``sessions`` touched but not requested, each
+    with what touched it.
+    """
+
+    files: Mapping[str, FileState] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    sessions: Mapping[datetime.date, str] = field(default_factory=dict)
+
+    def to_text(self) -> str:
+        """As JSON, for the sensor's cursor."""
+        return json.dumps(
+            {
+                "files": self.files,
+                "waiting": self.waiting,
+                "sessions": {day.isoformat(): cause for day, cause in self.sessions.items()},
+            }
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Memory:
+        """The inverse of :meth:`to_text`."""
+        document = json.loads(text)
+        return cls(
+            {source: FileState(*state) for source, state in document["files"].items()},
+            document["waiting"],
+            {
+                datetime.date.fromisoformat(day): cause
+                for day, cause in document["sessions"].items()
+            },
+        )
+
+
+def notice(
+    calendar: TradingCalendar,
+    memory: Memory | None,
+    files: Mapping[str, FileState],
+    taken: Mapping[str, Taken],
+) -> Memory:
+    """The memory after a look at the folder and at ``raw.intake``.
+
+    A file with another content than remembered waits until intake has read just that content; then the trading
+    days from its first to its last are touched. At the first look (``memory`` is None) what intake has read is
+    known, everything else is new.
+    """
+    hashes = {source: state.content_hash for source, state in files.items()}
+    known = (
+        {source: file.content_hash for source, file in taken.items()}
+        if memory is None
+        else {source: state.content_hash for source, state in memory.files.items()}
+    )
+    memory = memory or Memory()
+    waiting = {source: found for source, found in memory.waiting.items() if source in files}
+    waiting |= {source: found for source, found in hashes.items() if known.get(source) != found}
+    read = {
+        source: taken[source]
+        for source, found in waiting.items()
+        if source in taken and taken[source].content_hash == found
+    }
+    cause = digest({source: file.content_hash for source, file in read.items()})
+    touched = {
+        day: cause
+        for file in read.values()
+        if file.first_day is not None and file.last_day is not None
+        for day in calendar.trading_days(file.first_day, file.last_day)
+    }
+    return Memory(
+        files,
+        {source: found for source, found in waiting.items() if source not in read},
+        {**memory.sessions, **touched},
+    )
+
+
+def release(
+    calendar: TradingCalendar,
+    memory: Memory,
+    moment: datetime.datetime,
+    done: Collection[datetime.date],
+    under_way: Collection[datetime.date],
+    at_most: int,
+) -> tuple[Memory, dict[datetime.date, str]]:
+    """The touched sessions to request at ``moment`` (exchange time, without zone), and the memory without them.
+
+    Oldest first. Sessions before the first one in ``done`` are history, which nobody refreshes: they are
+    forgotten. Sessions under way or not closed yet stay in the memory.
+    """
+    first = min((day for day in done if day <= moment.date()), default=moment.date())
+    kept = {day: cause for day, cause in memory.sessions.items() if day >= first}
+    ready = [
+        day
+        for day in sorted(kept)
+        if day not in under_way
+        and (day < moment.date() or (day == moment.date() and has_closed(calendar, moment)))
+    ][:at_most]
+    released = {day: kept.pop(day) for day in ready}
+    return replace(memory, sessions=kept), released
+
+
+def digest(hashes: Mapping[str, str]) -> str:
+    """A short name for files with just these contents."""
+    text = json.dumps(sorted(hashes.items()))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

@@ -1,0 +1,107 @@
+"""The sensor that notices new and changed input files.
+
+Belongs here: when the daemon looks, what it reads, what it requests. Does not belong here: the decision
+(``landing``), looking at files (``sources/watching.py``).
+"""
+
+import datetime
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+
+from setbull_pipelines.automation import landing
+from setbull_pipelines.automation.alerting import now
+from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
+from setbull_pipelines.automation.schedules import days_under_way, materialized_days
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.raw import WHOLE_TABLES
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.sources.intake import NoInput
+from setbull_pipelines.sources.watching import scan
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+
+_SECONDS = 60
+_SETTLED = datetime.timedelta(seconds=10)
+"""A file that has not changed for this long is complete."""
+_INTAKE = WHOLE_TABLES[0]
+_SHOWN = 3
+
+
+def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.SensorDefinition:
+    """The sensor ``new_files``; off until somebody switches it on, because it launches runs."""
+
+    @dg.sensor(
+        name="new_files",
+        jobs=[jobs[INTAKE_JOB_NAME], jobs[DAILY_JOB_NAME]],
+        minimum_interval_seconds=_SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Notices new and changed files of the input by their content, has them taken in, and then "
+        "refreshes the sessions they touch, some at a time. Files are never moved or changed.",
+    )
+    def new_files(
+        context: dg.SensorEvaluationContext, warehouse: WarehouseResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        if settings.input is None:
+            return dg.SkipReason("the input is the generated sample: there is no folder to look at")
+        moment = now()
+        memory = landing.Memory.from_text(context.cursor) if context.cursor else None
+        try:
+            files = scan(Path(settings.input), memory.files if memory else {}, moment - _SETTLED)
+        except NoInput as error:
+            return dg.SkipReason(str(error))
+        memory = landing.notice(NSE, memory, files, taken_in(warehouse.open()))
+        memory, sessions = landing.release(
+            NSE,
+            memory,
+            moment.replace(tzinfo=None),
+            materialized_days(context.instance),
+            days_under_way(context.instance),
+            settings.refresh.catch_up_days,
+        )
+        requests = [
+            dg.RunRequest(
+                job_name=DAILY_JOB_NAME,
+                partition_key=day.isoformat(),
+                run_key=f"{day.isoformat()} after files {cause}",
+            )
+            for day, cause in sessions.items()
+        ]
+        if memory.waiting:
+            # The daemon drops a key it has seen: the same files are asked for once, even if their intake fails.
+            requests.insert(
+                0,
+                dg.RunRequest(
+                    job_name=INTAKE_JOB_NAME,
+                    run_key=f"intake of files {landing.digest(memory.waiting)}",
+                ),
+            )
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else _idle(memory),
+            cursor=memory.to_text(),
+        )
+
+    return new_files
+
+
+def taken_in(warehouse: Warehouse) -> dict[str, landing.Taken]:
+    """What intake has read, by source; nothing before its first run."""
+    if warehouse.pointer(_INTAKE, WHOLE) is None:
+        return {}
+    files = warehouse.read(_INTAKE, [WHOLE])
+    return {
+        row.source: landing.Taken(row.content_hash, _date(row.first_day), _date(row.last_day))
+        for row in files.itertuples()
+    }
+
+
+def _date(moment: pd.Timestamp) -> datetime.date | None:
+    return None if pd.isna(moment) else moment.date()
+
+
+def _idle(memory: landing.Memory) -> str:
+    if memory.sessions:
+        return f"{len(memory.sessions)} touched sessions are under way or not closed yet"
+    return f"no new content in {len(memory.files)} files"

@@ -1,0 +1,56 @@
+"""What an input folder holds, by content: which files are new or changed since the last look.
+
+Belongs here: looking at files without reading their rows. Does not belong here: reading them (``intake.py``),
+deciding what a change leads to (``automation/``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from setbull_pipelines.sources.intake import HASH_BYTES, find_files, source_name
+
+
+class FileState(NamedTuple):
+    """Size in bytes, time of change in nanoseconds since 1970, and the hash that ``raw.intake`` keeps."""
+
+    size: int
+    modified: int
+    content_hash: str
+
+
+def scan(
+    input: Path, known: Mapping[str, FileState], settled_before: datetime
+) -> dict[str, FileState]:
+    """The state of every input file by its source name, hashed only when size or time have changed.
+
+    A file changed after ``settled_before`` may still be being written: its known state stands, or it is left out.
+    Raises ``NoInput`` as :func:`~setbull_pipelines.sources.intake.find_files` does.
+    """
+    states = {}
+    for path in find_files(input):
+        source = source_name(input, path)
+        before = known.get(source)
+        try:
+            status = path.stat()
+            if before and (before.size, before.modified) == (status.st_size, status.st_mtime_ns):
+                states[source] = before
+            elif status.st_mtime <= settled_before.timestamp():
+                digest = _hash_of(path)
+                states[source] = FileState(status.st_size, status.st_mtime_ns, digest)
+            elif before:
+                states[source] = before
+        except FileNotFoundError:
+            continue  # removed since the folder was listed
+    return states
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(
+            file, lambda: hashlib.blake2b(digest_size=HASH_BYTES)
+        ).hexdigest()
