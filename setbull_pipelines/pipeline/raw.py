@@ -21,7 +21,14 @@ from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, Pointer, Stored
 _BATCH_DAYS = 40
 
 WHOLE_TABLES = tuple(
-    StoredTable("raw", table) for table in (tables.INTAKE, tables.INSTRUMENTS, tables.COVERAGE)
+    StoredTable("raw", table)
+    for table in (
+        tables.INTAKE,
+        tables.INSTRUMENTS,
+        tables.COVERAGE,
+        tables.CORPORATE_ACTIONS,
+        tables.INSTRUMENT_ALIASES,
+    )
 )
 DAY_TABLES = tuple(
     StoredTable("raw", table)
@@ -68,6 +75,8 @@ def publish_intake(
         "intake": intake.files,
         "instruments": intake.instruments,
         "coverage": intake.coverage,
+        "corporate_actions": intake.corporate_actions,
+        "instrument_aliases": intake.instrument_aliases,
     }
     pointers = {
         stored.table.name: warehouse.publish(stored, WHOLE, frames[stored.table.name], **provenance)

@@ -22,7 +22,13 @@ import pandas as pd
 from setbull_pipelines.market import calendar, instruments, session_frames, session_table
 from setbull_pipelines.market.instruments import isin_of, parse_instrument_key
 from setbull_pipelines.settings import SampleSettings, fingerprint
-from setbull_pipelines.sources import candle_files, raw_rows, sample, universe_files
+from setbull_pipelines.sources import (
+    candle_files,
+    corporate_files,
+    raw_rows,
+    sample,
+    universe_files,
+)
 from setbull_pipelines.sources.candle_files import (
     DAILY,
     MINUTES,
@@ -30,11 +36,18 @@ from setbull_pipelines.sources.candle_files import (
     check_candles,
     has_prices,
 )
+from setbull_pipelines.sources.corporate_files import (
+    ACTIONS_KIND,
+    ALIASES_KIND,
+    check_facts,
+    facts_kind,
+)
 from setbull_pipelines.sources.landing import (
     INSTRUMENTS_KIND,
     REJECTED_KIND,
     Landing,
     land_candles,
+    land_facts,
     land_rejection,
     land_universe,
     open_landing,
@@ -52,7 +65,9 @@ from setbull_pipelines.tables import (
     ACCOUNTING,
     CANDLES_1MIN,
     CANDLES_DAILY_HISTORY,
+    CORPORATE_ACTIONS,
     COVERAGE,
+    INSTRUMENT_ALIASES,
     INSTRUMENTS,
     INTAKE,
     QUARANTINE,
@@ -119,12 +134,15 @@ class Intake:
     """Everything that was taken in: tables of the whole input, and the raw tables of any day on request.
 
     ``files`` is ``raw.intake``, ``instruments`` ``raw.instruments``, ``coverage`` ``raw.coverage``,
-    ``unassigned`` the rows of ``raw.quarantine`` that have no trading day.
+    ``corporate_actions`` and ``instrument_aliases`` the tables of these names, ``unassigned`` the rows of
+    ``raw.quarantine`` that have no trading day.
     """
 
     files: pd.DataFrame
     instruments: pd.DataFrame
     coverage: pd.DataFrame
+    corporate_actions: pd.DataFrame
+    instrument_aliases: pd.DataFrame
     unassigned: pd.DataFrame
     _landed: tuple[_LandedFile, ...]
     _universe: _Universe
@@ -284,14 +302,21 @@ def take_in(
         if file.landing.kind != REJECTED_KIND
     ]
     coverage = _coverage(candle_files_landed, universe)
+    actions, superseded_actions = _facts(CORPORATE_ACTIONS, ACTIONS_KIND, landed, universe)
+    aliases, superseded_aliases = _facts(INSTRUMENT_ALIASES, ALIASES_KIND, landed, universe)
+    unassigned += [superseded_actions, superseded_aliases]
+    superseded = pd.concat([superseded_actions, superseded_aliases])["source"].value_counts()
+    files = pd.DataFrame([_intake_row(file, superseded.get(file.source, 0)) for file in landed])
     return Intake(
-        files=INTAKE.conform(pd.DataFrame([_intake_row(file) for file in landed])),
+        files=INTAKE.conform(files),
         instruments=(
             _instruments_of_candles(candle_files_landed, coverage)
             if instruments_listed is None
             else instruments_listed
         ),
         coverage=coverage,
+        corporate_actions=actions,
+        instrument_aliases=aliases,
         unassigned=QUARANTINE.conform(_concatenate(QUARANTINE, unassigned)),
         _landed=tuple(landed),
         _universe=universe,
@@ -349,6 +374,7 @@ def _reading_fingerprint(suffix: str) -> str:
     for module in (
         raw_rows,
         candle_files,
+        corporate_files,
         universe_files,
         instruments,
         calendar,
@@ -369,12 +395,16 @@ def _land_content(folder: Path, content: bytes, suffix: str) -> Landing:
 def _land_rows(folder: Path, rows: RawRows) -> Landing:
     if has_prices(rows.names):
         return land_candles(folder, check_candles(rows))
+    if facts_kind(rows.names):
+        return land_facts(folder, check_facts(rows))
     if is_universe(rows.names):
         return land_universe(folder, check_universe(rows))
     raise UnreadableFile(
         f"found the columns {', '.join(rows.names)}, expected candles "
-        f"({', '.join(candle_files.REQUIRED_COLUMNS)} and instrument_key or symbol) or instruments "
-        f"(instrument_key or symbol and one of {', '.join(universe_files.FACT_COLUMNS)})"
+        f"({', '.join(candle_files.REQUIRED_COLUMNS)} and instrument_key or symbol), instruments "
+        f"(instrument_key or symbol and one of {', '.join(universe_files.FACT_COLUMNS)}), corporate actions "
+        f"(instrument_key or symbol, {', '.join(corporate_files.ACTION_COLUMNS)}) or aliases "
+        f"({', '.join(corporate_files.ALIAS_COLUMNS)})"
     )
 
 
@@ -384,7 +414,7 @@ def _land_sample(
     digest = hashlib.blake2b(inspect.getsource(sample).encode(), digest_size=16)
     digest.update(fingerprint(settings).encode())
     content_hash = digest.hexdigest()
-    kinds = (DAILY, INSTRUMENTS_KIND, MINUTES)
+    kinds = (ACTIONS_KIND, DAILY, INSTRUMENTS_KIND, MINUTES)
     folders = {
         kind: landing / f"{content_hash}-{kind}-{_reading_fingerprint('sample')}" for kind in kinds
     }
@@ -396,6 +426,7 @@ def _land_sample(
         landings = {
             kind: _land_rows(folders[kind], rows)
             for kind, rows in (
+                (ACTIONS_KIND, generated.corporate_actions),
                 (DAILY, generated.daily),
                 (INSTRUMENTS_KIND, generated.instruments),
                 (MINUTES, generated.minutes),
@@ -408,7 +439,8 @@ def _land_sample(
     ]
 
 
-def _intake_row(file: _LandedFile) -> dict[str, Any]:
+def _intake_row(file: _LandedFile, superseded: int) -> dict[str, Any]:
+    """A row of ``raw.intake``; ``superseded`` rows were good by themselves, but a later file knows better."""
     manifest, days = file.landing.manifest, file.landing.days
     kind = file.landing.kind
     if kind == REJECTED_KIND:
@@ -423,8 +455,8 @@ def _intake_row(file: _LandedFile) -> dict[str, Any]:
         "kind": kind,
         "reason": reason,
         "received": manifest["received"],
-        "assigned": manifest["assigned"],
-        "unassigned": manifest["unassigned"],
+        "assigned": manifest["assigned"] - superseded,
+        "unassigned": manifest["unassigned"] + superseded,
         "first_day": days["trading_day"].min(),
         "last_day": days["trading_day"].max(),
     }
@@ -437,7 +469,7 @@ def _nothing_to_read(input: Path | None, landed: Sequence[_LandedFile]) -> str:
         if file.landing.kind == REJECTED_KIND
     ]
     more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    found = "; ".join(reasons[:3]) + more if reasons else "found only instrument files"
+    found = "; ".join(reasons[:3]) + more if reasons else "found only files about instruments"
     return f"{input}: no file holds candles ({found}), expected at least one candle file."
 
 
@@ -456,6 +488,44 @@ def _universe_of(landed: Sequence[_LandedFile]) -> tuple[_Universe, pd.DataFrame
         keys_by_symbol.update(file.landing.manifest["keys_by_symbol"])
     universe = _Universe(frozenset(merged["instrument_key"]), keys_by_symbol)
     return universe, INSTRUMENTS.conform(merged)
+
+
+def _facts(
+    table: Table, kind: str, landed: Sequence[_LandedFile], universe: _Universe
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A table of facts from all files of its kind, and the quarantine rows of those that another superseded.
+
+    Of rows with one key the last by file and line counts; earlier ones that say the same are ignored.
+    """
+    parts = [table.empty().assign(line=pd.Series(dtype="int64"))]
+    for file in landed:
+        if file.landing.kind == kind:
+            rows = file.landing.facts().assign(source=file.source)
+            keys = universe.keys_of(file, rows["instrument_key"])
+            parts.append(rows.assign(instrument_key=pd.Series(keys, dtype="str")))
+    rows = pd.concat(parts, ignore_index=True)
+    key, facts = list(table.key), [name for name in table.column_names if name != "source"]
+    superseded, ignored = rows.duplicated(key, keep="last"), rows.duplicated(facts, keep="last")
+    last = rows[~superseded].set_index(key)
+    quarantined = []
+    for row in rows[superseded & ~ignored].to_dict("records"):
+        other = last.loc[tuple(row[name] for name in key)]
+        values = [[str(row[name])] for name in facts]
+        quarantined.append(
+            {
+                "source": row["source"],
+                "line": row["line"],
+                "instrument_key": row["instrument_key"],
+                "rule": "superseded",
+                "reason": f"Found other values for the same {', '.join(key)} in line {other['line']} of "
+                f"{other['source']}, expected one; the last by file and line counts.",
+                "record": records(facts, values)[0],
+            }
+        )
+    return (
+        table.conform(rows[~superseded].drop(columns="line")),
+        _in_contract(QUARANTINE, pd.DataFrame(quarantined, columns=QUARANTINE.column_names)),
+    )
 
 
 def _instruments_of_candles(files: Sequence[_LandedFile], coverage: pd.DataFrame) -> pd.DataFrame:

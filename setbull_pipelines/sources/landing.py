@@ -5,7 +5,8 @@ trading day. Does not belong here: judging rows, anything that concerns several 
 
 A folder holds ``manifest.json`` and ``rejected.parquet``, for candles also ``candles.parquet`` (a trading day is
 never split over row groups, so that a day is read without the others) and ``coverage.parquet``, for
-instruments ``instruments.parquet``. It is complete or absent: written beside and renamed.
+instruments ``instruments.parquet``, for corporate actions and aliases ``facts.parquet``. It is complete or absent:
+written beside and renamed.
 """
 
 from __future__ import annotations
@@ -28,8 +29,14 @@ import pyarrow.compute as compute
 import pyarrow.parquet
 
 from setbull_pipelines.sources.candle_files import LANDED_SCHEMA, CheckedCandles
+from setbull_pipelines.sources.corporate_files import ACTIONS_KIND, ALIASES_KIND, CheckedFacts
 from setbull_pipelines.sources.universe_files import CheckedUniverse
-from setbull_pipelines.tables import INSTRUMENTS, QUARANTINE
+from setbull_pipelines.tables import (
+    CORPORATE_ACTIONS,
+    INSTRUMENT_ALIASES,
+    INSTRUMENTS,
+    QUARANTINE,
+)
 
 INSTRUMENTS_KIND, REJECTED_KIND = "instruments", "rejected"
 
@@ -47,6 +54,15 @@ _REJECTED_SCHEMA = pyarrow.schema(
 _INSTRUMENTS_SCHEMA = pyarrow.schema(
     [field for field in INSTRUMENTS.arrow_schema if field.name != "source"]
 )
+_FACTS_SCHEMAS = {
+    kind: pyarrow.schema(
+        [
+            *(field for field in table.arrow_schema if field.name != "source"),
+            LANDED_SCHEMA.field("line"),
+        ]
+    )
+    for kind, table in ((ACTIONS_KIND, CORPORATE_ACTIONS), (ALIASES_KIND, INSTRUMENT_ALIASES))
+}
 _MANIFEST = "manifest.json"
 
 
@@ -59,7 +75,7 @@ class Landing:
 
     @property
     def kind(self) -> str:
-        """``minutes``, ``daily``, ``instruments`` or ``rejected``."""
+        """``minutes``, ``daily``, ``instruments``, ``corporate_actions``, ``instrument_aliases`` or ``rejected``."""
         return self.manifest["kind"]
 
     @cached_property
@@ -105,6 +121,10 @@ class Landing:
     def instruments(self) -> pd.DataFrame:
         """The rows of an instrument file, as ``raw.instruments`` without the source."""
         return _pandas(pyarrow.parquet.read_table(self.folder / "instruments.parquet"))
+
+    def facts(self) -> pd.DataFrame:
+        """The rows of a file of corporate actions or aliases: its table without the source, and the line."""
+        return _pandas(pyarrow.parquet.read_table(self.folder / "facts.parquet"))
 
 
 def open_landing(folder: Path) -> Landing | None:
@@ -162,6 +182,24 @@ def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
 
     def write(target: Path) -> None:
         _write(target / "instruments.parquet", _table(checked.instruments, _INSTRUMENTS_SCHEMA))
+        _write_rejected(target, checked.rejected)
+
+    return _publish(folder, manifest, write)
+
+
+def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
+    """Write the judged rows of a file of corporate actions or aliases."""
+    manifest = {
+        "kind": checked.kind,
+        **_counts(checked.received, checked.rejected),
+        "keyed_by_symbol": checked.keyed_by_symbol,
+        "ignored_columns": [],
+        "days": [],
+    }
+
+    def write(target: Path) -> None:
+        schema = _FACTS_SCHEMAS[checked.kind]
+        _write(target / "facts.parquet", _table(checked.accepted[schema.names], schema))
         _write_rejected(target, checked.rejected)
 
     return _publish(folder, manifest, write)

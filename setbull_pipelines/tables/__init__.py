@@ -7,6 +7,7 @@ belong here: computing, storage, Dagster.
 
 from __future__ import annotations
 
+from setbull_pipelines.tables.actions import CORPORATE_ACTIONS, INSTRUMENT_ALIASES
 from setbull_pipelines.tables.candles import (
     CANDLES_1MIN,
     CANDLES_5MIN,
@@ -48,6 +49,8 @@ RAW_TABLES = (
     INTAKE,
     INSTRUMENTS,
     COVERAGE,
+    CORPORATE_ACTIONS,
+    INSTRUMENT_ALIASES,
     CANDLES_1MIN,
     CANDLES_DAILY_HISTORY,
     QUARANTINE,
@@ -102,12 +105,14 @@ __all__ = [
     "CANDLES_DAILY",
     "CANDLES_DAILY_HISTORY",
     "COMPUTED_TABLES",
+    "CORPORATE_ACTIONS",
     "COVERAGE",
     "FAILURES",
     "FILTER_RESULTS",
     "INDICATORS_5MIN",
     "INDICATORS_DAILY",
     "INSTRUMENTS",
+    "INSTRUMENT_ALIASES",
     "INTAKE",
     "MOVES_DAILY",
     "OPERATIONS_TABLES",

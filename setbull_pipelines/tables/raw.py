@@ -37,7 +37,18 @@ INTAKE = Table(
     columns=(
         label("source", "Path of the file below the input, or 'generated sample: ...'"),
         label("content_hash", "Hash of the file's bytes"),
-        label("kind", "What the file holds", ("minutes", "daily", "instruments", "rejected")),
+        label(
+            "kind",
+            "What the file holds",
+            (
+                "minutes",
+                "daily",
+                "instruments",
+                "corporate_actions",
+                "instrument_aliases",
+                "rejected",
+            ),
+        ),
         text(
             "reason",
             "Why the file was rejected, or which of its columns were ignored; null otherwise",
@@ -46,7 +57,7 @@ INTAKE = Table(
         count("received", "Rows in the file", "rows"),
         count(
             "assigned",
-            "Rows that belong to a trading day, accepted or quarantined there; rows kept of a universe",
+            "Rows that belong to a trading day, accepted or quarantined there; rows kept of other files",
             "rows",
         ),
         count("unassigned", "Rows without a trading day, all quarantined", "rows"),
