@@ -20,6 +20,7 @@ from setbull_pipelines.assets.common import (
 from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
+from setbull_pipelines.pipeline.references import REFERENCES
 from setbull_pipelines.pipeline.steps import STEPS, Input, Step
 from setbull_pipelines.pipeline.versions import code_version, variant_code_version
 from setbull_pipelines.reconciliation.report import (
@@ -64,6 +65,8 @@ def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefi
     dependencies = [_dependency(item, variant) for item in step.inputs]
     if step.needs_history_starts:
         dependencies.append(asset_key(COVERAGE))
+    if step.is_adjusted:
+        dependencies += [asset_key(StoredTable("raw", table)) for table in REFERENCES]
 
     @dg.multi_asset(
         name=f"{variant}__{step.name}",

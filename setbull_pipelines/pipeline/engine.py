@@ -21,6 +21,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.isolating import isolate, without
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import Frames, Input, Step
 from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.settings import Settings, fingerprint
@@ -28,7 +29,6 @@ from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.variants.protocol import Variant
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 from setbull_pipelines.warehouse.store import (
-    WHOLE,
     Cost,
     Failure,
     Pointer,
@@ -40,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 _BATCH_ROWS = 200_000
 _BATCH_PARTITIONS = 40
-_HISTORY_START_COLUMNS = ["instrument_key", "series", "first_trading_day"]
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,7 @@ class StepRun:
         self.code_version = variant_code_version(variant.name)
         self.settings_hash = fingerprint(*step.settings_groups(settings))
         self.outputs = [StoredTable(variant.name, table) for table in step.outputs]
-        coverage = warehouse.read(StoredTable("raw", tables.COVERAGE), [WHOLE])
-        self._history_starts = coverage[_HISTORY_START_COLUMNS]
-        self._history_starts_hash = combined(
-            "|".join(map(str, row)) for row in self._history_starts.itertuples(index=False)
-        )
+        self._references = References(warehouse)
         self._pointers: dict[tuple[str, str], Pointer] = {}
 
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
@@ -128,8 +123,7 @@ class StepRun:
         with Meter(self.warehouse.cache) as meter:
             frames = {item.table.name: self._read(item, day) for item in self.step.inputs}
             rows_read = {name: len(frame) for name, frame in frames.items()}
-            if self.step.needs_history_starts:
-                frames["history_starts"] = self._history_starts
+            frames |= self._references.frames(self.step, pd.Timestamp(day))
             failures = self._inherited_failures(day)
             if failures:
                 frames = without(frames, list(failures))
@@ -166,7 +160,7 @@ class StepRun:
     def _inherited_failures(self, day: date) -> dict[str, Failure]:
         """Instruments that are missing from an input partition: a window with a hole gives wrong values."""
         return {
-            key: failure
+            self._references.current_key(key, pd.Timestamp(session), pd.Timestamp(day)): failure
             for item in self.step.inputs
             for session in self._window(item, day)
             for key, failure in self._input_pointer(self._stored(item), session).failures.items()
@@ -244,13 +238,16 @@ class StepRun:
         return [session.isoformat() for session in sessions[-(look_back + 1) :]]
 
     def _first_stored_day(self, item: Input) -> date:
-        starts = self._history_starts
+        starts = self._references.history_starts
         if item.table is tables.CANDLES_5MIN:
             starts = starts[starts["series"] == MINUTES]
         return starts["first_trading_day"].min().date() if len(starts) else date.max
 
     def _read(self, item: Input, day: date) -> pd.DataFrame:
-        return self.warehouse.read(self._stored(item), self._window(item, day))
+        rows = self.warehouse.read(self._stored(item), self._window(item, day))
+        if not self.step.is_adjusted:
+            return rows
+        return self._references.under_current_keys(rows, pd.Timestamp(day))
 
     def _input_hashes(self, day: date) -> dict[str, str]:
         hashes = {}
@@ -268,8 +265,8 @@ class StepRun:
             hashes[f"{stored.name} ({len(window)} sessions from {window[0]})"] = combined(
                 pointer.content_hash for pointer in pointers
             )
-        if self.step.needs_history_starts:
-            hashes["history_starts"] = self._history_starts_hash
+        first = min(self._window(item, day)[0] for item in self.step.inputs)
+        hashes |= self._references.hashes(self.step, pd.Timestamp(first), pd.Timestamp(day))
         return hashes
 
     def _input_pointer(self, stored: StoredTable, key: str) -> Pointer | None:

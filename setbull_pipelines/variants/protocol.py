@@ -20,6 +20,7 @@ from setbull_pipelines.settings import (
     IndicatorSettings,
     SequenceSettings,
 )
+from setbull_pipelines.tables import Table
 
 Timeframe = Literal["5minute", "day"]
 
@@ -60,6 +61,23 @@ class Variant(Protocol):
         'exchange' copied from ``raw.candles_daily_history`` (minute counts and is_complete null).
 
         timestamp is midnight of the trading day.
+        """
+        ...
+
+    def adjusted(
+        self, rows: pd.DataFrame, table: Table, actions: pd.DataFrame, as_of: pd.Timestamp
+    ) -> pd.DataFrame:
+        """Rows of ``table`` in prices and share counts of the day ``as_of``, in the order given.
+
+        A row is adjusted by the ``actions`` (``raw.corporate_actions``, source not needed) of
+        its instrument with trading_day < ex_date <= day of ``as_of``: an action that is
+        announced for a later day changes nothing. Columns in rupees are divided by the product
+        of their ratios, columns in shares multiplied by the product of those whose kind is in
+        SHARE_ACTIONS; whole numbers of shares are rounded, halves to the even number. Products
+        start with the latest ex_date, of one date with the last kind by alphabet, so that both
+        variants round alike. All other columns stay as they are: ratios, percents and RSI do
+        not depend on the scale. A row of ``indicators_daily`` was computed in the prices of its
+        own trading_day, so the same rule brings it to those of ``as_of``.
         """
         ...
 

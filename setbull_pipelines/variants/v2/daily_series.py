@@ -18,8 +18,6 @@ from setbull_pipelines.variants.v2 import columns
 SERIES = (EXCHANGE, MINUTES)
 """In sort order, so that the position is the code of the series."""
 NO_SERIES = -1
-_DAY = 86_400_000_000
-"""Microseconds."""
 _CANDLE_COLUMNS = ["trading_day", "open", "high", "low", "close", "volume"]
 
 
@@ -121,13 +119,15 @@ class _Indicators:
         codes = columns.codes_in(instruments, frame["instrument_key"])
         frame, codes = frame[codes >= 0], codes[codes >= 0]
         group = _group(codes, frame["series"])
-        return cls(frame, pd.Index(_bar_key(group, columns.microseconds(frame["trading_day"]))))
+        return cls(
+            frame, pd.Index(columns.bar_key(group, columns.microseconds(frame["trading_day"])))
+        )
 
     def value(
         self, name: str, group: np.ndarray, day: np.ndarray, missing: float | bool
     ) -> np.ndarray:
         """The column ``name`` for each bar, ``missing`` where there is no row for it."""
-        position = self.bars.get_indexer(_bar_key(group, day))
+        position = self.bars.get_indexer(columns.bar_key(group, day))
         values = self.frame[name].to_numpy()
         result = np.full(len(position), missing, dtype=values.dtype)
         found = position >= 0
@@ -137,8 +137,3 @@ class _Indicators:
 
 def _group(codes: np.ndarray, series: pd.Series) -> np.ndarray:
     return codes * len(SERIES) + (series == MINUTES).to_numpy(dtype="int64")
-
-
-def _bar_key(group: np.ndarray, day: np.ndarray) -> np.ndarray:
-    # Group and day in one whole number: days since 1970 fit into 32 bits.
-    return (group << 32) + day // _DAY
