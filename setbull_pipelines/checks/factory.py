@@ -14,6 +14,7 @@ from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
     DamagedPartition,
@@ -22,6 +23,8 @@ from setbull_pipelines.warehouse.errors import (
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
 
+_PUBLISHED_BESIDES = (SERVED_SCHEMA,)
+"""Schemas in which a run can publish days that it was not asked for."""
 NOTHING_TO_COMPARE = "nothing to compare"
 
 
@@ -97,7 +100,12 @@ def build_check(
             by_day = {None: judge(rules, store, settings, None)}
         else:
             days = [datetime.date.fromisoformat(key) for key in context.partition_keys]
+            run_id = context.op_execution_context.run_id
             by_day = {day: judge(rules, store, settings, day) for day in days}
+            for day in _published_besides(table, store, run_id, days):
+                found = judge(rules, store, settings, day)
+                for rule in rules:
+                    _report_each_day(context, key, rule, {day: found[rule.name]})
         for rule in rules:
             verdicts = {day: of_day[rule.name] for day, of_day in by_day.items()}
             # Not told by the number of days: a range can have one.
@@ -110,13 +118,25 @@ def build_check(
     return check
 
 
+def _published_besides(
+    table: StoredTable, warehouse: Warehouse, run_id: str, days: Sequence[datetime.date]
+) -> Iterator[datetime.date]:
+    """Days that the run published although it was not asked for them, such as days served again."""
+    if table.schema not in _PUBLISHED_BESIDES:
+        return
+    asked = {day.isoformat() for day in days}
+    for partition in warehouse.partitions(table):
+        if partition not in asked and warehouse.pointer(table, partition).run_id == run_id:
+            yield datetime.date.fromisoformat(partition)
+
+
 def _report_each_day(
     context: dg.AssetCheckExecutionContext,
     key: dg.AssetKey,
     rule: Rule,
     verdicts: dict[datetime.date, Verdict],
 ) -> None:
-    """A range run plans one evaluation per day, but a check returns only one for the whole range."""
+    """One evaluation per day: a check returns only one, for the day or the whole range of the run."""
     for day, verdict in verdicts.items():
         context.op_execution_context.log_event(
             dg.AssetCheckEvaluation(

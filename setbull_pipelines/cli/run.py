@@ -101,7 +101,7 @@ class Runner:
         self.run_ids.append(result.run_id)
         if not result.success:
             raise RunFailed(failure_of(result.all_events))
-        evaluations = _of_whole_run(result.get_asset_check_evaluations())
+        evaluations = of_whole_run(result.get_asset_check_evaluations())
         return _Execution(time.monotonic() - started, evaluations)
 
 
@@ -111,16 +111,24 @@ class _Execution:
     checks: list[dg.AssetCheckEvaluation]
 
 
-def _of_whole_run(
+def of_whole_run(
     evaluations: Sequence[dg.AssetCheckEvaluation],
 ) -> list[dg.AssetCheckEvaluation]:
-    """One evaluation per check: that of the range where there is one, else that of the only day."""
+    """One evaluation per check: a failed one where there is one, that of the range before those of single days.
+
+    A range holds the worst of its days; days that were served again besides have only their own.
+    """
     chosen: dict[dg.AssetCheckKey, dg.AssetCheckEvaluation] = {}
     for evaluation in evaluations:
-        key = evaluation.asset_check_key
-        if key not in chosen or evaluation.partition is None:
-            chosen[key] = evaluation
+        known = chosen.setdefault(evaluation.asset_check_key, evaluation)
+        if _rank(evaluation) < _rank(known):
+            chosen[evaluation.asset_check_key] = evaluation
     return list(chosen.values())
+
+
+def _rank(evaluation: dg.AssetCheckEvaluation) -> tuple[bool, bool, bool]:
+    is_error = evaluation.severity is dg.AssetCheckSeverity.ERROR
+    return evaluation.passed, not is_error, evaluation.partition is not None
 
 
 def read_input(settings: Settings) -> tuple[raw.Intake, float]:

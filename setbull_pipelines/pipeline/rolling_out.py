@@ -16,7 +16,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import serving
-from setbull_pipelines.pipeline.reconciling import SUMMARY, outputs_of
+from setbull_pipelines.pipeline.reconciling import SUMMARY, explanations_of, outputs_of
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.pipeline.versions import code_version, combined, variant_code_version
 from setbull_pipelines.quality.contract import contract_rules
@@ -176,6 +176,7 @@ def evidence_of(
         schema_failures=sum(
             _schema_failures(table, day, warehouse, settings) for table in compared
         ),
+        likely_cause=_likely_cause(compared, day, warehouse),
         **_figures(component, day, instruments, warehouse, settings),
     )
 
@@ -200,6 +201,16 @@ def _is_of_stored_rows(compared: Sequence[Table], day: date, warehouse: Warehous
         if pointers[0].inputs != names:
             return False
     return True
+
+
+def _likely_cause(compared: Sequence[Table], day: date, warehouse: Warehouse) -> str | None:
+    """The most specific cause of the first table that has one: what comes after can be its consequence."""
+    for table in compared:
+        causes = warehouse.read(explanations_of(table)[0], [day.isoformat()])
+        if len(causes):
+            first = causes.loc[causes["rank"].idxmin()]
+            return f"{first['diagnosis']} in {first['column_names']} of {table.name}"
+    return None
 
 
 def _figures(

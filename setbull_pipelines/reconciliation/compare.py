@@ -256,7 +256,10 @@ def _join(
     connection.execute(
         f"CREATE TEMP TABLE {name} AS SELECT * FROM ({_side(table, 'v1')} WHERE {condition}) "
         f"FULL JOIN ({_side(table, 'v2')} WHERE {condition}) USING ({keys})",
-        [[str(path) for path in v1_files], [str(path) for path in v2_files]],
+        {
+            "v1_files": [str(path) for path in v1_files],
+            "v2_files": [str(path) for path in v2_files],
+        },
     )
 
 

@@ -60,6 +60,8 @@ class Evidence:
     """Peak memory as a share of the allowance; can be above 1."""
     worker_share: float | None = None
     sequence_failure_share: float | None = None
+    likely_cause: str | None = None
+    """Of unequal cells, where their shape was recognised."""
 
     def __post_init__(self) -> None:
         if isinstance(self.session, datetime):
@@ -188,9 +190,12 @@ def decide(
 
     condemned = evidence.code_version in state.condemned
     if hard := list(_hard_breaches(evidence, settings)):
+        reason = "; ".join(hard)
+        if evidence.likely_cause:
+            reason = f"{reason}; likely cause: {evidence.likely_cause}"
         if state.latched and condemned:
-            return decision(Verdict.HELD, Stage.OFF, f"still latched: {'; '.join(hard)}")
-        return decision(Verdict.ROLLED_BACK, Stage.OFF, "; ".join(hard))
+            return decision(Verdict.HELD, Stage.OFF, f"still latched: {reason}")
+        return decision(Verdict.ROLLED_BACK, Stage.OFF, reason)
     if condemned and not state.latched:
         reason = f"code version {evidence.code_version} was rolled back before"
         return decision(Verdict.ROLLED_BACK, Stage.OFF, reason)

@@ -11,12 +11,13 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key, needs_warehouse
 from setbull_pipelines.checks.factory import build_check, build_checks
+from setbull_pipelines.cli.run import of_whole_run
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.store import StoredTable
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
+from setbull_pipelines_tests.pipeline.small_run import PROVENANCE, SmallRun, forget, publish
 
 CANDLES_5MIN = StoredTable("v1", tables.CANDLES_5MIN)
 OHLC = dg.AssetCheckKey(asset_key(CANDLES_5MIN), "ohlc")
@@ -258,3 +259,34 @@ def test_an_evaluation_carries_figures_for_the_interface(
     assert evaluation.passed is passed
     figures = {name: entry.value for name, entry in evaluation.metadata.items()}
     assert (figures["cells"] > 0) if passed else (figures["instruments wrong"] == 12)
+
+
+def test_days_that_are_served_again_besides_are_judged_too(copied_run: SmallRun) -> None:
+    served = StoredTable("served", tables.SERVED["candles_daily"])
+    first, second = copied_run.days
+    warehouse = copied_run.warehouse
+
+    @dg.asset(key=asset_key(served), partitions_def=TRADING_DAYS)
+    def serving(context) -> dg.MaterializeResult:
+        # Asked for the second day, it serves the first again, and loses a row of it.
+        frame = warehouse.read(served, [str(first)]).iloc[:-1]
+        warehouse.publish(served, str(first), frame, **PROVENANCE | {"run_id": context.run_id})
+        return dg.MaterializeResult()
+
+    definitions = dg.Definitions(
+        assets=[serving],
+        asset_checks=[build_check(served, all_rules()[served], copied_run.settings)],
+        jobs=[dg.define_asset_job("serve", partitions_def=TRADING_DAYS)],
+        resources=needs_warehouse(copied_run.settings),
+        executor=dg.in_process_executor,
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = definitions.resolve_job_def("serve")
+        result = job.execute_in_process(instance=instance, partition_key=str(second))
+        evaluations = result.get_asset_check_evaluations()
+        check = dg.AssetCheckKey(asset_key(served), "one_variant_per_instrument")
+        found = {(e.partition, e.passed) for e in evaluations if e.asset_check_key == check}
+        assert found == {(str(first), False), (str(second), True)}
+        assert sorted(stored_evaluations(instance, check)) == sorted(found)
+    (told,) = (each for each in of_whole_run(evaluations) if each.asset_check_key == check)
+    assert (told.partition, told.passed) == (str(first), False)

@@ -222,7 +222,7 @@ def test_a_step_that_raises_is_told_once_by_its_run(
     candles: Path, webhook: Webhook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*arguments: object) -> pd.DataFrame:
-        raise ValueError("the minutes are upside down")
+        raise MemoryError("the minutes do not fit")
 
     monkeypatch.setattr(variants.v1, "to_5min", breaks)
     result = setbull("run", "--input", str(candles))
@@ -232,7 +232,7 @@ def test_a_step_that_raises_is_told_once_by_its_run(
     assert [(alert.key, alert.message) for alert in alerts] == [
         (
             "run daily 2025-06-03",
-            "step v1__candles_5min failed: ValueError: the minutes are upside down",
+            "step v1__candles_5min failed: MemoryError: the minutes do not fit",
         )
     ]
 

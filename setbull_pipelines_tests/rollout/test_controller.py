@@ -72,6 +72,11 @@ def test_one_fact_takes_v2_back_at_once(fact: str, stage: Stage) -> None:
     assert found.reason.startswith("1 ")
 
 
+def test_a_likely_cause_is_told_with_the_breach() -> None:
+    found = decide_with(cells_unequal=3, likely_cause="sample deviation in bb_upper")
+    assert found.reason == "3 unequal cells; likely cause: sample deviation in bb_upper"
+
+
 @pytest.mark.parametrize("fact", HARD)
 def test_a_fact_counts_however_little_else_is_known(fact: str) -> None:
     bare = Evidence(Component.INDICATORS, DAY, Stage.FIFTY, "code-1", "settings-1")
@@ -130,7 +135,8 @@ def test_a_figure_that_was_not_measured_holds(name: str) -> None:
 
 def test_every_figure_is_needed_by_some_component() -> None:
     measured = {item.name for item in fields(Evidence) if item.default is None}
-    assert measured == NEEDED | {"sequence_failure_share"}
+    # A cause is not measured: it says why a figure is what it is.
+    assert measured == NEEDED | {"sequence_failure_share", "likely_cause"}
     sequences = replace(AT_FIFTY, component=Component.SEQUENCES)
     assert decide_with(sequences).verdict is Verdict.ADVANCED
     assert decide_with(sequences, sequence_failure_share=None).verdict is Verdict.HELD

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.alerting import ALERTS
 from setbull_pipelines.pipeline.rolling_out import LOG, read_log
 from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.quality.processing import FAILURES, METRICS
@@ -27,7 +29,8 @@ from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.log import LogRow, state_at
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import RolloutSettings
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines_tests.pipeline.receivers import SECRETS, Webhook, http_receiver
 from setbull_pipelines_tests.processes import SETBULL, end, environment
 
 LAST_DAY = date(2026, 6, 30)
@@ -52,6 +55,9 @@ sessions_per_stage = 1
 minimum_instruments = 10
 minimum_rows = 10
 minimum_cohort = 1
+[alerts]
+channels = ["log", "SETBULL_DESK"]
+minimum_severity = "critical"
 """
 WORKSPACE = f"""
 load_from:
@@ -60,6 +66,7 @@ load_from:
       working_directory: {PROJECT}
       location_name: setbull_pipelines
 """
+TAKEN_BACK = "rollout of indicators: rolled back from 50 to off"
 PREPARE_SECONDS, RUN_SECONDS = 180, 120
 
 
@@ -69,6 +76,7 @@ class Story:
 
     folder: Path
     variables: dict[str, str]
+    webhook: Webhook
     rows_after: dict[str, tuple[LogRow, ...]] = field(default_factory=dict)
     """The rollout log after each chapter."""
 
@@ -135,17 +143,21 @@ class Daemon:
     def run(self, sessions: list[date]) -> None:
         """Let the clock ask for ``sessions`` and wait for the end of the run of the last one."""
         self.story.write_script(sessions)
-        deadline = time.monotonic() + RUN_SECONDS
+        filters = dg.RunsFilter(tags={"dagster/partition": str(sessions[-1])}, job_name="daily")
         with dg.DagsterInstance.from_config(self.story.variables["DAGSTER_HOME"]) as instance:
-            while time.monotonic() < deadline:
-                assert self.process.poll() is None, self
-                tags = {"dagster/partition": str(sessions[-1])}
-                for run in instance.get_runs(dg.RunsFilter(tags=tags, job_name="daily")):
-                    if run.is_finished:
-                        assert run.is_success, self
-                        return
-                time.sleep(0.3)
-        raise AssertionError(f"{sessions[-1]} did not end within {RUN_SECONDS} s. {self}")
+            self.wait_for(
+                f"the end of the run of {sessions[-1]}",
+                lambda: any(run.is_finished for run in instance.get_runs(filters)),
+            )
+            (run,) = instance.get_runs(filters)
+            assert run.is_success, self
+
+    def wait_for(self, what: str, has_come: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + RUN_SECONDS
+        while not has_come():
+            assert self.process.poll() is None, self
+            assert time.monotonic() < deadline, f"{what} did not come in {RUN_SECONDS} s. {self}"
+            time.sleep(0.3)
 
     def __str__(self) -> str:
         return "\n".join(["", *self.log.read_text(errors="replace").splitlines()[-40:]])
@@ -155,9 +167,15 @@ class Daemon:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The whole story, told once."""
     folder = tmp_path_factory.mktemp("story")
-    data = folder / "data"
     (folder / "settings.toml").write_text(SETTINGS)
-    story = Story(folder, environment(data, folder / "settings.toml"))
+    with http_receiver() as webhook:
+        return told(folder, webhook)
+
+
+def told(folder: Path, webhook: Webhook) -> Story:
+    data = folder / "data"
+    variables = environment(data, folder / "settings.toml", SETBULL_DESK=webhook.url)
+    story = Story(folder, variables, webhook)
     with pytest.MonkeyPatch.context() as undo:
         undo.setenv("DAGSTER_HOME", "unset")
         undo.setenv("SETBULL_DATA_DIR", "unset")
@@ -186,6 +204,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
                 *("--by", "Asha", "--reason", "back to where we were"),
             )
         chapter(DIVERGED, STILL_WRONG, WITHOUT_DATA)
+        daemon.wait_for("the alert about the defect", lambda: TAKEN_BACK in str(webhook.bodies))
     finally:
         end(daemon.process)
     story.rows_after["end"] = read_log(story.warehouse)
@@ -260,6 +279,18 @@ def test_the_cause_of_the_defect_is_named(story: Story) -> None:
     causes = StoredTable("reconciliation", tables.RECONCILIATION_DIAGNOSES["indicators_5min"])
     found = story.warehouse.read(causes, [str(DIVERGED)])
     assert "sample deviation" in set(found["diagnosis"])
+
+
+def test_people_are_told_once_and_told_why(story: Story) -> None:
+    bodies = [body for body in story.webhook.bodies if TAKEN_BACK in str(body)]
+    assert len(bodies) == 1
+    assert "sample deviation in bb_upper" in bodies[0]["message"]
+    alerts = story.warehouse.read(ALERTS, [WHOLE])
+    raised = alerts[alerts["title"] == TAKEN_BACK]
+    assert raised[["severity", "state"]].values.tolist() == [["critical", "open"]]
+    # That the instrument which crashed was mended is told too.
+    assert any("recovered: rollout of aggregation" in str(body) for body in story.webhook.bodies)
+    assert not any(secret in (story.folder / "daemon.log").read_text() for secret in SECRETS)
 
 
 def test_after_the_rollback_everything_is_served_from_v1_again(story: Story) -> None:
