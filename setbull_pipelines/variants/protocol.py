@@ -106,6 +106,14 @@ class Variant(Protocol):
         first_trading_day of the same series (of all instruments) and not earlier than the first
         trading_day in ``candles``, and bars_of_history >= settings.slowest_period. An
         instrument that ``history_starts`` does not name is not a new listing.
+
+        For 'day', a bar jumped when |open / close of the bar before it - 1| >
+        settings.maximum_unexplained_gap and that bar's trading_day is at most
+        settings.overnight_days calendar days earlier; candles are adjusted, so a jump that a corporate
+        action explains is none. unexplained_gap is open / close before of the latest bar that
+        jumped among the last settings.warm_bars bars, this one included, unexplained_gap_day
+        its trading_day: until as many bars follow, values still carry the prices from before
+        it. The first bar of ``candles`` has no bar before it.
         """
         ...
 
@@ -195,7 +203,8 @@ class Variant(Protocol):
 
         start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic,
         NO_BAR. basic: fewer than volume_days bars of the series in ``candles_daily`` up to
-        as_of: 'not enough data', TOO_FEW_BARS. average_volume = floor(sum of the last
+        as_of: 'not enough data', TOO_FEW_BARS; the as-of bar's indicators have an
+        unexplained_gap: 'not enough data', UNEXPLAINED_GAP. average_volume = floor(sum of the last
         volume_days volumes / volume_days). Fails, in this order of checks: close <
         minimum_close, close > maximum_close, average_volume < minimum_average_volume. ema: the
         as-of bar's indicators not warm, or ema_50 or rsi null: 'not enough data', stopped_at
@@ -220,6 +229,7 @@ class Variant(Protocol):
 # The wording of filter reasons: str.format templates. Prices and RSI with 2 decimals, percents with 2.
 NO_BAR = "no daily bar on {day}"
 TOO_FEW_BARS = "{found} daily bars up to {day}, {needed} needed"
+UNEXPLAINED_GAP = "unexplained gap of {ratio:.4f} on {day}: open to the close before, no corporate action is known"
 BASIC_THRESHOLD = (
     "close {minimum_close:.2f} to {maximum_close:.2f}, average volume at least {minimum_volume}"
 )

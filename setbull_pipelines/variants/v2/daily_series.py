@@ -29,7 +29,8 @@ class DailyBars:
     bar on the as-of day; ``bars`` is the length of the chosen series up to that day, ``kept`` how
     many of its last bars are in ``recent``. ``recent`` has one row per bar, sorted by
     ``instrument`` (position in ``instruments``) and day, with the candle and its ema_50, rsi,
-    is_warm and bars_of_history; a bar without a row of indicators has NaN, NaN, False and 0.
+    is_warm, bars_of_history, unexplained_gap and unexplained_gap_day; a bar without a row of
+    indicators has NaN, NaN, False, 0, NaN and NaT.
     """
 
     instruments: pd.Index
@@ -41,7 +42,16 @@ class DailyBars:
     def on_as_of_day(self, name: str) -> np.ndarray:
         """``recent[name]`` of the as-of day as float64; NaN (a flag: 0) without a bar."""
         values = self.recent[name].to_numpy()
-        result = np.full(len(self.kept), 0.0 if values.dtype == bool else np.nan)
+        return self._of_last_bars(values, 0.0 if values.dtype == bool else np.nan)
+
+    def gap_day(self) -> np.ndarray:
+        """``unexplained_gap_day`` of the as-of day; NaT without a bar or a gap."""
+        return self._of_last_bars(
+            self.recent["unexplained_gap_day"].to_numpy(), np.datetime64("NaT", "us")
+        )
+
+    def _of_last_bars(self, values: np.ndarray, missing: float | np.datetime64) -> np.ndarray:
+        result = np.full(len(self.kept), missing)
         has_bar = self.kept > 0
         result[has_bar] = values[np.cumsum(self.kept)[has_bar] - 1]
         return result
@@ -97,6 +107,8 @@ def daily_bars(
         ("rsi", np.nan),
         ("is_warm", False),
         ("bars_of_history", 0),
+        ("unexplained_gap", np.nan),
+        ("unexplained_gap_day", np.datetime64("NaT")),
     ):
         recent[name] = indicators.value(name, *bar, missing)
     return DailyBars(instruments, series, bars, kept, recent)
