@@ -148,7 +148,9 @@ def test_real_splits_block_until_they_are_announced(
     split = actions((bars["instrument_key"].iloc[0], ex_date, "split", ratio))
 
     def reason(rows: pd.DataFrame) -> str:
-        indicators = variant.indicators(rows, "day", settings=IndicatorSettings(warm_margin_bars=100))
+        indicators = variant.indicators(
+            rows, "day", settings=IndicatorSettings(warm_margin_bars=100)
+        )
         return daily_chain(variant, rows, as_of, indicators=indicators)["filter_results"].at[
             0, "reason"
         ]
