@@ -79,10 +79,9 @@ class References:
             bar_day = [name for name in ("series", "trading_day") if name in rows.columns]
             own = rows.loc[rows["instrument_key"] == alias.instrument_key, bar_day]
             has_own = pd.MultiIndex.from_frame(rows[bar_day]).isin(pd.MultiIndex.from_frame(own))
-            rows = rows.assign(
-                instrument_key=rows["instrument_key"].mask(is_former, alias.instrument_key)
-            )[~(is_former & has_own)]
-        return rows.reset_index(drop=True)
+            keys = rows["instrument_key"].mask(is_former, alias.instrument_key)
+            rows = rows.assign(instrument_key=keys)[~(is_former & has_own)].reset_index(drop=True)
+        return rows
 
     def current_key(self, key: str, session: pd.Timestamp, day: pd.Timestamp) -> str:
         """The key under which a row of ``key`` on ``session`` is found on ``day``."""

@@ -506,10 +506,10 @@ def _facts(
     rows = pd.concat(parts, ignore_index=True)
     key, facts = list(table.key), [name for name in table.column_names if name != "source"]
     superseded, ignored = rows.duplicated(key, keep="last"), rows.duplicated(facts, keep="last")
-    last = rows[~superseded].set_index(key)
+    last = rows.loc[~superseded, [*key, "line", "source"]]
+    contradicted = rows[superseded & ~ignored].merge(last, on=key, suffixes=("", "_of_last"))
     quarantined = []
-    for row in rows[superseded & ~ignored].to_dict("records"):
-        other = last.loc[tuple(row[name] for name in key)]
+    for row in contradicted.to_dict("records"):
         values = [[str(row[name])] for name in facts]
         quarantined.append(
             {
@@ -517,8 +517,8 @@ def _facts(
                 "line": row["line"],
                 "instrument_key": row["instrument_key"],
                 "rule": "superseded",
-                "reason": f"Found other values for the same {', '.join(key)} in line {other['line']} of "
-                f"{other['source']}, expected one; the last by file and line counts.",
+                "reason": f"Found other values for the same {', '.join(key)} in line {row['line_of_last']} of "
+                f"{row['source_of_last']}, expected one; the last by file and line counts.",
                 "record": records(facts, values)[0],
             }
         )

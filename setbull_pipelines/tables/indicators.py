@@ -78,7 +78,8 @@ GAP_COLUMNS = (
 
 INDICATORS_5MIN = Table(
     name="indicators_5min",
-    description="Indicators of the five-minute candles, across sessions, one row per traded bar.",
+    description="Indicators of the five-minute candles, across sessions, one row per traded bar, in prices of its "
+    "trading day: earlier candles are adjusted for the corporate actions up to it.",
     schemas=COMPUTED_SCHEMAS,
     key=("instrument_key", "timestamp"),
     columns=(INSTRUMENT_KEY, BAR_START, TRADING_DAY, *INDICATOR_COLUMNS, VWAP, *HISTORY_COLUMNS),
@@ -86,7 +87,8 @@ INDICATORS_5MIN = Table(
 
 INDICATORS_DAILY = Table(
     name="indicators_daily",
-    description="Indicators of the daily candles, per series, one row per daily bar.",
+    description="Indicators of the daily candles, per series, one row per daily bar, in prices of its trading day: "
+    "earlier candles are adjusted for the corporate actions up to it.",
     schemas=COMPUTED_SCHEMAS,
     key=("instrument_key", "series", "timestamp"),
     columns=(

@@ -153,3 +153,12 @@ def test_the_sample_announces_its_split(tmp_path: Path) -> None:
     ]
     short = SampleSettings(daily_sessions=5, minute_sessions=1)
     assert take_in(None, tmp_path / "short", short).corporate_actions.empty
+
+
+def test_of_two_aliases_of_one_key_the_last_counts(inbox: Path) -> None:
+    header = "old_instrument_key,new_instrument_key,from_date"
+    rows = ("NSE_EQ|A,NSE_EQ|B,2020-08-24", "NSE_EQ|A,NSE_EQ|C,2020-08-24")
+    write(inbox / "aliases.csv", header, *rows)
+    taken = take(inbox)
+    assert taken.instrument_aliases["instrument_key"].tolist() == ["NSE_EQ|C"]
+    assert taken.unassigned[["line", "rule"]].values.tolist() == [[2, "superseded"]]

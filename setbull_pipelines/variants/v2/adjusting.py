@@ -31,21 +31,28 @@ def adjusted(
     share_factors = share_ratio.groupby(codes).cumprod().to_numpy()
 
     row_codes = columns.codes_in(instruments, rows["instrument_key"])
-    row_days = columns.microseconds(rows["trading_day"])
+    touched = np.flatnonzero(row_codes >= 0)
+    row_codes = row_codes[touched]
+    row_days = columns.microseconds(rows["trading_day"])[touched]
     # Ascending: the first action after the bar has the product of all that follow.
     keys = columns.bar_key(codes, ex_day)[::-1]
     position = np.searchsorted(keys, columns.bar_key(row_codes, row_days), side="right")
-    found = np.minimum(position, len(keys) - 1)
-    applies = (position < len(keys)) & (codes[::-1][found] == row_codes)
-    price_factor = np.where(applies, price_factors[::-1][found], 1.0)
-    share_factor = np.where(applies, share_factors[::-1][found], 1.0)
+    action = len(keys) - 1 - np.minimum(position, len(keys) - 1)
+    applies = (position < len(keys)) & (codes[action] == row_codes)
+    touched, action = touched[applies], action[applies]
+    if not len(touched):
+        return rows
 
     changes = {}
     for column in table.columns:
+        if column.unit not in ("rupees", "shares"):
+            continue
+        values = rows[column.name].to_numpy(copy=True)
         if column.unit == "rupees":
-            changes[column.name] = rows[column.name].to_numpy() / price_factor
-        elif column.unit == "shares":
-            shares = rows[column.name].to_numpy() * share_factor
-            is_whole = column.kind is Kind.INTEGER
-            changes[column.name] = np.rint(shares).astype("int64") if is_whole else shares
+            values[touched] /= price_factors[action]
+        elif column.kind is Kind.INTEGER:
+            values[touched] = np.rint(values[touched] * share_factors[action])
+        else:
+            values[touched] *= share_factors[action]
+        changes[column.name] = values
     return rows.assign(**changes)
