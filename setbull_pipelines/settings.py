@@ -350,14 +350,18 @@ class RolloutSettings:
     """Less time of V1 says nothing about how much slower V2 is."""
     maximum_memory_growth: float = 0.20
     """How much more memory than at the last judged session, as a share of that."""
+    minimum_memory_share_compared: float = 0.30
+    """Less memory, as a share of the allowance, says nothing about growth: it is what the libraries take."""
+    sample_percentage: int = 10
+    """Instruments, of 100, that V1 is still computed for per session in stage ``sampled``; the sample rotates."""
     kill: bool = False
     """Serve V1 everywhere, whatever the log says; ``SETBULL_KILL_V2`` does the same."""
     force_v1: tuple[str, ...] = ()
-    """Instrument keys always served from V1."""
+    """Instrument keys served from V1 in every stage that runs both variants in full."""
     force_v2: tuple[str, ...] = ()
-    """Instrument keys served from V2 in every stage that runs both."""
+    """Instrument keys served from V2 in the same stages."""
     freeze: tuple[str, ...] = ()
-    """Instrument keys that keep the variant they have."""
+    """Instrument keys that keep the variant they have in the same stages."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -369,6 +373,12 @@ class RolloutSettings:
             "minimum_cache_lookups",
         ):
             _require(getattr(self, name) >= 1, f"rollout.{name}", getattr(self, name), "1 or more")
+        _require(
+            1 <= self.sample_percentage <= 100,
+            "rollout.sample_percentage",
+            self.sample_percentage,
+            "1 to 100",
+        )
         _require(
             self.soft_breach_sessions >= self.soft_breaches,
             "rollout.soft_breach_sessions",
@@ -384,6 +394,7 @@ class RolloutSettings:
         )
         for name in (
             "minimum_cache_hit_rate",
+            "minimum_memory_share_compared",
             "maximum_error_rate",
             "maximum_memory_share",
             "maximum_worker_share",

@@ -222,6 +222,10 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "setting rollout.sessions_per_stage: found 0, expected 1 or more",
         ),
         (
+            "[rollout]\nsample_percentage = 0",
+            "setting rollout.sample_percentage: found 0, expected 1 to 100",
+        ),
+        (
             "[rollout]\nsoft_breach_sessions = 2",
             "setting rollout.soft_breach_sessions: found 2, expected at least rollout.soft_breaches (3)",
         ),

@@ -13,6 +13,7 @@ import dagster as dg
 
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.lanes import MARK
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -102,6 +103,8 @@ def pointer_metadata(pointer: Pointer) -> dict[str, dg.MetadataValue]:
         "code version": dg.MetadataValue.text(pointer.code_version),
         "settings hash": dg.MetadataValue.text(pointer.settings_hash),
     }
+    if MARK in pointer.inputs:
+        metadata["computed for instruments"] = dg.MetadataValue.text(pointer.inputs[MARK])
     if pointer.failures:
         metadata["instruments failed"] = dg.MetadataValue.int(len(pointer.failures))
     if pointer.note:
@@ -117,13 +120,26 @@ def report(
 ) -> Iterator[dg.MaterializeResult]:
     """Drive ``results`` to the end, attach each partition's figures, and materialize ``outputs``.
 
-    ``describe`` adds what only the caller can say about a partition.
+    ``describe`` adds what only the caller can say about a partition. Days outside the run, which came along because
+    the stage changed, are reported each as an event of its own.
     """
     outputs = list(outputs)
+    asked = set(context.partition_keys)
     days = cached = 0
     last: PartitionResult | None = None
     rows = dict.fromkeys((stored.table.name for stored in outputs), 0)
     for result in results:
+        if result.day.isoformat() not in asked:
+            for stored in outputs:
+                context.instance.report_runless_asset_event(
+                    dg.AssetMaterialization(
+                        asset_key(stored),
+                        partition=result.day.isoformat(),
+                        metadata=pointer_metadata(result.pointers[stored.table.name])
+                        | describe(result),
+                    )
+                )
+            continue
         days += 1
         cached += result.cached
         last = result

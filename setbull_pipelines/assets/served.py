@@ -13,11 +13,11 @@ from setbull_pipelines.assets.common import (
     asset_key,
     asset_spec,
     days_of,
-    pointer_metadata,
     report,
 )
 from setbull_pipelines.pipeline import reconciling, serving
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.rolling_out import stage_in_force
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
@@ -31,7 +31,7 @@ TABLES = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables
 def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
     """The asset that serves ``table``."""
     stored = serving.served_table(table)
-    component = serving.COMPONENT_OF[table.name]
+    component = COMPONENT_OF[table.name]
 
     @dg.multi_asset(
         name=f"served__{table.name}",
@@ -54,7 +54,6 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
         store = warehouse.open()
         stage = stage_in_force(component, store, settings.rollout)
         assignment = serving.assignment_of(table, stage, store, settings.rollout)
-        days = days_of(context)
 
         def describe(result: PartitionResult) -> dict[str, object]:
             day = serving.served_day(table, result.day, store)
@@ -66,22 +65,8 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
                 "only in V2 and not served": day.not_served,
             } | ({} if day.share is None else {"share served from V2": day.share})
 
-        def asked_days():
-            for result in serving.serve(table, days, assignment, store, context.run_id):
-                if result.day in days:
-                    yield result
-                    continue
-                # A day outside the run, served again under the new assignment.
-                context.instance.report_runless_asset_event(
-                    dg.AssetMaterialization(
-                        asset_key(stored),
-                        partition=result.day.isoformat(),
-                        metadata=pointer_metadata(result.pointers[stored.table.name])
-                        | describe(result),
-                    )
-                )
-
-        yield from report(context, [stored], asked_days(), describe)
+        results = serving.serve(table, days_of(context), assignment, store, context.run_id)
+        yield from report(context, [stored], results, describe)
 
     return serve
 

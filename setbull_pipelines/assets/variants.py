@@ -20,8 +20,10 @@ from setbull_pipelines.assets.common import (
 from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
+from setbull_pipelines.pipeline.lanes import possible_lanes
 from setbull_pipelines.pipeline.references import REFERENCES
-from setbull_pipelines.pipeline.steps import STEPS, Input, Step
+from setbull_pipelines.pipeline.rolling_out import stages_in_force
+from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.versions import code_version, variant_code_version
 from setbull_pipelines.reconciliation.report import (
     divergence_hint,
@@ -54,15 +56,21 @@ class PairedVariants:
         return [self.v1, self.v2, *self.reconciliations]
 
 
-def _dependency(item: Input, variant: str) -> dg.AssetKey:
+def _dependencies(step: Step, variant: str) -> list[dg.AssetKey]:
     # The partition of the day; earlier sessions of the look-back are required by the engine.
-    return asset_key(StoredTable("raw" if item.is_raw else variant, item.table))
+    return [
+        asset_key(StoredTable(schema, item.table))
+        for item in step.inputs
+        for schema in (
+            ("raw",) if item.is_raw else possible_lanes(item.table, step.outputs[0], variant)
+        )
+    ]
 
 
 def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefinition:
     """The assets of one step in one variant."""
     outputs = [StoredTable(variant, table) for table in step.outputs]
-    dependencies = [_dependency(item, variant) for item in step.inputs]
+    dependencies = _dependencies(step, variant)
     if step.needs_history_starts:
         dependencies.append(asset_key(COVERAGE))
     if step.is_adjusted:
@@ -85,7 +93,9 @@ def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefi
         backfill_policy=WHOLE_RANGE,
     )
     def compute(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
-        run = StepRun(step, VARIANTS[variant], warehouse.open(), settings, context.run_id)
+        store = warehouse.open()
+        stages = stages_in_force(store, settings.rollout)
+        run = StepRun(step, VARIANTS[variant], store, settings, context.run_id, stages)
         yield from report(context, outputs, run.over(days_of(context)))
 
     return compute

@@ -30,6 +30,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import alerting
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.rolling_out import LOG, read_log
+from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition
@@ -119,7 +120,10 @@ def failure_of(events: Iterable[dg.DagsterEvent]) -> str:
 
 
 def _check_outcomes(events: Iterable[dg.DagsterEvent]) -> Iterator[CheckOutcome]:
-    """The last evaluation of each check and day; that of a whole range only where there is none per day."""
+    """The last evaluation of each check and day; that of a whole range only where there is none per day.
+
+    Without those that were not judged because a person retired V1 or put it on a sample: that is no news every day.
+    """
     last: dict[dg.AssetCheckKey, dict[str | None, dg.AssetCheckEvaluation]] = {}
     for event in events:
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -128,6 +132,8 @@ def _check_outcomes(events: Iterable[dg.DagsterEvent]) -> Iterator[CheckOutcome]
     for by_day in last.values():
         for day, evaluation in by_day.items():
             if day is None and len(by_day) > 1:
+                continue
+            if evaluation.metadata.get(NOT_JUDGED):
                 continue
             state = evaluation.metadata.get("state")
             yield CheckOutcome(

@@ -11,8 +11,9 @@ import dagster as dg
 import pandas as pd
 
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
+from setbull_pipelines.pipeline.lanes import part_of
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import (
@@ -23,14 +24,14 @@ from setbull_pipelines.warehouse.errors import (
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
 
-_PUBLISHED_BESIDES = (SERVED_SCHEMA,)
+_PUBLISHED_BESIDES = ("v1", SERVED_SCHEMA)
 """Schemas in which a run can publish days that it was not asked for."""
-NOTHING_TO_COMPARE = "nothing to compare"
 
 
 def severity(rule: Rule, verdict: Verdict) -> dg.AssetCheckSeverity:
-    """ERROR, but WARN where the rule only warns or both variants are empty: never a pass, nor a fault."""
-    if not rule.is_error or verdict.metadata.get(NOTHING_TO_COMPARE):
+    """ERROR, but WARN where the rule only warns or there is nothing to judge: never a pass, nor a fault."""
+    nothing = verdict.metadata.get(NOTHING_TO_COMPARE) or verdict.metadata.get(NOT_JUDGED)
+    if not rule.is_error or nothing:
         return dg.AssetCheckSeverity.WARN
     return dg.AssetCheckSeverity.ERROR
 
@@ -49,8 +50,33 @@ def judge(
         except (MissingPartition, DamagedPartition, ContractViolation) as error:
             verdicts[rule.name] = Verdict(False, str(error))
             continue
+        if reason := _cut_back(rule, warehouse, day):
+            verdicts[rule.name] = Verdict(False, f"not judged: {reason}", {NOT_JUDGED: True})
+            continue
         verdicts[rule.name] = rule.judge(frames, pd.Timestamp(day) if day else pd.NaT, settings)
     return verdicts
+
+
+def _cut_back(rule: Rule, warehouse: Warehouse, day: datetime.date | None) -> str | None:
+    """Why a table of V1 cannot be held against other tables on the day; None when it can.
+
+    It can against tables of the same sample. A rule that reads nothing but the table itself, such as its contract,
+    is judged on the rows there are.
+    """
+    if rule.table.schema != "v1" or len(rule.reads) == 1:
+        return None
+    parts = {
+        stored.name: part_of(stored.table, warehouse.pointer(stored, _partition(stored, day)))
+        if stored.schema == "v1"
+        else None
+        for stored in rule.reads
+    }
+    cut_back = {name: part for name, part in parts.items() if part}
+    own = parts[rule.table.name]
+    if not cut_back or (own and own.percentage and set(parts.values()) == {own}):
+        return None
+    name, part = next(iter(cut_back.items()))
+    return f"{part.sentence} ({name})"
 
 
 def _partition(stored: StoredTable, day: datetime.date | None) -> str:

@@ -13,12 +13,14 @@ import duckdb
 
 from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.assets.common import catalog_path, warehouse_root
+from setbull_pipelines.assets.served import TABLES
+from setbull_pipelines.pipeline.serving import days_cut_back
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.macros import MACROS
 from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
 from setbull_pipelines.warehouse.resources import CatalogResource
-from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 
 _OPERATIONS = "operations"
 _QUESTIONS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
@@ -31,6 +33,17 @@ def refusal(connection: duckdb.DuckDBPyConnection, query: str) -> str | None:
     if len(kinds) == 1 and kinds[0] in _QUESTIONS:
         return None
     return f"found {query!r}, expected one SELECT statement"
+
+
+def days_without_all_of_v1(settings: Settings) -> Iterator[str]:
+    """One sentence per served table that V1 was not computed in full for on some days."""
+    warehouse = Warehouse(warehouse_root(settings))
+    for table in TABLES:
+        if days := days_cut_back(table, warehouse):
+            yield (
+                f"v1.{table.name}: {len(days)} of {len(warehouse.partitions(StoredTable('v1', table)))} days "
+                f"from {days[0]} to {days[-1]} have a sample of the instruments or none"
+            )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from setbull_pipelines.cli.plan import Plan
 from setbull_pipelines.cli.terminal import showing_progress
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.raw import RawDays
+from setbull_pipelines.pipeline.rolling_out import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.intake import Intake
@@ -61,8 +62,9 @@ class History:
 
     def _both(self, name: str) -> list[StepRun]:
         step = next(step for step in STEPS if step.name == name)
+        stages = stages_in_force(self._warehouse, self._settings.rollout)
         return [
-            StepRun(step, variant, self._warehouse, self._settings, self._run_id)
+            StepRun(step, variant, self._warehouse, self._settings, self._run_id, stages)
             for variant in VARIANTS.values()
         ]
 

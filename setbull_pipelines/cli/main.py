@@ -121,20 +121,23 @@ def ui(port: int) -> None:
 @click.argument("query")
 @click.option("--rows", default=50, show_default=True, help="Rows shown at most.")
 def sql(query: str, rows: int) -> None:
-    """Ask the catalog, read-only: setbull sql "SELECT * FROM v1.filter_results"."""
+    """Ask the catalog, read-only: setbull sql "SELECT * FROM served.filter_results"."""
     import duckdb
 
-    from setbull_pipelines.cli.asking import opened_catalog, refusal
+    from setbull_pipelines.cli.asking import days_without_all_of_v1, opened_catalog, refusal
+    from setbull_pipelines.warehouse.errors import DamagedPartition
 
     settings = _settings()
-    if settings.rollout.kill:
-        click.echo("the kill switch is on: served tables show V1", err=True)
     try:
+        if settings.rollout.kill:
+            click.echo("the kill switch is on: served tables show V1", err=True)
+            for sentence in days_without_all_of_v1(settings):
+                click.echo(sentence, err=True)
         with opened_catalog(settings) as connection:
             if reason := refusal(connection, query):
                 _stop(reason)
             connection.sql(query).show(max_rows=rows, max_width=_SQL_WIDTH)
-    except (FileNotFoundError, duckdb.Error) as error:
+    except (FileNotFoundError, DamagedPartition, duckdb.Error) as error:
         _stop(str(error))
 
 

@@ -17,6 +17,7 @@ from setbull_pipelines.assets.common import catalog_path, warehouse_root
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.reconciliation.report import divergence_hint
 from setbull_pipelines.tables.filters import (
     RANK_ORDER,
@@ -27,7 +28,7 @@ from setbull_pipelines.tables.filters import (
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS, RECONCILED
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
 
-_RESULTS = StoredTable("v1", tables.FILTER_RESULTS)
+_RESULTS = served_table(tables.FILTER_RESULTS)
 _STAGE_REASONS = ("basic_reason", "ema_reason", "rsi_reason", "mamba_reason")
 _SHOWN = 15
 
@@ -165,7 +166,7 @@ def _filters(warehouse: Warehouse, days: list[str]) -> None:
                     f"    {stage.removesuffix('_reason'):<6}{escape(getattr(row, stage))}"
                 )
         if len(chosen) > _SHOWN:
-            console.print(f"  and {len(chosen) - _SHOWN} more in v1.filter_results")
+            console.print(f"  and {len(chosen) - _SHOWN} more in {_RESULTS.name}")
 
 
 def _checks(outcome: Outcome) -> None:
@@ -193,6 +194,6 @@ def _places(outcome: Outcome) -> None:
         f"tables: {warehouse_root(outcome.settings)} (Parquet), {catalog_path(outcome.settings)} (DuckDB views)"
     )
     console.print(
-        "ask:    setbull sql \"SELECT * FROM v1.filter_results WHERE verdict <> 'rejected'\""
+        "ask:    setbull sql \"SELECT * FROM served.filter_results WHERE verdict <> 'rejected'\""
     )
     console.print("look:   make ui (or: setbull ui), then open http://127.0.0.1:3000")

@@ -14,12 +14,13 @@ from datetime import date
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.lanes import lane_read
 from setbull_pipelines.pipeline.steps import STEPS, Input
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.drill_down import SideFiles, bars, instrument_counts, windows
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 _ONE_DAY = pd.Timedelta(days=1)
 
@@ -101,7 +102,8 @@ def _answers(
     # Only in tables of bars is a partition the continuation of the one before.
     sessions = shown.chart_bars if "timestamp" in table.key else 0
     step = next(step for step in STEPS if table in step.outputs)
-    inputs = [_input_files(item, key, warehouse, settings) for item in step.inputs]
+    v1 = warehouse.pointer(StoredTable("v1", table), key)
+    inputs = [_input_files(item, v1, key, warehouse, settings) for item in step.inputs]
     is_intraday = "timestamp" in table.key and "series" not in table.key
     minutes = pd.Timedelta(minutes=settings.aggregation.bar_minutes)
     duration = minutes if is_intraday else _ONE_DAY
@@ -119,8 +121,10 @@ def _answers(
     )
 
 
-def _input_files(item: Input, key: str, warehouse: Warehouse, settings: Settings) -> SideFiles:
-    schemas = ("raw", "raw") if item.is_raw else ("v1", "v2")
+def _input_files(
+    item: Input, v1: Pointer, key: str, warehouse: Warehouse, settings: Settings
+) -> SideFiles:
+    schemas = ("raw", "raw") if item.is_raw else (lane_read(item.table, v1).value, "v2")
     return _files(item.table, schemas, key, item.look_back(settings), warehouse)
 
 

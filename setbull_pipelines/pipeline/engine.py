@@ -10,7 +10,7 @@ result of a day never depends on which other days were computed with it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,6 +19,16 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.isolating import isolate, without
+from setbull_pipelines.pipeline.lanes import (
+    COMPONENT_OF,
+    MARK,
+    Part,
+    Stages,
+    lane_of,
+    lane_read,
+    part_in,
+    part_of,
+)
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.references import References
@@ -27,7 +37,11 @@ from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.variants.protocol import Variant
-from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
+from setbull_pipelines.warehouse.errors import (
+    ContractViolation,
+    DamagedPartition,
+    MissingPartition,
+)
 from setbull_pipelines.warehouse.store import (
     Cost,
     Failure,
@@ -40,6 +54,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH_ROWS = 200_000
 _BATCH_PARTITIONS = 40
+_V1 = "v1"
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,8 @@ class _Computed:
 
     inputs: dict[str, str]
     frames: tuple[pd.DataFrame, ...]
-    cost: Cost
+    cost: Cost | None
+    """None where nothing was read or computed."""
     failures: dict[str, Failure]
     note: str | None
 
@@ -71,7 +87,11 @@ def _is_full(batch: dict[date, _Computed]) -> bool:
 
 
 class StepRun:
-    """One step of one variant over some trading days."""
+    """One step of one variant over some trading days, under the stages in force.
+
+    They say for which instruments V1 is computed, and from which lane it reads (``lanes``); V2 is always computed
+    for all, from its own lane.
+    """
 
     def __init__(
         self,
@@ -80,9 +100,19 @@ class StepRun:
         warehouse: Warehouse,
         settings: Settings,
         run_id: str,
+        stages: Stages,
     ) -> None:
         self.step, self.variant = step, variant
         self.warehouse, self.settings, self.run_id = warehouse, settings, run_id
+        self._component = COMPONENT_OF[step.outputs[0].name]
+        self._stage = stages[self._component]
+        self._lanes = {
+            item.table.name: lane_of(item.table, self._component, stages).value
+            if variant.name == _V1
+            else variant.name
+            for item in step.inputs
+            if not item.is_raw
+        }
         self.code_version = variant_code_version(variant.name)
         self.settings_hash = fingerprint(*step.settings_groups(settings))
         self.outputs = [StoredTable(variant.name, table) for table in step.outputs]
@@ -92,15 +122,20 @@ class StepRun:
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
         """Bring every day up to date and report each: stored ones at once, computed ones as published.
 
+        Where V1 runs in full, the days are joined by all on which it was cut back (:meth:`_cut_back`). A whole
+        partition of V1 from before it was cut back is kept while it is up to date.
+
         An instrument that computing or the contract fails for is left out and recorded as a failure of the
         partition, with what follows from it on later days; the others go on. Raises MissingPartition for absent
         inputs; partitions published before stay.
         """
-        progress = Progress(f"{self.variant.name}/{self.step.name}", len(days), "days")
+        wanted = sorted({*days, *self._cut_back()})
+        progress = Progress(f"{self.variant.name}/{self.step.name}", len(wanted), "days")
         batch: dict[date, _Computed] = {}
-        for day in sorted(days):
-            inputs = self._input_hashes(day)
-            if self._is_current(day, inputs):
+        for day in wanted:
+            kept = self._is_kept(day)
+            inputs = {} if kept else self._inputs(day)
+            if kept or self._is_current(day, inputs):
                 yield PartitionResult(day, self._current_pointers(day), cached=True)
             else:
                 batch[day] = self._compute(day, inputs)
@@ -120,8 +155,14 @@ class StepRun:
                     self.warehouse.check(stored, {day.isoformat(): frame})
             return outputs
 
+        part = self._part(day)
+        if part and not part.percentage:
+            empty = tuple(stored.table.empty() for stored in self.outputs)
+            return _Computed(inputs, empty, None, {}, f"no rows: {part.sentence}")
         with Meter(self.warehouse.cache) as meter:
             frames = {item.table.name: self._read(item, day) for item in self.step.inputs}
+            if part:
+                frames = {name: part.rows(frame) for name, frame in frames.items()}
             rows_read = {name: len(frame) for name, frame in frames.items()}
             frames |= self._references.frames(self.step, pd.Timestamp(day))
             failures = self._inherited_failures(day)
@@ -143,6 +184,8 @@ class StepRun:
             note = f"no rows: nothing to compute from the rows read ({read})"
             if failures:
                 note = f"no rows: {len(failures):,} instruments failed"
+            elif part:
+                note = f"no rows: {part.sentence}, and of those no row was read"
         cost = meter.cost(sum(rows_read.values()))
         return _Computed(inputs, outputs, cost, failures, note)
 
@@ -159,12 +202,15 @@ class StepRun:
 
     def _inherited_failures(self, day: date) -> dict[str, Failure]:
         """Instruments that are missing from an input partition: a window with a hole gives wrong values."""
-        return {
+        missing = {
             self._references.current_key(key, pd.Timestamp(session), pd.Timestamp(day)): failure
             for item in self.step.inputs
             for session in self._window(item, day)
             for key, failure in self._input_pointer(self._stored(item), session).failures.items()
         }
+        part = self._part(day)
+        concerned = part.of(missing) if part else missing
+        return {key: failure for key, failure in missing.items() if key in concerned}
 
     def _publish(self, batch: dict[date, _Computed]) -> Iterator[PartitionResult]:
         if not batch:
@@ -187,7 +233,7 @@ class StepRun:
                     for stored, published in zip(self.outputs, pointers, strict=True)
                 },
                 cached=False,
-                seconds=computed.cost.seconds,
+                seconds=computed.cost.seconds if computed.cost else 0.0,
             )
 
     def _publish_together(self, batch: dict[date, _Computed]) -> list[dict[str, Pointer]]:
@@ -227,8 +273,53 @@ class StepRun:
             return False
         return True
 
-    def _stored(self, item: Input) -> StoredTable:
-        return StoredTable("raw" if item.is_raw else self.variant.name, item.table)
+    def _stored(self, item: Input, lanes: Mapping[str, str] | None = None) -> StoredTable:
+        schema = "raw" if item.is_raw else (lanes or self._lanes)[item.table.name]
+        return StoredTable(schema, item.table)
+
+    def _part(self, day: date) -> Part | None:
+        """The part of the instruments that is computed; None for all."""
+        if self.variant.name != _V1:
+            return None
+        return part_in(self._component, self._stage, day, self.settings.rollout)
+
+    def _cut_back(self) -> Iterator[date]:
+        """Days to complete, now that V1 runs in full: those of a part, and those read from V2 in V1's place."""
+        if self.variant.name != _V1 or not self._stage.runs_v1_in_full:
+            return
+        for stored in self.outputs:
+            for key in self.warehouse.partitions(stored):
+                pointer = self._readable_pointer(stored, key)
+                if pointer and (MARK in pointer.inputs or self._read_v2_instead(pointer)):
+                    yield date.fromisoformat(key)
+
+    def _read_v2_instead(self, pointer: Pointer) -> bool:
+        """Whether V1 was computed from a table of V2 that it now reads from its own lane."""
+        return any(
+            self._stored(item).schema == _V1 and lane_read(item.table, pointer).value != _V1
+            for item in self.step.inputs
+        )
+
+    def _is_kept(self, day: date) -> bool:
+        """Whether V1 is cut back on a day that it was computed in full for, from inputs that are still the same."""
+        if not self._part(day):
+            return False
+        pointer = self._readable_pointer(self.outputs[0], day.isoformat())
+        if pointer is None or MARK in pointer.inputs:
+            return False
+        lanes = {item.table.name: lane_read(item.table, pointer).value for item in self.step.inputs}
+        try:
+            inputs = self._input_hashes(day, None, lanes)
+        except MissingPartition:
+            return False
+        return self._is_current(day, inputs)
+
+    def _readable_pointer(self, stored: StoredTable, key: str) -> Pointer | None:
+        """What is stored; None also when its pointer cannot be read: it is then computed again when asked for."""
+        try:
+            return self.warehouse.pointer(stored, key)
+        except DamagedPartition:
+            return None
 
     def _window(self, item: Input, day: date) -> list[str]:
         """The partitions an input needs: the day and the sessions before it, back to the first stored one."""
@@ -249,10 +340,20 @@ class StepRun:
             return rows
         return self._references.under_current_keys(rows, pd.Timestamp(day))
 
-    def _input_hashes(self, day: date) -> dict[str, str]:
+    def _inputs(self, day: date) -> dict[str, str]:
+        """What the partition is computed from."""
+        part = self._part(day)
+        if part is None:
+            return self._input_hashes(day, None, self._lanes)
+        hashes = self._input_hashes(day, part, self._lanes) if part.percentage else {}
+        return hashes | {MARK: part.mark}
+
+    def _input_hashes(
+        self, day: date, part: Part | None, lanes: Mapping[str, str]
+    ) -> dict[str, str]:
         hashes = {}
         for item in self.step.inputs:
-            stored = self._stored(item)
+            stored = self._stored(item, lanes)
             window = self._window(item, day)
             pointers = [self._input_pointer(stored, key) for key in window]
             missing = [key for key, pointer in zip(window, pointers, strict=True) if not pointer]
@@ -262,12 +363,28 @@ class StepRun:
                     f"{len(missing)} session(s) from {missing[0]} to {missing[-1]} that were never "
                     f"materialized; materialize them first, or run: setbull run --from {day} --to {day}"
                 )
+            if stored.schema == _V1:
+                self._require_rows_of(part, day, stored, dict(zip(window, pointers, strict=True)))
             hashes[f"{stored.name} ({len(window)} sessions from {window[0]})"] = combined(
                 pointer.content_hash for pointer in pointers
             )
         first = min(self._window(item, day)[0] for item in self.step.inputs)
         hashes |= self._references.hashes(self.step, pd.Timestamp(first), pd.Timestamp(day))
         return hashes
+
+    def _require_rows_of(
+        self, part: Part | None, day: date, stored: StoredTable, window: Mapping[str, Pointer]
+    ) -> None:
+        """MissingPartition when a partition of V1 was computed for other instruments than are wanted here."""
+        parts = {key: part_of(stored.table, pointer) for key, pointer in window.items()}
+        other = [key for key, found in parts.items() if found not in (None, part)]
+        if other:
+            raise MissingPartition(
+                f"{self.variant.name}/{self.step.name} {day} needs {stored.name} of "
+                f"{part.mark if part else 'all'} instruments, but on {len(other)} session(s) from {other[0]} "
+                f"to {other[-1]} {parts[other[0]].sentence}; materialize {stored.name} under the stage that is "
+                f"now in force, or run: setbull run --from {day} --to {day}"
+            )
 
     def _input_pointer(self, stored: StoredTable, key: str) -> Pointer | None:
         # Inputs belong to earlier steps and do not change while this one runs.

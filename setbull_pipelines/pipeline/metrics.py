@@ -14,12 +14,14 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.lanes import MARK
 from setbull_pipelines.pipeline.raw import DAY_TABLES
 from setbull_pipelines.pipeline.reconciling import outputs_of
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.quality.processing import FAILURES, METRICS
 from setbull_pipelines.settings import fingerprint
+from setbull_pipelines.tables.operations import ALL_INSTRUMENTS
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
@@ -95,6 +97,7 @@ def _row(stored: StoredTable, pointer: Pointer, day: date, run_id: str) -> dict[
         "variant": _variant(stored),
         "run_id": pointer.run_id,
         "from_cache": pointer.run_id != run_id,
+        "computed_for": pointer.inputs.get(MARK, ALL_INSTRUMENTS),
         "rows": pointer.rows,
         **{name: cost.get(name) for name in _COSTS},
         "rows_per_second": cost["input_rows"] / seconds if seconds else None,

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import pyarrow.parquet
 
+from setbull_pipelines.pipeline.lanes import lane_read
 from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import STEPS, Frames, Input, Step
 from setbull_pipelines.reconciliation.compare import compare
@@ -27,7 +28,7 @@ from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1
 from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 
 def noise_floor(
@@ -45,7 +46,8 @@ def noise_floor(
         )
         if not instruments:
             return None
-        frames = _inputs(step, instruments, day, warehouse, settings)
+        v1 = warehouse.pointer(StoredTable("v1", table), day.isoformat())
+        frames = _inputs(step, v1, instruments, day, warehouse, settings)
     except (MissingPartition, DamagedPartition, ContractViolation):
         return None
     place = step.outputs.index(table)
@@ -79,7 +81,12 @@ def _instruments(warehouse: Warehouse, table: Table, day: date) -> list[str]:
 
 
 def _inputs(
-    step: Step, instruments: Sequence[str], day: date, warehouse: Warehouse, settings: Settings
+    step: Step,
+    v1: Pointer,
+    instruments: Sequence[str],
+    day: date,
+    warehouse: Warehouse,
+    settings: Settings,
 ) -> dict[str, pd.DataFrame]:
     references = References(warehouse)
     keys = (
@@ -87,7 +94,9 @@ def _inputs(
         if step.is_adjusted
         else instruments
     )
-    frames = {item.table.name: _read(item, keys, day, warehouse, settings) for item in step.inputs}
+    frames = {
+        item.table.name: _read(item, v1, keys, day, warehouse, settings) for item in step.inputs
+    }
     if step.is_adjusted:
         frames = {
             name: references.under_current_keys(frame, pd.Timestamp(day))
@@ -97,10 +106,15 @@ def _inputs(
 
 
 def _read(
-    item: Input, instruments: Collection[str], day: date, warehouse: Warehouse, settings: Settings
+    item: Input,
+    v1: Pointer,
+    instruments: Collection[str],
+    day: date,
+    warehouse: Warehouse,
+    settings: Settings,
 ) -> pd.DataFrame:
     """Read the rows of ``instruments`` on the day and the stored sessions of its look-back."""
-    stored = StoredTable("raw" if item.is_raw else "v1", item.table)
+    stored = StoredTable("raw" if item.is_raw else lane_read(item.table, v1).value, item.table)
     key = day.isoformat()
     look_back = item.look_back(settings)
     earlier = [name for name in warehouse.partitions(stored) if name < key] if look_back else []

@@ -6,14 +6,17 @@ Belongs here: finding both sides, publication of columns, cells, verdict and cau
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.drilling_down import drill_down, read_drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.lanes import MARK, Part, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.noise import noise_floor
 from setbull_pipelines.pipeline.progress import Progress
@@ -23,6 +26,7 @@ from setbull_pipelines.reconciliation.noise import with_noise
 from setbull_pipelines.reconciliation.report import Findings
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.reconciliation import SAMPLE_EMPTY, V1_RETIRED
 from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 SUMMARY = StoredTable("reconciliation", tables.RECONCILIATION_SUMMARY)
@@ -45,12 +49,24 @@ def explanations_of(table: Table) -> tuple[StoredTable, ...]:
     return (causes, DECISIONS) if table == tables.FILTER_RESULTS else (causes,)
 
 
+def compared_inputs(table: Table, pointers: Mapping[str, Pointer | None]) -> dict[str, str]:
+    """What a comparison of the stored partitions of ``v1`` and ``v2`` is made from."""
+    inputs = {
+        StoredTable(schema, table).name: pointer.content_hash if pointer else _ABSENT
+        for schema, pointer in pointers.items()
+    }
+    part = part_of(table, pointers["v1"])
+    return inputs | ({MARK: part.mark} if part else {})
+
+
 def reconciling_code_version() -> str:
     """Code version of everything that a verdict depends on; V1 itself, because it is computed for the noise floor."""
     return code_version(
         "reconciliation",
         "tables",
         "variants/v1",
+        "rollout/bucketing.py",
+        "pipeline/lanes.py",
         "pipeline/noise.py",
         "pipeline/reconciling.py",
         "pipeline/steps.py",
@@ -64,7 +80,10 @@ def reconcile(
     settings: Settings,
     run_id: str,
 ) -> Iterator[PartitionResult]:
-    """Compare V1 and V2 of ``table`` on each day and publish what was found."""
+    """Compare V1 and V2 of ``table`` on each day and publish what was found.
+
+    Compared are the instruments that V1 was computed for; of a retired V1 nothing is comparable.
+    """
     version = reconciling_code_version()
     settings_hash = fingerprint(settings.reconciliation)
     outputs = (*outputs_of(table), *explanations_of(table))
@@ -73,41 +92,42 @@ def reconcile(
         key = day.isoformat()
         sides = {schema: StoredTable(schema, table) for schema in ("v1", "v2")}
         pointers = {schema: warehouse.pointer(stored, key) for schema, stored in sides.items()}
-        inputs = {
-            sides[schema].name: pointer.content_hash if pointer else _ABSENT
-            for schema, pointer in pointers.items()
-        }
+        part = part_of(table, pointers["v1"])
+        inputs = compared_inputs(table, pointers)
         provenance = {
             "code_version": version,
             "settings_hash": settings_hash,
             "inputs": inputs,
         }
         cached = all(warehouse.is_current(stored, key, **provenance) for stored in outputs)
+        seconds = 0.0
         if not cached:
-            files = {
-                schema: warehouse.files(sides[schema], [key]) if pointer else None
-                for schema, pointer in pointers.items()
-            }
-            with Meter(warehouse.cache) as meter:
+            v1_files = warehouse.files(sides["v1"], [key]) if pointers["v1"] else None
+            with (
+                Meter(warehouse.cache) as meter,
+                _v2_files(sides["v2"], key, pointers["v2"], part, warehouse) as v2_files,
+            ):
                 comparison = compare(
                     table,
-                    files["v1"],
-                    files["v2"],
+                    v1_files,
+                    v2_files,
                     pd.Timestamp(day),
                     settings.reconciliation,
-                    identical=inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
+                    identical=part is None
+                    and inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
                 )
                 comparison = with_noise(comparison, noise_floor(table, day, warehouse, settings))
             frames = [
                 comparison.columns,
                 comparison.cells,
-                comparison.summary,
+                _telling_the_part(comparison.summary, part),
                 comparison.diagnoses,
             ]
             if table == tables.FILTER_RESULTS:
                 frames.append(comparison.decisions)
             rows = sum(pointer.rows for pointer in pointers.values() if pointer)
             cost = meter.cost(rows)
+            seconds = cost.seconds
             for stored, frame in zip(outputs, frames, strict=True):
                 note = None if len(frame) else "no rows: nothing differs"
                 warehouse.publish(
@@ -118,7 +138,7 @@ def reconcile(
         has_cells = published[outputs[1].table.name].rows > 0
         drill_down(table, day, warehouse, settings, run_id, has_cells=has_cells)
         progress.advance()
-        yield PartitionResult(day, published, cached)
+        yield PartitionResult(day, published, cached, seconds)
 
 
 def read_findings(table: Table, day: date, warehouse: Warehouse) -> Findings:
@@ -142,6 +162,32 @@ def read_findings(table: Table, day: date, warehouse: Warehouse) -> Findings:
         bars,
         decisions[0] if decisions else None,
     )
+
+
+@contextmanager
+def _v2_files(
+    v2: StoredTable, key: str, pointer: Pointer | None, part: Part | None, warehouse: Warehouse
+) -> Iterator[list[Path] | None]:
+    """The file of V2, or one of only those instruments that V1 was computed for; None without V2."""
+    if pointer is None:
+        yield None
+    elif part is None:
+        yield warehouse.files(v2, [key])
+    else:
+        keys = warehouse.read(v2, [key], ["instrument_key"])["instrument_key"]
+        with warehouse.extract(v2, key, part.of(keys)) as path:
+            yield [path]
+
+
+def _telling_the_part(verdict: pd.DataFrame, part: Part | None) -> pd.DataFrame:
+    """The verdict with a reason that says what was compared."""
+    if part is None:
+        return verdict
+    if not part.percentage:
+        return verdict.assign(reason=V1_RETIRED)
+    if not verdict[["rows_v1", "rows_v2"]].to_numpy().any():
+        return verdict.assign(reason=SAMPLE_EMPTY)
+    return verdict.assign(reason=verdict["reason"] + f"; {part.sentence}")
 
 
 def summarize(

@@ -16,7 +16,13 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import serving
-from setbull_pipelines.pipeline.reconciling import SUMMARY, explanations_of, outputs_of
+from setbull_pipelines.pipeline.lanes import Part, part_of
+from setbull_pipelines.pipeline.reconciling import (
+    SUMMARY,
+    compared_inputs,
+    explanations_of,
+    outputs_of,
+)
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.pipeline.versions import code_version, combined, variant_code_version
 from setbull_pipelines.quality.contract import contract_rules
@@ -61,9 +67,14 @@ def states(rows: tuple[LogRow, ...]) -> dict[Component, State]:
 
 def stage_in_force(component: Component, warehouse: Warehouse, settings: RolloutSettings) -> Stage:
     """The stage that the log gives now; off under the kill switch, which needs no log."""
+    return stages_in_force(warehouse, settings)[component]
+
+
+def stages_in_force(warehouse: Warehouse, settings: RolloutSettings) -> dict[Component, Stage]:
+    """:func:`stage_in_force` of every component."""
     if settings.kill:
-        return Stage.OFF
-    return state_at(read_log(warehouse), component).stage
+        return dict.fromkeys(Component, Stage.OFF)
+    return {component: state.stage for component, state in states(read_log(warehouse)).items()}
 
 
 def settings_hash_of(component: Component, settings: Settings) -> str:
@@ -84,10 +95,7 @@ def evaluate(
     with _writing(warehouse):
         when = clock()
         rows = before = read_log(warehouse)
-        stages = {
-            component: Stage.OFF if settings.rollout.kill else state.stage
-            for component, state in states(rows).items()
-        }
+        stages = stages_in_force(warehouse, settings.rollout)
         inputs = {}
         for day in sorted(days):
             summary = warehouse.read(SUMMARY, [day.isoformat()]).set_index("table_name")
@@ -144,11 +152,19 @@ def evidence_of(
 ) -> Evidence:
     """What the stored tables say about ``component`` on ``day``; ``summary`` is indexed by table name.
 
-    A summary of other rows than the stored ones, or an absent V2, measures nothing.
+    A summary of other rows than the stored ones, an absent V2, or a part of V1 in a stage that runs it in full,
+    measures nothing. Where V1 ran on a sample, instruments, rows and cells are those of the sample; of a retired V1
+    they are V2's, and no cell can be compared.
     """
     compared = TABLES_OF[component]
     pointers = [_pointer(warehouse, StoredTable("v2", table), day) for table in compared]
-    if None in pointers or not _is_of_stored_rows(compared, day, warehouse):
+    parts = [_v1_part(table, day, warehouse) for table in compared]
+    cut_back = [part for part in parts if part]
+    if (
+        None in pointers
+        or not _is_of_stored_rows(compared, day, warehouse)
+        or (cut_back and stage.runs_v1_in_full)
+    ):
         return Evidence(
             component,
             day,
@@ -159,25 +175,30 @@ def evidence_of(
     versions = sorted({pointer.code_version for pointer in pointers})
     of_component = summary.loc[[table.name for table in compared]]
     comparable = not (of_component["state"] == NOT_COMPARABLE).any()
-    instruments = _instruments(compared, day, warehouse)
+    retired = not all(part.percentage for part in cut_back)
+    counted = "v2" if retired else "v1"
+    rows = [_pointer(warehouse, StoredTable(counted, table), day).rows for table in compared]
+    keys = {lane: _instruments(compared, lane, day, warehouse) for lane in ("v1", "v2")}
     return Evidence(
         component=component,
         session=day,
         stage=stage,
         code_version=versions[0] if len(versions) == 1 else combined(versions),
         settings_hash=combined(pointer.settings_hash for pointer in pointers),
-        instruments=instruments,
-        rows=int(of_component["rows_v1"].sum()),
+        instruments=len(keys[counted]),
+        rows=sum(rows),
         cohort=_cohort(component, day, stage, warehouse, settings.rollout),
-        cells_expected=int(of_component["cells_expected"].sum()),
+        cells_expected=None if retired else int(of_component["cells_expected"].sum()),
         cells_compared=int(of_component["cells_compared"].sum()) if comparable else None,
-        cells_unequal=sum(_unequal_cells(table, summary.loc[table.name]) for table in compared),
+        cells_unequal=None
+        if retired
+        else sum(_unequal_cells(table, summary.loc[table.name]) for table in compared),
         decision_differences=_decision_differences(day, warehouse),
         schema_failures=sum(
             _schema_failures(table, day, warehouse, settings) for table in compared
         ),
         likely_cause=_likely_cause(compared, day, warehouse),
-        **_figures(component, day, instruments, warehouse, settings),
+        **_figures(component, day, keys["v1"] | keys["v2"], warehouse, settings),
     )
 
 
@@ -190,15 +211,13 @@ def _is_of_stored_rows(compared: Sequence[Table], day: date, warehouse: Warehous
     summarized = _pointer(warehouse, SUMMARY, day).inputs
     for table in compared:
         verdict = outputs_of(table)[2]
-        lanes = [StoredTable(lane, table) for lane in ("v1", "v2")]
-        pointers = [_pointer(warehouse, stored, day) for stored in (verdict, *lanes)]
-        if None in pointers or summarized.get(verdict.name) != pointers[0].content_hash:
+        found = _pointer(warehouse, verdict, day)
+        lanes = {lane: _pointer(warehouse, StoredTable(lane, table), day) for lane in ("v1", "v2")}
+        if None in (found, *lanes.values()):
             return False
-        names = {
-            lane.name: pointer.content_hash
-            for lane, pointer in zip(lanes, pointers[1:], strict=True)
-        }
-        if pointers[0].inputs != names:
+        if summarized.get(verdict.name) != found.content_hash:
+            return False
+        if found.inputs != compared_inputs(table, lanes):
             return False
     return True
 
@@ -214,7 +233,11 @@ def _likely_cause(compared: Sequence[Table], day: date, warehouse: Warehouse) ->
 
 
 def _figures(
-    component: Component, day: date, instruments: int, warehouse: Warehouse, settings: Settings
+    component: Component,
+    day: date,
+    instruments: set[str],
+    warehouse: Warehouse,
+    settings: Settings,
 ) -> dict[str, int | float | None]:
     """What the stored rows took; nothing when the metrics are about other rows."""
     metrics = _pointer(warehouse, METRICS, day)
@@ -234,12 +257,16 @@ def _figures(
     )
 
 
-def _instruments(compared: Sequence[Table], day: date, warehouse: Warehouse) -> int:
+def _v1_part(table: Table, day: date, warehouse: Warehouse) -> Part | None:
+    return part_of(table, _pointer(warehouse, StoredTable("v1", table), day))
+
+
+def _instruments(compared: Sequence[Table], lane: str, day: date, warehouse: Warehouse) -> set[str]:
     keys: set[str] = set()
     for table in compared:
-        frame = warehouse.read(StoredTable("v1", table), [day.isoformat()], ["instrument_key"])
+        frame = warehouse.read(StoredTable(lane, table), [day.isoformat()], ["instrument_key"])
         keys.update(frame["instrument_key"])
-    return len(keys)
+    return keys
 
 
 def _cohort(
@@ -270,13 +297,17 @@ def _unequal_cells(table: Table, verdict: pd.Series) -> int:
 def _decision_differences(day: date, warehouse: Warehouse) -> int | None:
     """Instruments whose result, verdict or reason differs; None when nothing was decided.
 
-    Filter results are the end of all components, so a difference counts against each of them.
+    Filter results are the end of all components, so a difference counts against each of them. Compared are the
+    instruments that V1 decided on.
     """
     lanes = [StoredTable(lane, tables.FILTER_RESULTS) for lane in ("v1", "v2")]
     if not all(_pointer(warehouse, lane, day) for lane in lanes):
         return None
+    part = _v1_part(tables.FILTER_RESULTS, day, warehouse)
     columns = ["instrument_key", "verdict", "reason"]
     v1, v2 = (warehouse.read(lane, [day.isoformat()], columns) for lane in lanes)
+    if part:
+        v2 = part.rows(v2)
     both = v1.merge(v2, how="outer", on="instrument_key", suffixes=("_v1", "_v2"), indicator=True)
     if both.empty:
         return None

@@ -17,6 +17,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.lanes import COMPONENT_OF, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.versions import code_version, combined
@@ -31,17 +32,8 @@ from setbull_pipelines.settings import RolloutSettings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import Failure, StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Failure, Pointer, StoredTable, Warehouse
 
-COMPONENT_OF = {
-    "candles_5min": Component.AGGREGATION,
-    "candles_daily": Component.AGGREGATION,
-    "indicators_5min": Component.INDICATORS,
-    "indicators_daily": Component.INDICATORS,
-    "sequence_analysis": Component.SEQUENCES,
-    "filter_results": Component.SEQUENCES,
-}
-"""What decides the variant of each served table, by its name."""
 ASSIGNMENT = "assignment"
 """Name of the assignment's hash among the inputs of a served partition."""
 _ABSENT = "never published"
@@ -76,7 +68,7 @@ class Assignment:
     @property
     def hash(self) -> str:
         """Equal for assignments that give every instrument the same variant."""
-        overridden = sorted(self.overrides) if self.stage.compares else []
+        overridden = sorted(self.overrides) if self.stage.runs_both_in_full else []
         return combined(
             [
                 self.component.flag,
@@ -116,8 +108,8 @@ def serve(
 ) -> Iterator[PartitionResult]:
     """Serve ``table`` on ``days``, and again on every day that was served under another assignment.
 
-    Results come in the order of days. V1 must be published on each, since it is what is fallen back to: else
-    MissingPartition. An absent V2 is a V2 without rows.
+    Results come in the order of days. V1 must be published on each, since it is what is fallen back to, and for
+    all instruments in a stage that runs it in full: else MissingPartition. An absent V2 is a V2 without rows.
     """
     stored = served_table(table)
     wanted = sorted({*days, *_outdated(stored, assignment, warehouse)})
@@ -133,13 +125,34 @@ def read_served(
     """What readers get of ``table`` on ``days``, with the column ``variant``.
 
     Under the kill switch V1's own rows, at once: neither the log nor the served tables are read, and nothing is
-    written. MissingPartition for a day that is not stored.
+    written. MissingPartition for a day that is not stored, or that V1 was not computed in full for.
     """
     keys = [day.isoformat() for day in days]
     if not settings.kill:
         return warehouse.read(served_table(table), keys)
-    rows = warehouse.read(StoredTable(Variant.V1.value, table), keys)
+    v1 = StoredTable(Variant.V1.value, table)
+    for key in keys:
+        _require_all_instruments(v1, key, warehouse.pointer(v1, key))
+    rows = warehouse.read(v1, keys)
     return served_table(table).table.conform(rows.assign(variant=Variant.V1.value))
+
+
+def days_cut_back(table: Table, warehouse: Warehouse) -> list[str]:
+    """The stored days of ``table`` that V1 was not computed in full for."""
+    v1 = StoredTable(Variant.V1.value, table)
+    return [
+        key
+        for key in warehouse.partitions(v1)
+        if part_of(table, warehouse.pointer(v1, key)) is not None
+    ]
+
+
+def _require_all_instruments(v1: StoredTable, key: str, pointer: Pointer | None) -> None:
+    if part := part_of(v1.table, pointer):
+        raise MissingPartition(
+            f"{v1.name} {key} cannot be served to all: {part.sentence} on that day; with V1 in force complete it "
+            f"by: setbull run --from {key} --to {key}"
+        )
 
 
 def _outdated(stored: StoredTable, assignment: Assignment, warehouse: Warehouse) -> Iterator[date]:
@@ -159,6 +172,8 @@ def _serve_day(
             f"{stored.name} {key} needs {lanes[Variant.V1].name}, which was never materialized; "
             f"run: setbull run --from {key} --to {key}"
         )
+    if assignment.stage.runs_v1_in_full:
+        _require_all_instruments(lanes[Variant.V1], key, pointers[Variant.V1])
     provenance = {
         "code_version": serving_code_version(),
         "settings_hash": fingerprint(),

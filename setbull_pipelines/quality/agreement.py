@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
-from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE, PASS
+from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE, PASS, SAMPLE_EMPTY, V1_RETIRED
 from setbull_pipelines.warehouse.store import StoredTable
 
 
@@ -41,7 +41,13 @@ def _agrees(table: Table) -> Rule:
             return Verdict(
                 False,
                 "not comparable: neither V1 nor V2 has a row",
-                metadata | {"nothing to compare": True},
+                metadata | {NOTHING_TO_COMPARE: True},
+            )
+        if str(verdict["reason"]) in (V1_RETIRED, SAMPLE_EMPTY):
+            return Verdict(
+                False,
+                str(verdict["reason"]),
+                metadata | {NOTHING_TO_COMPARE: True, NOT_JUDGED: True},
             )
         passed = verdict["state"] == PASS and compared == expected > 0
         reason = str(verdict["reason"])

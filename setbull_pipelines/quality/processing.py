@@ -6,7 +6,7 @@ belong here: measuring (``pipeline/``), the limits themselves (``settings``), de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.rollout.controller import Evidence, soft_breaches
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.operations import ALL_INSTRUMENTS
 from setbull_pipelines.warehouse.store import StoredTable
 
 METRICS = StoredTable("operations", tables.PROCESSING_METRICS)
@@ -32,6 +33,7 @@ TABLES_OF = {
 }
 """The computed tables that are evidence of each component."""
 _COMPUTED_WITH_ANOTHER = (tables.SEQUENCE_PATTERNS,)
+_DAILY = (StoredTable("v1", tables.CANDLES_DAILY), StoredTable("v2", tables.CANDLES_DAILY))
 _SHOWN = 3
 
 
@@ -39,28 +41,23 @@ def figures(
     component: Component,
     metrics: pd.DataFrame,
     failures: pd.DataFrame,
-    instruments: int,
+    instruments: Collection[str],
     settings: Settings,
 ) -> dict[str, int | float | None]:
     """What the component took on one day, as fields of the evidence; None for what was not measured.
 
-    ``metrics`` and ``failures`` are the day's rows of the two tables, ``instruments`` those that V1 has rows of.
+    ``metrics`` and ``failures`` are the day's rows of the two tables, ``instruments`` those with rows in a variant.
     """
-    measured = [table for table in TABLES_OF[component] if table not in _COMPUTED_WITH_ANOTHER]
-    by_asset = metrics.set_index("asset")
-    v1, v2 = (
-        by_asset.reindex([StoredTable(lane, table).name for table in measured])
-        for lane in ("v1", "v2")
-    )
+    v1, v2 = (_measured(component, metrics, lane) for lane in ("v1", "v2"))
     taken = {
         "seconds_v1": None if v1["seconds"].isna().any() else float(v1["seconds"].sum()),
     }
     names = [StoredTable("v2", table).name for table in TABLES_OF[component]]
     failed = failures[failures["asset"].isin(names)]
     missing = failed["instrument_key"].nunique()
+    attempted = len({*instruments, *failed["instrument_key"]})
     own = failed.loc[~failed["inherited"], "instrument_key"].nunique()
     if v2["rows"].notna().all():
-        attempted = max(instruments, missing)
         taken |= {
             "v2_exceptions": own,
             "error_rate": own / attempted if attempted else 0.0,
@@ -80,6 +77,12 @@ def figures(
             "worker_share": min(float(v2["cpu_seconds"].sum()) / available, 1.0),
         }
     return taken
+
+
+def _measured(component: Component, metrics: pd.DataFrame, lane: str) -> pd.DataFrame:
+    """The rows of the component's tables in one lane; null for those that have none."""
+    measured = [table for table in TABLES_OF[component] if table not in _COMPUTED_WITH_ANOTHER]
+    return metrics.set_index("asset").reindex([StoredTable(lane, table).name for table in measured])
 
 
 def _no_instrument_failed(
@@ -110,18 +113,23 @@ def _within_limits(
     frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings
 ) -> Verdict:
     metrics, failures = frames[METRICS.name], frames[FAILURES.name]
-    instruments = frames[StoredTable("v1", tables.CANDLES_DAILY).name]["instrument_key"].nunique()
+    instruments = {key for lane in _DAILY for key in frames[lane.name]["instrument_key"].unique()}
     breaches, unmeasured = [], []
     for component in Component:
         found = figures(component, metrics, failures, instruments, settings)
-        evidence = Evidence(component, day.date(), Stage.SHADOW, "", "", **found)
-        needed = ("seconds_v1", "seconds_v2", "error_rate")
+        cut_back = _measured(component, metrics, "v1")["computed_for"] != ALL_INSTRUMENTS
+        # The time of a part of V1 is no measure of V2's.
+        stage = Stage.SAMPLED if cut_back.any() else Stage.SHADOW
+        evidence = Evidence(component, day.date(), stage, "", "", **found)
+        needed = ["seconds_v2", "error_rate"]
+        if stage.runs_both_in_full:
+            needed.append("seconds_v1")
         if missing := [name for name in needed if found.get(name) is None]:
             unmeasured.append(f"{component.label}: not measured: {', '.join(missing)}")
             continue
         breaches += [
             f"{component.label}: {breach}"
-            for breach in soft_breaches(Stage.SHADOW, evidence, settings.rollout)
+            for breach in soft_breaches(stage, evidence, settings.rollout)
         ]
     wrong = [*breaches, *unmeasured]
     return Verdict(
@@ -143,7 +151,7 @@ RULES: tuple[Rule, ...] = (
         "within_limits",
         "V2 keeps the limits of settings.rollout on time, memory, worker use, cache hits and errors",
         METRICS,
-        (METRICS, FAILURES, StoredTable("v1", tables.CANDLES_DAILY)),
+        (METRICS, FAILURES, *_DAILY),
         _within_limits,
         is_error=False,
     ),

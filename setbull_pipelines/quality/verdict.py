@@ -11,6 +11,10 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.store import StoredTable
 
 Scalar = str | int | float | bool
+NOTHING_TO_COMPARE = "nothing to compare"
+"""Among the figures of a verdict: neither side has a row. A warning, neither a pass nor a fault."""
+NOT_JUDGED = "not judged"
+"""Among the figures of a verdict: V1 was not computed for what the rule needs. A warning that needs no alert."""
 
 
 @dataclass(frozen=True)

@@ -56,17 +56,25 @@ def cohort(keys: Sequence[str], group: str, percentage: int) -> npt.NDArray[np.b
     return buckets(keys, group) <= percentage
 
 
+def sample_turns(percentage: int) -> int:
+    """Number of turns after which every key was in one :func:`rotating_sample`.
+
+    ``percentage`` outside 1 to 100 raises ``ValueError``.
+    """
+    if not 1 <= percentage <= BUCKETS:
+        raise ValueError(f"percentage: found {percentage}, expected 1 to {BUCKETS}")
+    return -(-BUCKETS // percentage)
+
+
 def rotating_sample(
     keys: Sequence[str], group: str, percentage: int, turn: int
 ) -> npt.NDArray[np.bool_]:
     """Whether each key is in the sample of about ``percentage`` of 100 that turn number ``turn`` draws.
 
-    The samples of ``ceil(100 / percentage)`` consecutive turns are disjoint and together hold every key.
+    The samples of :func:`sample_turns` consecutive turns are disjoint and together hold every key.
     ``percentage`` outside 1 to 100 raises ``ValueError``.
     """
-    if not 1 <= percentage <= BUCKETS:
-        raise ValueError(f"percentage: found {percentage}, expected 1 to {BUCKETS}")
-    turns = -(-BUCKETS // percentage)
+    turns = sample_turns(percentage)
     return (buckets(keys, f"{group}.sample") - 1) // percentage == turn % turns
 
 

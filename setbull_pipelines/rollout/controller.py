@@ -369,10 +369,12 @@ def soft_breaches(
     hit_rate, least = evidence.cache_hit_rate, settings.minimum_cache_hit_rate
     if evidence.cache_lookups >= settings.minimum_cache_lookups and hit_rate < least:
         yield f"cache hit rate {hit_rate:.1%} below {least:.1%}"
-    most = 1 + settings.maximum_memory_growth
-    if memory_share_before is not None and evidence.memory_share > memory_share_before * most:
+    before = memory_share_before
+    most = max(before or 0.0, settings.minimum_memory_share_compared)
+    most *= 1 + settings.maximum_memory_growth
+    if before is not None and evidence.memory_share > most:
         yield (
-            f"memory grew from {memory_share_before:.1%} to {evidence.memory_share:.1%} of the allowance, by more than "
+            f"memory grew from {before:.1%} to {evidence.memory_share:.1%} of the allowance, by more than "
             f"{settings.maximum_memory_growth:.0%}"
         )
     slowest = 1 + settings.maximum_slowdown

@@ -39,9 +39,10 @@ _V1, _V2 = frozenset({Variant.V1}), frozenset({Variant.V2})
 
 
 class Stage(Enum):
-    """A stage: its label, the percentage of instruments served from V2, the variants that run.
+    """A stage: its label, the percentage of instruments served from V2, the variants that it is judged by.
 
-    In ``sampled`` V1 runs on a rotating sample only (``bucketing.rotating_sample``).
+    In ``sampled`` V1 runs on a rotating sample only (``bucketing.rotating_sample``). V2 is computed in ``off`` too,
+    as evidence for coming back.
     """
 
     OFF = ("off", 0, _V1)
@@ -84,7 +85,12 @@ class Stage(Enum):
     @property
     def runs_both_in_full(self) -> bool:
         """Whether both variants run on all instruments, so that their times can be compared."""
-        return self.compares and self is not Stage.SAMPLED
+        return self.compares and self.runs_v1_in_full
+
+    @property
+    def runs_v1_in_full(self) -> bool:
+        """Whether V1 is computed for all instruments."""
+        return self not in (Stage.SAMPLED, Stage.RETIRED)
 
 
 def served_variants(
@@ -97,10 +103,10 @@ def served_variants(
 ) -> list[Variant]:
     """The variant that each instrument is served from, in the order of ``keys``.
 
-    The kill switch gives V1 to all. Overrides win wherever both variants run; a stage that runs one variant
-    serves that one, since nothing else was computed.
+    The kill switch gives V1 to all. Overrides win wherever both variants run in full; else the one that does
+    serves all, since the other was not computed.
     """
     stage = Stage.OFF if kill else stage
-    if not stage.compares:
-        return [next(iter(stage.runs))] * len(keys)
+    if not stage.runs_both_in_full:
+        return [Variant.V1 if stage.runs_v1_in_full else Variant.V2] * len(keys)
     return assign(keys, component.flag, stage.percentage, overrides, previous)

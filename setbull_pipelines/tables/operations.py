@@ -17,6 +17,7 @@ from setbull_pipelines.tables.contract import Column, Kind, Table
 
 COMPONENTS = ("aggregation", "indicators", "sequences")
 STAGES = ("off", "shadow", "10", "50", "100", "sampled", "retired")
+ALL_INSTRUMENTS = "all"
 VERDICTS = (
     "counted",
     "advanced",
@@ -65,6 +66,10 @@ PROCESSING_METRICS = Table(
         label("variant", "v1 or v2; null for tables that are of no variant", nullable=True),
         label("run_id", "The run that computed the stored rows"),
         flag("from_cache", "True when the run that wrote this row found the partition up to date"),
+        text(
+            "computed_for",
+            f"Instruments that it was computed for: '{ALL_INSTRUMENTS}', 'none' of a retired V1, or V1's sample",
+        ),
         count("rows", "Rows stored", "rows"),
         count("input_rows", "Rows read", "rows", nullable=True),
         value("seconds", "Reading the inputs and computing, without publishing", "seconds"),

@@ -10,6 +10,8 @@ from setbull_pipelines.tables.filters import PASSING_VERDICTS
 
 PASS, DIVERGED, NOT_COMPARABLE = "pass", "diverged", "not comparable"
 STATES = (PASS, DIVERGED, NOT_COMPARABLE)
+V1_RETIRED = f"{NOT_COMPARABLE}: V1 is retired"
+SAMPLE_EMPTY = f"{NOT_COMPARABLE}: no instrument of V1's sample has a row"
 RECONCILED = (
     "candles_5min",
     "candles_daily",

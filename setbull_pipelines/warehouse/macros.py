@@ -58,14 +58,18 @@ METRICS_BY_INSTRUMENT = Macro(
 )
 PATTERNS_BY_FILTER = Macro(
     "patterns_by_filter",
-    "Patterns of the instruments with a given verdict, over a range of as-of days, of V1.",
+    "Patterns of the instruments with a given verdict, over a range of as-of days, of the variant "
+    "that is served.",
     """
     CREATE MACRO patterns_by_filter(wanted_verdict, first_day, last_day) AS TABLE
     SELECT results.trading_day, results.instrument_key, instruments.symbol, results.verdict,
            patterns.pattern_rank, patterns.kind, patterns.length, patterns.frequency,
            patterns.strength, patterns.average_gap_days, patterns.average_return_percent
-    FROM v1.filter_results AS results
-    JOIN v1.sequence_patterns AS patterns USING (trading_day, instrument_key)
+    FROM served.filter_results AS results
+    JOIN (
+        SELECT 'v1' AS variant, * FROM v1.sequence_patterns
+        UNION ALL BY NAME SELECT 'v2' AS variant, * FROM v2.sequence_patterns
+    ) AS patterns USING (trading_day, instrument_key, variant)
     LEFT JOIN raw.instruments AS instruments USING (instrument_key)
     WHERE results.verdict = wanted_verdict AND results.trading_day BETWEEN first_day AND last_day
     ORDER BY results.trading_day, results.instrument_key, patterns.pattern_rank

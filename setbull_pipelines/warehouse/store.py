@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -399,6 +400,26 @@ class Warehouse:
         table does not have, DamagedPartition when a file is gone or not what was published.
         """
         return encoding.plain_text(self._read(stored, partitions, self._columns(stored, columns)))
+
+    @contextmanager
+    def extract(
+        self, stored: StoredTable, partition: str, instrument_keys: Collection[str]
+    ) -> Iterator[Path]:
+        """Lend a file with the rows of some instruments of one partition; it is removed afterwards.
+
+        Other writers of the partition wait meanwhile. Raises as :meth:`read`.
+        """
+        frame = self.read(stored, [partition])
+        rows = frame[frame["instrument_key"].isin(instrument_keys)].reset_index(drop=True)
+        directory = self._directory(stored, partition)
+        # What a crash leaves behind looks like that of a writer and is collected with it.
+        path = disk.temporary_path(directory / "extract.parquet")
+        with disk.writer_lock(directory):
+            try:
+                path.write_bytes(encoding.to_parquet(stored.table, rows))
+                yield path
+            finally:
+                path.unlink(missing_ok=True)
 
     def _read(
         self, stored: StoredTable, partitions: Iterable[str] | None, columns: list[str]

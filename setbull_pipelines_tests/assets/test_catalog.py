@@ -13,7 +13,9 @@ from setbull_pipelines import tables, variants
 from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.assets.common import catalog_path
 from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.serving import assignment_of, serve
 from setbull_pipelines.pipeline.steps import STEPS
+from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.macros import MACROS
@@ -21,7 +23,7 @@ from setbull_pipelines.warehouse.queries import connect
 from setbull_pipelines.warehouse.resources import CatalogResource
 from setbull_pipelines.warehouse.store import StoredTable
 from setbull_pipelines_tests.assets.catalog_reader import Answers, ask, read_in_a_loop
-from setbull_pipelines_tests.pipeline.small_run import SmallRun
+from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, cut_back_v1
 
 REWRITTEN = ("indicators_5min", "indicators_daily", "filter_results")
 ROUNDS = 4  # even, so that the last change is to the new settings
@@ -99,7 +101,9 @@ def carry_out(run: SmallRun, settings: Settings) -> None:
     """What a run does to the tables that are read: compute, publish, replace the catalog."""
     for name in REWRITTEN:
         step = next(step for step in STEPS if step.name == name)
-        results = StepRun(step, variants.V1, run.warehouse, settings, "test").over(run.days)
+        results = StepRun(step, variants.V1, run.warehouse, settings, "test", IN_FULL).over(
+            run.days
+        )
         assert not any(result.cached for result in results)
     rebuild_catalog(run.warehouse, catalog_path(settings), READ, {})
 
@@ -154,3 +158,28 @@ def test_readers_see_the_old_or_the_new_whole_while_a_run_rewrites_their_days(
     assert [errors for _, errors in collected] == [[]] * READERS
     assert queries > 50
     assert set().union(*(answers for answers, _ in collected)) == {before, after}
+
+
+def test_patterns_of_a_verdict_are_those_of_the_variant_that_is_served(copied_run) -> None:
+    """With V1 retired and V2 served there are as many as before, none of V1."""
+    day, warehouse = copied_run.days[0], copied_run.warehouse
+    question = (
+        "SELECT instrument_key, kind, length, frequency FROM patterns_by_filter("
+        f"'bullish', DATE '{day}', DATE '{day}') ORDER BY ALL"
+    )
+
+    def answer() -> list[tuple]:
+        with connect(warehouse, stored_tables()) as connection:
+            for macro in MACROS:
+                connection.execute(macro.definition)
+            return connection.sql(question).fetchall()
+
+    before = answer()
+    for table in (tables.SEQUENCE_PATTERNS, tables.FILTER_RESULTS):
+        cut_back_v1(copied_run, table, Stage.RETIRED, day)
+    assignment = assignment_of(
+        tables.FILTER_RESULTS, Stage.RETIRED, warehouse, copied_run.settings.rollout
+    )
+    list(serve(tables.FILTER_RESULTS, [day], assignment, warehouse, "test"))
+    assert answer() == before
+    assert len(before) > 0

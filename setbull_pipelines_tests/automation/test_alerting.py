@@ -15,6 +15,7 @@ from setbull_pipelines.automation.alerting import finished_runs, look_and_delive
 from setbull_pipelines.automation.sensors import build_sensors
 from setbull_pipelines.pipeline.alerting import read_ledger
 from setbull_pipelines.pipeline.rolling_out import LOG, record_actions
+from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import AlertSettings, Settings
@@ -364,3 +365,22 @@ def test_the_checks_of_the_real_graph_are_read_per_day(small_run: SmallRun) -> N
     agreement = [check for check in per_day if check.check == "v2_agrees_with_v1"]
     assert len(agreement) == 2 * 9
     assert {check.state for check in agreement} == {"pass"}
+
+
+def test_what_is_not_judged_because_v1_is_cut_back_raises_no_alert(instance) -> None:
+    @dg.asset_check(asset=candles, name="session_conserved")
+    def not_judged() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="not judged: V1 is retired",
+            metadata={NOT_JUDGED: True},
+        )
+
+    result = dg.materialize(
+        [candles, not_judged], partition_key="2026-06-30", instance=instance, run_config=QUIET
+    )
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert not evaluation.passed
+    outcome = outcome_of(instance, instance.get_run_record_by_id(result.run_id))
+    assert outcome.checks == ()

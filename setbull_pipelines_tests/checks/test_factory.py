@@ -12,12 +12,21 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key, needs_warehouse
 from setbull_pipelines.checks.factory import build_check, build_checks
 from setbull_pipelines.cli.run import of_whole_run
+from setbull_pipelines.pipeline.lanes import part_of
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.store import StoredTable
-from setbull_pipelines_tests.pipeline.small_run import PROVENANCE, SmallRun, forget, publish
+from setbull_pipelines_tests.pipeline.small_run import (
+    PROVENANCE,
+    SmallRun,
+    cut_back_v1,
+    forget,
+    publish,
+    publish_part,
+)
 
 CANDLES_5MIN = StoredTable("v1", tables.CANDLES_5MIN)
 OHLC = dg.AssetCheckKey(asset_key(CANDLES_5MIN), "ohlc")
@@ -261,6 +270,29 @@ def test_an_evaluation_carries_figures_for_the_interface(
     assert (figures["cells"] > 0) if passed else (figures["instruments wrong"] == 12)
 
 
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [(Stage.SAMPLED, "V1 ran on sample "), (Stage.RETIRED, "V1 is retired")],
+)
+def test_a_part_of_v1_is_held_to_its_contract_and_not_against_whole_tables(
+    stage: Stage, reason: str, copied_run: SmallRun
+) -> None:
+    day = copied_run.days[0]
+    cut_back_v1(copied_run, tables.CANDLES_5MIN, stage, day)
+    evaluations = Judge(copied_run.settings).over([day])
+    conserved = evaluations.pop("session_conserved")
+    assert not conserved.passed
+    assert conserved.severity is dg.AssetCheckSeverity.WARN
+    assert conserved.description.startswith(f"not judged: {reason}")
+    assert all(check.passed for check in evaluations.values())
+    # Nor can a whole table be held against the part of another.
+    indicators = StoredTable("v1", tables.INDICATORS_5MIN)
+    per_candle = Judge(copied_run.settings, indicators).over([day])["one_row_per_candle"]
+    assert not per_candle.passed
+    assert per_candle.severity is dg.AssetCheckSeverity.WARN
+    assert per_candle.description.endswith("(v1.candles_5min)")
+
+
 def test_days_that_are_served_again_besides_are_judged_too(copied_run: SmallRun) -> None:
     served = StoredTable("served", tables.SERVED["candles_daily"])
     first, second = copied_run.days
@@ -290,3 +322,17 @@ def test_days_that_are_served_again_besides_are_judged_too(copied_run: SmallRun)
         assert sorted(stored_evaluations(instance, check)) == sorted(found)
     (told,) = (each for each in of_whole_run(evaluations) if each.asset_check_key == check)
     assert (told.partition, told.passed) == (str(first), False)
+
+
+def test_tables_of_the_same_sample_are_held_against_each_other(copied_run: SmallRun) -> None:
+    day = copied_run.days[0]
+    for table in (tables.MOVES_DAILY, tables.SEQUENCES):
+        cut_back_v1(copied_run, table, Stage.SAMPLED, day)
+    sequences = StoredTable("v1", tables.SEQUENCES)
+    assert Judge(copied_run.settings, sequences).over([day])["days_conserved"].passed
+    rows = copied_run.warehouse.read(sequences, [str(day)])
+    part = part_of(tables.SEQUENCES, copied_run.warehouse.pointer(sequences, str(day)))
+    publish_part(copied_run, tables.SEQUENCES, day, part, rows.iloc[1:])
+    lost = Judge(copied_run.settings, sequences).over([day])["days_conserved"]
+    assert not lost.passed
+    assert lost.severity is dg.AssetCheckSeverity.ERROR

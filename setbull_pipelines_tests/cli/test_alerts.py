@@ -21,6 +21,7 @@ from setbull_pipelines.settings import AlertSettings
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.alerts.findings import at, finding
+from setbull_pipelines_tests.cli.conftest import QUICK
 from setbull_pipelines_tests.pipeline.receivers import (
     SECRETS,
     Webhook,
@@ -47,7 +48,7 @@ def webhook(monkeypatch: pytest.MonkeyPatch, data_directory: Path) -> Iterator[W
 @pytest.fixture
 def settings_file(data_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "settings.toml"
-    path.write_text('[alerts]\nchannels = ["log", "HOOK"]\n', encoding="utf-8")
+    path.write_text(QUICK + '[alerts]\nchannels = ["log", "HOOK"]\n', encoding="utf-8")
     monkeypatch.setenv("SETBULL_SETTINGS", str(path))
     return path
 

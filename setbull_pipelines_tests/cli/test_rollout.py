@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from setbull_pipelines import tables
 from setbull_pipelines.cli.main import _COMPONENTS, _STAGES, main
 from setbull_pipelines.pipeline.rolling_out import LOG, read_log, states
 from setbull_pipelines.rollout.stages import Component, Stage
-from setbull_pipelines.warehouse.store import Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1
 
 SIGNED = ("--by", "Asha", "--reason", "a trial")
 
@@ -128,3 +129,22 @@ def test_status_tells_the_share_that_is_really_served(
     evaluated = lines(setbull("history"))
     assert len(evaluated) == 6
     assert all("controller" in line and "too little data" in line for line in evaluated)
+
+
+def test_sql_says_under_the_kill_switch_which_days_have_only_a_part_of_v1(
+    small_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = small_run.copy(tmp_path / "data")
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(run.settings.data_directory))
+    monkeypatch.setenv("SETBULL_KILL_V2", "1")
+    question = ["sql", "SELECT count(*) FROM served.candles_daily"]
+    whole = CliRunner().invoke(main, question)
+    assert whole.stderr == "the kill switch is on: served tables show V1\n"
+    day = run.days[0]
+    cut_back_v1(run, tables.CANDLES_DAILY, Stage.SAMPLED, day)
+    days = len(run.warehouse.partitions(StoredTable("v1", tables.CANDLES_DAILY)))
+    part = CliRunner().invoke(main, question)
+    assert part.exit_code == 0
+    assert part.stderr.splitlines()[1:] == [
+        f"v1.candles_daily: 1 of {days} days from {day} to {day} have a sample of the instruments or none"
+    ]

@@ -20,14 +20,18 @@ import pytest
 from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.cli.plan import make_plan
 from setbull_pipelines.cli.run import Outcome, Runner
+from setbull_pipelines.pipeline.lanes import COMPONENT_OF, MARK, Part, part_in
 from setbull_pipelines.pipeline.raw import read_sources
+from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import (
     IndicatorSettings,
     LookBackSettings,
+    RolloutSettings,
     SampleSettings,
     Settings,
 )
 from setbull_pipelines.sources.intake import Intake
+from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 
 MINUTE_SESSIONS = 3
@@ -94,6 +98,8 @@ def copied_run(small_run: SmallRun, tmp_path: Path) -> SmallRun:
     return small_run.copy(tmp_path / "data")
 
 
+IN_FULL = dict.fromkeys(Component, Stage.SHADOW)
+"""Stages in which both variants run in full."""
 PROVENANCE = {"code_version": "test", "settings_hash": "test", "inputs": {}, "run_id": "test"}
 
 
@@ -105,3 +111,18 @@ def publish(warehouse: Warehouse, stored: StoredTable, partition: str, frame: pd
 def forget(warehouse: Warehouse, stored: StoredTable, day: date) -> None:
     """Make a partition one that was never published."""
     shutil.rmtree(warehouse.root.joinpath(*stored.key, f"trading_day={day}"))
+
+
+def cut_back_v1(run: SmallRun, table: Table, stage: Stage, day: date, percentage: int = 50) -> Part:
+    """Publish V1 as it would have been computed in ``stage``: the rows of its part, with its mark."""
+    settings = RolloutSettings(sample_percentage=percentage)
+    part = part_in(COMPONENT_OF[table.name], stage, day, settings)
+    stored = StoredTable("v1", table)
+    publish_part(run, table, day, part, part.rows(run.warehouse.read(stored, [day.isoformat()])))
+    return part
+
+
+def publish_part(run: SmallRun, table: Table, day: date, part: Part, rows: pd.DataFrame) -> None:
+    """Put ``rows`` in the place of V1 of ``table``, marked as computed for ``part``."""
+    provenance = PROVENANCE | {"inputs": {MARK: part.mark}}
+    run.warehouse.publish(StoredTable("v1", table), day.isoformat(), rows, **provenance)

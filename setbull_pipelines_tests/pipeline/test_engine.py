@@ -19,7 +19,7 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.variants.protocol import Variant
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.store import WHOLE, Failure, StoredTable, Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
+from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget, publish
 
 VARIANTS = {"v1": variants.V1, "v2": variants.V2}
 STEP = {step.name: step for step in STEPS}
@@ -39,7 +39,8 @@ def carry_out(
     settings: Settings | None = None,
 ) -> list[PartitionResult]:
     variant = VARIANTS[variant] if isinstance(variant, str) else variant
-    return list(StepRun(step, variant, run.warehouse, settings or run.settings, "test").over(days))
+    settings = settings or run.settings
+    return list(StepRun(step, variant, run.warehouse, settings, "test", IN_FULL).over(days))
 
 
 def steps_recomputed(
@@ -400,7 +401,8 @@ def test_a_full_batch_is_published_before_the_last_day_is_computed(
     monkeypatch.setattr(engine, "variant_code_version", lambda name: "changed")
     monkeypatch.setattr(engine, "_BATCH_PARTITIONS", 1)
     run = StepRun(
-        STEP["candles_5min"], variants.V2, copied_run.warehouse, copied_run.settings, "test"
+        *(STEP["candles_5min"], variants.V2, copied_run.warehouse),
+        *(copied_run.settings, "test", IN_FULL),
     )
     results = run.over(copied_run.days)
     first = next(results)

@@ -110,8 +110,9 @@ def test_the_history_of_a_former_key_is_that_of_its_successor(
     publish(copied_run.warehouse, ALIASES, WHOLE, alias((OLD, KEY, change)))
     pd.testing.assert_frame_equal(indicators(), expected, check_exact=True)
     # The noise floor reads only the instruments of its sample, and must find their former keys.
+    pointer = copied_run.warehouse.pointer(stored, day.isoformat())
     frames = noise._inputs(
-        STEP["indicators_daily"], [KEY], day, copied_run.warehouse, copied_run.settings
+        STEP["indicators_daily"], pointer, [KEY], day, copied_run.warehouse, copied_run.settings
     )
     read = frames["candles_daily"]
     assert set(read["instrument_key"]) == {KEY}

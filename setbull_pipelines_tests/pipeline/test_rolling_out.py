@@ -17,6 +17,8 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
 from setbull_pipelines.assets.rollout import build_rollout_log_asset
 from setbull_pipelines.assets.served import build_served
+from setbull_pipelines.checks.factory import judge
+from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.metrics import collect
 from setbull_pipelines.pipeline.reconciling import reconcile, summarize
 from setbull_pipelines.pipeline.rolling_out import (
@@ -27,8 +29,8 @@ from setbull_pipelines.pipeline.rolling_out import (
     stage_in_force,
     states,
 )
-from setbull_pipelines.pipeline.serving import served_table
-from setbull_pipelines.quality.processing import FAILURES, METRICS, TABLES_OF
+from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
+from setbull_pipelines.quality.processing import FAILURES, METRICS, RULES, TABLES_OF
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.log import IllegalLog, LogRow, state_at
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -36,7 +38,7 @@ from setbull_pipelines.settings import RolloutSettings, Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.store import WHOLE, Failure, StoredTable, Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1, forget, publish
 
 
 def moment() -> datetime:
@@ -343,3 +345,111 @@ def test_the_stored_log_is_readable_as_a_table(small_run: SmallRun) -> None:
     assert set(frame["component"]) == {"aggregation", "indicators", "sequences"}
     assert frame["session"].unique().tolist() == [pd.Timestamp(day) for day in small_run.days]
     assert frame["evidence"].str.startswith("{").all()
+
+
+def cut_back(run: SmallRun, component: Component, stage: Stage) -> dict[str, Part]:
+    """The first day as it is after a run in ``stage``, up to the judgement; the parts by table name."""
+    days = [run.days[0]]
+    forced(run, component, stage)
+    parts = {table.name: cut_back_v1(run, table, stage, *days) for table in TABLES_OF[component]}
+    for table in TABLES_OF[component]:
+        reconciled(run, table)
+        if table.name in tables.SERVED:
+            assignment = assignment_of(table, stage, run.warehouse, RolloutSettings())
+            list(serve(table, days, assignment, run.warehouse, "test"))
+    list(collect(days, run.warehouse, "test"))
+    return parts
+
+
+@pytest.mark.parametrize("component", Component)
+def test_the_evidence_of_a_sample_is_that_of_the_sample(
+    component: Component, copied_run: SmallRun
+) -> None:
+    parts = cut_back(copied_run, component, Stage.SAMPLED)
+    settings = lenient(copied_run, minimum_instruments=1)
+    (row,) = judged(copied_run, settings, 0)[component.label]
+    found, keys, rows, cells = row.decision.evidence, set(), 0, 0
+    for table in TABLES_OF[component]:
+        whole = copied_run.warehouse.read(StoredTable("v2", table), [str(copied_run.days[0])])
+        frame = parts[table.name].rows(whole)
+        keys.update(frame["instrument_key"])
+        rows += len(frame)
+        cells += len(frame) * (len(table.columns) - len(table.key))
+    assert found.stage is Stage.SAMPLED
+    assert 0 < found.instruments == len(keys) < 12
+    assert (found.rows, found.cells_expected, found.cells_compared) == (rows, cells, cells)
+    assert (found.cells_unequal, found.decision_differences, found.cohort) == (0, 0, 12)
+    assert found.error_rate == 0.0
+    assert row.decision.verdict is Verdict.COUNTED
+
+
+@pytest.mark.parametrize("component", Component)
+def test_a_retired_v1_leaves_v2_to_be_judged_by_itself(
+    component: Component, copied_run: SmallRun
+) -> None:
+    cut_back(copied_run, component, Stage.RETIRED)
+    (row,) = judged(copied_run, lenient(copied_run), 0)[component.label]
+    found = row.decision.evidence
+    v2 = [
+        copied_run.warehouse.pointer(StoredTable("v2", table), str(copied_run.days[0])).rows
+        for table in TABLES_OF[component]
+    ]
+    assert (found.instruments, found.rows, found.cohort) == (12, sum(v2), 12)
+    assert found.cells_expected is found.cells_compared is found.cells_unequal is None
+    assert found.seconds_v1 is None
+    assert found.seconds_v2 > 0
+    is_end = component is Component.SEQUENCES
+    assert found.decision_differences == (None if is_end else 0)
+    assert row.decision.verdict is Verdict.COUNTED
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_decision_counts_when_its_instrument_has_its_turn(
+    inside: bool, copied_run: SmallRun
+) -> None:
+    parts = cut_back(copied_run, Component.SEQUENCES, Stage.SAMPLED)
+    stored, key = StoredTable("v2", tables.FILTER_RESULTS), str(copied_run.days[0])
+    results = copied_run.warehouse.read(stored, [key])
+    sampled = results["instrument_key"].isin(parts["filter_results"].of(results["instrument_key"]))
+    results.loc[results.index[sampled == inside][0], "reason"] = "another reason"
+    publish(copied_run.warehouse, stored, key, results)
+    reconciled(copied_run, tables.FILTER_RESULTS)
+    (row,) = judged(copied_run, lenient(copied_run), 0)["sequences"]
+    assert row.decision.evidence.decision_differences == int(inside)
+    assert row.decision.verdict is (Verdict.ROLLED_BACK if inside else Verdict.HELD)
+
+
+def test_a_part_of_v1_is_no_evidence_for_a_stage_that_runs_it_in_full(
+    copied_run: SmallRun,
+) -> None:
+    cut_back(copied_run, Component.AGGREGATION, Stage.SAMPLED)
+    forced(copied_run, Component.AGGREGATION, Stage.FULL)
+    (row,) = judged(copied_run, lenient(copied_run), 0)["aggregation"]
+    assert row.decision.verdict is Verdict.HELD
+    assert row.decision.reason.startswith("not measured: instruments, rows")
+
+
+@pytest.mark.parametrize("stage", [Stage.SAMPLED, Stage.RETIRED])
+def test_v2_is_held_to_its_limits_without_the_time_of_a_whole_v1(
+    stage: Stage, copied_run: SmallRun
+) -> None:
+    day = copied_run.days[0]
+    parts = cut_back(copied_run, Component.INDICATORS, stage)
+    (rule,) = (rule for rule in RULES if rule.name == "within_limits")
+    metrics = copied_run.warehouse.read(METRICS, [str(day)])
+    of_v1 = metrics.set_index("asset").loc["v1.indicators_daily"]
+    assert of_v1["computed_for"] == parts["indicators_daily"].mark
+    assert set(metrics.loc[metrics["variant"] == "v2", "computed_for"]) == {"all"}
+    # Four seconds are within V2's limit, and far more than a part of V1 took.
+    slow = metrics.assign(
+        seconds=metrics["seconds"].where(metrics["asset"] != "v2.indicators_daily", 4.0)
+    )
+    publish(copied_run.warehouse, METRICS, str(day), slow)
+    verdict = judge([rule], copied_run.warehouse, copied_run.settings, day)[rule.name]
+    assert verdict.passed, verdict.description
+    slower = metrics.assign(
+        seconds=metrics["seconds"].where(metrics["asset"] != "v2.indicators_daily", 9.0)
+    )
+    publish(copied_run.warehouse, METRICS, str(day), slower)
+    verdict = judge([rule], copied_run.warehouse, copied_run.settings, day)[rule.name]
+    assert verdict.description.startswith("indicators: calculation time 9.")

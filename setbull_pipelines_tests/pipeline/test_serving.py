@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.serving import (
-    COMPONENT_OF,
     Assignment,
     assignment_of,
+    days_cut_back,
     read_served,
     serve,
     served_day,
@@ -24,7 +25,7 @@ from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.store import Failure, StoredTable, Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1, forget, publish
 
 TABLES = [table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED]
 every_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -66,7 +67,7 @@ def marked_v2(run: SmallRun, table: Table, day: date, column: str) -> None:
 
 
 def test_every_served_table_is_a_computed_one_with_its_variant() -> None:
-    assert set(tables.SERVED) == set(COMPONENT_OF) == {table.name for table in TABLES}
+    assert set(tables.SERVED) == {table.name for table in TABLES}
     for table in TABLES:
         served = tables.SERVED[table.name]
         assert served.column_names == [*table.column_names, "variant"]
@@ -247,3 +248,57 @@ def test_the_hash_of_an_assignment_follows_the_variants_and_nothing_else() -> No
     assert hash_of(Stage.TEN, frozen, a=Variant.V2) != hash_of(Stage.TEN, frozen, a=Variant.V1)
     other = Assignment(Component.SEQUENCES, Stage.TEN, {}, {})
     assert other.hash != hash_of(Stage.TEN)
+
+
+@every_table
+@pytest.mark.parametrize("stage", [Stage.SAMPLED, Stage.RETIRED])
+def test_v2_is_served_to_all_where_v1_is_cut_back_whatever_the_overrides(
+    table: Table, stage: Stage, copied_run: SmallRun
+) -> None:
+    day = copied_run.days[0]
+    cut_back_v1(copied_run, table, stage, day)
+    held = rows(copied_run.warehouse, "v2", table, day)["instrument_key"].iloc[0]
+    served_in(copied_run, table, stage, [day], RolloutSettings(force_v1=(held,)))
+    served = rows(copied_run.warehouse, "served", table, day)
+    assert set(served["variant"]) == {"v2"}
+    v2 = rows(copied_run.warehouse, "v2", table, day)
+    pd.testing.assert_frame_equal(served.drop(columns="variant"), v2)
+
+
+def test_an_instrument_that_v2_lost_is_served_from_the_sample_of_v1(copied_run: SmallRun) -> None:
+    day = copied_run.days[0]
+    part = cut_back_v1(copied_run, DAILY, Stage.SAMPLED, day)
+    v2 = rows(copied_run.warehouse, "v2", DAILY, day)
+    lost = min(part.of(v2["instrument_key"]))
+    kept = v2[v2["instrument_key"] != lost]
+    publish(copied_run.warehouse, StoredTable("v2", DAILY), day.isoformat(), kept)
+    served_in(copied_run, DAILY, Stage.SAMPLED, [day])
+    variants = variant_of(copied_run, DAILY, day)
+    assert [key for key, variant in variants.items() if variant == "v1"] == [lost]
+
+
+@pytest.mark.parametrize("cut", [Stage.SAMPLED, Stage.RETIRED])
+@pytest.mark.parametrize("stage", [Stage.OFF, Stage.SHADOW, Stage.FIFTY, Stage.FULL])
+def test_a_stage_that_runs_v1_in_full_serves_nothing_from_a_part_of_it(
+    cut: Stage, stage: Stage, copied_run: SmallRun
+) -> None:
+    day = copied_run.days[0]
+    part = cut_back_v1(copied_run, DAILY, cut, day)
+    with pytest.raises(MissingPartition) as caught:
+        served_in(copied_run, DAILY, stage, [day])
+    assert str(caught.value) == (
+        f"v1.candles_daily {day} cannot be served to all: {part.sentence} on that day; with V1 in force "
+        f"complete it by: setbull run --from {day} --to {day}"
+    )
+
+
+def test_the_kill_switch_does_not_pass_a_part_of_v1_off_as_all_of_it(copied_run: SmallRun) -> None:
+    first, second = copied_run.days
+    cut_back_v1(copied_run, DAILY, Stage.SAMPLED, first)
+    kill = RolloutSettings(kill=True)
+    with pytest.raises(MissingPartition, match="cannot be served to all"):
+        read_served(DAILY, [first, second], copied_run.warehouse, kill)
+    whole = read_served(DAILY, [second], copied_run.warehouse, kill)
+    assert whole["instrument_key"].nunique() == 12
+    assert days_cut_back(DAILY, copied_run.warehouse) == [first.isoformat()]
+    assert days_cut_back(tables.FILTER_RESULTS, copied_run.warehouse) == []

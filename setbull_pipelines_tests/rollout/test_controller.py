@@ -102,6 +102,10 @@ def test_growing_memory_is_soft_when_the_session_before_had_the_same_code_and_se
     grown = decide_with(before, memory_share=0.61)
     assert grown.verdict is Verdict.SOFT_BREACH
     assert "memory grew from 50.0% to 61.0% of the allowance, by more than 20%" in grown.reason
+    # Of very little memory, growth says nothing.
+    small = replace(AT_FIFTY, memory_share=0.1)
+    assert decide_with(small, memory_share=0.36).verdict is Verdict.ADVANCED
+    assert decide_with(small, memory_share=0.37).verdict is Verdict.SOFT_BREACH
     other_code = replace(before, code_version="code-0")
     assert decide_with(other_code, memory_share=0.61).verdict is not Verdict.SOFT_BREACH
 

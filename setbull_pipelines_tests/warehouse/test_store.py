@@ -470,3 +470,28 @@ def test_the_cache_stays_below_its_limit(tmp_path):
         assert small.read(V1_BARS)["open"].to_numpy() == pytest.approx(expected, abs=0)
         assert 0 < small.cache.size_bytes <= 5 * one
         assert 1 <= len(small.cache) <= 6
+
+
+def test_an_extract_holds_the_rows_of_some_instruments_and_goes_away(warehouse):
+    publish(warehouse, bars(instruments=("A", "B", "C")))
+    with warehouse.extract(V1_BARS, DAY, ["C", "A", "absent"]) as path:
+        rows = pyarrow.parquet.read_table(path, partitioning=None)
+        assert rows["instrument_key"].to_pylist() == ["A", "A", "C", "C"]
+        assert rows.schema.names == V1_BARS.table.column_names
+    assert not path.exists()
+    with warehouse.extract(V1_BARS, DAY, []) as path:
+        assert pyarrow.parquet.read_metadata(path).num_rows == 0
+    with pytest.raises(RuntimeError), warehouse.extract(V1_BARS, DAY, ["A"]) as path:
+        raise RuntimeError
+    assert not path.exists()
+    with pytest.raises(MissingPartition), warehouse.extract(V1_BARS, NEXT_DAY, ["A"]):
+        pass
+
+
+def test_an_extract_that_a_crash_left_is_collected(warehouse):
+    publish(warehouse, bars())
+    with warehouse.extract(V1_BARS, DAY, ["A"]) as path:
+        left = path.with_name(path.name + "-crashed")
+        left.write_bytes(path.read_bytes())
+    assert warehouse.collect_garbage() == 1
+    assert not left.exists()
