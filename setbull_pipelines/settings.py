@@ -76,6 +76,11 @@ class IndicatorSettings:
     volume_average_period: int = 10
     warm_margin_bars: int = 200
     """Bars beyond the slowest period before a value counts as warm (seed error of EMA 50 below 0.04 %)."""
+    maximum_unexplained_gap: float = 0.25
+    """|open / previous close - 1| above which no corporate action is missing only by chance: price bands end at
+    20 %, a bonus of 1 for 2 opens around 0.67. Not among the quality limits, because results depend on it."""
+    overnight_days: int = 10
+    """Bars more calendar days apart are not compared: after weeks without trading a price has moved by itself."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -105,6 +110,15 @@ class IndicatorSettings:
             "indicators.warm_margin_bars",
             self.warm_margin_bars,
             "0 or more",
+        )
+        _require(
+            0 < self.maximum_unexplained_gap < 1,
+            "indicators.maximum_unexplained_gap",
+            self.maximum_unexplained_gap,
+            "above 0 and below 1",
+        )
+        _require(
+            self.overnight_days >= 1, "indicators.overnight_days", self.overnight_days, "1 or more"
         )
 
     @property

@@ -50,7 +50,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         ],
     )
     def intake(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
-        """Read the configured source once and publish files, instruments and coverage."""
+        """Read the configured source once and publish files, instruments, coverage and corporate actions."""
         pointers = raw.publish_intake(
             raw.read_sources(settings), warehouse.open(), settings, context.run_id
         )

@@ -21,6 +21,7 @@ from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.lanes import possible_lanes
+from setbull_pipelines.pipeline.references import REFERENCES
 from setbull_pipelines.pipeline.rolling_out import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.versions import code_version, variant_code_version
@@ -72,6 +73,8 @@ def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefi
     dependencies = _dependencies(step, variant)
     if step.needs_history_starts:
         dependencies.append(asset_key(COVERAGE))
+    if step.is_adjusted:
+        dependencies += [asset_key(StoredTable("raw", table)) for table in REFERENCES]
 
     @dg.multi_asset(
         name=f"{variant}__{step.name}",

@@ -31,6 +31,7 @@ from setbull_pipelines.pipeline.lanes import (
 )
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import Frames, Input, Step
 from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.settings import Settings, fingerprint
@@ -42,7 +43,6 @@ from setbull_pipelines.warehouse.errors import (
     MissingPartition,
 )
 from setbull_pipelines.warehouse.store import (
-    WHOLE,
     Cost,
     Failure,
     Pointer,
@@ -55,7 +55,6 @@ logger = logging.getLogger(__name__)
 _BATCH_ROWS = 200_000
 _BATCH_PARTITIONS = 40
 _V1 = "v1"
-_HISTORY_START_COLUMNS = ["instrument_key", "series", "first_trading_day"]
 
 
 @dataclass(frozen=True)
@@ -117,11 +116,7 @@ class StepRun:
         self.code_version = variant_code_version(variant.name)
         self.settings_hash = fingerprint(*step.settings_groups(settings))
         self.outputs = [StoredTable(variant.name, table) for table in step.outputs]
-        coverage = warehouse.read(StoredTable("raw", tables.COVERAGE), [WHOLE])
-        self._history_starts = coverage[_HISTORY_START_COLUMNS]
-        self._history_starts_hash = combined(
-            "|".join(map(str, row)) for row in self._history_starts.itertuples(index=False)
-        )
+        self._references = References(warehouse)
         self._pointers: dict[tuple[str, str], Pointer] = {}
 
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
@@ -169,8 +164,7 @@ class StepRun:
             if part:
                 frames = {name: part.rows(frame) for name, frame in frames.items()}
             rows_read = {name: len(frame) for name, frame in frames.items()}
-            if self.step.needs_history_starts:
-                frames["history_starts"] = self._history_starts
+            frames |= self._references.frames(self.step, pd.Timestamp(day))
             failures = self._inherited_failures(day)
             if failures:
                 frames = without(frames, list(failures))
@@ -209,7 +203,7 @@ class StepRun:
     def _inherited_failures(self, day: date) -> dict[str, Failure]:
         """Instruments that are missing from an input partition: a window with a hole gives wrong values."""
         missing = {
-            key: failure
+            self._references.current_key(key, pd.Timestamp(session), pd.Timestamp(day)): failure
             for item in self.step.inputs
             for session in self._window(item, day)
             for key, failure in self._input_pointer(self._stored(item), session).failures.items()
@@ -335,13 +329,16 @@ class StepRun:
         return [session.isoformat() for session in sessions[-(look_back + 1) :]]
 
     def _first_stored_day(self, item: Input) -> date:
-        starts = self._history_starts
+        starts = self._references.history_starts
         if item.table is tables.CANDLES_5MIN:
             starts = starts[starts["series"] == MINUTES]
         return starts["first_trading_day"].min().date() if len(starts) else date.max
 
     def _read(self, item: Input, day: date) -> pd.DataFrame:
-        return self.warehouse.read(self._stored(item), self._window(item, day))
+        rows = self.warehouse.read(self._stored(item), self._window(item, day))
+        if not self.step.is_adjusted:
+            return rows
+        return self._references.under_current_keys(rows, pd.Timestamp(day))
 
     def _inputs(self, day: date) -> dict[str, str]:
         """What the partition is computed from."""
@@ -371,8 +368,8 @@ class StepRun:
             hashes[f"{stored.name} ({len(window)} sessions from {window[0]})"] = combined(
                 pointer.content_hash for pointer in pointers
             )
-        if self.step.needs_history_starts:
-            hashes["history_starts"] = self._history_starts_hash
+        first = min(self._window(item, day)[0] for item in self.step.inputs)
+        hashes |= self._references.hashes(self.step, pd.Timestamp(first), pd.Timestamp(day))
         return hashes
 
     def _require_rows_of(

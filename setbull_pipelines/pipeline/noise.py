@@ -9,7 +9,7 @@ computed together, and that they are computed in several threads at once; the se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import pyarrow.parquet
 
-from setbull_pipelines import tables
 from setbull_pipelines.pipeline.lanes import lane_read
+from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import STEPS, Frames, Input, Step
 from setbull_pipelines.reconciliation.compare import compare
 from setbull_pipelines.reconciliation.noise import NoiseFloor, measured
@@ -28,9 +28,7 @@ from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1
 from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
-
-_HISTORY_START_COLUMNS = ("instrument_key", "series", "first_trading_day")
+from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 
 def noise_floor(
@@ -90,20 +88,27 @@ def _inputs(
     warehouse: Warehouse,
     settings: Settings,
 ) -> dict[str, pd.DataFrame]:
+    references = References(warehouse)
+    keys = (
+        references.with_former_keys(instruments, pd.Timestamp(day))
+        if step.is_adjusted
+        else instruments
+    )
     frames = {
-        item.table.name: _read(item, v1, instruments, day, warehouse, settings)
-        for item in step.inputs
+        item.table.name: _read(item, v1, keys, day, warehouse, settings) for item in step.inputs
     }
-    if step.needs_history_starts:
-        coverage = StoredTable("raw", tables.COVERAGE)
-        frames["history_starts"] = warehouse.read(coverage, [WHOLE], _HISTORY_START_COLUMNS)
-    return frames
+    if step.is_adjusted:
+        frames = {
+            name: references.under_current_keys(frame, pd.Timestamp(day))
+            for name, frame in frames.items()
+        }
+    return frames | references.frames(step, pd.Timestamp(day))
 
 
 def _read(
     item: Input,
     v1: Pointer,
-    instruments: Sequence[str],
+    instruments: Collection[str],
     day: date,
     warehouse: Warehouse,
     settings: Settings,

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
+
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import combined, raw_code_version
 from setbull_pipelines.settings import Settings, fingerprint
+from setbull_pipelines.sources.corporate_files import ACTIONS_KIND, ALIASES_KIND
 from setbull_pipelines.sources.intake import Intake, take_in
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, Pointer, StoredTable, Warehouse
 
@@ -27,6 +30,8 @@ WHOLE_TABLES = tuple(
         tables.INSTRUMENTS,
         tables.DERIVATIVE_UNDERLYINGS,
         tables.COVERAGE,
+        tables.CORPORATE_ACTIONS,
+        tables.INSTRUMENT_ALIASES,
     )
 )
 DAY_TABLES = tuple(
@@ -56,8 +61,8 @@ def read_sources(settings: Settings) -> Intake:
     return take_in(source, landing_directory(settings), settings.sample, show)
 
 
-def _intake_hash(intake: Intake) -> str:
-    return combined(sorted(intake.files["content_hash"]))
+def _intake_hash(files: pd.DataFrame) -> str:
+    return combined(sorted(files["content_hash"]))
 
 
 def publish_intake(
@@ -67,7 +72,7 @@ def publish_intake(
     provenance = {
         "code_version": raw_code_version(),
         "settings_hash": fingerprint(settings.sample),
-        "inputs": {"sources": _intake_hash(intake)},
+        "inputs": {"sources": _intake_hash(intake.files)},
         "run_id": run_id,
     }
     frames = {
@@ -75,6 +80,8 @@ def publish_intake(
         "instruments": intake.instruments,
         "derivative_underlyings": intake.derivative_underlyings,
         "coverage": intake.coverage,
+        "corporate_actions": intake.corporate_actions,
+        "instrument_aliases": intake.instrument_aliases,
     }
     pointers = {
         stored.table.name: warehouse.publish(stored, WHOLE, frames[stored.table.name], **provenance)
@@ -99,7 +106,9 @@ class RawDays:
             "code_version": raw_code_version(),
             "settings_hash": fingerprint(settings.sample),
         }
-        self._inputs = {"sources": _intake_hash(intake)}
+        # Bars are stored as received: what is known about shares and keys does not touch them.
+        is_fact = intake.files["kind"].isin([ACTIONS_KIND, ALIASES_KIND])
+        self._inputs = {"sources": _intake_hash(intake.files[~is_fact])}
 
     def is_current(self, day: date) -> bool:
         """True when the day is stored from just these sources."""

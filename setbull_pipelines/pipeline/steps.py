@@ -44,6 +44,8 @@ class Step:
     compute: Callable[[Variant, Frames, pd.Timestamp, Settings], tuple[pd.DataFrame, ...]]
     settings_groups: Callable[[Settings], tuple[Any, ...]]
     needs_history_starts: bool = False
+    is_adjusted: bool = False
+    """Its look-back is read in prices and under instrument keys of the day, by the corporate actions up to it."""
 
 
 def _candles_5min(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
@@ -62,24 +64,26 @@ def _of_day(frame: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     return frame[frame["trading_day"] == day].reset_index(drop=True)
 
 
+def _adjusted(variant: Variant, table: Table, frames: Frames, day: pd.Timestamp) -> pd.DataFrame:
+    return variant.adjusted(frames[table.name], table, frames["corporate_actions"], day)
+
+
 def _indicators_5min(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
-    computed = variant.indicators(
-        frames["candles_5min"], "5minute", frames["history_starts"], settings.indicators
-    )
+    candles = _adjusted(variant, tables.CANDLES_5MIN, frames, day)
+    computed = variant.indicators(candles, "5minute", frames["history_starts"], settings.indicators)
     return (_of_day(computed, day),)
 
 
 def _indicators_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
-    computed = variant.indicators(
-        frames["candles_daily"], "day", frames["history_starts"], settings.indicators
-    )
+    candles = _adjusted(variant, tables.CANDLES_DAILY, frames, day)
+    computed = variant.indicators(candles, "day", frames["history_starts"], settings.indicators)
     return (_of_day(computed, day),)
 
 
 def _moves_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
-    return (
-        variant.moves(frames["candles_daily"], frames["indicators_daily"], day, settings.sequences),
-    )
+    candles = _adjusted(variant, tables.CANDLES_DAILY, frames, day)
+    indicators = _adjusted(variant, tables.INDICATORS_DAILY, frames, day)
+    return (variant.moves(candles, indicators, day, settings.sequences),)
 
 
 def _sequences(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
@@ -93,7 +97,7 @@ def _sequence_analysis(variant: Variant, frames: Frames, day: pd.Timestamp, sett
 def _filter_results(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
     return (
         variant.filters(
-            frames["candles_daily"],
+            _adjusted(variant, tables.CANDLES_DAILY, frames, day),
             frames["indicators_daily"],
             frames["sequence_analysis"],
             day,
@@ -128,6 +132,7 @@ STEPS: tuple[Step, ...] = (
         _indicators_5min,
         lambda settings: (settings.indicators, settings.look_back),
         needs_history_starts=True,
+        is_adjusted=True,
     ),
     Step(
         "indicators_daily",
@@ -137,6 +142,7 @@ STEPS: tuple[Step, ...] = (
         _indicators_daily,
         lambda settings: (settings.indicators, settings.look_back),
         needs_history_starts=True,
+        is_adjusted=True,
     ),
     Step(
         "moves_daily",
@@ -148,6 +154,7 @@ STEPS: tuple[Step, ...] = (
         (tables.MOVES_DAILY,),
         _moves_daily,
         lambda settings: (settings.sequences, settings.look_back),
+        is_adjusted=True,
     ),
     Step(
         "sequences",
@@ -176,5 +183,6 @@ STEPS: tuple[Step, ...] = (
         (tables.FILTER_RESULTS,),
         _filter_results,
         lambda settings: (settings.filters, settings.sequences, settings.look_back),
+        is_adjusted=True,
     ),
 )

@@ -41,6 +41,7 @@ def variant_code_version(name: str) -> str:
         "pipeline/steps.py",
         "pipeline/engine.py",
         "pipeline/isolating.py",
+        "pipeline/references.py",
         "pipeline/lanes.py",
         "rollout/bucketing.py",
     )

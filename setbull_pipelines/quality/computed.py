@@ -6,7 +6,9 @@ They hold V1 and V2 to their inputs, so that two variants that err alike are sti
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,16 @@ _AUCTION_LIMITS = {
     **dict.fromkeys(("high", "low", "close"), "auction_price_difference"),
     "volume": "auction_volume_difference",
 }
+_GAPS_SHOWN = 10
+_NEAR = 0.12
+"""How far a share may open from what a ratio alone would make of its last close."""
+_SIMPLE_RATIOS = (
+    *(Fraction(1, old) for old in (10, 5, 2)),
+    *(Fraction(new, new - 1) for new in (6, 5, 4, 3)),
+    *(Fraction(5, old) for old in (3, 2)),
+    *map(Fraction, (2, 3, 4, 5, 6, 8, 10, 20, 50, 100)),
+)
+"""New shares per old share of the usual splits and bonuses, and of some reverse splits."""
 _SUMMARY = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 
 
@@ -236,6 +248,48 @@ def _same_instruments(stored: StoredTable, other: StoredTable) -> Rule:
     )
 
 
+def _no_unexplained_gap(indicators: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        frame = frames[indicators.name].dropna(subset=["unexplained_gap"])
+        frame = frame.drop_duplicates("instrument_key")
+        jumped = frame[frame["unexplained_gap_day"] == day]
+        metadata = {
+            "jumped today": len(jumped),
+            "jumped before, still unexplained": len(frame) - len(jumped),
+        }
+        if jumped.empty:
+            return Verdict(True, "no price jumped overnight without a corporate action", metadata)
+        shown = ", ".join(
+            f"{row.instrument_key} opened at {row.unexplained_gap:.4f} of the close before"
+            f"{_hint(row.unexplained_gap)}"
+            for row in jumped.head(_GAPS_SHOWN).itertuples()
+        )
+        more = f" and {len(jumped) - _GAPS_SHOWN} more" if len(jumped) > _GAPS_SHOWN else ""
+        return Verdict(
+            False,
+            f"{len(jumped)} instruments jumped overnight without a corporate action: {shown}{more}; their filter "
+            "results are 'not enough data' until a file of corporate actions explains the jump",
+            metadata,
+        )
+
+    return Rule(
+        "no_unexplained_gap",
+        "No price jumped overnight without a corporate action",
+        indicators,
+        (indicators,),
+        judge,
+        is_error=False,
+    )
+
+
+def _hint(gap: float) -> str:
+    """The simple ratio of new to old shares that would explain the gap best, if one is near."""
+    nearest = min(_SIMPLE_RATIOS, key=lambda ratio: abs(math.log(gap * ratio)))
+    if abs(gap * nearest - 1) > _NEAR:
+        return ""
+    return f" (near a ratio of {nearest})"
+
+
 def _patterns_counted(patterns: StoredTable, sequences: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         runs = frames[sequences.name]
@@ -326,6 +380,7 @@ def rules(variant: str) -> tuple[Rule, ...]:
         (_series_agree, (tables.CANDLES_DAILY,)),
         (_same_keys, (tables.INDICATORS_5MIN, tables.CANDLES_5MIN)),
         (_same_keys, (tables.INDICATORS_DAILY, tables.CANDLES_DAILY)),
+        (_no_unexplained_gap, (tables.INDICATORS_DAILY,)),
         (_moves_end_today, (tables.MOVES_DAILY, tables.CANDLES_DAILY)),
         (_days_conserved, (tables.SEQUENCES, tables.MOVES_DAILY)),
         (_same_instruments, (tables.SEQUENCE_ANALYSIS, tables.MOVES_DAILY)),

@@ -33,6 +33,7 @@ from setbull_pipelines.settings import SampleSettings, fingerprint
 from setbull_pipelines.sources import (
     bhavcopy_files,
     candle_files,
+    corporate_files,
     derivative_files,
     raw_rows,
     response_files,
@@ -48,6 +49,12 @@ from setbull_pipelines.sources.candle_files import (
     closing_auction_hours,
     has_prices,
 )
+from setbull_pipelines.sources.corporate_files import (
+    ACTIONS_KIND,
+    ALIASES_KIND,
+    check_facts,
+    facts_kind,
+)
 from setbull_pipelines.sources.derivative_files import check_derivatives, is_derivatives
 from setbull_pipelines.sources.landing import (
     DERIVATIVES_KIND,
@@ -56,6 +63,7 @@ from setbull_pipelines.sources.landing import (
     Landing,
     land_candles,
     land_derivatives,
+    land_facts,
     land_rejection,
     land_universe,
     open_landing,
@@ -73,8 +81,10 @@ from setbull_pipelines.tables import (
     ACCOUNTING,
     CANDLES_1MIN,
     CANDLES_DAILY_HISTORY,
+    CORPORATE_ACTIONS,
     COVERAGE,
     DERIVATIVE_UNDERLYINGS,
+    INSTRUMENT_ALIASES,
     INSTRUMENTS,
     INTAKE,
     QUARANTINE,
@@ -158,14 +168,17 @@ class _Universe:
 class Intake:
     """Everything that was taken in: tables of the whole input, and the raw tables of any day on request.
 
-    ``files`` is ``raw.intake``, ``instruments`` ``raw.instruments``, ``derivative_underlyings`` the raw table of
-    that name, ``coverage`` ``raw.coverage``, ``unassigned`` the rows of ``raw.quarantine`` that have no trading day.
+    ``files`` is ``raw.intake``, ``instruments`` ``raw.instruments``, ``coverage`` ``raw.coverage``;
+    ``derivative_underlyings``, ``corporate_actions`` and ``instrument_aliases`` are the raw tables of these names;
+    ``unassigned`` the rows of ``raw.quarantine`` that have no trading day.
     """
 
     files: pd.DataFrame
     instruments: pd.DataFrame
     derivative_underlyings: pd.DataFrame
     coverage: pd.DataFrame
+    corporate_actions: pd.DataFrame
+    instrument_aliases: pd.DataFrame
     unassigned: pd.DataFrame
     _landed: tuple[_LandedFile, ...]
     _universe: _Universe
@@ -332,8 +345,13 @@ def take_in(
         if file.landing.kind != REJECTED_KIND
     ]
     coverage = _coverage(candle_files_landed, universe)
+    actions, superseded_actions = _facts(CORPORATE_ACTIONS, ACTIONS_KIND, landed, universe)
+    aliases, superseded_aliases = _facts(INSTRUMENT_ALIASES, ALIASES_KIND, landed, universe)
+    unassigned += [superseded_actions, superseded_aliases]
+    superseded = pd.concat([superseded_actions, superseded_aliases])["source"].value_counts()
+    files = pd.DataFrame([_intake_row(file, superseded.get(file.source, 0)) for file in landed])
     return Intake(
-        files=INTAKE.conform(pd.DataFrame([_intake_row(file) for file in landed])),
+        files=INTAKE.conform(files),
         instruments=(
             _instruments_of_candles(candle_files_landed, coverage)
             if instruments_listed is None
@@ -341,6 +359,8 @@ def take_in(
         ),
         derivative_underlyings=universe.underlyings,
         coverage=coverage,
+        corporate_actions=actions,
+        instrument_aliases=aliases,
         unassigned=QUARANTINE.conform(_concatenate(QUARANTINE, unassigned)),
         _landed=tuple(landed),
         _universe=universe,
@@ -405,6 +425,7 @@ def _reading_fingerprint(suffix: str) -> str:
     for module in (
         raw_rows,
         candle_files,
+        corporate_files,
         universe_files,
         derivative_files,
         bhavcopy_files,
@@ -436,13 +457,17 @@ def _land_rows(folder: Path, rows: RawRows) -> Landing:
         return land_candles(folder, check_candles(rows))
     if is_derivatives(rows.names):
         return land_derivatives(folder, check_derivatives(rows))
+    if facts_kind(rows.names):
+        return land_facts(folder, check_facts(rows))
     if is_universe(rows.names):
         return land_universe(folder, check_universe(rows))
     raise UnreadableFile(
         f"found the columns {', '.join(rows.names)}, expected candles "
         f"({', '.join(candle_files.REQUIRED_COLUMNS)} and instrument_key or symbol), instruments "
-        f"(instrument_key or symbol and one of {', '.join(universe_files.FACT_COLUMNS)}) or stocks with "
-        f"derivatives (instrument_key or symbol and {derivative_files.FROM})"
+        f"(instrument_key or symbol and one of {', '.join(universe_files.FACT_COLUMNS)}), stocks with "
+        f"derivatives (instrument_key or symbol and {derivative_files.FROM}), corporate actions "
+        f"(instrument_key or symbol, {', '.join(corporate_files.ACTION_COLUMNS)}) or aliases "
+        f"({', '.join(corporate_files.ALIAS_COLUMNS)})"
     )
 
 
@@ -452,7 +477,7 @@ def _land_sample(
     digest = hashlib.blake2b(inspect.getsource(sample).encode(), digest_size=16)
     digest.update(fingerprint(settings).encode())
     content_hash = digest.hexdigest()
-    kinds = (DAILY, INSTRUMENTS_KIND, MINUTES)
+    kinds = (ACTIONS_KIND, DAILY, INSTRUMENTS_KIND, MINUTES)
     folders = {
         kind: landing / f"{content_hash}-{kind}-{_reading_fingerprint('sample')}" for kind in kinds
     }
@@ -464,6 +489,7 @@ def _land_sample(
         landings = {
             kind: _land_rows(folders[kind], rows)
             for kind, rows in (
+                (ACTIONS_KIND, generated.corporate_actions),
                 (DAILY, generated.daily),
                 (INSTRUMENTS_KIND, generated.instruments),
                 (MINUTES, generated.minutes),
@@ -476,7 +502,8 @@ def _land_sample(
     ]
 
 
-def _intake_row(file: _LandedFile) -> dict[str, Any]:
+def _intake_row(file: _LandedFile, superseded: int) -> dict[str, Any]:
+    """A row of ``raw.intake``; ``superseded`` rows were good by themselves, but a later file knows better."""
     manifest, days = file.landing.manifest, file.landing.days
     kind = file.landing.kind
     if kind == REJECTED_KIND:
@@ -491,8 +518,8 @@ def _intake_row(file: _LandedFile) -> dict[str, Any]:
         "kind": kind,
         "reason": reason,
         "received": manifest["received"],
-        "assigned": manifest["assigned"],
-        "unassigned": manifest["unassigned"],
+        "assigned": manifest["assigned"] - superseded,
+        "unassigned": manifest["unassigned"] + superseded,
         "first_day": days["trading_day"].min(),
         "last_day": days["trading_day"].max(),
     }
@@ -505,7 +532,7 @@ def _nothing_to_read(input: Path | None, landed: Sequence[_LandedFile]) -> str:
         if file.landing.kind == REJECTED_KIND
     ]
     more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    found = "; ".join(reasons[:3]) + more if reasons else "found only instrument files"
+    found = "; ".join(reasons[:3]) + more if reasons else "found only files about instruments"
     return f"{input}: no file holds candles ({found}), expected at least one candle file."
 
 
@@ -539,6 +566,44 @@ def _with_underlyings(universe: _Universe, landed: Sequence[_LandedFile]) -> _Un
     rows = _concatenate(DERIVATIVE_UNDERLYINGS, frames)
     rows = rows.drop_duplicates(["instrument_key", "first_day"], keep="last")
     return replace(universe, underlyings=DERIVATIVE_UNDERLYINGS.conform(rows))
+
+
+def _facts(
+    table: Table, kind: str, landed: Sequence[_LandedFile], universe: _Universe
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A table of facts from all files of its kind, and the quarantine rows of those that another superseded.
+
+    Of rows with one key the last by file and line counts; earlier ones that say the same are ignored.
+    """
+    parts = [table.empty().assign(line=pd.Series(dtype="int64"))]
+    for file in landed:
+        if file.landing.kind == kind:
+            rows = file.landing.facts().assign(source=file.source)
+            keys = universe.keys_of(file, rows["instrument_key"])
+            parts.append(rows.assign(instrument_key=pd.Series(keys, dtype="str")))
+    rows = pd.concat(parts, ignore_index=True)
+    key, facts = list(table.key), [name for name in table.column_names if name != "source"]
+    superseded, ignored = rows.duplicated(key, keep="last"), rows.duplicated(facts, keep="last")
+    last = rows.loc[~superseded, [*key, "line", "source"]]
+    contradicted = rows[superseded & ~ignored].merge(last, on=key, suffixes=("", "_of_last"))
+    quarantined = []
+    for row in contradicted.to_dict("records"):
+        values = [[str(row[name])] for name in facts]
+        quarantined.append(
+            {
+                "source": row["source"],
+                "line": row["line"],
+                "instrument_key": row["instrument_key"],
+                "rule": "superseded",
+                "reason": f"Found other values for the same {', '.join(key)} in line {row['line_of_last']} of "
+                f"{row['source_of_last']}, expected one; the last by file and line counts.",
+                "record": records(facts, values)[0],
+            }
+        )
+    return (
+        table.conform(rows[~superseded].drop(columns="line")),
+        _in_contract(QUARANTINE, pd.DataFrame(quarantined, columns=QUARANTINE.column_names)),
+    )
 
 
 def _instruments_of_candles(files: Sequence[_LandedFile], coverage: pd.DataFrame) -> pd.DataFrame:

@@ -5,8 +5,8 @@ trading day. Does not belong here: judging rows, anything that concerns several 
 
 A folder holds ``manifest.json`` and ``rejected.parquet``, for candles also ``candles.parquet`` (a trading day is
 never split over row groups, so that a day is read without the others) and ``coverage.parquet``, for
-instruments ``instruments.parquet``, for stocks with derivatives ``derivatives.parquet``. It is complete or
-absent: written beside and renamed.
+instruments ``instruments.parquet``, for stocks with derivatives ``derivatives.parquet``, for corporate actions and
+aliases ``facts.parquet``. It is complete or absent: written beside and renamed.
 """
 
 from __future__ import annotations
@@ -30,9 +30,16 @@ import pyarrow.parquet
 
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.sources.candle_files import LANDED_SCHEMA, CheckedCandles
+from setbull_pipelines.sources.corporate_files import ACTIONS_KIND, ALIASES_KIND, CheckedFacts
 from setbull_pipelines.sources.derivative_files import CheckedDerivatives
 from setbull_pipelines.sources.universe_files import CheckedUniverse
-from setbull_pipelines.tables import DERIVATIVE_UNDERLYINGS, INSTRUMENTS, QUARANTINE
+from setbull_pipelines.tables import (
+    CORPORATE_ACTIONS,
+    DERIVATIVE_UNDERLYINGS,
+    INSTRUMENT_ALIASES,
+    INSTRUMENTS,
+    QUARANTINE,
+)
 
 INSTRUMENTS_KIND, DERIVATIVES_KIND, REJECTED_KIND = "instruments", "derivatives", "rejected"
 
@@ -54,6 +61,15 @@ _INSTRUMENTS_SCHEMA = pyarrow.schema(
 _DERIVATIVES_SCHEMA = pyarrow.schema(
     [field for field in DERIVATIVE_UNDERLYINGS.arrow_schema if field.name != "source"]
 )
+_FACTS_SCHEMAS = {
+    kind: pyarrow.schema(
+        [
+            *(field for field in table.arrow_schema if field.name != "source"),
+            LANDED_SCHEMA.field("line"),
+        ]
+    )
+    for kind, table in ((ACTIONS_KIND, CORPORATE_ACTIONS), (ALIASES_KIND, INSTRUMENT_ALIASES))
+}
 _MANIFEST = "manifest.json"
 
 
@@ -66,7 +82,8 @@ class Landing:
 
     @property
     def kind(self) -> str:
-        """``minutes``, ``daily``, ``instruments``, ``derivatives`` or ``rejected``."""
+        """``minutes``, ``daily``, ``instruments``, ``derivatives``, ``corporate_actions``, ``instrument_aliases`` or
+        ``rejected``."""
         return self.manifest["kind"]
 
     @cached_property
@@ -119,6 +136,10 @@ class Landing:
     def derivatives(self) -> pd.DataFrame:
         """The rows of a list of stocks with derivatives, as ``raw.derivative_underlyings`` without the source."""
         return _pandas(pyarrow.parquet.read_table(self.folder / "derivatives.parquet"))
+
+    def facts(self) -> pd.DataFrame:
+        """The rows of a file of corporate actions or aliases: its table without the source, and the line."""
+        return _pandas(pyarrow.parquet.read_table(self.folder / "facts.parquet"))
 
 
 def open_landing(folder: Path) -> Landing | None:
@@ -193,6 +214,24 @@ def land_derivatives(folder: Path, checked: CheckedDerivatives) -> Landing:
 
     def write(target: Path) -> None:
         _write(target / "derivatives.parquet", _table(checked.underlyings, _DERIVATIVES_SCHEMA))
+        _write_rejected(target, checked.rejected)
+
+    return _publish(folder, manifest, write)
+
+
+def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
+    """Write the judged rows of a file of corporate actions or aliases."""
+    manifest = {
+        "kind": checked.kind,
+        **_counts(checked.received, checked.rejected),
+        "keyed_by_symbol": checked.keyed_by_symbol,
+        "ignored_columns": [],
+        "days": [],
+    }
+
+    def write(target: Path) -> None:
+        schema = _FACTS_SCHEMAS[checked.kind]
+        _write(target / "facts.parquet", _table(checked.accepted[schema.names], schema))
         _write_rejected(target, checked.rejected)
 
     return _publish(folder, manifest, write)

@@ -5,7 +5,7 @@ as any file. Identifiers are no ISINs, so that nobody takes the instruments for 
 give the same rows. Prices are computed in ticks (whole numbers) and become rupees at the end.
 
 What is in it on purpose: minutes without a trade, minutes the feed lost, a day locked at the upper circuit,
-an unadjusted split, a new listing, hardly traded stocks, prices outside every usual filter, and stocks
+a split, a new listing, hardly traded stocks, prices outside every usual filter, and stocks
 in all the moods that the filter stages tell apart.
 """
 
@@ -90,11 +90,12 @@ _CHORUS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """The sample as rows of three files."""
+    """The sample as rows of four files."""
 
     minutes: RawRows
     daily: RawRows
     instruments: RawRows
+    corporate_actions: RawRows
 
 
 def generate(settings: SampleSettings) -> Sample:
@@ -119,6 +120,7 @@ def generate(settings: SampleSettings) -> Sample:
         minutes=_rows(pyarrow.concat_tables(minute_tables).unify_dictionaries()),
         daily=_rows(_daily_table(daily, days, keys, _listed_from(moods, len(days)))),
         instruments=_rows(_instrument_table(keys)),
+        corporate_actions=_rows(_action_table(moods, days, keys)),
     )
 
 
@@ -431,6 +433,26 @@ def _instrument_table(keys: Sequence[str]) -> pyarrow.Table:
             "lot_size": ["1"] * len(keys),
             "series": ["EQ"] * len(keys),
         }
+    )
+
+
+def _action_table(
+    moods: Sequence[Mood], days: Sequence[date], keys: Sequence[str]
+) -> pyarrow.Table:
+    """The announced splits; without one in a history that is too short to hold it."""
+    split = [
+        key
+        for key, mood in zip(keys, moods, strict=True)
+        if mood is Mood.SPLIT and len(days) > SPLIT_SESSIONS_AGO
+    ]
+    columns = {
+        "instrument_key": split,
+        "ex_date": [days[-SPLIT_SESSIONS_AGO].isoformat()] * len(split) if split else [],
+        "kind": ["split"] * len(split),
+        "ratio": [str(SPLIT_SHARES)] * len(split),
+    }
+    return pyarrow.table(
+        {name: pyarrow.array(values, pyarrow.string()) for name, values in columns.items()}
     )
 
 

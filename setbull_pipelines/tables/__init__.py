@@ -7,6 +7,7 @@ belong here: computing, storage, Dagster.
 
 from __future__ import annotations
 
+from setbull_pipelines.tables.actions import CORPORATE_ACTIONS, INSTRUMENT_ALIASES
 from setbull_pipelines.tables.candles import (
     CANDLES_1MIN,
     CANDLES_5MIN,
@@ -57,6 +58,8 @@ RAW_TABLES = (
     INSTRUMENTS,
     DERIVATIVE_UNDERLYINGS,
     COVERAGE,
+    CORPORATE_ACTIONS,
+    INSTRUMENT_ALIASES,
     CANDLES_1MIN,
     CANDLES_DAILY_HISTORY,
     QUARANTINE,
@@ -112,6 +115,7 @@ __all__ = [
     "CANDLES_DAILY",
     "CANDLES_DAILY_HISTORY",
     "COMPUTED_TABLES",
+    "CORPORATE_ACTIONS",
     "COVERAGE",
     "DERIVATIVE_UNDERLYINGS",
     "FAILURES",
@@ -120,6 +124,7 @@ __all__ = [
     "INDICATORS_5MIN",
     "INDICATORS_DAILY",
     "INSTRUMENTS",
+    "INSTRUMENT_ALIASES",
     "INTAKE",
     "MOVES_DAILY",
     "OPERATIONS_TABLES",

@@ -9,10 +9,11 @@ from setbull_pipelines.tables.columns import (
     SERIES,
     TRADING_DAY,
     count,
+    day,
     flag,
     value,
 )
-from setbull_pipelines.tables.contract import Table
+from setbull_pipelines.tables.contract import EXACT, Table
 
 INDICATOR_COLUMNS = (
     value("ma_9", "Simple moving average of 9 closes", "rupees"),
@@ -64,10 +65,21 @@ HISTORY_COLUMNS = (
         "True when the slowest column has 200 bars more than it needs, or the whole life of a new listing",
     ),
 )
+GAP_COLUMNS = (
+    value(
+        "unexplained_gap",
+        "Open / previous close, adjusted for corporate actions, of the latest bar whose price jumped without one and "
+        "from which on the series is not warm yet; null when there is none",
+        "ratio",
+        tolerance=EXACT,
+    ),
+    day("unexplained_gap_day", "Trading day of that bar", nullable=True),
+)
 
 INDICATORS_5MIN = Table(
     name="indicators_5min",
-    description="Indicators of the five-minute candles, across sessions, one row per traded bar.",
+    description="Indicators of the five-minute candles, across sessions, one row per traded bar, in prices of its "
+    "trading day: earlier candles are adjusted for the corporate actions up to it.",
     schemas=COMPUTED_SCHEMAS,
     key=("instrument_key", "timestamp"),
     columns=(INSTRUMENT_KEY, BAR_START, TRADING_DAY, *INDICATOR_COLUMNS, VWAP, *HISTORY_COLUMNS),
@@ -75,8 +87,17 @@ INDICATORS_5MIN = Table(
 
 INDICATORS_DAILY = Table(
     name="indicators_daily",
-    description="Indicators of the daily candles, per series, one row per daily bar.",
+    description="Indicators of the daily candles, per series, one row per daily bar, in prices of its trading day: "
+    "earlier candles are adjusted for the corporate actions up to it.",
     schemas=COMPUTED_SCHEMAS,
     key=("instrument_key", "series", "timestamp"),
-    columns=(INSTRUMENT_KEY, SERIES, BAR_START, TRADING_DAY, *INDICATOR_COLUMNS, *HISTORY_COLUMNS),
+    columns=(
+        INSTRUMENT_KEY,
+        SERIES,
+        BAR_START,
+        TRADING_DAY,
+        *INDICATOR_COLUMNS,
+        *HISTORY_COLUMNS,
+        *GAP_COLUMNS,
+    ),
 )

@@ -40,7 +40,15 @@ INTAKE = Table(
         label(
             "kind",
             "What the file holds",
-            ("minutes", "daily", "instruments", "derivatives", "rejected"),
+            (
+                "minutes",
+                "daily",
+                "instruments",
+                "derivatives",
+                "corporate_actions",
+                "instrument_aliases",
+                "rejected",
+            ),
         ),
         text(
             "reason",
@@ -50,7 +58,7 @@ INTAKE = Table(
         count("received", "Rows in the file", "rows"),
         count(
             "assigned",
-            "Rows that belong to a trading day, accepted or quarantined there; rows kept of a universe",
+            "Rows that belong to a trading day, accepted or quarantined there; rows kept of other files",
             "rows",
         ),
         count("unassigned", "Rows without a trading day, all quarantined", "rows"),

@@ -37,7 +37,8 @@ POSITIVE_LENGTH = Column(
 MOVES_DAILY = Table(
     name="moves_daily",
     description="The last 21 daily bars of an instrument up to the as-of day, as moves: size, strength, "
-    "side of EMA 50, and whether the day is a mamba day (a strong move with the trend).",
+    "side of EMA 50, and whether the day is a mamba day (a strong move with the trend). Prices and volumes are "
+    "adjusted for the corporate actions up to the as-of day.",
     schemas=COMPUTED_SCHEMAS,
     key=("instrument_key", "move_day"),
     columns=(

@@ -20,6 +20,7 @@ from setbull_pipelines.settings import (
     IndicatorSettings,
     SequenceSettings,
 )
+from setbull_pipelines.tables import Table
 
 Timeframe = Literal["5minute", "day"]
 
@@ -64,6 +65,23 @@ class Variant(Protocol):
         """
         ...
 
+    def adjusted(
+        self, rows: pd.DataFrame, table: Table, actions: pd.DataFrame, as_of: pd.Timestamp
+    ) -> pd.DataFrame:
+        """Rows of ``table`` in prices and share counts of the day ``as_of``, in the order given.
+
+        A row is adjusted by the ``actions`` (``raw.corporate_actions``, source not needed) of
+        its instrument with trading_day < ex_date <= day of ``as_of``: an action that is
+        announced for a later day changes nothing. Columns in rupees are divided by the product
+        of their ratios, columns in shares multiplied by the product of those whose kind is in
+        SHARE_ACTIONS; whole numbers of shares are rounded, halves to the even number. Products
+        start with the latest ex_date, of one date with the last kind by alphabet, so that both
+        variants round alike. All other columns stay as they are: ratios, percents and RSI do
+        not depend on the scale. A row of ``indicators_daily`` was computed in the prices of its
+        own trading_day, so the same rule brings it to those of ``as_of``.
+        """
+        ...
+
     def indicators(
         self,
         candles: pd.DataFrame,
@@ -89,6 +107,14 @@ class Variant(Protocol):
         first_trading_day of the same series (of all instruments) and not earlier than the first
         trading_day in ``candles``, and bars_of_history >= settings.slowest_period. An
         instrument that ``history_starts`` does not name is not a new listing.
+
+        For 'day', a bar jumped when |open / close of the bar before it - 1| >
+        settings.maximum_unexplained_gap and that bar's trading_day is at most
+        settings.overnight_days calendar days earlier; candles are adjusted, so a jump that a corporate
+        action explains is none. unexplained_gap is open / close before of the latest bar that
+        jumped among the last settings.warm_bars bars, this one included, unexplained_gap_day
+        its trading_day: until as many bars follow, values still carry the prices from before
+        it. The first bar of ``candles`` has no bar before it.
         """
         ...
 
@@ -179,7 +205,8 @@ class Variant(Protocol):
         start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic,
         STALE with ``as_of`` and the last day up to it with a bar of the instrument in either
         series. basic: fewer than volume_days bars of the series in ``candles_daily`` up to
-        as_of: 'not enough data', TOO_FEW_BARS. average_volume = floor(sum of the last
+        as_of: 'not enough data', TOO_FEW_BARS; the as-of bar's indicators have an
+        unexplained_gap: 'not enough data', UNEXPLAINED_GAP. average_volume = floor(sum of the last
         volume_days volumes / volume_days). Fails, in this order of checks: close <
         minimum_close, close > maximum_close, average_volume < minimum_average_volume. ema: the
         as-of bar's indicators not warm, or ema_50 or rsi null: 'not enough data', stopped_at
@@ -204,6 +231,7 @@ class Variant(Protocol):
 # The wording of filter reasons: str.format templates. Prices and RSI with 2 decimals, percents with 2.
 STALE = "data is stale: expected {expected}, have {found}"
 TOO_FEW_BARS = "{found} daily bars up to {day}, {needed} needed"
+UNEXPLAINED_GAP = "unexplained gap of {ratio:.4f} on {day}: open to the close before, no corporate action is known"
 BASIC_THRESHOLD = (
     "close {minimum_close:.2f} to {maximum_close:.2f}, average volume at least {minimum_volume}"
 )

@@ -121,3 +121,16 @@ def test_a_day_that_a_new_file_leaves_alone_keeps_its_bytes(
     Path(settings.input, "more.csv").write_text(f"{HEADER}\n{row}\n")
     publish_days(settings, warehouse)
     assert warehouse.pointer(stored, MONDAY.isoformat()).content_hash == before
+
+
+def test_a_file_of_corporate_actions_publishes_no_day_again(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    assert publish_days(settings, warehouse) == dict.fromkeys(DAYS, False)
+    inbox = Path(settings.input)
+    header = "instrument_key,ex_date,kind,ratio"
+    (inbox / "actions.csv").write_text(f"{header}\nNSE_EQ|INE002A01018,{TUESDAY},bonus,2\n")
+    assert publish_days(settings, warehouse) == dict.fromkeys(DAYS, True)
+    stored = warehouse.read(StoredTable("raw", tables.CORPORATE_ACTIONS), [WHOLE])
+    assert stored["ratio"].tolist() == [2.0]
+    assert stored_rows(warehouse, tables.CANDLES_1MIN, MONDAY) == len(GOOD)

@@ -30,6 +30,7 @@ RULES = [
 ]
 QUARANTINE = StoredTable("raw", tables.QUARANTINE)
 UNDERLYINGS = StoredTable("raw", tables.DERIVATIVE_UNDERLYINGS)
+ALIASES = StoredTable("raw", tables.INSTRUMENT_ALIASES)
 
 
 def changed(frame: pd.DataFrame, row: int, **values: object) -> pd.DataFrame:
@@ -133,6 +134,11 @@ def no_rows(frames: Frames, rule: Rule) -> pd.DataFrame:
     return own(frames, rule).iloc[:0]
 
 
+def with_a_jump(frames: Frames, rule: Rule) -> pd.DataFrame:
+    day = own(frames, rule)["trading_day"].iloc[0]
+    return changed(own(frames, rule), 0, unexplained_gap=0.1013, unexplained_gap_day=day)
+
+
 def with_a_failure(frames: Frames, rule: Rule) -> pd.DataFrame:
     row = {
         "asset": "v2.candles_5min",
@@ -166,6 +172,7 @@ TAMPERINGS: dict[str, Tampering] = {
     "ends_on_the_day": with_a_move_dated_later,
     "days_conserved": with_a_longer_run,
     "runs_counted": with_one_more_run,
+    "no_unexplained_gap": with_a_jump,
     "verdicts_consistent": with_the_opposite_verdict,
     "not_stale": with_a_third_stale,
     "underlyings_known": with_a_stock_nobody_knows,
@@ -244,6 +251,17 @@ def quarantined(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return intake.load_day(intake.days("minutes")[0]).quarantine
 
 
+def an_alias() -> pd.DataFrame:
+    """A former key: the sample has none."""
+    row = {
+        "old_instrument_key": "NSE_EQ|INE066A01013",
+        "instrument_key": "NSE_EQ|INE066A01021",
+        "from_date": pd.Timestamp("2020-08-24"),
+        "source": "aliases.csv",
+    }
+    return tables.INSTRUMENT_ALIASES.conform(pd.DataFrame([row]))
+
+
 @pytest.fixture(scope="module")
 def stored_frames(small_run: SmallRun) -> Frames:
     """What every rule reads on the last day of the run, by stored name."""
@@ -273,6 +291,8 @@ def frames_of(
         frames[UNDERLYINGS.name] = UNDERLYINGS.table.conform(
             pd.DataFrame({**rows, "last_day": pd.NaT})
         )
+    if rule.table == ALIASES:
+        frames[ALIASES.name] = an_alias()
     return frames, pd.Timestamp(small_run.days[-1]), small_run.settings
 
 
@@ -337,3 +357,37 @@ def test_a_rule_does_not_change_the_rows_it_judges(
     rule.judge(frames, day, settings)
     for name, frame in frames.items():
         pd.testing.assert_frame_equal(frame, before[name])
+
+
+@pytest.mark.parametrize(
+    ("gap", "hint"),
+    [
+        (0.1013, "0.1013 of the close before (near a ratio of 10)"),
+        (0.2045, "0.2045 of the close before (near a ratio of 5)"),
+        (0.6607, "0.6607 of the close before (near a ratio of 3/2)"),
+        (0.3393, "0.3393 of the close before (near a ratio of 3)"),
+        (9.87, "9.8700 of the close before (near a ratio of 1/10)"),
+        (0.0106, "0.0106 of the close before (near a ratio of 100)"),
+        # A special dividend of 974 rupees a share: no ratio of shares comes near it.
+        (0.0145, "0.0145 of the close before;"),
+    ],
+)
+def test_an_unexplained_gap_is_named_with_the_ratio_that_would_explain_it(
+    gap: float, hint: str, stored_frames: Frames, small_run: SmallRun
+) -> None:
+    (rule,) = (
+        rule
+        for rule in RULES
+        if (rule.table.name, rule.name) == ("v1.indicators_daily", "no_unexplained_gap")
+    )
+    day = pd.Timestamp(small_run.days[-1])
+    frame = stored_frames[rule.table.name]
+    jumped = changed(frame, 0, unexplained_gap=gap, unexplained_gap_day=day)
+    earlier = changed(frame, 0, unexplained_gap=gap, unexplained_gap_day=day - pd.Timedelta(days=9))
+    verdict = rule.judge({rule.table.name: jumped}, day, small_run.settings)
+    assert frame["instrument_key"].iloc[0] in verdict.description
+    assert hint in verdict.description
+    assert (verdict.passed, rule.is_error) == (False, False)
+    before = rule.judge({rule.table.name: earlier}, day, small_run.settings)
+    assert before.passed
+    assert before.metadata["jumped before, still unexplained"] == 1

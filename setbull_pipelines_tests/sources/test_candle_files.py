@@ -313,7 +313,7 @@ def test_no_input_is_one_sentence(inbox: Path) -> None:
     with pytest.raises(NoInput, match=r"expected a file that ends in \.csv"):
         take(inbox / "notes.txt")
     (inbox / "list.csv").write_text("symbol,tick_size\nA,0.05\n")
-    with pytest.raises(NoInput, match="found only instrument files"):
+    with pytest.raises(NoInput, match="found only files about instruments"):
         take(inbox)
 
 

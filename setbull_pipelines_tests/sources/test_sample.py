@@ -41,7 +41,7 @@ def test_the_same_settings_give_the_same_bytes(
 ) -> None:
     take_in(None, tmp_path, SampleSettings())
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
-    assert len(files) == 8
+    assert len(files) == 10
     for file in files:
         assert (tmp_path / file).read_bytes() == (landing / file).read_bytes()
 
@@ -57,6 +57,7 @@ def test_every_row_is_accepted_and_labelled(
     taken: Intake, minutes: pd.DataFrame, daily: pd.DataFrame
 ) -> None:
     assert taken.files["source"].tolist() == [
+        "generated sample: corporate_actions",
         "generated sample: daily",
         "generated sample: instruments",
         "generated sample: minutes",

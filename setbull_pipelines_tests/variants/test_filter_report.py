@@ -18,6 +18,7 @@ import pytest
 from setbull_pipelines.settings import PROFILES, IndicatorSettings, SequenceSettings
 from setbull_pipelines.tables import (
     CANDLES_1MIN,
+    CANDLES_DAILY,
     FILTER_RESULTS,
     INDICATORS_DAILY,
     MOVES_DAILY,
@@ -38,14 +39,30 @@ from setbull_pipelines_tests.variants.frames import (
 # --- the report of 2025-04-08 -----------------------------------------------------------------------
 
 REPORT_DAY = pd.Timestamp("2025-04-08")
+REPORTED_SPLITS = {
+    "JTLIND": ("2024-11-14", 2.0),
+    "SENCO": ("2025-01-31", 2.0),
+    "SHAREINDIA": ("2024-06-27", 5.0),
+}
+"""Of the stocks in the report: ex-date and ratio of the splits in their look-back."""
 
 
 @pytest.fixture(scope="module")
 def half_market(variant: Variant, shared_data: Path) -> pd.DataFrame:
-    """Daily candles of half the market, series 'exchange'."""
+    """Daily candles of half the market, series 'exchange', those of the reported stocks adjusted."""
     path = shared_data / "market" / "daily_2024-01_2025-04-08_half.parquet"
-    history = daily_history(pd.read_parquet(path).drop(columns="symbol"))
-    return variant.to_daily(CANDLES_1MIN.empty(), history)
+    rows = pd.read_parquet(path)
+    keys = rows.drop_duplicates("symbol", keep="last").set_index("symbol")["instrument_key"]
+    splits = pd.DataFrame(
+        {
+            "instrument_key": [keys[symbol] for symbol in REPORTED_SPLITS],
+            "ex_date": pd.to_datetime([day for day, _ in REPORTED_SPLITS.values()]),
+            "kind": "split",
+            "ratio": [ratio for _, ratio in REPORTED_SPLITS.values()],
+        }
+    )
+    candles = variant.to_daily(CANDLES_1MIN.empty(), daily_history(rows.drop(columns="symbol")))
+    return variant.adjusted(candles, CANDLES_DAILY, splits, REPORT_DAY)
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +109,50 @@ def test_the_published_report(results: pd.DataFrame) -> None:
     assert results.loc["MARINE", "trend"] == "NEUTRAL"
 
 
+def test_the_service_had_adjusted_bars(results: pd.DataFrame, shared_data: Path) -> None:
+    """Its EMA 50 of 60 bars lies near ours of adjusted bars; of the bars as traded it would be 428.72."""
+    reported = pd.read_csv(shared_data / "daily_moves_stocks.csv").set_index("symbol")
+    senco = results.loc["SENCO", "ema_50"] / reported.loc["SENCO", "ref_gov1_ema_50"]
+    assert abs(senco - 1) < 0.04
+    assert (results.loc[list(REPORTED_SPLITS), "verdict"] == "bearish").all()
+
+
+def test_unexplained_gaps_are_counted_independently(
+    half_market: pd.DataFrame, results: pd.DataFrame
+) -> None:
+    bars = half_market.sort_values(["instrument_key", "trading_day"])
+    of_key = bars.groupby("instrument_key")
+    ratio = bars["open"] / of_key["close"].shift()
+    is_overnight = bars["trading_day"] - of_key["trading_day"].shift() <= pd.Timedelta(days=10)
+    is_recent = of_key.cumcount(ascending=False) < 250
+    jumped = bars[((ratio - 1).abs() > 0.25) & is_overnight & is_recent]
+    blocked = results[results["reason"].str.startswith("unexplained gap")]
+    # Those without a bar on the day, or with fewer than 10, say so first.
+    assert set(blocked["instrument_key"]) <= set(jumped["instrument_key"])
+    assert (len(blocked), jumped["instrument_key"].nunique()) == (43, 43)
+    last = jumped.assign(ratio=ratio).groupby("instrument_key").last()
+    assert blocked.set_index("instrument_key")["reason"].to_dict() == {
+        key: f"unexplained gap of {row.ratio:.4f} on {row.trading_day:%Y-%m-%d}: open to the close before, "
+        "no corporate action is known"
+        for key, row in last.iterrows()
+    }
+
+
 def test_the_funnel_of_the_report_day(results: pd.DataFrame) -> None:
-    """Counted independently with TA-Lib over the same bars."""
+    """Counted independently with TA-Lib over the same bars; 43 more lack data for an unexplained gap."""
     assert results["verdict"].value_counts().to_dict() == {
-        "rejected": 1043,
+        "rejected": 1000,
         "bearish": 39,
-        "not enough data": 18,
+        "not enough data": 61,
         "bullish": 2,
     }
     stopped = results.groupby(["stopped_at", "verdict"]).size().to_dict()
     assert stopped == {
-        ("basic", "rejected"): 831,
-        ("basic", "not enough data"): 9,
-        ("ema", "rejected"): 72,
+        ("basic", "rejected"): 804,
+        ("basic", "not enough data"): 9 + 43,
+        ("ema", "rejected"): 66,
         ("ema", "not enough data"): 8,
-        ("mamba", "rejected"): 140,
+        ("mamba", "rejected"): 130,
         ("mamba", "not enough data"): 1,
     }
 

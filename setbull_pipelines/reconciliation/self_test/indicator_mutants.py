@@ -8,7 +8,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from setbull_pipelines.reconciliation.self_test.market import ALTERNATING, FALLING, SESSIONS, Market
+from setbull_pipelines.reconciliation.self_test.market import (
+    ALTERNATING,
+    DAYS,
+    FALLING,
+    RISING,
+    SESSIONS,
+    Market,
+)
 from setbull_pipelines.reconciliation.self_test.mutant import (
     Columns,
     Register,
@@ -332,6 +339,21 @@ def _(v2: Market) -> Columns:
 def _(v2: Market) -> Columns:
     decimals = {name: 4 if "normalized" in name else 2 for name in (*INDICATORS[1:-1], "vwap")}
     return {name: v2["indicators_5min"][name].round(places) for name, places in decimals.items()}
+
+
+@wrong(
+    "demerger of tomorrow applied today",
+    INDICATORS_DAILY,
+    "constant factor",
+    *(column.name for column in INDICATORS_DAILY.columns if column.unit == "rupees"),
+)
+def _(v2: Market) -> pd.DataFrame:
+    indicators = v2["indicators_daily"]
+    tomorrow = DAYS[-1] + pd.Timedelta(days=1)
+    demerger = pd.DataFrame(
+        {"instrument_key": [RISING], "ex_date": [tomorrow], "kind": ["demerger"], "ratio": [5.0]}
+    )
+    return V2.adjusted(indicators, INDICATORS_DAILY, demerger, tomorrow)
 
 
 @wrong("cold bars called warm", INDICATORS_5MIN, "constant value", "is_warm")

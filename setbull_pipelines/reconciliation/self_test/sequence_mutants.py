@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from setbull_pipelines.reconciliation.self_test.market import Market
+from setbull_pipelines.reconciliation.self_test.market import DAYS, RISING, Market
 from setbull_pipelines.reconciliation.self_test.mutant import Columns, Register
 from setbull_pipelines.tables import MOVES_DAILY, SEQUENCE_ANALYSIS, SEQUENCE_PATTERNS, SEQUENCES
 
@@ -55,6 +55,20 @@ def _(v2: Market) -> Columns:
 @wrong("mamba strength 0 on other days", MOVES_DAILY, "null versus zero", "mamba_strength")
 def _(v2: Market) -> Columns:
     return {"mamba_strength": v2["moves_daily"]["mamba_strength"].fillna(0)}
+
+
+@wrong(
+    "bars before a split left in old shares",
+    MOVES_DAILY,
+    "constant factor",
+    *("open", "high", "low", "close", "volume", "ema_50"),
+)
+def _(v2: Market) -> Columns:
+    moves = v2["moves_daily"]
+    is_old = (moves["instrument_key"] == RISING) & (moves["move_day"] < DAYS[-6])
+    prices = ("open", "high", "low", "close", "ema_50")
+    old = {name: moves[name].mask(is_old, moves[name] * 5) for name in prices}
+    return old | {"volume": moves["volume"].mask(is_old, moves["volume"] // 5)}
 
 
 @wrong("return from the first close", SEQUENCES, "first one left out", "return_percent")

@@ -13,9 +13,18 @@ import pandas as pd
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 from setbull_pipelines.tables.contract import INDIA
 
+_OF_INDICATORS = (
+    "ema_50",
+    "rsi",
+    "bars_of_history",
+    "is_warm",
+    "unexplained_gap",
+    "unexplained_gap_day",
+)
+
 
 class DailyBar(NamedTuple):
-    """One daily bar and its indicators; ``ema_50`` and ``rsi`` are NaN where there is no value."""
+    """One daily bar and its indicators; ``ema_50``, ``rsi``, ``unexplained_gap`` are NaN where there is no value."""
 
     series: str
     trading_day: pd.Timestamp
@@ -28,6 +37,8 @@ class DailyBar(NamedTuple):
     rsi: float
     bars_of_history: int
     is_warm: bool
+    unexplained_gap: float
+    unexplained_gap_day: pd.Timestamp
 
 
 def day_of(as_of: pd.Timestamp) -> pd.Timestamp:
@@ -46,7 +57,7 @@ def bars_of_chosen_series(
     """
     bar_key = ["instrument_key", "series", "trading_day"]
     bars = candles_daily[candles_daily["trading_day"] <= day].merge(
-        indicators_daily[[*bar_key, "ema_50", "rsi", "bars_of_history", "is_warm"]],
+        indicators_daily[[*bar_key, *_OF_INDICATORS]],
         on=bar_key,
         how="left",
         validate="one_to_one",

@@ -124,6 +124,11 @@ def _basic(stock: _Stock, settings: FilterSettings) -> _Outcome:
             found=len(volumes), day=day, needed=settings.volume_days
         )
         return _Outcome(None, reason, columns)
+    bar = stock.bars[-1]
+    if not isnan(bar.unexplained_gap):
+        gap_day = f"{bar.unexplained_gap_day:%Y-%m-%d}"
+        reason = protocol.UNEXPLAINED_GAP.format(ratio=bar.unexplained_gap, day=gap_day)
+        return _Outcome(None, reason, columns)
     average_volume = sum(volumes) // settings.volume_days
     columns["average_volume"] = average_volume
     columns["basic_threshold"] = protocol.BASIC_THRESHOLD.format(

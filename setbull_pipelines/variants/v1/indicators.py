@@ -48,6 +48,8 @@ def indicators(
         columns["bars_of_history"] = np.arange(1, len(bars) + 1)
         bars_needed = settings.slowest_period if series_key in new_listings else settings.warm_bars
         columns["is_warm"] = columns["bars_of_history"] >= bars_needed
+        if timeframe == "day":
+            columns |= unexplained_gaps(bars, settings)
         columns_of_series.append(columns)
     # Each series is one block of the ordered rows, so the blocks of a column follow each other.
     result = ordered[["instrument_key", "series", "timestamp", "trading_day"]].assign(
@@ -162,6 +164,34 @@ def volume_weighted_average_price(bars: pd.DataFrame) -> list[float]:
         traded_volume += volume
         result.append(traded_value / traded_volume if traded_volume > 0 else nan)
     return result
+
+
+def unexplained_gaps(
+    bars: pd.DataFrame, settings: IndicatorSettings
+) -> dict[str, Sequence[float] | np.ndarray]:
+    """Ratio and day of the latest overnight jump that the indicators of each bar still carry; null without one.
+
+    ``bars`` are adjusted daily bars of one series, in time order.
+    """
+    opens, closes, days = (bars[name].tolist() for name in ("open", "close", "trading_day"))
+    ratios, gap_days = [], []
+    latest = None
+    for index in range(len(bars)):
+        if index > 0:
+            ratio = opens[index] / closes[index - 1]
+            is_overnight = (days[index] - days[index - 1]).days <= settings.overnight_days
+            if is_overnight and abs(ratio - 1) > settings.maximum_unexplained_gap:
+                latest = (index, ratio, days[index])
+        if latest is not None and index - latest[0] < settings.warm_bars:
+            ratios.append(latest[1])
+            gap_days.append(latest[2])
+        else:
+            ratios.append(nan)
+            gap_days.append(pd.NaT)
+    return {
+        "unexplained_gap": ratios,
+        "unexplained_gap_day": pd.Series(gap_days, dtype="datetime64[us]").to_numpy(),
+    }
 
 
 def _indicator_columns(

@@ -4,6 +4,7 @@ Belongs here: the seven steps under the names of the protocol. Does not belong h
 rows or instruments outside compiled kernels, anything from V1.
 """
 
+from setbull_pipelines.variants.v2.adjusting import adjusted
 from setbull_pipelines.variants.v2.aggregation import to_5min, to_daily
 from setbull_pipelines.variants.v2.analysis import sequence_analysis
 from setbull_pipelines.variants.v2.filters import filters
@@ -13,6 +14,7 @@ from setbull_pipelines.variants.v2.sequences import moves, sequences
 name = "v2"
 
 __all__ = [
+    "adjusted",
     "filters",
     "indicators",
     "moves",

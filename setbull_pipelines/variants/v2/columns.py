@@ -13,6 +13,8 @@ import pandas as pd
 
 from setbull_pipelines.tables.contract import INDIA
 
+_DAY = 86_400_000_000
+"""Microseconds."""
 Order = np.ndarray | None
 """Row positions in sorted order; None when the rows are sorted already, the usual case."""
 
@@ -82,6 +84,11 @@ def positions_before(ends: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The ``counts[i]`` positions before ``ends[i]``, ascending, of all i one after the other."""
     last_of_output = np.cumsum(counts)
     return np.arange(counts.sum()) + np.repeat(ends - last_of_output, counts)
+
+
+def bar_key(codes: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Code and day (microseconds of midnight) in one whole number that sorts by both: days fit into 32 bits."""
+    return (codes << 32) + days // _DAY
 
 
 def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

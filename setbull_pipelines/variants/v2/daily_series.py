@@ -18,8 +18,6 @@ from setbull_pipelines.variants.v2 import columns
 SERIES = (EXCHANGE, MINUTES)
 """In sort order, so that the position is the code of the series."""
 NO_SERIES = -1
-_DAY = 86_400_000_000
-"""Microseconds."""
 _CANDLE_COLUMNS = ["trading_day", "open", "high", "low", "close", "volume"]
 
 
@@ -31,8 +29,9 @@ class DailyBars:
     bar on the as-of day; ``last_day`` (microseconds) is the last day with a bar in either series;
     ``bars`` is the length of the chosen series up to the as-of day, ``kept`` how many of its last bars
     are in ``recent``. ``recent`` has one row per bar, sorted by ``instrument`` (position in
-    ``instruments``) and day, with the candle and its ema_50, rsi, is_warm and bars_of_history; a
-    bar without a row of indicators has NaN, NaN, False and 0.
+    ``instruments``) and day, with the candle and its ema_50, rsi, is_warm, bars_of_history,
+    unexplained_gap and unexplained_gap_day; a bar without a row of indicators has NaN, NaN, False,
+    0, NaN and NaT.
     """
 
     instruments: pd.Index
@@ -45,7 +44,16 @@ class DailyBars:
     def on_as_of_day(self, name: str) -> np.ndarray:
         """``recent[name]`` of the as-of day as float64; NaN (a flag: 0) without a bar."""
         values = self.recent[name].to_numpy()
-        result = np.full(len(self.kept), 0.0 if values.dtype == bool else np.nan)
+        return self._of_last_bars(values, 0.0 if values.dtype == bool else np.nan)
+
+    def gap_day(self) -> np.ndarray:
+        """``unexplained_gap_day`` of the as-of day; NaT without a bar or a gap."""
+        return self._of_last_bars(
+            self.recent["unexplained_gap_day"].to_numpy(), np.datetime64("NaT", "us")
+        )
+
+    def _of_last_bars(self, values: np.ndarray, missing: float | np.datetime64) -> np.ndarray:
+        result = np.full(len(self.kept), missing)
         has_bar = self.kept > 0
         result[has_bar] = values[np.cumsum(self.kept)[has_bar] - 1]
         return result
@@ -102,6 +110,8 @@ def daily_bars(
         ("rsi", np.nan),
         ("is_warm", False),
         ("bars_of_history", 0),
+        ("unexplained_gap", np.nan),
+        ("unexplained_gap_day", np.datetime64("NaT")),
     ):
         recent[name] = indicators.value(name, *bar, missing)
     return DailyBars(instruments, series, last_day.max(axis=1), bars, kept, recent)
@@ -124,13 +134,15 @@ class _Indicators:
         codes = columns.codes_in(instruments, frame["instrument_key"])
         frame, codes = frame[codes >= 0], codes[codes >= 0]
         group = _group(codes, frame["series"])
-        return cls(frame, pd.Index(_bar_key(group, columns.microseconds(frame["trading_day"]))))
+        return cls(
+            frame, pd.Index(columns.bar_key(group, columns.microseconds(frame["trading_day"])))
+        )
 
     def value(
         self, name: str, group: np.ndarray, day: np.ndarray, missing: float | bool
     ) -> np.ndarray:
         """The column ``name`` for each bar, ``missing`` where there is no row for it."""
-        position = self.bars.get_indexer(_bar_key(group, day))
+        position = self.bars.get_indexer(columns.bar_key(group, day))
         values = self.frame[name].to_numpy()
         result = np.full(len(position), missing, dtype=values.dtype)
         found = position >= 0
@@ -140,8 +152,3 @@ class _Indicators:
 
 def _group(codes: np.ndarray, series: pd.Series) -> np.ndarray:
     return codes * len(SERIES) + (series == MINUTES).to_numpy(dtype="int64")
-
-
-def _bar_key(group: np.ndarray, day: np.ndarray) -> np.ndarray:
-    # Group and day in one whole number: days since 1970 fit into 32 bits.
-    return (group << 32) + day // _DAY

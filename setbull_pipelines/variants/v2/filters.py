@@ -157,6 +157,9 @@ def _basic(chain: _Chain, bars: DailyBars, day: int, settings: FilterSettings) -
         day=day_text,
         needed=settings.volume_days,
     )
+    gap = bars.on_as_of_day("unexplained_gap")
+    gap_day = np.datetime_as_string(bars.gap_day(), "D")
+    chain.lack_data(stage, ~np.isnan(gap), protocol.UNEXPLAINED_GAP, ratio=gap, day=gap_day)
     has_data = chain.running.copy()
     minimum, maximum = settings.minimum_close, settings.maximum_close
     minimum_volume = settings.minimum_average_volume

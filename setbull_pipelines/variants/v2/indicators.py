@@ -22,6 +22,8 @@ from setbull_pipelines.variants.v2 import columns
 _KERNEL_PRICES = ("high", "low", "close")
 _BARS_PER_THREAD = 100_000
 """Below this a second thread costs more than it saves."""
+_DAY = 86_400_000_000
+"""Microseconds."""
 _NOT_IN_CANDLES = -1
 _END_OF_TIME = np.iinfo("int64").max
 
@@ -88,7 +90,36 @@ def indicators(
     }
     if timeframe == "day":
         values["series"] = _key_texts(candles["series"], order)
+        open_, close = (
+            columns.ordered(candles[name].to_numpy("float64"), order) for name in ("open", "close")
+        )
+        values |= _unexplained_gaps(open_, close, day, starts, settings)
     return pd.DataFrame({name: values[name] for name in table.column_names}, copy=False)
+
+
+def _unexplained_gaps(
+    open_: np.ndarray,
+    close: np.ndarray,
+    day: np.ndarray,
+    starts: np.ndarray,
+    settings: IndicatorSettings,
+) -> dict[str, np.ndarray]:
+    """The latest overnight jump of each series that its bars are not warm after; see ``Variant.indicators``."""
+    ratio = np.full(len(open_), np.nan)
+    ratio[1:] = open_[1:] / close[:-1]
+    days_apart = np.diff(day, prepend=day[0]) // _DAY
+    ratio[starts] = np.nan
+    bar = np.arange(len(ratio))
+    jumped = np.abs(ratio - 1) > settings.maximum_unexplained_gap
+    jumped &= days_apart <= settings.overnight_days
+    first = np.repeat(starts, columns.run_lengths(starts, len(ratio)))
+    latest = np.maximum.accumulate(np.where(jumped, bar, -1))
+    carries = (latest >= first) & (bar - latest < settings.warm_bars)
+    gap_day = np.where(carries, columns.days(day)[latest], np.datetime64("NaT"))
+    return {
+        "unexplained_gap": np.where(carries, ratio[latest], np.nan),
+        "unexplained_gap_day": gap_day.astype("datetime64[us]"),
+    }
 
 
 def _kernel_rows(starts: np.ndarray, ends: np.ndarray, *inputs: object) -> np.ndarray:

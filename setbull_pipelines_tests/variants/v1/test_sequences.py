@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import tanh
+from math import nan, tanh
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,9 @@ from setbull_pipelines_tests.variants.v1.daily_frames import AS_OF, DAYS, candle
 
 
 def bar(open_price: float, close: float) -> DailyBar:
-    return DailyBar("exchange", AS_OF, open_price, 0, 0, close, 1, 1.0, 50.0, 300, True)
+    return DailyBar(
+        "exchange", AS_OF, open_price, 0, 0, close, 1, 1.0, 50.0, 300, True, nan, pd.NaT
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,135 @@
+"""Facts about instruments that reach over days: where series begin, corporate actions, keys that took others' place.
+
+Belongs here: what of them a step is given on a day, and the hashes by which a new fact recomputes just the days it
+touches. Does not belong here: adjusting prices (``variants/``, twice), reading files (``sources/``), Dagster.
+
+Keys are joined here, before a variant sees the rows, because instruments that fail are found by computing halves of
+them: the history of a former key must be in the same half as its successor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.pipeline.steps import Step
+from setbull_pipelines.pipeline.versions import combined
+from setbull_pipelines.tables import Table
+from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+
+_HISTORY_START_COLUMNS = ["instrument_key", "series", "first_trading_day"]
+REFERENCES = (tables.CORPORATE_ACTIONS, tables.INSTRUMENT_ALIASES)
+"""The raw tables behind every step whose look-back is adjusted."""
+
+
+class References:
+    """The stored facts, and the part of them that is known on a day: nothing later than it plays a role."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        def read(table: Table) -> pd.DataFrame:
+            return warehouse.read(StoredTable("raw", table), [WHOLE])
+
+        self.history_starts = read(tables.COVERAGE)[_HISTORY_START_COLUMNS]
+        stored = set(self.history_starts["instrument_key"])
+        actions, aliases = (read(table).drop(columns="source") for table in REFERENCES)
+        aliases = aliases[aliases["old_instrument_key"].isin(stored)]
+        stored |= set(aliases["instrument_key"])
+        self._actions = actions[actions["instrument_key"].isin(stored)]
+        # In this order each alias is applied once: a chain is followed, a circle ends.
+        self._aliases = aliases.sort_values(["from_date", "old_instrument_key"])
+        self._history_starts_hash = _hash_of(self.history_starts)
+
+    def frames(self, step: Step, day: pd.Timestamp) -> dict[str, pd.DataFrame]:
+        """The frames beside a step's inputs, under the keys of ``day``."""
+        frames = {}
+        if step.needs_history_starts:
+            frames["history_starts"] = self._history_starts_on(day)
+        if step.is_adjusted:
+            frames["corporate_actions"] = self._actions_on(day)
+        return frames
+
+    def hashes(self, step: Step, first: pd.Timestamp, day: pd.Timestamp) -> dict[str, str]:
+        """Hashes of what the step uses on ``day`` of these facts, with a look-back to ``first``.
+
+        An action on or before the first day of the window divides no bar of it.
+        """
+        hashes = {}
+        if step.needs_history_starts:
+            hashes["history_starts"] = self._history_starts_hash
+        if step.is_adjusted:
+            ex_date = self._actions["ex_date"]
+            actions = self._actions[(first < ex_date) & (ex_date <= day)]
+            hashes["corporate_actions"] = _hash_of(actions)
+            hashes["instrument_aliases"] = _hash_of(self._aliases_on(day))
+        return hashes
+
+    def under_current_keys(self, rows: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+        """Rows of a former key, from before its end, as rows of the key of ``day``.
+
+        A day (of a series) that the key of ``day`` has itself is not mixed with one of the former key.
+        """
+        for alias in self._aliases_on(day).itertuples():
+            is_former = (rows["instrument_key"] == alias.old_instrument_key) & (
+                rows["trading_day"] < alias.from_date
+            )
+            if not is_former.any():
+                continue
+            bar_day = [name for name in ("series", "trading_day") if name in rows.columns]
+            own = rows.loc[rows["instrument_key"] == alias.instrument_key, bar_day]
+            has_own = pd.MultiIndex.from_frame(rows[bar_day]).isin(pd.MultiIndex.from_frame(own))
+            keys = rows["instrument_key"].mask(is_former, alias.instrument_key)
+            rows = rows.assign(instrument_key=keys)[~(is_former & has_own)].reset_index(drop=True)
+        return rows
+
+    def current_key(self, key: str, session: pd.Timestamp, day: pd.Timestamp) -> str:
+        """The key under which a row of ``key`` on ``session`` is found on ``day``."""
+        for alias in self._aliases_on(day).itertuples():
+            if key == alias.old_instrument_key and session < alias.from_date:
+                key = alias.instrument_key
+        return key
+
+    def with_former_keys(self, keys: Iterable[str], day: pd.Timestamp) -> set[str]:
+        """The keys and those whose history they continue on ``day``."""
+        found = set(keys)
+        for alias in self._aliases_on(day).iloc[::-1].itertuples():
+            if alias.instrument_key in found:
+                found.add(alias.old_instrument_key)
+        return found
+
+    def _aliases_on(self, day: pd.Timestamp) -> pd.DataFrame:
+        return self._aliases[self._aliases["from_date"] <= day]
+
+    def _history_starts_on(self, day: pd.Timestamp) -> pd.DataFrame:
+        starts = self.history_starts
+        if self._aliases_on(day).empty:
+            return starts
+        keys = [
+            self.current_key(key, start, day)
+            for key, start in zip(
+                starts["instrument_key"], starts["first_trading_day"], strict=True
+            )
+        ]
+        renamed = starts.assign(instrument_key=pd.Series(keys, index=starts.index, dtype="str"))
+        return renamed.groupby(["instrument_key", "series"], as_index=False).min()
+
+    def _actions_on(self, day: pd.Timestamp) -> pd.DataFrame:
+        """An action counts for the key of ``day``, whichever key it was stated for; its own statement goes first."""
+        actions = self._actions[self._actions["ex_date"] <= day]
+        if self._aliases_on(day).empty:
+            return actions
+        current = [
+            self.current_key(key, pd.Timestamp.min, day) for key in actions["instrument_key"]
+        ]
+        renamed = actions.assign(
+            is_renamed=actions["instrument_key"] != current,
+            instrument_key=pd.Series(current, index=actions.index, dtype="str"),
+        ).sort_values("is_renamed", kind="stable")
+        return renamed.drop_duplicates(["instrument_key", "ex_date", "kind"]).drop(
+            columns="is_renamed"
+        )
+
+
+def _hash_of(rows: pd.DataFrame) -> str:
+    return combined("|".join(map(str, row)) for row in rows.itertuples(index=False))
