@@ -24,7 +24,6 @@ from setbull_pipelines.alerts.observing import (
 )
 from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import asset_key, asset_spec
-from setbull_pipelines.automation.refresh import has_closed
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import alerting
@@ -202,7 +201,7 @@ def overdue_sessions(
     latest = moment.astimezone(ZoneInfo(INDIA)).replace(tzinfo=None) - grace
     done = materialized_days(instance)
     closed = NSE.trading_days(NSE.first_day, min(latest.date(), NSE.last_day))
-    if closed[-1] == latest.date() and not has_closed(NSE, latest):
+    if closed[-1] == latest.date() and not NSE.has_closed(closed[-1], latest):
         closed.pop()
     recent = closed[-settings.refresh.catch_up_days :]
     if settings.input is None or done.isdisjoint(recent):

@@ -13,7 +13,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from setbull_pipelines.automation.refresh import has_closed
 from setbull_pipelines.market.calendar import TradingCalendar
 from setbull_pipelines.sources.watching import FileState
 
@@ -120,8 +119,7 @@ def release(
     ready = [
         day
         for day in sorted(kept)
-        if day not in under_way
-        and (day < moment.date() or (day == moment.date() and has_closed(calendar, moment)))
+        if day not in under_way and calendar.has_closed(day, moment)
     ][:at_most]
     released = {day: kept.pop(day) for day in ready}
     return replace(memory, sessions=kept), released

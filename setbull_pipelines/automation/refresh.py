@@ -21,13 +21,6 @@ class Refresh:
     reason: str
 
 
-def has_closed(calendar: TradingCalendar, moment: datetime.datetime) -> bool:
-    """True when the session of the moment's day is over, auction included; the moment is in exchange time."""
-    end = calendar.closes_at(moment.date())
-    # Hours of a special session that were not announced yet: the day is over at midnight.
-    return end is not None and moment.time() >= end
-
-
 def decide(
     calendar: TradingCalendar,
     moment: datetime.datetime,
@@ -48,7 +41,7 @@ def decide(
         return Refresh((), str(error))
     first = min((day for day in done if day <= today), default=today)
     candidates = calendar.trading_days(first, today)
-    if open_today and not has_closed(calendar, moment):
+    if open_today and not calendar.has_closed(today, moment):
         candidates = candidates[:-1]
         why_not_today = f"the session of {today} has not closed at {moment:%H:%M}"
     elif not open_today:

@@ -147,6 +147,19 @@ class TradingCalendar:
         intervals = self.session(day).intervals
         return intervals[-1].end if intervals else None
 
+    def has_closed(self, day: date, moment: datetime, margin_minutes: int = 0) -> bool:
+        """Whether a trading day was over ``margin_minutes`` before ``moment`` (exchange time), auction included.
+
+        A day whose hours are not in the table is over at midnight.
+        """
+        if day != moment.date():
+            return day < moment.date()
+        end = self.closes_at(day)
+        if end is None:
+            return False
+        close = datetime.combine(day, end, moment.tzinfo)
+        return moment >= close + timedelta(minutes=margin_minutes)
+
     def why_closed(self, day: date) -> str:
         """``"weekend"`` or the name of the holiday; ``ValueError`` when ``day`` is a trading day."""
         if self.is_trading_day(day):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from setbull_pipelines.automation.refresh import Refresh, decide, has_closed
+from setbull_pipelines.automation.refresh import Refresh, decide
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import RefreshSettings
 
@@ -249,7 +249,7 @@ def test_results_of_later_days_do_not_disturb_the_decision():
     ],
 )
 def test_a_session_is_over_at_the_end_of_its_last_interval(at, closed):
-    assert has_closed(NSE, at) is closed
+    assert NSE.has_closed(at.date(), at) is closed
     requested = decide(NSE, at, (), (), 10).days
     assert requested == ((at.date(),) if closed else ())
 

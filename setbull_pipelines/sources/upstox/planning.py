@@ -34,26 +34,12 @@ class Segment:
         return f"{self.kind} {self.first} to {self.last}"
 
 
-def has_closed(
-    calendar: TradingCalendar, day: date, moment: datetime, margin_minutes: int = 0
-) -> bool:
-    """Whether the session of a trading day ended ``margin_minutes`` before ``moment`` (exchange time)."""
-    if day != moment.date():
-        return day < moment.date()
-    intervals = calendar.session(day).intervals
-    # Hours of a special session that were not announced yet: the day is over at midnight.
-    if not intervals:
-        return False
-    close = datetime.combine(day, intervals[-1].end, moment.tzinfo)
-    return moment >= close + timedelta(minutes=margin_minutes)
-
-
 def wanted_sessions(
     calendar: TradingCalendar, moment: datetime, count: int, settle_minutes: int
 ) -> list[date]:
     """The last ``count`` sessions that have closed and settled at ``moment`` (exchange time), in order."""
     today = moment.date()
-    settled = calendar.is_trading_day(today) and has_closed(calendar, today, moment, settle_minutes)
+    settled = calendar.is_trading_day(today) and calendar.has_closed(today, moment, settle_minutes)
     last = today if settled else calendar.previous(today)
     first = calendar.previous(last, count - 1) if count > 1 else last
     return calendar.trading_days(first, last)
@@ -68,7 +54,7 @@ def running_session(
         return None
     intervals = calendar.session(today).intervals
     has_begun = bool(intervals) and moment.time() >= intervals[0].start
-    if has_closed(calendar, today, moment) or (also_open and has_begun):
+    if calendar.has_closed(today, moment) or (also_open and has_begun):
         return Segment("running_session", today, today)
     return None
 

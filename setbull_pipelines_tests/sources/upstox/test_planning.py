@@ -1,6 +1,6 @@
 """What is asked for, against days counted on a calendar by hand.
 
-The 20th of November 2026 is a Friday, the 24th a holiday.
+The 20th of November 2026 is a Friday, the 24th a holiday. Sessions end at 15:35, with the closing auction.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def at(day: date, clock: str) -> datetime:
     ("moment", "last"),
     [
         (at(MONDAY, "09:00"), FRIDAY),
-        (at(MONDAY, "15:59"), FRIDAY),
-        (at(MONDAY, "16:00"), MONDAY),
+        (at(MONDAY, "16:04"), FRIDAY),
+        (at(MONDAY, "16:05"), MONDAY),
         (at(date(2026, 11, 22), "12:00"), FRIDAY),
         (at(FRIDAY, "23:59"), FRIDAY),
     ],
@@ -100,7 +100,8 @@ def test_segments_hold_what_is_missing_and_nothing_that_is_there(final: set[date
         ("09:00", True, False),
         ("11:00", False, False),
         ("11:00", True, True),
-        ("15:30", False, True),
+        ("15:34", False, False),
+        ("15:35", False, True),
         ("22:00", False, True),
     ],
 )
@@ -125,13 +126,13 @@ def candles_of(*days: date) -> Candles:
     [
         (at(MONDAY, "11:00"), [FRIDAY], False, FRIDAY),
         (at(MONDAY, "11:00"), [], False, None),
-        (at(MONDAY, "15:59"), [FRIDAY, MONDAY], False, FRIDAY),
-        (at(MONDAY, "16:00"), [FRIDAY, MONDAY], False, MONDAY),
-        (at(MONDAY, "16:00"), [FRIDAY], False, FRIDAY),
+        (at(MONDAY, "16:04"), [FRIDAY, MONDAY], False, FRIDAY),
+        (at(MONDAY, "16:05"), [FRIDAY, MONDAY], False, MONDAY),
+        (at(MONDAY, "16:05"), [FRIDAY], False, FRIDAY),
         (at(date(2026, 11, 24), "00:10"), [FRIDAY], False, FRIDAY),
         (at(date(2026, 11, 25), "08:00"), [], False, FRIDAY),
-        (at(date(2026, 11, 25), "16:00"), [], False, MONDAY),
-        (at(MONDAY, "16:00"), [MONDAY], True, None),
+        (at(date(2026, 11, 25), "16:05"), [], False, MONDAY),
+        (at(MONDAY, "16:05"), [MONDAY], True, None),
     ],
     ids=[
         "open",
