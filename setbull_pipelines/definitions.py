@@ -29,7 +29,7 @@ from setbull_pipelines.assets.variants import build_variant_assets  # noqa: E402
 from setbull_pipelines.automation.alerting import build_alerts_spec  # noqa: E402
 from setbull_pipelines.automation.jobs import build_jobs  # noqa: E402
 from setbull_pipelines.automation.landing_sensor import build_landing_sensor  # noqa: E402
-from setbull_pipelines.automation.schedules import build_schedules  # noqa: E402
+from setbull_pipelines.automation.schedules import build_after_fetch, build_schedules  # noqa: E402
 from setbull_pipelines.automation.sensors import build_sensors  # noqa: E402
 from setbull_pipelines.checks.factory import build_checks  # noqa: E402
 from setbull_pipelines.settings import Settings, load_settings  # noqa: E402
@@ -39,7 +39,7 @@ logging.getLogger("setbull_pipelines").setLevel(logging.INFO)
 
 def build_defs(settings: Settings) -> dg.Definitions:
     """All definitions for these settings; the one override point for tests."""
-    jobs = build_jobs()
+    jobs = build_jobs(settings)
     by_name = {job.name: job for job in jobs}
     return dg.Definitions(
         assets=[
@@ -57,7 +57,11 @@ def build_defs(settings: Settings) -> dg.Definitions:
         asset_checks=build_checks(settings),
         jobs=jobs,
         schedules=build_schedules(settings, by_name),
-        sensors=[*build_sensors(settings), build_landing_sensor(settings, by_name)],
+        sensors=[
+            *build_sensors(settings),
+            build_landing_sensor(settings, by_name),
+            build_after_fetch(settings, by_name),
+        ],
         resources=needs_warehouse(settings),
         executor=dg.in_process_executor,
     )

@@ -316,12 +316,15 @@ class QualitySettings:
 
 @dataclass(frozen=True)
 class RefreshSettings:
-    """When the daily refresh looks for work (cron, exchange time)."""
+    """When the refreshes look for work (cron, exchange time)."""
 
     ticks: tuple[str, ...] = ("30 16 * * *", "30 20 * * *")
     """After the regular close, and after evening sessions such as Muhurat."""
     fetch_ticks: tuple[str, ...] = ("5 16 * * *", "5 20 * * *")
     """When candles are fetched from the broker: before the ticks above, after sessions have settled."""
+    intraday_ticks: tuple[str, ...] = ("*/5 9-19 * * *",)
+    """When the session under way is looked at; the calendar says which of these lie in one. Every bar, in hours that
+    hold all sessions, special ones included."""
     maintenance_tick: str = "0 6 * * 6"
     self_test_tick: str = "0 7 * * 6"
     catch_up_days: int = 10
@@ -329,7 +332,7 @@ class RefreshSettings:
 
     def __post_init__(self) -> None:
         expected = "five cron fields of digits and * , - /"
-        for name in ("ticks", "fetch_ticks"):
+        for name in ("ticks", "fetch_ticks", "intraday_ticks"):
             ticks = getattr(self, name)
             _require(bool(ticks), f"refresh.{name}", ticks, "at least one cron expression")
             for tick in ticks:

@@ -14,6 +14,7 @@ import dagster as dg
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import MARK
+from setbull_pipelines.pipeline.running import AS_OF
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -24,6 +25,10 @@ from setbull_pipelines.warehouse.store import Pointer, StoredTable
 TRADING_DAYS = dg.StaticPartitionsDefinition(
     [day.isoformat() for day in NSE.trading_days(NSE.first_day, NSE.last_day)]
 )
+PARTITION_TAG = "dagster/partition"
+INTRADAY_JOB_NAME = "intraday"
+AS_OF_TAG = "setbull/as_of"
+"""On runs of the intraday job: the moment of their tick. Only here does a clock enter the computing."""
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
 
 
@@ -95,6 +100,24 @@ def days_of(context: dg.AssetExecutionContext) -> list[datetime.date]:
     return [datetime.date.fromisoformat(key) for key in context.partition_keys]
 
 
+def as_of(context: dg.AssetExecutionContext) -> datetime.datetime | None:
+    """The moment (exchange time, without zone) at which a run looks at the session under way; None: at whole days.
+
+    Raises dg.Failure when the moment lies on another day than the run's partition.
+    """
+    text = context.run.tags.get(AS_OF_TAG)
+    if text is None:
+        return None
+    moment = datetime.datetime.fromisoformat(text)
+    day = context.run.tags.get(PARTITION_TAG)
+    if moment.date().isoformat() != day:
+        raise dg.Failure(
+            f"tag {AS_OF_TAG}: found {text}, expected a moment of the run's partition {day}",
+            allow_retries=False,
+        )
+    return moment
+
+
 def pointer_metadata(pointer: Pointer) -> dict[str, dg.MetadataValue]:
     """What a reader of one partition wants to know."""
     metadata = {
@@ -105,6 +128,8 @@ def pointer_metadata(pointer: Pointer) -> dict[str, dg.MetadataValue]:
     }
     if MARK in pointer.inputs:
         metadata["computed for instruments"] = dg.MetadataValue.text(pointer.inputs[MARK])
+    if AS_OF in pointer.inputs:
+        metadata["session under way, as of"] = dg.MetadataValue.text(pointer.inputs[AS_OF])
     if pointer.failures:
         metadata["instruments failed"] = dg.MetadataValue.int(len(pointer.failures))
     if pointer.note:

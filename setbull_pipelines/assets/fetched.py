@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import asset_key, asset_spec, pointer_metadata
+from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, pointer_metadata
 from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.sources.upstox.calls import MINUTE
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
@@ -51,9 +52,11 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
             instruments = fetching.configured_instruments(settings)
         except fetching.NoInstruments as error:
             raise dg.Failure(str(error), allow_retries=False) from None
-        outcome = fetching.fetch(
-            instruments, fetching.configured_sessions(settings.upstox), settings, now
-        )
+        sessions = fetching.configured_sessions(settings.upstox)
+        is_under_way = as_of(context) is not None
+        if is_under_way:
+            sessions = {MINUTE: sessions[MINUTE]}
+        outcome = fetching.fetch(instruments, sessions, settings, now, also_open=is_under_way)
         pointer = fetching.publish_fetch(outcome, warehouse.open(), settings, context.run_id)
         files = outcome.files.values()
         yield dg.MaterializeResult(

@@ -10,15 +10,19 @@ import dagster as dg
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import (
+    INTRADAY_JOB_NAME,
     TRADING_DAYS,
     WHOLE_RANGE,
+    as_of,
     asset_key,
     asset_spec,
     days_of,
     pointer_metadata,
     report,
 )
-from setbull_pipelines.pipeline import raw
+from setbull_pipelines.assets.fetched import FETCHED_KEY
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline import fetching, raw
 from setbull_pipelines.pipeline.versions import raw_code_version
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
@@ -28,13 +32,18 @@ from setbull_pipelines.warehouse.store import StoredTable
 GROUP = "raw"
 
 
-def _refuse_future(days: list[datetime.date]) -> None:
-    """A future session can be selected in the UI; storing it as a day without rows would be untrue."""
-    today = datetime.datetime.now(ZoneInfo(INDIA)).date()
-    future = [day for day in days if day > today]
-    if future:
+def now() -> datetime.datetime:
+    """The moment in exchange time."""
+    return datetime.datetime.now(ZoneInfo(INDIA))
+
+
+def _refuse_unfinished(days: list[datetime.date], moment: datetime.datetime) -> None:
+    """Without a moment that a run looks at, a day is a whole one: a half or future one would be untrue."""
+    unfinished = [day for day in days if not NSE.has_closed(day, moment)]
+    if unfinished:
         raise dg.Failure(
-            f"{future[0]} lies in the future (today is {today}): choose sessions up to today",
+            f"the session of {unfinished[0]} has not closed at {moment:%Y-%m-%d %H:%M}: choose earlier sessions; "
+            f"the job {INTRADAY_JOB_NAME} refreshes a session under way",
             allow_retries=False,
         )
 
@@ -42,11 +51,13 @@ def _refuse_future(days: list[datetime.date]) -> None:
 def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """Intake (unpartitioned) and the raw tables of each trading day."""
     version = raw_code_version()
+    fetched = [FETCHED_KEY] if fetching.is_source(settings) else []
 
     @dg.multi_asset(
         name="raw__intake",
         specs=[
-            asset_spec(stored, group=GROUP, code_version=version) for stored in raw.WHOLE_TABLES
+            asset_spec(stored, group=GROUP, code_version=version, deps=fetched)
+            for stored in raw.WHOLE_TABLES
         ],
     )
     def intake(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
@@ -76,7 +87,8 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     def raw_day(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         """Publish candles, quarantine and accounting of each trading day."""
         days = days_of(context)
-        _refuse_future(days)
+        if not as_of(context):
+            _refuse_unfinished(days, now())
         publication = raw.RawDays(
             raw.read_sources(settings), warehouse.open(), settings, context.run_id
         )

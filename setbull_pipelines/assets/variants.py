@@ -12,6 +12,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.common import (
     TRADING_DAYS,
     WHOLE_RANGE,
+    as_of,
     asset_key,
     asset_spec,
     days_of,
@@ -95,7 +96,8 @@ def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefi
     def compute(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
         stages = stages_in_force(store, settings.rollout)
-        run = StepRun(step, VARIANTS[variant], store, settings, context.run_id, stages)
+        moment = as_of(context)
+        run = StepRun(step, VARIANTS[variant], store, settings, context.run_id, stages, moment)
         yield from report(context, outputs, run.over(days_of(context)))
 
     return compute

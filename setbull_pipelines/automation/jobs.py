@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
+from setbull_pipelines import tables
+from setbull_pipelines.assets.catalog import CATALOG_KEY
+from setbull_pipelines.assets.common import INTRADAY_JOB_NAME, TRADING_DAYS, asset_key
 from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY
 from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY
-from setbull_pipelines.pipeline.raw import WHOLE_TABLES
+from setbull_pipelines.pipeline.fetching import is_source
+from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
+from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import StoredTable
 
 DAILY_JOB_NAME, INTAKE_JOB_NAME = "daily", "intake"
 MAINTENANCE_JOB_NAME, SELF_TEST_JOB_NAME = "maintenance", "self_test"
 FETCH_JOB_NAME = "fetch"
 LANES = {"v1_lane": "v1", "v2_lane": "v2"}
+_INTRADAY_TABLES = (tables.CANDLES_5MIN, tables.INDICATORS_5MIN)
+"""What is made of a session under way. Daily candles of half a day, and filters on them, would be wrong."""
 
 
-def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
+def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     """``daily`` brings one trading day (or a range) from intake to reconciled filter results."""
     daily = dg.define_asset_job(
         DAILY_JOB_NAME,
@@ -63,4 +71,23 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         executor_def=dg.in_process_executor,
         description="Asks the broker for the candles that are missing and makes candle files of them.",
     )
-    return [daily, intake, *lanes, maintenance, self_test, fetch]
+    intraday = dg.define_asset_job(
+        INTRADAY_JOB_NAME,
+        # Without checks: of half a session they would say that the other half is missing.
+        selection=dg.AssetSelection.assets(
+            *((FETCHED_KEY, FETCHES_KEY) if is_source(settings) else ()),
+            *map(asset_key, (*WHOLE_TABLES, *DAY_TABLES)),
+            *(
+                asset_key(StoredTable(variant, table))
+                for table in _INTRADAY_TABLES
+                for variant in LANES.values()
+            ),
+            *(asset_key(served_table(table)) for table in _INTRADAY_TABLES),
+            CATALOG_KEY,
+        ).without_checks(),
+        partitions_def=TRADING_DAYS,
+        executor_def=dg.in_process_executor,
+        description="The session under way: intake, then 5-minute candles and their indicators of the bars that have "
+        "closed, served like those of whole days. Daily tables and filters wait for the close.",
+    )
+    return [daily, intraday, intake, *lanes, maintenance, self_test, fetch]

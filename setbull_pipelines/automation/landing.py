@@ -117,9 +117,7 @@ def release(
     first = min((day for day in done if day <= moment.date()), default=moment.date())
     kept = {day: cause for day, cause in memory.sessions.items() if day >= first}
     ready = [
-        day
-        for day in sorted(kept)
-        if day not in under_way and calendar.has_closed(day, moment)
+        day for day in sorted(kept) if day not in under_way and calendar.has_closed(day, moment)
     ][:at_most]
     released = {day: kept.pop(day) for day in ready}
     return replace(memory, sessions=kept), released

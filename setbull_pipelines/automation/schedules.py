@@ -1,6 +1,6 @@
-"""The daily refresh as an explicit schedule that asks the calendar.
+"""The refreshes as explicit schedules that ask the calendar, and the daily one after a fetch.
 
-Belongs here: the schedule and what it reads from the instance. Does not belong here: the decision
+Belongs here: the schedules and what they read from the instance. Does not belong here: the decisions
 (``refresh``). Schedules derived from partitions are not used: they launch a future day on holidays.
 """
 
@@ -9,20 +9,27 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.assets.common import (
+    AS_OF_TAG,
+    INTRADAY_JOB_NAME,
+    PARTITION_TAG,
+    asset_key,
+)
 from setbull_pipelines.automation.jobs import (
     DAILY_JOB_NAME,
     FETCH_JOB_NAME,
     MAINTENANCE_JOB_NAME,
     SELF_TEST_JOB_NAME,
 )
-from setbull_pipelines.automation.refresh import decide
+from setbull_pipelines.automation.refresh import Refresh, decide, decide_intraday
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import Warehouse
 
-PARTITION_TAG = "dagster/partition"
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -52,8 +59,77 @@ def days_under_way(instance: dg.DagsterInstance) -> set[datetime.date]:
     return days
 
 
+def unfinished_jobs(instance: dg.DagsterInstance) -> list[str]:
+    """Names of the jobs with an unfinished run that a refresh of the session under way would have to wait for."""
+    names = (INTRADAY_JOB_NAME, DAILY_JOB_NAME, FETCH_JOB_NAME)
+    return [
+        name
+        for name in names
+        if instance.get_runs_count(dg.RunsFilter(job_name=name, statuses=_UNFINISHED))
+    ]
+
+
+def due(
+    instance: dg.DagsterInstance,
+    warehouse: Warehouse,
+    settings: Settings,
+    moment: datetime.datetime,
+) -> Refresh:
+    """What the daily refresh has to do at ``moment`` (exchange time, without zone)."""
+    received_until = datetime.date.max
+    if fetching.is_source(settings):
+        received_until = fetching.received_until(warehouse, settings) or datetime.date.min
+    return decide(
+        NSE,
+        moment,
+        materialized_days(instance),
+        days_under_way(instance),
+        settings.refresh.catch_up_days,
+        received_until,
+    )
+
+
+def requests_of(refresh: Refresh, moment: datetime.datetime) -> list[dg.RunRequest]:
+    """One run of the daily job for each day.
+
+    A new tick may ask again for a day whose run failed; within a tick a day is asked once.
+    """
+    return [
+        dg.RunRequest(
+            run_key=f"{day.isoformat()} at {moment:%Y-%m-%d %H:%M}", partition_key=day.isoformat()
+        )
+        for day in refresh.days
+    ]
+
+
+def _in_exchange_time(moment: datetime.datetime) -> datetime.datetime:
+    return moment.astimezone(ZoneInfo(INDIA)).replace(tzinfo=None)
+
+
+def build_after_fetch(settings: Settings, jobs: dict[str, object]) -> dg.SensorDefinition:
+    """The sensor ``after_fetch``; off until somebody switches it on, because it launches runs."""
+
+    @dg.run_status_sensor(
+        name="after_fetch",
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        monitored_jobs=[jobs[FETCH_JOB_NAME]],
+        request_job=jobs[DAILY_JOB_NAME],
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Refreshes the sessions that a fetch from the broker has just brought, without waiting for the "
+        "next tick of after_close. Idle while the input is something else.",
+    )
+    def after_fetch(context: dg.RunStatusSensorContext, warehouse: WarehouseResource):
+        if not fetching.is_source(settings):
+            return dg.SkipReason("the input is not what is fetched from the broker")
+        moment = datetime.datetime.now(ZoneInfo(INDIA)).replace(tzinfo=None)
+        refresh = due(context.instance, warehouse.open(), settings, moment)
+        return requests_of(refresh, moment) or dg.SkipReason(refresh.reason)
+
+    return after_fetch
+
+
 def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.ScheduleDefinition]:
-    """After the close of regular sessions, and in the evening for the special ones."""
+    """After the close of regular sessions and in the evening for the special ones; and during sessions."""
 
     @dg.schedule(
         name="after_close",
@@ -61,27 +137,39 @@ def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.Sche
         cron_schedule=list(settings.refresh.ticks),
         execution_timezone=INDIA,
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Refreshes today once its session has closed, and catches up on missed sessions.",
+        description="Refreshes today once its session has closed, and catches up on missed sessions. Where the "
+        "input is fetched from the broker, sessions wait until they were asked for.",
     )
-    def after_close(context: dg.ScheduleEvaluationContext):
-        moment = context.scheduled_execution_time.astimezone(ZoneInfo(INDIA)).replace(tzinfo=None)
-        refresh = decide(
+    def after_close(context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource):
+        moment = _in_exchange_time(context.scheduled_execution_time)
+        refresh = due(context.instance, warehouse.open(), settings, moment)
+        return requests_of(refresh, moment) or dg.SkipReason(refresh.reason)
+
+    @dg.schedule(
+        name="intraday",
+        job=jobs[INTRADAY_JOB_NAME],
+        cron_schedule=list(settings.refresh.intraday_ticks),
+        execution_timezone=INDIA,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Refreshes the 5-minute tables of the session under way with the bars that have closed. Skips "
+        "a tick while the run before it, or a daily one, is not finished.",
+    )
+    def intraday(context: dg.ScheduleEvaluationContext):
+        moment = _in_exchange_time(context.scheduled_execution_time)
+        refresh = decide_intraday(
             NSE,
             moment,
             materialized_days(context.instance),
-            days_under_way(context.instance),
-            settings.refresh.catch_up_days,
+            unfinished_jobs(context.instance),
+            settings.aggregation.bar_minutes,
         )
         if not refresh.days:
             return dg.SkipReason(refresh.reason)
-        # A new tick may ask again for a day whose run failed; within a tick a day is asked once.
-        return [
-            dg.RunRequest(
-                run_key=f"{day.isoformat()} at {moment:%Y-%m-%d %H:%M}",
-                partition_key=day.isoformat(),
-            )
-            for day in refresh.days
-        ]
+        return dg.RunRequest(
+            run_key=f"intraday {moment:%Y-%m-%d %H:%M}",
+            partition_key=moment.date().isoformat(),
+            tags={AS_OF_TAG: moment.isoformat()},
+        )
 
     weekly_maintenance = dg.ScheduleDefinition(
         name="weekly_maintenance",
@@ -104,4 +192,4 @@ def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.Sche
         execution_timezone=INDIA,
         description="Asks the broker for what is missing; on days without a session nothing is, and nothing is asked.",
     )
-    return [after_close, weekly_maintenance, weekly_self_test, fetch_after_close]
+    return [after_close, intraday, weekly_maintenance, weekly_self_test, fetch_after_close]

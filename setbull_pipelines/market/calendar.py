@@ -32,6 +32,7 @@ from setbull_pipelines.market.session_table import (
 )
 
 _SATURDAY = 5
+_MINUTE = timedelta(minutes=1)
 
 
 class OutsideCoverage(ValueError):
@@ -159,6 +160,29 @@ class TradingCalendar:
             return False
         close = datetime.combine(day, end, moment.tzinfo)
         return moment >= close + timedelta(minutes=margin_minutes)
+
+    def bars_closed_until(
+        self, moment: datetime, newest: datetime, bar_minutes: int
+    ) -> datetime | None:
+        """Where the last bar of the moment's day ends that will not change any more; None when there is none.
+
+        Both moments are in exchange time; ``newest`` is the start of the newest minute that was received. While its
+        interval is open, and a minute longer, that minute may be unfinished: it and all later ones do not count.
+        """
+        until = None
+        for interval in self.session(moment.date()).intervals:
+            start, end = (
+                datetime.combine(moment.date(), clock, moment.tzinfo)
+                for clock in (interval.start, interval.end)
+            )
+            is_over = moment >= end + _MINUTE
+            known = end if is_over else min(moment, newest, end)
+            bars = (known - start) // (bar_minutes * _MINUTE)
+            if known == end:
+                until = end
+            elif bars > 0:
+                until = start + bars * bar_minutes * _MINUTE
+        return until
 
     def why_closed(self, day: date) -> str:
         """``"weekend"`` or the name of the holiday; ``ValueError`` when ``day`` is a trading day."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import pandas as pd
 
@@ -32,6 +32,11 @@ from setbull_pipelines.pipeline.lanes import (
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.references import References
+from setbull_pipelines.pipeline.running import (
+    mark_of,
+    minutes_of_closed_bars,
+    require_same_moment,
+)
 from setbull_pipelines.pipeline.steps import Frames, Input, Step
 from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.settings import Settings, fingerprint
@@ -90,7 +95,8 @@ class StepRun:
     """One step of one variant over some trading days, under the stages in force.
 
     They say for which instruments V1 is computed, and from which lane it reads (``lanes``); V2 is always computed
-    for all, from its own lane.
+    for all, from its own lane. ``as_of`` (exchange time, without zone) is given while the session of its day is
+    under way: of that day only bars that have closed are made (``running``).
     """
 
     def __init__(
@@ -101,8 +107,10 @@ class StepRun:
         settings: Settings,
         run_id: str,
         stages: Stages,
+        as_of: datetime | None = None,
     ) -> None:
         self.step, self.variant = step, variant
+        self._as_of = as_of
         self.warehouse, self.settings, self.run_id = warehouse, settings, run_id
         self._component = COMPONENT_OF[step.outputs[0].name]
         self._stage = stages[self._component]
@@ -336,6 +344,8 @@ class StepRun:
 
     def _read(self, item: Input, day: date) -> pd.DataFrame:
         rows = self.warehouse.read(self._stored(item), self._window(item, day))
+        if item.table is tables.CANDLES_1MIN and mark_of(day, self._as_of):
+            rows = minutes_of_closed_bars(rows, self._as_of, self.settings.aggregation.bar_minutes)
         if not self.step.is_adjusted:
             return rows
         return self._references.under_current_keys(rows, pd.Timestamp(day))
@@ -344,9 +354,9 @@ class StepRun:
         """What the partition is computed from."""
         part = self._part(day)
         if part is None:
-            return self._input_hashes(day, None, self._lanes)
+            return self._input_hashes(day, None, self._lanes) | mark_of(day, self._as_of)
         hashes = self._input_hashes(day, part, self._lanes) if part.percentage else {}
-        return hashes | {MARK: part.mark}
+        return hashes | {MARK: part.mark} | mark_of(day, self._as_of)
 
     def _input_hashes(
         self, day: date, part: Part | None, lanes: Mapping[str, str]
@@ -363,6 +373,11 @@ class StepRun:
                     f"{len(missing)} session(s) from {missing[0]} to {missing[-1]} that were never "
                     f"materialized; materialize them first, or run: setbull run --from {day} --to {day}"
                 )
+            if not item.is_raw:
+                for key, pointer in zip(window, pointers, strict=True):
+                    moment = mark_of(date.fromisoformat(key), self._as_of)
+                    reader = f"{self.variant.name}/{self.step.name} {day}"
+                    require_same_moment(reader, stored.name, pointer, moment, key)
             if stored.schema == _V1:
                 self._require_rows_of(part, day, stored, dict(zip(window, pointers, strict=True)))
             hashes[f"{stored.name} ({len(window)} sessions from {window[0]})"] = combined(

@@ -6,6 +6,7 @@ limits and answers of the API (``sources/upstox/``), reading candle files (``raw
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -111,6 +112,11 @@ class Fetched:
 def fetched_directory(settings: Settings) -> Path:
     """Where the candle files of fetched answers are: an input like any other."""
     return settings.data_directory / "fetched"
+
+
+def is_source(settings: Settings) -> bool:
+    """Whether the configured input is what was fetched, so that a day is there once it was asked for."""
+    return settings.input is not None and Path(settings.input) == fetched_directory(settings)
 
 
 def kept_directory(settings: Settings) -> Path:
@@ -317,6 +323,22 @@ class _FetchRun:
         """Requests of an earlier process that still count, on the clock of the budget."""
         received = self.kept.received_since(moment - _LONGEST_WINDOW)
         return [time.monotonic() - (moment - at).total_seconds() for at in received]
+
+
+def received_until(warehouse: Warehouse, settings: Settings) -> date | None:
+    """The last session whose minutes enough instruments were asked for, with success; None before the first fetch.
+
+    Enough are so many that the others do not make the day stale (``quality.maximum_stale_share``).
+    """
+    if warehouse.pointer(STORED, WHOLE) is None:
+        return None
+    rows = warehouse.read(STORED, [WHOLE])
+    minutes = rows[rows["interval"] == MINUTE]
+    wanted_to = minutes.loc[minutes["status"] != FAILED, "wanted_to"].sort_values(ascending=False)
+    enough = math.ceil(len(minutes) * (1 - settings.quality.maximum_stale_share))
+    if not 0 < enough <= len(wanted_to):
+        return None
+    return wanted_to.iloc[enough - 1].date()
 
 
 def publish_fetch(

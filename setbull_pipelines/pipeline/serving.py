@@ -20,6 +20,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.running import AS_OF, require_same_moment
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.rollout.bucketing import (
     Override,
@@ -174,6 +175,9 @@ def _serve_day(
         )
     if assignment.stage.runs_v1_in_full:
         _require_all_instruments(lanes[Variant.V1], key, pointers[Variant.V1])
+    moment = {name: mark for name, mark in pointers[Variant.V1].inputs.items() if name == AS_OF}
+    if pointers[Variant.V2]:
+        require_same_moment(stored.name, lanes[Variant.V2].name, pointers[Variant.V2], moment, key)
     provenance = {
         "code_version": serving_code_version(),
         "settings_hash": fingerprint(),
@@ -183,6 +187,7 @@ def _serve_day(
                 for variant, pointer in pointers.items()
             },
             ASSIGNMENT: assignment.hash,
+            **moment,
         },
     }
     if warehouse.is_current(stored, key, **provenance):

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from setbull_pipelines.automation.refresh import Refresh, decide
+from setbull_pipelines.automation.refresh import Refresh, decide, decide_intraday
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import RefreshSettings
 
@@ -297,3 +298,65 @@ def test_whatever_exists_only_closed_missing_sessions_are_requested(
         assert day in SESSIONS
         assert moment >= datetime.combine(day, NSE.session(day).intervals[-1].end)
     assert decide(NSE, moment, sorted(done, reverse=True), under_way, at_most).days == days
+
+
+# The session under way: every five minutes of a day
+
+
+def looks(day: date, done: set[date] = frozenset(), every: int = 5) -> list[str]:
+    """The ticks of a day at which its session is refreshed, when every run ends before the next tick."""
+    midnight = datetime.combine(day, time(0))
+    moments = [midnight + timedelta(minutes=minute) for minute in range(0, 24 * 60, every)]
+    return [
+        f"{moment:%H:%M}" for moment in moments if decide_intraday(NSE, moment, done, (), 5).days
+    ]
+
+
+@pytest.mark.parametrize(
+    ("day", "spans"),
+    [
+        (date(2024, 6, 5), [("09:20", "15:35")]),
+        (date(2026, 8, 3), [("09:20", "15:35")]),  # the auction until 15:35 makes no bar
+        (date(2020, 11, 14), [("18:20", "19:20")]),  # Muhurat, a Saturday
+        (date(2025, 2, 1), [("09:20", "15:35")]),  # Budget, a Saturday
+        (date(2021, 2, 24), [("09:20", "11:45"), ("15:50", "17:05")]),  # outage
+        (date(2024, 3, 2), [("09:20", "10:05"), ("11:35", "12:35")]),  # drill, a Saturday
+        (date(2024, 3, 29), []),  # Good Friday
+        (date(2024, 6, 8), []),  # a Saturday
+        (date(2026, 11, 8), []),  # Muhurat whose hours are not announced
+        (date(2027, 1, 1), []),  # outside the calendar
+    ],
+)
+def test_a_day_is_looked_at_while_bars_close_and_once_after(day, spans):
+    expected = [
+        clock
+        for first, last in spans
+        for clock in pd.date_range(first, last, freq="5min").strftime("%H:%M")
+    ]
+    assert looks(day) == expected
+    assert looks(day, done={day}) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        (datetime(2024, 3, 29, 11), "2024-03-29 is not a trading day: Good Friday"),
+        (datetime(2024, 6, 5, 9, 15), "no bar of 2024-06-05 closes at 09:15"),
+        (datetime(2024, 6, 5, 15, 40), "no bar of 2024-06-05 closes at 15:40"),
+        (datetime(2026, 11, 8, 18, 30), "the hours of 2026-11-08 are not in the calendar"),
+        (datetime(2027, 1, 1, 11), "2027-01-01 is outside the NSE calendar"),
+    ],
+)
+def test_why_a_session_is_not_looked_at(at, reason):
+    assert decide_intraday(NSE, at, (), (), 5).reason.startswith(reason)
+
+
+def test_runs_that_take_twelve_minutes_do_not_pile_up():
+    """Of the ticks while one run is unfinished none requests another; the next after its end does."""
+    day, unfinished_until, requested = date(2024, 6, 5), datetime.min, []
+    for moment in pd.date_range(f"{day} 09:15", f"{day} 10:25", freq="5min").to_pydatetime():
+        unfinished = ["intraday"] if moment < unfinished_until else []
+        if decide_intraday(NSE, moment, (), unfinished, 5).days:
+            requested.append(f"{moment:%H:%M}")
+            unfinished_until = moment + timedelta(minutes=12)
+    assert requested == ["09:20", "09:35", "09:50", "10:05", "10:20"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pandas as pd
 import pytest
 from dagster import AssetMaterialization, DagsterRunStatus
 from dagster._core.remote_origin import (
@@ -16,9 +18,14 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.test_utils import create_run_for_test
 
+from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
+from setbull_pipelines.automation import schedules
 from setbull_pipelines.automation.schedules import days_under_way, materialized_days
 from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.pipeline.fetching import STORED, fetched_directory
 from setbull_pipelines.settings import RefreshSettings, Settings
+from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+from setbull_pipelines_tests.pipeline.small_run import publish
 
 INDIA = ZoneInfo("Asia/Kolkata")
 SUMMARY = dg.AssetKey(["reconciliation", "summary"])
@@ -33,10 +40,14 @@ BEFORE = date(2024, 6, 4)
 
 
 @pytest.fixture(scope="module")
-def definitions(tmp_path_factory) -> dg.Definitions:
-    settings = Settings(
+def settings(tmp_path_factory) -> Settings:
+    return Settings(
         data_directory=tmp_path_factory.mktemp("data"), refresh=RefreshSettings(catch_up_days=3)
     )
+
+
+@pytest.fixture(scope="module")
+def definitions(settings) -> dg.Definitions:
     return build_defs(settings)
 
 
@@ -56,21 +67,26 @@ def instance(stored_instance) -> dg.DagsterInstance:
 Tick = Callable[[datetime], object]
 
 
-@pytest.fixture
-def tick(definitions, instance) -> Tick:
-    """Evaluate ``after_close`` as the daemon does, at a moment of exchange time."""
-    repository = definitions.get_repository_def()
-    schedule = repository.get_schedule_def("after_close")
+def ticking(settings: Settings, instance: dg.DagsterInstance, name: str) -> Tick:
+    """Evaluates a schedule as the daemon does, at a moment of exchange time."""
+    repository = build_defs(settings).get_repository_def()
+    schedule = repository.get_schedule_def(name)
 
     def evaluate(moment: datetime):
         with dg.build_schedule_context(
             instance=instance,
             repository_def=repository,
+            resources=needs_warehouse(settings),
             scheduled_execution_time=moment.replace(tzinfo=INDIA).astimezone(ZoneInfo("UTC")),
         ) as context:
             return schedule.evaluate_tick(context)
 
     return evaluate
+
+
+@pytest.fixture
+def tick(settings, instance) -> Tick:
+    return ticking(settings, instance, "after_close")
 
 
 def materialize(
@@ -123,12 +139,13 @@ def test_a_first_tick_asks_for_today_as_a_partition_of_the_daily_job(tick):
     assert request.tags[PARTITION] == "2024-06-05"
 
 
-def test_a_moment_in_utc_is_read_as_exchange_time(definitions, instance):
+def test_a_moment_in_utc_is_read_as_exchange_time(definitions, settings, instance):
     """20:30 UTC on Tuesday is 02:00 on Wednesday in India: Wednesday's session is still to come."""
     repository = definitions.get_repository_def()
     with dg.build_schedule_context(
         instance=instance,
         repository_def=repository,
+        resources=needs_warehouse(settings),
         scheduled_execution_time=datetime(2024, 6, 4, 20, 30, tzinfo=ZoneInfo("UTC")),
     ) as context:
         data = repository.get_schedule_def("after_close").evaluate_tick(context)
@@ -242,3 +259,152 @@ def test_what_the_schedule_reads_from_the_instance(instance):
     start_run(instance, {PARTITION: "2024-06-10"}, job="v1_lane")
     assert materialized_days(instance) == {BEFORE, WEDNESDAY}
     assert days_under_way(instance) == {date(2024, 6, 6)}
+
+
+# Where the input is what is fetched from the broker
+
+
+@pytest.fixture
+def fetching_settings(tmp_path) -> Settings:
+    settings = Settings(data_directory=tmp_path)
+    return replace(settings, input=str(fetched_directory(settings)))
+
+
+def record_fetch(settings: Settings, *results: tuple[str, date], interval: str = "1minute") -> None:
+    """Results of a fetch: status and last wanted session of one instrument each."""
+    rows = pd.DataFrame(
+        [
+            {
+                "interval": interval,
+                "instrument_key": f"NSE_EQ|S{number}",
+                "status": status,
+                "requests": 1,
+                "candles": 1,
+                "provisional": 0,
+                "wanted_from": date(2024, 6, 3),
+                "wanted_to": wanted_to,
+                "finished_at": pd.Timestamp(wanted_to, tz=INDIA),
+            }
+            for number, (status, wanted_to) in enumerate(results)
+        ],
+        columns=STORED.table.column_names,
+    )
+    publish(Warehouse(warehouse_root(settings)), STORED, WHOLE, STORED.table.conform(rows))
+
+
+def test_a_session_waits_until_it_was_fetched(fetching_settings, instance):
+    tick = ticking(fetching_settings, instance, "after_close")
+    materialize(instance, [date(2024, 6, 3)])
+    assert (
+        tick(at(BEFORE, 16)).skip_message == "1 sessions wait for a fetch, the first is 2024-06-04"
+    )
+    record_fetch(fetching_settings, ("success", BEFORE))
+    assert days_asked(tick(at(BEFORE, 16))) == ["2024-06-04"]
+    # The fetch of Wednesday is late: what was missed before is caught up, Wednesday waits.
+    assert days_asked(tick(at(WEDNESDAY, 16))) == ["2024-06-04"]
+    materialize(instance, [BEFORE])
+    assert tick(at(WEDNESDAY, 16)).skip_message == (
+        "1 sessions wait for a fetch, the first is 2024-06-05"
+    )
+    record_fetch(fetching_settings, ("skipped", WEDNESDAY))
+    assert days_asked(tick(at(WEDNESDAY, 20))) == ["2024-06-05"]
+
+
+@pytest.mark.parametrize(
+    ("results", "asked"),
+    [
+        ([("success", WEDNESDAY)] * 3 + [("failed", WEDNESDAY)], ["2024-06-05"]),
+        ([("success", WEDNESDAY)] * 3 + [("success", BEFORE)], ["2024-06-05"]),
+        ([("success", WEDNESDAY)] * 2 + [("failed", WEDNESDAY)] * 2, []),
+        ([("success", WEDNESDAY)] * 2 + [("success", BEFORE)] * 2, []),
+        ([("failed", WEDNESDAY)] * 4, []),
+    ],
+)
+def test_a_fetch_counts_when_three_quarters_of_the_instruments_came(
+    results, asked, fetching_settings, instance
+):
+    record_fetch(fetching_settings, *results)
+    assert (
+        days_asked(ticking(fetching_settings, instance, "after_close")(at(WEDNESDAY, 16))) == asked
+    )
+
+
+def test_daily_candles_alone_are_no_fetch_of_a_session(fetching_settings, instance):
+    record_fetch(fetching_settings, ("success", WEDNESDAY), interval="day")
+    tick = ticking(fetching_settings, instance, "after_close")
+    assert days_asked(tick(at(WEDNESDAY, 16))) == []
+
+
+def evaluate_after_fetch(settings: Settings, instance: dg.DagsterInstance, monkeypatch) -> object:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return at(WEDNESDAY, 16, 9).replace(tzinfo=INDIA)
+
+    monkeypatch.setattr(schedules.datetime, "datetime", Clock)
+    repository = build_defs(settings).get_repository_def()
+    job = repository.get_job("fetch")
+    run = start_run(instance, {}, DagsterRunStatus.SUCCESS, job="fetch")
+    context = dg.build_run_status_sensor_context(
+        "after_fetch",
+        dagster_event=dg.DagsterEvent("PIPELINE_SUCCESS", "fetch"),
+        dagster_instance=instance,
+        dagster_run=instance.get_run_by_id(run),
+        resources=needs_warehouse(settings),
+    )
+    assert job.name == "fetch"
+    return repository.get_sensor_def("after_fetch")(context)
+
+
+def test_the_daily_refresh_follows_a_fetch_at_once(fetching_settings, instance, monkeypatch):
+    record_fetch(fetching_settings, ("success", WEDNESDAY))
+    (request,) = evaluate_after_fetch(fetching_settings, instance, monkeypatch)
+    assert request.partition_key == "2024-06-05"
+    start_run(instance, {PARTITION: "2024-06-05"})
+    again = evaluate_after_fetch(fetching_settings, instance, monkeypatch)
+    assert again.skip_message.startswith("2024-06-05 is materialized or under way")
+
+
+def test_after_a_fetch_nothing_follows_for_another_input(settings, instance, monkeypatch):
+    skipped = evaluate_after_fetch(settings, instance, monkeypatch)
+    assert skipped.skip_message == "the input is not what is fetched from the broker"
+
+
+# The session under way
+
+
+@pytest.fixture
+def look(settings, instance) -> Tick:
+    return ticking(settings, instance, "intraday")
+
+
+def test_the_intraday_schedule_ticks_every_five_minutes_and_is_switched_on_by_the_user(definitions):
+    schedule = definitions.get_repository_def().get_schedule_def("intraday")
+    assert schedule.cron_schedule == ["*/5 9-19 * * *"]
+    assert schedule.job_name == "intraday"
+    assert schedule.execution_timezone == "Asia/Kolkata"
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def test_a_tick_in_the_session_asks_for_the_day_as_of_the_tick(look):
+    (request,) = look(at(WEDNESDAY, 10, 5)).run_requests
+    assert request.partition_key == "2024-06-05"
+    assert request.run_key == "intraday 2024-06-05 10:05"
+    assert request.tags["setbull/as_of"] == "2024-06-05T10:05:00"
+
+
+@pytest.mark.parametrize("job", ["intraday", "daily", "fetch"])
+def test_a_late_run_is_waited_for_and_not_piled_upon(job, look, instance):
+    run = start_run(instance, {PARTITION: "2024-06-05"}, DagsterRunStatus.STARTED, job=job)
+    for minute in (5, 10, 15):
+        data = look(at(WEDNESDAY, 10, minute))
+        assert data.run_requests == []
+        assert data.skip_message == f"a run of {job} is not finished"
+    instance.delete_run(run)
+    assert len(look(at(WEDNESDAY, 10, 20)).run_requests) == 1
+
+
+def test_a_day_that_is_there_as_a_whole_is_not_looked_at_again(look, instance):
+    materialize(instance, [WEDNESDAY])
+    data = look(at(WEDNESDAY, 15, 30))
+    assert data.skip_message == "2024-06-05 is materialized as a whole day"

@@ -247,7 +247,10 @@ def test_an_empty_answer_is_an_answer(server: Broker, settings: Settings) -> Non
 def test_the_older_version_of_the_api_can_be_asked(server: Broker, settings: Settings) -> None:
     settings = replace(settings, upstox=replace(settings.upstox, api_version="v2"))
     fetched = fetch(
-        listed(INFY), {"1minute": 50, "day": 600}, settings, lambda: MORNING.replace(hour=16)
+        listed(INFY),
+        {"1minute": 50, "day": 600},
+        settings,
+        lambda: MORNING.replace(hour=16, minute=5),
     )
     minutes, daily = fetched.results
     assert (minutes.status, minutes.requests, minutes.provisional) == ("success", 4, 3)
