@@ -1,0 +1,140 @@
+"""The intraday job as the daemon runs it: on the sample, and with a broker to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets import fetched as fetched_asset
+from setbull_pipelines.assets import raw as raw_assets
+from setbull_pipelines.assets.common import asset_key, catalog_path, warehouse_root
+from setbull_pipelines.automation.schedules import materialized_days
+from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.pipeline.fetching import fetched_directory
+from setbull_pipelines.pipeline.running import AS_OF
+from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.settings import Settings, UpstoxSettings
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines_tests.pipeline.small_run import SmallRun
+from setbull_pipelines_tests.sources.upstox.broker import (
+    INFY,
+    Broker,
+    Reply,
+    broker,
+    candle_body,
+    minute_rows,
+)
+
+INDIA = ZoneInfo("Asia/Kolkata")
+FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
+SERVED = served_table(tables.CANDLES_5MIN)
+
+
+def refresh(
+    settings: Settings, instance: dg.DagsterInstance, day: date, clock: str | None
+) -> dg.ExecuteInProcessResult:
+    tags = {"dagster/partition": day.isoformat()}
+    if clock:
+        tags["setbull/as_of"] = f"{day}T{clock}:00"
+    job = build_defs(settings).resolve_job_def("intraday")
+    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+
+
+def reason(result: dg.ExecuteInProcessResult) -> str:
+    (failure,) = [event for event in result.all_node_events if event.is_step_failure]
+    return failure.step_failure_data.user_failure_data.description
+
+
+def test_the_job_serves_closed_bars_and_leaves_everything_daily_alone(
+    copied_run: SmallRun,
+) -> None:
+    day = copied_run.days[-1]
+    settings, instance = copied_run.settings, dg.DagsterInstance.ephemeral()
+    untouched = [
+        StoredTable(schema, table)
+        for table in (tables.CANDLES_DAILY, tables.FILTER_RESULTS)
+        for schema in ("v1", "v2")
+    ]
+    before = [copied_run.warehouse.pointer(stored, day.isoformat()) for stored in untouched]
+    catalog_path(settings).unlink(missing_ok=True)
+    assert refresh(settings, instance, day, "10:05").success
+    served = copied_run.warehouse.read(SERVED, [day.isoformat()])
+    assert served["timestamp"].dt.time.min() == time(9, 15)
+    assert served["timestamp"].dt.time.max() == time(10, 0)
+    assert served["instrument_key"].nunique() == 12
+    after = [copied_run.warehouse.pointer(stored, day.isoformat()) for stored in untouched]
+    assert after == before
+    assert catalog_path(settings).exists()
+    # The day is not there as a whole: the daily refresh will ask for it.
+    assert materialized_days(instance) == set()
+    event = instance.get_latest_materialization_event(asset_key(SERVED))
+    shown = event.asset_materialization.metadata
+    assert shown["session under way, as of"].value == f"{day} 10:05"
+
+
+def test_a_moment_of_another_day_is_refused(copied_run: SmallRun) -> None:
+    earlier, day = copied_run.days[-2:]
+    job = build_defs(copied_run.settings).resolve_job_def("intraday")
+    result = job.execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(),
+        tags={"dagster/partition": day.isoformat(), "setbull/as_of": f"{earlier}T10:05:00"},
+        raise_on_error=False,
+    )
+    assert not result.success
+    assert reason(result) == (
+        f"tag setbull/as_of: found {earlier}T10:05:00, expected a moment of the run's partition {day}"
+    )
+
+
+def test_a_session_under_way_is_no_whole_day(
+    copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = copied_run.days[-1]
+    noon = datetime.combine(day, time(12), INDIA)
+    monkeypatch.setattr(raw_assets, "now", lambda: noon)
+    result = refresh(copied_run.settings, dg.DagsterInstance.ephemeral(), day, None)
+    assert not result.success
+    assert reason(result) == (
+        f"the session of {day} has not closed at {day} 12:00: choose earlier sessions; the job intraday refreshes "
+        "a session under way"
+    )
+
+
+@pytest.fixture
+def server() -> Iterator[Broker]:
+    with broker() as state:
+        state.today = MONDAY
+        yield state
+
+
+def test_the_minutes_of_today_are_asked_for_where_the_input_is_the_broker(
+    server: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instruments = tmp_path / "list.csv"
+    instruments.write_text(f"instrument_key,symbol\n{INFY},INFY\n")
+    upstox = UpstoxSettings(base_url=server.url, instruments=str(instruments), days=1, daily_days=5)
+    settings = Settings(data_directory=tmp_path / "data", upstox=upstox)
+    settings = replace(settings, input=str(fetched_directory(settings)))
+    instance = dg.DagsterInstance.ephemeral()
+    moment = datetime.combine(MONDAY, time(9, 20), INDIA)
+    monkeypatch.setattr(fetched_asset, "now", lambda: moment)
+    assert refresh(settings, instance, FRIDAY, None).success
+
+    asked = len(server.paths)
+    # The broker has seven minutes, of which the last is under way; the first five are a bar.
+    rows = minute_rows(INFY, MONDAY, 7)
+    server.scripts[INFY] = [Reply(body=candle_body(rows[::-1]))]
+    assert refresh(settings, instance, MONDAY, "09:20").success
+    assert [path.split("/")[3] for path in server.paths[asked:]] == ["intraday"]
+    store = Warehouse(warehouse_root(settings))
+    bars = store.read(SERVED, [MONDAY.isoformat()])
+    assert list(bars["timestamp"].dt.time) == [time(9, 15)]
+    assert list(bars["volume"]) == [sum(row[5] for row in rows[:5])]
+    assert store.pointer(SERVED, MONDAY.isoformat()).inputs[AS_OF] == "2026-11-23 09:20"
