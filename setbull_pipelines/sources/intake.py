@@ -479,27 +479,26 @@ def _land_sample(
     digest = hashlib.blake2b(inspect.getsource(sample).encode(), digest_size=16)
     digest.update(fingerprint(settings).encode())
     content_hash = digest.hexdigest()
-    kinds = (ACTIONS_KIND, DAILY, INSTRUMENTS_KIND, MINUTES)
+    minutes_of = {day: f"{MINUTES} {day}" for day in sample.minute_days(settings)}
     folders = {
-        kind: landing / f"{content_hash}-{kind}-{_reading_fingerprint('sample')}" for kind in kinds
+        name: landing / f"{content_hash}-{name.replace(' ', '-')}-{_reading_fingerprint('sample')}"
+        for name in (ACTIONS_KIND, DAILY, INSTRUMENTS_KIND, *minutes_of.values())
     }
-    landings = {kind: open_landing(folder) for kind, folder in folders.items()}
-    if progress:
-        progress(SAMPLE_SOURCE, 1, 1)
+    landings = {name: open_landing(folder) for name, folder in folders.items()}
+
+    def land(name: str, rows: RawRows) -> None:
+        if progress:
+            progress(f"{SAMPLE_SOURCE}: {name}", list(folders).index(name) + 1, len(folders))
+        landings[name] = _land_rows(folders[name], rows)
+
     if None in landings.values():
-        generated = sample.generate(settings)
-        landings = {
-            kind: _land_rows(folders[kind], rows)
-            for kind, rows in (
-                (ACTIONS_KIND, generated.corporate_actions),
-                (DAILY, generated.daily),
-                (INSTRUMENTS_KIND, generated.instruments),
-                (MINUTES, generated.minutes),
-            )
-        }
+        generated = sample.generate(settings, lambda day, rows: land(minutes_of[day], rows))
+        land(ACTIONS_KIND, generated.corporate_actions)
+        land(DAILY, generated.daily)
+        land(INSTRUMENTS_KIND, generated.instruments)
     return [
-        _LandedFile(SAMPLE_SOURCE, f"{SAMPLE_SOURCE}: {kind}", content_hash, landed)
-        for kind, landed in landings.items()
+        _LandedFile(SAMPLE_SOURCE, f"{SAMPLE_SOURCE}: {name}", content_hash, landed)
+        for name, landed in landings.items()
         if landed is not None
     ]
 

@@ -2,7 +2,8 @@
 
 Belongs here: inventing prices and volumes. Does not belong here: judging them; the sample takes the same way
 as any file. Identifiers are no ISINs, so that nobody takes the instruments for real ones. The same settings
-give the same rows. Prices are computed in ticks (whole numbers) and become rupees at the end.
+give the same rows, and the minutes of a session do not depend on how many other sessions have minutes. Prices
+are computed in ticks (whole numbers) and become rupees at the end.
 
 What is in it on purpose: minutes without a trade, minutes the feed lost, a day locked at the upper circuit,
 a split, a new listing, hardly traded stocks, prices outside every usual filter, and stocks
@@ -11,7 +12,7 @@ in all the moods that the filter stages tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -90,16 +91,24 @@ _CHORUS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """The sample as rows of four files."""
+    """The sample but for its minutes, as rows of three files."""
 
-    minutes: RawRows
     daily: RawRows
     instruments: RawRows
     corporate_actions: RawRows
 
 
-def generate(settings: SampleSettings) -> Sample:
-    """Invent the sample: ``daily_sessions`` of daily bars, the last ``minute_sessions`` of them with minutes."""
+def minute_days(settings: SampleSettings) -> list[date]:
+    """The sessions that have minutes, in order."""
+    return _sessions(settings)[-settings.minute_sessions :]
+
+
+def generate(settings: SampleSettings, take_minutes: Callable[[date, RawRows], None]) -> Sample:
+    """Invent the sample: ``daily_sessions`` of daily bars, the last ``minute_sessions`` of them with minutes.
+
+    ``take_minutes`` is given the minutes of each of these, one session at a time: those of a whole exchange over
+    some weeks fit no memory.
+    """
     random = np.random.default_rng(settings.seed)
     moods = [
         _CAST[number] if number < len(_CAST) else _CHORUS[(number - len(_CAST)) % len(_CHORUS)]
@@ -109,15 +118,13 @@ def generate(settings: SampleSettings) -> Sample:
     keys = [instrument_key("NSE_EQ", _symbol(number)) for number in range(len(moods))]
     plan = _plan_days(moods, len(days), random)
     daily = _invent_daily_bars(plan, random)
-    first_minute_day = len(days) - settings.minute_sessions
-    minute_tables = []
-    for day in range(first_minute_day, len(days)):
-        minutes = _invent_minutes(days[day], day, len(days), moods, plan, random)
-        minute_tables.append(_minute_table(minutes, keys))
-        for name, values in _day_of_minutes(minutes, random).items():
+    for day in range(len(days) - settings.minute_sessions, len(days)):
+        of_day = np.random.default_rng([settings.seed, days[day].toordinal()])
+        minutes = _invent_minutes(days[day], day, len(days), moods, plan, of_day)
+        take_minutes(days[day], _rows(_minute_table(minutes, keys)))
+        for name, values in _day_of_minutes(minutes, of_day).items():
             daily[name][:, day] = values
     return Sample(
-        minutes=_rows(pyarrow.concat_tables(minute_tables).unify_dictionaries()),
         daily=_rows(_daily_table(daily, days, keys, _listed_from(moods, len(days)))),
         instruments=_rows(_instrument_table(keys)),
         corporate_actions=_rows(_action_table(moods, days, keys)),

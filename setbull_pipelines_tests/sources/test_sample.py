@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 from setbull_pipelines.market.instruments import isin_of
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, take_in
+from setbull_pipelines.sources.raw_rows import RawRows
+from setbull_pipelines.sources.sample import generate
 from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY
 
 
@@ -41,7 +45,8 @@ def test_the_same_settings_give_the_same_bytes(
 ) -> None:
     take_in(None, tmp_path, SampleSettings())
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
-    assert len(files) == 10
+    # Of 15 sessions candles, coverage and rejected rows; the same of daily bars; two of each other kind.
+    assert len(files) == 15 * 3 + 3 + 2 + 2
     for file in files:
         assert (tmp_path / file).read_bytes() == (landing / file).read_bytes()
 
@@ -60,10 +65,10 @@ def test_every_row_is_accepted_and_labelled(
         "generated sample: corporate_actions",
         "generated sample: daily",
         "generated sample: instruments",
-        "generated sample: minutes",
+        *(f"generated sample: minutes {day}" for day in taken.days("minutes")),
     ]
     assert taken.files["unassigned"].sum() == 0
-    received = taken.files.set_index("kind")["received"]
+    received = taken.files.groupby("kind")["received"].sum()
     assert received["minutes"] == len(minutes)
     assert received["daily"] == len(daily)
     assert set(minutes["source"]) == set(daily["source"]) == {"generated sample"}
@@ -160,3 +165,35 @@ def test_the_smallest_sample_and_an_evening_session_work(tmp_path: Path) -> None
     muhurat = taken.load_day(taken.days("minutes")[-1]).candles_1min
     assert muhurat["timestamp"].dt.strftime("%Y-%m-%d %H:%M").min() == "2024-11-01 18:00"
     assert muhurat.groupby("instrument_key").size().max() == 60
+
+
+def test_minutes_of_a_larger_exchange_do_not_depend_on_how_many_sessions_are_asked(
+    tmp_path: Path,
+) -> None:
+    def candle_files(name: str, sessions: int) -> dict[str, bytes]:
+        settings = SampleSettings(instruments=300, daily_sessions=30, minute_sessions=sessions)
+        taken = take_in(None, tmp_path / name, settings)
+        assert taken.instruments["instrument_key"].nunique() == 300
+        folders = {str(day): f"*-minutes-{day}-*" for day in taken.days("minutes")}
+        return {
+            day: next((tmp_path / name).glob(pattern)).joinpath("candles.parquet").read_bytes()
+            for day, pattern in folders.items()
+        }
+
+    one, two, again = candle_files("a", 1), candle_files("b", 2), candle_files("c", 2)
+    assert list(one) == list(two)[1:] == ["2026-06-30"]
+    assert one.items() < two.items()
+    assert two == again
+
+
+def test_the_minutes_of_sessions_are_held_one_at_a_time() -> None:
+    settings = SampleSettings(instruments=12, daily_sessions=20, minute_sessions=4)
+    taken: list[weakref.ref] = []
+    alive: list[int] = []
+
+    def take_minutes(day: date, rows: RawRows) -> None:
+        taken.append(weakref.ref(rows))
+        alive.append(sum(reference() is not None for reference in taken))
+
+    generate(settings, take_minutes)
+    assert alive == [1, 1, 1, 1]
