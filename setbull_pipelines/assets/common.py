@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 
+from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import MARK
 from setbull_pipelines.pipeline.running import AS_OF
+from setbull_pipelines.quality import completeness
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
 
 # Static keys from the calendar, not a daily definition with exclusions: Dagster writes the definition with
 # its 1,400 closed days (135 KB) into the event log for every check of every partition.
@@ -29,6 +33,7 @@ PARTITION_TAG = "dagster/partition"
 INTRADAY_JOB_NAME = "intraday"
 AS_OF_TAG = "setbull/as_of"
 """On runs of the intraday job: the moment of their tick. Only here does a clock enter the computing."""
+_COVERAGE = StoredTable("raw", tables.COVERAGE)
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
 
 
@@ -40,6 +45,34 @@ def warehouse_root(settings: Settings) -> Path:
 def catalog_path(settings: Settings) -> Path:
     """The DuckDB file of views for notebooks, BI tools and ``setbull sql``."""
     return settings.data_directory / "setbull.duckdb"
+
+
+def freshness(settings: Settings) -> dg.FreshnessPolicy:
+    """When the UI calls a daily table stale: later than after the longest break between two sessions.
+
+    Dagster's policies know neither partitions nor holidays. Of single sessions the alert 'stale' tells, by the
+    calendar; this one never fires on a holiday, and tells of a refresh that has stopped altogether.
+    """
+    sessions = NSE.trading_days(NSE.first_day, NSE.last_day)
+    longest_break = max(later - earlier for earlier, later in pairwise(sessions))
+    grace = datetime.timedelta(hours=settings.alerts.stale_after_hours)
+    return dg.FreshnessPolicy.time_window(fail_window=longest_break + grace)
+
+
+def completeness_of(
+    stored: StoredTable, day: datetime.date, warehouse: Warehouse, settings: Settings
+) -> Mapping[str, object]:
+    """Figures of how complete a published day is; without ``raw.coverage`` nothing is expected of it."""
+    columns = [name for name in completeness.COLUMNS if name in stored.table.column_names]
+    return completeness.completeness(
+        stored.table.name,
+        warehouse.read(stored, [day.isoformat()], columns),
+        warehouse.read(_COVERAGE, [WHOLE])
+        if warehouse.pointer(_COVERAGE, WHOLE)
+        else _COVERAGE.table.empty(),
+        pd.Timestamp(day),
+        settings.aggregation.bar_minutes,
+    )
 
 
 def asset_key(stored: StoredTable) -> dg.AssetKey:
@@ -76,6 +109,7 @@ def asset_spec(
     tags: Mapping[str, str] | None = None,
     kinds: set[str] | None = None,
     description: str | None = None,
+    freshness_policy: dg.FreshnessPolicy | None = None,
 ) -> dg.AssetSpec:
     """The Dagster spec of a stored table."""
     return dg.AssetSpec(
@@ -92,6 +126,7 @@ def asset_spec(
             "key": ", ".join(stored.table.key),
         },
         partitions_def=TRADING_DAYS if stored.table.partitioned else None,
+        freshness_policy=freshness_policy,
     )
 
 
@@ -141,7 +176,9 @@ def report(
     context: dg.AssetExecutionContext,
     outputs: Iterable[StoredTable],
     results: Iterable[PartitionResult],
-    describe: Callable[[PartitionResult], Mapping[str, object]] = lambda result: {},
+    describe: Callable[
+        [PartitionResult, StoredTable], Mapping[str, object]
+    ] = lambda result, stored: {},
 ) -> Iterator[dg.MaterializeResult]:
     """Drive ``results`` to the end, attach each partition's figures, and materialize ``outputs``.
 
@@ -161,7 +198,7 @@ def report(
                         asset_key(stored),
                         partition=result.day.isoformat(),
                         metadata=pointer_metadata(result.pointers[stored.table.name])
-                        | describe(result),
+                        | describe(result, stored),
                     )
                 )
             continue
@@ -177,7 +214,7 @@ def report(
                     "from cache": result.cached,
                     "seconds computing": round(result.seconds, 4),
                 }
-                | describe(result),
+                | describe(result, stored),
                 asset_key=asset_key(stored),
                 partition_key=result.day.isoformat(),
             )

@@ -17,6 +17,7 @@ from setbull_pipelines.assets.common import (
 from setbull_pipelines.pipeline import metrics
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import StoredTable
 
 GROUP = "operations"
 
@@ -41,7 +42,7 @@ def build_metrics_asset() -> dg.AssetsDefinition:
     def processing_metrics(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
 
-        def describe(result: PartitionResult) -> dict[str, object]:
+        def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
             rows = store.read(metrics.METRICS, [result.day.isoformat()])
             described = {
                 "partitions": len(rows),

@@ -4,6 +4,7 @@ Belongs here: the raw assets. Does not belong here: reading and judging rows (``
 """
 
 import datetime
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -16,13 +17,16 @@ from setbull_pipelines.assets.common import (
     as_of,
     asset_key,
     asset_spec,
+    completeness_of,
     days_of,
+    freshness,
     pointer_metadata,
     report,
 )
 from setbull_pipelines.assets.fetched import FETCHED_KEY
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import fetching, raw
+from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.versions import raw_code_version
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
@@ -30,6 +34,7 @@ from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import StoredTable
 
 GROUP = "raw"
+_OF_CANDLES = (tables.CANDLES_1MIN, tables.CANDLES_DAILY_HISTORY)
 
 
 def now() -> datetime.datetime:
@@ -50,13 +55,15 @@ def _refuse_unfinished(days: list[datetime.date], moment: datetime.datetime) -> 
 
 def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """Intake (unpartitioned) and the raw tables of each trading day."""
-    version = raw_code_version()
+    version, fresh = raw_code_version(), freshness(settings)
     fetched = [FETCHED_KEY] if fetching.is_source(settings) else []
 
     @dg.multi_asset(
         name="raw__intake",
         specs=[
-            asset_spec(stored, group=GROUP, code_version=version, deps=fetched)
+            asset_spec(
+                stored, group=GROUP, code_version=version, deps=fetched, freshness_policy=fresh
+            )
             for stored in raw.WHOLE_TABLES
         ],
     )
@@ -78,7 +85,9 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     @dg.multi_asset(
         name="raw__day",
         specs=[
-            asset_spec(stored, group=GROUP, code_version=version, deps=upstream)
+            asset_spec(
+                stored, group=GROUP, code_version=version, deps=upstream, freshness_policy=fresh
+            )
             for stored in raw.DAY_TABLES
         ],
         partitions_def=TRADING_DAYS,
@@ -89,10 +98,14 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         days = days_of(context)
         if not as_of(context):
             _refuse_unfinished(days, now())
-        publication = raw.RawDays(
-            raw.read_sources(settings), warehouse.open(), settings, context.run_id
-        )
-        results = publication.over(days)
-        yield from report(context, raw.DAY_TABLES, results)
+        store = warehouse.open()
+        publication = raw.RawDays(raw.read_sources(settings), store, settings, context.run_id)
+
+        def describe(result: PartitionResult, stored: StoredTable) -> Mapping[str, object]:
+            if stored.table not in _OF_CANDLES:
+                return {}
+            return completeness_of(stored, result.day, store, settings)
+
+        yield from report(context, raw.DAY_TABLES, publication.over(days), describe)
 
     return [intake, raw_day]

@@ -12,7 +12,9 @@ from setbull_pipelines.assets.common import (
     WHOLE_RANGE,
     asset_key,
     asset_spec,
+    completeness_of,
     days_of,
+    freshness,
     report,
 )
 from setbull_pipelines.pipeline import reconciling, serving
@@ -45,6 +47,7 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
                     asset_key(reconciling.outputs_of(table)[0]),
                 ],
                 tags={"setbull/component": component.label},
+                freshness_policy=freshness(settings),
             )
         ],
         partitions_def=TRADING_DAYS,
@@ -55,15 +58,15 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
         stage = stage_in_force(component, store, settings.rollout)
         assignment = serving.assignment_of(table, stage, store, settings.rollout)
 
-        def describe(result: PartitionResult) -> dict[str, object]:
+        def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
             day = serving.served_day(table, result.day, store)
-            return {
+            figures = {
                 "stage": assignment.stage.label,
-                "instruments": day.instruments,
                 "instruments from V2": day.from_v2,
                 "served from V1 because V2 has no row": day.fallbacks,
                 "only in V2 and not served": day.not_served,
             } | ({} if day.share is None else {"share served from V2": day.share})
+            return figures | completeness_of(stored, result.day, store, settings)
 
         results = serving.serve(table, days_of(context), assignment, store, context.run_id)
         yield from report(context, [stored], results, describe)

@@ -134,7 +134,7 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
         store = warehouse.open()
         has_pictures = False
 
-        def describe(result: PartitionResult) -> dict[str, object]:
+        def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
             nonlocal has_pictures
             findings = reconciling.read_findings(table, result.day, store)
             # Days are in order, and a fault shows itself on its first day; Dagster keeps every picture
@@ -183,7 +183,7 @@ def build_summary(settings: Settings) -> dg.AssetsDefinition:
     def summary(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
 
-        def describe(result: PartitionResult) -> dict[str, object]:
+        def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
             verdicts = store.read(reconciling.SUMMARY, [result.day.isoformat()])
             return {"verdicts": dg.MetadataValue.md(markdown_summary(verdicts))}
 

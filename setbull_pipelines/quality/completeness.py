@@ -1,0 +1,97 @@
+"""How complete a stored day is, in numbers that the UI plots over the days: instruments and bars, of those expected.
+
+Belongs here: what is expected, from the calendar and from what the source covers. Does not belong here: limits and
+verdicts (``raw``, ``computed``), reading tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.session_table import FULL
+from setbull_pipelines.quality.verdict import Scalar
+from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
+
+COLUMNS = ("instrument_key", "session_shape")
+"""Columns of a day's rows that are read, where the table has them."""
+RECENT_SESSIONS = 5
+"""An instrument is expected for so many sessions after its last candle; a delisted one is not missing for ever."""
+_ONE_MINUTE = "candles_1min"
+_FIVE_MINUTES = ("candles_5min", "indicators_5min")
+_SERIES = {_ONE_MINUTE: MINUTES, "candles_daily_history": EXCHANGE} | dict.fromkeys(
+    _FIVE_MINUTES, MINUTES
+)
+"""Which of the source's series a table is made of; those of days are made of both."""
+_OF_BOTH_SERIES = ("candles_daily", "indicators_daily")
+
+
+def completeness(
+    table: str, rows: pd.DataFrame, coverage: pd.DataFrame, day: pd.Timestamp, bar_minutes: int
+) -> Mapping[str, Scalar]:
+    """Instruments and bars that ``rows`` of ``table`` hold on ``day``, of those expected.
+
+    ``coverage`` is ``raw.coverage``. Expected are the instruments whose candles begin by that day and reach to one of
+    the :data:`RECENT_SESSIONS` before it. Bars expected are those of instruments that trade in every bar: minutes
+    without a trade make none, so less than all are usual. Shares are left out where nothing is expected.
+    """
+    expected = _expected(coverage, table, day)
+    present = rows["instrument_key"].unique()
+    covered = coverage[coverage["series"] == _SERIES[table]] if table in _SERIES else coverage
+    figures: dict[str, Scalar] = {
+        "instruments": len(present),
+        "instruments expected": int(expected["instrument_key"].nunique()),
+        "bars": len(rows),
+    }
+    bars = _bars_expected(table, rows, expected, day, bar_minutes)
+    if bars is not None:
+        figures["bars expected"] = bars
+    for name in ("instruments", "bars"):
+        if wanted := figures.get(f"{name} expected"):
+            found = figures[name]
+            if name == "instruments":
+                found = int(pd.Series(present).isin(expected["instrument_key"]).sum())
+            figures[f"share of {name}"] = round(found / wanted, 4)
+    if len(covered):
+        figures["last session of the source"] = f"{covered['last_trading_day'].max():%Y-%m-%d}"
+    return figures
+
+
+def _expected(coverage: pd.DataFrame, table: str, day: pd.Timestamp) -> pd.DataFrame:
+    """The rows of ``coverage`` (instrument and series) that should have candles on ``day``."""
+    since = max(NSE.first_day, NSE.previous(day.date(), RECENT_SESSIONS))
+    inside = (coverage["first_trading_day"] <= day) & (
+        coverage["last_trading_day"] >= pd.Timestamp(since)
+    )
+    if table in _SERIES:
+        inside &= coverage["series"] == _SERIES[table]
+    return coverage[inside]
+
+
+def _bars_expected(
+    table: str, rows: pd.DataFrame, expected: pd.DataFrame, day: pd.Timestamp, bar_minutes: int
+) -> int | None:
+    """Bars of instruments that trade all day; None for days whose hours are not known."""
+    if table in _OF_BOTH_SERIES:
+        return len(expected)
+    instruments = int(expected["instrument_key"].nunique())
+    if table not in (_ONE_MINUTE, *_FIVE_MINUTES):
+        return instruments
+    length = 1 if table == _ONE_MINUTE else bar_minutes
+
+    def of_session(shape: str) -> int:
+        intervals = NSE.session(day.date(), shape).intervals
+        return sum(math.ceil(interval.minutes / length) for interval in intervals)
+
+    if not of_session(FULL):
+        return None
+    total = instruments * of_session(FULL)
+    if "session_shape" in rows:
+        shapes = rows.drop_duplicates("instrument_key")
+        shapes = shapes[shapes["instrument_key"].isin(expected["instrument_key"])]
+        for shape, count in shapes["session_shape"].value_counts().items():
+            total -= int(count) * (of_session(FULL) - of_session(shape))
+    return total
