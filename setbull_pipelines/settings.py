@@ -527,7 +527,12 @@ class UpstoxSettings:
     api_version: Literal["v3", "v2"] = "v3"
     """``v2`` is deprecated by the broker, but still answered."""
     instruments: str = ""
-    """File (CSV or the broker's JSON list) of the instruments to fetch; empty: name it with --instruments."""
+    """File (CSV or the broker's JSON list) of the instruments to fetch; empty: name it with --instruments, or take
+    the broker's list."""
+    instruments_url: str = "https://assets.upstox.com/market-quote/instruments/exchange/NSE.json.gz"
+    """The broker's list of all instruments of the exchange, gzipped JSON."""
+    refresh_instruments: bool = False
+    """Whether every fetch begins with that list; without upstox.instruments its stocks are what is fetched."""
     days: int = 50
     """Sessions of 1-minute candles that are kept complete, counted back from the last closed one."""
     daily_days: int = 600
@@ -557,6 +562,17 @@ class UpstoxSettings:
             "upstox.base_url",
             self.base_url,
             "https:// and a host without path (http:// only for this machine)",
+        )
+        _require(
+            bool(
+                re.fullmatch(
+                    rf"(https://[^\s/?#@]+|http://{_LOOPBACK}(:\d+)?)/[^\s?#@]+",
+                    self.instruments_url,
+                )
+            ),
+            "upstox.instruments_url",
+            self.instruments_url,
+            "https:// and the path of a file (http:// only for this machine)",
         )
         versions = ("v3", "v2")
         _require(

@@ -12,7 +12,8 @@ import dagster as dg
 from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, pointer_metadata
 from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.sources.upstox.calls import MINUTE
+from setbull_pipelines.sources.upstox.calls import MINUTE, CallFailed
+from setbull_pipelines.sources.upstox.master import InvalidMaster
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
@@ -48,6 +49,13 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
         ],
     )
     def fetched(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        if settings.upstox.refresh_instruments:
+            try:
+                listed = fetching.refresh_instruments(settings, now)
+                context.log.info(f"the broker's list has {listed.stocks:,} stocks")
+            except (CallFailed, InvalidMaster) as error:
+                # Candles of the instruments known before are worth more than none.
+                context.log.error(f"the list of instruments stays as it was: {error}")
         try:
             instruments = fetching.configured_instruments(settings)
         except fetching.NoInstruments as error:

@@ -43,6 +43,15 @@ def carry_out(
     return fetched
 
 
+def refresh_master(settings: Settings) -> None:
+    """Get the broker's list of instruments and tell what is in it; raises as ``fetching.refresh_instruments``."""
+    listed = fetching.refresh_instruments(settings, now)
+    console.print(
+        f"the broker lists {listed.stocks:,} stocks, {listed.with_derivatives:,} of them with derivatives; "
+        f"files new: {', '.join(listed.written) or 'none'}"
+    )
+
+
 def _print(fetched: Fetched, seconds: float, settings: Settings) -> None:
     summary = TextTable(title="fetched", title_justify="left", box=None)
     names = ("interval", *fetching.FETCH_STATES, "requests", "candles", "provisional", "files new")

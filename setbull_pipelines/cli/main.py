@@ -110,29 +110,38 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
 @click.option(
     "--interval", type=click.Choice(("1minute", "day")), help="Only this one; default: both."
 )
+@click.option("--master", is_flag=True, help="First get the broker's list of instruments.")
 @click.option(
     "--intraday", "also_open", is_flag=True, help="Also the session under way, provisionally."
 )
-def fetch(listed: Path | None, days: int | None, interval: str | None, also_open: bool) -> None:
+def fetch(
+    listed: Path | None, days: int | None, interval: str | None, master: bool, also_open: bool
+) -> None:
     """Ask the broker for the candles that are missing; a fetch that was cut short goes on where it was."""
     settings = _settings()
 
-    from setbull_pipelines.cli.fetch import carry_out
+    from setbull_pipelines.cli.fetch import carry_out, refresh_master
     from setbull_pipelines.market.calendar import OutsideCoverage
     from setbull_pipelines.pipeline import fetching
+    from setbull_pipelines.sources.upstox.calls import CallFailed
     from setbull_pipelines.sources.upstox.client import InvalidToken
+    from setbull_pipelines.sources.upstox.master import InvalidMaster
 
     try:
         upstox = settings.upstox
         if days is not None:
             upstox = dataclasses.replace(upstox, days=days, daily_days=days)
         sessions = fetching.configured_sessions(upstox)
+        if master or upstox.refresh_instruments:
+            refresh_master(settings)
         instruments = (
             fetching.instruments_of(listed) if listed else fetching.configured_instruments(settings)
         )
         chosen = {interval: sessions[interval]} if interval else sessions
         fetched = carry_out(instruments, chosen, settings, also_open)
     except (
+        CallFailed,
+        InvalidMaster,
         InvalidSettings,
         InvalidToken,
         OutsideCoverage,

@@ -43,6 +43,12 @@ from setbull_pipelines.sources.upstox.calls import (
 )
 from setbull_pipelines.sources.upstox.candle_files import CandleFiles, write_candle_files
 from setbull_pipelines.sources.upstox.kept import KeptAnswers, final_sessions
+from setbull_pipelines.sources.upstox.master import (
+    InvalidMaster,
+    derivatives_file,
+    instruments_file,
+    read_master,
+)
 from setbull_pipelines.sources.upstox.planning import (
     Segment,
     last_final_session,
@@ -64,6 +70,9 @@ Clock = Callable[[], datetime]
 _LONGEST_WINDOW = timedelta(minutes=30)
 _WORTH_TELLING_SECONDS = 10.0
 _INSTRUMENTS_FILE = "instruments.parquet"
+_MASTER, _MASTER_STOCKS, _MASTER_DERIVATIVES = "master", "instruments.json", "derivatives.csv"
+_FEWEST_STOCKS_LEFT = 0.5
+"""Share of the known stocks that a list must hold; one that was cut at its source would lose the others."""
 
 
 class NoInstruments(ValueError):
@@ -149,12 +158,61 @@ def instruments_of(path: Path) -> pd.DataFrame:
     return checked.instruments
 
 
+@dataclass(frozen=True)
+class RefreshedInstruments:
+    """What the broker's list held, and the names of the files that changed."""
+
+    stocks: int
+    with_derivatives: int
+    written: tuple[str, ...]
+
+
+def refresh_instruments(settings: Settings, now: Clock) -> RefreshedInstruments:
+    """Bring the files made of the broker's list of instruments up to date; unchanged ones are not touched.
+
+    Raises ``CallFailed`` and ``InvalidMaster``, also for a list that has lost half of the stocks; the files stay
+    as they were.
+    """
+    # Imported here for the same reason as in a fetch.
+    from setbull_pipelines.sources.upstox.client import download
+
+    folder = fetched_directory(settings) / _MASTER
+    folder.mkdir(parents=True, exist_ok=True)
+    url = settings.upstox.instruments_url
+    with writer_lock(folder):
+        master = read_master(download(settings.upstox, url))
+        instruments, derivatives = folder / _MASTER_STOCKS, folder / _MASTER_DERIVATIVES
+        known = len(instruments_of(instruments)) if instruments.exists() else 0
+        if len(master.stocks) < known * _FEWEST_STOCKS_LEFT:
+            raise InvalidMaster(
+                f"{url}: found {len(master.stocks):,} stocks, expected at least half of the {known:,} known; delete "
+                f"{instruments} to take them"
+            )
+        before = derivatives.read_bytes() if derivatives.exists() else None
+        contents = {
+            instruments: instruments_file(master),
+            derivatives: derivatives_file(master, before, now().date()),
+        }
+        written = []
+        for path, content in contents.items():
+            if not path.exists() or path.read_bytes() != content:
+                replace_durably(path, content)
+                written.append(path.name)
+    return RefreshedInstruments(len(master.stocks), len(master.underlyings), tuple(written))
+
+
 def configured_instruments(settings: Settings) -> pd.DataFrame:
-    """The instruments of the file that the settings name; :class:`NoInstruments` when they name none."""
+    """The instruments of the file that the settings name, else of the broker's list.
+
+    :class:`NoInstruments` when there is neither.
+    """
     if not settings.upstox.instruments:
+        listed = fetched_directory(settings) / _MASTER / _MASTER_STOCKS
+        if listed.exists():
+            return instruments_of(listed)
         raise NoInstruments(
             "setting upstox.instruments: found no file, expected the path of a list of instruments "
-            "(or --instruments on the command line)"
+            "(or --instruments on the command line, or the broker's list by --master)"
         )
     return instruments_of(Path(settings.upstox.instruments))
 

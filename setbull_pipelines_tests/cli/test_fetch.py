@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from setbull_pipelines.cli import fetch as fetch_command
 from setbull_pipelines.cli.main import main
+from setbull_pipelines_tests.sources.upstox import test_master as master
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,
     TCS,
@@ -126,3 +127,21 @@ def test_a_token_that_cannot_be_sent_is_not_shown(
     assert "SETBULL_UPSTOX_TOKEN: found a token with white space" in result.output
     assert "secret" not in result.output
     assert server.paths == []
+
+
+def test_the_list_of_the_broker_can_be_what_is_fetched(
+    listed: Path, server: Broker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        settings.read_text() + f'instruments_url = "{server.url}{master.PATH}"\ndays = 1\n'
+    )
+    server.files[master.PATH] = Reply(body=master.LISTED)
+    result = run("--master", "--interval", "1minute")
+    assert result.exit_code == 0, result.output
+    assert "the broker lists 2 stocks, 1 of them with derivatives" in result.output
+    assert ["1minute", "2", "0", "0", "2", "6", "0", "1"] in rows(result.output)
+    server.files[master.PATH] = Reply(404)
+    failed = run("--master")
+    assert failed.exit_code == 2
+    assert "found HTTP 404, expected a file" in failed.output

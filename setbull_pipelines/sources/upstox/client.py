@@ -26,6 +26,7 @@ from setbull_pipelines.sources.upstox.budget import RequestBudget
 from setbull_pipelines.sources.upstox.calls import Call, CallFailed, TokenRefused
 
 _LARGEST_BODY = 32 * 2**20
+_LARGEST_FILE = 64 * 2**20
 _REFUSING_THE_TOKEN = (401, 403)
 _REQUEST_TIMEOUT, _TOO_MANY = 408, 429
 _HIDDEN = "[token]"
@@ -41,6 +42,43 @@ class _Passing(Exception):
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+def download(
+    settings: UpstoxSettings, url: str, sleep: Callable[[float], None] = time.sleep
+) -> bytes:
+    """A public file of the broker, without the token. :class:`CallFailed` when the attempts are used up."""
+
+    def attempt() -> bytes:
+        try:
+            with httpx.stream("GET", url, timeout=settings.timeout_seconds) as response:
+                status, body = response.status_code, bytearray()
+                # As it was packed: the transport's own packing would be undone, this is the file's.
+                for part in response.iter_raw():
+                    body += part
+                    if len(body) > _LARGEST_FILE:
+                        raise CallFailed(f"{url}: found more than {_LARGEST_FILE:,} bytes")
+        except httpx.HTTPError as error:
+            raise _Passing(f"the request failed ({str(error) or type(error).__name__})") from None
+        if status == httpx.codes.OK:
+            return bytes(body)
+        found = f"found HTTP {status}, expected a file"
+        if status == _TOO_MANY or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise _Passing(found)
+        raise CallFailed(f"{url}: {found}")
+
+    first = settings.first_retry_seconds
+    attempts = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(settings.attempts),
+        wait=tenacity.wait_exponential_jitter(first, settings.longest_wait_seconds, jitter=first),
+        retry=tenacity.retry_if_exception_type(_Passing),
+        sleep=sleep,
+        reraise=True,
+    )
+    try:
+        return attempts(attempt)
+    except _Passing as error:
+        raise CallFailed(f"{url}: {error}, after {settings.attempts} attempts") from None
 
 
 class UpstoxClient:

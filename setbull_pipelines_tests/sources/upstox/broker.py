@@ -95,6 +95,8 @@ class Broker:
     today: date = date(2026, 11, 20)
     history_has_today: bool = False
     scripts: dict[str, list[Reply]] = field(default_factory=dict)
+    files: dict[str, Reply] = field(default_factory=dict)
+    """By path: what is served besides the API."""
     paths: list[str] = field(default_factory=list)
     authorizations: set[str | None] = field(default_factory=set)
     hold_after: int | None = None
@@ -110,6 +112,8 @@ class Broker:
         return f"http://127.0.0.1:{self.port}"
 
     def reply_to(self, path: str) -> Reply:
+        if path in self.files:
+            return self.files[path]
         parts = path.strip("/").split("/")
         running = parts[2] == "intraday"
         key = unquote(parts[3] if running else parts[2])

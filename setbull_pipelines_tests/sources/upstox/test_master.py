@@ -1,0 +1,258 @@
+"""The broker's list of instruments, in the layout of its documentation, from a real server."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from setbull_pipelines.assets import fetched as fetched_asset
+from setbull_pipelines.assets.common import needs_warehouse
+from setbull_pipelines.assets.fetched import build_fetched_asset
+from setbull_pipelines.pipeline.fetching import (
+    NoInstruments,
+    RefreshedInstruments,
+    configured_instruments,
+    fetch,
+    fetched_directory,
+    refresh_instruments,
+)
+from setbull_pipelines.pipeline.raw import read_sources
+from setbull_pipelines.settings import UPSTOX_TOKEN_VARIABLE, Settings, UpstoxSettings
+from setbull_pipelines.sources.upstox.calls import CallFailed
+from setbull_pipelines.sources.upstox.master import (
+    InvalidMaster,
+    derivatives_file,
+    instruments_file,
+    read_master,
+)
+from setbull_pipelines_tests.sources.upstox.broker import INFY, TCS, TOKEN, Broker, Reply, broker
+
+MONDAY, WEDNESDAY = date(2026, 11, 23), date(2026, 11, 25)
+PATH = "/market-quote/instruments/exchange/NSE.json.gz"
+
+
+def stock(key: str, symbol: str, series: str = "EQ", **others: object) -> dict:
+    return {
+        "segment": "NSE_EQ",
+        "name": f"{symbol} LIMITED",
+        "exchange": "NSE",
+        "isin": key.partition("|")[2],
+        "instrument_type": series,
+        "instrument_key": key,
+        "lot_size": 1,
+        "freeze_quantity": 100000.0,
+        "exchange_token": "16927",
+        "tick_size": 5.0,
+        "trading_symbol": symbol,
+        "short_name": symbol,
+        "security_type": "NORMAL",
+    } | others
+
+
+def future(key: str) -> dict:
+    return {
+        "weekly": False,
+        "segment": "NSE_FO",
+        "name": "071NSETEST",
+        "exchange": "NSE",
+        "expiry": 2111423399000,
+        "instrument_type": "FUT",
+        "instrument_key": "NSE_FO|36702",
+        "lot_size": 50,
+        "underlying_key": key,
+        "tick_size": 5.0,
+        "underlying_type": "EQUITY",
+        "trading_symbol": "071NSETEST FUT 27 NOV 36",
+        "strike_price": 0.0,
+    }
+
+
+def packed(*entries: dict) -> bytes:
+    return gzip.compress(json.dumps(entries).encode())
+
+
+INDEX = {
+    "segment": "NSE_INDEX",
+    "name": "Nifty 50",
+    "exchange": "NSE",
+    "instrument_type": "INDEX",
+    "instrument_key": "NSE_INDEX|Nifty 50",
+    "trading_symbol": "NIFTY",
+}
+LISTED = packed(
+    stock(TCS, "TCS"),
+    stock(INFY, "INFY"),
+    stock("NSE_EQ|IN0020200062", "SGBMAY28", "SG"),
+    INDEX,
+    future(INFY),
+    future("NSE_INDEX|Nifty 50"),
+    future("NSE_EQ|DUMMYSAN011"),
+)
+
+
+def test_shares_are_taken_and_those_with_derivatives_known() -> None:
+    master = read_master(LISTED)
+    assert sorted(master.stocks) == sorted([TCS, INFY])
+    assert master.underlyings == {INFY}
+
+
+def test_limits_of_orders_and_the_order_of_the_list_make_no_new_file() -> None:
+    other = packed(stock(INFY, "INFY", freeze_quantity=7.0), stock(TCS, "TCS", short_name="Tata"))
+    assert instruments_file(read_master(other)) == instruments_file(read_master(LISTED))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"<html>", "no gzipped JSON"),
+        (LISTED[:-20], "cut short"),
+        (gzip.compress(b"{"), "no gzipped JSON"),
+        (gzip.compress(b"{}"), "another shape"),
+        (gzip.compress(b"[1]"), "another shape"),
+        (gzip.compress(b"[]"), "0 instruments and no stock"),
+        (packed(INDEX, future(INFY)), "2 instruments and no stock"),
+    ],
+)
+def test_what_is_no_list_is_refused(body: bytes, reason: str) -> None:
+    with pytest.raises(InvalidMaster, match=reason):
+        read_master(body)
+
+
+def test_derivatives_begin_when_they_are_first_seen_and_end_when_they_are_gone() -> None:
+    def rows(content: bytes) -> list[list[str]]:
+        return list(csv.reader(io.StringIO(content.decode())))[1:]
+
+    both = read_master(packed(stock(INFY, "INFY"), stock(TCS, "TCS"), future(INFY), future(TCS)))
+    one = read_master(packed(stock(INFY, "INFY"), stock(TCS, "TCS"), future(INFY)))
+    first = derivatives_file(both, None, MONDAY)
+    assert rows(first) == [[INFY, "INFY", "2026-11-23", ""], [TCS, "TCS", "2026-11-23", ""]]
+    assert derivatives_file(both, first, WEDNESDAY) == first
+    second = derivatives_file(one, first, WEDNESDAY)
+    assert rows(second) == [
+        [INFY, "INFY", "2026-11-23", ""],
+        [TCS, "TCS", "2026-11-23", "2026-11-24"],
+    ]
+    assert derivatives_file(one, second, date(2026, 11, 26)) == second
+    back = derivatives_file(both, second, date(2026, 12, 1))
+    assert rows(back)[1:] == [
+        [TCS, "TCS", "2026-11-23", "2026-11-24"],
+        [TCS, "TCS", "2026-12-01", ""],
+    ]
+
+
+# The whole way
+
+
+@pytest.fixture
+def server() -> Iterator[Broker]:
+    with broker() as state:
+        state.today = MONDAY
+        state.files[PATH] = Reply(body=LISTED)
+        yield state
+
+
+@pytest.fixture
+def settings(tmp_path: Path, server: Broker, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv(UPSTOX_TOKEN_VARIABLE, TOKEN)
+    upstox = UpstoxSettings(
+        base_url=server.url,
+        instruments_url=server.url + PATH,
+        attempts=2,
+        first_retry_seconds=0.01,
+        days=1,
+        daily_days=1,
+    )
+    return Settings(data_directory=tmp_path / "data", upstox=upstox)
+
+
+def now() -> datetime:
+    return datetime(2026, 11, 23, 8, tzinfo=ZoneInfo("Asia/Kolkata"))
+
+
+def files_of(settings: Settings) -> dict[str, bytes]:
+    folder = fetched_directory(settings) / "master"
+    return {path.name: path.read_bytes() for path in folder.glob("[a-z]*")}
+
+
+def test_a_list_becomes_files_that_intake_reads(server: Broker, settings: Settings) -> None:
+    with pytest.raises(NoInstruments, match="or the broker's list by --master"):
+        configured_instruments(settings)
+    assert refresh_instruments(settings, now) == RefreshedInstruments(
+        2, 1, ("instruments.json", "derivatives.csv")
+    )
+    # The token is for the API and goes nowhere else.
+    assert server.authorizations == {None}
+    instruments = configured_instruments(settings)
+    assert set(instruments["symbol"]) == {"TCS", "INFY"}
+    fetch(instruments, {"1minute": 1}, settings, now)
+    intake = read_sources(replace(settings, input=str(fetched_directory(settings))))
+    assert (intake.files["kind"] != "rejected").all()
+    assert set(intake.instruments["tick_size"]) == {0.05}
+    assert set(intake.instruments["series"]) == {"EQ"}
+    assert intake.derivative_underlyings["instrument_key"].tolist() == [INFY]
+
+
+def test_an_unchanged_list_writes_nothing(settings: Settings) -> None:
+    refresh_instruments(settings, now)
+    stamps = {p: p.stat().st_mtime_ns for p in (fetched_directory(settings) / "master").glob("*.*")}
+    assert refresh_instruments(settings, now).written == ()
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "reason"),
+    [
+        (Reply(503), CallFailed, "found HTTP 503, expected a file, after 2 attempts"),
+        (Reply(404), CallFailed, "found HTTP 404, expected a file$"),
+        (Reply(body=b"<html>"), InvalidMaster, "no gzipped JSON"),
+        (Reply(body=LISTED, cut=True), CallFailed, "the request failed"),
+    ],
+)
+def test_a_failure_leaves_the_files_as_they_were(reply, error, reason, server, settings) -> None:
+    refresh_instruments(settings, now)
+    before = files_of(settings)
+    server.files[PATH] = reply
+    with pytest.raises(error, match=reason):
+        refresh_instruments(settings, now)
+    assert files_of(settings) == before
+
+
+def test_a_list_without_half_of_the_stocks_is_refused(server: Broker, settings: Settings) -> None:
+    keys = [f"NSE_EQ|INE00000000{number}" for number in range(5)]
+    server.files[PATH] = Reply(body=packed(*(stock(key, key[-5:]) for key in keys)))
+    refresh_instruments(settings, now)
+    before = files_of(settings)
+    server.files[PATH] = Reply(body=packed(stock(keys[0], "ONE"), stock(keys[1], "TWO")))
+    with pytest.raises(
+        InvalidMaster, match="found 2 stocks, expected at least half of the 5 known"
+    ):
+        refresh_instruments(settings, now)
+    assert files_of(settings) == before
+
+
+def test_a_fetch_of_dagster_begins_with_the_list_and_goes_on_without_it(
+    server: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetched_asset, "now", now)
+    settings = replace(settings, upstox=replace(settings.upstox, refresh_instruments=True))
+
+    def run() -> dg.ExecuteInProcessResult:
+        asset = build_fetched_asset(settings)
+        return dg.materialize([asset], resources=needs_warehouse(settings), raise_on_error=False)
+
+    server.files[PATH] = Reply(503)
+    assert not run().success  # neither a list nor instruments that are named
+    server.files[PATH] = Reply(body=LISTED)
+    assert run().success
+    server.files[PATH] = Reply(503)
+    assert run().success
