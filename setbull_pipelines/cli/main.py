@@ -61,8 +61,9 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
         _settings(), input=str(Path(chosen).resolve()) if chosen else None
     )
 
+    from setbull_pipelines.assets.raw import now
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
-    from setbull_pipelines.cli.plan import NothingToRun, make_plan
+    from setbull_pipelines.cli.plan import NothingToRun, closed_days, make_plan
     from setbull_pipelines.cli.report import print_report
     from setbull_pipelines.cli.run import RunFailed, read_input
     from setbull_pipelines.cli.run import run as execute
@@ -76,7 +77,10 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
     try:
         # Nothing of earlier results is touched before the input and the days are known to be good.
         intake, seconds = read_input(settings)
-        plan = make_plan(intake.days("minutes"), intake.days("daily"), settings, first, last)
+        minute_days, daily_days = (
+            closed_days(intake.days(kind), now()) for kind in ("minutes", "daily")
+        )
+        plan = make_plan(minute_days, daily_days, settings, first, last)
     except (NoInput, NothingToRun) as error:
         _stop(str(error))
     try:

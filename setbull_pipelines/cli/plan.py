@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import Settings
@@ -50,7 +50,7 @@ def make_plan(
     """
     stored = sorted({*minute_days, *daily_days})
     if not stored:
-        raise NothingToRun("the input has no candle on any NSE trading day")
+        raise NothingToRun("the input has no candle on any NSE trading day that has closed")
     note = None
     if first is None and last is None:
         candidates = sorted(minute_days) or stored
@@ -90,6 +90,11 @@ def make_plan(
         indicators_daily=before(look_back.sessions_moves, stored[0]),
         note=note,
     )
+
+
+def closed_days(days: Sequence[date], moment: datetime) -> list[date]:
+    """The days whose session is over at ``moment`` (exchange time); a session under way is no day to run."""
+    return [day for day in days if NSE.has_closed(day, moment)]
 
 
 def consecutive(days: Sequence[date]) -> list[list[date]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 
@@ -10,6 +10,7 @@ from setbull_pipelines.cli.plan import (
     DEFAULT_DAYS_WITHOUT_MINUTES,
     SAMPLE_DAYS,
     NothingToRun,
+    closed_days,
     make_plan,
 )
 from setbull_pipelines.market.calendar import NSE
@@ -113,3 +114,10 @@ def test_a_range_without_a_stored_session_is_refused_in_one_sentence(
 def test_an_input_without_a_candle_on_a_trading_day_is_refused() -> None:
     with pytest.raises(NothingToRun, match="no candle on any NSE trading day"):
         make_plan([], [], FILES, None, None)
+
+
+def test_a_session_under_way_is_left_out() -> None:
+    days = [date(2026, 6, 29), date(2026, 6, 30)]
+    assert closed_days(days, datetime(2026, 6, 30, 15, 29)) == days[:1]
+    assert closed_days(days, datetime(2026, 6, 30, 15, 30)) == days
+    assert closed_days([], datetime(2026, 6, 30)) == []
