@@ -42,6 +42,7 @@ def variant_code_version(name: str) -> str:
         "pipeline/engine.py",
         "pipeline/isolating.py",
         "pipeline/references.py",
+        "pipeline/running.py",
         "pipeline/lanes.py",
         "rollout/bucketing.py",
     )
