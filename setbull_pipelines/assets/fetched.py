@@ -49,19 +49,23 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
         ],
     )
     def fetched(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
-        if settings.upstox.refresh_instruments:
+        is_under_way = as_of(context) is not None
+        listed = "not asked for"
+        if settings.upstox.refresh_instruments and not is_under_way:
             try:
-                listed = fetching.refresh_instruments(settings, now)
-                context.log.info(f"the broker's list has {listed.stocks:,} stocks")
+                refreshed = fetching.refresh_instruments(settings, now)
+                listed = (
+                    f"{refreshed.stocks:,} stocks, {refreshed.with_derivatives:,} with derivatives"
+                )
             except (CallFailed, InvalidMaster) as error:
                 # Candles of the instruments known before are worth more than none.
-                context.log.error(f"the list of instruments stays as it was: {error}")
+                listed = f"stays as it was: {error}"
+                context.log.error(f"the list of instruments {listed}")
         try:
             instruments = fetching.configured_instruments(settings)
         except fetching.NoInstruments as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         sessions = fetching.configured_sessions(settings.upstox)
-        is_under_way = as_of(context) is not None
         if is_under_way:
             sessions = {MINUTE: sessions[MINUTE]}
         outcome = fetching.fetch(instruments, sessions, settings, now, also_open=is_under_way)
@@ -71,6 +75,7 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
             asset_key=FETCHED_KEY,
             metadata={
                 "folder": dg.MetadataValue.path(str(fetching.fetched_directory(settings))),
+                "list of instruments": listed,
                 "candles received": sum(result.candles for result in outcome.results),
                 "requests": sum(result.requests for result in outcome.results),
                 "files written": sum(of_interval.written for of_interval in files),

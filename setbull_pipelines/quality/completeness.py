@@ -36,7 +36,8 @@ def completeness(
 
     ``coverage`` is ``raw.coverage``. Expected are the instruments whose candles begin by that day and reach to one of
     the :data:`RECENT_SESSIONS` before it. Bars expected are those of instruments that trade in every bar: minutes
-    without a trade make none, so less than all are usual. Shares are left out where nothing is expected.
+    without a trade make none, so less than all are usual. Shares are left out where nothing is expected, bars where the rows of a table
+    are none.
     """
     expected = _expected(coverage, table, day)
     present = rows["instrument_key"].unique()
@@ -44,11 +45,12 @@ def completeness(
     figures: dict[str, Scalar] = {
         "instruments": len(present),
         "instruments expected": int(expected["instrument_key"].nunique()),
-        "bars": len(rows),
     }
-    bars = _bars_expected(table, rows, expected, day, bar_minutes)
-    if bars is not None:
-        figures["bars expected"] = bars
+    if table in (*_SERIES, *_OF_BOTH_SERIES):
+        figures["bars"] = len(rows)
+        bars = _bars_expected(table, rows, expected, day, bar_minutes)
+        if bars is not None:
+            figures["bars expected"] = bars
     for name in ("instruments", "bars"):
         if wanted := figures.get(f"{name} expected"):
             found = figures[name]
@@ -75,11 +77,9 @@ def _bars_expected(
     table: str, rows: pd.DataFrame, expected: pd.DataFrame, day: pd.Timestamp, bar_minutes: int
 ) -> int | None:
     """Bars of instruments that trade all day; None for days whose hours are not known."""
-    if table in _OF_BOTH_SERIES:
+    if table not in (_ONE_MINUTE, *_FIVE_MINUTES):
         return len(expected)
     instruments = int(expected["instrument_key"].nunique())
-    if table not in (_ONE_MINUTE, *_FIVE_MINUTES):
-        return instruments
     length = 1 if table == _ONE_MINUTE else bar_minutes
 
     def of_session(shape: str) -> int:

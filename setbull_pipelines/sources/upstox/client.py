@@ -51,9 +51,14 @@ def download(
 
     def attempt() -> bytes:
         try:
-            with httpx.stream("GET", url, timeout=settings.timeout_seconds) as response:
+            # Not packed once more for the way, and not unpacked: some servers call a packed file a packed answer.
+            with httpx.stream(
+                "GET",
+                url,
+                headers={"Accept-Encoding": "identity"},
+                timeout=settings.timeout_seconds,
+            ) as response:
                 status, body = response.status_code, bytearray()
-                # As it was packed: the transport's own packing would be undone, this is the file's.
                 for part in response.iter_raw():
                     body += part
                     if len(body) > _LARGEST_FILE:

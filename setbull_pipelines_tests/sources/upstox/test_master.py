@@ -252,7 +252,13 @@ def test_a_fetch_of_dagster_begins_with_the_list_and_goes_on_without_it(
 
     server.files[PATH] = Reply(503)
     assert not run().success  # neither a list nor instruments that are named
-    server.files[PATH] = Reply(body=LISTED)
-    assert run().success
-    server.files[PATH] = Reply(503)
-    assert run().success
+    for reply, told in (
+        (Reply(body=LISTED), "2 stocks, 1 with derivatives"),
+        (Reply(503), "stays as it was: "),
+    ):
+        server.files[PATH] = reply
+        result = run()
+        assert result.success
+        (event, _) = result.get_asset_materialization_events()
+        shown = event.materialization.metadata["list of instruments"].value
+        assert shown.startswith(told)
