@@ -36,8 +36,8 @@ def completeness(
 
     ``coverage`` is ``raw.coverage``. Expected are the instruments whose candles begin by that day and reach to one of
     the :data:`RECENT_SESSIONS` before it. Bars expected are those of instruments that trade in every bar: minutes
-    without a trade make none, so less than all are usual. Shares are left out where nothing is expected, bars where the rows of a table
-    are none.
+    without a trade make none, so less than all are usual. Shares are left out where nothing is expected, bars where
+    the rows of a table are none.
     """
     expected = _expected(coverage, table, day)
     present = rows["instrument_key"].unique()
