@@ -6,7 +6,7 @@ Belongs here: searching by halves and what an error is called. Does not belong h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pandas as pd
 
@@ -22,6 +22,14 @@ def without(frames: Frames, keys: Sequence[str]) -> dict[str, pd.DataFrame]:
     """The frames without the rows of these instruments."""
     return {
         name: frame[~frame["instrument_key"].isin(keys)].reset_index(drop=True)
+        for name, frame in frames.items()
+    }
+
+
+def of_instruments(frames: Frames, keys: Collection[str]) -> dict[str, pd.DataFrame]:
+    """The frames with the rows of these instruments only."""
+    return {
+        name: frame[frame["instrument_key"].isin(keys)].reset_index(drop=True)
         for name, frame in frames.items()
     }
 

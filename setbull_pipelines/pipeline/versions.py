@@ -43,6 +43,8 @@ def variant_code_version(name: str) -> str:
         "pipeline/isolating.py",
         "pipeline/references.py",
         "pipeline/lanes.py",
+        "pipeline/touched.py",
+        "warehouse/instrument_hashes.py",
         "rollout/bucketing.py",
     )
 

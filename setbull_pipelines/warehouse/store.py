@@ -520,7 +520,9 @@ class Warehouse:
                 held.update(zip(absent, loaded, strict=True))
         if instrument_keys is not None:
             # File by file, so that the rows of the others are never put together.
-            held = {path: _rows_of(arrays, columns, instrument_keys) for path, arrays in held.items()}
+            held = {
+                path: _rows_of(arrays, columns, instrument_keys) for path, arrays in held.items()
+            }
         fields = [stored.table.arrow_schema.field(name) for name in columns]
         # Column by column: putting hundreds of small tables together costs several times more.
         chunked = [

@@ -135,7 +135,9 @@ def test_confirming_changes_only_what_the_version_is_said_to_be_computed_from(wa
     publish(warehouse, bars(), inputs={"a": "1"})
     before = warehouse.pointer(V1_BARS, DAY)
     after = warehouse.confirm(V1_BARS, DAY, {"a": "2"})
-    assert after == dataclasses.replace(before, inputs={"a": "2"}) == warehouse.pointer(V1_BARS, DAY)
+    assert (
+        after == dataclasses.replace(before, inputs={"a": "2"}) == warehouse.pointer(V1_BARS, DAY)
+    )
     assert len(warehouse.history(V1_BARS, DAY)) == 2
 
 
