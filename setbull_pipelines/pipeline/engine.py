@@ -87,6 +87,8 @@ class _Instruments:
     failures: dict[str, Failure]
     """Those that an input lacks."""
     kept: frozenset[str]
+    anchor: str | None
+    """One to be computed along, so that those touched are computed as among all; its rows are not taken."""
 
     @property
     def touched(self) -> set[str]:
@@ -198,9 +200,11 @@ class StepRun:
             empty = tuple(stored.table.empty() for stored in self.outputs)
             return _Computed(inputs, chosen, empty, None, {}, f"no rows: {part.sentence}")
         kept, failures = chosen.kept, dict(chosen.failures)
+        along = kept & {chosen.anchor} if chosen.touched else frozenset()
+        wanted = chosen.touched | along
         with Meter(self.warehouse.cache) as meter:
             frames = {
-                item.table.name: self._read(item, day, chosen.touched if kept else None)
+                item.table.name: self._read(item, day, wanted if kept else None)
                 for item in self.step.inputs
             }
             if part:
@@ -208,12 +212,14 @@ class StepRun:
             rows_read = {name: len(frame) for name, frame in frames.items()}
             frames |= self._references.frames(self.step, pd.Timestamp(day))
             if kept:
-                frames = of_instruments(frames, chosen.touched)
+                frames = of_instruments(frames, wanted)
             if failures:
                 frames = without(frames, list(failures))
             computed, errors = isolate(compute, frames)
         origin = f"{self.outputs[0].name} {day}"
-        failures |= {key: Failure(origin, error) for key, error in errors.items()}
+        failures |= {
+            key: Failure(origin, error) for key, error in errors.items() if key not in along
+        }
         if errors:
             key, error = next(iter(errors.items()))
             logger.warning(
@@ -221,6 +227,10 @@ class StepRun:
                 *(origin, f"{len(errors):,}", key, error),
             )
         if kept:
+            computed = [
+                tuple(frame[~frame["instrument_key"].isin(along)] for frame in frames)
+                for frames in computed
+            ]
             computed.append(self._stored_rows(day, kept))
         outputs = self._together(computed)
         note = None
@@ -243,15 +253,12 @@ class StepRun:
     def _choose(self, day: date) -> _Instruments:
         part = self._part(day)
         if part and not part.percentage:
-            return _Instruments({}, {}, frozenset())
+            return _Instruments({}, {}, frozenset(), None)
         windows = [(self._stored(item), self._window(item, day)) for item in self.step.inputs]
-        found = self._instrument_inputs.on(day, windows)
-        inside = part.of(found) if part else found
-        inputs = {key: value for key, value in found.items() if key in inside}
         failures = self._inherited_failures(day)
-        return _Instruments(
-            inputs, failures, frozenset(self._unchanged(day, inputs) - set(failures))
-        )
+        found = self._instrument_inputs.on(day, windows, part, failures)
+        kept = self._unchanged(day, found.inputs) - set(failures)
+        return _Instruments(found.inputs, failures, frozenset(kept), found.anchor)
 
     def _unchanged(self, day: date, inputs: Mapping[str, int]) -> set[str]:
         """The instruments that computing would give their stored rows again."""

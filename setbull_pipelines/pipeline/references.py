@@ -87,7 +87,12 @@ class References:
             ]
             continued = pd.Series(ends, index=aliases.index, dtype="str")
             facts.append(_by_instrument(aliases, continued))
-        return {key: sum(fact.get(key, 0) for fact in facts) for key in {*()}.union(*facts)}
+        return {key: sum(fact.get(key, 0) for fact in facts) for key in set().union(*facts)}
+
+    def hash_about_all(self, day: pd.Timestamp, first_row: str | None) -> int:
+        """What decides of all instruments which are new listings: the first day of each series, of a window."""
+        earliest = self._history_starts_on(day).groupby("series")["first_trading_day"].min()
+        return int(combined([f"{first_row}", *map("{}={}".format, earliest.index, earliest)]), 16)
 
     def renamed(self, session: pd.Timestamp, day: pd.Timestamp) -> dict[str, str]:
         """Keys whose rows of ``session`` are found under another key on ``day``, and that key."""

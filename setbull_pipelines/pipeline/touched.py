@@ -6,12 +6,14 @@ instrument to be computed again. Does not belong here: computing (``engine``), h
 The hash of an instrument on a day is the sum of the hashes of its rows in every partition of the window and of the
 facts about it. A sum, because it does not depend on how many partitions without rows of the instrument are read:
 rows say themselves which day they are of. That steps treat instruments independently is what ``isolating`` rests on
-as well, and a property test holds.
+as well, and a property test holds. The one exception is what a new listing is: an instrument that begins after the
+first stored day of all, inside the window. Where that is asked, both days are among the facts about everybody, and
+an anchor, an instrument with rows on the first day of the window, is computed along.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,6 +22,7 @@ import pandas as pd
 import pyarrow
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import Step
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
@@ -27,6 +30,16 @@ from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 _MODULUS = 2**64
 Window = tuple[StoredTable, Sequence[str]]
 """An input and the partitions of it that are read."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the instruments of a day are computed from."""
+
+    inputs: dict[str, int]
+    """By instrument with a row in the window: the hash of its rows and of the facts about it."""
+    anchor: str | None
+    """An instrument with rows on the first day that has any; None where a step does not ask for the first day."""
 
 
 class InstrumentInputs:
@@ -38,10 +51,12 @@ class InstrumentInputs:
         self._partitions: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
         self._last_keys: tuple[pyarrow.ChunkedArray, np.ndarray] | None = None
 
-    def on(self, day: date, windows: Iterable[Window]) -> dict[str, int]:
-        """By instrument under its key of ``day``: the hash of its rows in ``windows`` and of the facts about it.
+    def on(
+        self, day: date, windows: Iterable[Window], part: Part | None, failed: Collection[str]
+    ) -> Found:
+        """What each instrument of ``part`` (None: of all), under its key of ``day``, has in ``windows``.
 
-        Instruments without a row have none. Raises as reading the rows.
+        ``failed`` ones are not there when the others are computed. Raises as reading the rows.
         """
         moment = pd.Timestamp(day)
         read = [(key, self._hashes(stored, key)) for stored, keys in windows for key in keys]
@@ -58,13 +73,30 @@ class InstrumentInputs:
             has_rows[codes] = True
         first = min((key for key, _ in read), default=day.isoformat())
         facts = self._references.instrument_hashes(self._step, pd.Timestamp(first), moment)
-        return {
-            key: (total + facts.get(key, 0)) % _MODULUS
+        found = {
+            key: total + facts.get(key, 0)
             for key, total, present in zip(
                 self._codes, totals.tolist(), has_rows.tolist(), strict=True
             )
             if present
         }
+        inside = part.of(found) if part else found.keys()
+        about_all, anchor = 0, None
+        if self._step.needs_history_starts:
+            first_day, anchor = self._first_row(read, inside - set(failed))
+            about_all = self._references.hash_about_all(moment, first_day)
+        return Found({key: (found[key] + about_all) % _MODULUS for key in inside}, anchor)
+
+    def _first_row(
+        self, read: Iterable[tuple[str, tuple[np.ndarray, np.ndarray]]], keys: Collection[str]
+    ) -> tuple[str | None, str | None]:
+        """The first day with rows of one of ``keys``, and the first of those."""
+        by_code = {self._codes[key]: key for key in keys}
+        for session, (codes, _) in sorted(read, key=lambda pair: pair[0]):
+            here = [by_code[code] for code in codes.tolist() if code in by_code]
+            if here:
+                return session, min(here)
+        return None, None
 
     def _under_current_keys(
         self, codes: np.ndarray, session: str, moment: pd.Timestamp

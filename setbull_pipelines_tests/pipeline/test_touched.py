@@ -285,7 +285,9 @@ def test_computing_some_instruments_gives_their_rows_of_computing_all(
         outputs = step.compute(
             VARIANTS[variant],
             {
-                name: frame[frame["instrument_key"].isin(keys)].reset_index(drop=True)
+                name: frame
+                if name == "history_starts"
+                else frame[frame["instrument_key"].isin(keys)].reset_index(drop=True)
                 for name, frame in frames.items()
             },
             pd.Timestamp(day),
@@ -378,3 +380,40 @@ def test_an_instrument_that_is_gone_leaves_and_nobody_is_computed(copied_run: Sm
     after = copied_run.warehouse.read(stored, [day.isoformat()])
     expected = before[before["instrument_key"] != KEY].reset_index(drop=True)
     pd.testing.assert_frame_equal(after, expected)
+
+
+@every_variant
+def test_a_new_listing_without_a_trade_on_its_first_days_is_the_same_computed_alone(
+    variant: str, copied_run: SmallRun, tmp_path: Path
+) -> None:
+    starts = copied_run.warehouse.read(COVERAGE, [WHOLE])
+    is_new = starts["first_trading_day"] > starts["first_trading_day"].min()
+    daily = starts[is_new & (starts["series"] == "exchange")]
+    key, first = daily.iloc[0][["instrument_key", "first_trading_day"]]
+    is_its = (starts["instrument_key"] == key) & (starts["series"] == "exchange")
+    starts.loc[is_its, "first_trading_day"] = first - pd.Timedelta(days=3)
+    publish(copied_run.warehouse, COVERAGE, WHOLE, starts)
+    bring_up_to_date(copied_run, variant)
+    change(copied_run, DAILY, copied_run.days[0], dearer(key))
+    counts = touched(bring_up_to_date(copied_run, variant))
+    assert set(counts.values()) == {1}
+    scratch = from_scratch(copied_run, variant, tmp_path / "scratch")
+    assert contents(copied_run, variant) == contents(scratch, variant)
+
+
+def test_what_says_since_when_there_are_bars_at_all_touches_everybody(
+    copied_run: SmallRun,
+) -> None:
+    """A series is a new listing when it begins after the first one of all."""
+    starts = copied_run.warehouse.read(COVERAGE, [WHOLE])
+    daily = starts["series"] == "exchange"
+    first = starts.loc[daily, "first_trading_day"].min()
+    old = daily & (starts["first_trading_day"] == first)
+    of_key = daily & (starts["instrument_key"] == KEY)
+    starts.loc[old & ~of_key, "first_trading_day"] += pd.Timedelta(days=1)
+    publish(copied_run.warehouse, COVERAGE, WHOLE, starts)
+    bring_up_to_date(copied_run, "v2")
+    starts.loc[of_key, "first_trading_day"] += pd.Timedelta(days=1)
+    publish(copied_run.warehouse, COVERAGE, WHOLE, starts)
+    counts = touched(bring_up_to_date(copied_run, "v2"))
+    assert counts["indicators_daily", copied_run.days[0]] > 8
