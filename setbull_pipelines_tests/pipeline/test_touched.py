@@ -386,17 +386,22 @@ def test_an_instrument_that_is_gone_leaves_and_nobody_is_computed(copied_run: Sm
 def test_a_new_listing_without_a_trade_on_its_first_days_is_the_same_computed_alone(
     variant: str, copied_run: SmallRun, tmp_path: Path
 ) -> None:
+    sessions = sorted({*copied_run.outcome.plan.candles, *copied_run.days})
+    for day in sessions[:18]:
+        change(copied_run, DAILY, day, lambda rows: rows[rows["instrument_key"] != KEY])
     starts = copied_run.warehouse.read(COVERAGE, [WHOLE])
-    is_new = starts["first_trading_day"] > starts["first_trading_day"].min()
-    daily = starts[is_new & (starts["series"] == "exchange")]
-    key, first = daily.iloc[0][["instrument_key", "first_trading_day"]]
-    is_its = (starts["instrument_key"] == key) & (starts["series"] == "exchange")
-    starts.loc[is_its, "first_trading_day"] = first - pd.Timedelta(days=3)
+    daily = (starts["instrument_key"] == KEY) & (starts["series"] == "exchange")
+    starts.loc[daily, "first_trading_day"] = pd.Timestamp(sessions[15])
     publish(copied_run.warehouse, COVERAGE, WHOLE, starts)
     bring_up_to_date(copied_run, variant)
-    change(copied_run, DAILY, copied_run.days[0], dearer(key))
+    change(copied_run, DAILY, copied_run.days[0], dearer(KEY))
     counts = touched(bring_up_to_date(copied_run, variant))
     assert set(counts.values()) == {1}
+    indicators = StoredTable(variant, tables.INDICATORS_DAILY)
+    rows = copied_run.warehouse.read(indicators, [sessions[-1].isoformat()])
+    of_key = rows[(rows["instrument_key"] == KEY) & (rows["series"] == "exchange")]
+    # 56 bars are enough for a new listing and too few for any other.
+    assert of_key[["bars_of_history", "is_warm"]].values.tolist() == [[56, True]]
     scratch = from_scratch(copied_run, variant, tmp_path / "scratch")
     assert contents(copied_run, variant) == contents(scratch, variant)
 
