@@ -113,3 +113,12 @@ def test_a_range_without_a_stored_session_is_refused_in_one_sentence(
 def test_an_input_without_a_candle_on_a_trading_day_is_refused() -> None:
     with pytest.raises(NothingToRun, match="no candle on any NSE trading day"):
         make_plan([], [], FILES, None, None)
+
+
+def test_stored_sessions_that_look_back_on_corrected_ones_come_along_with_their_history() -> None:
+    asked, later = DAILY[150], DAILY[160:162]
+    plan = make_plan([], DAILY, FILES, asked, asked, [asked, *later])
+    assert plan.days == (asked, *later)
+    assert plan.indicators_daily == tuple(DAILY[150 - 42 : 150] + DAILY[150:160])
+    assert f"2 stored sessions from {later[0]} to {later[-1]}" in plan.note
+    assert make_plan([], DAILY, FILES, asked, asked, [asked]).note is None

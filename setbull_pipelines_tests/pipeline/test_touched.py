@@ -17,6 +17,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import STEPS, Step
+from setbull_pipelines.pipeline.touched import invalidate
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.warehouse.store import WHOLE, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, publish
@@ -231,7 +232,7 @@ CORRECTIONS = [
 
 @every_variant
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_any_corrections_give_the_bytes_of_computing_everything(
@@ -422,3 +423,25 @@ def test_what_says_since_when_there_are_bars_at_all_touches_everybody(
     publish(copied_run.warehouse, COVERAGE, WHOLE, starts)
     counts = touched(bring_up_to_date(copied_run, "v2"))
     assert counts["indicators_daily", copied_run.days[0]] > 8
+
+
+def test_an_invalidated_instrument_alone_is_computed_again_in_both_variants(
+    small_run: SmallRun, copied_run: SmallRun
+) -> None:
+    first, second = copied_run.days
+    marked = invalidate(copied_run.warehouse, KEY, first, first)
+    assert (marked.first, marked.last) == (first, first)
+    assert marked.partitions == {
+        StoredTable(lane, table).name: 1
+        for table in tables.COMPUTED_TABLES
+        for lane in ("v1", "v2")
+    }
+    for variant in ("v1", "v2"):
+        # The same rows come out, so that nothing follows on other days.
+        assert touched(bring_up_to_date(copied_run, variant)) == {
+            (step.name, first): 1 for step in STEPS
+        }
+        assert touched(bring_up_to_date(copied_run, variant)) == {}
+        assert contents(copied_run, variant) == contents(small_run, variant)
+    assert invalidate(copied_run.warehouse, "NSE_EQ|NOBODY", None, None) is None
+    assert invalidate(copied_run.warehouse, KEY, second + pd.Timedelta(days=1), None) is None
