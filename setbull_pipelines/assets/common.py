@@ -172,6 +172,13 @@ def pointer_metadata(pointer: Pointer) -> dict[str, dg.MetadataValue]:
     return metadata
 
 
+def _by_instrument(computed: int | None, kept: int | None) -> dict[str, int]:
+    """Figures of work that is done by instrument; none of other work and where a look at the pointer was enough."""
+    if computed is None or kept is None:
+        return {}
+    return {"instruments computed": computed, "instruments kept": kept}
+
+
 def report(
     context: dg.AssetExecutionContext,
     outputs: Iterable[StoredTable],
@@ -187,7 +194,7 @@ def report(
     """
     outputs = list(outputs)
     asked = set(context.partition_keys)
-    days = cached = 0
+    days = cached = computed = kept = 0
     last: PartitionResult | None = None
     rows = dict.fromkeys((stored.table.name for stored in outputs), 0)
     for result in results:
@@ -204,6 +211,8 @@ def report(
             continue
         days += 1
         cached += result.cached
+        computed += result.instruments_computed or 0
+        kept += result.instruments_kept or 0
         last = result
         for stored in outputs:
             pointer = result.pointers[stored.table.name]
@@ -214,6 +223,7 @@ def report(
                     "from cache": result.cached,
                     "seconds computing": round(result.seconds, 4),
                 }
+                | _by_instrument(result.instruments_computed, result.instruments_kept)
                 | describe(result, stored),
                 asset_key=asset_key(stored),
                 partition_key=result.day.isoformat(),
@@ -225,7 +235,8 @@ def report(
                 "days in run": days,
                 "days from cache": cached,
                 "rows in run": rows[stored.table.name],
-            },
+            }
+            | (_by_instrument(computed, kept) if computed or kept else {}),
             data_version=dg.DataVersion(last.pointers[stored.table.name].content_hash)
             if days == 1 and last
             else None,

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from setbull_pipelines.market.calendar import TradingCalendar
+from setbull_pipelines.pipeline.dependents import depending
+from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.watching import FileState
 
 
@@ -101,6 +103,18 @@ def notice(
     )
 
 
+def with_dependents(
+    before: Memory | None, after: Memory, stored: Collection[datetime.date], settings: Settings
+) -> Memory:
+    """The memory with the ``stored`` sessions that look back on what was touched since ``before``."""
+    known = before.sessions if before else {}
+    touched = {day: cause for day, cause in after.sessions.items() if known.get(day) != cause}
+    found = depending(touched, stored, settings)
+    # What one look notices has one cause.
+    added = dict.fromkeys(found, next(iter(touched.values()), ""))
+    return replace(after, sessions=added | dict(after.sessions))
+
+
 def release(
     calendar: TradingCalendar,
     memory: Memory,
@@ -111,14 +125,19 @@ def release(
 ) -> tuple[Memory, dict[datetime.date, str]]:
     """The touched sessions to request at ``moment`` (exchange time, without zone), and the memory without them.
 
-    Oldest first. Sessions before the first one in ``done`` are history, which nobody refreshes: they are
-    forgotten. Sessions under way or not closed yet stay in the memory.
+    The oldest ones that follow each other, so that one run takes them in order. Sessions before the first one in
+    ``done`` are history, which nobody refreshes: they are forgotten. Those that have not closed yet stay in the
+    memory, and so do those from the first one under way on, since they look back on it.
     """
     first = min((day for day in done if day <= moment.date()), default=moment.date())
     kept = {day: cause for day, cause in memory.sessions.items() if day >= first}
     ready = [
-        day for day in sorted(kept) if day not in under_way and calendar.has_closed(day, moment)
-    ][:at_most]
+        day
+        for day in sorted(kept)
+        if day < min(under_way, default=datetime.date.max) and calendar.has_closed(day, moment)
+    ]
+    stretch = calendar.trading_days(ready[0], ready[-1]) if ready else []
+    ready = [day for day, session in zip(ready, stretch, strict=False) if day == session][:at_most]
     released = {day: kept.pop(day) for day in ready}
     return replace(memory, sessions=kept), released
 

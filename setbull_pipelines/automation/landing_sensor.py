@@ -5,6 +5,7 @@ Belongs here: when the daemon looks, what it reads, what it requests. Does not b
 """
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +14,11 @@ import pandas as pd
 from setbull_pipelines.automation import landing
 from setbull_pipelines.automation.alerting import now
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
-from setbull_pipelines.automation.schedules import days_under_way, materialized_days
+from setbull_pipelines.automation.schedules import (
+    RANGE_TAGS,
+    days_under_way,
+    materialized_days,
+)
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.raw import WHOLE_TABLES
 from setbull_pipelines.settings import Settings
@@ -38,7 +43,8 @@ def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.Sens
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Notices new and changed files of the input by their content, has them taken in, and then "
-        "refreshes the sessions they touch, some at a time. Files are never moved or changed.",
+        "refreshes the sessions they touch and those that look back on them, some at a time. Files are never moved "
+        "or changed.",
     )
     def new_files(
         context: dg.SensorEvaluationContext, warehouse: WarehouseResource
@@ -51,23 +57,17 @@ def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.Sens
             files = scan(Path(settings.input), memory.files if memory else {}, moment - _SETTLED)
         except NoInput as error:
             return dg.SkipReason(str(error))
-        memory = landing.notice(NSE, memory, files, taken_in(warehouse.open()))
+        done, under_way = materialized_days(context.instance), days_under_way(context.instance)
+        noticed = landing.notice(NSE, memory, files, taken_in(warehouse.open()))
         memory, sessions = landing.release(
             NSE,
-            memory,
+            landing.with_dependents(memory, noticed, done | under_way, settings),
             moment.replace(tzinfo=None),
-            materialized_days(context.instance),
-            days_under_way(context.instance),
+            done,
+            under_way,
             settings.refresh.catch_up_days,
         )
-        requests = [
-            dg.RunRequest(
-                job_name=DAILY_JOB_NAME,
-                partition_key=day.isoformat(),
-                run_key=f"{day.isoformat()} after files {cause}",
-            )
-            for day, cause in sessions.items()
-        ]
+        requests = [_request(sessions)] if sessions else []
         if memory.waiting:
             # The daemon drops a key it has seen: the same files are asked for once, even if their intake fails.
             requests.insert(
@@ -84,6 +84,21 @@ def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.Sens
         )
 
     return new_files
+
+
+def _request(sessions: Mapping[datetime.date, str]) -> dg.RunRequest:
+    """One run over sessions that follow each other, each with what touched it."""
+    first, last = (day.isoformat() for day in (min(sessions), max(sessions)))
+    causes = " ".join(sorted(set(sessions.values())))
+    if first == last:
+        return dg.RunRequest(
+            job_name=DAILY_JOB_NAME, partition_key=first, run_key=f"{first} after files {causes}"
+        )
+    return dg.RunRequest(
+        job_name=DAILY_JOB_NAME,
+        tags=dict(zip(RANGE_TAGS, (first, last), strict=True)),
+        run_key=f"{first} to {last} after files {causes}",
+    )
 
 
 def taken_in(warehouse: Warehouse) -> dict[str, landing.Taken]:

@@ -65,7 +65,7 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
     from setbull_pipelines.cli.plan import NothingToRun, closed_days, make_plan
     from setbull_pipelines.cli.report import print_report
-    from setbull_pipelines.cli.run import RunFailed, read_input
+    from setbull_pipelines.cli.run import RunFailed, read_input, sessions_to_correct
     from setbull_pipelines.cli.run import run as execute
     from setbull_pipelines.cli.terminal import console
     from setbull_pipelines.sources.intake import NoInput
@@ -77,10 +77,8 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
     try:
         # Nothing of earlier results is touched before the input and the days are known to be good.
         intake, seconds = read_input(settings)
-        minute_days, daily_days = (
-            closed_days(intake.days(kind), now()) for kind in ("minutes", "daily")
-        )
-        plan = make_plan(minute_days, daily_days, settings, first, last)
+        days = [closed_days(intake.days(kind), now()) for kind in ("minutes", "daily")]
+        plan = make_plan(*days, settings, first, last)
     except (NoInput, NothingToRun) as error:
         _stop(str(error))
     try:
@@ -88,6 +86,7 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
         prepare_dagster_home(settings.data_directory)
     except (InvalidSettings, OSError) as error:
         _stop(str(error))
+    plan = make_plan(*days, settings, first, last, sessions_to_correct(settings, intake))
     for line in (note, plan.note):
         if line:
             console.print(line)
@@ -157,6 +156,24 @@ def fetch(
         _stop(fetched.stopped, _FAILED)
     if failed := fetched.count(fetching.FAILED):
         _stop(f"{failed} of {len(fetched.results)} failed", _FAILED)
+
+
+@main.command()
+@click.argument("instrument")
+@click.option(
+    "--from", "first", callback=_day, help="First trading day; default: the first stored."
+)
+@click.option("--to", "last", callback=_day, help="Last trading day; default: the last stored.")
+def invalidate(instrument: str, first: datetime.date | None, last: datetime.date | None) -> None:
+    """Have one instrument (its key) computed again in both variants; deletes nothing."""
+    from setbull_pipelines.cli.invalidating import NothingStored, mark
+    from setbull_pipelines.cli.rollout import UNREADABLE
+
+    try:
+        for line in mark(_settings(), instrument, first, last):
+            click.echo(line)
+    except (NothingStored, OSError, *UNREADABLE) as error:
+        _stop(str(error))
 
 
 @main.command()

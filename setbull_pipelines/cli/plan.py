@@ -41,12 +41,14 @@ def make_plan(
     settings: Settings,
     first: date | None,
     last: date | None,
+    corrected: Sequence[date] = (),
 ) -> Plan:
     """Plan a run over the input's days between ``first`` and ``last`` (None: chosen here).
 
     Without both: the days with minutes and the sessions between them, without long stretches that the
     input does not cover; for the generated sample the last few of them; for an input of daily bars only
-    the last 20, because every earlier one is needed as history.
+    the last 20, because every earlier one is needed as history. ``corrected`` are stored sessions that are out
+    of date, which come along.
     """
     stored = sorted({*minute_days, *daily_days})
     if not stored:
@@ -73,6 +75,15 @@ def make_plan(
                 f"{stored[0]} to {stored[-1]}"
             )
         stretches = [days]
+
+    asked = {day for stretch in stretches for day in stretch}
+    if along := sorted({*corrected} - asked):
+        stretches = _stretches(sorted({*asked, *along}), longest_gap=0)
+        sentence = (
+            f"{len(along)} stored sessions from {along[0]} to {along[-1]} were corrected or look back on corrected "
+            "ones: they are brought up to date as well"
+        )
+        note = f"{note}; {sentence}" if note else sentence
 
     def before(sessions: int, earliest: date | None) -> tuple[date, ...]:
         needed: set[date] = set()

@@ -14,6 +14,7 @@ from datetime import date
 import dagster as dg
 from rich.markup import escape
 
+from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.automation.alerting import failure_of
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS
@@ -23,8 +24,11 @@ from setbull_pipelines.cli.plan import Plan, consecutive
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed_files
+from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
+from setbull_pipelines.warehouse.store import WHOLE, Warehouse
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -137,6 +141,18 @@ def read_input(settings: Settings) -> tuple[raw.Intake, float]:
     with showing_progress("reading the input"):
         intake = raw.read_sources(settings)
     return intake, time.monotonic() - started
+
+
+def sessions_to_correct(settings: Settings, intake: raw.Intake) -> list[date]:
+    """The stored sessions that files changed for since the last intake, and those that look back on them."""
+    warehouse = Warehouse(warehouse_root(settings))
+    known = raw.WHOLE_TABLES[0]
+    try:
+        before = warehouse.read(known, [WHOLE])
+    except (MissingPartition, ContractViolation):
+        return []  # of a first run, or of a program with another contract, which computes everything again
+    stored = [date.fromisoformat(key) for key in warehouse.partitions(SUMMARY)]
+    return depending(sessions_of_changed_files(before, intake.files), stored, settings)
 
 
 def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:

@@ -1,24 +1,26 @@
 """How a computing step is carried out: windows in, one variant call per trading day, partitions out.
 
-Belongs here: look-back windows, the decision whether a partition must be computed, batching of
-publications. Does not belong here: which inputs a step has (``steps``), formulas, Dagster.
+Belongs here: look-back windows, the decision whether a partition must be computed and for which instruments,
+batching of publications. Does not belong here: which inputs a step has (``steps``), formulas, Dagster.
 
 Every partition is computed from exactly its own look-back window, also when a run covers many days: the
-result of a day never depends on which other days were computed with it.
+result of a day never depends on which other days were computed with it. Of a partition that is out of date only
+the instruments are computed that something changed for; the rows of the others are kept. That gives the bytes that
+computing the whole day gives.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.isolating import isolate, without
+from setbull_pipelines.pipeline.isolating import isolate, of_instruments, without
 from setbull_pipelines.pipeline.lanes import (
     COMPONENT_OF,
     MARK,
@@ -33,15 +35,19 @@ from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.running import (
+    AS_OF,
     mark_of,
     minutes_of_closed_bars,
     require_same_moment,
 )
 from setbull_pipelines.pipeline.steps import Frames, Input, Step
+from setbull_pipelines.pipeline.touched import InstrumentInputs, unchanged
 from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.variants.protocol import Variant
+from setbull_pipelines.warehouse import instrument_hashes
+from setbull_pipelines.warehouse.encoding import schema_hash
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
     DamagedPartition,
@@ -70,8 +76,30 @@ class PartitionResult:
     pointers: dict[str, Pointer]
     """By table name."""
     cached: bool
-    """True when inputs, code and settings were those of the stored partition: nothing was computed."""
+    """True when nothing was computed, since what the stored partition is computed from is the same."""
     seconds: float = 0.0
+    instruments_computed: int | None = None
+    """None where work is not done by instrument, and where a look at the pointer was enough."""
+    instruments_kept: int | None = None
+    """Instruments whose stored rows were taken over, since nothing had changed for them."""
+
+
+@dataclass(frozen=True)
+class _Instruments:
+    """Which instruments of a day are computed, and which keep their stored rows."""
+
+    inputs: dict[str, int]
+    """Of all that have a row in the window: the hash of what they are computed from."""
+    failures: dict[str, Failure]
+    """Those that an input lacks."""
+    kept: frozenset[str]
+    anchor: str | None
+    """One to be computed along, so that those touched are computed as among all; its rows are not taken."""
+
+    @property
+    def touched(self) -> set[str]:
+        """Those that are computed."""
+        return set(self.inputs) - self.kept - set(self.failures)
 
 
 @dataclass(frozen=True)
@@ -79,11 +107,17 @@ class _Computed:
     """A day that waits to be validated and published."""
 
     inputs: dict[str, str]
+    chosen: _Instruments
     frames: tuple[pd.DataFrame, ...]
     cost: Cost | None
     """None where nothing was read or computed."""
     failures: dict[str, Failure]
     note: str | None
+
+    @property
+    def instrument_inputs(self) -> dict[str, int]:
+        """Of those that did not fail: the hash of what they were computed from."""
+        return {key: value for key, value in self.chosen.inputs.items() if key not in self.failures}
 
 
 def _is_full(batch: dict[date, _Computed]) -> bool:
@@ -125,6 +159,7 @@ class StepRun:
         self.settings_hash = fingerprint(*step.settings_groups(settings))
         self.outputs = [StoredTable(variant.name, table) for table in step.outputs]
         self._references = References(warehouse)
+        self._instrument_inputs = InstrumentInputs(step, warehouse, self._references)
         self._pointers: dict[tuple[str, str], Pointer] = {}
 
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
@@ -146,14 +181,20 @@ class StepRun:
             if kept or self._is_current(day, inputs):
                 yield PartitionResult(day, self._current_pointers(day), cached=True)
             else:
-                batch[day] = self._compute(day, inputs)
+                chosen = self._choose(day)
+                if self._is_all_there(day, chosen):
+                    yield self._confirm(day, inputs, chosen)
+                else:
+                    batch[day] = self._compute(day, inputs, chosen)
                 if _is_full(batch):
                     yield from self._publish(batch)
                     batch = {}
             progress.advance()
         yield from self._publish(batch)
 
-    def _compute(self, day: date, inputs: dict[str, str], validate: bool = False) -> _Computed:
+    def _compute(
+        self, day: date, inputs: dict[str, str], chosen: _Instruments, validate: bool = False
+    ) -> _Computed:
         """Compute one day; ``validate`` makes rows that break the contract a failure of their instrument."""
 
         def compute(frames: Frames) -> tuple[pd.DataFrame, ...]:
@@ -166,36 +207,120 @@ class StepRun:
         part = self._part(day)
         if part and not part.percentage:
             empty = tuple(stored.table.empty() for stored in self.outputs)
-            return _Computed(inputs, empty, None, {}, f"no rows: {part.sentence}")
+            return _Computed(inputs, chosen, empty, None, {}, f"no rows: {part.sentence}")
+        kept, failures = chosen.kept, dict(chosen.failures)
+        along = kept & {chosen.anchor} if chosen.touched else frozenset()
+        wanted = chosen.touched | along
         with Meter(self.warehouse.cache) as meter:
-            frames = {item.table.name: self._read(item, day) for item in self.step.inputs}
+            frames = {
+                item.table.name: self._read(item, day, wanted if kept else None)
+                for item in self.step.inputs
+            }
             if part:
                 frames = {name: part.rows(frame) for name, frame in frames.items()}
             rows_read = {name: len(frame) for name, frame in frames.items()}
             frames |= self._references.frames(self.step, pd.Timestamp(day))
-            failures = self._inherited_failures(day)
+            if kept:
+                frames = of_instruments(frames, wanted)
             if failures:
                 frames = without(frames, list(failures))
             computed, errors = isolate(compute, frames)
         origin = f"{self.outputs[0].name} {day}"
-        failures |= {key: Failure(origin, error) for key, error in errors.items()}
+        failures |= {
+            key: Failure(origin, error) for key, error in errors.items() if key not in along
+        }
         if errors:
             key, error = next(iter(errors.items()))
             logger.warning(
                 "%s: %s instruments failed and are left out; the first, %s: %s",
                 *(origin, f"{len(errors):,}", key, error),
             )
+        if kept:
+            computed = [
+                tuple(frame[~frame["instrument_key"].isin(along)] for frame in frames)
+                for frames in computed
+            ]
+            computed.append(self._stored_rows(day, kept))
         outputs = self._together(computed)
         note = None
         if not any(len(frame) for frame in outputs):
             read = ", ".join(f"{name} {rows:,}" for name, rows in rows_read.items())
             note = f"no rows: nothing to compute from the rows read ({read})"
+            if kept:
+                note += f", and {len(kept):,} instruments as before"
             if failures:
                 note = f"no rows: {len(failures):,} instruments failed"
             elif part:
                 note = f"no rows: {part.sentence}, and of those no row was read"
-        cost = meter.cost(sum(rows_read.values()))
-        return _Computed(inputs, outputs, cost, failures, note)
+        cost = replace(
+            meter.cost(sum(rows_read.values())),
+            instruments_computed=len(chosen.touched),
+            instruments_kept=len(kept),
+        )
+        return _Computed(inputs, chosen, outputs, cost, failures, note)
+
+    def _choose(self, day: date) -> _Instruments:
+        part = self._part(day)
+        if part and not part.percentage:
+            return _Instruments({}, {}, frozenset(), None)
+        windows = [(self._stored(item), self._window(item, day)) for item in self.step.inputs]
+        failures = self._inherited_failures(day)
+        found = self._instrument_inputs.on(day, windows, part, failures)
+        kept = self._unchanged(day, found.inputs) - set(failures)
+        return _Instruments(found.inputs, failures, frozenset(kept), found.anchor)
+
+    def _unchanged(self, day: date, inputs: Mapping[str, int]) -> set[str]:
+        """The instruments that computing would give their stored rows again.
+
+        None of a session under way: which of its bars have closed follows from the minutes of all.
+        """
+        key = day.isoformat()
+        if mark_of(day, self._as_of):
+            return set()
+        for stored in self.outputs:
+            pointer = self._readable_pointer(stored, key)
+            if (
+                pointer is None
+                or AS_OF in pointer.inputs
+                or pointer.code_version != self.code_version
+                or pointer.settings_hash != self.settings_hash
+                or pointer.schema_hash != schema_hash(stored.table)
+                or not self.warehouse.verify(stored, key)
+            ):
+                return set()
+        return unchanged(inputs, self.outputs, key, self.warehouse)
+
+    def _is_all_there(self, day: date, chosen: _Instruments) -> bool:
+        """Whether just the stored instruments would be computed, each from the same as before."""
+        return (
+            bool(chosen.kept)
+            and len(chosen.kept) == len(chosen.inputs)
+            and all(
+                not self.warehouse.pointer(stored, day.isoformat()).failures
+                and len(self.warehouse.instrument_inputs(stored, day.isoformat()))
+                == len(chosen.kept)
+                for stored in self.outputs
+            )
+        )
+
+    def _confirm(self, day: date, inputs: dict[str, str], chosen: _Instruments) -> PartitionResult:
+        pointers = {
+            stored.table.name: self.warehouse.confirm(stored, day.isoformat(), inputs)
+            for stored in self.outputs
+        }
+        return PartitionResult(
+            day,
+            pointers,
+            cached=True,
+            instruments_computed=0,
+            instruments_kept=len(chosen.kept),
+        )
+
+    def _stored_rows(self, day: date, keys: Collection[str]) -> tuple[pd.DataFrame, ...]:
+        return tuple(
+            self.warehouse.read(stored, [day.isoformat()], instrument_keys=keys)
+            for stored in self.outputs
+        )
 
     def _together(self, computed: list[tuple[pd.DataFrame, ...]]) -> tuple[pd.DataFrame, ...]:
         """The outputs of groups of instruments as those of all."""
@@ -229,7 +354,7 @@ class StepRun:
             batch = {
                 day: computed
                 if self._keeps_the_contract(day, computed)
-                else self._compute(day, computed.inputs, validate=True)
+                else self._compute(day, computed.inputs, computed.chosen, validate=True)
                 for day, computed in batch.items()
             }
             pointers = self._publish_together(batch)
@@ -242,6 +367,8 @@ class StepRun:
                 },
                 cached=False,
                 seconds=computed.cost.seconds if computed.cost else 0.0,
+                instruments_computed=len(computed.chosen.touched),
+                instruments_kept=len(computed.chosen.kept),
             )
 
     def _publish_together(self, batch: dict[date, _Computed]) -> list[dict[str, Pointer]]:
@@ -269,6 +396,10 @@ class StepRun:
                 if stored == self.outputs[0]
                 else {},
                 failures={key: computed.failures for key, computed in by_key.items()},
+                instrument_inputs={
+                    key: instrument_hashes.of_mapping(computed.instrument_inputs)
+                    for key, computed in by_key.items()
+                },
             )
             for stored, frames in zip(self.outputs, frames_of, strict=True)
         ]
@@ -342,13 +473,18 @@ class StepRun:
             starts = starts[starts["series"] == MINUTES]
         return starts["first_trading_day"].min().date() if len(starts) else date.max
 
-    def _read(self, item: Input, day: date) -> pd.DataFrame:
-        rows = self.warehouse.read(self._stored(item), self._window(item, day))
+    def _read(self, item: Input, day: date, instruments: Collection[str] | None) -> pd.DataFrame:
+        """The rows of the window; of some instruments with those of their former keys, of all for None."""
+        moment = pd.Timestamp(day)
+        if instruments is not None and self.step.is_adjusted:
+            instruments = self._references.with_former_keys(instruments, moment)
+        window = self._window(item, day)
+        rows = self.warehouse.read(self._stored(item), window, instrument_keys=instruments)
         if item.table is tables.CANDLES_1MIN and mark_of(day, self._as_of):
             rows = minutes_of_closed_bars(rows, self._as_of, self.settings.aggregation.bar_minutes)
         if not self.step.is_adjusted:
             return rows
-        return self._references.under_current_keys(rows, pd.Timestamp(day))
+        return self._references.under_current_keys(rows, moment)
 
     def _inputs(self, day: date) -> dict[str, str]:
         """What the partition is computed from."""

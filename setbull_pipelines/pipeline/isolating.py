@@ -6,7 +6,7 @@ Belongs here: searching by halves and what an error is called. Does not belong h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pandas as pd
 
@@ -15,13 +15,27 @@ from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartitio
 Frames = Mapping[str, pd.DataFrame]
 NOT_OF_AN_INSTRUMENT = (MissingPartition, DamagedPartition, MemoryError)
 """Errors that no choice of instruments avoids."""
+ABOUT_ALL = ("history_starts",)
+"""Frames that say something about all instruments together (the first day of any): never taken apart."""
 _LONGEST_ERROR = 300
 
 
 def without(frames: Frames, keys: Sequence[str]) -> dict[str, pd.DataFrame]:
     """The frames without the rows of these instruments."""
     return {
-        name: frame[~frame["instrument_key"].isin(keys)].reset_index(drop=True)
+        name: frame
+        if name in ABOUT_ALL
+        else frame[~frame["instrument_key"].isin(keys)].reset_index(drop=True)
+        for name, frame in frames.items()
+    }
+
+
+def of_instruments(frames: Frames, keys: Collection[str]) -> dict[str, pd.DataFrame]:
+    """The frames with the rows of these instruments only."""
+    return {
+        name: frame
+        if name in ABOUT_ALL
+        else frame[frame["instrument_key"].isin(keys)].reset_index(drop=True)
         for name, frame in frames.items()
     }
 
@@ -34,7 +48,8 @@ def isolate(
     ``compute`` must treat instruments independently; every frame has ``instrument_key``. Returns the results of the
     groups of instruments that went well. One bad instrument of n costs about 2 log2(n) computations of shrinking size.
     """
-    keys = sorted({key for frame in frames.values() for key in frame["instrument_key"].unique()})
+    rows = [frame for name, frame in frames.items() if name not in ABOUT_ALL]
+    keys = sorted({key for frame in rows for key in frame["instrument_key"].unique()})
     if not keys:
         return [compute(frames)], {}
     try:

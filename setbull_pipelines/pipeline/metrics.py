@@ -42,6 +42,8 @@ _COSTS = (
     "cache_hits",
     "cache_misses",
     "cache_first_reads",
+    "instruments_computed",
+    "instruments_kept",
 )
 
 

@@ -39,7 +39,10 @@ class References:
         self._actions = actions[actions["instrument_key"].isin(stored)]
         # In this order each alias is applied once: a chain is followed, a circle ends.
         self._aliases = aliases.sort_values(["from_date", "old_instrument_key"])
+        links = self._aliases[["old_instrument_key", "instrument_key", "from_date"]]
+        self._links = list(links.itertuples(index=False, name=None))
         self._history_starts_hash = _hash_of(self.history_starts)
+        self._starts_by_instrument: dict[int, dict[str, int]] = {}
 
     def frames(self, step: Step, day: pd.Timestamp) -> dict[str, pd.DataFrame]:
         """The frames beside a step's inputs, under the keys of ``day``."""
@@ -64,6 +67,43 @@ class References:
             hashes["corporate_actions"] = _hash_of(actions)
             hashes["instrument_aliases"] = _hash_of(self._aliases_on(day))
         return hashes
+
+    def instrument_hashes(
+        self, step: Step, first: pd.Timestamp, day: pd.Timestamp
+    ) -> dict[str, int]:
+        """What :meth:`hashes` says of all instruments, of each one that there are facts about, as a number."""
+        facts: list[dict[str, int]] = []
+        if step.needs_history_starts:
+            in_force = len(self._aliases_on(day))
+            if in_force not in self._starts_by_instrument:
+                self._starts_by_instrument[in_force] = _by_instrument(self._history_starts_on(day))
+            facts.append(self._starts_by_instrument[in_force])
+        if step.is_adjusted:
+            actions = self._actions_on(day)
+            facts.append(_by_instrument(actions[first < actions["ex_date"]]))
+            aliases = self._aliases_on(day)
+            ends = [
+                self.current_key(key, pd.Timestamp.min, day) for key in aliases["instrument_key"]
+            ]
+            continued = pd.Series(ends, index=aliases.index, dtype="str")
+            facts.append(_by_instrument(aliases, continued))
+        return {key: sum(fact.get(key, 0) for fact in facts) for key in set().union(*facts)}
+
+    def hash_about_all(self, day: pd.Timestamp, first_row: str | None) -> int:
+        """What decides of all instruments which are new listings: the first day of each series, of a window."""
+        earliest = self._history_starts_on(day).groupby("series")["first_trading_day"].min()
+        return int(combined([f"{first_row}", *map("{}={}".format, earliest.index, earliest)]), 16)
+
+    def renamed(self, session: pd.Timestamp, day: pd.Timestamp) -> dict[str, str]:
+        """Keys whose rows of ``session`` are found under another key on ``day``, and that key."""
+        links = [(old, new) for old, new, from_date in self._links if session < from_date <= day]
+        found = {}
+        for former, _ in links:
+            key = former
+            for old, new in links:
+                key = new if key == old else key
+            found[former] = key
+        return found
 
     def under_current_keys(self, rows: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
         """Rows of a former key, from before its end, as rows of the key of ``day``.
@@ -129,6 +169,15 @@ class References:
         return renamed.drop_duplicates(["instrument_key", "ex_date", "kind"]).drop(
             columns="is_renamed"
         )
+
+
+def _by_instrument(rows: pd.DataFrame, keys: pd.Series | None = None) -> dict[str, int]:
+    """The sum of the hashes of each instrument's rows; ``keys`` says whose they are, where the rows do not."""
+    found: dict[str, int] = {}
+    whose = rows["instrument_key"] if keys is None else keys
+    for key, row in zip(whose, rows.itertuples(index=False), strict=True):
+        found[key] = found.get(key, 0) + int(combined(["|".join(map(str, row))]), 16)
+    return found
 
 
 def _hash_of(rows: pd.DataFrame) -> str:

@@ -44,6 +44,8 @@ def variant_code_version(name: str) -> str:
         "pipeline/references.py",
         "pipeline/running.py",
         "pipeline/lanes.py",
+        "pipeline/touched.py",
+        "warehouse/instrument_hashes.py",
         "rollout/bucketing.py",
     )
 

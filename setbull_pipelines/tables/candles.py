@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandera.pandas as pa
 
 from setbull_pipelines.market.session_table import SESSION_SHAPES
@@ -28,7 +30,7 @@ _RAW_COLUMNS = (
     *PRICES,
     VOLUME,
     OPEN_INTEREST,
-    label("source", "File the row came from, or 'generated sample'"),
+    replace(label("source", "File the row came from, or 'generated sample'"), is_provenance=True),
 )
 
 CANDLES_1MIN = Table(

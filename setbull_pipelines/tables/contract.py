@@ -88,6 +88,8 @@ class Column:
     nullable: bool = False
     tolerance: Tolerance = EXACT
     checks: tuple[pa.Check, ...] = ()
+    is_provenance: bool = False
+    """It says where a row came from, not what it says: nothing is computed from it, or again because of it."""
 
 
 @dataclass(frozen=True)

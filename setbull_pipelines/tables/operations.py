@@ -96,6 +96,19 @@ PROCESSING_METRICS = Table(
             "files",
             nullable=True,
         ),
+        count(
+            "instruments_computed",
+            "Instruments that were computed; null where work is not done by instrument",
+            "instruments",
+            nullable=True,
+        ),
+        count(
+            "instruments_kept",
+            "Instruments whose rows were taken over from the version before, since nothing had changed for them; "
+            "null where work is not done by instrument",
+            "instruments",
+            nullable=True,
+        ),
         value("cache_hit_rate", "hits / (hits + misses); null without any", "ratio"),
         count("errors", "Instruments whose computing raised here", "instruments"),
         count(

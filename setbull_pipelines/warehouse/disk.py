@@ -32,12 +32,25 @@ def replace_durably(target: Path, data: bytes) -> None:
 
     The rename itself is durable only after :func:`sync_directory`.
     """
+    _replace(target, data, durably=True)
+
+
+def replace_derived(target: Path, data: bytes) -> None:
+    """Put ``data``, which can be made again, at ``target`` in one step.
+
+    Not synced: after a power cut ``target`` can be damaged, so its reader must be able to tell.
+    """
+    _replace(target, data, durably=False)
+
+
+def _replace(target: Path, data: bytes, durably: bool) -> None:
     temporary = temporary_path(target)
     try:
         with open(temporary, "xb") as handle:
             handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
+            if durably:
+                handle.flush()
+                os.fsync(handle.fileno())
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -13,19 +13,20 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
 from setbull_pipelines.tables.contract import Table
-from setbull_pipelines.warehouse import disk, encoding
+from setbull_pipelines.warehouse import disk, encoding, instrument_hashes
 from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
@@ -45,6 +46,8 @@ _QUARANTINE = ("raw", "quarantine")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATA_FILE = re.compile(r"[0-9a-f]{32}\.parquet")
+_INPUTS_FILE = re.compile(r"[0-9a-f]{32}\.inputs")
+_KEPT_FILE = re.compile(r"[0-9a-f]{32}\.(parquet|rows|inputs)")
 _NAMES_SHOWN = 5
 # Decoding and syncing release the interpreter lock; more threads than this gained nothing.
 _THREADS = 4
@@ -99,6 +102,10 @@ class Cost:
     cache_misses: int
     cache_first_reads: int
     """Input files read for the first time by the process: neither hit nor miss."""
+    instruments_computed: int | None = None
+    """None where work is not done by instrument."""
+    instruments_kept: int | None = None
+    """Instruments whose rows were taken over from the version before, since nothing of them had changed."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,10 @@ class Pointer:
     """None where nothing was measured, as for the second table of one computation."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     """By instrument key. A partition with failures is computed again when it is asked for."""
+    instrument_inputs: str | None = None
+    """Name of the file that holds, by instrument, the hash of what it was computed from; None without such."""
+    invalidated: tuple[str, ...] = ()
+    """Instruments that somebody wants computed again. Until then the partition is not up to date."""
 
 
 _REQUIRED = [
@@ -199,14 +210,16 @@ class Warehouse:
         notes: Mapping[str, str] | None = None,
         costs: Mapping[str, Cost] | None = None,
         failures: Mapping[str, Mapping[str, Failure]] | None = None,
+        instrument_inputs: Mapping[str, pyarrow.Table | None] | None = None,
     ) -> dict[str, Pointer]:
         """Make each frame the current version of its partition and return the pointers.
 
         Columns are matched by name. ``inputs`` names, per partition, the content hash of every
         input; ``notes`` the reasons for zero rows, ``costs`` what computing it took, ``failures``
-        the instruments that are missing from it. Raises ContractViolation, with nothing
-        written, if any frame breaks the contract. Each partition changes atomically; the batch
-        does not: a crash leaves some partitions new and the others as they were.
+        the instruments that are missing from it, ``instrument_inputs`` the hash of what each
+        instrument was computed from. Raises ContractViolation, with nothing written, if any frame
+        breaks the contract. Each partition changes atomically; the batch does not: a crash leaves
+        some partitions new and the others as they were.
         """
         if not frames:
             return {}
@@ -221,6 +234,8 @@ class Warehouse:
         def write(partition: str, frame: pd.DataFrame) -> Pointer:
             data = encoding.to_parquet(stored.table, frame)
             content_hash = disk.content_hash(data)
+            hashes = (instrument_inputs or {}).get(partition)
+            by_instrument = None if hashes is None else instrument_hashes.to_bytes(hashes)
             pointer = Pointer(
                 file=f"{content_hash}.parquet",
                 rows=len(frame),
@@ -234,8 +249,11 @@ class Warehouse:
                 published_at=datetime.now(UTC).isoformat(timespec="microseconds"),
                 cost=(costs or {}).get(partition),
                 failures=dict((failures or {}).get(partition, {})),
+                instrument_inputs=None
+                if by_instrument is None
+                else f"{disk.content_hash(by_instrument)}.inputs",
             )
-            self._put(directories[partition], pointer, data)
+            self._put(directories[partition], pointer, data, by_instrument)
             return pointer
 
         slices = list(encoding.ordered_slices(stored.table, stored.name, frames))
@@ -249,6 +267,40 @@ class Warehouse:
         """Raise ContractViolation if any frame breaks the contract; write nothing."""
         if frames:
             next(encoding.ordered_slices(stored.table, stored.name, frames))
+
+    def confirm(self, stored: StoredTable, partition: str, inputs: Mapping[str, str]) -> Pointer:
+        """Say that computing the current version from ``inputs`` gives the same rows; returns its pointer.
+
+        What it took, and the run that computed it, stay those of the version. MissingPartition without one.
+        """
+        return self._amend(stored, partition, lambda pointer: replace(pointer, inputs=dict(inputs)))
+
+    def invalidate(self, stored: StoredTable, partition: str, instrument_key: str) -> Pointer:
+        """Mark one instrument of the current version as to be computed again; nothing is deleted.
+
+        MissingPartition when the partition was never published.
+        """
+        return self._amend(
+            stored,
+            partition,
+            lambda pointer: replace(
+                pointer, invalidated=tuple(sorted({*pointer.invalidated, instrument_key}))
+            ),
+        )
+
+    def _amend(
+        self, stored: StoredTable, partition: str, change: Callable[[Pointer], Pointer]
+    ) -> Pointer:
+        directory = self._directory(stored, partition)
+        if not directory.is_dir():
+            raise self._missing(stored, [partition])
+        with disk.writer_lock(directory):
+            versions = _read_versions(directory)
+            if not versions:
+                raise self._missing(stored, [partition])
+            pointer = change(versions[0])
+            _write_versions(directory, pointer, versions[1:])
+        return pointer
 
     def restore(self, stored: StoredTable, partition: str, content_hash: str) -> Pointer:
         """Make the kept version with ``content_hash`` current again and return its pointer.
@@ -333,7 +385,7 @@ class Warehouse:
         """Tell whether computing the partition again would give what is already there.
 
         True only if the pointer names the same code, settings, inputs and contract, no instrument
-        failed and the file is undamaged.
+        failed or was invalidated, and the file is undamaged.
         """
         try:
             pointer = self.pointer(stored, partition)
@@ -346,6 +398,7 @@ class Warehouse:
             and pointer.inputs == dict(inputs)
             and pointer.schema_hash == encoding.schema_hash(stored.table)
             and not pointer.failures
+            and not pointer.invalidated
             and _holds(self._directory(stored, partition), pointer)
         )
 
@@ -371,6 +424,32 @@ class Warehouse:
             for partition in wanted
         ]
 
+    # Instruments
+
+    def instrument_hashes(self, stored: StoredTable, partition: str) -> pyarrow.Table:
+        """The hash of each instrument's rows in the current version (``instrument_hashes.hashes_of_rows``).
+
+        They are worked out once and kept beside the version, since they can be had again from its rows.
+        Raises as :meth:`read_arrow`.
+        """
+        (path,) = self.files(stored, [partition])
+        beside = path.with_suffix(".rows")
+        hashes = _read_hashes(beside)
+        if hashes is None:
+            # Not through the cache: it measures what computing reads.
+            rows = _verified_rows(str(path), stored.table.column_names)
+            hashes = instrument_hashes.hashes_of_rows(stored.table, rows)
+            with disk.writer_lock(path.parent):
+                disk.replace_derived(beside, instrument_hashes.to_bytes(hashes))
+        return hashes
+
+    def instrument_inputs(self, stored: StoredTable, partition: str) -> pyarrow.Table | None:
+        """What each instrument of the current version was computed from, as published; None where nobody can tell."""
+        pointer = self.pointer(stored, partition)
+        if pointer is None or pointer.instrument_inputs is None:
+            return None
+        return _read_hashes(self._directory(stored, partition) / pointer.instrument_inputs)
+
     # Reading
 
     def read(
@@ -378,14 +457,16 @@ class Warehouse:
         stored: StoredTable,
         partitions: Iterable[str] | None = None,
         columns: Iterable[str] | None = None,
+        instrument_keys: Collection[str] | None = None,
     ) -> pd.DataFrame:
         """Return partitions as one frame with contract dtypes, in partition then key order.
 
         ``partitions`` None means all, ``columns`` None means all; columns come in the order
-        asked for. No partitions give an empty frame. Raises as :meth:`read_arrow`.
+        asked for. ``instrument_keys`` keeps the rows of these instruments only (their column must be asked for).
+        No partitions give an empty frame. Raises as :meth:`read_arrow`.
         """
         names = self._columns(stored, columns)
-        table = self._read(stored, partitions, names)
+        table = self._read(stored, partitions, names, instrument_keys)
         return encoding.to_frame([stored.table.column(name) for name in names], table)
 
     def read_arrow(
@@ -422,7 +503,11 @@ class Warehouse:
                 path.unlink(missing_ok=True)
 
     def _read(
-        self, stored: StoredTable, partitions: Iterable[str] | None, columns: list[str]
+        self,
+        stored: StoredTable,
+        partitions: Iterable[str] | None,
+        columns: list[str],
+        instrument_keys: Collection[str] | None = None,
     ) -> pyarrow.Table:
         paths = [str(path) for path in self.files(stored, partitions)]
         held = {path: self.cache.get(path, columns) for path in paths}
@@ -433,6 +518,11 @@ class Warehouse:
             with ThreadPoolExecutor(_THREADS) as threads:
                 loaded = threads.map(self._load, absent, [columns] * len(absent))
                 held.update(zip(absent, loaded, strict=True))
+        if instrument_keys is not None:
+            # File by file, so that the rows of the others are never put together.
+            held = {
+                path: _rows_of(arrays, columns, instrument_keys) for path, arrays in held.items()
+            }
         fields = [stored.table.arrow_schema.field(name) for name in columns]
         # Column by column: putting hundreds of small tables together costs several times more.
         chunked = [
@@ -443,20 +533,7 @@ class Warehouse:
 
     def _load(self, path: str, columns: list[str]) -> Mapping[str, pyarrow.Array]:
         """Read ``columns`` of a file into the cache, having checked every byte of it."""
-        try:
-            data = Path(path).read_bytes()
-        except FileNotFoundError:
-            raise DamagedPartition(
-                f"{path} is gone although its pointer was read a moment ago; read again, and if "
-                "that fails compute the partition again"
-            ) from None
-        if disk.content_hash(data) != Path(path).stem:
-            raise DamagedPartition(
-                f"{path} is not what was published; restore an earlier version or compute the "
-                "partition again"
-            )
-        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
-        table = file.read(columns, use_threads=False)
+        table = _verified_rows(path, columns)
         arrays = {name: table.column(name).combine_chunks() for name in columns}
         self.cache.put(path, arrays)
         return arrays
@@ -476,7 +553,9 @@ class Warehouse:
             _validate_day(stored, partition)
         return self.root.joinpath(*stored.key, f"{_DAY_DIRECTORY}{partition}")
 
-    def _put(self, directory: Path, pointer: Pointer, data: bytes) -> None:
+    def _put(
+        self, directory: Path, pointer: Pointer, data: bytes, instrument_inputs: bytes | None
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         # Names cannot leave the root; a symbolic link inside it could.
         if not directory.resolve().is_relative_to(self.root):
@@ -488,6 +567,8 @@ class Warehouse:
                 versions = []
             if not _holds(directory, pointer):
                 disk.replace_durably(directory / pointer.file, data)
+            if instrument_inputs is not None:
+                disk.replace_derived(directory / pointer.instrument_inputs, instrument_inputs)
             _write_versions(directory, pointer, versions)
 
     def _collect(self, directory: Path) -> int:
@@ -499,13 +580,21 @@ class Warehouse:
             kept = versions[: self.keep_versions]
             if len(kept) < len(versions):
                 _write_versions(directory, kept[0], kept)
-            names = {pointer.file for pointer in kept}
+            names = {
+                name
+                for pointer in kept
+                for name in (
+                    pointer.file,
+                    f"{pointer.content_hash}.rows",
+                    pointer.instrument_inputs,
+                )
+            }
             # Whoever writes here holds the lock, so a temporary file has no living writer.
             useless = [
                 path
                 for path in directory.iterdir()
                 if path.name.startswith(disk.TEMPORARY_PREFIX)
-                or (_DATA_FILE.fullmatch(path.name) and path.name not in names)
+                or (_KEPT_FILE.fullmatch(path.name) and path.name not in names)
             ]
             for path in useless:
                 path.unlink()
@@ -561,6 +650,40 @@ def _holds(directory: Path, pointer: Pointer) -> bool:
     return disk.content_hash(data) == pointer.content_hash
 
 
+def _verified_rows(path: str, columns: list[str]) -> pyarrow.Table:
+    """The columns of a data file, every byte of which was checked; DamagedPartition when it is not what it was."""
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DamagedPartition(
+            f"{path} is gone although its pointer was read a moment ago; read again, and if "
+            "that fails compute the partition again"
+        ) from None
+    if disk.content_hash(data) != Path(path).stem:
+        raise DamagedPartition(
+            f"{path} is not what was published; restore an earlier version or compute the "
+            "partition again"
+        )
+    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
+    return file.read(columns, use_threads=False)
+
+
+def _rows_of(
+    arrays: Mapping[str, pyarrow.Array], columns: list[str], instrument_keys: Collection[str]
+) -> dict[str, pyarrow.Array]:
+    keys = arrays["instrument_key"]
+    wanted = np.isin(keys.dictionary.to_numpy(zero_copy_only=False), list(instrument_keys))
+    rows = pyarrow.array(np.flatnonzero(wanted[keys.indices.to_numpy()]))
+    return {name: arrays[name].take(rows) for name in columns}
+
+
+def _read_hashes(path: Path) -> pyarrow.Table | None:
+    try:
+        return instrument_hashes.from_bytes(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
 def _read_versions(directory: Path) -> list[Pointer]:
     """Read the pointer file: the current version first, then the earlier ones it remembers."""
     # Plain strings, here and in files(): hundreds of partitions are looked up per read, and
@@ -586,9 +709,13 @@ def _pointer(record: Mapping[str, object]) -> Pointer:
         **{name: record[name] for name in _REQUIRED},
         cost=Cost(**cost) if cost else None,
         failures={key: Failure(**value) for key, value in record.get("failures", {}).items()},
+        instrument_inputs=record.get("instrument_inputs"),
+        invalidated=tuple(record.get("invalidated", ())),
     )
     if not _DATA_FILE.fullmatch(pointer.file):
         raise ValueError(f"file is {pointer.file!r}")
+    if pointer.instrument_inputs and not _INPUTS_FILE.fullmatch(pointer.instrument_inputs):
+        raise ValueError(f"instrument_inputs is {pointer.instrument_inputs!r}")
     return pointer
 
 

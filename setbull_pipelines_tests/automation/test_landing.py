@@ -13,7 +13,8 @@ import pytest
 
 from setbull_pipelines.assets.common import asset_key, needs_warehouse, warehouse_root
 from setbull_pipelines.automation import landing_sensor
-from setbull_pipelines.automation.landing import Memory, Taken, notice, release
+from setbull_pipelines.automation.landing import Memory, Taken, notice, release, with_dependents
+from setbull_pipelines.automation.schedules import RANGE_TAGS
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.raw import publish_intake, read_sources
@@ -82,6 +83,28 @@ def test_a_session_that_has_not_closed_stays_and_nothing_materialized_means_toda
     assert sorted(kept.sessions) == [FRIDAY, date(2025, 6, 9)]
     _, released = release(NSE, memory, FRIDAY_NIGHT, set(), set(), 5)
     assert list(released) == [FRIDAY]
+
+
+def test_what_does_not_follow_on_and_what_looks_back_on_a_run_waits() -> None:
+    memory = Memory(sessions=dict.fromkeys((MONDAY, TUESDAY, THURSDAY, FRIDAY), "cause"))
+    kept, released = release(NSE, memory, FRIDAY_NIGHT, {MONDAY}, set(), 5)
+    assert list(released) == [MONDAY, TUESDAY]
+    assert sorted(kept.sessions) == [THURSDAY, FRIDAY]
+    kept, released = release(NSE, memory, FRIDAY_NIGHT, {MONDAY}, {TUESDAY}, 5)
+    assert list(released) == [MONDAY]
+    assert sorted(kept.sessions) == [TUESDAY, THURSDAY, FRIDAY]
+
+
+def test_stored_sessions_that_look_back_on_touched_ones_come_along_once() -> None:
+    before = Memory(sessions={MONDAY: "older"})
+    after = Memory(sessions={MONDAY: "older", WEDNESDAY: "newer"})
+    stored = {MONDAY, TUESDAY, WEDNESDAY, FRIDAY}
+    found = with_dependents(before, after, stored, Settings())
+    assert dict(found.sessions) == {MONDAY: "older", WEDNESDAY: "newer", FRIDAY: "newer"}
+    # A look that notices nothing adds nothing, whatever is still to be requested.
+    assert with_dependents(found, found, stored, Settings()) == found
+    # Nothing looks back on a session that was never computed in full.
+    assert with_dependents(None, after, {FRIDAY}, Settings()) == after
 
 
 def test_the_memory_survives_the_cursor() -> None:
@@ -163,13 +186,17 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Depl
 
 
 def asked(data) -> list[tuple[str, str | None]]:
-    return [(request.job_name, request.partition_key) for request in data.run_requests]
+    def sessions(request: dg.RunRequest) -> str | None:
+        ends = [request.tags[tag] for tag in RANGE_TAGS if tag in request.tags]
+        return " to ".join(ends) or request.partition_key
+
+    return [(request.job_name, sessions(request)) for request in data.run_requests]
 
 
 def test_it_is_switched_on_by_the_user(deployment: Deployment) -> None:
     sensor = deployment.repository.get_sensor_def("new_files")
     assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
-    assert "never moved" in sensor.description
+    assert "never moved or changed" in sensor.description
 
 
 def test_from_a_new_file_to_its_sessions(deployment: Deployment) -> None:
@@ -186,7 +213,7 @@ def test_from_a_new_file_to_its_sessions(deployment: Deployment) -> None:
     assert first.run_requests[0].run_key == again.run_requests[0].run_key
 
     deployment.take_in()
-    assert asked(deployment.tick()) == [("daily", "2025-06-03"), ("daily", "2025-06-04")]
+    assert asked(deployment.tick()) == [("daily", "2025-06-03 to 2025-06-04")]
     assert asked(deployment.tick()) == [("daily", "2025-06-05")]
     assert deployment.tick().skip_message == "no new content in 2 files"
     assert sorted(path.name for path in deployment.inbox.iterdir()) == before
@@ -206,6 +233,24 @@ def test_a_corrected_file_asks_for_the_same_sessions_under_another_key(
         assert asked(daily) == [("daily", "2025-06-03")]
         keys.append((intake.run_requests[0].run_key, daily.run_requests[0].run_key))
     assert not set(keys[0]) & set(keys[1])
+
+
+def test_a_correction_in_the_past_asks_for_what_looks_back_on_it_in_ranges(
+    deployment: Deployment,
+) -> None:
+    deployment.finish(MONDAY, TUESDAY, WEDNESDAY, THURSDAY)
+    deployment.tick()
+    deployment.put("a.csv", TUESDAY)
+    deployment.tick()
+    deployment.take_in()
+    first = deployment.tick()
+    assert asked(first) == [("daily", "2025-06-03 to 2025-06-04")]
+    ends = dict(zip(RANGE_TAGS, ("2025-06-03", "2025-06-04"), strict=True))
+    run = start_run(deployment.instance, ends)
+    # Thursday is computed from what that run makes of the days before it.
+    assert deployment.tick().skip_message == "1 touched sessions are under way or not closed yet"
+    deployment.instance.delete_run(run)
+    assert asked(deployment.tick()) == [("daily", "2025-06-05")]
 
 
 def test_a_file_touched_without_another_content_is_no_news(deployment: Deployment) -> None:

@@ -121,3 +121,12 @@ def test_a_session_under_way_is_left_out() -> None:
     assert closed_days(days, datetime(2026, 6, 30, 15, 29)) == days[:1]
     assert closed_days(days, datetime(2026, 6, 30, 15, 30)) == days
     assert closed_days([], datetime(2026, 6, 30)) == []
+
+
+def test_stored_sessions_that_look_back_on_corrected_ones_come_along_with_their_history() -> None:
+    asked, later = DAILY[150], DAILY[160:162]
+    plan = make_plan([], DAILY, FILES, asked, asked, [asked, *later])
+    assert plan.days == (asked, *later)
+    assert plan.indicators_daily == tuple(DAILY[150 - 42 : 150] + DAILY[150:160])
+    assert f"2 stored sessions from {later[0]} to {later[-1]}" in plan.note
+    assert make_plan([], DAILY, FILES, asked, asked, [asked]).note is None

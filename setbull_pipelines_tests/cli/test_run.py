@@ -69,6 +69,54 @@ def refused(result: Result, *parts: str) -> None:
         assert part in sentence
 
 
+def two_daily_bars(folder: Path, day: str, close: int) -> None:
+    bars = [f"NSE_EQ|{isin},{day},{close},{close},{close},{close},10" for isin in ("A", "B")]
+    (folder / f"{day}.csv").write_text("\n".join([HEADER, *bars]) + "\n")
+
+
+@pytest.mark.usefixtures("events_in_memory")
+def test_a_corrected_file_brings_the_sessions_that_look_back_on_it_along(
+    data_directory: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "candles"
+    folder.mkdir()
+    days = ("2025-06-02", "2025-06-03", "2025-06-04")
+    for day in days:
+        two_daily_bars(folder, day, 100)
+    first = setbull("run", "--input", folder)
+    assert first.exit_code == 0, first.output
+    warehouse = Warehouse(data_directory / "warehouse")
+    moves = StoredTable("v2", tables.MOVES_DAILY)
+    assert set(warehouse.read(moves, [days[2]])["close"]) == {100}
+
+    two_daily_bars(folder, days[0], 101)
+    chosen = ("run", "--input", folder, "--from", days[0], "--to", days[0])
+    second = setbull(*chosen)
+    assert second.exit_code == 0, second.output
+    assert f"2 stored sessions from {days[1]} to {days[2]} were corrected" in second.output
+    assert set(warehouse.read(moves, [days[2]])["close"]) == {100, 101}
+    assert "stored sessions" not in setbull(*chosen).output
+
+    key = "NSE_EQ|A"
+    marked = setbull("invalidate", key, "--from", days[1])
+    assert marked.exit_code == 0, marked.output
+    assert f"{key} will be computed again" in marked.output
+    assert "  v1.moves_daily: 2 sessions\n" in marked.output
+    assert marked.output.endswith(f"now run: setbull run --from {days[1]} --to {days[2]}\n")
+    pointer = warehouse.pointer(moves, days[2])
+    assert pointer.invalidated == (key,)
+    assert setbull("run", "--input", folder, "--from", days[1], "--to", days[2]).exit_code == 0
+    again = warehouse.pointer(moves, days[2])
+    assert (again.invalidated, again.content_hash) == ((), pointer.content_hash)
+    assert (again.cost.instruments_computed, again.cost.instruments_kept) == (1, 1)
+
+
+def test_an_instrument_that_nothing_is_stored_of_cannot_be_invalidated(
+    data_directory: Path,
+) -> None:
+    refused(setbull("invalidate", "NSE_EQ|NOBODY"), "no computed rows", "expected a key such as")
+
+
 @pytest.mark.usefixtures("events_in_memory")
 def test_a_users_file_with_dirty_rows_runs_and_a_wrong_v2_then_fails(
     data_directory: Path, dirty_csv: Path, monkeypatch: pytest.MonkeyPatch

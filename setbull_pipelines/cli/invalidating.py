@@ -1,0 +1,46 @@
+"""``setbull invalidate``: one instrument's rows are to be computed again.
+
+Belongs here: the sentences and the command to run afterwards. Does not belong here: marking (``pipeline/touched.py``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.pipeline.dependents import depending
+from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.touched import invalidate
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.store import Warehouse
+
+
+class NothingStored(ValueError):
+    """No computed partition of the range was computed for the instrument; the message says which were looked at."""
+
+
+def mark(
+    settings: Settings, instrument_key: str, first: date | None, last: date | None
+) -> list[str]:
+    """Mark the instrument and say what will be computed, with which command.
+
+    Raises NothingStored, DamagedPartition.
+    """
+    warehouse = Warehouse(warehouse_root(settings), settings.storage.keep_versions)
+    marked = invalidate(warehouse, instrument_key, first, last)
+    if marked is None:
+        raise NothingStored(
+            f"instrument {instrument_key!r} has no computed rows from {first or 'the first'} to "
+            f"{last or 'the last'} stored session in {settings.data_directory}; expected a key such as "
+            "'NSE_EQ|INE002A01018', see: setbull sql \"SELECT instrument_key, symbol FROM raw.instruments\""
+        )
+    lines = [
+        f"{instrument_key} will be computed again in {sum(marked.partitions.values())} partitions from "
+        f"{marked.first} to {marked.last}; nothing was deleted, and its rows stay as they are until then",
+        *(f"  {name}: {count} sessions" for name, count in marked.partitions.items()),
+    ]
+    done = [date.fromisoformat(key) for key in warehouse.partitions(SUMMARY)]
+    start = max(marked.first, min(done, default=marked.first))
+    sessions = depending([start], done, settings) or [marked.first, marked.last]
+    lines.append(f"now run: setbull run --from {sessions[0]} --to {sessions[-1]}")
+    return lines

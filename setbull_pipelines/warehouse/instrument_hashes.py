@@ -1,0 +1,115 @@
+"""One 64-bit hash per instrument: of its rows in a partition, or of all that it was computed from.
+
+Belongs here: hashing the rows of a file by instrument, and the bytes of the small file that keeps hashes. Does not
+belong here: where those files lie (``store``), what is compared with what (``pipeline/touched.py``).
+
+Only hashes of one and the same instrument are ever compared, so 64 bits leave a chance of 5e-20 per comparison that
+a change goes unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+import pyarrow.feather
+
+from setbull_pipelines.tables.contract import Kind, Table
+
+_KEY = "instrument_key"
+_HASH_BYTES = 8
+_DIGEST_BYTES = 16
+_SCHEMA = pyarrow.schema([(_KEY, pyarrow.string()), ("hash", pyarrow.uint64())])
+
+
+def hashes_of_rows(table: Table, rows: pyarrow.Table) -> pyarrow.Table:
+    """The hash of each instrument's rows, columns ``instrument_key`` and ``hash``, one row per instrument.
+
+    ``rows`` are in key order, which begins with the instrument. Columns of provenance do not count; equal rows have
+    equal hashes in whichever file and schema they are. ValueError for a table that is not ordered by instrument.
+    """
+    if table.key[0] != _KEY:
+        raise ValueError(f"table {table.name}: found key {table.key}, expected {_KEY} first")
+    columns = [column for column in table.columns if not column.is_provenance]
+    parts = []
+    for column in columns:
+        array = rows.column(column.name).combine_chunks()
+        if column.nullable:
+            parts.append(array.is_null().to_numpy(zero_copy_only=False).view(np.uint8))
+        parts.append(_fixed_width(array, column.kind))
+    # One record per row, so that the rows of an instrument are one stretch of bytes.
+    records = np.empty(
+        len(rows), [(f"part_{number}", part.dtype) for number, part in enumerate(parts)]
+    )
+    for number, part in enumerate(parts):
+        records[f"part_{number}"] = part
+    codes = _dictionary(rows.column(_KEY).combine_chunks())
+    indices = codes.indices.to_numpy()
+    starts = np.flatnonzero(np.diff(indices, prepend=-1))
+    ends = np.append(starts, len(rows))[1:]
+    keys = codes.dictionary.take(pyarrow.array(indices[starts]))
+    size, data = records.itemsize, records.view(np.uint8)
+    hashes = np.array(
+        [
+            _hash(data[start * size : end * size], table.name)
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        ],
+        dtype=np.uint64,
+    )
+    return pyarrow.table([keys.cast(pyarrow.string()), hashes], schema=_SCHEMA)
+
+
+def of_mapping(hashes: Mapping[str, int]) -> pyarrow.Table:
+    """Hashes by instrument as a table, in the order of instruments."""
+    keys = sorted(hashes)
+    return pyarrow.table(
+        [keys, np.array([hashes[key] for key in keys], dtype=np.uint64)], schema=_SCHEMA
+    )
+
+
+def to_bytes(hashes: pyarrow.Table) -> bytes:
+    """The file that keeps ``hashes``; it begins with a digest of its content."""
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.feather.write_feather(hashes, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    return _digest(content) + content
+
+
+def from_bytes(data: bytes) -> pyarrow.Table | None:
+    """The inverse of :func:`to_bytes`; None for bytes that it did not write."""
+    content = data[_DIGEST_BYTES:]
+    if data[:_DIGEST_BYTES] != _digest(content):
+        return None
+    return pyarrow.feather.read_table(pyarrow.BufferReader(content), memory_map=False)
+
+
+def _fixed_width(array: pyarrow.Array, kind: Kind) -> np.ndarray:
+    """The values as bytes of equal width; 0 for null, which is told apart by its own mark."""
+    if kind in (Kind.TEXT, Kind.LONG_TEXT):
+        codes = _dictionary(array)
+        values = [_hash(text.encode(), "") for text in codes.dictionary.to_pylist()]
+        hashes = np.array([*values, 0], dtype=np.uint64)
+        return hashes[codes.indices.fill_null(len(values)).to_numpy()]
+    if kind is Kind.TIMESTAMP:
+        array = array.cast(pyarrow.int64())
+    elif kind is Kind.DAY:
+        array = array.cast(pyarrow.int32())
+    elif kind in (Kind.BOOLEAN, Kind.NULLABLE_BOOLEAN):
+        array = array.cast(pyarrow.uint8())
+    return pyarrow.compute.fill_null(array, 0).to_numpy(zero_copy_only=False)
+
+
+def _dictionary(array: pyarrow.Array) -> pyarrow.DictionaryArray:
+    return array if isinstance(array, pyarrow.DictionaryArray) else array.dictionary_encode()
+
+
+def _hash(data: bytes | np.ndarray, name: str) -> int:
+    digest = hashlib.blake2b(data, digest_size=_HASH_BYTES, key=name.encode())
+    return int.from_bytes(digest.digest(), "little")
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
