@@ -164,7 +164,7 @@ def report(
                 "days from cache": cached,
                 "rows in run": rows[stored.table.name],
             },
-            data_version=dg.DataVersion(last.pointers[stored.table.name].content_hash)
+            data_version=dg.DataVersion(last.pointers[stored.table.name].input_hash)
             if days == 1 and last
             else None,
         )

@@ -335,7 +335,8 @@ class StepRun:
         return starts["first_trading_day"].min().date() if len(starts) else date.max
 
     def _read(self, item: Input, day: date) -> pd.DataFrame:
-        rows = self.warehouse.read(self._stored(item), self._window(item, day))
+        read = item.table.without_provenance.column_names
+        rows = self.warehouse.read(self._stored(item), self._window(item, day), read)
         if not self.step.is_adjusted:
             return rows
         return self._references.under_current_keys(rows, pd.Timestamp(day))
@@ -366,7 +367,7 @@ class StepRun:
             if stored.schema == _V1:
                 self._require_rows_of(part, day, stored, dict(zip(window, pointers, strict=True)))
             hashes[f"{stored.name} ({len(window)} sessions from {window[0]})"] = combined(
-                pointer.content_hash for pointer in pointers
+                pointer.input_hash for pointer in pointers
             )
         first = min(self._window(item, day)[0] for item in self.step.inputs)
         hashes |= self._references.hashes(self.step, pd.Timestamp(first), pd.Timestamp(day))

@@ -7,11 +7,13 @@ import pandera.pandas as pa
 from setbull_pipelines.market.session_table import SESSION_SHAPES
 from setbull_pipelines.tables.columns import (
     BAR_START,
+    INGESTED_AT,
     INSTRUMENT_KEY,
     OHLC_RULES,
     OPEN_INTEREST,
     PRICES,
     SERIES,
+    STATES,
     TRADING_DAY,
     VOLUME,
     count,
@@ -29,12 +31,21 @@ _RAW_COLUMNS = (
     VOLUME,
     OPEN_INTEREST,
     label("source", "File the row came from, or 'generated sample'"),
+    INGESTED_AT,
+    label(
+        "state",
+        "'provisional' while all files with these values were taken in, or asked for, before the session had closed; "
+        "else 'final'",
+        STATES,
+    ),
 )
+_PROVENANCE = ("source", "ingested_at", "state")
 
 CANDLES_1MIN = Table(
     name="candles_1min",
     description="One-minute candles as received, one row per instrument and minute; minutes without a "
-    "trade are kept with volume 0. Nothing is filled in or corrected.",
+    "trade are kept with volume 0. Nothing is filled in. Of a corrected bar the values that were known before are in "
+    "raw.revisions.",
     schemas=("raw",),
     key=("instrument_key", "timestamp"),
     columns=(
@@ -47,6 +58,7 @@ CANDLES_1MIN = Table(
         ),
     ),
     rules=OHLC_RULES,
+    provenance=_PROVENANCE,
 )
 
 CANDLES_DAILY_HISTORY = Table(
@@ -56,6 +68,7 @@ CANDLES_DAILY_HISTORY = Table(
     key=("instrument_key", "timestamp"),
     columns=_RAW_COLUMNS,
     rules=OHLC_RULES,
+    provenance=_PROVENANCE,
 )
 
 CANDLES_5MIN = Table(

@@ -7,7 +7,7 @@ themselves (one module per stage beside this one), computing, files, Dagster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -97,6 +97,8 @@ class Table:
     ``schemas`` names the warehouse schemas that hold it (``("v1", "v2")`` for a computed table);
     ``key`` identifies a row and is the sort order on disk; ``partitioned`` is False for the few
     tables that have no trading day. ``rules`` are checks over whole rows, such as high >= low.
+    ``provenance`` names the columns that say how a row came to be known, not what it says: nothing is computed
+    from them, so a change of them alone computes nothing again.
     """
 
     name: str
@@ -106,11 +108,21 @@ class Table:
     columns: tuple[Column, ...]
     partitioned: bool = True
     rules: tuple[pa.Check, ...] = field(default=())
+    provenance: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         missing = set(self.key) - set(self.column_names)
         if missing:
             raise ValueError(f"table {self.name}: key columns {sorted(missing)} are not columns")
+        unknown = set(self.provenance) - {column.name for column in self.value_columns}
+        if unknown:
+            raise ValueError(f"table {self.name}: provenance {sorted(unknown)} is no value column")
+
+    @cached_property
+    def without_provenance(self) -> Table:
+        """The same table with only the columns that steps compute from."""
+        kept = tuple(column for column in self.columns if column.name not in self.provenance)
+        return replace(self, columns=kept, provenance=()) if self.provenance else self
 
     @property
     def column_names(self) -> list[str]:

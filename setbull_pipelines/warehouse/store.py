@@ -133,6 +133,14 @@ class Pointer:
     """None where nothing was measured, as for the second table of one computation."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     """By instrument key. A partition with failures is computed again when it is asked for."""
+    values_hash: str | None = None
+    """Hash of the rows without their provenance; None where the table has none."""
+
+    @property
+    def input_hash(self) -> str:
+        """What a step that reads the partition is computed from: rows that only came to be known otherwise count
+        as the same."""
+        return self.values_hash or self.content_hash
 
 
 _REQUIRED = [
@@ -221,6 +229,7 @@ class Warehouse:
         def write(partition: str, frame: pd.DataFrame) -> Pointer:
             data = encoding.to_parquet(stored.table, frame)
             content_hash = disk.content_hash(data)
+            values = stored.table.without_provenance
             pointer = Pointer(
                 file=f"{content_hash}.parquet",
                 rows=len(frame),
@@ -234,6 +243,9 @@ class Warehouse:
                 published_at=datetime.now(UTC).isoformat(timespec="microseconds"),
                 cost=(costs or {}).get(partition),
                 failures=dict((failures or {}).get(partition, {})),
+                values_hash=disk.content_hash(encoding.to_parquet(values, frame))
+                if stored.table.provenance
+                else None,
             )
             self._put(directories[partition], pointer, data)
             return pointer
@@ -586,6 +598,7 @@ def _pointer(record: Mapping[str, object]) -> Pointer:
         **{name: record[name] for name in _REQUIRED},
         cost=Cost(**cost) if cost else None,
         failures={key: Failure(**value) for key, value in record.get("failures", {}).items()},
+        values_hash=record.get("values_hash"),
     )
     if not _DATA_FILE.fullmatch(pointer.file):
         raise ValueError(f"file is {pointer.file!r}")

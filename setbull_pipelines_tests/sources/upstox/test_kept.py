@@ -17,6 +17,7 @@ from setbull_pipelines.sources.intake import take_in
 from setbull_pipelines.sources.upstox.calls import DAY, MINUTE, Call
 from setbull_pipelines.sources.upstox.candle_files import write_candle_files
 from setbull_pipelines.sources.upstox.kept import DamagedAnswer, KeptAnswers, final_sessions
+from setbull_pipelines_tests.moments import LATER
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,
     TCS,
@@ -243,7 +244,7 @@ def test_intake_reads_the_files_and_judges_each_candle(kept: KeptAnswers, tmp_pa
     daily = [row for day in (THURSDAY, FRIDAY) for row in daily_rows(INFY, day)]
     keep(kept, Call(INFY, DAY, THURSDAY, FRIDAY), daily, FRIDAY)
     write_candle_files(kept, tmp_path / "files" / DAY, DAY, NSE)
-    intake = take_in(tmp_path / "files", tmp_path / "landing", SampleSettings())
+    intake = take_in(tmp_path / "files", tmp_path / "landing", SampleSettings(), LATER)
     assert list(intake.files["source"]) == ["1minute/2026-11-20.parquet", "day/2026-11.parquet"]
     assert set(intake.files["kind"]) == {"minutes", "daily"}
     day = intake.load_day(FRIDAY)
