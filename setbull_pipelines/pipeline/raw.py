@@ -15,7 +15,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import combined, raw_code_version
 from setbull_pipelines.settings import Settings, fingerprint
-from setbull_pipelines.sources.intake import Intake, take_in
+from setbull_pipelines.sources.intake import Intake, replay, take_in
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, Pointer, StoredTable, Warehouse
 
 _BATCH_DAYS = 40
@@ -45,16 +45,20 @@ _QUARANTINE = StoredTable("raw", tables.QUARANTINE)
 
 
 def landing_directory(settings: Settings) -> Path:
-    """Where intake keeps the rows it has read, below the data folder."""
+    """Where intake keeps the rows it has read: below the data folder, of a replay that of the replayed one."""
+    if settings.replay:
+        return settings.replay.landing
     return settings.data_directory / "landing"
 
 
 def read_sources(settings: Settings) -> Intake:
     """Take in the configured source; files that were read before are only recognised again.
 
-    The clock is read here, for whoever takes in: what is new arrives now.
+    The clock is read here, for whoever takes in: what is new arrives now. A replay takes in nothing.
     """
     source = None if settings.input is None else Path(settings.input)
+    if settings.replay and source:
+        return replay(source, landing_directory(settings), settings.replay.as_of)
 
     def show(name: str, number: int, total: int) -> None:
         logger.info("reading file %s of %s: %s", number, total, name)
