@@ -307,6 +307,9 @@ class QualitySettings:
     maximum_stale_share: float = 0.25
     """Share of instruments without a bar of the day from which the whole day counts as stale. Suspended and rarely
     traded stocks have none: 4 to 8 % of the exchange on a usual day, 12 % at most."""
+    maximum_revised_share: float = 0.001
+    """Share of a day's bars that may be corrected after they were final: single trades are cancelled, but more means
+    that a source, or one of its files, was wrong. Corrections of provisional bars are expected and not limited."""
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):

@@ -4,6 +4,7 @@ Belongs here: the raw assets. Does not belong here: reading and judging rows (``
 """
 
 import datetime
+from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -19,13 +20,16 @@ from setbull_pipelines.assets.common import (
     report,
 )
 from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.versions import raw_code_version
+from setbull_pipelines.quality.revisions import REVISIONS, markdown
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 
 GROUP = "raw"
+_CHANGES_SHOWN = 20
 
 
 def _refuse_future(days: list[datetime.date]) -> None:
@@ -37,6 +41,21 @@ def _refuse_future(days: list[datetime.date]) -> None:
             f"{future[0]} lies in the future (today is {today}): choose sessions up to today",
             allow_retries=False,
         )
+
+
+def _with_revisions(
+    context: dg.AssetExecutionContext, store: Warehouse, results: Iterable[PartitionResult]
+) -> Iterator[PartitionResult]:
+    """The results as they come; the revisions of each day are told as a report."""
+    for result in results:
+        key = result.day.isoformat()
+        text = markdown(store.read(REVISIONS, [key]), _CHANGES_SHOWN)
+        context.add_asset_metadata(
+            {"corrections": dg.MetadataValue.md(text)},
+            asset_key=asset_key(REVISIONS),
+            partition_key=key,
+        )
+        yield result
 
 
 def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -59,7 +78,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             yield dg.MaterializeResult(
                 asset_key=asset_key(stored),
                 metadata=pointer_metadata(pointer),
-                data_version=dg.DataVersion(pointer.content_hash),
+                data_version=dg.DataVersion(pointer.input_hash),
             )
 
     upstream = [asset_key(StoredTable("raw", tables.INTAKE))]
@@ -74,13 +93,12 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         backfill_policy=WHOLE_RANGE,
     )
     def raw_day(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
-        """Publish candles, quarantine and accounting of each trading day."""
+        """Publish candles, quarantine, accounting and revisions of each trading day."""
         days = days_of(context)
         _refuse_future(days)
-        publication = raw.RawDays(
-            raw.read_sources(settings), warehouse.open(), settings, context.run_id
-        )
-        results = publication.over(days)
+        store = warehouse.open()
+        publication = raw.RawDays(raw.read_sources(settings), store, settings, context.run_id)
+        results = _with_revisions(context, store, publication.over(days))
         yield from report(context, raw.DAY_TABLES, results)
 
     return [intake, raw_day]

@@ -361,6 +361,22 @@ def divergence(table: str, day: datetime.date, out: Path | None) -> None:
         _stop(str(error))
 
 
+@main.command()
+@click.option("--day", callback=_day, help="Trading day, YYYY-MM-DD; default: all.")
+@click.option("--instrument", help="Instrument key; default: all.")
+@click.option(
+    "--rows", default=20, show_default=True, type=click.IntRange(1), help="Changes shown at most."
+)
+def revisions(day: datetime.date | None, instrument: str | None, rows: int) -> None:
+    """What later files corrected: how many bars, by how much, before or after they were final."""
+    from setbull_pipelines.cli.revisions import UNREADABLE, print_revisions
+
+    try:
+        print_revisions(_settings(), day, instrument, rows)
+    except UNREADABLE as error:
+        _stop(str(error))
+
+
 @main.group()
 def alerts() -> None:
     """What needs attention, and who is told."""

@@ -162,7 +162,7 @@ ACCOUNTING = Table(
     ),
 )
 
-_CANDLE_VALUES = (*PRICES, VOLUME, OPEN_INTEREST)
+CANDLE_VALUES = (*PRICES, VOLUME, OPEN_INTEREST)
 
 
 def _of_both(column: Column) -> tuple[Column, Column]:
@@ -185,7 +185,7 @@ REVISIONS = Table(
         count("revision", "Number of the correction of this bar, from 1"),
         TRADING_DAY,
         label("changed", "Columns that changed, separated by commas"),
-        *(column for of_bar in _CANDLE_VALUES for column in _of_both(of_bar)),
+        *(column for of_bar in CANDLE_VALUES for column in _of_both(of_bar)),
         replace(INGESTED_AT, name="known_since", description="When the old values were taken in"),
         replace(INGESTED_AT, name="revised_at", description="When the new values were taken in"),
         label("old_source", "File that brought the old values"),
