@@ -760,15 +760,16 @@ def _coverage(files: Sequence[_LandedFile], universe: _Universe) -> pd.DataFrame
     for kind, series in _SERIES.items():
         of_kind = [file for file in files if file.landing.kind == kind]
         pairs = pd.concat([_pairs(file, universe) for file in of_kind] or [_NO_PAIRS])
+        if kind == DAILY:
+            pairs = pairs.drop_duplicates(["trading_day", "instrument_key"])
         shared = pairs.duplicated(["trading_day", "instrument_key"], keep=False)
         if shared.any():
             # Only the bars themselves tell how many of them two files have in common.
             days = list(pairs.loc[shared, "trading_day"].dt.date.unique())
             rows, keys = _gather(of_kind, universe, days)
             distinct = rows.drop_duplicates(["instrument", "timestamp"])
-            if kind == MINUTES:
-                shapes = _session_shapes(distinct, keys, universe, days)
-                distinct = distinct[minutes_in_session(distinct["timestamp"], shapes=shapes)]
+            shapes = _session_shapes(distinct, keys, universe, days)
+            distinct = distinct[minutes_in_session(distinct["timestamp"], shapes=shapes)]
             counted = distinct.groupby(["trading_day", "instrument"]).size().rename("rows")
             counted = counted.reset_index()
             counted["instrument_key"] = _texts(keys, counted.pop("instrument"))

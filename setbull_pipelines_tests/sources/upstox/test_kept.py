@@ -226,6 +226,37 @@ def test_expired_and_unreadable_files_and_leftovers_go(kept: KeptAnswers, tmp_pa
     assert len(files(folder)["2026-11-20.parquet"]) == 3
 
 
+def test_candles_of_a_running_session_are_provisional_until_history_confirms_them(
+    kept: KeptAnswers, tmp_path: Path
+) -> None:
+    """Although both files are taken in long after the close; the other instrument is final at once."""
+    inbox, landing = tmp_path / "files", tmp_path / "landing"
+    keep(kept, running(INFY, FRIDAY), minute_rows(INFY, FRIDAY), None, NOON)
+    keep(kept, *history(TCS, FRIDAY), FRIDAY)
+    write_candle_files(kept, inbox, MINUTE, NSE)
+    day = take_in(inbox, landing, SampleSettings(), LATER).load_day(FRIDAY)
+    by_key = day.candles_1min.groupby("instrument_key")["state"].unique().map(list).to_dict()
+    assert by_key == {INFY: ["provisional"], TCS: ["final"]}
+    corrected = minute_rows(INFY, FRIDAY)
+    corrected[0][5] += 10
+    keep(kept, Call(INFY, MINUTE, FRIDAY, FRIDAY), corrected, FRIDAY)
+    assert write_candle_files(kept, inbox, MINUTE, NSE).written == 1
+    day = take_in(inbox, landing, SampleSettings(), LATER).load_day(FRIDAY)
+    assert set(day.candles_1min["state"]) == {"final"}
+    (revision,) = day.revisions.itertuples()
+    assert (revision.instrument_key, revision.changed) == (INFY, "volume")
+    assert (revision.old_state, revision.new_state) == ("provisional", "final")
+
+
+def test_the_same_candles_from_history_make_the_file_again(
+    kept: KeptAnswers, tmp_path: Path
+) -> None:
+    keep(kept, running(INFY, FRIDAY), minute_rows(INFY, FRIDAY), None, NOON)
+    write_candle_files(kept, tmp_path / "files", MINUTE, NSE)
+    keep(kept, *history(INFY, FRIDAY), FRIDAY)
+    assert write_candle_files(kept, tmp_path / "files", MINUTE, NSE).written == 1
+
+
 def test_many_sessions_are_written_with_few_files_open(kept: KeptAnswers, tmp_path: Path) -> None:
     days = NSE.trading_days(date(2026, 7, 1), FRIDAY)
     assert len(days) > 64
