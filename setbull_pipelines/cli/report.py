@@ -100,8 +100,7 @@ def _intake(warehouse: Warehouse, days: list[str]) -> None:
     console.print(
         f"\nrows of these days and their history: {totals['received']:,} received = "
         f"[green]{totals['accepted']:,} accepted[/green] + {totals['quarantined']:,} quarantined + "
-        f"{totals['duplicates_ignored']:,} equal duplicates ignored + {totals['superseded']:,} corrected later "
-        "(setbull revisions)"
+        f"{totals['duplicates_ignored']:,} equal duplicates ignored + {totals['superseded']:,} corrected"
     )
     for rule, count in rules.items():
         console.print(f"  quarantined, {escape(str(rule))}: {count:,} (table raw.quarantine)")
