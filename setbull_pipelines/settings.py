@@ -15,7 +15,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ UPSTOX_TOKEN_VARIABLE = "SETBULL_UPSTOX_TOKEN"
 """Holds the access token of the broker's API, which is a secret and has no setting."""
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 SOURCE_FILE = "source.json"
-"""In the data folder: which input its tables were made from."""
+"""In the data folder: which input its tables were made from, and of a replay the moment."""
 
 
 _CRON = re.compile(r"[\d*,/-]+( [\d*,/-]+){4}")
@@ -307,6 +307,9 @@ class QualitySettings:
     maximum_stale_share: float = 0.25
     """Share of instruments without a bar of the day from which the whole day counts as stale. Suspended and rarely
     traded stocks have none: 4 to 8 % of the exchange on a usual day, 12 % at most."""
+    maximum_revised_share: float = 0.001
+    """Share of a day's bars that may be corrected after they were final: single trades are cancelled, but more means
+    that a source, or one of its files, was wrong. Corrections of provisional bars are expected and not limited."""
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
@@ -656,12 +659,24 @@ class SampleSettings:
 
 
 @dataclass(frozen=True)
+class Replay:
+    """The tables as they were known at a moment, in a data folder of their own."""
+
+    as_of: datetime
+    """With time zone; what arrived later does not count."""
+    landing: Path
+    """Where the data folder that is replayed keeps what it has taken in."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of one deployment."""
 
     data_directory: Path = Path("data")
     input: str | None = None
     """File or folder with candles; None is the generated sample."""
+    replay: Replay | None = None
+    """None: everything that has arrived counts. Set by ``setbull run --as-of``, never in a file of settings."""
     aggregation: AggregationSettings = field(default_factory=AggregationSettings)
     indicators: IndicatorSettings = field(default_factory=IndicatorSettings)
     sequences: SequenceSettings = field(default_factory=SequenceSettings)
@@ -751,22 +766,48 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     directory = Path(environment.get(DATA_DIRECTORY_VARIABLE) or "data").resolve()
     changes["data_directory"] = directory
     source = environment.get(INPUT_VARIABLE)
-    changes["input"] = str(Path(source).resolve()) if source else recorded_input(directory)
-    return dataclasses.replace(settings, **changes)
+    recorded, replay = recorded_source(directory)
+    changes["input"] = str(Path(source).resolve()) if source else recorded
+    loaded = dataclasses.replace(settings, **changes)
+    return replaying(loaded, replay, directory) if replay else loaded
 
 
-def recorded_input(data_directory: Path) -> str | None:
-    """The input that the data folder's tables were made from; None is the generated sample.
+def replaying(settings: Settings, replay: Replay, data_directory: Path) -> Settings:
+    """The settings of a replay in a data folder of its own. It tells nobody: its alerts are of the past."""
+    return dataclasses.replace(
+        settings,
+        data_directory=data_directory,
+        replay=replay,
+        alerts=dataclasses.replace(settings.alerts, channels=()),
+    )
 
-    ``setbull run`` records it, so that the UI's code server works on the same input.
+
+def recorded_source(data_directory: Path) -> tuple[str | None, Replay | None]:
+    """The input that the data folder's tables were made from, None for the generated sample, and of which replay.
+
+    ``setbull run`` records both, so that the UI's code server works on the same.
     """
     path = data_directory / SOURCE_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["input"]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        replay = record.get("replay")
+        return record["input"], (
+            Replay(datetime.fromisoformat(replay["as_of"]), Path(replay["landing"]))
+            if replay
+            else None
+        )
     except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
+        return None, None
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidSettings(
             f'{path}: found something else than {{"input": ...}}; restore it, or delete it to start from the '
             "generated sample"
         ) from None
+
+
+def source_record(source: str | None, replay: Replay | None) -> dict[str, object]:
+    """What :func:`recorded_source` reads."""
+    if replay is None:
+        return {"input": source}
+    moment = {"as_of": replay.as_of.isoformat(), "landing": str(replay.landing)}
+    return {"input": source, "replay": moment}

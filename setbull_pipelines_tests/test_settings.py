@@ -15,7 +15,7 @@ from setbull_pipelines.settings import (
     Settings,
     fingerprint,
     load_settings,
-    recorded_input,
+    recorded_source,
 )
 
 
@@ -109,7 +109,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
     assert load(tmp_path, SETBULL_INPUT="/candles/named").input == "/candles/named"
     record.write_text(json.dumps({"input": None}))
     assert load(tmp_path).input is None
-    assert recorded_input(tmp_path / "nowhere") is None
+    assert recorded_source(tmp_path / "nowhere")[0] is None
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ def report(
                 "rows in run": rows[stored.table.name],
             }
             | (_by_instrument(computed, kept) if computed or kept else {}),
-            data_version=dg.DataVersion(last.pointers[stored.table.name].content_hash)
+            data_version=dg.DataVersion(last.pointers[stored.table.name].input_hash)
             if days == 1 and last
             else None,
         )

@@ -4,7 +4,7 @@ Belongs here: the raw assets. Does not belong here: reading and judging rows (``
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -28,13 +28,15 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import fetching, raw
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.versions import raw_code_version
+from setbull_pipelines.quality.revisions import REVISIONS, markdown
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 
 GROUP = "raw"
 _OF_CANDLES = (tables.CANDLES_1MIN, tables.CANDLES_DAILY_HISTORY)
+_CHANGES_SHOWN = 20
 
 
 def now() -> datetime.datetime:
@@ -51,6 +53,21 @@ def _refuse_unfinished(days: list[datetime.date], moment: datetime.datetime) -> 
             f"the job {INTRADAY_JOB_NAME} refreshes a session under way",
             allow_retries=False,
         )
+
+
+def _with_revisions(
+    context: dg.AssetExecutionContext, store: Warehouse, results: Iterable[PartitionResult]
+) -> Iterator[PartitionResult]:
+    """The results as they come; the revisions of each day are told as a report."""
+    for result in results:
+        key = result.day.isoformat()
+        text = markdown(store.read(REVISIONS, [key]), _CHANGES_SHOWN)
+        context.add_asset_metadata(
+            {"corrections": dg.MetadataValue.md(text)},
+            asset_key=asset_key(REVISIONS),
+            partition_key=key,
+        )
+        yield result
 
 
 def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -77,7 +94,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             yield dg.MaterializeResult(
                 asset_key=asset_key(stored),
                 metadata=pointer_metadata(pointer),
-                data_version=dg.DataVersion(pointer.content_hash),
+                data_version=dg.DataVersion(pointer.input_hash),
             )
 
     upstream = [asset_key(StoredTable("raw", tables.INTAKE))]
@@ -94,7 +111,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         backfill_policy=WHOLE_RANGE,
     )
     def raw_day(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
-        """Publish candles, quarantine and accounting of each trading day."""
+        """Publish candles, quarantine, accounting and revisions of each trading day."""
         days = days_of(context)
         if not as_of(context):
             _refuse_unfinished(days, now())
@@ -106,6 +123,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 return {}
             return completeness_of(stored, result.day, store, settings)
 
-        yield from report(context, raw.DAY_TABLES, publication.over(days), describe)
+        results = _with_revisions(context, store, publication.over(days))
+        yield from report(context, raw.DAY_TABLES, results, describe)
 
     return [intake, raw_day]

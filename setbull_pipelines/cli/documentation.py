@@ -70,8 +70,9 @@ def queries_page() -> str:
     lines = [
         "# Queries",
         "",
-        "The catalog `data/setbull.duckdb` has a view per table and these macros, the sequence repository of the "
-        "system this project replaces. Ask with `setbull sql`, or open the file read-only.",
+        "The catalog `data/setbull.duckdb` has a view per table and these macros: the sequence repository of the "
+        "system this project replaces, and candles as they were known at a moment. "
+        "Ask with `setbull sql`, or open the file read-only.",
     ]
     for macro in MACROS:
         lines += ["", f"## {macro.name}", "", macro.description, "", "```sql", macro.example, "```"]

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 
 import yaml
 
-from setbull_pipelines.settings import DATA_DIRECTORY_VARIABLE, INPUT_VARIABLE, SOURCE_FILE
+from setbull_pipelines.settings import (
+    DATA_DIRECTORY_VARIABLE,
+    INPUT_VARIABLE,
+    SOURCE_FILE,
+    InvalidSettings,
+    Replay,
+    recorded_source,
+    source_record,
+)
 
 PROJECT = Path(__file__).resolve().parents[2]
 _RELATIVE_DATA = "data/"
@@ -47,21 +56,33 @@ def _absolute(node: object, data_directory: Path) -> object:
     return node
 
 
-def claim(data_directory: Path, source: str | None) -> str | None:
-    """Record that the folder's tables come from ``source`` (None: the generated sample).
+def replay_directory(data_directory: Path, as_of: datetime) -> Path:
+    """Where the tables of ``data_directory`` are replayed as they were known at a moment."""
+    return data_directory / "as-of" / f"{as_of:%Y-%m-%dT%H%M%S}"
+
+
+def claim(data_directory: Path, source: str | None, replay: Replay | None = None) -> str | None:
+    """Record that the folder's tables come from ``source`` (None: the generated sample), or from its replay.
 
     When they came from another one, the old results are moved to ``earlier/`` so that two inputs are
-    never mixed in one history; the sentence that says so is returned.
+    never mixed in one history; the sentence that says so is returned. Raises InvalidSettings rather than write the
+    tables of a replay over others.
     """
     data_directory.mkdir(parents=True, exist_ok=True)
     record = data_directory / SOURCE_FILE
     note = None
-    if record.exists():
+    if replay and any((data_directory / name).exists() for name in _SET_ASIDE):
+        if recorded_source(data_directory) != (source, replay):
+            raise InvalidSettings(
+                f"data folder {data_directory}: found other tables, expected none, or those of {source} as of "
+                f"{replay.as_of}; a replay is never written over other tables: move them away first"
+            )
+    elif record.exists():
         before = json.loads(record.read_text(encoding="utf-8"))["input"]
         if before != source:
             kept = _set_aside(data_directory)
             note = f"the data folder held results of {before or 'the generated sample'}; they were moved to {kept}"
-    record.write_text(json.dumps({"input": source}), encoding="utf-8")
+    record.write_text(json.dumps(source_record(source, replay)), encoding="utf-8")
     if source is None:
         os.environ.pop(INPUT_VARIABLE, None)
     else:

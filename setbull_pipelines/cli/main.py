@@ -11,9 +11,11 @@ import os
 import sys
 from pathlib import Path
 from typing import NoReturn
+from zoneinfo import ZoneInfo
 
 import click
 
+from setbull_pipelines.market.session_table import TIMEZONE
 from setbull_pipelines.settings import INPUT_VARIABLE, InvalidSettings, Settings, load_settings
 
 _FAILED = 1
@@ -28,6 +30,21 @@ def _day(context: click.Context, parameter: click.Parameter, text: str | None):
         return datetime.date.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(f"found {text!r}, expected a date YYYY-MM-DD") from None
+
+
+def _moment(context: click.Context, parameter: click.Parameter, text: str | None):
+    if text is None:
+        return None
+    try:
+        if len(text) <= len("2026-11-20"):
+            raise ValueError  # midnight of a day is seldom what a date alone means
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"found {text!r}, expected a moment YYYY-MM-DDTHH:MM, exchange time"
+        ) from None
+    zone = ZoneInfo(TIMEZONE)
+    return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _stop(message: str, code: int = _UNUSABLE) -> NoReturn:
@@ -54,12 +71,28 @@ def main() -> None:
 )
 @click.option("--from", "first", callback=_day, help="First trading day, YYYY-MM-DD.")
 @click.option("--to", "last", callback=_day, help="Last trading day, YYYY-MM-DD.")
-def run(source: str | None, first: datetime.date | None, last: datetime.date | None) -> None:
+@click.option(
+    "--as-of",
+    callback=_moment,
+    help="Only what had been taken in by YYYY-MM-DDTHH:MM, exchange time; in a data folder of its own.",
+)
+def run(
+    source: str | None,
+    first: datetime.date | None,
+    last: datetime.date | None,
+    as_of: datetime.datetime | None,
+) -> None:
     """Materialize every asset for a range of trading days and print the results."""
-    chosen = source or os.environ.get(INPUT_VARIABLE)
-    settings = dataclasses.replace(
-        _settings(), input=str(Path(chosen).resolve()) if chosen else None
-    )
+    settings = _settings()
+    if settings.replay:
+        _stop(
+            f"data folder {settings.data_directory}: found the replay as of {settings.replay.as_of}, expected the "
+            "folder of a run; its tables stay as they are"
+        )
+    chosen = source or (settings.input if as_of else os.environ.get(INPUT_VARIABLE))
+    settings = dataclasses.replace(settings, input=str(Path(chosen).resolve()) if chosen else None)
+    if as_of:
+        settings = _replaying(settings, as_of)
 
     from setbull_pipelines.assets.raw import now
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
@@ -73,6 +106,7 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
     console.print(
         f"input: {settings.input or 'generated sample (not real prices)'}\n"
         f"data folder: {settings.data_directory}"
+        + (f"\nas known at {as_of:%Y-%m-%d %H:%M:%S}, exchange time" if as_of else "")
     )
     try:
         # Nothing of earlier results is touched before the input and the days are known to be good.
@@ -82,7 +116,7 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
     except (NoInput, NothingToRun) as error:
         _stop(str(error))
     try:
-        note = claim(settings.data_directory, settings.input)
+        note = claim(settings.data_directory, settings.input, settings.replay)
         prepare_dagster_home(settings.data_directory)
     except (InvalidSettings, OSError) as error:
         _stop(str(error))
@@ -98,6 +132,20 @@ def run(source: str | None, first: datetime.date | None, last: datetime.date | N
     print_report(outcome)
     if outcome.failed_checks:
         _stop(f"{len(outcome.failed_checks)} checks failed", _FAILED)
+
+
+def _replaying(settings: Settings, as_of: datetime.datetime) -> Settings:
+    from setbull_pipelines.cli.home import replay_directory
+    from setbull_pipelines.pipeline.raw import landing_directory
+    from setbull_pipelines.settings import Replay, replaying
+
+    if settings.input is None:
+        _stop("--as-of: found the generated sample, which never changes; expected --input")
+    return replaying(
+        settings,
+        Replay(as_of, landing_directory(settings)),
+        replay_directory(settings.data_directory, as_of),
+    )
 
 
 @main.command()
@@ -340,6 +388,22 @@ def divergence(table: str, day: datetime.date, out: Path | None) -> None:
     try:
         click.echo(write_page(_settings(), table, day, out))
     except (UnknownTable, OSError, *UNREADABLE) as error:
+        _stop(str(error))
+
+
+@main.command()
+@click.option("--day", callback=_day, help="Trading day, YYYY-MM-DD; default: all.")
+@click.option("--instrument", help="Instrument key; default: all.")
+@click.option(
+    "--rows", default=20, show_default=True, type=click.IntRange(1), help="Changes shown at most."
+)
+def revisions(day: datetime.date | None, instrument: str | None, rows: int) -> None:
+    """What later files corrected: how many bars, by how much, before or after they were final."""
+    from setbull_pipelines.cli.revisions import UNREADABLE, print_revisions
+
+    try:
+        print_revisions(_settings(), day, instrument, rows)
+    except UNREADABLE as error:
         _stop(str(error))
 
 

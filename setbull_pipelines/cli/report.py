@@ -94,11 +94,13 @@ def _intake(warehouse: Warehouse, days: list[str]) -> None:
         console.print(
             f"  {escape(row.source)}: {escape(row.reason.removeprefix(f'{row.source}: '))}"
         )
-    totals = accounting[["received", "accepted", "quarantined", "duplicates_ignored"]].sum()
+    totals = accounting[
+        ["received", "accepted", "quarantined", "duplicates_ignored", "superseded"]
+    ].sum()
     console.print(
         f"\nrows of these days and their history: {totals['received']:,} received = "
         f"[green]{totals['accepted']:,} accepted[/green] + {totals['quarantined']:,} quarantined + "
-        f"{totals['duplicates_ignored']:,} equal duplicates ignored"
+        f"{totals['duplicates_ignored']:,} equal duplicates ignored + {totals['superseded']:,} corrected"
     )
     for rule, count in rules.items():
         console.print(f"  quarantined, {escape(str(rule))}: {count:,} (table raw.quarantine)")

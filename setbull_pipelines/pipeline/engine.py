@@ -478,8 +478,12 @@ class StepRun:
         moment = pd.Timestamp(day)
         if instruments is not None and self.step.is_adjusted:
             instruments = self._references.with_former_keys(instruments, moment)
-        window = self._window(item, day)
-        rows = self.warehouse.read(self._stored(item), window, instrument_keys=instruments)
+        rows = self.warehouse.read(
+            self._stored(item),
+            self._window(item, day),
+            item.table.without_provenance.column_names,
+            instruments,
+        )
         if item.table is tables.CANDLES_1MIN and mark_of(day, self._as_of):
             rows = minutes_of_closed_bars(rows, self._as_of, self.settings.aggregation.bar_minutes)
         if not self.step.is_adjusted:
@@ -517,7 +521,7 @@ class StepRun:
             if stored.schema == _V1:
                 self._require_rows_of(part, day, stored, dict(zip(window, pointers, strict=True)))
             hashes[f"{stored.name} ({len(window)} sessions from {window[0]})"] = combined(
-                pointer.content_hash for pointer in pointers
+                pointer.input_hash for pointer in pointers
             )
         first = min(self._window(item, day)[0] for item in self.step.inputs)
         hashes |= self._references.hashes(self.step, pd.Timestamp(first), pd.Timestamp(day))

@@ -7,18 +7,15 @@ Belongs here: publication of landed rows as the raw tables. Does not belong here
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
-
-import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import combined, raw_code_version
 from setbull_pipelines.settings import Settings, fingerprint
-from setbull_pipelines.sources.corporate_files import ACTIONS_KIND, ALIASES_KIND
-from setbull_pipelines.sources.intake import Intake, take_in
+from setbull_pipelines.sources.intake import Intake, replay, take_in
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, Pointer, StoredTable, Warehouse
 
 _BATCH_DAYS = 40
@@ -41,28 +38,32 @@ DAY_TABLES = tuple(
         tables.CANDLES_DAILY_HISTORY,
         tables.QUARANTINE,
         tables.ACCOUNTING,
+        tables.REVISIONS,
     )
 )
 _QUARANTINE = StoredTable("raw", tables.QUARANTINE)
 
 
 def landing_directory(settings: Settings) -> Path:
-    """Where intake keeps the rows it has read, below the data folder."""
+    """Where intake keeps the rows it has read: below the data folder, of a replay that of the replayed one."""
+    if settings.replay:
+        return settings.replay.landing
     return settings.data_directory / "landing"
 
 
 def read_sources(settings: Settings) -> Intake:
-    """Take in the configured source; files that were read before are only recognised again."""
+    """Take in the configured source; files that were read before are only recognised again.
+
+    The clock is read here, for whoever takes in: what is new arrives now. A replay takes in nothing.
+    """
     source = None if settings.input is None else Path(settings.input)
+    if settings.replay and source:
+        return replay(source, landing_directory(settings), settings.replay.as_of)
 
     def show(name: str, number: int, total: int) -> None:
         logger.info("reading file %s of %s: %s", number, total, name)
 
-    return take_in(source, landing_directory(settings), settings.sample, show)
-
-
-def _intake_hash(files: pd.DataFrame) -> str:
-    return combined(sorted(files["content_hash"]))
+    return take_in(source, landing_directory(settings), settings.sample, datetime.now(UTC), show)
 
 
 def publish_intake(
@@ -72,7 +73,7 @@ def publish_intake(
     provenance = {
         "code_version": raw_code_version(),
         "settings_hash": fingerprint(settings.sample),
-        "inputs": {"sources": _intake_hash(intake.files)},
+        "inputs": {"sources": combined(sorted(intake.files["content_hash"]))},
         "run_id": run_id,
     }
     frames = {
@@ -106,9 +107,7 @@ class RawDays:
             "code_version": raw_code_version(),
             "settings_hash": fingerprint(settings.sample),
         }
-        # Bars are stored as received: what is known about shares and keys does not touch them.
-        is_fact = intake.files["kind"].isin([ACTIONS_KIND, ALIASES_KIND])
-        self._inputs = {"sources": _intake_hash(intake.files[~is_fact])}
+        self._inputs = {"sources": combined(intake.identity_of_bars)}
 
     def is_current(self, day: date) -> bool:
         """True when the day is stored from just these sources."""
@@ -120,7 +119,7 @@ class RawDays:
         )
 
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
-        """Publish candles, quarantine and accounting of each day that is not current, and report each."""
+        """Publish candles, quarantine, accounting and revisions of each day that is not current, and report each."""
         progress = Progress("raw", len(days), "days")
         ordered = sorted(days)
         for start in range(0, len(ordered), _BATCH_DAYS):

@@ -24,6 +24,7 @@ CANDLES_1MIN = StoredTable("raw", tables.CANDLES_1MIN)
 CANDLES_DAILY_HISTORY = StoredTable("raw", tables.CANDLES_DAILY_HISTORY)
 QUARANTINE = StoredTable("raw", tables.QUARANTINE)
 ACCOUNTING = StoredTable("raw", tables.ACCOUNTING)
+REVISIONS = StoredTable("raw", tables.REVISIONS)
 
 Frames = Mapping[str, pd.DataFrame]
 _DAYS_SHOWN = 5
@@ -148,25 +149,24 @@ def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Ve
 
 
 def accounting(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
-    """accepted + quarantined + ignored duplicates = received, and the tables hold just those rows."""
+    """accepted + quarantined + ignored duplicates + superseded = received, and the tables hold just those rows."""
     counts = frames[ACCOUNTING.name]
     stored = {
         "minutes": len(frames[CANDLES_1MIN.name]),
         "daily": len(frames[CANDLES_DAILY_HISTORY.name]),
     }
     accepted = counts.set_index("kind")["accepted"].reindex(list(stored), fill_value=0)
-    quarantined = len(frames[QUARANTINE.name])
-    total = counts[["received", "accepted", "quarantined", "duplicates_ignored"]].sum()
+    quarantined, superseded = len(frames[QUARANTINE.name]), len(frames[REVISIONS.name])
+    parts = ["accepted", "quarantined", "duplicates_ignored", "superseded"]
+    total = counts[["received", *parts]].sum()
     metadata = {name.replace("_", " "): int(value) for name, value in total.items()}
     by_rule = frames[QUARANTINE.name]["rule"].value_counts()
     metadata |= {f"quarantined: {rule}": int(rows) for rule, rows in by_rule.items()}
-    adds_up = (
-        counts["received"]
-        == counts["accepted"] + counts["quarantined"] + counts["duplicates_ignored"]
-    ).all()
+    adds_up = (counts["received"] == counts[parts].sum(axis=1)).all()
     tables_agree = (
         all(accepted[kind] == rows for kind, rows in stored.items())
         and int(total["quarantined"]) == quarantined
+        and int(total["superseded"]) == superseded
     )
     if adds_up and tables_agree:
         return Verdict(
@@ -175,7 +175,8 @@ def accounting(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict
     return Verdict(
         False,
         f"received {metadata['received']:,}, accounted {int(total[1:].sum()):,}; stored: "
-        f"{stored['minutes']:,} minutes, {stored['daily']:,} daily, {quarantined:,} quarantined",
+        f"{stored['minutes']:,} minutes, {stored['daily']:,} daily, {quarantined:,} quarantined, "
+        f"{superseded:,} superseded",
         metadata,
     )
 
@@ -316,9 +317,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "accounting",
-        "Accepted + quarantined + ignored duplicates = received",
+        "Accepted + quarantined + ignored duplicates + superseded = received",
         ACCOUNTING,
-        (ACCOUNTING, CANDLES_1MIN, CANDLES_DAILY_HISTORY, QUARANTINE),
+        (ACCOUNTING, CANDLES_1MIN, CANDLES_DAILY_HISTORY, QUARANTINE, REVISIONS),
         accounting,
     ),
     in_session(CANDLES_1MIN),

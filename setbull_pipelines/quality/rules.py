@@ -12,6 +12,7 @@ from setbull_pipelines.quality import (
     fetches,
     processing,
     raw,
+    revisions,
     rollout_log,
     self_test,
     served,
@@ -37,6 +38,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
     ]
     special = (
         *raw.RULES,
+        *revisions.RULES,
         *computed.rules("v1"),
         *computed.rules("v2"),
         *agreement.RULES,

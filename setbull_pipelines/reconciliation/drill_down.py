@@ -170,7 +170,7 @@ def _targets(output: SideFiles, cells: pd.DataFrame) -> pd.DataFrame:
 
 def _input_rows(item: SideFiles, targets: pd.DataFrame, rows: int) -> pd.DataFrame:
     """Return the last ``rows`` rows of one input up to each target, one line per column of the input."""
-    columns = item.table.value_columns
+    columns = item.table.without_provenance.value_columns
     both = "coalesce(in_v1 AND in_v2, false)"
     equal = {column.name: f"({both} AND NOT {unequal_cell(column)})" for column in columns}
     same = " AND ".join(

@@ -6,7 +6,7 @@ Belongs here: the rules that a single row must satisfy, on whole columns. Does n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -35,7 +35,11 @@ EQUITY_SEGMENT = "NSE_EQ"
 WRITE_TIMESTAMPS_LIKE = "2025-06-09T09:15:00+05:30"
 
 LANDED_SCHEMA = pyarrow.schema(
-    [field for field in CANDLES_1MIN.arrow_schema if field.name not in ("source", "session_shape")]
+    [
+        field
+        for field in CANDLES_1MIN.without_provenance.arrow_schema
+        if field.name != "session_shape"
+    ]
     + [pyarrow.field("line", pyarrow.int64(), nullable=False)]
 )
 """Accepted rows of one file: ``candles_1min`` without what a file does not know, plus the line."""
@@ -64,6 +68,7 @@ class CheckedCandles:
     ``accepted`` has :data:`LANDED_SCHEMA` and is sorted by trading_day, instrument_key, timestamp, line;
     ``rejected`` has :data:`REJECTED_COLUMNS`. With ``keyed_by_symbol`` the keys are ``NSE_EQ|SYMBOL`` for
     want of better; ``last_symbols`` holds the last moment and symbol of each key in a file that has both.
+    ``provisional`` is that of the rows read.
     """
 
     kind: str
@@ -73,6 +78,7 @@ class CheckedCandles:
     keyed_by_symbol: bool
     last_symbols: dict[str, tuple[str, str]]
     ignored_columns: list[str]
+    provisional: Mapping[str, Sequence[str]]
 
 
 def has_prices(names: list[str]) -> bool:
@@ -122,6 +128,7 @@ def check_candles(rows: RawRows, series: str | None = None) -> CheckedCandles:
         ignored_columns=(
             [] if series else [name for name in rows.names if name not in KNOWN_COLUMNS]
         ),
+        provisional=rows.provisional,
     )
 
 

@@ -1,8 +1,8 @@
 """Intake: every input file read once, and the raw tables of any trading day from what was read.
 
-Belongs here: finding files, telling what each is, and the rules that need several rows or files: which
-revision of a bar counts, which instruments are known, where every row went. Does not belong here: the rules
-for a single row (``candle_files.py``), the landing's files (``landing.py``), the warehouse.
+Belongs here: finding files, telling what each is, and the rules that need several files: which instruments are
+known, where every row went. Does not belong here: the rules for a single row (``candle_files.py``) and between rows of
+one bar (``correcting.py``), the landing's files (``landing.py``), the warehouse, a clock.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
-from functools import cache
+from datetime import date, datetime, timedelta
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,7 @@ from setbull_pipelines.sources import (
     sample,
     universe_files,
 )
+from setbull_pipelines.sources.arrivals import Arrival, Content, DamagedJournal, Journal, counting
 from setbull_pipelines.sources.candle_files import (
     DAILY,
     EQUITY_SEGMENT,
@@ -55,6 +57,7 @@ from setbull_pipelines.sources.corporate_files import (
     check_facts,
     facts_kind,
 )
+from setbull_pipelines.sources.correcting import Corrections, correct, differing, had_closed
 from setbull_pipelines.sources.derivative_files import check_derivatives, is_derivatives
 from setbull_pipelines.sources.landing import (
     DERIVATIVES_KIND,
@@ -88,10 +91,12 @@ from setbull_pipelines.tables import (
     INSTRUMENTS,
     INTAKE,
     QUARANTINE,
+    REVISIONS,
     Table,
 )
-from setbull_pipelines.tables.columns import EXCHANGE
+from setbull_pipelines.tables.columns import EXCHANGE, FINAL, PROVISIONAL
 from setbull_pipelines.tables.columns import MINUTES as MINUTES_SERIES
+from setbull_pipelines.tables.contract import INDIA
 
 CandleKind = Literal["minutes", "daily"]
 Progress = Callable[[str, int, int], None]
@@ -117,14 +122,36 @@ class LandedDay:
     candles_daily_history: pd.DataFrame
     quarantine: pd.DataFrame
     accounting: pd.DataFrame
+    revisions: pd.DataFrame
 
 
 @dataclass(frozen=True)
 class _LandedFile:
+    """A file with one content; ``is_current`` is False when it has another by now.
+
+    Of an earlier content the accepted rows count: it is what the file said. What was rejected then, the next one
+    repaired.
+    """
+
     source: str
     listed_as: str
     content_hash: str
     landing: Landing
+    ingested_at: datetime
+    is_current: bool = True
+
+    @cached_property
+    def days(self) -> pd.DataFrame:
+        """The landing's days, by what counts of them."""
+        days = self.landing.days
+        return days if self.is_current else days[days["accepted"] > 0].assign(rejected=0)
+
+    @property
+    def identity(self) -> str:
+        """What the rows and their provenance follow from."""
+        return (
+            f"{self.listed_as}|{self.content_hash}|{self.ingested_at.isoformat()}|{self.is_current}"
+        )
 
 
 @dataclass(frozen=True)
@@ -186,11 +213,17 @@ class Intake:
     def days(self, kind: CandleKind) -> list[date]:
         """Trading days with rows of the kind, accepted or quarantined, in order."""
         return sorted(
-            {
-                day
-                for file in self._candle_files(kind)
-                for day in file.landing.days["trading_day"].dt.date
-            }
+            {day for file in self._candle_files(kind) for day in file.days["trading_day"].dt.date}
+        )
+
+    @property
+    def identity_of_bars(self) -> tuple[str, ...]:
+        """What the tables of any day follow from. Corporate actions and aliases are not in it: bars are stored as
+        received."""
+        return tuple(
+            file.identity
+            for file in self._landed
+            if file.landing.kind not in (ACTIONS_KIND, ALIASES_KIND)
         )
 
     @property
@@ -210,8 +243,7 @@ class Intake:
     def load_days(self, days: Sequence[date]) -> dict[date, LandedDay]:
         """The raw tables of several trading days, read together.
 
-        Of bars with equal instrument and timestamp the last one counts, files ordered by path, rows by line.
-        Earlier ones are ignored when they say the same, else quarantined as ``superseded``.
+        Of bars with equal instrument and timestamp the last one counts, in the order of ``correcting``.
         """
         wanted = sorted(set(days))
         resolved = {kind: self._resolve(kind, wanted) for kind in (MINUTES, DAILY)}
@@ -229,6 +261,9 @@ class Intake:
             "candles_daily_history": _in_contract(CANDLES_DAILY_HISTORY, resolved[DAILY].accepted),
             "quarantine": quarantine,
             "accounting": accounting,
+            "revisions": _in_contract(
+                REVISIONS, pd.concat([part.revisions for part in resolved.values()])
+            ).sort_values(["trading_day", *REVISIONS.key], ignore_index=True),
         }
         by_day = {name: _split(frame, wanted) for name, frame in parts.items()}
         return {
@@ -237,38 +272,46 @@ class Intake:
         }
 
     def _candle_files(self, kind: str) -> list[_LandedFile]:
-        return [file for file in self._landed if file.landing.kind == kind]
+        """The files of a kind, as they arrived; those of one moment by path."""
+        of_kind = [file for file in self._landed if file.landing.kind == kind]
+        return sorted(of_kind, key=lambda file: file.ingested_at)
 
     def _resolve(self, kind: str, days: Sequence[date]) -> _Resolved:
-        rows, keys = _gather(self._candle_files(kind), self._universe, days)
+        files = self._candle_files(kind)
+        rows, keys = _gather(files, self._universe, days)
         known = self._universe.knows(keys)[rows["instrument"].to_numpy()]
-        unknown = _unknown_rows(rows[~known], keys)
+        quarantined = [_unknown_rows(rows[~known], keys, files)]
         rows = rows[known]
-        quarantined = [unknown]
         if kind == MINUTES:
             rows = rows.assign(session_shape=_session_shapes(rows, keys, self._universe, days))
             inside = minutes_in_session(rows["timestamp"], shapes=rows["session_shape"])
-            quarantined.append(_auction_rows(rows[~inside], keys))
+            quarantined.append(_auction_rows(rows[~inside], keys, files))
             rows = rows[inside]
         # Stable: rows of one bar stay in the order of files and lines.
-        rows = rows.sort_values(["trading_day", "instrument", "timestamp"], kind="stable")
-        earlier = rows.duplicated(["instrument", "timestamp"], keep="last").to_numpy()
-        rank = np.arange(len(rows))
-        last_of_bar = np.minimum.accumulate(np.where(earlier, len(rows), rank)[::-1])[::-1]
-        says_the_same = _equal_rows(rows, rows.iloc[last_of_bar])
-        superseded = earlier & ~says_the_same
-        revised = _superseded_rows(rows[superseded], rows.iloc[last_of_bar[superseded]], keys)
-        accepted = rows[~earlier].drop(columns=["line", "file"])
-        accepted.insert(0, "instrument_key", _texts(keys, accepted.pop("instrument")))
-        ignored = rows.loc[earlier & says_the_same, "trading_day"]
-        quarantined.append(revised)
-        return _Resolved(accepted, _concatenate(QUARANTINE, quarantined), ignored)
+        rows = rows.sort_values(
+            ["trading_day", "instrument", "timestamp"], kind="stable", ignore_index=True
+        )
+        found = correct(rows, _VALUES)
+        quarantined.append(
+            _contradicted_rows(
+                rows.iloc[found.contradicted],
+                rows["line"].to_numpy()[found.contradicted_by],
+                keys,
+                files,
+            )
+        )
+        return _Resolved(
+            _accepted(rows.iloc[found.accepted], found.accepted_is_final, keys, files),
+            _concatenate(QUARANTINE, quarantined),
+            rows["trading_day"].iloc[found.ignored],
+            _revisions(kind, rows, found, keys, files),
+        )
 
     def _rejected(self, days: Sequence[date]) -> pd.DataFrame:
         parts = [
             file.landing.rejected(days).assign(source=file.source, kind=file.landing.kind)
             for file in self._landed
-            if file.landing.kind in (MINUTES, DAILY)
+            if file.landing.kind in (MINUTES, DAILY) and file.is_current
         ]
         empty = QUARANTINE.empty().assign(kind=pd.Series(dtype="str"))
         return pd.concat([empty, *parts], ignore_index=True)
@@ -285,7 +328,7 @@ class Intake:
         for kind, part in resolved.items():
             received = pd.Series(0, index=index)
             for file in self._candle_files(kind):
-                landed = file.landing.days.set_index("trading_day")
+                landed = file.days.set_index("trading_day")
                 assigned = landed["accepted"] + landed["rejected"]
                 received += assigned.reindex(index, fill_value=0)
             quarantined = per_day(rejected.loc[rejected["kind"] == kind, "trading_day"])
@@ -300,6 +343,7 @@ class Intake:
                             quarantined + per_day(part.quarantined["trading_day"])
                         ).to_numpy(),
                         "duplicates_ignored": per_day(part.duplicates_ignored).to_numpy(),
+                        "superseded": per_day(part.revisions["trading_day"]).to_numpy(),
                     }
                 )
             )
@@ -316,25 +360,48 @@ class _Resolved:
     accepted: pd.DataFrame
     quarantined: pd.DataFrame
     duplicates_ignored: pd.Series
+    revisions: pd.DataFrame
 
 
 def take_in(
     input: Path | None,
     landing: Path,
     sample: SampleSettings,
+    moment: datetime,
     progress: Progress | None = None,
 ) -> Intake:
     """Read every file of ``input`` (a file or a folder, searched to the bottom) that is not landed yet.
 
-    Without an input the generated sample takes its place. Landings of files that are no longer in the
-    input stay on disk and out of the result. Raises :class:`NoInput` when there is no candle file.
+    What is new is taken in at ``moment``, which has a time zone. Without an input the generated sample takes its place,
+    taken in when its last day was over. Landings of files that are no longer in the input stay on disk and out of the
+    result. Raises :class:`NoInput` when there is no candle file.
     """
     landing.mkdir(parents=True, exist_ok=True)
     landed = (
         _land_sample(sample, landing, progress)
         if input is None
-        else _land_files(input, landing, progress)
+        else _land_files(input, landing, moment, progress)
     )
+    return _intake_of(input, landed)
+
+
+def replay(input: Path, landing: Path, as_of: datetime) -> Intake:
+    """What :func:`take_in` had taken in of ``input`` by ``as_of`` (with time zone); files are not looked at.
+
+    Raises :class:`NoInput` when that was no candle file.
+    """
+    journal = Journal(landing, input)
+    landed = _counting_files(landing, _arrivals(journal.arrivals), as_of)
+    if not landed:
+        first = min((arrival.moment for arrival in _arrivals(journal.arrivals)), default=None)
+        raise NoInput(
+            f"{input}: found nothing that had been taken in by {as_of:%Y-%m-%d %H:%M}, expected a moment after the "
+            f"first intake ({f'{first.astimezone(as_of.tzinfo):%Y-%m-%d %H:%M:%S}' if first else 'there was none'})."
+        )
+    return _intake_of(input, landed)
+
+
+def _intake_of(input: Path | None, landed: Sequence[_LandedFile]) -> Intake:
     universe, instruments_listed = _universe_of(landed)
     candle_files_landed = [file for file in landed if file.landing.kind in (MINUTES, DAILY)]
     if not candle_files_landed:
@@ -342,14 +409,16 @@ def take_in(
     unassigned = [
         file.landing.rejected(None).assign(source=file.source)
         for file in landed
-        if file.landing.kind != REJECTED_KIND
+        if file.landing.kind != REJECTED_KIND and file.is_current
     ]
     coverage = _coverage(candle_files_landed, universe)
     actions, superseded_actions = _facts(CORPORATE_ACTIONS, ACTIONS_KIND, landed, universe)
     aliases, superseded_aliases = _facts(INSTRUMENT_ALIASES, ALIASES_KIND, landed, universe)
     unassigned += [superseded_actions, superseded_aliases]
     superseded = pd.concat([superseded_actions, superseded_aliases])["source"].value_counts()
-    files = pd.DataFrame([_intake_row(file, superseded.get(file.source, 0)) for file in landed])
+    files = pd.DataFrame(
+        [_intake_row(file, superseded.get(file.source, 0)) for file in landed if file.is_current]
+    )
     return Intake(
         files=INTAKE.conform(files),
         instruments=(
@@ -395,9 +464,11 @@ def source_name(input: Path, path: Path) -> str:
     return path.name if input.is_file() else path.relative_to(input).as_posix()
 
 
-def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_LandedFile]:
+def _land_files(
+    input: Path, landing: Path, moment: datetime, progress: Progress | None
+) -> list[_LandedFile]:
     files = find_files(input)
-    landed = []
+    found = {}
     for number, path in enumerate(files, start=1):
         source = source_name(input, path)
         try:
@@ -407,16 +478,56 @@ def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_
                 f"{path}: cannot be read ({error.strerror}), expected a readable file."
             ) from error
         content_hash = hashlib.blake2b(content, digest_size=HASH_BYTES).hexdigest()
-        suffix = file_suffix(path) or ""
-        # The body of a response names no instrument: equal bodies can be of two.
-        named = response_files.instrument_in_path(source) if suffix.startswith(".json") else None
-        folder = landing / f"{content_hash}-{_reading_fingerprint(suffix + (named or ''))}"
-        file_landing = open_landing(folder)
-        if file_landing is None:
+        folder = landing / _folder_name(source, content_hash)
+        if open_landing(folder) is None:
             if progress:
                 progress(source, number, len(files))
-            file_landing = _land_content(folder, content, suffix, source)
-        landed.append(_LandedFile(source, source, content_hash, file_landing))
+            _land_content(folder, content, file_suffix(path) or "", source)
+        found[source] = Content(content_hash, folder.name)
+    journal = Journal(landing, input)
+    return _counting_files(landing, _arrivals(lambda: journal.note(found, moment)))
+
+
+def _arrivals(read: Callable[[], list[Arrival]]) -> list[Arrival]:
+    try:
+        return read()
+    except DamagedJournal as error:
+        raise NoInput(str(error)) from error
+
+
+def _folder_name(source: str, content_hash: str) -> str:
+    """The landing of a content that is read by the rules of now."""
+    suffix = file_suffix(Path(source)) or ""
+    # The body of a response names no instrument: equal bodies can be of two.
+    named = response_files.instrument_in_path(source) if suffix.startswith(".json") else None
+    return f"{content_hash}-{_reading_fingerprint(suffix + (named or ''))}"
+
+
+def _counting_files(
+    landing: Path, arrivals: Sequence[Arrival], as_of: datetime | None = None
+) -> list[_LandedFile]:
+    """The files that count at a moment, by path, and of candle files also their earlier contents.
+
+    An earlier content cannot be read again: where the rules have changed since, its rows are as judged then.
+    """
+    landed = []
+    for source, of_source in sorted(counting(arrivals, as_of).items()):
+        for arrival in of_source:
+            content, is_current = arrival.content, arrival is of_source[-1]
+            by_now = landing / _folder_name(source, content.content_hash)
+            read = open_landing(by_now) or open_landing(landing / content.landing)
+            if read is None:
+                raise NoInput(
+                    f"{landing / content.landing}: found nothing whole, expected what was read of {source} on "
+                    f"{arrival.moment:%Y-%m-%d}; restore it, or take the file out of the input for one run, so that "
+                    "its earlier contents no longer count."
+                )
+            if is_current or read.kind in (MINUTES, DAILY):
+                landed.append(
+                    _LandedFile(
+                        source, source, content.content_hash, read, arrival.moment, is_current
+                    )
+                )
     return landed
 
 
@@ -496,8 +607,15 @@ def _land_sample(
         land(ACTIONS_KIND, generated.corporate_actions)
         land(DAILY, generated.daily)
         land(INSTRUMENTS_KIND, generated.instruments)
+    last_day = datetime.fromisoformat(settings.last_day).replace(tzinfo=ZoneInfo(INDIA))
     return [
-        _LandedFile(SAMPLE_SOURCE, f"{SAMPLE_SOURCE}: {name}", content_hash, landed)
+        _LandedFile(
+            SAMPLE_SOURCE,
+            f"{SAMPLE_SOURCE}: {name}",
+            content_hash,
+            landed,
+            last_day + timedelta(days=1),
+        )
         for name, landed in landings.items()
         if landed is not None
     ]
@@ -516,6 +634,7 @@ def _intake_row(file: _LandedFile, superseded: int) -> dict[str, Any]:
     return {
         "source": file.listed_as,
         "content_hash": file.content_hash,
+        "ingested_at": file.ingested_at,
         "kind": kind,
         "reason": reason,
         "received": manifest["received"],
@@ -640,15 +759,16 @@ def _coverage(files: Sequence[_LandedFile], universe: _Universe) -> pd.DataFrame
     for kind, series in _SERIES.items():
         of_kind = [file for file in files if file.landing.kind == kind]
         pairs = pd.concat([_pairs(file, universe) for file in of_kind] or [_NO_PAIRS])
+        if kind == DAILY:
+            pairs = pairs.drop_duplicates(["trading_day", "instrument_key"])
         shared = pairs.duplicated(["trading_day", "instrument_key"], keep=False)
         if shared.any():
             # Only the bars themselves tell how many of them two files have in common.
             days = list(pairs.loc[shared, "trading_day"].dt.date.unique())
             rows, keys = _gather(of_kind, universe, days)
             distinct = rows.drop_duplicates(["instrument", "timestamp"])
-            if kind == MINUTES:
-                shapes = _session_shapes(distinct, keys, universe, days)
-                distinct = distinct[minutes_in_session(distinct["timestamp"], shapes=shapes)]
+            shapes = _session_shapes(distinct, keys, universe, days)
+            distinct = distinct[minutes_in_session(distinct["timestamp"], shapes=shapes)]
             counted = distinct.groupby(["trading_day", "instrument"]).size().rename("rows")
             counted = counted.reset_index()
             counted["instrument_key"] = _texts(keys, counted.pop("instrument"))
@@ -691,7 +811,10 @@ def _pairs(file: _LandedFile, universe: _Universe) -> pd.DataFrame:
 def _gather(
     files: Sequence[_LandedFile], universe: _Universe, days: Sequence[date]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Accepted rows of several files, and the sorted keys that the numbers in ``instrument`` stand for."""
+    """Accepted rows of several files, and the sorted keys that the numbers in ``instrument`` stand for.
+
+    ``file`` is the position among ``files``.
+    """
     tables = [(file, file.landing.candles(days).unify_dictionaries()) for file in files]
     keys_of_file = [
         universe.keys_of(file, table["instrument_key"].chunk(0).dictionary.to_pylist())
@@ -702,7 +825,7 @@ def _gather(
     keys = sorted({key for keys in keys_of_file for key in keys})
     number_of = {key: number for number, key in enumerate(keys)}
     frames = []
-    for (file, table), file_keys in zip(tables, keys_of_file, strict=True):
+    for number, ((file, table), file_keys) in enumerate(zip(tables, keys_of_file, strict=True)):
         if not len(table):
             continue
         codes = table["instrument_key"].combine_chunks().indices.to_numpy()
@@ -715,37 +838,96 @@ def _gather(
             types_mapper={table.schema.field("open_interest").type: pd.Int64Dtype()}.get
         )
         frame["instrument"] = numbers[codes]
-        frame["source"] = file.source
-        frame["file"] = file.listed_as
+        frame["file"] = number
+        frame["is_provisional"] = _provisional(file, frame["trading_day"], table["instrument_key"])
         frames.append(frame)
     if not frames:
-        empty = CANDLES_1MIN.empty().drop(columns="instrument_key")
-        numbers_only = {"instrument": "int64", "line": "int64", "file": "str"}
-        return empty.assign(
-            **{name: pd.Series(dtype=dtype) for name, dtype in numbers_only.items()}
-        ), keys
+        empty = CANDLES_1MIN.without_provenance.empty().drop(columns="instrument_key")
+        more = {"instrument": "int64", "line": "int64", "file": "int64", "is_provisional": "bool"}
+        return empty.assign(**{name: pd.Series(dtype=dtype) for name, dtype in more.items()}), keys
     return pd.concat(frames, ignore_index=True), keys
 
 
-def _equal_rows(left: pd.DataFrame, right: pd.DataFrame) -> np.ndarray:
-    """Row by row, whether the values of two candles are the same; no value equals no value."""
-    equal = np.ones(len(left), bool)
-    for name in _VALUES:
-        one, other = (
-            left[name].to_numpy("float64", na_value=np.nan),
-            right[name].to_numpy("float64", na_value=np.nan),
-        )
-        equal &= (one == other) | (np.isnan(one) & np.isnan(other))
-    return equal
+def _provisional(file: _LandedFile, days: pd.Series, landed_keys: Any) -> np.ndarray:
+    """Which rows of a file are provisional: the rule of ``correcting``."""
+    marked = file.landing.manifest["provisional"]
+    provisional = np.zeros(len(days), bool)
+    for day in days.unique():
+        if not had_closed(day.date(), file.ingested_at):
+            provisional |= (days == day).to_numpy()
+        elif keys := marked.get(day.date().isoformat()):
+            provisional |= ((days == day) & landed_keys.to_pandas().isin(keys)).to_numpy()
+    return provisional
 
 
-def _unknown_rows(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+def _accepted(
+    rows: pd.DataFrame, is_final: np.ndarray, keys: Sequence[str], files: Sequence[_LandedFile]
+) -> pd.DataFrame:
+    """Accepted rows under their keys and with where they are from."""
+    accepted = rows.drop(columns=["line", "file", "instrument", "is_provisional"])
+    accepted.insert(0, "instrument_key", _texts(keys, rows["instrument"]))
+    return accepted.assign(
+        source=_texts([file.source for file in files], rows["file"]),
+        ingested_at=_moments(files, rows["file"]),
+        state=np.where(is_final, FINAL, PROVISIONAL),
+    )
+
+
+def _revisions(
+    kind: str,
+    rows: pd.DataFrame,
+    found: Corrections,
+    keys: Sequence[str],
+    files: Sequence[_LandedFile],
+) -> pd.DataFrame:
+    """``raw.revisions`` of one kind, from what was decided about its rows."""
+    if not len(found.old):
+        return REVISIONS.empty()
+    old = rows.iloc[found.old].reset_index(drop=True)
+    new = rows.iloc[found.new].reset_index(drop=True)
+    changed = differing(rows, found.old, found.new, _VALUES)
+    sources = [file.source for file in files]
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "instrument_key": _texts(keys, old["instrument"]),
+            "timestamp": old["timestamp"],
+            "revision": found.number,
+            "trading_day": old["trading_day"],
+            "changed": [
+                ", ".join(name for name, differs in zip(_VALUES, row, strict=True) if differs)
+                for row in changed.to_numpy(bool)
+            ],
+            **{
+                f"{which}_{name}": side[name]
+                for name in _VALUES
+                for which, side in (("old", old), ("new", new))
+            },
+            "known_since": _moments(files, old["file"]),
+            "revised_at": _moments(files, new["file"]),
+            "old_source": _texts(sources, old["file"]),
+            "new_source": _texts(sources, new["file"]),
+            "old_state": np.where(found.old_is_final, FINAL, PROVISIONAL),
+            "new_state": np.where(new["is_provisional"], PROVISIONAL, FINAL),
+        }
+    )
+
+
+def _moments(files: Sequence[_LandedFile], numbers: pd.Series) -> pd.Series:
+    moments = pd.DatetimeIndex([file.ingested_at for file in files], tz=INDIA).as_unit("us")
+    return pd.Series(moments.take(numbers.to_numpy()), index=numbers.index)
+
+
+def _unknown_rows(
+    rows: pd.DataFrame, keys: Sequence[str], files: Sequence[_LandedFile]
+) -> pd.DataFrame:
     found = _texts(keys, rows["instrument"])
     reason = [
         f"Found the instrument {key!r}, expected one that the instrument files list."
         for key in found
     ]
-    return _quarantine_rows(rows, found, "unknown instrument", "instrument_key", found, reason)
+    rule, column = "unknown instrument", "instrument_key"
+    return _quarantine_rows(rows, found, files, rule, column, found, reason)
 
 
 def _session_shapes(
@@ -760,7 +942,9 @@ def _session_shapes(
     return pd.Series(SESSION_SHAPES, dtype="str").take(shapes).set_axis(rows.index)
 
 
-def _auction_rows(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+def _auction_rows(
+    rows: pd.DataFrame, keys: Sequence[str], files: Sequence[_LandedFile]
+) -> pd.DataFrame:
     found = rows["timestamp"].dt.strftime("%H:%M")
     reason = [
         f"Found a bar at {clock} of a stock with derivatives, expected continuous trading; "
@@ -768,24 +952,24 @@ def _auction_rows(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
         for clock in found
     ]
     keys_found = _texts(keys, rows["instrument"])
-    return _quarantine_rows(rows, keys_found, CLOSING_AUCTION, "timestamp", found, reason)
+    return _quarantine_rows(rows, keys_found, files, CLOSING_AUCTION, "timestamp", found, reason)
 
 
-def _superseded_rows(
-    rows: pd.DataFrame, revisions: pd.DataFrame, keys: Sequence[str]
+def _contradicted_rows(
+    rows: pd.DataFrame, lines: np.ndarray, keys: Sequence[str], files: Sequence[_LandedFile]
 ) -> pd.DataFrame:
     reason = [
-        f"Found another revision of the same bar in line {line} of {source}, expected one; "
-        f"the last by file and line counts."
-        for line, source in zip(revisions["line"], revisions["source"], strict=True)
+        f"Found other values for the same bar in line {line} of the same file, expected one; the last line counts."
+        for line in lines
     ]
     found = _texts(keys, rows["instrument"])
-    return _quarantine_rows(rows, found, "superseded", None, None, reason)
+    return _quarantine_rows(rows, found, files, "superseded", None, None, reason)
 
 
 def _quarantine_rows(
     rows: pd.DataFrame,
     keys: pd.Series,
+    files: Sequence[_LandedFile],
     rule: str,
     column: str | None,
     value: pd.Series | None,
@@ -802,7 +986,7 @@ def _quarantine_rows(
     ]
     return pd.DataFrame(
         {
-            "source": rows["source"].to_numpy(),
+            "source": _texts([file.source for file in files], rows["file"]).to_numpy(),
             "line": rows["line"].to_numpy(),
             "trading_day": rows["trading_day"].to_numpy(),
             "instrument_key": keys.to_numpy(),

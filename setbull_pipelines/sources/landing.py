@@ -168,6 +168,7 @@ def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
         "keyed_by_symbol": checked.keyed_by_symbol,
         "last_symbols": checked.last_symbols,
         "ignored_columns": checked.ignored_columns,
+        "provisional": checked.provisional,
         "days": _day_rows(days, np.diff(bounds), group_of_day, rejected_days),
     }
 

@@ -13,7 +13,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from setbull_pipelines.tables.contract import INDIA
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz", ".zip")
 RESPONSE_COLUMNS = ("timestamp", "open", "high", "low", "close", "volume", "open_interest")
 """What a candle of the broker's responses holds, in its order."""
+PROVISIONAL_MARK = b"setbull.provisional"
+"""In the metadata of a Parquet file: JSON, per trading day the instrument keys whose candles the broker gave for a
+session under way."""
 
 
 class UnreadableFile(ValueError):
@@ -46,11 +49,15 @@ class MalformedLine:
 
 @dataclass(frozen=True)
 class RawRows:
-    """Columns as found, names in lower case, with the line (CSV) or row number (Parquet, JSON) of each row."""
+    """Columns as found, names in lower case, with the line (CSV) or row number (Parquet, JSON) of each row.
+
+    ``provisional`` is what the file's :data:`PROVISIONAL_MARK` says.
+    """
 
     columns: pyarrow.Table
     lines: np.ndarray
     malformed: Sequence[MalformedLine] = field(default=())
+    provisional: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -196,8 +203,20 @@ def _parquet_rows(content: bytes) -> RawRows:
             table = table.set_column(
                 number, column.name, compute.cast(table.column(number), pyarrow.string())
             )
+    provisional = _provisional(table.schema.metadata or {})
     table = table.rename_columns(_column_names(table.column_names))
-    return RawRows(table, np.arange(1, len(table) + 1))
+    return RawRows(table, np.arange(1, len(table) + 1), provisional=provisional)
+
+
+def _provisional(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    try:
+        mark = json.loads(metadata.get(PROVISIONAL_MARK, b"{}"))
+        return {day: list(keys) for day, keys in mark.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UnreadableFile(
+            f"found a mark {PROVISIONAL_MARK.decode()} that cannot be read ({error!r}), expected JSON, per trading "
+            "day a list of instrument keys"
+        ) from error
 
 
 def _json_rows(content: bytes) -> RawRows:

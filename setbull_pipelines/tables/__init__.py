@@ -33,6 +33,7 @@ from setbull_pipelines.tables.raw import (
     INSTRUMENTS,
     INTAKE,
     QUARANTINE,
+    REVISIONS,
 )
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_BARS,
@@ -64,6 +65,7 @@ RAW_TABLES = (
     CANDLES_DAILY_HISTORY,
     QUARANTINE,
     ACCOUNTING,
+    REVISIONS,
 )
 COMPUTED_TABLES = (
     CANDLES_5MIN,
@@ -141,6 +143,7 @@ __all__ = [
     "RECONCILIATION_TABLES",
     "RECONCILIATION_VERDICTS",
     "RECONCILIATION_WINDOWS",
+    "REVISIONS",
     "ROLLOUT_LOG",
     "SELF_TEST",
     "SEQUENCES",

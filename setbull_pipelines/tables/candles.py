@@ -9,20 +9,28 @@ import pandera.pandas as pa
 from setbull_pipelines.market.session_table import SESSION_SHAPES
 from setbull_pipelines.tables.columns import (
     BAR_START,
+    INGESTED_AT,
     INSTRUMENT_KEY,
     OHLC_RULES,
     OPEN_INTEREST,
     PRICES,
     SERIES,
+    STATES,
     TRADING_DAY,
     VOLUME,
     count,
     flag,
     label,
 )
-from setbull_pipelines.tables.contract import Table
+from setbull_pipelines.tables.contract import Column, Table
 
 COMPUTED_SCHEMAS = ("v1", "v2")
+
+
+def _provenance(column: Column) -> Column:
+    return replace(column, is_provenance=True)
+
+
 _RAW_COLUMNS = (
     INSTRUMENT_KEY,
     BAR_START,
@@ -30,13 +38,23 @@ _RAW_COLUMNS = (
     *PRICES,
     VOLUME,
     OPEN_INTEREST,
-    replace(label("source", "File the row came from, or 'generated sample'"), is_provenance=True),
+    _provenance(label("source", "File the row came from, or 'generated sample'")),
+    _provenance(INGESTED_AT),
+    _provenance(
+        label(
+            "state",
+            "'provisional' while all files with these values were taken in, or asked for, before the session had "
+            "closed; else 'final'",
+            STATES,
+        )
+    ),
 )
 
 CANDLES_1MIN = Table(
     name="candles_1min",
     description="One-minute candles as received, one row per instrument and minute; minutes without a "
-    "trade are kept with volume 0. Nothing is filled in or corrected.",
+    "trade are kept with volume 0. Nothing is filled in. Of a corrected bar the values that were known before are in "
+    "raw.revisions.",
     schemas=("raw",),
     key=("instrument_key", "timestamp"),
     columns=(

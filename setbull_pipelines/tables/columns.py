@@ -44,6 +44,15 @@ OPEN_INTEREST = Column(
 )
 
 
+INGESTED_AT = Column(
+    "ingested_at",
+    Kind.TIMESTAMP,
+    "When the values of the row were first taken in; a later file that says the same changes nothing",
+)
+PROVISIONAL, FINAL = "provisional", "final"
+STATES = (PROVISIONAL, FINAL)
+
+
 def _high_is_highest(frame: pd.DataFrame) -> pd.Series:
     return (frame["high"] >= frame["open"]) & (frame["high"] >= frame["close"])
 

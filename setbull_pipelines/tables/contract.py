@@ -7,7 +7,7 @@ themselves (one module per stage beside this one), computing, files, Dagster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -113,6 +113,12 @@ class Table:
         missing = set(self.key) - set(self.column_names)
         if missing:
             raise ValueError(f"table {self.name}: key columns {sorted(missing)} are not columns")
+
+    @cached_property
+    def without_provenance(self) -> Table:
+        """The same table with only the columns that steps compute from."""
+        kept = tuple(column for column in self.columns if not column.is_provenance)
+        return self if kept == self.columns else replace(self, columns=kept)
 
     @property
     def column_names(self) -> list[str]:

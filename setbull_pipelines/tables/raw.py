@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from setbull_pipelines.tables.columns import INSTRUMENT_KEY, SERIES, count, day, label, text, value
+from dataclasses import replace
+
+from setbull_pipelines.tables.columns import (
+    BAR_START,
+    INGESTED_AT,
+    INSTRUMENT_KEY,
+    OPEN_INTEREST,
+    PRICES,
+    SERIES,
+    STATES,
+    TRADING_DAY,
+    VOLUME,
+    count,
+    day,
+    label,
+    text,
+    value,
+)
 from setbull_pipelines.tables.contract import EXACT, Column, Kind, Table
+
+KINDS = ("minutes", "daily")
 
 INSTRUMENTS = Table(
     name="instruments",
@@ -37,6 +56,11 @@ INTAKE = Table(
     columns=(
         label("source", "Path of the file below the input, or 'generated sample: ...'"),
         label("content_hash", "Hash of the file's bytes"),
+        Column(
+            "ingested_at",
+            Kind.TIMESTAMP,
+            "When the file was first taken in with this content; its earlier contents stay known as revisions",
+        ),
         label(
             "kind",
             "What the file holds",
@@ -100,7 +124,7 @@ COVERAGE = Table(
 QUARANTINE = Table(
     name="quarantine",
     description="Every row that was not accepted, with the reason. accepted + quarantined + ignored "
-    "duplicates = received, per trading day; rows without a trading day are in partition 'unassigned'.",
+    "duplicates + superseded = received, per trading day; rows without a trading day are in partition 'unassigned'.",
     schemas=("raw",),
     key=("source", "line"),
     columns=(
@@ -123,15 +147,50 @@ QUARANTINE = Table(
 ACCOUNTING = Table(
     name="accounting",
     description="Where the rows of a trading day went, per kind of candle. "
-    "received = accepted + quarantined + duplicates ignored.",
+    "received = accepted + quarantined + duplicates ignored + superseded. Of the earlier contents of a file its "
+    "accepted rows count.",
     schemas=("raw",),
     key=("kind",),
     columns=(
-        label("kind", "Kind of candle", ("minutes", "daily")),
+        label("kind", "Kind of candle", KINDS),
         day("trading_day", "Trading day"),
         count("received", "Rows received", "rows"),
         count("accepted", "Rows accepted", "rows"),
         count("quarantined", "Rows quarantined", "rows"),
-        count("duplicates_ignored", "Rows equal to an accepted row", "rows"),
+        count("duplicates_ignored", "Rows equal to an accepted or superseded row", "rows"),
+        count("superseded", "Rows that a later file corrected, kept in raw.revisions", "rows"),
+    ),
+)
+
+CANDLE_VALUES = (*PRICES, VOLUME, OPEN_INTEREST)
+
+
+def _of_both(column: Column) -> tuple[Column, Column]:
+    return tuple(
+        replace(column, name=f"{which}_{column.name}", description=f"{column.description}: {words}")
+        for which, words in (("old", "as known before"), ("new", "as corrected"))
+    )
+
+
+REVISIONS = Table(
+    name="revisions",
+    description="Corrections: one row for each time that a file brought other values for a bar than were known. The "
+    "last ones are in raw.candles_1min and raw.candles_daily_history.",
+    schemas=("raw",),
+    key=("kind", "instrument_key", "timestamp", "revision"),
+    columns=(
+        label("kind", "Kind of candle", KINDS),
+        INSTRUMENT_KEY,
+        BAR_START,
+        count("revision", "Number of the correction of this bar, from 1"),
+        TRADING_DAY,
+        label("changed", "Columns that changed, separated by commas"),
+        *(column for of_bar in CANDLE_VALUES for column in _of_both(of_bar)),
+        replace(INGESTED_AT, name="known_since", description="When the old values were taken in"),
+        replace(INGESTED_AT, name="revised_at", description="When the new values were taken in"),
+        label("old_source", "File that brought the old values"),
+        label("new_source", "File that brought the new values"),
+        label("old_state", "State of the old values when they were corrected", STATES),
+        label("new_state", "State of the new values when they came", STATES),
     ),
 )

@@ -1,4 +1,4 @@
-"""SQL macros of the catalog: the sequence repository of the system this project replaces.
+"""SQL macros of the catalog: the sequence repository of the system this project replaces, and bars as of a moment.
 
 Belongs here: named questions over the computed tables, each with an example. Does not belong here: rules.
 The examples are run by the tests and printed in ``docs/queries.md``.
@@ -77,4 +77,26 @@ PATTERNS_BY_FILTER = Macro(
     "SELECT symbol, kind, length, frequency FROM patterns_by_filter("
     "'bullish', DATE '2026-01-01', DATE '2026-12-31')",
 )
-MACROS = (SEQUENCE_STORE, METRICS_BY_INSTRUMENT, PATTERNS_BY_FILTER)
+_VALUES_AS_OF = ", ".join(
+    f"CASE WHEN later.revision IS NULL THEN latest.{name} ELSE later.old_{name} END AS {name}"
+    for name in ("open", "high", "low", "close", "volume", "open_interest")
+)
+MINUTES_AS_OF = Macro(
+    "minutes_as_of",
+    "One-minute candles as they were known at a moment: of a bar that was corrected later, the values before.",
+    f"""
+    CREATE MACRO minutes_as_of(moment) AS TABLE
+    WITH corrected_later AS (
+        SELECT * FROM raw.revisions WHERE kind = 'minutes' AND revised_at > moment
+        QUALIFY row_number() OVER (PARTITION BY instrument_key, timestamp ORDER BY revision) = 1
+    )
+    SELECT latest.instrument_key, latest.timestamp, latest.trading_day, {_VALUES_AS_OF},
+           coalesce(later.old_source, latest.source) AS source,
+           coalesce(later.known_since, latest.ingested_at) AS ingested_at
+    FROM raw.candles_1min AS latest
+    LEFT JOIN corrected_later AS later USING (instrument_key, timestamp)
+    WHERE coalesce(later.known_since, latest.ingested_at) <= moment
+    """,
+    "SELECT * FROM minutes_as_of(now()) ORDER BY instrument_key, timestamp LIMIT 5",
+)
+MACROS = (SEQUENCE_STORE, METRICS_BY_INSTRUMENT, PATTERNS_BY_FILTER, MINUTES_AS_OF)

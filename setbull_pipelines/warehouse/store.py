@@ -144,6 +144,14 @@ class Pointer:
     """Name of the file that holds, by instrument, the hash of what it was computed from; None without such."""
     invalidated: tuple[str, ...] = ()
     """Instruments that somebody wants computed again. Until then the partition is not up to date."""
+    values_hash: str | None = None
+    """Hash of the rows without their provenance; None where the table has none."""
+
+    @property
+    def input_hash(self) -> str:
+        """What a step that reads the partition is computed from: rows that only came to be known otherwise count
+        as the same."""
+        return self.values_hash or self.content_hash
 
 
 _REQUIRED = [
@@ -236,6 +244,7 @@ class Warehouse:
             content_hash = disk.content_hash(data)
             hashes = (instrument_inputs or {}).get(partition)
             by_instrument = None if hashes is None else instrument_hashes.to_bytes(hashes)
+            values = stored.table.without_provenance
             pointer = Pointer(
                 file=f"{content_hash}.parquet",
                 rows=len(frame),
@@ -252,6 +261,9 @@ class Warehouse:
                 instrument_inputs=None
                 if by_instrument is None
                 else f"{disk.content_hash(by_instrument)}.inputs",
+                values_hash=disk.content_hash(encoding.to_parquet(values, frame))
+                if values is not stored.table
+                else None,
             )
             self._put(directories[partition], pointer, data, by_instrument)
             return pointer
@@ -711,6 +723,7 @@ def _pointer(record: Mapping[str, object]) -> Pointer:
         failures={key: Failure(**value) for key, value in record.get("failures", {}).items()},
         instrument_inputs=record.get("instrument_inputs"),
         invalidated=tuple(record.get("invalidated", ())),
+        values_hash=record.get("values_hash"),
     )
     if not _DATA_FILE.fullmatch(pointer.file):
         raise ValueError(f"file is {pointer.file!r}")

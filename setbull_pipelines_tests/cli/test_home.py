@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
-from setbull_pipelines.settings import recorded_input
+from setbull_pipelines.settings import recorded_source
 
 
 def results(data_directory: Path, text: str) -> None:
@@ -21,7 +21,7 @@ def results(data_directory: Path, text: str) -> None:
 
 def test_the_first_run_claims_the_folder_in_silence(data_directory: Path) -> None:
     assert claim(data_directory, "/candles/a") is None
-    assert recorded_input(data_directory) == "/candles/a"
+    assert recorded_source(data_directory)[0] == "/candles/a"
     assert os.environ["SETBULL_INPUT"] == "/candles/a"
     assert not (data_directory / "earlier").exists()
 
@@ -47,8 +47,8 @@ def test_another_input_finds_an_empty_folder_and_the_old_results_are_kept(
     assert (first / "warehouse" / "file").read_text() == "sample"
     assert (first / "dagster" / "file").read_text() == "sample"
     assert (first / "setbull.duckdb").read_text() == "sample"
-    assert recorded_input(first) is None
-    assert recorded_input(data_directory) == "/candles/a"
+    assert recorded_source(first)[0] is None
+    assert recorded_source(data_directory)[0] == "/candles/a"
     # What was read from files is remembered by content, so it serves any input.
     assert (data_directory / "landing" / "file").exists()
 

@@ -16,7 +16,7 @@ from setbull_pipelines import tables, variants
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.report import print_report
 from setbull_pipelines.pipeline import engine
-from setbull_pipelines.settings import recorded_input
+from setbull_pipelines.settings import recorded_source
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
@@ -132,7 +132,7 @@ def test_a_users_file_with_dirty_rows_runs_and_a_wrong_v2_then_fails(
     assert any("closed day: 1" in line for line in quarantined)
     assert "0 failed" in result.output
     assert "rows have no trading day and are in raw.quarantine" in " ".join(result.output.split())
-    assert recorded_input(data_directory) == str(dirty_csv)
+    assert recorded_source(data_directory)[0] == str(dirty_csv)
     warehouse = Warehouse(data_directory / "warehouse")
     bars = warehouse.read(StoredTable("v1", tables.CANDLES_5MIN), [DAY])
     assert bars.groupby("instrument_key").size().tolist() == [8, 8]
@@ -234,7 +234,7 @@ def test_an_input_that_is_not_there_leaves_the_results_alone(
     (data_directory / "source.json").write_text('{"input": null}')
     setbull("run", "--input", tmp_path / "absent.csv")
     assert (data_directory / "warehouse").is_dir()
-    assert recorded_input(data_directory) is None
+    assert recorded_source(data_directory)[0] is None
 
 
 @pytest.mark.usefixtures("data_directory")

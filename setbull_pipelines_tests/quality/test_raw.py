@@ -38,7 +38,7 @@ def minutes(
 ) -> pd.DataFrame:
     start = (day + pd.Timedelta(hours=9, minutes=15)).tz_localize("Asia/Kolkata")
     times = [start + pd.Timedelta(minutes=minute) for minute in range(count)]
-    return tables.CANDLES_1MIN.conform(
+    return tables.CANDLES_1MIN.without_provenance.conform(
         pd.DataFrame(
             {
                 "instrument_key": key,
@@ -47,7 +47,6 @@ def minutes(
                 **dict.fromkeys(("open", "high", "low", "close"), 100.0),
                 "volume": volume,
                 "open_interest": None,
-                "source": "test",
                 "session_shape": shape,
             }
         )
@@ -97,9 +96,12 @@ def test_daily_bars_are_missed_only_in_their_own_series() -> None:
     assert not raw.daily_complete(frames, DAY, SETTINGS).passed
 
 
+PARTS = ("quarantined", "duplicates_ignored", "superseded")
+
+
 def account(**counts: int) -> pd.DataFrame:
     return tables.ACCOUNTING.conform(
-        pd.DataFrame([{"kind": "minutes", "trading_day": DAY, **counts}])
+        pd.DataFrame([{"kind": "minutes", "trading_day": DAY, **dict.fromkeys(PARTS, 0), **counts}])
     )
 
 
@@ -112,6 +114,8 @@ def account(**counts: int) -> pd.DataFrame:
         # A quarantined row is counted, but not kept.
         ({"received": 5, "accepted": 4, "quarantined": 1, "duplicates_ignored": 0}, 4, False),
         ({"received": 6, "accepted": 4, "quarantined": 0, "duplicates_ignored": 1}, 4, False),
+        # A correction is counted, but what it corrected is not kept.
+        ({"received": 5, "accepted": 4, "quarantined": 0, "superseded": 1}, 4, False),
     ],
 )
 def test_the_account_is_held_against_the_stored_rows(
@@ -122,6 +126,7 @@ def test_the_account_is_held_against_the_stored_rows(
         "raw.candles_1min": minutes(stored),
         "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
         "raw.quarantine": tables.QUARANTINE.empty(),
+        "raw.revisions": tables.REVISIONS.empty(),
     }
     assert raw.accounting(frames, DAY, SETTINGS).passed is passed
 
@@ -132,6 +137,7 @@ def test_rows_stored_without_any_account_are_a_fault() -> None:
         "raw.candles_1min": minutes(3),
         "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
         "raw.quarantine": tables.QUARANTINE.empty(),
+        "raw.revisions": tables.REVISIONS.empty(),
     }
     assert not raw.accounting(frames, DAY, SETTINGS).passed
 
@@ -269,7 +275,9 @@ def test_daily_bars_alone_make_a_traded_session() -> None:
     )
     frames = {
         "raw.candles_1min": tables.CANDLES_1MIN.empty(),
-        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.conform(history),
+        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.without_provenance.conform(
+            history
+        ),
         "raw.coverage": coverage("2025-06-02", "2025-06-04"),
     }
     assert raw.sessions_traded(frames, DAY, SETTINGS).passed

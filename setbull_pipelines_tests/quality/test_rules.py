@@ -17,6 +17,7 @@ from setbull_pipelines.settings import SampleSettings, Settings
 from setbull_pipelines.sources.intake import take_in
 from setbull_pipelines.tables.columns import EXCHANGE
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable
+from setbull_pipelines_tests.moments import LATER
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 Frames = dict[str, pd.DataFrame]
@@ -247,7 +248,7 @@ def quarantined(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         "NSE_EQ|A,2025-06-02T20:15:00+05:30,100,101,99,100,5\n"
         "NSE_EQ|A,2025-06-02T09:16:00+05:30,100,101,99,100,-5\n"
     )
-    intake = take_in(folder, folder / "landing", SampleSettings())
+    intake = take_in(folder, folder / "landing", SampleSettings(), LATER)
     return intake.load_day(intake.days("minutes")[0]).quarantine
 
 

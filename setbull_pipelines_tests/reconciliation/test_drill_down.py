@@ -209,13 +209,12 @@ def test_a_wide_input_shows_what_differs_first(tmp_path) -> None:
 
 def test_minutes_of_a_bar_are_those_before_its_end(tmp_path) -> None:
     minutes = pd.date_range("2026-06-30 09:15", periods=60, freq="1min", tz="Asia/Kolkata")
-    raw = CANDLES_1MIN.conform(
+    raw = CANDLES_1MIN.without_provenance.conform(
         pd.DataFrame({"instrument_key": A, "timestamp": minutes}).assign(
             trading_day=TRADING_DAY,
             **dict.fromkeys(("open", "high", "low", "close"), 1.0),
             volume=np.arange(60),
             open_interest=pd.NA,
-            source="test",
             session_shape="full",
         )
     )
@@ -223,7 +222,7 @@ def test_minutes_of_a_bar_are_those_before_its_end(tmp_path) -> None:
     cells = compare_frames(tmp_path, CANDLES_5MIN, candles(), v2).cells
     found = windows(
         files(tmp_path, CANDLES_5MIN, candles(), v2),
-        [files(tmp_path, CANDLES_1MIN, raw, raw)],
+        [files(tmp_path, CANDLES_1MIN.without_provenance, raw, raw)],
         cells,
         TRADING_DAY,
         5,

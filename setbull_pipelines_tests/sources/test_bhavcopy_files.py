@@ -12,6 +12,7 @@ import pytest
 
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, take_in
+from setbull_pipelines_tests.moments import LATER
 
 OLD_HEADER = "SYMBOL,SERIES,OPEN,HIGH,LOW,CLOSE,LAST,PREVCLOSE,TOTTRDQTY,TOTTRDVAL,TIMESTAMP,TOTALTRADES,ISIN,"
 OLD_ROWS = (
@@ -51,7 +52,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def take(folder: Path) -> Intake:
-    return take_in(folder, folder.parent / "landing", SampleSettings())
+    return take_in(folder, folder.parent / "landing", SampleSettings(), LATER)
 
 
 def zipped(**members: str) -> bytes:

@@ -16,6 +16,7 @@ import pytest
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, NoInput, take_in
 from setbull_pipelines.tables import CANDLES_1MIN, INTAKE, QUARANTINE
+from setbull_pipelines_tests.moments import LATER
 
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 GOOD = "NSE_EQ|INE005B01027,2025-06-02T09:15:00+05:30,100,101,99.5,100.5,10"
@@ -23,7 +24,7 @@ DAY = date(2025, 6, 2)
 
 
 def take(folder: Path) -> Intake:
-    return take_in(folder, folder.parent / "landing", SampleSettings())
+    return take_in(folder, folder.parent / "landing", SampleSettings(), LATER)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, take_in
 from setbull_pipelines.tables import CORPORATE_ACTIONS, INSTRUMENT_ALIASES, INTAKE, QUARANTINE
+from setbull_pipelines_tests.moments import LATER
 
 CANDLES = (
     "instrument_key,timestamp,open,high,low,close,volume\n"
@@ -33,7 +34,7 @@ def write(path: Path, header: str, *rows: str) -> None:
 
 
 def take(folder: Path) -> Intake:
-    taken = take_in(folder, folder.parent / "landing", SampleSettings())
+    taken = take_in(folder, folder.parent / "landing", SampleSettings(), LATER)
     CORPORATE_ACTIONS.schema.validate(taken.corporate_actions)
     INSTRUMENT_ALIASES.schema.validate(taken.instrument_aliases)
     QUARANTINE.schema.validate(taken.unassigned)
@@ -147,12 +148,12 @@ def test_aliases_link_an_old_key_to_the_one_that_took_its_place(inbox: Path) -> 
 
 
 def test_the_sample_announces_its_split(tmp_path: Path) -> None:
-    actions = take_in(None, tmp_path / "long", SampleSettings()).corporate_actions
+    actions = take_in(None, tmp_path / "long", SampleSettings(), LATER).corporate_actions
     assert actions[["kind", "ratio", "source"]].values.tolist() == [
         ["split", 5.0, "generated sample"]
     ]
     short = SampleSettings(daily_sessions=5, minute_sessions=1)
-    assert take_in(None, tmp_path / "short", short).corporate_actions.empty
+    assert take_in(None, tmp_path / "short", short, LATER).corporate_actions.empty
 
 
 def test_of_two_aliases_of_one_key_the_last_counts(inbox: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, take_in
 from setbull_pipelines.tables import CANDLES_1MIN, DERIVATIVE_UNDERLYINGS
+from setbull_pipelines_tests.moments import LATER
 
 BEFORE, AFTER = date(2026, 7, 31), date(2026, 8, 3)
 CLOCKS = ("15:14", "15:15", "15:29", "15:30", "15:35")
@@ -35,7 +36,7 @@ def write(path: Path, *lines: str) -> None:
 
 
 def take(folder: Path) -> Intake:
-    return take_in(folder, folder.parent / "landing", SampleSettings())
+    return take_in(folder, folder.parent / "landing", SampleSettings(), LATER)
 
 
 def accepted(taken: Intake, day: date, key: str) -> list[str]:

@@ -25,7 +25,9 @@ from setbull_pipelines.tables import (
     INSTRUMENTS,
     INTAKE,
     QUARANTINE,
+    REVISIONS,
 )
+from setbull_pipelines_tests.moments import LATER
 
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 DAY = date(2025, 6, 2)
@@ -40,7 +42,11 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def take(folder: Path) -> Intake:
-    return take_in(folder, folder.parent / "landing", SampleSettings())
+    return take_in(folder, folder.parent / "landing", SampleSettings(), LATER)
+
+
+def landings(inbox: Path) -> list[Path]:
+    return [path for path in (inbox.parent / "landing").iterdir() if path.is_dir()]
 
 
 def bar(key: str = "NSE_EQ|A", minute: str = "09:15", price: str = "100", day: str = "02") -> str:
@@ -57,7 +63,7 @@ def account(taken: Intake, day: date, kind: str) -> dict[str, int]:
     return accounting.loc[kind].drop("trading_day").to_dict()
 
 
-def test_the_last_revision_of_a_bar_counts_and_every_row_is_accounted_for(inbox: Path) -> None:
+def test_the_last_statement_about_a_bar_counts_and_every_row_is_accounted_for(inbox: Path) -> None:
     write_csv(inbox / "a.csv", bar(price="100"), bar(price="101"), bar(minute="09:16"))
     write_csv(inbox / "b/a.csv", bar(price="102.0"), bar(price="102"))
     taken = take(inbox)
@@ -67,15 +73,19 @@ def test_the_last_revision_of_a_bar_counts_and_every_row_is_accounted_for(inbox:
     quarantine = loaded.quarantine
     assert quarantine[["source", "line", "rule"]].values.tolist() == [
         ["a.csv", 2, "superseded"],
-        ["a.csv", 3, "superseded"],
     ]
-    assert "in line 3 of b/a.csv" in quarantine["reason"].iloc[0]
-    assert json.loads(quarantine["record"].iloc[1])["close"] == "101.0"
+    assert "in line 3 of the same file" in quarantine["reason"].iloc[0]
+    assert json.loads(quarantine["record"].iloc[0])["close"] == "100.0"
+    (revision,) = loaded.revisions.itertuples()
+    assert (revision.old_close, revision.new_close) == (101.0, 102.0)
+    assert (revision.old_source, revision.new_source) == ("a.csv", "b/a.csv")
+    assert revision.changed == "open, high, low, close"
     assert account(taken, DAY, "minutes") == {
         "received": 5,
         "accepted": 2,
-        "quarantined": 2,
+        "quarantined": 1,
         "duplicates_ignored": 1,
+        "superseded": 1,
     }
     assert taken.coverage["rows"].tolist() == [2]
 
@@ -96,6 +106,7 @@ def test_null_open_interest_equals_null_but_not_zero(inbox: Path) -> None:
         "accepted": 1,
         "quarantined": 2,
         "duplicates_ignored": 0,
+        "superseded": 0,
     }
 
 
@@ -105,7 +116,9 @@ def test_files_are_read_once_and_their_landings_outlive_the_file(
     write_csv(inbox / "a.csv", bar())
     write_csv(inbox / "b.csv", bar(minute="09:16"))
     seen: list[tuple[str, int, int]] = []
-    take_in(inbox, inbox.parent / "landing", SampleSettings(), lambda *step: seen.append(step))
+    take_in(
+        inbox, inbox.parent / "landing", SampleSettings(), LATER, lambda *step: seen.append(step)
+    )
     assert seen == [("a.csv", 1, 2), ("b.csv", 2, 2)]
     monkeypatch.setattr(intake, "read_rows", lambda *_: pytest.fail("read again"))
     (inbox / "b.csv").rename(inbox / "c.csv")
@@ -114,13 +127,13 @@ def test_files_are_read_once_and_their_landings_outlive_the_file(
     taken = take(inbox)
     assert taken.files["source"].tolist() == ["a.csv"]
     assert len(taken.load_day(DAY).candles_1min) == 1
-    assert len(list((inbox.parent / "landing").iterdir())) == 2
+    assert len(landings(inbox)) == 2
 
 
 def test_a_damaged_landing_is_read_again(inbox: Path) -> None:
     write_csv(inbox / "a.csv", bar())
     take(inbox)
-    (folder,) = (inbox.parent / "landing").iterdir()
+    (folder,) = landings(inbox)
     os.truncate(folder / "candles.parquet", 10)
     assert open_landing(folder) is None
     assert len(take(inbox).load_day(DAY).candles_1min) == 1
@@ -138,7 +151,7 @@ def test_a_failure_while_landing_leaves_nothing_behind(
     monkeypatch.setattr("setbull_pipelines.sources.landing.os.rename", fail)
     with pytest.raises(OSError, match="disk full"):
         take(inbox)
-    assert list((inbox.parent / "landing").iterdir()) == []
+    assert landings(inbox) == []
 
 
 def test_an_instrument_file_decides_which_instruments_are_known(inbox: Path) -> None:
@@ -264,11 +277,14 @@ def test_every_received_row_is_accepted_quarantined_or_an_equal_duplicate(
             QUARANTINE.schema.validate(day.quarantine)
             ACCOUNTING.schema.validate(day.accounting)
             count = day.accounting.set_index("kind")
-            parts = count[["accepted", "quarantined", "duplicates_ignored"]].sum(axis=1)
+            REVISIONS.schema.validate(day.revisions)
+            parts = count[["accepted", "quarantined", "duplicates_ignored", "superseded"]]
+            parts = parts.sum(axis=1)
             assert (count["received"] == parts).all()
             assert count.loc["minutes", "accepted"] == len(day.candles_1min)
             assert count.loc["daily", "accepted"] == len(day.candles_daily_history)
             assert count["quarantined"].sum() == len(day.quarantine)
+            assert count["superseded"].sum() == len(day.revisions)
             rejected_lines.update(lines_of(day.quarantine))
             received += int(count["received"].sum())
         assert received == listed["assigned"].sum()

@@ -12,12 +12,13 @@ import pytest
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, NoInput, take_in
 from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY
+from setbull_pipelines_tests.moments import LATER
 
 MUHURAT, OUTAGE = date(2020, 11, 14), date(2021, 2, 24)
 
 
 def take(path: Path, tmp_path: Path) -> Intake:
-    return take_in(path, tmp_path / "landing", SampleSettings())
+    return take_in(path, tmp_path / "landing", SampleSettings(), LATER)
 
 
 def original(path: Path) -> pd.DataFrame:

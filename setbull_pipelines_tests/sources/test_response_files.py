@@ -13,6 +13,7 @@ import pytest
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, take_in
 from setbull_pipelines.sources.response_files import instrument_in_path
+from setbull_pipelines_tests.moments import LATER
 
 KEY = "NSE_EQ|INE002A01018"
 DAY = date(2025, 6, 2)
@@ -27,7 +28,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def take(folder: Path) -> Intake:
-    return take_in(folder, folder.parent / "landing", SampleSettings())
+    return take_in(folder, folder.parent / "landing", SampleSettings(), LATER)
 
 
 def body(*candles: list) -> str:

@@ -16,6 +16,7 @@ from setbull_pipelines.sources import Intake, take_in
 from setbull_pipelines.sources.raw_rows import RawRows
 from setbull_pipelines.sources.sample import generate
 from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY
+from setbull_pipelines_tests.moments import LATER
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def taken(landing: Path) -> Intake:
-    return take_in(None, landing, SampleSettings())
+    return take_in(None, landing, SampleSettings(), LATER)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def daily(taken: Intake) -> pd.DataFrame:
 def test_the_same_settings_give_the_same_bytes(
     taken: Intake, landing: Path, tmp_path: Path
 ) -> None:
-    take_in(None, tmp_path, SampleSettings())
+    take_in(None, tmp_path, SampleSettings(), LATER)
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
     # Of 15 sessions candles, coverage and rejected rows; the same of daily bars; two of each other kind.
     assert len(files) == 15 * 3 + 3 + 2 + 2
@@ -52,7 +53,7 @@ def test_the_same_settings_give_the_same_bytes(
 
 
 def test_another_seed_gives_other_prices(minutes: pd.DataFrame, tmp_path: Path) -> None:
-    other = take_in(None, tmp_path, SampleSettings(seed=1))
+    other = take_in(None, tmp_path, SampleSettings(seed=1), LATER)
     day = other.days("minutes")[0]
     mine = minutes[minutes["trading_day"].dt.date == day]
     assert not other.load_day(day).candles_1min["close"].head(100).equals(mine["close"].head(100))
@@ -161,7 +162,7 @@ def test_the_smallest_sample_and_an_evening_session_work(tmp_path: Path) -> None
     small = SampleSettings(
         instruments=12, daily_sessions=20, minute_sessions=3, last_day="2024-11-02"
     )
-    taken = take_in(None, tmp_path, small)
+    taken = take_in(None, tmp_path, small, LATER)
     muhurat = taken.load_day(taken.days("minutes")[-1]).candles_1min
     assert muhurat["timestamp"].dt.strftime("%Y-%m-%d %H:%M").min() == "2024-11-01 18:00"
     assert muhurat.groupby("instrument_key").size().max() == 60

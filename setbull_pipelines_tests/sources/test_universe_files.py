@@ -11,6 +11,7 @@ import pytest
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, take_in
 from setbull_pipelines.tables import INSTRUMENTS
+from setbull_pipelines_tests.moments import LATER
 
 CANDLES = (
     "instrument_key,timestamp,open,high,low,close,volume\n"
@@ -27,7 +28,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def take(folder: Path) -> Intake:
-    taken = take_in(folder, folder.parent / "landing", SampleSettings())
+    taken = take_in(folder, folder.parent / "landing", SampleSettings(), LATER)
     INSTRUMENTS.schema.validate(taken.instruments)
     return taken
 

@@ -29,7 +29,6 @@ from setbull_pipelines.tables import (
 from setbull_pipelines.variants.protocol import Variant
 
 FLOAT_KINDS = ("float64",)
-SOURCE = "test"
 
 
 def _trading_day(timestamps: pd.Series) -> pd.Series:
@@ -37,7 +36,7 @@ def _trading_day(timestamps: pd.Series) -> pd.Series:
 
 
 def _raw(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
-    complete = rows.assign(trading_day=_trading_day(rows["timestamp"]), source=SOURCE)
+    complete = rows.assign(trading_day=_trading_day(rows["timestamp"]))
     if "open_interest" not in complete:
         complete["open_interest"] = pd.NA
     if "session_shape" not in complete:
@@ -47,12 +46,12 @@ def _raw(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
 
 def minute_candles(rows: pd.DataFrame) -> pd.DataFrame:
     """``raw.candles_1min`` from rows with instrument_key, timestamp (aware), prices and volume."""
-    return _raw(CANDLES_1MIN, rows)
+    return _raw(CANDLES_1MIN.without_provenance, rows)
 
 
 def daily_history(rows: pd.DataFrame) -> pd.DataFrame:
     """``raw.candles_daily_history`` from rows with instrument_key, timestamp (midnight), prices, volume."""
-    return _raw(CANDLES_DAILY_HISTORY, rows)
+    return _raw(CANDLES_DAILY_HISTORY.without_provenance, rows)
 
 
 def bars_5min(rows: pd.DataFrame) -> pd.DataFrame:

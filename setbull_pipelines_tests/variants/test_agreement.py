@@ -289,8 +289,8 @@ def test_both_series_new_listings_and_named_starts() -> None:
     minutes_series = random_daily(6, DAYS[-280:], instruments=4, missing_share=0.05)
     candles = pd.concat(
         [
-            bars_daily(history.drop(columns=["source"])),
-            bars_daily(minutes_series.drop(columns=["source"]), "minutes"),
+            bars_daily(history),
+            bars_daily(minutes_series, "minutes"),
         ],
         ignore_index=True,
     )

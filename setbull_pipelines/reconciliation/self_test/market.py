@@ -92,7 +92,7 @@ def _session_minutes(days: Sequence[pd.Timestamp]) -> pd.DatetimeIndex:
 
 def _raw(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
     days = rows["timestamp"].dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
-    complete = rows.assign(trading_day=days, source="self-test", session_shape=FULL)
+    complete = rows.assign(trading_day=days, session_shape=FULL)
     return table.conform(complete[table.column_names])
 
 
@@ -134,7 +134,7 @@ def _minutes() -> pd.DataFrame:
                 }
             )[is_delivered]
         )
-    return _raw(CANDLES_1MIN, pd.concat(frames, ignore_index=True))
+    return _raw(CANDLES_1MIN.without_provenance, pd.concat(frames, ignore_index=True))
 
 
 def _history() -> pd.DataFrame:
@@ -163,5 +163,6 @@ def _history() -> pd.DataFrame:
             )
         )
     return _raw(
-        CANDLES_DAILY_HISTORY, pd.concat(frames, ignore_index=True).assign(open_interest=pd.NA)
+        CANDLES_DAILY_HISTORY.without_provenance,
+        pd.concat(frames, ignore_index=True).assign(open_interest=pd.NA),
     )

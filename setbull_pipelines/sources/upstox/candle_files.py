@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ import pyarrow
 import pyarrow.parquet
 
 from setbull_pipelines.market.calendar import TradingCalendar
+from setbull_pipelines.sources.raw_rows import PROVISIONAL_MARK
 from setbull_pipelines.sources.upstox import answers
 from setbull_pipelines.sources.upstox.answers import Candles, read_answer
 from setbull_pipelines.sources.upstox.calls import MINUTE, Call, Interval
@@ -82,18 +84,29 @@ def _bring_up_to_date(
         leftover.unlink()
     keys = kept.instruments(interval)
     parts: dict[str, set[str]] = defaultdict(set)
+    provisional: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for key in keys:
         for day, answer in _holders(kept, interval, key, calendar).items():
-            parts[_file_name(day, interval)].add(f"{key} {answer.content_hash}")
-    made_of = {name: _hash([_code(), *sorted(of_file)]) for name, of_file in parts.items()}
+            name = _file_name(day, interval)
+            # An answer about a running session can hold the candles that history holds later.
+            parts[name].add(f"{key} {answer.content_hash} {answer.running}")
+            if answer.running:
+                provisional[name][day.isoformat()].append(key)
+    marks = {
+        name: {
+            _MADE_OF: _hash([_code(), *sorted(of_file)]),
+            PROVISIONAL_MARK: json.dumps(provisional[name]).encode(),
+        }
+        for name, of_file in parts.items()
+    }
     for path in folder.glob("*.parquet"):
-        if path.name not in made_of:
+        if path.name not in marks:
             path.unlink()
-    stale = [name for name in sorted(made_of) if _is_made_of(folder / name) != made_of[name]]
+    stale = [name for name in sorted(marks) if _is_made_of(folder / name) != marks[name][_MADE_OF]]
     for start in range(0, len(stale), _FILES_AT_ONCE):
         names = stale[start : start + _FILES_AT_ONCE]
-        _write({name: made_of[name] for name in names}, kept, keys, folder, interval, calendar)
-    return len(stale), len(made_of) - len(stale)
+        _write({name: marks[name] for name in names}, kept, keys, folder, interval, calendar)
+    return len(stale), len(marks) - len(stale)
 
 
 def _holders(
@@ -111,7 +124,7 @@ def _file_name(day: date, interval: Interval) -> str:
 
 
 def _write(
-    made_of: Mapping[str, bytes],
+    marks: Mapping[str, Mapping[bytes, bytes]],
     kept: KeptAnswers,
     keys: Sequence[str],
     folder: Path,
@@ -123,11 +136,11 @@ def _write(
             name: stack.enter_context(
                 pyarrow.parquet.ParquetWriter(
                     folder / f"{_TEMPORARY}{name}",
-                    _SCHEMA.with_metadata({_MADE_OF: of_file}),
+                    _SCHEMA.with_metadata(of_file),
                     compression="zstd",
                 )
             )
-            for name, of_file in made_of.items()
+            for name, of_file in marks.items()
         }
         waiting: dict[str, list[pyarrow.Table]] = {name: [] for name in writers}
         for key in keys:
@@ -139,7 +152,7 @@ def _write(
         for name, tables in waiting.items():
             if tables:
                 writers[name].write_table(pyarrow.concat_tables(tables))
-    for name in made_of:
+    for name in marks:
         # A file that a power cut spoils is made again: intake would refuse it, and its mark is not readable.
         os.replace(folder / f"{_TEMPORARY}{name}", folder / name)
 

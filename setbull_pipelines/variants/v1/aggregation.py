@@ -13,7 +13,7 @@ import pandas as pd
 
 from setbull_pipelines.market.calendar import NSE, Interval, Session
 from setbull_pipelines.settings import AggregationSettings
-from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY
+from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY, CANDLES_DAILY_HISTORY
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.variants.v1.rows import frame_of
@@ -95,9 +95,10 @@ def to_daily(
                     **bar,
                 }
             )
-    exchange = candles_daily_history.drop(columns="source").assign(
+    history = candles_daily_history[CANDLES_DAILY_HISTORY.without_provenance.column_names]
+    exchange = history.assign(
         series=EXCHANGE,
-        timestamp=candles_daily_history["trading_day"].dt.tz_localize(INDIA),
+        timestamp=history["trading_day"].dt.tz_localize(INDIA),
         minutes_traded=None,
         minutes_present=None,
         minutes_expected=None,

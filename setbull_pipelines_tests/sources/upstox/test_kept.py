@@ -17,6 +17,7 @@ from setbull_pipelines.sources.intake import take_in
 from setbull_pipelines.sources.upstox.calls import DAY, MINUTE, Call
 from setbull_pipelines.sources.upstox.candle_files import write_candle_files
 from setbull_pipelines.sources.upstox.kept import DamagedAnswer, KeptAnswers, final_sessions
+from setbull_pipelines_tests.moments import LATER
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,
     TCS,
@@ -225,6 +226,37 @@ def test_expired_and_unreadable_files_and_leftovers_go(kept: KeptAnswers, tmp_pa
     assert len(files(folder)["2026-11-20.parquet"]) == 3
 
 
+def test_candles_of_a_running_session_are_provisional_until_history_confirms_them(
+    kept: KeptAnswers, tmp_path: Path
+) -> None:
+    """Although both files are taken in long after the close; the other instrument is final at once."""
+    inbox, landing = tmp_path / "files", tmp_path / "landing"
+    keep(kept, running(INFY, FRIDAY), minute_rows(INFY, FRIDAY), None, NOON)
+    keep(kept, *history(TCS, FRIDAY), FRIDAY)
+    write_candle_files(kept, inbox, MINUTE, NSE)
+    day = take_in(inbox, landing, SampleSettings(), LATER).load_day(FRIDAY)
+    by_key = day.candles_1min.groupby("instrument_key")["state"].unique().map(list).to_dict()
+    assert by_key == {INFY: ["provisional"], TCS: ["final"]}
+    corrected = minute_rows(INFY, FRIDAY)
+    corrected[0][5] += 10
+    keep(kept, Call(INFY, MINUTE, FRIDAY, FRIDAY), corrected, FRIDAY)
+    assert write_candle_files(kept, inbox, MINUTE, NSE).written == 1
+    day = take_in(inbox, landing, SampleSettings(), LATER).load_day(FRIDAY)
+    assert set(day.candles_1min["state"]) == {"final"}
+    (revision,) = day.revisions.itertuples()
+    assert (revision.instrument_key, revision.changed) == (INFY, "volume")
+    assert (revision.old_state, revision.new_state) == ("provisional", "final")
+
+
+def test_the_same_candles_from_history_make_the_file_again(
+    kept: KeptAnswers, tmp_path: Path
+) -> None:
+    keep(kept, running(INFY, FRIDAY), minute_rows(INFY, FRIDAY), None, NOON)
+    write_candle_files(kept, tmp_path / "files", MINUTE, NSE)
+    keep(kept, *history(INFY, FRIDAY), FRIDAY)
+    assert write_candle_files(kept, tmp_path / "files", MINUTE, NSE).written == 1
+
+
 def test_many_sessions_are_written_with_few_files_open(kept: KeptAnswers, tmp_path: Path) -> None:
     days = NSE.trading_days(date(2026, 7, 1), FRIDAY)
     assert len(days) > 64
@@ -243,7 +275,7 @@ def test_intake_reads_the_files_and_judges_each_candle(kept: KeptAnswers, tmp_pa
     daily = [row for day in (THURSDAY, FRIDAY) for row in daily_rows(INFY, day)]
     keep(kept, Call(INFY, DAY, THURSDAY, FRIDAY), daily, FRIDAY)
     write_candle_files(kept, tmp_path / "files" / DAY, DAY, NSE)
-    intake = take_in(tmp_path / "files", tmp_path / "landing", SampleSettings())
+    intake = take_in(tmp_path / "files", tmp_path / "landing", SampleSettings(), LATER)
     assert list(intake.files["source"]) == ["1minute/2026-11-20.parquet", "day/2026-11.parquet"]
     assert set(intake.files["kind"]) == {"minutes", "daily"}
     day = intake.load_day(FRIDAY)

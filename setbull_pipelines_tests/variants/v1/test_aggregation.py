@@ -34,12 +34,11 @@ def minutes(rows: list[tuple], day: str = DAY, key: str = KEY, shape: str = FULL
     columns = ["clock", "open", "high", "low", "close", "volume", "open_interest"]
     frame = pd.DataFrame(rows, columns=columns, dtype=object)
     starts = [pd.Timestamp(f"{day} {clock}", tz=INDIA) for clock in frame.pop("clock")]
-    return CANDLES_1MIN.conform(
+    return CANDLES_1MIN.without_provenance.conform(
         frame.assign(
             instrument_key=key,
             timestamp=starts,
             trading_day=pd.Timestamp(day),
-            source="test",
             session_shape=shape,
         )
     )
@@ -175,7 +174,7 @@ def test_row_order_and_chunking_change_nothing_and_input_is_left_alone() -> None
 
 
 def test_both_daily_series_stand_side_by_side() -> None:
-    history = CANDLES_DAILY_HISTORY.conform(
+    history = CANDLES_DAILY_HISTORY.without_provenance.conform(
         minutes([("00:00", 100, 104, 96, 97.5, 77, 2**60 + 1)]).drop(columns="session_shape")
     )
     daily = v1.to_daily(minutes(REFERENCE_MINUTES), history)

@@ -38,11 +38,10 @@ def minutes(
             "close": close,
             "volume": volume,
             "open_interest": pd.array(open_interest or [None] * len(rows), dtype="Int64"),
-            "source": "test",
             "session_shape": shape,
         }
     )
-    return CANDLES_1MIN.conform(frame)
+    return CANDLES_1MIN.without_provenance.conform(frame)
 
 
 def steady_minutes(
@@ -98,11 +97,8 @@ def bars(
 def daily_history(close: Sequence[float], instrument: str = STOCK) -> pd.DataFrame:
     """Raw daily candles of the source on consecutive weekdays that end on 2025-06-30."""
     frame = bars(close, instrument=instrument)
-    return CANDLES_DAILY_HISTORY.conform(
-        frame[[name for name in CANDLES_DAILY_HISTORY.column_names if name != "source"]].assign(
-            source="test"
-        )
-    )
+    history = CANDLES_DAILY_HISTORY.without_provenance
+    return history.conform(frame[history.column_names])
 
 
 def shuffled(frame: pd.DataFrame) -> pd.DataFrame:

@@ -150,14 +150,15 @@ def test_row_order_and_day_blocks_change_nothing() -> None:
     blocks["close"] = blocks["open"] = generator.integers(90, 110, len(blocks)).astype(float)
     blocks["high"], blocks["low"] = 110.0, 90.0
     before = blocks.copy()
-    ordered = v2.to_5min(CANDLES_1MIN.conform(blocks))
+    ordered = v2.to_5min(CANDLES_1MIN.without_provenance.conform(blocks))
     CANDLES_5MIN.schema.validate(ordered)
     pd.testing.assert_frame_equal(v2.to_5min(blocks), ordered)
     pd.testing.assert_frame_equal(v2.to_5min(shuffled(blocks)), ordered)
     pd.testing.assert_frame_equal(blocks, before)
     history = CANDLES_DAILY_HISTORY.empty()
     pd.testing.assert_frame_equal(
-        v2.to_daily(shuffled(blocks), history), v2.to_daily(CANDLES_1MIN.conform(blocks), history)
+        v2.to_daily(shuffled(blocks), history),
+        v2.to_daily(CANDLES_1MIN.without_provenance.conform(blocks), history),
     )
 
 
@@ -196,12 +197,11 @@ def test_nothing_in_nothing_out() -> None:
 def test_equals_an_independent_aggregation_of_real_minutes(shared_data: Path) -> None:
     source = pd.read_parquet(shared_data / "candles_1min.parquet")
     timestamp = source["timestamp"].dt.tz_convert("Asia/Kolkata").dt.as_unit("us")
-    raw = CANDLES_1MIN.conform(
+    raw = CANDLES_1MIN.without_provenance.conform(
         source[["instrument_key", *PRICES, "volume"]].assign(
             timestamp=timestamp,
             trading_day=timestamp.dt.tz_localize(None).dt.normalize(),
             open_interest=pd.array([None] * len(source), dtype="Int64"),
-            source="test",
             session_shape=FULL,
         )
     )
