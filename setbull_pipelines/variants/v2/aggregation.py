@@ -78,7 +78,8 @@ def to_daily(
     minutes = _minute_days(candles_1min, minute_codes, instruments, settings)
     values = {name: np.concatenate([exchange[name], minutes[name]]) for name in exchange}
     order = columns.sort_order(values["group"], values["day"])
-    values = {name: columns.ordered(column, order) for name, column in values.items()}
+    if order is not None:
+        values = {name: column[order] for name, column in values.items()}
     is_minutes = values["group"] % len(_SERIES) == _SERIES.index(MINUTES)
     is_complete = values["minutes_present"] == values["minutes_expected"]
     return pd.DataFrame(
