@@ -1,7 +1,7 @@
 """V2 of aggregation: one-minute candles to five-minute and daily candles, by runs of sorted rows.
 
-Belongs here: ``to_5min`` and ``to_daily``. Does not belong here: session hours (``market/``),
-repair of rows.
+Belongs here: ``to_5min`` and ``to_daily``. Does not belong here: the loop over the rows of a run (``kernels.py``,
+imported on first use because numba is slow to import), session hours (``market/``), repair of rows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def to_5min(
     minutes = _Minutes.read(candles_1min, codes, instruments)
     bar = settings.bar_minutes * _MINUTE
     interval_start = minutes.interval_start[minutes.interval]
-    bar_start = minutes.time - (minutes.time - interval_start) % bar
+    # NumPy divides whole columns several times faster than it takes remainders.
+    bar_start = interval_start + (minutes.time - interval_start) // bar * bar
     starts = columns.run_starts(minutes.instrument, bar_start)
     bar_end = np.minimum(bar_start[starts] + bar, minutes.interval_end[minutes.interval[starts]])
     kept, values = minutes.bars(starts, settings)
@@ -209,26 +210,29 @@ class _Minutes:
         self, starts: np.ndarray, settings: AggregationSettings
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Bars of the runs that ``starts`` begins: (the runs that have a bar, columns of bars)."""
-        traded = self.volume > 0
-        present = columns.run_lengths(starts, len(traded))
-        minutes_traded = np.add.reduceat(traded, starts, dtype="int64")
-        if settings.untraded_minutes == "include":
-            rows, counted = np.arange(len(traded)), present
-        else:
-            rows, counted = np.flatnonzero(traded), minutes_traded
-        kept = np.flatnonzero(counted)
-        # ``rows`` holds counted minutes only; these are the limits of each kept bar in it.
-        end = np.cumsum(counted[kept])
-        begin = end - counted[kept]
+        from setbull_pipelines.variants.v2 import kernels
 
-        stating = np.where(self.states_open_interest[rows], rows, -1)
-        last_stating = _reduce(np.maximum, stating, begin)
+        present = columns.run_lengths(starts, len(self.time))
+        prices = np.empty((len(_PRICES), len(starts)))
+        integers = np.empty((3, len(starts)), dtype="int64")
+        last_stating = np.empty(len(starts), dtype="int64")
+        kernels.write_bars(
+            starts,
+            starts + present,
+            *(self.prices[name] for name in _PRICES),
+            self.volume,
+            self.states_open_interest,
+            settings.untraded_minutes == "include",
+            prices,
+            integers,
+            last_stating,
+        )
+        counted, minutes_traded, volume = integers
+        kept = np.flatnonzero(counted)
+        last_stating = last_stating[kept]
         return kept, {
-            "open": self.prices["open"][rows[begin]],
-            "high": _reduce(np.maximum, self.prices["high"][rows], begin),
-            "low": _reduce(np.minimum, self.prices["low"][rows], begin),
-            "close": self.prices["close"][rows[end - 1]],
-            "volume": _reduce(np.add, self.volume[rows], begin),
+            **{name: row[kept] for name, row in zip(_PRICES, prices, strict=True)},
+            "volume": volume[kept],
             "open_interest": self.open_interest[last_stating],
             "states_open_interest": last_stating >= 0,
             "minutes_traded": minutes_traded[kept],
@@ -242,11 +246,6 @@ class _Minutes:
         sessions = np.add.reduceat(lengths, first)
         of_interval = np.repeat(sessions, columns.run_lengths(first, len(lengths)))
         return of_interval[self.interval[rows]]
-
-
-def _reduce(operation: np.ufunc, values: np.ndarray, begin: np.ndarray) -> np.ndarray:
-    # reduceat refuses an empty column even when no run is asked for.
-    return operation.reduceat(values, begin) if len(begin) else values[:0]
 
 
 def _moment(as_of: pd.Timestamp) -> int:

@@ -27,6 +27,45 @@ def compiled(function: Kernel) -> Kernel:
         return numba.njit(nogil=True)(function)
 
 
+@compiled
+def write_bars(
+    starts,  # int64[bar]: first minute of each bar
+    ends,  # int64[bar]: the minute after its last
+    open_,
+    high,
+    low,
+    close,
+    volume,  # int64[minute]
+    states_open_interest,  # bool[minute]
+    counts_untraded,  # whether minutes without volume count for prices
+    prices,  # float64[4, bar]: open, high, low, close
+    integers,  # int64[3, bar]: minutes that count, minutes traded, volume
+    last_stating,  # int64[bar]: the last counted minute that states open interest, -1 without one
+):
+    """Write one bar per run of minutes in time order; prices of a bar without a counted minute mean nothing."""
+    for bar in range(len(starts)):
+        counted = traded = total = 0
+        last_stating[bar] = -1
+        for minute in range(starts[bar], ends[bar]):
+            if volume[minute] > 0:
+                traded += 1
+            elif not counts_untraded:
+                continue
+            if counted == 0:
+                prices[0, bar] = open_[minute]
+                highest, lowest = high[minute], low[minute]
+            counted += 1
+            total += volume[minute]
+            highest = max(highest, high[minute])
+            lowest = min(lowest, low[minute])
+            prices[3, bar] = close[minute]
+            if states_open_interest[minute]:
+                last_stating[bar] = minute
+        if counted:
+            prices[1, bar], prices[2, bar] = highest, lowest
+        integers[0, bar], integers[1, bar], integers[2, bar] = counted, traded, total
+
+
 MOVING_AVERAGE, FIRST_EMA, RSI, ATR = 0, 1, 5, 6
 BAND_UPPER, BAND_MIDDLE, BAND_LOWER, BAND_WIDTH, BAND_RATIO, BAND_PERCENT = 7, 8, 9, 10, 11, 12
 VOLUME_AVERAGE, VWAP = 13, 14
