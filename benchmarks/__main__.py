@@ -1,0 +1,250 @@
+"""``python -m benchmarks``: everything side by side, written to RESULTS.md; ``--short``: is a ratio worse than recorded?
+
+Belongs here: the order of measuring, targets, the written table. Does not belong here: the clock (``measuring``), the
+jobs (``contestants``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import platform
+import statistics
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "RESULTS.md"
+NOTES = FOLDER / "notes.md"
+RATIOS = FOLDER / "ratios.json"
+BARS, INDICATORS, KERNELS, DAY = JOBS = (
+    "bars from a file",
+    "indicators, frame to frame",
+    "indicators, arrays to arrays",
+    "a day, frames to frames",
+)
+ONE_THREAD = (INDICATORS, KERNELS)
+"""Jobs that are held against a rival of one thread: on one processor, in processor seconds."""
+TOLERANCES = {
+    BARS: (0.0, 0.0),
+    INDICATORS: (1e-6, 1e-9),
+    KERNELS: (1e-6, 1e-9),
+    DAY: (1e-12, 1e-9),
+}
+"""Absolute and relative difference of floats that counts as equal. Rivals keep a running sum of squares, whose error
+in a narrow band is far above that of V2, which the tests hold to 1e-9."""
+TARGETS = {
+    (BARS, "Polars, dynamic group-by", ""): 1.0,
+    (BARS, "Polars, group-by", ""): 1.0,
+    (INDICATORS, "TA-Lib and NumPy", ""): 1.5,
+    (KERNELS, "TA-Lib, its 10 columns", ""): 1.5,
+    (DAY, "V1", "aggregation"): 10.0,
+    (DAY, "V1", "indicators"): 20.0,
+    (DAY, "V1", "sequences and filters"): 20.0,
+    (DAY, "V1", "whole day"): 10.0,
+}
+"""How many times the seconds of V2 the other one takes, at least."""
+MEMORY_TARGET = 0.5
+"""Peak memory of V2 over that of V1, at most."""
+PACKAGES = ("numpy", "pandas", "pyarrow", "numba", "polars", "duckdb", "TA-Lib")
+SHORT_INSTRUMENTS = 150
+SHORT_PAIRS = 5
+SHORT_RIVALS = {
+    BARS: "Polars, dynamic group-by",
+    INDICATORS: "TA-Lib and NumPy",
+    KERNELS: "TA-Lib, its 10 columns",
+    DAY: "V1",
+}
+LOWEST_SHARE = 0.75
+"""Of its recorded value that a ratio must reach: a loss of more than 25 % fails."""
+ATTEMPTS = 3
+"""A ratio that is too low is measured again: a busy machine passes by, a regression does not."""
+
+
+def measure(instruments: int, rounds: int, repeats: int) -> list[str]:
+    """Measure every contestant of every job in processes that take turns; the lines of a Markdown report."""
+    from benchmarks import exchange
+    from benchmarks.contestants import CONTESTANTS
+    from benchmarks.measuring import Measurement, difference, measured
+
+    lines = []
+    with TemporaryDirectory(prefix="benchmark-") as name:
+        folder = Path(name)
+        exchange.write(exchange.generate(instruments), folder)
+        for job in JOBS:
+            names = list(CONTESTANTS[job])
+            one_thread = job in ONE_THREAD
+            results = {}
+            for who in names:
+                print(f"{job}: result of {who}", file=sys.stderr)
+                kept = folder / "result.pickle"
+                measured(job, who, folder, repeats=0, one_thread=one_thread, result=kept)
+                results[who] = pickle.loads(kept.read_bytes())
+                found = difference(results[names[0]], results[who], *TOLERANCES[job])
+                if found:
+                    raise SystemExit(f"{job}: {names[0]} and {who} differ in {found}")
+            del results
+            turns: list[dict[str, Measurement]] = []
+            for turn in range(rounds):
+                print(f"{job}: round {turn + 1} of {rounds}", file=sys.stderr)
+                turns.append(
+                    {
+                        who: measured(job, who, folder, repeats=repeats, one_thread=one_thread)
+                        for who in names
+                    }
+                )
+            lines += _table(job, names, turns)
+    return lines
+
+
+def _table(job: str, names: list[str], turns: list[dict]) -> list[str]:
+    """One row per contestant and part: medians over the rounds, ratios within each round."""
+    seconds = "processor seconds, one thread" if job in ONE_THREAD else "seconds"
+    rows = turns[0][names[0]].rows
+    lines = [f"## {job[0].upper()}{job[1:]} ({rows:,} rows)", ""]
+    lines += [f"| who | part | {seconds} | rows per second | it takes | target | peak memory |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    ours = names[0]
+    for who in names:
+        peak = statistics.median(turn[who].peak_bytes for turn in turns)
+        for part in turns[0][who].seconds:
+            value = statistics.median(turn[who].seconds[part] for turn in turns)
+            ratio = statistics.median(
+                turn[who].seconds[part] / turn[ours].seconds[part] for turn in turns
+            )
+            target = TARGETS.get((job, who, part))
+            verdict = ""
+            if target is not None:
+                verdict = f"{target:g}x: {'met' if ratio >= target else '**missed**'}"
+            times = "" if who == ours else f"{ratio:.2f}x"
+            lines.append(
+                f"| {who} | {part} | {value:.3f} | {rows / value / 1e6:.2f} million | {times} | {verdict} "
+                f"| {peak / 2**20:,.0f} MiB |"
+            )
+    if job == DAY:
+        share = statistics.median(turn["V2"].peak_bytes / turn["V1"].peak_bytes for turn in turns)
+        verdict = "met" if share <= MEMORY_TARGET else "**missed**"
+        lines += [
+            "",
+            f"Peak memory of V2 over V1: {share:.0%}, target {MEMORY_TARGET:.0%}: {verdict}.",
+        ]
+    return [*lines, ""]
+
+
+def machine() -> list[str]:
+    """What the figures were measured on, and with which versions."""
+    import psutil
+
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = models[0].split(":")[1].strip() if models else cpu
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    memory = psutil.virtual_memory().total / 2**30
+    return [
+        f"{cpu}, {os.cpu_count()} processors, {memory:.0f} GiB, {platform.system()}, "
+        f"load {os.getloadavg()[0]:.1f} at the end. Python {platform.python_version()}, {versions}.",
+        "",
+    ]
+
+
+def short_ratios(jobs: tuple[str, ...]) -> dict[str, float]:
+    """Ratios of a small exchange, in this process and in processor seconds: how many times V2's the rival takes.
+
+    The two take turns, and their medians are divided.
+    """
+    from benchmarks import exchange
+    from benchmarks.contestants import CONTESTANTS
+    from benchmarks.measuring import median_seconds, timed
+
+    ratios = {}
+    with TemporaryDirectory(prefix="benchmark-") as name:
+        folder = Path(name)
+        exchange.write(exchange.generate(SHORT_INSTRUMENTS), folder)
+        for job in jobs:
+            pair = [
+                (contestant, contestant.load(folder))
+                for contestant in (
+                    next(iter(CONTESTANTS[job].values())),
+                    CONTESTANTS[job][SHORT_RIVALS[job]],
+                )
+            ]
+            timed(*pair[0], time.process_time)
+            runs: tuple[list, list] = ([], [])
+            for _ in range(SHORT_PAIRS):
+                for of_side, side in zip(runs, pair, strict=True):
+                    of_side.append(timed(*side, time.process_time)[0])
+            ours, theirs = map(median_seconds, runs)
+            for part, seconds in ours.items():
+                label = ": ".join(filter(None, (job, part))) + f", {SHORT_RIVALS[job]} over V2"
+                ratios[label] = round(theirs[part] / seconds, 2)
+    return ratios
+
+
+def short(record: bool) -> int:
+    """Hold the ratios against the recorded ones, or record them; the exit code."""
+    # One thread each, so that what else the machine does changes both sides alike.
+    for variable in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS"):
+        os.environ[variable] = "1"
+    if record:
+        measured = [short_ratios(JOBS) for _ in range(ATTEMPTS)]
+        ratios = {name: statistics.median(each[name] for each in measured) for name in measured[0]}
+        RATIOS.write_text(json.dumps(ratios, indent=2) + "\n", encoding="utf-8")
+        print(RATIOS.read_text(encoding="utf-8"))
+        return 0
+    recorded = json.loads(RATIOS.read_text(encoding="utf-8"))
+    best: dict[str, float] = {}
+    jobs = JOBS
+    for _ in range(ATTEMPTS):
+        for name, ratio in short_ratios(jobs).items():
+            best[name] = max(ratio, best.get(name, 0.0))
+        low = [name for name, ratio in recorded.items() if best[name] < LOWEST_SHARE * ratio]
+        jobs = tuple(job for job in JOBS if any(name.startswith(job) for name in low))
+        if not jobs:
+            break
+    for name, ratio in recorded.items():
+        verdict = "TOO LOW" if name in low else "ok"
+        print(f"{verdict:8} {best[name]:7.2f}x, recorded {ratio:7.2f}x: {name}")
+    return 1 if low else 0
+
+
+def main() -> None:
+    """Parse the options, measure, write or judge."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--instruments", type=int, default=2_400)
+    parser.add_argument("--rounds", type=int, default=3, help="in which everybody is measured once")
+    parser.add_argument("--repeats", type=int, default=7, help="of one contestant in a round")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--short", action="store_true", help="hold ratios against ratios.json")
+    parser.add_argument("--record", action="store_true", help="with --short: write ratios.json")
+    chosen = parser.parse_args()
+    if chosen.short:
+        sys.exit(short(chosen.record))
+    lines = measure(chosen.instruments, chosen.rounds, chosen.repeats)
+    command = (
+        f"python -m benchmarks --instruments {chosen.instruments} --rounds {chosen.rounds} "
+        f"--repeats {chosen.repeats}"
+    )
+    head = [
+        "# Results of the benchmark",
+        "",
+        f"Written by `{command}`: {chosen.instruments:,} generated instruments x 375 minutes. Everybody runs in a process "
+        "of its own, with a warm-up; processes take turns; figures are medians over repeats and rounds, ratios are "
+        "taken within a round. Results are compared before anything is timed. Peak memory is that of the whole process, "
+        'its imports and input included. "It takes" is the seconds of the other over those of V2.',
+        "",
+        *machine(),
+    ]
+    text = "\n".join([*head, *lines, NOTES.read_text(encoding="utf-8").strip()]) + "\n"
+    chosen.output.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
