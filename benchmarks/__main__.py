@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: everything side by side, written to RESULTS.md; ``--short``: is a ratio worse than recorded?
+"""``python -m benchmarks``: everything side by side, written to RESULTS.md; ``--short``: is a ratio below the recorded?
 
 Belongs here: the order of measuring, targets, the written table. Does not belong here: the clock (``measuring``), the
 jobs (``contestants``).
@@ -14,19 +14,27 @@ import platform
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.measuring import Measurement
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "RESULTS.md"
 NOTES = FOLDER / "notes.md"
 RATIOS = FOLDER / "ratios.json"
-BARS, INDICATORS, KERNELS, DAY = JOBS = (
+BARS, INDICATORS, KERNELS, *STEPS = JOBS = (
     "bars from a file",
     "indicators, frame to frame",
     "indicators, arrays to arrays",
-    "a day, frames to frames",
+    "step aggregation",
+    "step indicators",
+    "step sequences and filters",
+    "whole day",
 )
 ONE_THREAD = (INDICATORS, KERNELS)
 """Jobs that are held against a rival of one thread: on one processor, in processor seconds."""
@@ -34,19 +42,19 @@ TOLERANCES = {
     BARS: (0.0, 0.0),
     INDICATORS: (1e-6, 1e-9),
     KERNELS: (1e-6, 1e-9),
-    DAY: (1e-12, 1e-9),
+    **dict.fromkeys(STEPS, (1e-12, 1e-9)),
 }
 """Absolute and relative difference of floats that counts as equal. Rivals keep a running sum of squares, whose error
 in a narrow band is far above that of V2, which the tests hold to 1e-9."""
 TARGETS = {
-    (BARS, "Polars, dynamic group-by", ""): 1.0,
-    (BARS, "Polars, group-by", ""): 1.0,
-    (INDICATORS, "TA-Lib and NumPy", ""): 1.5,
-    (KERNELS, "TA-Lib, its 10 columns", ""): 1.5,
-    (DAY, "V1", "aggregation"): 10.0,
-    (DAY, "V1", "indicators"): 20.0,
-    (DAY, "V1", "sequences and filters"): 20.0,
-    (DAY, "V1", "whole day"): 10.0,
+    (BARS, "Polars, dynamic group-by"): 1.0,
+    (BARS, "Polars, group-by"): 1.0,
+    (INDICATORS, "TA-Lib and NumPy"): 1.5,
+    (KERNELS, "TA-Lib, its 10 columns"): 1.5,
+    ("step aggregation", "V1"): 10.0,
+    ("step indicators", "V1"): 20.0,
+    ("step sequences and filters", "V1"): 20.0,
+    ("whole day", "V1"): 10.0,
 }
 """How many times the seconds of V2 the other one takes, at least."""
 MEMORY_TARGET = 0.5
@@ -58,7 +66,7 @@ SHORT_RIVALS = {
     BARS: "Polars, dynamic group-by",
     INDICATORS: "TA-Lib and NumPy",
     KERNELS: "TA-Lib, its 10 columns",
-    DAY: "V1",
+    **dict.fromkeys(STEPS, "V1"),
 }
 LOWEST_SHARE = 0.75
 """Of its recorded value that a ratio must reach: a loss of more than 25 % fails."""
@@ -70,7 +78,7 @@ def measure(instruments: int, rounds: int, repeats: int) -> list[str]:
     """Measure every contestant of every job in processes that take turns; the lines of a Markdown report."""
     from benchmarks import exchange
     from benchmarks.contestants import CONTESTANTS
-    from benchmarks.measuring import Measurement, difference, measured
+    from benchmarks.measuring import difference, measured
 
     lines = []
     with TemporaryDirectory(prefix="benchmark-") as name:
@@ -102,38 +110,45 @@ def measure(instruments: int, rounds: int, repeats: int) -> list[str]:
     return lines
 
 
-def _table(job: str, names: list[str], turns: list[dict]) -> list[str]:
-    """One row per contestant and part: medians over the rounds, ratios within each round."""
-    seconds = "processor seconds, one thread" if job in ONE_THREAD else "seconds"
-    rows = turns[0][names[0]].rows
-    lines = [f"## {job[0].upper()}{job[1:]} ({rows:,} rows)", ""]
-    lines += [f"| who | part | {seconds} | rows per second | it takes | target | peak memory |"]
-    lines += ["|---|---|---|---|---|---|---|"]
+def _table(job: str, names: list[str], turns: list[dict[str, Measurement]]) -> list[str]:
+    """One row per contestant: medians over the rounds, ratios within each round."""
+
+    def median(figure: Callable[[dict[str, Measurement]], float]) -> float:
+        return statistics.median(figure(turn) for turn in turns)
+
     ours = names[0]
+    rows = turns[0][ours].rows
+    seconds = "processor seconds, one thread" if job in ONE_THREAD else "seconds"
+    lines = [
+        f"## {job[0].upper()}{job[1:]} ({rows:,} rows)",
+        "",
+        f"| who | {seconds} | million rows per second | it takes | target | peak memory | of it imports and input |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for who in names:
-        peak = statistics.median(turn[who].peak_bytes for turn in turns)
-        for part in turns[0][who].seconds:
-            value = statistics.median(turn[who].seconds[part] for turn in turns)
-            ratio = statistics.median(
-                turn[who].seconds[part] / turn[ours].seconds[part] for turn in turns
-            )
-            target = TARGETS.get((job, who, part))
-            verdict = ""
-            if target is not None:
-                verdict = f"{target:g}x: {'met' if ratio >= target else '**missed**'}"
-            times = "" if who == ours else f"{ratio:.2f}x"
-            lines.append(
-                f"| {who} | {part} | {value:.3f} | {rows / value / 1e6:.2f} million | {times} | {verdict} "
-                f"| {peak / 2**20:,.0f} MiB |"
-            )
-    if job == DAY:
-        share = statistics.median(turn["V2"].peak_bytes / turn["V1"].peak_bytes for turn in turns)
-        verdict = "met" if share <= MEMORY_TARGET else "**missed**"
+        taken = median(lambda turn, who=who: turn[who].seconds)
+        ratio = median(lambda turn, who=who: turn[who].seconds / turn[ours].seconds)
+        peak = median(lambda turn, who=who: turn[who].peak_bytes) / 2**20
+        loaded = median(lambda turn, who=who: turn[who].loaded_bytes) / 2**20
+        target = TARGETS.get((job, who))
+        verdict = "" if target is None else f"{target:g}x: {_verdict(ratio >= target)}"
+        times = "" if who == ours else f"{ratio:.2f}x"
+        lines.append(
+            f"| {who} | {taken:.3f} | {rows / taken / 1e6:.2f} | {times} | {verdict} "
+            f"| {peak:,.0f} MiB | {loaded:,.0f} MiB |"
+        )
+    if job in STEPS:
+        share = median(lambda turn: turn["V2"].peak_bytes / turn["V1"].peak_bytes)
         lines += [
             "",
-            f"Peak memory of V2 over V1: {share:.0%}, target {MEMORY_TARGET:.0%}: {verdict}.",
+            f"Peak memory of V2 over V1: {share:.0%}, target {MEMORY_TARGET:.0%}: "
+            f"{_verdict(share <= MEMORY_TARGET)}.",
         ]
     return [*lines, ""]
+
+
+def _verdict(is_met: bool) -> str:
+    return "met" if is_met else "**missed**"
 
 
 def machine() -> list[str]:
@@ -161,29 +176,23 @@ def short_ratios(jobs: tuple[str, ...]) -> dict[str, float]:
     """
     from benchmarks import exchange
     from benchmarks.contestants import CONTESTANTS
-    from benchmarks.measuring import median_seconds, timed
+    from benchmarks.measuring import timed
 
     ratios = {}
     with TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
         exchange.write(exchange.generate(SHORT_INSTRUMENTS), folder)
         for job in jobs:
-            pair = [
-                (contestant, contestant.load(folder))
-                for contestant in (
-                    next(iter(CONTESTANTS[job].values())),
-                    CONTESTANTS[job][SHORT_RIVALS[job]],
-                )
+            rival = SHORT_RIVALS[job]
+            sides = (next(iter(CONTESTANTS[job].values())), CONTESTANTS[job][rival])
+            states = [side.load(folder) for side in sides]
+            timed(sides[0], states[0], time.process_time)
+            runs = [
+                [timed(*side, time.process_time)[0] for side in zip(sides, states, strict=True)]
+                for _ in range(SHORT_PAIRS)
             ]
-            timed(*pair[0], time.process_time)
-            runs: tuple[list, list] = ([], [])
-            for _ in range(SHORT_PAIRS):
-                for of_side, side in zip(runs, pair, strict=True):
-                    of_side.append(timed(*side, time.process_time)[0])
-            ours, theirs = map(median_seconds, runs)
-            for part, seconds in ours.items():
-                label = ": ".join(filter(None, (job, part))) + f", {SHORT_RIVALS[job]} over V2"
-                ratios[label] = round(theirs[part] / seconds, 2)
+            ours, theirs = map(statistics.median, zip(*runs, strict=True))
+            ratios[f"{job}, {rival} over V2"] = round(theirs / ours, 2)
     return ratios
 
 
@@ -234,10 +243,10 @@ def main() -> None:
     head = [
         "# Results of the benchmark",
         "",
-        f"Written by `{command}`: {chosen.instruments:,} generated instruments x 375 minutes. Everybody runs in a process "
-        "of its own, with a warm-up; processes take turns; figures are medians over repeats and rounds, ratios are "
-        "taken within a round. Results are compared before anything is timed. Peak memory is that of the whole process, "
-        'its imports and input included. "It takes" is the seconds of the other over those of V2.',
+        f"Written by `{command}`: {chosen.instruments:,} generated instruments x 375 minutes. Everybody runs in a "
+        "process of its own, with a warm-up; processes take turns; figures are medians over repeats and rounds, ratios "
+        "are taken within a round. Results are compared before anything is timed. Peak memory is that of the whole "
+        'process, its imports and input included. "It takes" is the seconds of the other over those of V2.',
         "",
         *machine(),
     ]

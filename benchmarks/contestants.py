@@ -18,7 +18,6 @@ from benchmarks import exchange
 from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.variants import V1, V2, Variant
 
-STEPS = ("aggregation", "indicators", "sequences and filters")
 BAR = "5min"
 BAR_COLUMNS = (
     *("instrument_key", "timestamp", "open", "high", "low", "close", "volume"),
@@ -29,25 +28,16 @@ BAR_COLUMNS = (
 
 @dataclass(frozen=True)
 class Contestant:
-    """One way to do a job. Each part of the action is timed by itself."""
+    """One way to do a job."""
 
     load: Callable[[Path], Any]
-    """From the folder of the exchange to what the action starts from."""
-    parts: dict[str, Callable[[Any], Any]]
-    """By name; each gets what ``load`` gave."""
-    result: Callable[[Any, Any], dict[str, pd.DataFrame]]
-    """From what ``load`` gave and the last part returned to frames that are compared."""
+    """From the folder of the exchange to what the job starts from; not timed."""
+    run: Callable[[Any], Any]
+    """The job, from what ``load`` gave."""
+    result: Callable[[Any], dict[str, pd.DataFrame]]
+    """From what ``run`` gave to frames that are compared."""
     rows: Callable[[Any], int]
     """Rows of input."""
-
-
-def _whole(
-    load: Callable[[Path], Any],
-    run: Callable[[Any], Any],
-    result: Callable[[Any], pd.DataFrame],
-    rows: Callable[[Any], int],
-) -> Contestant:
-    return Contestant(load, {"": run}, lambda _, returned: {"": result(returned)}, rows)
 
 
 # --- a file of minutes to five-minute bars in memory ------------------------------------------------
@@ -159,7 +149,7 @@ def _bars(run: Callable[[Path], Any]) -> Contestant:
     def rows(folder: Path) -> int:
         return len(exchange.read_minutes(folder))
 
-    return _whole(lambda folder: folder, run, _bars_frame, rows)
+    return Contestant(lambda folder: folder, run, lambda bars: {"bars": _bars_frame(bars)}, rows)
 
 
 # --- five-minute bars in memory to indicators --------------------------------------------------------
@@ -173,7 +163,7 @@ OF_INDICATORS = (
 
 
 def _sorted_bars(folder: Path) -> pd.DataFrame:
-    history = pd.read_parquet(folder / "candles_5min_history.parquet")
+    history = exchange.read(folder, "candles_5min_history")
     return history.sort_values(["instrument_key", "timestamp"], ignore_index=True)
 
 
@@ -308,65 +298,81 @@ def _v2_indicators(bars: pd.DataFrame) -> pd.DataFrame:
 
 def _indicators(run: Callable[[pd.DataFrame], pd.DataFrame]) -> Contestant:
     columns = ["instrument_key", "timestamp", *OF_INDICATORS]
-    return _whole(_sorted_bars, run, lambda frame: frame[columns].reset_index(drop=True), len)
+    return Contestant(_sorted_bars, run, lambda frame: {"indicators": frame[columns]}, len)
 
 
 def _kernel(run: Callable[[dict[str, np.ndarray]], np.ndarray]) -> Contestant:
     # Only what both write is compared.
-    columns = [row for row in range(14) if row not in (10, 11, 12)]
-    return _whole(
+    columns = {row: OF_INDICATORS[row] for row in range(14) if row not in (10, 11, 12)}
+    return Contestant(
         _load_arrays,
         run,
-        lambda output: pd.DataFrame(output[columns].T, columns=[OF_INDICATORS[c] for c in columns]),
+        lambda output: {"columns": pd.DataFrame({n: output[row] for row, n in columns.items()})},
         lambda arrays: len(arrays["close"]),
     )
 
 
 # --- the steps of a day, frames to frames ------------------------------------------------------------
 
+Frames = dict[str, pd.DataFrame]
+AS_OF = pd.Timestamp(exchange.LAST_DAY)
 
-class Day:
-    """The steps of one day by one variant; each step keeps what the next one needs."""
 
-    def __init__(self, variant: Variant, folder: Path) -> None:
-        self.variant = variant
-        self.given = exchange.read(folder)
-        self.tables: dict[str, pd.DataFrame] = {}
+def _aggregation(variant: Variant, given: Frames) -> Frames:
+    minutes, history = given["candles_1min"], given["candles_daily_history"]
+    return {
+        "candles_5min": variant.to_5min(minutes),
+        "candles_daily": variant.to_daily(minutes, history),
+    }
 
-    def aggregation(self) -> None:
-        """One session of minutes to five-minute and daily candles."""
-        minutes, history = self.given.candles_1min, self.given.candles_daily_history
-        self.tables["candles_5min"] = self.variant.to_5min(minutes)
-        self.tables["candles_daily"] = self.variant.to_daily(minutes, history)
 
-    def indicators(self) -> None:
-        """Five-minute and daily indicators with their look-back."""
-        history = self.given.candles_5min_history
-        bars = pd.concat([history, self.tables["candles_5min"][history.columns]])
-        self.tables["indicators_5min"] = self.variant.indicators(bars, "5minute")
-        self.tables["indicators_daily"] = self.variant.indicators(
-            self.tables["candles_daily"], "day"
+def _both_indicators(variant: Variant, given: Frames) -> Frames:
+    return {
+        "indicators_5min": variant.indicators(given["candles_5min"], "5minute"),
+        "indicators_daily": variant.indicators(given["candles_daily"], "day"),
+    }
+
+
+def _sequences_and_filters(variant: Variant, given: Frames) -> Frames:
+    candles, indicators = given["candles_daily"], given["indicators_daily"]
+    moves = variant.moves(candles, indicators, AS_OF)
+    runs = variant.sequences(moves)
+    analysis, patterns = variant.sequence_analysis(moves, runs)
+    verdicts = variant.filters(candles, indicators, analysis, AS_OF)
+    return {
+        "moves_daily": moves,
+        "sequences": runs,
+        "sequence_analysis": analysis,
+        "sequence_patterns": patterns,
+        "filter_results": verdicts,
+    }
+
+
+def _whole_day(variant: Variant, given: Frames) -> Frames:
+    """The three after each other; of five-minute bars the look-back is given, as from earlier days."""
+    candles = _aggregation(variant, given)
+    indicators = _both_indicators(variant, given | {"candles_daily": candles["candles_daily"]})
+    return candles | indicators | _sequences_and_filters(variant, candles | indicators)
+
+
+def _step(run: Callable[[Variant, Frames], Frames], *names: str) -> dict[str, Contestant]:
+    def load(folder: Path) -> Frames:
+        return {
+            name: exchange.read_minutes(folder)
+            if name == "candles_1min"
+            else exchange.read(folder, name)
+            for name in names
+        }
+
+    def of(variant: Variant) -> Contestant:
+        return Contestant(
+            load,
+            lambda given: run(variant, given),
+            lambda frames: frames,
+            lambda given: sum(map(len, given.values())),
         )
 
-    def sequences_and_filters(self) -> None:
-        """Moves, runs, their analysis, and the verdicts."""
-        candles, indicators = self.tables["candles_daily"], self.tables["indicators_daily"]
-        moves = self.variant.moves(candles, indicators, self.given.as_of)
-        runs = self.variant.sequences(moves)
-        analysis, patterns = self.variant.sequence_analysis(moves, runs)
-        verdicts = self.variant.filters(candles, indicators, analysis, self.given.as_of)
-        self.tables |= {"moves_daily": moves, "sequences": runs, "sequence_analysis": analysis}
-        self.tables |= {"sequence_patterns": patterns, "filter_results": verdicts}
-
-
-def _day(variant: Variant) -> Contestant:
-    actions = (Day.aggregation, Day.indicators, Day.sequences_and_filters)
-    return Contestant(
-        lambda folder: Day(variant, folder),
-        dict(zip(STEPS, actions, strict=True)),
-        lambda day, _: day.tables,
-        lambda day: len(day.given.candles_1min),
-    )
+    return {"V2": of(V2), "V1": of(V1)}
 
 
 CONTESTANTS: dict[str, dict[str, Contestant]] = {
@@ -386,6 +392,11 @@ CONTESTANTS: dict[str, dict[str, Contestant]] = {
         "V2, 15 columns": _kernel(_v2_kernel),
         "TA-Lib, its 10 columns": _kernel(_talib_calls),
     },
-    "a day, frames to frames": {"V2": _day(V2), "V1": _day(V1)},
+    "step aggregation": _step(_aggregation, "candles_1min", "candles_daily_history"),
+    "step indicators": _step(_both_indicators, "candles_5min", "candles_daily"),
+    "step sequences and filters": _step(
+        _sequences_and_filters, "candles_daily", "indicators_daily"
+    ),
+    "whole day": _step(_whole_day, "candles_1min", "candles_daily_history", "candles_5min"),
 }
 """By job; of each job ours comes first."""

@@ -15,7 +15,9 @@ import pandas as pd
 
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import session_intervals
+from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY
+from setbull_pipelines.variants import V2
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 
 MINUTES = StoredTable("raw", CANDLES_1MIN)
@@ -121,7 +123,10 @@ def generate(instruments: int, seed: int = 1) -> Input:
 
 
 def write(given: Input, folder: Path) -> None:
-    """Keep ``given`` below ``folder``: the minutes as a partition of a warehouse, the look-back as plain files."""
+    """Keep ``given`` below ``folder``: the minutes as a partition of a warehouse, the rest as plain files.
+
+    What the later steps start from is kept too, so that each can be measured without those before it.
+    """
     Warehouse(folder).publish(
         MINUTES,
         LAST_DAY.isoformat(),
@@ -131,8 +136,22 @@ def write(given: Input, folder: Path) -> None:
         inputs={},
         run_id="benchmark",
     )
-    given.candles_5min_history.to_parquet(folder / "candles_5min_history.parquet")
-    given.candles_daily_history.to_parquet(folder / "candles_daily_history.parquet")
+    daily = V2.to_daily(given.candles_1min, given.candles_daily_history)
+    frames = {
+        "candles_5min_history": given.candles_5min_history,
+        "candles_daily_history": given.candles_daily_history,
+        "candles_5min": with_history(given, V2.to_5min(given.candles_1min)),
+        "candles_daily": daily,
+        "indicators_daily": V2.indicators(daily, "day"),
+    }
+    for name, frame in frames.items():
+        frame.to_parquet(folder / f"{name}.parquet")
+
+
+def with_history(given: Input, candles_5min: pd.DataFrame) -> pd.DataFrame:
+    """The day's five-minute candles after those of the look-back."""
+    history = given.candles_5min_history
+    return pd.concat([history, candles_5min[history.columns]], ignore_index=True)
 
 
 def minutes_file(folder: Path) -> Path:
@@ -142,18 +161,14 @@ def minutes_file(folder: Path) -> Path:
 
 
 def read_minutes(folder: Path) -> pd.DataFrame:
-    """The day's minutes as the pipeline reads them: from the file, every byte checked, nothing remembered."""
-    return Warehouse(folder, cache_bytes=0).read(MINUTES, [LAST_DAY.isoformat()])
+    """The day's minutes as the pipeline reads them: the columns it needs, every byte checked, nothing remembered."""
+    (minutes,) = STEPS[0].inputs
+    return Warehouse(folder, cache_bytes=0).read(MINUTES, [LAST_DAY.isoformat()], minutes.columns)
 
 
-def read(folder: Path) -> Input:
-    """What :func:`write` has kept."""
-    return Input(
-        as_of=pd.Timestamp(LAST_DAY),
-        candles_1min=read_minutes(folder),
-        candles_5min_history=pd.read_parquet(folder / "candles_5min_history.parquet"),
-        candles_daily_history=pd.read_parquet(folder / "candles_daily_history.parquet"),
-    )
+def read(folder: Path, name: str) -> pd.DataFrame:
+    """One of the plain files that :func:`write` has kept."""
+    return pd.read_parquet(folder / f"{name}.parquet")
 
 
 def _by_partition(frame: pd.DataFrame) -> pd.DataFrame:

@@ -16,29 +16,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from benchmarks.contestants import CONTESTANTS, Contestant
 
 PROJECT = Path(__file__).resolve().parents[1]
 TIMEOUT_SECONDS = 900
 LONG_SECONDS = 5.0
-"""An action that takes longer is measured by one run, which is its own warm-up."""
-TOTAL = "whole day"
-"""The sum of the parts of an action with several."""
+"""A job that takes longer is measured by one run, which is its own warm-up."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One process: median seconds by part, rows of input, peak memory of the whole process."""
+    """One process: median seconds, rows of input, memory of the whole process."""
 
-    seconds: dict[str, float]
+    seconds: float
     rows: int
+    loaded_bytes: int
+    """With its imports and the input, before the job is done for the first time."""
     peak_bytes: int
 
 
@@ -63,23 +64,11 @@ def measured(
     return Measurement(**json.loads(finished.stdout))
 
 
-def timed(
-    contestant: Contestant, state: Any, clock: Callable[[], float]
-) -> tuple[dict[str, float], Any]:
-    """Seconds of every part, and their sum where there are several; and what the last part returned."""
-    seconds, returned = {}, None
-    for part, action in contestant.parts.items():
-        begin = clock()
-        returned = action(state)
-        seconds[part] = clock() - begin
-    if len(seconds) > 1:
-        seconds[TOTAL] = sum(seconds.values())
-    return seconds, returned
-
-
-def median_seconds(runs: list[dict[str, float]]) -> dict[str, float]:
-    """The median of every part over several runs."""
-    return {part: statistics.median(run[part] for run in runs) for part in runs[0]}
+def timed(contestant: Contestant, state: Any, clock: Callable[[], float]) -> tuple[float, Any]:
+    """Seconds of the job, and what it returned."""
+    begin = clock()
+    returned = contestant.run(state)
+    return clock() - begin, returned
 
 
 def peak_bytes() -> int:
@@ -134,18 +123,17 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         clock = time.process_time
     state = contestant.load(chosen.folder)
+    loaded_bytes = psutil.Process().memory_info().rss
     seconds, returned = timed(contestant, state, clock)
     if chosen.result:
-        chosen.result.write_bytes(pickle.dumps(contestant.result(state, returned)))
-        runs = [seconds]
-    elif sum(seconds.values()) > LONG_SECONDS:
-        runs = [seconds]
-    else:
-        del returned
+        chosen.result.write_bytes(pickle.dumps(contestant.result(returned)))
+    del returned
+    runs = [seconds]
+    if seconds < LONG_SECONDS and not chosen.result:
         runs = [timed(contestant, state, clock)[0] for _ in range(chosen.repeats)]
     peak = peak_bytes()
-    figures = {"seconds": median_seconds(runs), "peak_bytes": peak, "rows": contestant.rows(state)}
-    print(json.dumps(figures))
+    figures = Measurement(statistics.median(runs), contestant.rows(state), loaded_bytes, peak)
+    print(json.dumps(asdict(figures)))
 
 
 if __name__ == "__main__":

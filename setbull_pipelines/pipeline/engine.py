@@ -335,7 +335,7 @@ class StepRun:
         return starts["first_trading_day"].min().date() if len(starts) else date.max
 
     def _read(self, item: Input, day: date) -> pd.DataFrame:
-        rows = self.warehouse.read(self._stored(item), self._window(item, day))
+        rows = self.warehouse.read(self._stored(item), self._window(item, day), item.columns)
         if not self.step.is_adjusted:
             return rows
         return self._references.under_current_keys(rows, pd.Timestamp(day))

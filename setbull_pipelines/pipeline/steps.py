@@ -26,6 +26,8 @@ class Input:
 
     table: Table
     look_back: Callable[[Settings], int] = lambda settings: 0
+    columns: tuple[str, ...] | None = None
+    """Those that are read; None for all. What is adjusted is read whole."""
 
     @property
     def is_raw(self) -> bool:
@@ -107,11 +109,17 @@ def _filter_results(variant: Variant, frames: Frames, day: pd.Timestamp, setting
     )
 
 
+_MINUTES = Input(
+    tables.CANDLES_1MIN,
+    # The name of the file on every minute is a large part of what a variant would hold.
+    columns=tuple(name for name in tables.CANDLES_1MIN.column_names if name != "source"),
+)
+
 STEPS: tuple[Step, ...] = (
     Step(
         "candles_5min",
         "candles",
-        (Input(tables.CANDLES_1MIN),),
+        (_MINUTES,),
         (tables.CANDLES_5MIN,),
         _candles_5min,
         lambda settings: (settings.aggregation,),
@@ -119,7 +127,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "candles_daily",
         "candles",
-        (Input(tables.CANDLES_1MIN), Input(tables.CANDLES_DAILY_HISTORY)),
+        (_MINUTES, Input(tables.CANDLES_DAILY_HISTORY)),
         (tables.CANDLES_DAILY,),
         _candles_daily,
         lambda settings: (settings.aggregation,),

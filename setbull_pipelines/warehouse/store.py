@@ -428,7 +428,7 @@ class Warehouse:
         held = {path: self.cache.get(path, columns) for path in paths}
         absent = [path for path, arrays in held.items() if arrays is None]
         if len(absent) == 1:
-            held[absent[0]] = self._load(absent[0], columns)
+            held[absent[0]] = self._load(absent[0], columns, use_threads=True)
         elif absent:
             with ThreadPoolExecutor(_THREADS) as threads:
                 loaded = threads.map(self._load, absent, [columns] * len(absent))
@@ -441,8 +441,13 @@ class Warehouse:
         ]
         return pyarrow.Table.from_arrays(chunked, schema=pyarrow.schema(fields))
 
-    def _load(self, path: str, columns: list[str]) -> Mapping[str, pyarrow.Array]:
-        """Read ``columns`` of a file into the cache, having checked every byte of it."""
+    def _load(
+        self, path: str, columns: list[str], use_threads: bool = False
+    ) -> Mapping[str, pyarrow.Array]:
+        """Read ``columns`` of a file into the cache, having checked every byte of it.
+
+        ``use_threads`` decodes columns side by side, for a file that is read alone.
+        """
         try:
             data = Path(path).read_bytes()
         except FileNotFoundError:
@@ -456,7 +461,7 @@ class Warehouse:
                 "partition again"
             )
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
-        table = file.read(columns, use_threads=False)
+        table = file.read(columns, use_threads=use_threads)
         arrays = {name: table.column(name).combine_chunks() for name in columns}
         self.cache.put(path, arrays)
         return arrays

@@ -35,11 +35,9 @@ def to_5min(
     if candles_1min.empty:
         return CANDLES_5MIN.empty()
     (codes,), instruments = columns.shared_codes(candles_1min["instrument_key"])
-    minutes = _Minutes.read(candles_1min, codes, instruments)
+    minutes = _Minutes.read(candles_1min, codes, instruments, settings)
     bar = settings.bar_minutes * _MINUTE
-    interval_start = minutes.interval_start[minutes.interval]
-    # NumPy divides whole columns several times faster than it takes remainders.
-    bar_start = interval_start + (minutes.time - interval_start) // bar * bar
+    bar_start = minutes.bar_start
     starts = columns.run_starts(minutes.instrument, bar_start)
     bar_end = np.minimum(bar_start[starts] + bar, minutes.interval_end[minutes.interval[starts]])
     kept, values = minutes.bars(starts, settings)
@@ -106,7 +104,7 @@ def _minute_days(
     instruments: pd.Index,
     settings: AggregationSettings,
 ) -> dict[str, np.ndarray]:
-    minutes = _Minutes.read(candles_1min, codes, instruments)
+    minutes = _Minutes.read(candles_1min, codes, instruments, settings)
     starts = columns.run_starts(minutes.instrument, minutes.day)
     kept, values = minutes.bars(starts, settings)
     first = starts[kept]
@@ -140,6 +138,7 @@ class _Minutes:
     time: np.ndarray
     day: np.ndarray
     interval: np.ndarray
+    bar_start: np.ndarray
     prices: dict[str, np.ndarray]
     volume: np.ndarray
     open_interest: np.ndarray
@@ -150,8 +149,16 @@ class _Minutes:
     interval_end: np.ndarray
 
     @classmethod
-    def read(cls, candles_1min: pd.DataFrame, codes: np.ndarray, instruments: pd.Index) -> _Minutes:
+    def read(
+        cls,
+        candles_1min: pd.DataFrame,
+        codes: np.ndarray,
+        instruments: pd.Index,
+        settings: AggregationSettings,
+    ) -> _Minutes:
         """Sort and place the rows; ValueError for the first minute outside its day's session."""
+        from setbull_pipelines.variants.v2 import kernels
+
         time = columns.microseconds(candles_1min["timestamp"])
         order = columns.sort_order(codes, time)
 
@@ -160,31 +167,31 @@ class _Minutes:
 
         codes, time = column(codes), column(time)
         day = column(columns.microseconds(candles_1min["trading_day"]))
-        days = pd.DatetimeIndex(columns.days(pd.unique(day)))
+        days = pd.DatetimeIndex(columns.days(np.unique(day[columns.run_starts(day)])))
         # The same intervals twice, first for the full shape, then up to the closing auction.
         shapes = [session_intervals(days, shape=shape) for shape in (FULL, CLOSING_AUCTION)]
-        of_shape = len(shapes[0])
         intervals = pd.concat(shapes, ignore_index=True)
-        interval_day = columns.microseconds(intervals["trading_day"])
-        interval_start = columns.microseconds(intervals["start"])
-        interval_end = columns.microseconds(intervals["end"])
-
-        interval = np.searchsorted(interval_start[:of_shape], time, side="right") - 1
-        if (interval_end[:of_shape] != interval_end[of_shape:]).any():
-            shorter = column(
-                (candles_1min["session_shape"] == CLOSING_AUCTION).to_numpy(dtype=bool)
-            )
-            interval[shorter & (interval >= 0)] += of_shape
-        # Position -1 (before the first interval) reads the last interval, whose start is later.
-        inside = np.zeros(len(time), dtype=bool)
-        if len(intervals):
-            inside = (
-                (interval >= 0) & (time < interval_end[interval]) & (day == interval_day[interval])
-            )
-        if not inside.all():
-            row = int(np.argmin(inside))
+        interval_day, interval_start, interval_end = (
+            columns.ordered(columns.microseconds(intervals[name]), None)
+            for name in ("trading_day", "start", "end")
+        )
+        is_shorter = candles_1min["session_shape"] == CLOSING_AUCTION
+        interval, bar_start = np.empty_like(time), np.empty_like(time)
+        outside = kernels.place_minutes(
+            time,
+            day,
+            column(is_shorter.to_numpy(dtype=bool)),
+            interval_start,
+            interval_end,
+            interval_day,
+            settings.bar_minutes * _MINUTE,
+            interval,
+            bar_start,
+        )
+        if outside:
+            row = int(np.argmin(interval))
             raise ValueError(
-                f"candles_1min: {np.count_nonzero(~inside)} minutes are outside the session of "
+                f"candles_1min: {outside} minutes are outside the session of "
                 f"their trading day, the first is {instruments[codes[row]]} at "
                 f"{columns.moments(time[row : row + 1])[0]} with trading day "
                 f"{np.datetime_as_string(columns.days(day[row : row + 1])[0], 'D')}; "
@@ -196,12 +203,13 @@ class _Minutes:
             time=time,
             day=day,
             interval=interval,
+            bar_start=bar_start,
             prices={name: column(candles_1min[name].to_numpy("float64")) for name in _PRICES},
             volume=column(candles_1min["volume"].to_numpy("int64")),
             open_interest=column(open_interest.to_numpy("int64", na_value=0)),
             states_open_interest=column(open_interest.notna().to_numpy()),
             interval_day=interval_day,
-            interval_shape=np.repeat(np.arange(len(shapes)), of_shape),
+            interval_shape=np.repeat(np.arange(len(shapes)), len(shapes[0])),
             interval_start=interval_start,
             interval_end=interval_end,
         )

@@ -28,6 +28,51 @@ def compiled(function: Kernel) -> Kernel:
 
 
 @compiled
+def place_minutes(
+    time,  # int64[minute]: microseconds
+    day,  # int64[minute]: midnight of the trading day
+    of_other_shape,  # bool[minute]: whether the intervals of the second shape hold
+    interval_start,  # int64[interval]: those of the first shape, then as many of the second
+    interval_end,
+    interval_day,
+    bar_length,  # microseconds
+    interval,  # int64[minute]: its interval, -1 without one
+    bar_start,  # int64[minute]: the start of its bar; bars count from the start of the interval
+):
+    """Find interval and bar of minutes, mostly in time order; return how many are in no interval of their day."""
+    of_shape = len(interval_start) // 2
+    if of_shape == 0:
+        interval[:] = -1
+        return len(time)
+    outside = found = 0
+    start_of_bar = end_of_bar = 0
+    last_place = -1
+    for minute in range(len(time)):
+        moment = time[minute]
+        while found + 1 < of_shape and moment >= interval_start[found + 1]:
+            found += 1
+        while found > 0 and moment < interval_start[found]:
+            found -= 1
+        place = found + of_shape if of_other_shape[minute] else found
+        if (
+            moment < interval_start[place]
+            or moment >= interval_end[place]
+            or day[minute] != interval_day[place]
+        ):
+            outside += 1
+            interval[minute] = -1
+            continue
+        # A division takes longer than everything else, so one per bar.
+        if place != last_place or moment < start_of_bar or moment >= end_of_bar:
+            start_of_bar = moment - (moment - interval_start[place]) % bar_length
+            end_of_bar = start_of_bar + bar_length
+            last_place = place
+        interval[minute] = place
+        bar_start[minute] = start_of_bar
+    return outside
+
+
+@compiled
 def write_bars(
     starts,  # int64[bar]: first minute of each bar
     ends,  # int64[bar]: the minute after its last
