@@ -428,7 +428,7 @@ class Warehouse:
         held = {path: self.cache.get(path, columns) for path in paths}
         absent = [path for path, arrays in held.items() if arrays is None]
         if len(absent) == 1:
-            held[absent[0]] = self._load(absent[0], columns, use_threads=True)
+            held[absent[0]] = self._load(absent[0], columns, True)
         elif absent:
             with ThreadPoolExecutor(_THREADS) as threads:
                 loaded = threads.map(self._load, absent, [columns] * len(absent))
@@ -455,13 +455,24 @@ class Warehouse:
                 f"{path} is gone although its pointer was read a moment ago; read again, and if "
                 "that fails compute the partition again"
             ) from None
-        if disk.content_hash(data) != Path(path).stem:
+
+        def is_as_published() -> bool:
+            return disk.content_hash(data) == Path(path).stem
+
+        # The bytes are hashed while they are decoded; nothing is given out before the hash is known.
+        with ThreadPoolExecutor(1) as thread:
+            hashing = thread.submit(is_as_published)
+            try:
+                file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
+                table = file.read(columns, use_threads=use_threads)
+            except (pyarrow.ArrowException, OSError):
+                if hashing.result():
+                    raise
+        if not hashing.result():
             raise DamagedPartition(
                 f"{path} is not what was published; restore an earlier version or compute the "
                 "partition again"
             )
-        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
-        table = file.read(columns, use_threads=use_threads)
         arrays = {name: table.column(name).combine_chunks() for name in columns}
         self.cache.put(path, arrays)
         return arrays
