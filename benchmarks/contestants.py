@@ -221,7 +221,7 @@ def _talib_calls(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _talib_all(bars: pd.DataFrame) -> pd.DataFrame:
-    """TA-Lib per instrument, and whole-column NumPy for the columns that TA-Lib does not have."""
+    """TA-Lib per instrument, and whole columns for those that TA-Lib does not have."""
     arrays = _arrays(bars)
     output = _talib_calls(arrays)
     output[10] = output[7] - output[9]
@@ -230,15 +230,14 @@ def _talib_all(bars: pd.DataFrame) -> pd.DataFrame:
     high, low, close, volume, day, starts = (
         arrays[name] for name in ("high", "low", "close", "volume", "day", "starts")
     )
-    turnover = np.cumsum((high + low + close) / 3 * volume)
-    traded = np.cumsum(volume)
     begins = np.diff(day, prepend=-1) != 0
     begins[starts] = True
-    first = np.flatnonzero(begins)
-    lengths = np.diff(first, append=len(day))
-    before = first - 1
-    turnover -= np.repeat(np.where(first > 0, turnover[before], 0), lengths)
-    traded -= np.repeat(np.where(first > 0, traded[before], 0), lengths)
+    # A running sum over all sessions would lose the digits of a session's first, small volumes.
+    session = np.cumsum(begins)
+    turnover, traded = (
+        pd.Series(column).groupby(session).cumsum().to_numpy()
+        for column in ((high + low + close) / 3 * volume, volume)
+    )
     output[14] = np.nan
     np.divide(turnover, traded, out=output[14], where=traded > 0)
     columns = dict(zip(OF_INDICATORS, output, strict=True))
