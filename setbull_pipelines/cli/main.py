@@ -185,6 +185,8 @@ def sql(query: str, rows: int) -> None:
         with opened_catalog(settings) as connection:
             if reason := refusal(connection, query):
                 _stop(reason)
+            # A name that is no table must not be looked for among the variables of this program.
+            connection.execute("SET python_enable_replacements = false")
             connection.sql(query).show(max_rows=rows, max_width=_SQL_WIDTH)
     except (FileNotFoundError, DamagedPartition, duckdb.Error) as error:
         _stop(str(error))

@@ -296,6 +296,7 @@ RULES: tuple[Rule, ...] = (
         INTAKE,
         (QUARANTINE,),
         closed_days_untraded,
+        is_error=False,
     ),
     Rule(
         "underlyings_known",

@@ -245,9 +245,9 @@ class ConstantFactor:
         if not agrees.all():
             return None
         known = {100: " (percent and ratio)", 0.01: " (ratio and percent)"}
-        return Finding(
-            f"V2 is V1 x {factor:.6g}{known.get(round(factor, 9), '')}", {"factor": factor}
-        )
+        # Of a factor near 1 six digits would say 1.
+        shown = f"{factor:.6g}" if abs(factor - 1) > 1e-4 else f"(1 {factor - 1:+.3g})"
+        return Finding(f"V2 is V1 x {shown}{known.get(round(factor, 9), '')}", {"factor": factor})
 
 
 class OtherCount:

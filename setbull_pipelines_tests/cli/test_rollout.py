@@ -131,6 +131,15 @@ def test_status_tells_the_share_that_is_really_served(
     assert all("controller" in line and "too little data" in line for line in evaluated)
 
 
+def test_sql_does_not_take_a_variable_of_the_program_for_a_table(
+    small_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(small_run.settings.data_directory))
+    answer = CliRunner().invoke(main, ["sql", "SELECT * FROM settings"])
+    assert answer.exit_code == 2
+    assert "Table with name settings does not exist" in answer.stderr
+
+
 def test_sql_says_under_the_kill_switch_which_days_have_only_a_part_of_v1(
     small_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

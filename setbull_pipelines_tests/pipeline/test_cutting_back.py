@@ -139,15 +139,19 @@ def lanes_read(pointer: Pointer) -> set[str]:
     return {name.partition(" ")[0] for name in pointer.inputs}
 
 
+FACTS = ("corporate_actions", "instrument_aliases")
+"""Read by every step whose look-back is adjusted, in either lane."""
+
+
 def test_v1_reads_v2_behind_a_component_that_is_cut_back(copied_run: SmallRun) -> None:
     day = copied_run.days[0]
     stages = IN_FULL | {Component.AGGREGATION: Stage.SAMPLED}
     cut_back(copied_run, stages, day)
     assert lanes_read(pointer_of(copied_run, tables.INDICATORS_DAILY, day)) == {
-        *("v2.candles_daily", "history_starts")
+        *("v2.candles_daily", "history_starts", *FACTS)
     }
     assert lanes_read(pointer_of(copied_run, tables.MOVES_DAILY, day)) == {
-        *("v2.candles_daily", "v1.indicators_daily")
+        *("v2.candles_daily", "v1.indicators_daily", *FACTS)
     }
     assert lanes_read(pointer_of(copied_run, tables.SEQUENCES, day)) == {"v1.moves_daily"}
     assert lanes_read(pointer_of(copied_run, tables.CANDLES_DAILY, day)) == {

@@ -102,6 +102,13 @@ def test_only_the_ratio_of_a_whole_window_is_a_sample_deviation(
     assert evidence["unequal cells"] == len(v2)
 
 
+def test_a_factor_next_to_one_is_not_printed_as_one(tmp_path, last_session) -> None:
+    v2 = last_session.assign(bb_width=last_session["bb_width"] * (1 + 5e-7))
+    comparison = compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2)
+    assert named(comparison) == {"bb_width": "constant factor"}
+    assert "V2 is V1 x (1 +5e-07)" in comparison.diagnoses.at[0, "sentence"]
+
+
 def test_a_ratio_with_one_exception_is_not_claimed(tmp_path, last_session) -> None:
     v2 = last_session.assign(bb_width=last_session["bb_width"] * np.sqrt(20 / 19))
     v2.loc[50, "bb_width"] *= 1.001
