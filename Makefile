@@ -7,7 +7,7 @@ INPUT ?=
 FROM ?=
 TO ?=
 
-.PHONY: run ui test lint benchmark clean
+.PHONY: run ui test lint bench clean
 
 run: $(VENV)/ready
 	$(BIN)/setbull run $(if $(INPUT),--input "$(INPUT)") $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
@@ -24,8 +24,8 @@ lint: $(VENV)/ready-test
 	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff check --fix setbull_pipelines setbull_pipelines_tests benchmarks
 
-benchmark: $(VENV)/ready-test $(REFEREE)/ready
-	$(BIN)/python -m benchmarks.variants
+bench: $(VENV)/ready-test $(REFEREE)/ready
+	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.reconciliation
 
 $(VENV)/bin/python:
@@ -38,7 +38,7 @@ $(VENV)/ready: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/ready-test: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench]'
 	@touch $@
 
 # The outside referee needs older libraries than the project, so it gets an environment of its own.

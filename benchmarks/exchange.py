@@ -1,94 +1,179 @@
-"""Time and memory of a generated exchange: inventing and landing it, and ticks of the intraday job over its last day.
+"""A generated exchange: random-walk candles of one day and its look-back, kept in files for every contestant.
 
-``python -m benchmarks.exchange --instruments 2400 --sessions 10`` needs a gigabyte in ``--folder``. Belongs here: the
-clock and the printed lines. Does not belong here: targets, checks of results.
+Belongs here: the generator, writing and reading its files. Does not belong here: what is measured on them
+(``contestants``), the clock.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
-import resource
-import tempfile
-import time
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
-import dagster as dg
+import numpy as np
+import pandas as pd
 
-from setbull_pipelines.assets.common import AS_OF_TAG, PARTITION_TAG, warehouse_root
-from setbull_pipelines.definitions import build_defs
-from setbull_pipelines.pipeline import raw
-from setbull_pipelines.pipeline.engine import StepRun
-from setbull_pipelines.pipeline.steps import STEPS
-from setbull_pipelines.rollout.stages import Component, Stage
-from setbull_pipelines.settings import SampleSettings, Settings
-from setbull_pipelines.sources.intake import Intake
-from setbull_pipelines.variants import V1, V2
-from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.session_frames import session_intervals
+from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY
+from setbull_pipelines.variants import V2
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 
-TICKS = ("09:20", "12:30", "15:25", "15:31")
-IN_FULL = dict.fromkeys(Component, Stage.SHADOW)
+MINUTES = StoredTable("raw", CANDLES_1MIN)
+LAST_DAY = date(2025, 6, 30)
+SESSIONS_5MIN = 9
+SESSIONS_DAILY = 300
 
 
-def _peak() -> str:
-    return f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024:,} MiB"
+@dataclass(frozen=True)
+class Input:
+    """What the steps of one day start from."""
+
+    as_of: pd.Timestamp
+    candles_1min: pd.DataFrame
+    """One session."""
+    candles_5min_history: pd.DataFrame
+    """The sessions before it, aggregated."""
+    candles_daily_history: pd.DataFrame
+    """Daily bars of the source, the day included."""
 
 
-def publish_look_back(intake: Intake, settings: Settings) -> None:
-    """What the first tick of the last session needs: raw days and 5-minute candles of the sessions before it."""
-    warehouse, days = Warehouse(warehouse_root(settings)), intake.days("minutes")[:-1]
-    raw.publish_intake(intake, warehouse, settings, "benchmark")
-    list(raw.RawDays(intake, warehouse, settings, "benchmark").over(days))
-    step = next(step for step in STEPS if step.name == "candles_5min")
-    for variant in (V1, V2):
-        list(StepRun(step, variant, warehouse, settings, "benchmark", IN_FULL).over(days))
+def random_walks(
+    generator: np.random.Generator, series: int, bars: int, volatility: float
+) -> dict[str, np.ndarray]:
+    """Prices in ticks of 0.05 and volumes of ``series`` random walks one after the other.
+
+    ``volatility`` is the standard deviation of the logarithm of one bar's move.
+    """
+    start = generator.uniform(40, 1_200, size=(series, 1))
+    close = start * np.exp(np.cumsum(generator.normal(0, volatility, size=(series, bars)), axis=1))
+    open_ = np.concatenate([start, close[:, :-1]], axis=1)
+    spread = np.abs(generator.normal(0, volatility / 5, size=(2, series, bars)))
+    prices = {
+        "open": open_,
+        "high": np.maximum(open_, close) * (1 + spread[0]),
+        "low": np.minimum(open_, close) * (1 - spread[1]),
+        "close": close,
+    }
+    values = {
+        name: np.maximum(np.round(p / 0.05) * 0.05, 0.05).ravel() for name, p in prices.items()
+    }
+    # About one bar in twenty is without a trade, as in real one-minute data.
+    volume = generator.integers(0, 2_000_000, size=series * bars)
+    values["volume"] = np.where(generator.random(series * bars) < 0.05, 0, volume)
+    return values
 
 
-def tick(settings: Settings, day: str, clock: str) -> str:
-    """One run of the job as of a moment: seconds of the whole by clock and processor, of its steps by clock."""
-    job = build_defs(settings).resolve_job_def("intraday")
-    started, used = time.monotonic(), time.process_time()
-    result = job.execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(),
-        tags={PARTITION_TAG: day, AS_OF_TAG: f"{day}T{clock}:00"},
+def candles(
+    generator: np.random.Generator,
+    instruments: int,
+    starts: pd.DatetimeIndex,
+    volatility: float,
+) -> pd.DataFrame:
+    """Raw candles of ``instruments`` at each of ``starts``, in the columns of the raw tables."""
+    keys = np.array([f"NSE_EQ|INE{number:06d}01" for number in range(instruments)])
+    frame = pd.DataFrame(
+        {
+            "instrument_key": pd.Series(np.repeat(keys, len(starts)), dtype="str"),
+            "timestamp": np.tile(np.arange(len(starts)), instruments),
+            **random_walks(generator, instruments, len(starts), volatility),
+            "open_interest": _open_interest(generator, instruments * len(starts)),
+            "source": "benchmark",
+            "ingested_at": starts[-1],
+            "state": "final",
+            "session_shape": "full",
+        }
     )
-    steps = ", ".join(
-        f"{event.step_key} {event.step_success_data.duration_ms / 1000:.1f}"
-        for event in result.all_events
-        if event.is_step_success
+    position = frame["timestamp"].to_numpy()
+    frame["timestamp"] = starts[position]
+    frame["trading_day"] = starts.tz_localize(None).normalize()[position]
+    return frame[CANDLES_1MIN.column_names]
+
+
+def session_minutes(days: list[date]) -> pd.DatetimeIndex:
+    """The start of every minute of the sessions of ``days``."""
+    intervals = session_intervals(days)
+    minutes = [
+        pd.date_range(row.start, row.end, freq="min", inclusive="left", unit="us")
+        for row in intervals.itertuples()
+    ]
+    return minutes[0].append(minutes[1:])
+
+
+def _open_interest(generator: np.random.Generator, rows: int) -> pd.arrays.IntegerArray:
+    # About one row in ten does not state it.
+    return pd.arrays.IntegerArray(
+        generator.integers(0, 5_000_000, size=rows), generator.random(rows) < 0.1
     )
-    seconds, used = time.monotonic() - started, time.process_time() - used
-    return f"tick {clock}: {seconds:.1f} s, processor {used:.1f} s ({steps}), {_peak()}"
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--instruments", type=int, default=2400)
-    parser.add_argument("--sessions", type=int, default=10)
-    parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
-    parser.add_argument("--only-sample", action="store_true", help="no ticks")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        settings = Settings(
-            data_directory=Path(folder),
-            sample=SampleSettings(
-                instruments=arguments.instruments, minute_sessions=arguments.sessions
-            ),
-        )
-        started = time.monotonic()
-        intake = raw.read_sources(settings)
-        print(
-            f"{intake.files['received'].sum():,} rows of {arguments.instruments} instruments, {arguments.sessions} "
-            f"sessions of minutes, invented and landed: {time.monotonic() - started:.1f} s, {_peak()}"
-        )
-        if arguments.only_sample:
-            return
-        logging.disable(logging.CRITICAL)
-        publish_look_back(intake, settings)
-        for clock in TICKS:
-            print(tick(settings, f"{intake.days('minutes')[-1]}", clock), flush=True)
+def generate(instruments: int, seed: int = 1) -> Input:
+    """The input of one day; equal arguments give equal candles."""
+    generator = np.random.default_rng(seed)
+    earlier = [NSE.previous(LAST_DAY, back) for back in range(SESSIONS_DAILY - 1, 0, -1)]
+    midnights = pd.DatetimeIndex([*earlier, LAST_DAY]).as_unit("us").tz_localize("Asia/Kolkata")
+    earlier_minutes = session_minutes(earlier[1 - SESSIONS_5MIN :])
+    history = candles(generator, instruments, earlier_minutes[::5], 0.002)
+    daily = candles(generator, instruments, midnights, 0.02)[CANDLES_DAILY_HISTORY.column_names]
+    return Input(
+        as_of=pd.Timestamp(LAST_DAY),
+        candles_1min=candles(generator, instruments, session_minutes([LAST_DAY]), 0.001),
+        candles_5min_history=_by_partition(
+            history[CANDLES_1MIN.without_provenance.column_names].drop(columns="session_shape")
+        ),
+        candles_daily_history=_by_partition(daily),
+    )
 
 
-if __name__ == "__main__":
-    main()
+def write(given: Input, folder: Path) -> None:
+    """Keep ``given`` below ``folder``: the minutes as a partition of a warehouse, the rest as plain files.
+
+    What the later steps start from is kept too, so that each can be measured without those before it.
+    """
+    Warehouse(folder).publish(
+        MINUTES,
+        LAST_DAY.isoformat(),
+        given.candles_1min,
+        code_version="benchmark",
+        settings_hash="benchmark",
+        inputs={},
+        run_id="benchmark",
+    )
+    daily = V2.to_daily(given.candles_1min, given.candles_daily_history)
+    frames = {
+        "candles_5min_history": given.candles_5min_history,
+        "candles_daily_history": given.candles_daily_history,
+        "candles_5min": with_history(given, V2.to_5min(given.candles_1min)),
+        "candles_daily": daily,
+        "indicators_daily": V2.indicators(daily, "day"),
+    }
+    for name, frame in frames.items():
+        frame.to_parquet(folder / f"{name}.parquet")
+
+
+def with_history(given: Input, candles_5min: pd.DataFrame) -> pd.DataFrame:
+    """The day's five-minute candles after those of the look-back."""
+    history = given.candles_5min_history
+    return pd.concat([history, candles_5min[history.columns]], ignore_index=True)
+
+
+def minutes_file(folder: Path) -> Path:
+    """The Parquet file of the day's minutes."""
+    (path,) = Warehouse(folder).files(MINUTES)
+    return path
+
+
+def read_minutes(folder: Path) -> pd.DataFrame:
+    """The day's minutes as the pipeline reads them: the columns it needs, every byte checked, nothing remembered."""
+    columns = CANDLES_1MIN.without_provenance.column_names
+    return Warehouse(folder, cache_bytes=0).read(MINUTES, [LAST_DAY.isoformat()], columns)
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    """One of the plain files that :func:`write` has kept."""
+    return pd.read_parquet(folder / f"{name}.parquet")
+
+
+def _by_partition(frame: pd.DataFrame) -> pd.DataFrame:
+    # The order of partitions read one after the other.
+    return frame.sort_values("trading_day", kind="stable", ignore_index=True)

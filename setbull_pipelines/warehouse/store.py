@@ -525,7 +525,7 @@ class Warehouse:
         held = {path: self.cache.get(path, columns) for path in paths}
         absent = [path for path, arrays in held.items() if arrays is None]
         if len(absent) == 1:
-            held[absent[0]] = self._load(absent[0], columns)
+            held[absent[0]] = self._load(absent[0], columns, True)
         elif absent:
             with ThreadPoolExecutor(_THREADS) as threads:
                 loaded = threads.map(self._load, absent, [columns] * len(absent))
@@ -543,9 +543,14 @@ class Warehouse:
         ]
         return pyarrow.Table.from_arrays(chunked, schema=pyarrow.schema(fields))
 
-    def _load(self, path: str, columns: list[str]) -> Mapping[str, pyarrow.Array]:
-        """Read ``columns`` of a file into the cache, having checked every byte of it."""
-        table = _verified_rows(path, columns)
+    def _load(
+        self, path: str, columns: list[str], use_threads: bool = False
+    ) -> Mapping[str, pyarrow.Array]:
+        """Read ``columns`` of a file into the cache, having checked every byte of it.
+
+        ``use_threads`` decodes columns side by side, for a file that is read alone.
+        """
+        table = _verified_rows(path, columns, use_threads)
         arrays = {name: table.column(name).combine_chunks() for name in columns}
         self.cache.put(path, arrays)
         return arrays
@@ -662,7 +667,7 @@ def _holds(directory: Path, pointer: Pointer) -> bool:
     return disk.content_hash(data) == pointer.content_hash
 
 
-def _verified_rows(path: str, columns: list[str]) -> pyarrow.Table:
+def _verified_rows(path: str, columns: list[str], use_threads: bool = False) -> pyarrow.Table:
     """The columns of a data file, every byte of which was checked; DamagedPartition when it is not what it was."""
     try:
         data = Path(path).read_bytes()
@@ -671,13 +676,25 @@ def _verified_rows(path: str, columns: list[str]) -> pyarrow.Table:
             f"{path} is gone although its pointer was read a moment ago; read again, and if "
             "that fails compute the partition again"
         ) from None
-    if disk.content_hash(data) != Path(path).stem:
+
+    def is_as_published() -> bool:
+        return disk.content_hash(data) == Path(path).stem
+
+    # The bytes are hashed while they are decoded; nothing is given out before the hash is known.
+    with ThreadPoolExecutor(1) as thread:
+        hashing = thread.submit(is_as_published)
+        try:
+            file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
+            table = file.read(columns, use_threads=use_threads)
+        except (pyarrow.ArrowException, OSError):
+            if hashing.result():
+                raise
+    if not hashing.result():
         raise DamagedPartition(
             f"{path} is not what was published; restore an earlier version or compute the "
             "partition again"
         )
-    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
-    return file.read(columns, use_threads=False)
+    return table
 
 
 def _rows_of(

@@ -1,7 +1,7 @@
 """V2 of aggregation: one-minute candles to five-minute and daily candles, by runs of sorted rows.
 
-Belongs here: ``to_5min`` and ``to_daily``. Does not belong here: session hours (``market/``),
-repair of rows.
+Belongs here: ``to_5min`` and ``to_daily``. Does not belong here: the loop over the rows of a run (``kernels.py``,
+imported on first use because numba is slow to import), session hours (``market/``), repair of rows.
 """
 
 from __future__ import annotations
@@ -35,10 +35,9 @@ def to_5min(
     if candles_1min.empty:
         return CANDLES_5MIN.empty()
     (codes,), instruments = columns.shared_codes(candles_1min["instrument_key"])
-    minutes = _Minutes.read(candles_1min, codes, instruments)
+    minutes = _Minutes.read(candles_1min, codes, instruments, settings)
     bar = settings.bar_minutes * _MINUTE
-    interval_start = minutes.interval_start[minutes.interval]
-    bar_start = minutes.time - (minutes.time - interval_start) % bar
+    bar_start = minutes.bar_start
     starts = columns.run_starts(minutes.instrument, bar_start)
     bar_end = np.minimum(bar_start[starts] + bar, minutes.interval_end[minutes.interval[starts]])
     kept, values = minutes.bars(starts, settings)
@@ -78,7 +77,8 @@ def to_daily(
     minutes = _minute_days(candles_1min, minute_codes, instruments, settings)
     values = {name: np.concatenate([exchange[name], minutes[name]]) for name in exchange}
     order = columns.sort_order(values["group"], values["day"])
-    values = {name: columns.ordered(column, order) for name, column in values.items()}
+    if order is not None:
+        values = {name: column[order] for name, column in values.items()}
     is_minutes = values["group"] % len(_SERIES) == _SERIES.index(MINUTES)
     is_complete = values["minutes_present"] == values["minutes_expected"]
     return pd.DataFrame(
@@ -104,7 +104,7 @@ def _minute_days(
     instruments: pd.Index,
     settings: AggregationSettings,
 ) -> dict[str, np.ndarray]:
-    minutes = _Minutes.read(candles_1min, codes, instruments)
+    minutes = _Minutes.read(candles_1min, codes, instruments, settings)
     starts = columns.run_starts(minutes.instrument, minutes.day)
     kept, values = minutes.bars(starts, settings)
     first = starts[kept]
@@ -138,6 +138,7 @@ class _Minutes:
     time: np.ndarray
     day: np.ndarray
     interval: np.ndarray
+    bar_start: np.ndarray
     prices: dict[str, np.ndarray]
     volume: np.ndarray
     open_interest: np.ndarray
@@ -148,8 +149,16 @@ class _Minutes:
     interval_end: np.ndarray
 
     @classmethod
-    def read(cls, candles_1min: pd.DataFrame, codes: np.ndarray, instruments: pd.Index) -> _Minutes:
+    def read(
+        cls,
+        candles_1min: pd.DataFrame,
+        codes: np.ndarray,
+        instruments: pd.Index,
+        settings: AggregationSettings,
+    ) -> _Minutes:
         """Sort and place the rows; ValueError for the first minute outside its day's session."""
+        from setbull_pipelines.variants.v2 import kernels
+
         time = columns.microseconds(candles_1min["timestamp"])
         order = columns.sort_order(codes, time)
 
@@ -158,31 +167,31 @@ class _Minutes:
 
         codes, time = column(codes), column(time)
         day = column(columns.microseconds(candles_1min["trading_day"]))
-        days = pd.DatetimeIndex(columns.days(pd.unique(day)))
+        days = pd.DatetimeIndex(columns.days(np.unique(day[columns.run_starts(day)])))
         # The same intervals twice, first for the full shape, then up to the closing auction.
         shapes = [session_intervals(days, shape=shape) for shape in (FULL, CLOSING_AUCTION)]
-        of_shape = len(shapes[0])
         intervals = pd.concat(shapes, ignore_index=True)
-        interval_day = columns.microseconds(intervals["trading_day"])
-        interval_start = columns.microseconds(intervals["start"])
-        interval_end = columns.microseconds(intervals["end"])
-
-        interval = np.searchsorted(interval_start[:of_shape], time, side="right") - 1
-        if (interval_end[:of_shape] != interval_end[of_shape:]).any():
-            shorter = column(
-                (candles_1min["session_shape"] == CLOSING_AUCTION).to_numpy(dtype=bool)
-            )
-            interval[shorter & (interval >= 0)] += of_shape
-        # Position -1 (before the first interval) reads the last interval, whose start is later.
-        inside = np.zeros(len(time), dtype=bool)
-        if len(intervals):
-            inside = (
-                (interval >= 0) & (time < interval_end[interval]) & (day == interval_day[interval])
-            )
-        if not inside.all():
-            row = int(np.argmin(inside))
+        interval_day, interval_start, interval_end = (
+            columns.ordered(columns.microseconds(intervals[name]), None)
+            for name in ("trading_day", "start", "end")
+        )
+        is_shorter = candles_1min["session_shape"] == CLOSING_AUCTION
+        interval, bar_start = np.empty_like(time), np.empty_like(time)
+        outside = kernels.place_minutes(
+            time,
+            day,
+            column(is_shorter.to_numpy(dtype=bool)),
+            interval_start,
+            interval_end,
+            interval_day,
+            settings.bar_minutes * _MINUTE,
+            interval,
+            bar_start,
+        )
+        if outside:
+            row = int(np.argmin(interval))
             raise ValueError(
-                f"candles_1min: {np.count_nonzero(~inside)} minutes are outside the session of "
+                f"candles_1min: {outside} minutes are outside the session of "
                 f"their trading day, the first is {instruments[codes[row]]} at "
                 f"{columns.moments(time[row : row + 1])[0]} with trading day "
                 f"{np.datetime_as_string(columns.days(day[row : row + 1])[0], 'D')}; "
@@ -194,12 +203,13 @@ class _Minutes:
             time=time,
             day=day,
             interval=interval,
+            bar_start=bar_start,
             prices={name: column(candles_1min[name].to_numpy("float64")) for name in _PRICES},
             volume=column(candles_1min["volume"].to_numpy("int64")),
             open_interest=column(open_interest.to_numpy("int64", na_value=0)),
             states_open_interest=column(open_interest.notna().to_numpy()),
             interval_day=interval_day,
-            interval_shape=np.repeat(np.arange(len(shapes)), of_shape),
+            interval_shape=np.repeat(np.arange(len(shapes)), len(shapes[0])),
             interval_start=interval_start,
             interval_end=interval_end,
         )
@@ -208,26 +218,29 @@ class _Minutes:
         self, starts: np.ndarray, settings: AggregationSettings
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Bars of the runs that ``starts`` begins: (the runs that have a bar, columns of bars)."""
-        traded = self.volume > 0
-        present = columns.run_lengths(starts, len(traded))
-        minutes_traded = np.add.reduceat(traded, starts, dtype="int64")
-        if settings.untraded_minutes == "include":
-            rows, counted = np.arange(len(traded)), present
-        else:
-            rows, counted = np.flatnonzero(traded), minutes_traded
-        kept = np.flatnonzero(counted)
-        # ``rows`` holds counted minutes only; these are the limits of each kept bar in it.
-        end = np.cumsum(counted[kept])
-        begin = end - counted[kept]
+        from setbull_pipelines.variants.v2 import kernels
 
-        stating = np.where(self.states_open_interest[rows], rows, -1)
-        last_stating = _reduce(np.maximum, stating, begin)
+        present = columns.run_lengths(starts, len(self.time))
+        prices = np.empty((len(_PRICES), len(starts)))
+        integers = np.empty((3, len(starts)), dtype="int64")
+        last_stating = np.empty(len(starts), dtype="int64")
+        kernels.write_bars(
+            starts,
+            starts + present,
+            *(self.prices[name] for name in _PRICES),
+            self.volume,
+            self.states_open_interest,
+            settings.untraded_minutes == "include",
+            prices,
+            integers,
+            last_stating,
+        )
+        counted, minutes_traded, volume = integers
+        kept = np.flatnonzero(counted)
+        last_stating = last_stating[kept]
         return kept, {
-            "open": self.prices["open"][rows[begin]],
-            "high": _reduce(np.maximum, self.prices["high"][rows], begin),
-            "low": _reduce(np.minimum, self.prices["low"][rows], begin),
-            "close": self.prices["close"][rows[end - 1]],
-            "volume": _reduce(np.add, self.volume[rows], begin),
+            **{name: row[kept] for name, row in zip(_PRICES, prices, strict=True)},
+            "volume": volume[kept],
             "open_interest": self.open_interest[last_stating],
             "states_open_interest": last_stating >= 0,
             "minutes_traded": minutes_traded[kept],
@@ -241,11 +254,6 @@ class _Minutes:
         sessions = np.add.reduceat(lengths, first)
         of_interval = np.repeat(sessions, columns.run_lengths(first, len(lengths)))
         return of_interval[self.interval[rows]]
-
-
-def _reduce(operation: np.ufunc, values: np.ndarray, begin: np.ndarray) -> np.ndarray:
-    # reduceat refuses an empty column even when no run is asked for.
-    return operation.reduceat(values, begin) if len(begin) else values[:0]
 
 
 def _moment(as_of: pd.Timestamp) -> int:

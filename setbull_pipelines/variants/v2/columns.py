@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.compute
 
 from setbull_pipelines.tables.contract import INDIA
 
@@ -24,7 +26,7 @@ def shared_codes(*columns: pd.Series) -> tuple[list[np.ndarray], pd.Index]:
 
     Codes sort like the texts, so everything after this works on integers.
     """
-    coded = [pd.factorize(column, sort=True) for column in columns]
+    coded = [_factorized(column, sort=True) for column in columns]
     vocabulary = pd.Index(coded[0][1])
     for _, texts in coded[1:]:
         vocabulary = vocabulary.union(pd.Index(texts))
@@ -34,22 +36,37 @@ def shared_codes(*columns: pd.Series) -> tuple[list[np.ndarray], pd.Index]:
 
 def codes_in(vocabulary: pd.Index, column: pd.Series) -> np.ndarray:
     """The code of each text of ``column`` in ``vocabulary``; -1 for a text it lacks."""
-    own, texts = pd.factorize(column)
+    own, texts = _factorized(column)
     return vocabulary.get_indexer(pd.Index(texts))[own]
+
+
+def _factorized(column: pd.Series, sort: bool = False) -> tuple[np.ndarray, pd.Index]:
+    """As ``pd.factorize``, but rows that repeat the text before them cost a comparison instead of a look-up."""
+    texts = pyarrow.array(column)
+    chunks = texts.chunks if isinstance(texts, pyarrow.ChunkedArray) else [texts]
+    runs = [pyarrow.compute.run_end_encode(chunk) for chunk in chunks]
+    lengths = [np.diff(run.run_ends.to_numpy(), prepend=0) for run in runs]
+    of_runs = pd.array(pyarrow.chunked_array([run.values for run in runs]), dtype="str")
+    codes, distinct = pd.factorize(of_runs, sort=sort)
+    return np.repeat(codes, np.concatenate(lengths)), distinct
 
 
 def sort_order(groups: np.ndarray, times: np.ndarray) -> Order:
     """The order by group, then time, of rows that are unique by both.
 
     Sorted rows cost one comparison. Sorted blocks one after the other (partitions of several days)
-    cost one linear sort by group, because a stable sort keeps their time order. Any other order is
-    sorted in full.
+    cost one linear sort of their runs of equal groups, because a stable sort keeps their time order.
+    Any other order is sorted in full.
     """
     if _is_sorted(groups, times):
         return None
+    starts = run_starts(groups)
+    lengths = run_lengths(starts, len(groups))
+    of_runs = groups[starts]
     # NumPy sorts 16-bit integers in linear time.
-    small = groups.astype(np.uint16) if groups.max() <= np.iinfo(np.uint16).max else groups
-    order = np.argsort(small, kind="stable")
+    small = of_runs.astype(np.uint16) if of_runs.max() <= np.iinfo(np.uint16).max else of_runs
+    runs = np.argsort(small, kind="stable")
+    order = positions_before((starts + lengths)[runs], lengths[runs])
     if not _is_sorted(groups[order], times[order]):
         order = np.lexsort((times, groups))
     return order
@@ -62,8 +79,13 @@ def _is_sorted(groups: np.ndarray, times: np.ndarray) -> bool:
 
 
 def ordered(values: np.ndarray, order: Order) -> np.ndarray:
-    """A fresh contiguous array of ``values`` in ``order``; never a view of an input frame."""
-    return values.copy(order="C") if order is None else values[order]
+    """``values`` in ``order``, contiguous and read-only: of sorted rows it is a view of an input frame.
+
+    Kernels are compiled once per type, and an array that may be written to has another one.
+    """
+    result = (np.ascontiguousarray(values) if order is None else values[order]).view()
+    result.flags.writeable = False
+    return result
 
 
 def run_starts(*keys: np.ndarray) -> np.ndarray:

@@ -85,8 +85,8 @@ def indicators(
     }
     values |= {
         "instrument_key": _key_texts(candles["instrument_key"], order),
-        "timestamp": columns.moments(columns.ordered(time, order)),
-        "trading_day": columns.days(day),
+        "timestamp": columns.moments(columns.ordered(time, order).copy()),
+        "trading_day": columns.days(day.copy()),
     }
     if timeframe == "day":
         values["series"] = _key_texts(candles["series"], order)

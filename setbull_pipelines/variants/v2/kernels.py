@@ -27,6 +27,90 @@ def compiled(function: Kernel) -> Kernel:
         return numba.njit(nogil=True)(function)
 
 
+@compiled
+def place_minutes(
+    time,  # int64[minute]: microseconds
+    day,  # int64[minute]: midnight of the trading day
+    of_other_shape,  # bool[minute]: whether the intervals of the second shape hold
+    interval_start,  # int64[interval]: those of the first shape, then as many of the second
+    interval_end,
+    interval_day,
+    bar_length,  # microseconds
+    interval,  # int64[minute]: its interval, -1 without one
+    bar_start,  # int64[minute]: the start of its bar; bars count from the start of the interval
+):
+    """Find interval and bar of minutes, mostly in time order; return how many are in no interval of their day."""
+    of_shape = len(interval_start) // 2
+    if of_shape == 0:
+        interval[:] = -1
+        return len(time)
+    outside = found = 0
+    start_of_bar = end_of_bar = 0
+    last_place = -1
+    for minute in range(len(time)):
+        moment = time[minute]
+        while found + 1 < of_shape and moment >= interval_start[found + 1]:
+            found += 1
+        while found > 0 and moment < interval_start[found]:
+            found -= 1
+        place = found + of_shape if of_other_shape[minute] else found
+        if (
+            moment < interval_start[place]
+            or moment >= interval_end[place]
+            or day[minute] != interval_day[place]
+        ):
+            outside += 1
+            interval[minute] = -1
+            continue
+        # A division takes longer than everything else, so one per bar.
+        if place != last_place or moment < start_of_bar or moment >= end_of_bar:
+            start_of_bar = moment - (moment - interval_start[place]) % bar_length
+            end_of_bar = start_of_bar + bar_length
+            last_place = place
+        interval[minute] = place
+        bar_start[minute] = start_of_bar
+    return outside
+
+
+@compiled
+def write_bars(
+    starts,  # int64[bar]: first minute of each bar
+    ends,  # int64[bar]: the minute after its last
+    open_,
+    high,
+    low,
+    close,
+    volume,  # int64[minute]
+    states_open_interest,  # bool[minute]
+    counts_untraded,  # whether minutes without volume count for prices
+    prices,  # float64[4, bar]: open, high, low, close
+    integers,  # int64[3, bar]: minutes that count, minutes traded, volume
+    last_stating,  # int64[bar]: the last counted minute that states open interest, -1 without one
+):
+    """Write one bar per run of minutes in time order; prices of a bar without a counted minute mean nothing."""
+    for bar in range(len(starts)):
+        counted = traded = total = 0
+        last_stating[bar] = -1
+        for minute in range(starts[bar], ends[bar]):
+            if volume[minute] > 0:
+                traded += 1
+            elif not counts_untraded:
+                continue
+            if counted == 0:
+                prices[0, bar] = open_[minute]
+                highest, lowest = high[minute], low[minute]
+            counted += 1
+            total += volume[minute]
+            highest = max(highest, high[minute])
+            lowest = min(lowest, low[minute])
+            prices[3, bar] = close[minute]
+            if states_open_interest[minute]:
+                last_stating[bar] = minute
+        if counted:
+            prices[1, bar], prices[2, bar] = highest, lowest
+        integers[0, bar], integers[1, bar], integers[2, bar] = counted, traded, total
+
+
 MOVING_AVERAGE, FIRST_EMA, RSI, ATR = 0, 1, 5, 6
 BAND_UPPER, BAND_MIDDLE, BAND_LOWER, BAND_WIDTH, BAND_RATIO, BAND_PERCENT = 7, 8, 9, 10, 11, 12
 VOLUME_AVERAGE, VWAP = 13, 14
@@ -55,103 +139,148 @@ def write_indicators(
     """Write all indicators of many series in one pass; NaN where there is no value.
 
     The formulas of ``tables/indicators.py``, equal to TA-Lib. Every window is added up anew, so a value depends
-    only on its own series and no rounding error drifts from bar to bar.
+    only on its own series and no rounding error drifts from bar to bar. The columns of a series are written one
+    after the other while its bars are in the processor's nearest cache.
     """
-    ema_weights = 2.0 / (ema_periods + 1.0)
     for series in range(len(starts)):
-        average_gain = average_loss = average_range = 0.0
-        volume_sum = 0
-        turnover = 0.0
-        session_volume = 0
-        for bar in range(starts[series], ends[series]):
-            age = bar - starts[series]
-            for row in range(OUTPUT_ROWS):
-                output[row, bar] = np.nan
-
-            if age >= moving_average_period - 1:
-                output[MOVING_AVERAGE, bar] = _window_mean(close, bar, moving_average_period)
-
-            for number in range(len(ema_periods)):
-                period = ema_periods[number]
-                row = FIRST_EMA + number
-                if age == period - 1:
-                    output[row, bar] = _window_mean(close, bar, period)
-                elif age >= period:
-                    previous = output[row, bar - 1]
-                    output[row, bar] = previous + ema_weights[number] * (close[bar] - previous)
-
-            if age > 0:
-                change = close[bar] - close[bar - 1]
-                average_gain = _wilder(average_gain, max(change, 0.0), age, rsi_period)
-                average_loss = _wilder(average_loss, max(-change, 0.0), age, rsi_period)
-                if age >= rsi_period:
-                    if average_loss == 0.0:
-                        output[RSI, bar] = 100.0
-                    else:
-                        # Equals 100 - 100 / (1 + gain / loss), without its cancellation near 0.
-                        output[RSI, bar] = 100.0 * average_gain / (average_gain + average_loss)
-                true_range = max(
-                    high[bar] - low[bar],
-                    abs(high[bar] - close[bar - 1]),
-                    abs(low[bar] - close[bar - 1]),
-                )
-                average_range = _wilder(average_range, true_range, age, atr_period)
-                if age >= atr_period:
-                    output[ATR, bar] = average_range
-
-            if age >= band_period - 1:
-                middle, deviation = _window_deviation(close, bar, band_period)
-                reach = band_deviations * deviation
-                output[BAND_UPPER, bar] = middle + reach
-                output[BAND_MIDDLE, bar] = middle
-                output[BAND_LOWER, bar] = middle - reach
-                # Equals upper - lower, without the rounding of a high price in a narrow band.
-                width = 2.0 * reach
-                output[BAND_WIDTH, bar] = width
-                if middle != 0.0:
-                    output[BAND_RATIO, bar] = width / middle
-                    output[BAND_PERCENT, bar] = 100.0 * output[BAND_RATIO, bar]
-
-            # Whole numbers: adding the new and taking away the old volume is exact.
-            volume_sum += volume[bar]
-            if age >= volume_period:
-                volume_sum -= volume[bar - volume_period]
-            if age >= volume_period - 1:
-                output[VOLUME_AVERAGE, bar] = volume_sum / volume_period
-
-            if age == 0 or session[bar] != session[bar - 1]:
-                turnover = 0.0
-                session_volume = 0
-            turnover += (high[bar] + low[bar] + close[bar]) / 3.0 * volume[bar]
-            session_volume += volume[bar]
-            if session_volume > 0:
-                output[VWAP, bar] = turnover / session_volume
+        bars = slice(starts[series], ends[series])
+        # Row by row: the compiler knows that a row is contiguous, of a part of the table it does not.
+        prices = high[bars], low[bars], close[bars]
+        _write_window_means(close[bars], moving_average_period, output[MOVING_AVERAGE, bars])
+        for number in range(len(ema_periods)):
+            _write_ema(close[bars], ema_periods[number], output[FIRST_EMA + number, bars])
+        _write_rsi(close[bars], rsi_period, output[RSI, bars])
+        _write_atr(*prices, atr_period, output[ATR, bars])
+        _write_bands(
+            close[bars],
+            band_period,
+            band_deviations,
+            output[BAND_UPPER, bars],
+            output[BAND_MIDDLE, bars],
+            output[BAND_LOWER, bars],
+            output[BAND_WIDTH, bars],
+            output[BAND_RATIO, bars],
+            output[BAND_PERCENT, bars],
+        )
+        _write_volume_average(volume[bars], volume_period, output[VOLUME_AVERAGE, bars])
+        _write_vwap(*prices, volume[bars], session[bars], output[VWAP, bars])
 
 
 @compiled
-def _window_mean(values, last, period):
-    # Distances from one value of the window: the mean of equal values is exactly that value.
-    total = 0.0
-    for position in range(last - period + 1, last + 1):
-        total += values[position] - values[last]
-    return values[last] + total / period
+def _write_window_means(values, period, means):
+    means[: period - 1] = np.nan
+    totals, last = means[period - 1 :], values[period - 1 :]
+    totals[:] = 0.0
+    # The place in the window is the outer loop: windows of neighbouring bars do not depend on each other, so the
+    # processor adds up several at a time, each in its own order. Distances from one value of the window make the
+    # mean of equal values exactly that value.
+    for place in range(period):
+        window = values[place:]
+        for bar in range(len(totals)):
+            totals[bar] += window[bar] - last[bar]
+    for bar in range(len(totals)):
+        totals[bar] = last[bar] + totals[bar] / period
 
 
 @compiled
-def _window_deviation(values, last, period):
-    mean = _window_mean(values, last, period)
-    squares = 0.0
-    for position in range(last - period + 1, last + 1):
-        distance = values[position] - mean
-        squares += distance * distance
-    return mean, np.sqrt(squares / period)
+def _write_ema(close, period, ema):
+    ema[: period - 1] = np.nan
+    if len(close) < period:
+        return
+    last = close[period - 1]
+    distance = 0.0
+    for bar in range(period):
+        distance += close[bar] - last
+    average = last + distance / period
+    ema[period - 1] = average
+    weight = 2.0 / (period + 1.0)
+    for bar in range(period, len(close)):
+        average += weight * (close[bar] - average)
+        ema[bar] = average
 
 
 @compiled
-def _wilder(average, value, age, period):
-    # The sum of the first ``period`` values until it becomes their mean, then Wilder's recursion.
-    if age < period:
+def _write_rsi(close, period, rsi):
+    rsi[:period] = np.nan
+    average_gain = average_loss = 0.0
+    for bar in range(1, len(close)):
+        change = close[bar] - close[bar - 1]
+        average_gain = _wilder(average_gain, max(change, 0.0), bar, period)
+        average_loss = _wilder(average_loss, max(-change, 0.0), bar, period)
+        if bar >= period:
+            if average_loss == 0.0:
+                rsi[bar] = 100.0
+            else:
+                # Equals 100 - 100 / (1 + gain / loss), without its cancellation near 0.
+                rsi[bar] = 100.0 * average_gain / (average_gain + average_loss)
+
+
+@compiled
+def _write_atr(high, low, close, period, atr):
+    atr[:period] = np.nan
+    average = 0.0
+    for bar in range(1, len(close)):
+        before = close[bar - 1]
+        true_range = max(high[bar] - low[bar], abs(high[bar] - before), abs(low[bar] - before))
+        average = _wilder(average, true_range, bar, period)
+        if bar >= period:
+            atr[bar] = average
+
+
+@compiled
+def _wilder(average, value, bar, period):
+    # The sum of the first ``period`` values until it becomes their mean, then Wilder's recursion. Its factors do not
+    # depend on the bar, so that the compiler takes the divisions out of the loop.
+    if bar < period:
         return average + value
-    if age == period:
+    if bar == period:
         return (average + value) / period
-    return (average * (period - 1) + value) / period
+    return average * ((period - 1) / period) + value * (1.0 / period)
+
+
+@compiled
+def _write_bands(close, period, deviations, upper, middle, lower, width, ratio, percent):
+    _write_window_means(close, period, middle)
+    upper[: period - 1] = lower[: period - 1] = width[: period - 1] = np.nan
+    ratio[: period - 1] = percent[: period - 1] = np.nan
+    mean, squares = middle[period - 1 :], width[period - 1 :]
+    squares[:] = 0.0
+    for place in range(period):
+        window = close[place:]
+        for bar in range(len(mean)):
+            distance = window[bar] - mean[bar]
+            squares[bar] += distance * distance
+    for bar in range(period - 1, len(close)):
+        reach = deviations * np.sqrt(width[bar] / period)
+        upper[bar] = middle[bar] + reach
+        lower[bar] = middle[bar] - reach
+        # Equals upper - lower, without the rounding of a high price in a narrow band.
+        width[bar] = 2.0 * reach
+        ratio[bar] = width[bar] / middle[bar] if middle[bar] != 0.0 else np.nan
+        percent[bar] = 100.0 * ratio[bar]
+
+
+@compiled
+def _write_volume_average(volume, period, average):
+    average[: period - 1] = np.nan
+    total = 0
+    for bar in range(len(volume)):
+        # Whole numbers: adding the new and taking away the old volume is exact.
+        total += volume[bar]
+        if bar >= period:
+            total -= volume[bar - period]
+        if bar >= period - 1:
+            average[bar] = total / period
+
+
+@compiled
+def _write_vwap(high, low, close, volume, session, vwap):
+    turnover = 0.0
+    traded = 0
+    for bar in range(len(volume)):
+        if bar == 0 or session[bar] != session[bar - 1]:
+            turnover = 0.0
+            traded = 0
+        turnover += (high[bar] + low[bar] + close[bar]) / 3.0 * volume[bar]
+        traded += volume[bar]
+        vwap[bar] = turnover / traded if traded > 0 else np.nan

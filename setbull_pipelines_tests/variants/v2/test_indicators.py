@@ -143,6 +143,26 @@ def test_flat_window_has_width_exactly_0(price: float) -> None:
     assert last["bb_upper"] == last["bb_middle"] == last["bb_lower"] == last["ma_9"] == price
 
 
+def test_a_window_forgets_what_has_left_it() -> None:
+    """A running sum of squares would keep the rounding of the price that is a billion times larger."""
+    close = np.concatenate([[1e11], np.full(40, 100.1)])
+    found = v2.indicators(intraday(close, close, close, np.full(41, 10)), "5minute")
+    after = found.iloc[20:]
+    assert (after["bb_width"] == 0.0).all()
+    assert (after["bb_middle"] == 100.1).all()
+    assert (found["ma_9"].iloc[9:] == 100.1).all()
+
+
+def test_kernels_are_compiled_for_one_type_whatever_the_frame() -> None:
+    from setbull_pipelines.variants.v2 import kernels
+
+    close = S60_CLOSE
+    candles = intraday(close, close + 1, close - 1, np.full(60, 10))
+    for frame in (candles, shuffled(candles), candles.iloc[::2], candles.copy().iloc[5:]):
+        v2.indicators(frame, "5minute")
+    assert len(kernels.write_indicators.signatures) == 1
+
+
 def test_rsi_vectors() -> None:
     wilder = "44.34 44.09 44.15 43.61 44.33 44.83 45.10 45.42 45.84 46.08 45.89 46.03 45.61 46.28"
     wilder += " 46.28 46.00 46.03 46.41 46.22 45.64"
