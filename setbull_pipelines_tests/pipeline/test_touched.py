@@ -321,13 +321,36 @@ def test_equal_rows_of_another_source_compute_nothing_and_change_no_row(
     before = copied_run.warehouse.pointer(stored, day.isoformat())
     change(copied_run, MINUTES, day, lambda rows: rows.assign(source="received again"))
     (result,) = carry_out_step(STEP["candles_5min"], "v1", copied_run, [day])
+    assert (result.cached, result.instruments_computed) == (True, None)
+    assert result.pointers["candles_5min"] == before
+
+
+def test_a_correction_outside_the_sample_computes_nothing_and_changes_no_row(
+    copied_run: SmallRun,
+) -> None:
+    day, stored = copied_run.days[0], StoredTable("v1", tables.CANDLES_5MIN)
+    sampled = dict.fromkeys(Component, Stage.SAMPLED)
+
+    def carry_out() -> PartitionResult:
+        run = StepRun(
+            *(STEP["candles_5min"], VARIANTS["v1"], copied_run.warehouse, copied_run.settings),
+            *("touched", sampled),
+        )
+        (result,) = run.over([day])
+        return result
+
+    change(copied_run, MINUTES, day, dearer(KEY))
+    before = carry_out().pointers["candles_5min"]
+    bars = copied_run.warehouse.read(stored, [day.isoformat()])
+    outside = sorted(set(KEYS) - set(bars["instrument_key"]))
+    assert 0 < len(outside) < len(KEYS)
+    change(copied_run, MINUTES, day, dearer(outside[0]))
+    result = carry_out()
     after = result.pointers["candles_5min"]
     assert (result.cached, result.instruments_computed) == (True, 0)
-    assert result.instruments_kept > 8
+    assert result.instruments_kept == bars["instrument_key"].nunique()
     assert after.inputs != before.inputs
     assert after == replace(before, inputs=after.inputs)
-    (again,) = carry_out_step(STEP["candles_5min"], "v1", copied_run, [day])
-    assert (again.cached, again.instruments_computed) == (True, None)
 
 
 def test_one_that_failed_is_tried_again_and_the_others_are_kept(copied_run: SmallRun) -> None:
@@ -371,7 +394,7 @@ def test_lost_hashes_mean_computing_all_with_the_same_bytes(copied_run: SmallRun
     before = copied_run.warehouse.pointer(stored, day.isoformat())
     (path,) = copied_run.warehouse.files(stored, [day.isoformat()])
     (path.parent / before.instrument_inputs).unlink()
-    change(copied_run, MINUTES, day, lambda rows: rows.assign(source="received again"))
+    copied_run.warehouse.invalidate(stored, day.isoformat(), KEY)
     (result,) = carry_out_step(STEP["candles_5min"], "v1", copied_run, [day])
     assert (result.instruments_kept, result.cached) == (0, False)
     assert result.pointers["candles_5min"].content_hash == before.content_hash
