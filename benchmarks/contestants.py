@@ -47,26 +47,30 @@ def _v2_bars(folder: Path) -> pd.DataFrame:
     return V2.to_5min(exchange.read_minutes(folder))
 
 
-def _polars_bars(folder: Path) -> Any:
-    """Sorted minutes allow a dynamic group-by, which is faster than one by a truncated timestamp."""
+def _polars_bar() -> list[Any]:
+    """The columns of one bar, from its minutes with a trade in order of time."""
     import polars as pl
 
-    of_traded = [
-        *(
-            pl.col("open").first(),
-            pl.col("high").max(),
-            pl.col("low").min(),
-            pl.col("close").last(),
-        ),
+    return [
+        pl.col("open").first(),
+        pl.col("high").max(),
+        pl.col("low").min(),
+        pl.col("close").last(),
         pl.col("volume").sum(),
         pl.col("open_interest").drop_nulls().last(),
         pl.len().alias("minutes_traded"),
     ]
+
+
+def _polars_bars(folder: Path) -> Any:
+    """Sorted minutes allow a dynamic group-by, which is faster than one by a truncated timestamp."""
+    import polars as pl
+
     return (
         pl.scan_parquet(exchange.minutes_file(folder))
         .filter(pl.col("volume") > 0)
         .group_by_dynamic("timestamp", every="5m", group_by="instrument_key")
-        .agg(of_traded)
+        .agg(_polars_bar())
         .collect()
     )
 
@@ -76,22 +80,11 @@ def _polars_group_by_bars(folder: Path) -> Any:
     import polars as pl
 
     start = pl.col("timestamp").to_physical() // 300_000_000 * 300_000_000
-    of_traded = [
-        *(
-            pl.col("open").first(),
-            pl.col("high").max(),
-            pl.col("low").min(),
-            pl.col("close").last(),
-        ),
-        pl.col("volume").sum(),
-        pl.col("open_interest").drop_nulls().last(),
-        pl.len().alias("minutes_traded"),
-    ]
     return (
         pl.scan_parquet(exchange.minutes_file(folder))
         .filter(pl.col("volume") > 0)
         .group_by("instrument_key", start.cast(pl.Datetime("us", "UTC")).alias("timestamp"))
-        .agg(of_traded)
+        .agg(_polars_bar())
         .sort("instrument_key", "timestamp")
         .collect()
     )

@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
@@ -21,6 +22,7 @@ from setbull_pipelines.pipeline.running import AS_OF
 from setbull_pipelines.quality import completeness
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
 
@@ -35,6 +37,11 @@ AS_OF_TAG = "setbull/as_of"
 """On runs of the intraday job: the moment of their tick. Only here does a clock enter the computing."""
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
+
+
+def now() -> datetime.datetime:
+    """The moment in exchange time, for whoever hands it down: rooms below this one know no clock."""
+    return datetime.datetime.now(ZoneInfo(INDIA))
 
 
 def warehouse_root(settings: Settings) -> Path:

@@ -4,27 +4,18 @@ Belongs here: its definition and metadata, and the moment. Does not belong here:
 (``pipeline/fetching.py``), reading what was fetched (``raw.py``).
 """
 
-import datetime
-from zoneinfo import ZoneInfo
-
 import dagster as dg
 
-from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, pointer_metadata
+from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, now, pointer_metadata
 from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.upstox.calls import MINUTE, CallFailed
 from setbull_pipelines.sources.upstox.master import InvalidMaster
-from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
 FETCHED_KEY = dg.AssetKey(["raw", "fetched"])
 FETCHES_KEY = asset_key(fetching.STORED)
 _SHOWN = 20
-
-
-def now() -> datetime.datetime:
-    """The moment in exchange time."""
-    return datetime.datetime.now(ZoneInfo(INDIA))
 
 
 def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:

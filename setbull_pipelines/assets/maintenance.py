@@ -3,15 +3,12 @@
 Belongs here: the maintenance asset. Does not belong here: which versions are kept (``warehouse/``).
 """
 
-import datetime
-from zoneinfo import ZoneInfo
-
 import dagster as dg
 
+from setbull_pipelines.assets.common import now
 from setbull_pipelines.pipeline.fetching import remove_expired
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
 MAINTENANCE_KEY = dg.AssetKey(["operations", "maintenance"])
@@ -28,7 +25,7 @@ def build_maintenance_asset(settings: Settings) -> dg.AssetsDefinition:
         "crashed writers, and answers of the broker past upstox.retention_days. Current versions are never touched.",
     )
     def maintenance(warehouse: WarehouseResource) -> dg.MaterializeResult:
-        today = datetime.datetime.now(ZoneInfo(INDIA)).date()
+        today = now().date()
         return dg.MaterializeResult(
             metadata={
                 "files deleted": warehouse.open().collect_garbage(),

@@ -5,7 +5,6 @@ Belongs here: the raw assets. Does not belong here: reading and judging rows (``
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -20,6 +19,7 @@ from setbull_pipelines.assets.common import (
     completeness_of,
     days_of,
     freshness,
+    now,
     pointer_metadata,
     report,
 )
@@ -30,18 +30,12 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.versions import raw_code_version
 from setbull_pipelines.quality.revisions import REVISIONS, markdown
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 
 GROUP = "raw"
 _OF_CANDLES = (tables.CANDLES_1MIN, tables.CANDLES_DAILY_HISTORY)
 _CHANGES_SHOWN = 20
-
-
-def now() -> datetime.datetime:
-    """The moment in exchange time."""
-    return datetime.datetime.now(ZoneInfo(INDIA))
 
 
 def _refuse_unfinished(days: list[datetime.date], moment: datetime.datetime) -> None:

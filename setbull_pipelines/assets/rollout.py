@@ -1,11 +1,8 @@
 """The asset that judges the rollout: one evaluation per component and trading day.
 
-Belongs here: its definition and metadata, and the moment of the evaluation. Does not belong here: gathering
+Belongs here: its definition and metadata. Does not belong here: gathering
 evidence (``pipeline/rolling_out.py``), deciding (``rollout/``).
 """
-
-import datetime
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -15,6 +12,7 @@ from setbull_pipelines.assets.common import (
     asset_key,
     asset_spec,
     days_of,
+    now,
 )
 from setbull_pipelines.assets.served import TABLES
 from setbull_pipelines.pipeline import rolling_out
@@ -22,12 +20,7 @@ from setbull_pipelines.pipeline.metrics import OUTPUTS
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(ZoneInfo(INDIA))
 
 
 def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
@@ -55,7 +48,7 @@ def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
     )
     def rollout_log(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         days = days_of(context)
-        rows = rolling_out.evaluate(days, warehouse.open(), settings, _now, context.run_id)
+        rows = rolling_out.evaluate(days, warehouse.open(), settings, now, context.run_id)
         for day in days:
             context.add_asset_metadata(
                 {

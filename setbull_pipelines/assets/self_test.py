@@ -4,25 +4,16 @@ Belongs here: its definition and metadata, and the moment of the test. Does not 
 (``reconciliation/self_test``), the stored rows (``pipeline/self_testing.py``).
 """
 
-import datetime
-from zoneinfo import ZoneInfo
-
 import dagster as dg
 
-from setbull_pipelines.assets.common import asset_key, asset_spec, pointer_metadata
+from setbull_pipelines.assets.common import asset_key, asset_spec, now, pointer_metadata
 from setbull_pipelines.pipeline import self_testing
 from setbull_pipelines.reconciliation.report import markdown_self_test
 from setbull_pipelines.reconciliation.self_test.score import run_self_test
-from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import WHOLE
 
 SELF_TEST_KEY = asset_key(self_testing.STORED)
-
-
-def now() -> datetime.datetime:
-    """The moment in exchange time."""
-    return datetime.datetime.now(ZoneInfo(INDIA))
 
 
 def build_self_test_asset() -> dg.AssetsDefinition:

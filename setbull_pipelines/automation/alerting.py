@@ -23,7 +23,7 @@ from setbull_pipelines.alerts.observing import (
     of_run,
 )
 from setbull_pipelines.assets.catalog import refresh_catalog
-from setbull_pipelines.assets.common import asset_key, asset_spec
+from setbull_pipelines.assets.common import asset_key, asset_spec, now
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import alerting
@@ -37,11 +37,6 @@ from setbull_pipelines.warehouse.store import Warehouse
 
 _CHOSEN_ASSETS = "__ASSET_JOB"
 _SHOWN = 50
-
-
-def now() -> datetime.datetime:
-    """The moment, in exchange time."""
-    return datetime.datetime.now(ZoneInfo(INDIA))
 
 
 def build_alerts_spec() -> dg.AssetSpec:

@@ -14,6 +14,7 @@ from setbull_pipelines.assets.common import (
     INTRADAY_JOB_NAME,
     PARTITION_TAG,
     asset_key,
+    now,
 )
 from setbull_pipelines.automation.jobs import (
     DAILY_JOB_NAME,
@@ -121,7 +122,7 @@ def build_after_fetch(settings: Settings, jobs: dict[str, object]) -> dg.SensorD
     def after_fetch(context: dg.RunStatusSensorContext, warehouse: WarehouseResource):
         if not fetching.is_source(settings):
             return dg.SkipReason("the input is not what is fetched from the broker")
-        moment = datetime.datetime.now(ZoneInfo(INDIA)).replace(tzinfo=None)
+        moment = _in_exchange_time(now())
         refresh = due(context.instance, warehouse.open(), settings, moment)
         return requests_of(refresh, moment) or dg.SkipReason(refresh.reason)
 

@@ -10,6 +10,7 @@ import datetime
 
 import dagster as dg
 
+from setbull_pipelines.assets.common import now
 from setbull_pipelines.automation import alerting
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -32,7 +33,7 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         context: dg.SensorEvaluationContext, warehouse: WarehouseResource
     ) -> dg.SensorResult:
         # Runs that ended before the first look are history, not news.
-        cursor = context.cursor or alerting.now().isoformat()
+        cursor = context.cursor or now().isoformat()
         runs = alerting.finished_runs(
             context.instance, datetime.datetime.fromisoformat(cursor), _RUNS_PER_TICK
         )

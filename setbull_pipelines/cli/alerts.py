@@ -26,8 +26,8 @@ from setbull_pipelines.alerts.ledger import (
 )
 from setbull_pipelines.alerts.message import Message
 from setbull_pipelines.alerts.observing import RunOutcome
-from setbull_pipelines.assets.common import warehouse_root
-from setbull_pipelines.automation.alerting import look_and_deliver, now, outcome_of
+from setbull_pipelines.assets.common import now, warehouse_root
+from setbull_pipelines.automation.alerting import look_and_deliver, outcome_of
 from setbull_pipelines.pipeline.alerting import read_ledger
 from setbull_pipelines.pipeline.channels import LOG, send
 from setbull_pipelines.settings import Settings

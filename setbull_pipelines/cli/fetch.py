@@ -12,8 +12,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table as TextTable
 
-from setbull_pipelines.assets.common import warehouse_root
-from setbull_pipelines.assets.fetched import now
+from setbull_pipelines.assets.common import now, warehouse_root
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.pipeline.fetching import Fetched

@@ -94,7 +94,7 @@ def run(
     if as_of:
         settings = _replaying(settings, as_of)
 
-    from setbull_pipelines.assets.raw import now
+    from setbull_pipelines.assets.common import now
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
     from setbull_pipelines.cli.plan import NothingToRun, closed_days, make_plan
     from setbull_pipelines.cli.report import print_report

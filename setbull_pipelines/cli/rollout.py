@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Sequence
-from zoneinfo import ZoneInfo
 
-from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.assets.common import now, warehouse_root
 from setbull_pipelines.assets.served import TABLES
-from setbull_pipelines.market.session_table import TIMEZONE
 from setbull_pipelines.pipeline.rolling_out import read_log, record_actions, states
 from setbull_pipelines.pipeline.serving import served_day, served_table
 from setbull_pipelines.rollout.controller import State, Verdict
@@ -29,10 +27,6 @@ KILL_SWITCH_ON = "the kill switch is on: V1 is served everywhere"
 
 def _warehouse(settings: Settings) -> Warehouse:
     return Warehouse(warehouse_root(settings), settings.storage.keep_versions)
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(ZoneInfo(TIMEZONE))
 
 
 def status(settings: Settings) -> Iterator[str]:
@@ -93,6 +87,6 @@ def act(
 ) -> Iterator[str]:
     """Record the action for each component, or for none: then IllegalLog."""
     rows = record_actions(
-        components, verdict, actor, reason, _warehouse(settings), settings, _now, to_stage
+        components, verdict, actor, reason, _warehouse(settings), settings, now, to_stage
     )
     return map(sentence_of, rows)

@@ -8,8 +8,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table as TextTable
 
-from setbull_pipelines.assets.common import warehouse_root
-from setbull_pipelines.assets.self_test import now
+from setbull_pipelines.assets.common import now, warehouse_root
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline.self_testing import STORED, by_cause, publish_self_test
 from setbull_pipelines.reconciliation.self_test.score import SelfTest
