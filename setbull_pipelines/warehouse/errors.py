@@ -16,3 +16,11 @@ class MissingPartition(LookupError):
 
 class DamagedPartition(RuntimeError):
     """The bytes on disk are not the bytes that were published."""
+
+
+class ChangedMeanwhile(RuntimeError):
+    """Another writer replaced what was to be replaced; nothing was written."""
+
+
+class StoreUnavailable(OSError):
+    """The object store does not answer, refuses, or lacks what the warehouse needs of it."""

@@ -6,6 +6,9 @@ beyond its table contract.
 
 A file is never changed once it has its name; a partition changes by replacing its small pointer.
 Readers take no lock and see the old version or the new one, never a mixture.
+
+Where machines share an object store (``remote``), pointers are there alone, and the directory holds copies of files
+that this machine has published or read.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -33,6 +38,7 @@ from setbull_pipelines.warehouse.errors import (
     DamagedPartition,
     MissingPartition,
 )
+from setbull_pipelines.warehouse.remote import GRACE, Remote, claim_folder, partition_of_upload
 
 WHOLE = "all"
 """The one partition of a table that has no trading day."""
@@ -146,6 +152,8 @@ class Pointer:
     """Instruments that somebody wants computed again. Until then the partition is not up to date."""
     values_hash: str | None = None
     """Hash of the rows without their provenance; None where the table has none."""
+    upload: str | None = None
+    """Where the files of this version are in the object store; None where there is no store."""
 
     @property
     def input_hash(self) -> str:
@@ -166,15 +174,25 @@ class Warehouse:
 
     ``keep_versions`` counts the versions per partition, the current one included, that
     :meth:`collect_garbage` leaves; readers of an older catalog need the versions it names.
-    ``cache_bytes`` bounds the memory that holds decoded files between reads.
+    ``cache_bytes`` bounds the memory that holds decoded files between reads. ``remote`` is where pointers and files
+    are shared with other machines; None keeps all in the directory, which is then the only copy. Raises
+    InvalidSettings when the directory belongs to another store, or to none.
     """
 
-    def __init__(self, root: Path, keep_versions: int = 3, cache_bytes: int = 256 * 2**20) -> None:
+    def __init__(
+        self,
+        root: Path,
+        keep_versions: int = 3,
+        cache_bytes: int = 256 * 2**20,
+        remote: Remote | None = None,
+    ) -> None:
         if keep_versions < 1:
             raise ValueError(f"keep_versions is {keep_versions}, expected at least 1")
         self.root = Path(root).resolve()
         self.keep_versions = keep_versions
         self.cache = ArrowCache(cache_bytes)
+        self._remote = remote
+        claim_folder(self.root, remote.address if remote else None)
 
     # Writing
 
@@ -264,6 +282,7 @@ class Warehouse:
                 values_hash=disk.content_hash(encoding.to_parquet(values, frame))
                 if values is not stored.table
                 else None,
+                upload=None if self._remote is None else uuid4().hex,
             )
             self._put(directories[partition], pointer, data, by_instrument)
             return pointer
@@ -303,16 +322,12 @@ class Warehouse:
     def _amend(
         self, stored: StoredTable, partition: str, change: Callable[[Pointer], Pointer]
     ) -> Pointer:
-        directory = self._directory(stored, partition)
-        if not directory.is_dir():
-            raise self._missing(stored, [partition])
-        with disk.writer_lock(directory):
-            versions = _read_versions(directory)
+        def amended(versions: list[Pointer]) -> list[Pointer]:
             if not versions:
                 raise self._missing(stored, [partition])
-            pointer = change(versions[0])
-            _write_versions(directory, pointer, versions[1:])
-        return pointer
+            return [change(versions[0]), *versions[1:]]
+
+        return self._change(self._directory(stored, partition), amended)
 
     def restore(self, stored: StoredTable, partition: str, content_hash: str) -> Pointer:
         """Make the kept version with ``content_hash`` current again and return its pointer.
@@ -321,10 +336,8 @@ class Warehouse:
         not what was published, ContractViolation when it was written under another contract.
         """
         directory = self._directory(stored, partition)
-        if not directory.is_dir():
-            raise self._missing(stored, [partition])
-        with disk.writer_lock(directory):
-            versions = self.history(stored, partition)
+
+        def restored(versions: list[Pointer]) -> list[Pointer]:
             for pointer in versions:
                 if pointer.content_hash == content_hash:
                     break
@@ -334,22 +347,32 @@ class Warehouse:
                     f"{stored.name} {partition} keeps no version {content_hash!r}; kept: {kept}"
                 )
             self._require_contract(stored, {partition: pointer})
-            if not _holds(directory, pointer):
+            if not self._holds(directory, pointer):
                 raise DamagedPartition(
                     f"{stored.name} {partition}: {pointer.file} is not what was published; "
                     "choose another version or compute the partition again"
                 )
-            _write_versions(directory, pointer, versions)
-        return pointer
+            return [pointer, *versions]
+
+        return self._change(directory, restored)
 
     def collect_garbage(self, stored: StoredTable | None = None) -> int:
         """Delete versions beyond ``keep_versions`` and leftovers of crashed writers.
 
         Works on one table, or on all. Returns the number of files deleted. A partition whose
-        pointer cannot be read is left alone: nobody knows which of its files is needed.
+        pointer cannot be read is left alone: nobody knows which of its files is needed. In an object store
+        files that no pointer names are left alone until they are old: another machine may be about to name them.
         """
-        pattern = "*/*/*" if stored is None else f"{stored.schema}/{stored.table.name}/*"
-        return sum(self._collect(path) for path in self.root.glob(pattern) if path.is_dir())
+        deleted = 0
+        if self._remote is not None:
+            tables = self._remote.tables() if stored is None else ["/".join(stored.key)]
+            now = self._remote.store.now()
+            deleted += sum(self._collect_uploads(self._remote, table, now) for table in tables)
+        pattern = "*/*" if stored is None else f"{stored.schema}/{stored.table.name}"
+        for table in self.root.glob(pattern):
+            texts = self._remote.pointers(self._place(table)) if self._remote else {}
+            deleted += sum(self._collect(path, texts) for path in table.iterdir() if path.is_dir())
+        return deleted
 
     # Looking
 
@@ -358,20 +381,38 @@ class Warehouse:
 
         Raises DamagedPartition when the pointer cannot be read.
         """
-        versions = _read_versions(self._directory(stored, partition))
+        versions = self.history(stored, partition)
         return versions[0] if versions else None
+
+    def pointers(
+        self, stored: StoredTable, partitions: Iterable[str] | None = None
+    ) -> dict[str, Pointer]:
+        """Return what is current in each of ``partitions`` (None: all there are), sorted by partition.
+
+        Those that were never published are left out, and those whose pointer cannot be read. Of many partitions
+        this asks an object store once.
+        """
+        current = {}
+        for partition, (_, text) in self._texts(stored, partitions).items():
+            try:
+                current[partition] = _versions(text, partition)[0]
+            except DamagedPartition:
+                continue
+        return current
 
     def history(self, stored: StoredTable, partition: str) -> list[Pointer]:
         """Return the kept versions, the current one first, then the latest before it."""
-        return _read_versions(self._directory(stored, partition))
+        return self._history(self._directory(stored, partition))
 
     def partitions(self, stored: StoredTable) -> list[str]:
         """Return the names of all published partitions, sorted."""
         directory = self.root.joinpath(*stored.key)
+        if self._remote is not None:
+            return sorted(map(_partition_of, self._remote.places(self._place(directory))))
         if not directory.is_dir():
             return []
         return sorted(
-            WHOLE if path.name == _WHOLE_DIRECTORY else path.name.removeprefix(_DAY_DIRECTORY)
+            _partition_of(path.name)
             for path in directory.iterdir()
             if os.path.exists(os.path.join(path, _POINTER_FILE))
         )
@@ -380,10 +421,10 @@ class Warehouse:
         """Tell whether the current file of a partition is there and is what was published."""
         directory = self._directory(stored, partition)
         try:
-            versions = _read_versions(directory)
+            versions = self._history(directory)
         except DamagedPartition:
             return False
-        return bool(versions) and _holds(directory, versions[0])
+        return bool(versions) and self._holds(directory, versions[0])
 
     def is_current(
         self,
@@ -411,7 +452,7 @@ class Warehouse:
             and pointer.schema_hash == encoding.schema_hash(stored.table)
             and not pointer.failures
             and not pointer.invalidated
-            and _holds(self._directory(stored, partition), pointer)
+            and self._holds(self._directory(stored, partition), pointer)
         )
 
     def files(self, stored: StoredTable, partitions: Iterable[str] | None = None) -> list[Path]:
@@ -420,21 +461,26 @@ class Warehouse:
         ``partitions`` None means all there are. Raises MissingPartition for those never
         published and ContractViolation for those written under another contract.
         """
-        wanted = self.partitions(stored) if partitions is None else sorted(set(partitions))
-        directories = {partition: self._directory(stored, partition) for partition in wanted}
-        pointers = {}
-        for partition, directory in directories.items():
-            versions = _read_versions(directory)
-            if versions:
-                pointers[partition] = versions[0]
-        missing = [partition for partition in wanted if partition not in pointers]
+        if partitions is not None:
+            partitions = sorted(set(partitions))
+        texts = self._texts(stored, partitions)
+        pointers = {
+            partition: _versions(text, f"{stored.name} {partition}")[0]
+            for partition, (_, text) in texts.items()
+        }
+        missing = [partition for partition in partitions or () if partition not in pointers]
         if missing:
             raise self._missing(stored, missing)
         self._require_contract(stored, pointers)
-        return [
-            Path(os.path.join(directories[partition], pointers[partition].file))
-            for partition in wanted
-        ]
+        paths = {
+            Path(os.path.join(texts[partition][0], pointer.file)): pointer
+            for partition, pointer in pointers.items()
+        }
+        if self._remote is not None:
+            absent = [path for path in paths if not path.exists()]
+            with ThreadPoolExecutor(_THREADS) as threads:
+                list(threads.map(self._fetch, absent, [paths[path] for path in absent]))
+        return list(paths)
 
     # Instruments
 
@@ -460,7 +506,10 @@ class Warehouse:
         pointer = self.pointer(stored, partition)
         if pointer is None or pointer.instrument_inputs is None:
             return None
-        return _read_hashes(self._directory(stored, partition) / pointer.instrument_inputs)
+        path = self._directory(stored, partition) / pointer.instrument_inputs
+        if self._remote is not None and not path.exists():
+            self._copy(path, pointer)
+        return _read_hashes(path)
 
     # Reading
 
@@ -550,7 +599,13 @@ class Warehouse:
 
         ``use_threads`` decodes columns side by side, for a file that is read alone.
         """
-        table = _verified_rows(path, columns, use_threads)
+        try:
+            table = _verified_rows(path, columns, use_threads)
+        except DamagedPartition:
+            if self._remote is None:
+                raise
+            self._fetch_again(Path(path))
+            table = _verified_rows(path, columns, use_threads)
         arrays = {name: table.column(name).combine_chunks() for name in columns}
         self.cache.put(path, arrays)
         return arrays
@@ -573,30 +628,171 @@ class Warehouse:
     def _put(
         self, directory: Path, pointer: Pointer, data: bytes, instrument_inputs: bytes | None
     ) -> None:
+        self._make(directory)
+        if self._remote is not None:
+            place = self._place(directory)
+            self._remote.put(place, pointer.upload, pointer.file, data)
+            if instrument_inputs is not None:
+                name = pointer.instrument_inputs
+                self._remote.put(place, pointer.upload, name, instrument_inputs)
+        with disk.writer_lock(directory):
+            if not _file_holds(directory, pointer):
+                disk.replace_durably(directory / pointer.file, data)
+            if instrument_inputs is not None:
+                disk.replace_derived(directory / pointer.instrument_inputs, instrument_inputs)
+            self._replace_pointer(directory, lambda versions: [pointer, *versions], heal=True)
+
+    def _make(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         # Names cannot leave the root; a symbolic link inside it could.
         if not directory.resolve().is_relative_to(self.root):
             raise ValueError(f"{directory} lies outside the warehouse {self.root}")
-        with disk.writer_lock(directory):
-            try:
-                versions = _read_versions(directory)
-            except DamagedPartition:
-                versions = []
-            if not _holds(directory, pointer):
-                disk.replace_durably(directory / pointer.file, data)
-            if instrument_inputs is not None:
-                disk.replace_derived(directory / pointer.instrument_inputs, instrument_inputs)
-            _write_versions(directory, pointer, versions)
 
-    def _collect(self, directory: Path) -> int:
+    # Pointers
+
+    def _history(self, directory: Path) -> list[Pointer]:
+        if self._remote is None:
+            return _read_versions(directory)
+        place = self._place(directory)
+        text = self._remote.pointer(place)
+        return [] if text is None else _versions(text, f"{self._remote.address} {place}")
+
+    def _texts(
+        self, stored: StoredTable, partitions: Iterable[str] | None
+    ) -> dict[str, tuple[Path, bytes]]:
+        """Folder and pointer of those partitions that have one, sorted."""
+        if self._remote is None and partitions is None:
+            partitions = self.partitions(stored)
+        directories = None
+        if partitions is not None:
+            directories = {name: self._directory(stored, name) for name in sorted(partitions)}
+        if self._remote is None:
+            # Plain strings, here and in files(): hundreds of partitions are looked up per read, and
+            # joining Path objects takes longer than reading the pointers.
+            read = {
+                name: (directory, _read_text(os.path.join(directory, _POINTER_FILE)))
+                for name, directory in directories.items()
+            }
+            return {name: found for name, found in read.items() if found[1] is not None}
+        table = self._place(self.root.joinpath(*stored.key))
+        places = None if directories is None else list(map(self._place, directories.values()))
+        found = self._remote.pointers(table, places)
+        return {_partition_of(place): (self.root / place, text) for place, text in found.items()}
+
+    def _change(self, directory: Path, change: Callable[[list[Pointer]], list[Pointer]]) -> Pointer:
+        """Replace the versions of a partition by what ``change`` makes of them; returns the current one then."""
+        if self._remote is None and not directory.is_dir():
+            return change([])[0]
+        self._make(directory)
+        with disk.writer_lock(directory):
+            return self._replace_pointer(directory, change)
+
+    def _replace_pointer(
+        self,
+        directory: Path,
+        change: Callable[[list[Pointer]], list[Pointer]],
+        heal: bool = False,
+    ) -> Pointer:
+        """As :meth:`_change`, for whoever holds the lock; ``heal`` takes a pointer that cannot be read for none."""
+        where = os.path.join(directory, _POINTER_FILE)
+        current: list[Pointer] = []
+
+        def changed(text: bytes | None) -> bytes:
+            try:
+                versions = [] if text is None else _versions(text, where)
+            except DamagedPartition:
+                if not heal:
+                    raise
+                versions = []
+            current[:] = change(versions)
+            return _to_bytes(current)
+
+        if self._remote is None:
+            disk.replace_durably(Path(where), changed(_read_text(where)))
+            disk.sync_directory(directory)
+        else:
+            self._remote.change(self._place(directory), changed)
+        return current[0]
+
+    def _place(self, directory: Path) -> str:
+        return directory.relative_to(self.root).as_posix()
+
+    # Files
+
+    def _holds(self, directory: Path, pointer: Pointer) -> bool:
+        """Whether the data file is what was published; a copy that is not is fetched again."""
+        if _file_holds(directory, pointer):
+            return True
+        return self._remote is not None and self._copy(directory / pointer.file, pointer)
+
+    def _copy(self, path: Path, pointer: Pointer) -> bool:
+        """Bring a file of a version from the object store; False when it is not there as it was put."""
+        if pointer.upload is None:
+            return False
+        data = self._remote.fetch(self._place(path.parent), pointer.upload, path.name)
+        if data is None:
+            return False
+        self._make(path.parent)
+        # Without the lock: a reader would wait for writers. What a crash leaves is collected when it is old.
+        disk.replace_derived(path, data)
+        return True
+
+    def _fetch(self, path: Path, pointer: Pointer) -> None:
+        if not self._copy(path, pointer):
+            raise DamagedPartition(
+                f"{self._remote.address} {self._place(path.parent)}: {pointer.file} is gone or is not what was "
+                "published; restore an earlier version or compute the partition again"
+            )
+
+    def _fetch_again(self, path: Path) -> None:
+        """Replace a copy that is damaged or was deleted since its pointer was read."""
+        for pointer in self._history(path.parent):
+            if pointer.file == path.name:
+                self._fetch(path, pointer)
+
+    # Garbage
+
+    def _collect_uploads(self, remote: Remote, table: str, now: datetime) -> int:
+        # Files first, pointers after: what gets its name in between is seen as named.
+        uploads = remote.uploads(table)
+        named: dict[str, set[tuple[str, str]] | None] = {}
+        for place, text in remote.pointers(table).items():
+            try:
+                versions = _versions(text, place)
+                if len(versions) > self.keep_versions:
+                    directory = self.root / place
+                    self._change(directory, lambda versions: versions[: self.keep_versions])
+                    versions = self._history(directory)
+            except DamagedPartition:
+                named[place] = None
+                continue
+            named[place] = {
+                (pointer.upload, name)
+                for pointer in versions
+                for name in (pointer.file, pointer.instrument_inputs)
+            }
+        useless = []
+        for item in uploads:
+            place, upload, name = partition_of_upload(item.key)
+            kept = named.get(place, set())
+            if kept is not None and (upload, name) not in kept and now - item.modified > GRACE:
+                useless.append(item)
+        remote.delete(useless)
+        return len(useless)
+
+    def _collect(self, directory: Path, texts: Mapping[str, bytes]) -> int:
         with disk.writer_lock(directory):
             try:
-                versions = _read_versions(directory)
+                if self._remote is None:
+                    versions = _read_versions(directory)
+                else:
+                    text = texts.get(self._place(directory))
+                    versions = _versions(text, str(directory)) if text else []
             except DamagedPartition:
                 return 0
             kept = versions[: self.keep_versions]
-            if len(kept) < len(versions):
-                _write_versions(directory, kept[0], kept)
+            if self._remote is None and len(kept) < len(versions):
+                self._replace_pointer(directory, lambda versions: versions[: self.keep_versions])
             names = {
                 name
                 for pointer in kept
@@ -606,12 +802,16 @@ class Warehouse:
                     pointer.instrument_inputs,
                 )
             }
-            # Whoever writes here holds the lock, so a temporary file has no living writer.
+            # Whoever writes here holds the lock, so a temporary file has no living writer; but copies are
+            # fetched without it.
             useless = [
                 path
                 for path in directory.iterdir()
-                if path.name.startswith(disk.TEMPORARY_PREFIX)
-                or (_KEPT_FILE.fullmatch(path.name) and path.name not in names)
+                if (
+                    path.name.startswith(disk.TEMPORARY_PREFIX)
+                    or (_KEPT_FILE.fullmatch(path.name) and path.name not in names)
+                )
+                and (self._remote is None or _age_seconds(path) > GRACE.total_seconds())
             ]
             for path in useless:
                 path.unlink()
@@ -659,7 +859,20 @@ def _shortened(names: list[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _holds(directory: Path, pointer: Pointer) -> bool:
+def _partition_of(place: str) -> str:
+    """The partition that lives in a folder."""
+    name = place.rpartition("/")[2]
+    return WHOLE if name == _WHOLE_DIRECTORY else name.removeprefix(_DAY_DIRECTORY)
+
+
+def _age_seconds(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _file_holds(directory: Path, pointer: Pointer) -> bool:
     try:
         data = (directory / pointer.file).read_bytes()
     except FileNotFoundError:
@@ -715,20 +928,27 @@ def _read_hashes(path: Path) -> pyarrow.Table | None:
 
 def _read_versions(directory: Path) -> list[Pointer]:
     """Read the pointer file: the current version first, then the earlier ones it remembers."""
-    # Plain strings, here and in files(): hundreds of partitions are looked up per read, and
-    # joining Path objects takes longer than reading the pointers.
     path = os.path.join(directory, _POINTER_FILE)
+    text = _read_text(path)
+    return [] if text is None else _versions(text, path)
+
+
+def _read_text(path: str) -> bytes | None:
     try:
         with open(path, "rb") as handle:
-            text = handle.read()
+            return handle.read()
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        return None
+
+
+def _versions(text: bytes, where: str) -> list[Pointer]:
+    """The versions that a pointer names; DamagedPartition naming ``where`` it was found."""
     try:
         record = json.loads(text)
         return [_pointer(version) for version in (record, *record["earlier"])]
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedPartition(
-            f"{path} is not a pointer ({error!r}); compute the partition again"
+            f"{where} is not a pointer ({error!r}); compute the partition again"
         ) from None
 
 
@@ -741,6 +961,7 @@ def _pointer(record: Mapping[str, object]) -> Pointer:
         instrument_inputs=record.get("instrument_inputs"),
         invalidated=tuple(record.get("invalidated", ())),
         values_hash=record.get("values_hash"),
+        upload=record.get("upload"),
     )
     if not _DATA_FILE.fullmatch(pointer.file):
         raise ValueError(f"file is {pointer.file!r}")
@@ -749,11 +970,10 @@ def _pointer(record: Mapping[str, object]) -> Pointer:
     return pointer
 
 
-def _write_versions(directory: Path, current: Pointer, versions: Iterable[Pointer]) -> None:
-    """Replace the pointer file; the versions other than ``current`` become its earlier ones."""
+def _to_bytes(versions: list[Pointer]) -> bytes:
+    """A pointer that names ``versions``, the current one first; each content once."""
+    current = versions[0]
     earlier = [
         asdict(pointer) for pointer in versions if pointer.content_hash != current.content_hash
     ]
-    record = {**asdict(current), "earlier": earlier}
-    disk.replace_durably(directory / _POINTER_FILE, json.dumps(record, indent=1).encode())
-    disk.sync_directory(directory)
+    return json.dumps({**asdict(current), "earlier": earlier}, indent=1).encode()
