@@ -37,6 +37,9 @@ class InvalidSettings(ValueError):
     """A setting has a value it cannot have; the message names key, value found and value expected."""
 
 
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[a-z0-9][a-z0-9._-]*)*")
+
+
 def _require(condition: bool, key: str, found: object, expected: str) -> None:
     if not condition:
         # Receivers of alerts are URLs with passwords; one that was put here by mistake is not repeated.
@@ -627,9 +630,18 @@ class StorageSettings:
 
     keep_versions: int = 3
     """Versions of a partition kept on disk, the current one included."""
+    remote: str = ""
+    """Object store that several machines share, as ``s3://bucket/prefix``; the data folder then holds copies. Endpoint,
+    region and credentials are read from the environment variables ``AWS_*`` only. Empty: the data folder is all."""
 
     def __post_init__(self) -> None:
         _require(self.keep_versions >= 2, "storage.keep_versions", self.keep_versions, "2 or more")
+        _require(
+            not self.remote or bool(_BUCKET.fullmatch(self.remote)),
+            "storage.remote",
+            self.remote,
+            "'' or s3://BUCKET/PREFIX of lower-case letters, digits, '.', '-' and '_'",
+        )
 
 
 @dataclass(frozen=True)

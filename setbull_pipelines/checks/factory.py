@@ -151,8 +151,8 @@ def _published_besides(
     if table.schema not in _PUBLISHED_BESIDES:
         return
     asked = {day.isoformat() for day in days}
-    for partition in warehouse.partitions(table):
-        if partition not in asked and warehouse.pointer(table, partition).run_id == run_id:
+    for partition, pointer in warehouse.pointers(table).items():
+        if partition not in asked and pointer.run_id == run_id:
             yield datetime.date.fromisoformat(partition)
 
 

@@ -26,7 +26,7 @@ from setbull_pipelines.alerts.ledger import (
 )
 from setbull_pipelines.alerts.message import Message
 from setbull_pipelines.alerts.observing import RunOutcome
-from setbull_pipelines.assets.common import now, warehouse_root
+from setbull_pipelines.assets.common import now, open_warehouse
 from setbull_pipelines.automation.alerting import look_and_deliver, outcome_of
 from setbull_pipelines.pipeline.alerting import read_ledger
 from setbull_pipelines.pipeline.channels import LOG, send
@@ -38,7 +38,7 @@ _COMMAND = "setbull run"
 
 
 def _warehouse(settings: Settings) -> Warehouse:
-    return Warehouse(warehouse_root(settings), settings.storage.keep_versions)
+    return open_warehouse(settings)
 
 
 class _Lines(logging.Handler):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import duckdb
 
 from setbull_pipelines.assets.catalog import stored_tables
-from setbull_pipelines.assets.common import catalog_path, warehouse_root
+from setbull_pipelines.assets.common import catalog_path, open_warehouse
 from setbull_pipelines.assets.served import TABLES
 from setbull_pipelines.pipeline.serving import days_cut_back
 from setbull_pipelines.settings import Settings
@@ -20,7 +20,7 @@ from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.macros import MACROS
 from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
 from setbull_pipelines.warehouse.resources import CatalogResource
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import StoredTable
 
 _OPERATIONS = "operations"
 _QUESTIONS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
@@ -37,7 +37,7 @@ def refusal(connection: duckdb.DuckDBPyConnection, query: str) -> str | None:
 
 def days_without_all_of_v1(settings: Settings) -> Iterator[str]:
     """One sentence per served table that V1 was not computed in full for on some days."""
-    warehouse = Warehouse(warehouse_root(settings))
+    warehouse = open_warehouse(settings)
     for table in TABLES:
         if days := days_cut_back(table, warehouse):
             yield (
@@ -64,7 +64,7 @@ def opened_catalog(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     # The tables of operations need the log and its like to be readable, which the switch must not.
     others = [each for each in stored if each.schema not in (SERVED_SCHEMA, _OPERATIONS)]
     by_name = {each.table.name: each for each in others if each.schema == "v1"}
-    with connect(Warehouse(warehouse_root(settings)), others) as connection:
+    with connect(open_warehouse(settings), others) as connection:
         for each in served:
             create_view_of_lane(connection, each, by_name[each.table.name])
         for macro in MACROS:

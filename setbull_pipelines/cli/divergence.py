@@ -10,13 +10,12 @@ from datetime import date
 from pathlib import Path
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.pipeline.reconciling import read_findings
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.reconciliation import DIVERGED
 from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition
-from setbull_pipelines.warehouse.store import Warehouse
 
 UNREADABLE = (MissingPartition, DamagedPartition)
 _REPORTS = "reports"
@@ -35,7 +34,7 @@ def write_page(settings: Settings, table_name: str, day: date, out: Path | None)
     by_name = {table.name: table for table in tables.COMPUTED_TABLES}
     if table_name not in by_name:
         raise UnknownTable(f"--table: found {table_name!r}, expected one of {', '.join(by_name)}")
-    findings = read_findings(by_name[table_name], day, Warehouse(warehouse_root(settings)))
+    findings = read_findings(by_name[table_name], day, open_warehouse(settings))
     verdict = findings.verdict.iloc[0]
     told = f"{table_name} {day}: {verdict['state']}, {verdict['reason']}"
     if verdict["state"] != DIVERGED:

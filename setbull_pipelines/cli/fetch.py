@@ -12,13 +12,12 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table as TextTable
 
-from setbull_pipelines.assets.common import now, warehouse_root
+from setbull_pipelines.assets.common import now, open_warehouse
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.pipeline.fetching import Fetched
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.upstox.calls import Interval
-from setbull_pipelines.warehouse.store import Warehouse
 
 _SHOWN = 10
 
@@ -36,7 +35,7 @@ def carry_out(
     )
     with showing_progress(f"{len(instruments)} instruments: {wanted}"):
         fetched = fetching.fetch(instruments, sessions, settings, now, also_open)
-    store = Warehouse(warehouse_root(settings), settings.storage.keep_versions)
+    store = open_warehouse(settings)
     fetching.publish_fetch(fetched, store, settings, "setbull fetch")
     _print(fetched, time.monotonic() - started, settings)
     return fetched

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from datetime import date
 
-from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.pipeline.dependents import depending
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.touched import invalidate
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import Warehouse
 
 
 class NothingStored(ValueError):
@@ -26,7 +25,7 @@ def mark(
 
     Raises NothingStored, DamagedPartition.
     """
-    warehouse = Warehouse(warehouse_root(settings), settings.storage.keep_versions)
+    warehouse = open_warehouse(settings)
     marked = invalidate(warehouse, instrument_key, first, last)
     if marked is None:
         raise NothingStored(

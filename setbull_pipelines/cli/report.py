@@ -13,7 +13,7 @@ from rich.table import Table as TextTable
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import stored_tables
-from setbull_pipelines.assets.common import catalog_path, warehouse_root
+from setbull_pipelines.assets.common import catalog_path, open_warehouse, warehouse_root
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline.reconciling import SUMMARY
@@ -35,7 +35,7 @@ _SHOWN = 15
 
 def print_report(outcome: Outcome) -> None:
     """Print everything a user wants to know after a run."""
-    warehouse = Warehouse(warehouse_root(outcome.settings), outcome.settings.storage.keep_versions)
+    warehouse = open_warehouse(outcome.settings)
     days = [day.isoformat() for day in outcome.plan.days]
     _rows(warehouse, days)
     _intake(warehouse, [day.isoformat() for day in (*outcome.plan.candles, *outcome.plan.days)])

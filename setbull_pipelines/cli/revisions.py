@@ -11,7 +11,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table as TextTable
 
-from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.quality.revisions import (
     REVISIONS,
@@ -26,7 +26,6 @@ from setbull_pipelines.warehouse.errors import (
     DamagedPartition,
     MissingPartition,
 )
-from setbull_pipelines.warehouse.store import Warehouse
 
 UNREADABLE = (MissingPartition, DamagedPartition, ContractViolation)
 
@@ -35,7 +34,7 @@ def print_revisions(
     settings: Settings, day: date | None, instrument: str | None, rows: int
 ) -> None:
     """Print the corrections of a day (None: of all), of an instrument (None: of all). Raises ``UNREADABLE``."""
-    warehouse = Warehouse(warehouse_root(settings))
+    warehouse = open_warehouse(settings)
     revisions = warehouse.read(REVISIONS, None if day is None else [day.isoformat()])
     if instrument is not None:
         revisions = revisions[revisions["instrument_key"] == instrument]

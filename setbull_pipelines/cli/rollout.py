@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Sequence
 
-from setbull_pipelines.assets.common import now, warehouse_root
+from setbull_pipelines.assets.common import now, open_warehouse
 from setbull_pipelines.assets.served import TABLES
 from setbull_pipelines.pipeline.rolling_out import read_log, record_actions, states
 from setbull_pipelines.pipeline.serving import served_day, served_table
@@ -26,7 +26,7 @@ KILL_SWITCH_ON = "the kill switch is on: V1 is served everywhere"
 
 
 def _warehouse(settings: Settings) -> Warehouse:
-    return Warehouse(warehouse_root(settings), settings.storage.keep_versions)
+    return open_warehouse(settings)
 
 
 def status(settings: Settings) -> Iterator[str]:

@@ -14,7 +14,7 @@ from datetime import date
 import dagster as dg
 from rich.markup import escape
 
-from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.automation.alerting import failure_of
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS
@@ -28,7 +28,7 @@ from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+from setbull_pipelines.warehouse.store import WHOLE
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -145,7 +145,7 @@ def read_input(settings: Settings) -> tuple[raw.Intake, float]:
 
 def sessions_to_correct(settings: Settings, intake: raw.Intake) -> list[date]:
     """The stored sessions that files changed for since the last intake, and those that look back on them."""
-    warehouse = Warehouse(warehouse_root(settings))
+    warehouse = open_warehouse(settings)
     known = raw.WHOLE_TABLES[0]
     try:
         before = warehouse.read(known, [WHOLE])

@@ -8,12 +8,11 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table as TextTable
 
-from setbull_pipelines.assets.common import now, warehouse_root
+from setbull_pipelines.assets.common import now, open_warehouse, warehouse_root
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline.self_testing import STORED, by_cause, publish_self_test
 from setbull_pipelines.reconciliation.self_test.score import SelfTest
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import Warehouse
 
 
 def print_score(result: SelfTest) -> None:
@@ -47,11 +46,9 @@ def print_score(result: SelfTest) -> None:
 def keep_score(result: SelfTest, settings: Settings) -> str:
     """Store the score beside the tables that it is about; returns a sentence that says where, or how to."""
     root = warehouse_root(settings)
-    if not root.is_dir():
+    if not root.is_dir() and not settings.storage.remote:
         return f"not stored: {settings.data_directory} has no tables yet; `setbull run` makes them"
-    publish_self_test(
-        result, Warehouse(root, settings.storage.keep_versions), now(), "setbull self-test"
-    )
+    publish_self_test(result, open_warehouse(settings), now(), "setbull self-test")
     return f"stored as {STORED.name} in {settings.data_directory}"
 
 

@@ -424,9 +424,8 @@ class StepRun:
         if self.variant.name != _V1 or not self._stage.runs_v1_in_full:
             return
         for stored in self.outputs:
-            for key in self.warehouse.partitions(stored):
-                pointer = self._readable_pointer(stored, key)
-                if pointer and (MARK in pointer.inputs or self._read_v2_instead(pointer)):
+            for key, pointer in self.warehouse.pointers(stored).items():
+                if MARK in pointer.inputs or self._read_v2_instead(pointer):
                     yield date.fromisoformat(key)
 
     def _read_v2_instead(self, pointer: Pointer) -> bool:
@@ -502,6 +501,7 @@ class StepRun:
         for item in self.step.inputs:
             stored = self._stored(item, lanes)
             window = self._window(item, day)
+            self._look_up(stored, window)
             pointers = [self._input_pointer(stored, key) for key in window]
             missing = [key for key, pointer in zip(window, pointers, strict=True) if not pointer]
             if missing:
@@ -537,6 +537,13 @@ class StepRun:
                 f"to {other[-1]} {parts[other[0]].sentence}; materialize {stored.name} under the stage that is "
                 f"now in force, or run: setbull run --from {day} --to {day}"
             )
+
+    def _look_up(self, stored: StoredTable, keys: Sequence[str]) -> None:
+        """Ask for the pointers of a window together: one by one each would be a request to the object store."""
+        unknown = [key for key in keys if (stored.name, key) not in self._pointers]
+        if len(unknown) > 1:
+            found = self.warehouse.pointers(stored, unknown)
+            self._pointers |= {(stored.name, key): pointer for key, pointer in found.items()}
 
     def _input_pointer(self, stored: StoredTable, key: str) -> Pointer | None:
         # Inputs belong to earlier steps and do not change while this one runs.

@@ -143,8 +143,8 @@ def days_cut_back(table: Table, warehouse: Warehouse) -> list[str]:
     v1 = StoredTable(Variant.V1.value, table)
     return [
         key
-        for key in warehouse.partitions(v1)
-        if part_of(table, warehouse.pointer(v1, key)) is not None
+        for key, pointer in warehouse.pointers(v1).items()
+        if part_of(table, pointer) is not None
     ]
 
 
@@ -157,8 +157,8 @@ def _require_all_instruments(v1: StoredTable, key: str, pointer: Pointer | None)
 
 
 def _outdated(stored: StoredTable, assignment: Assignment, warehouse: Warehouse) -> Iterator[date]:
-    for key in warehouse.partitions(stored):
-        if warehouse.pointer(stored, key).inputs.get(ASSIGNMENT) != assignment.hash:
+    for key, pointer in warehouse.pointers(stored).items():
+        if pointer.inputs.get(ASSIGNMENT) != assignment.hash:
             yield date.fromisoformat(key)
 
 

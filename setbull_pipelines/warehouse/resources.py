@@ -17,6 +17,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from setbull_pipelines.warehouse.queries import set_time_zone
+from setbull_pipelines.warehouse.remote import ObjectStore, Remote
 from setbull_pipelines.warehouse.store import Warehouse
 
 
@@ -28,9 +29,13 @@ class WarehouseResource(ConfigurableResource):
         default=3, ge=1, description="Versions kept per partition, the current one included."
     )
 
+    remote: str = Field(
+        default="", description="Object store that machines share; '' keeps all in the directory."
+    )
+
     def open(self) -> Warehouse:
         """Return the Warehouse; the same one for the whole process, so its cache stays warm."""
-        return _warehouse(str(Path(self.root).resolve()), self.keep_versions)
+        return _warehouse(str(Path(self.root).resolve()), self.keep_versions, self.remote)
 
 
 class CatalogResource(DuckDBResource):
@@ -56,5 +61,6 @@ class CatalogResource(DuckDBResource):
 
 
 @lru_cache
-def _warehouse(root: str, keep_versions: int) -> Warehouse:
-    return Warehouse(Path(root), keep_versions)
+def _warehouse(root: str, keep_versions: int, remote: str) -> Warehouse:
+    shared = Remote(ObjectStore(remote)) if remote else None
+    return Warehouse(Path(root), keep_versions, remote=shared)
