@@ -63,4 +63,5 @@ def test_the_file_names_every_secret_by_its_environment_variable():
     ]["postgres_db"]
 
     database.pop("scheme")
-    assert {key: list(value) for key, value in database.items()} == dict.fromkeys(database, ["env"])
+    assert all(list(value) == ["env"] for value in database.values())
+    assert set(database) == {"hostname", "port", "username", "password", "db_name"}

@@ -1,0 +1,431 @@
+"""Two machines that share a warehouse through an object store: what each sees, also when one crashes in between.
+
+The server is a real one that speaks S3 on loopback, except where thousands of steps are wanted: there the store is
+the client's own, in memory, which honours the same conditions.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from pandas.testing import assert_frame_equal
+
+from setbull_pipelines.settings import InvalidSettings, Settings, StorageSettings
+from setbull_pipelines.warehouse import remote as remote_module
+from setbull_pipelines.warehouse.errors import (
+    DamagedPartition,
+    MissingPartition,
+    StoreUnavailable,
+)
+from setbull_pipelines.warehouse.queries import connect
+from setbull_pipelines.warehouse.remote import GRACE, ObjectStore, Remote, StoredObject
+from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.servers import free_port, require, s3_server
+from setbull_pipelines_tests.warehouse.conftest import DAY, NEXT_DAY, PROVENANCE, V1_BARS, bars
+
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    """The server, named in the environment as a user names it."""
+    with s3_server() as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield
+
+
+class Watched(ObjectStore):
+    """A store that counts requests, can crash before a conditional put, and can be ahead of time."""
+
+    def __init__(self, address: str) -> None:
+        self.asked: Counter[str] = Counter()
+        self.crashes = False
+        self.ahead = timedelta()
+        super().__init__(address)
+
+    def read(self, key: str, known: StoredObject | None = None) -> StoredObject | None:
+        found = super().read(key, known)
+        self.asked["unchanged" if known and found is known else key.partition("/")[0]] += 1
+        return found
+
+    def objects(self, prefix, after=None):
+        self.asked["listings"] += 1
+        return super().objects(prefix, after)
+
+    def replace(self, key, data, before):
+        if self.crashes and key.startswith("pointers"):
+            raise KeyboardInterrupt
+        return super().replace(key, data, before)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+class Machine:
+    """One machine: a folder of its own, and the store that all share."""
+
+    def __init__(self, folder: Path, address: str, keep_versions: int = 3) -> None:
+        self.store = Watched(address)
+        self.warehouse = Warehouse(folder, keep_versions, remote=Remote(self.store))
+
+    def publish(self, price: float, day: str = DAY) -> str:
+        """Publish a version that is told by its price; returns its content hash."""
+        frame = bars(day, price=price)
+        inputs = {"price": str(price)}
+        return self.warehouse.publish(V1_BARS, day, frame, inputs=inputs, **PROVENANCE).content_hash
+
+    def price(self, day: str = DAY) -> float:
+        """Which version is read; every row must be of the same one."""
+        frame = self.warehouse.read(V1_BARS, [day])
+        (price,) = set(frame["open"] - frame["volume"] + 1000)
+        return price
+
+
+@pytest.fixture
+def address(server) -> str:
+    """A place in the store of its own."""
+    return f"s3://bucket/test-{next(_numbers)}"
+
+
+@pytest.fixture
+def machines(tmp_path, address) -> tuple[Machine, Machine]:
+    """Two machines that share a store."""
+    return Machine(tmp_path / "one", address), Machine(tmp_path / "two", address)
+
+
+def test_what_one_machine_publishes_the_other_reads_with_the_same_bytes(machines):
+    one, two = machines
+    pointer = one.warehouse.publish(V1_BARS, DAY, bars(), inputs={"a": "1"}, **PROVENANCE)
+
+    assert two.warehouse.partitions(V1_BARS) == [DAY]
+    assert two.warehouse.pointer(V1_BARS, DAY) == pointer
+    assert_frame_equal(two.warehouse.read(V1_BARS), one.warehouse.read(V1_BARS))
+    ours, theirs = (machine.warehouse.files(V1_BARS)[0] for machine in machines)
+    assert ours != theirs
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert two.warehouse.is_current(
+        V1_BARS, DAY, code_version="code-1", settings_hash="settings-1", inputs={"a": "1"}
+    )
+    with connect(two.warehouse, [V1_BARS]) as connection:
+        assert connection.execute("SELECT count(*) FROM v1.bars").fetchone() == (4,)
+
+
+def test_a_file_is_fetched_once_and_a_pointer_again_only_when_it_changed(machines):
+    one, two = machines
+    one.publish(1)
+    two.price()
+    two.store.asked.clear()
+
+    two.price()
+    assert two.store.asked == {"unchanged": 1}
+    one.publish(2)
+    assert two.price() == 2
+    assert two.store.asked == {"unchanged": 1, "pointers": 1, "data": 1}
+
+
+def test_a_window_costs_one_listing_and_the_pointers_that_changed(machines):
+    one, two = machines
+    days = [f"2024-01-{day:02}" for day in range(1, 29)]
+    for price, day in enumerate(days):
+        one.publish(price + 1, day)
+    window = days[5:25]
+
+    assert list(two.warehouse.pointers(V1_BARS, window)) == window
+    assert two.store.asked == {"listings": 1, "pointers": 20}
+    two.store.asked.clear()
+    one.publish(99, days[7])
+    before = two.warehouse.pointers(V1_BARS, window)
+    assert two.store.asked == {"listings": 1, "pointers": 1}
+    assert before[days[7]].inputs == {"price": "99"}
+    with pytest.raises(MissingPartition, match="2024-02-01"):
+        two.warehouse.files(V1_BARS, [*window, "2024-02-01"])
+
+
+def test_machines_that_publish_one_partition_at_a_time_lose_no_version(machines):
+    one, two = machines
+    each = 12
+    start = threading.Barrier(2)
+
+    def publish(machine: Machine, prices: range) -> list[str]:
+        start.wait()
+        return [machine.publish(price) for price in prices]
+
+    with ThreadPoolExecutor(2) as threads:
+        published = [
+            *threads.map(publish, (one, two), (range(1, each + 1), range(101, 101 + each)))
+        ]
+
+    kept = [pointer.content_hash for pointer in one.warehouse.history(V1_BARS, DAY)]
+    assert sorted(kept) == sorted(published[0] + published[1])
+    assert kept == [pointer.content_hash for pointer in two.warehouse.history(V1_BARS, DAY)]
+    assert kept[0] in (published[0][-1], published[1][-1])
+    for content_hash in (published[0][0], published[1][0]):
+        two.warehouse.restore(V1_BARS, DAY, content_hash)
+        assert one.warehouse.pointer(V1_BARS, DAY).content_hash == content_hash
+
+
+def test_the_same_race_without_the_condition_loses_versions(machines, monkeypatch):
+    """The control: what the test above would see if the store did not honour conditions."""
+    one, two = machines
+
+    def careless(self, key, data, before):
+        self.put(key, data)
+        return StoredObject(data, "?")
+
+    monkeypatch.setattr(ObjectStore, "replace", careless)
+    monkeypatch.setattr(ObjectStore, "require_conditions", lambda self: None)
+    one.publish(1)
+    read_by_two = two.warehouse._remote.store.read(f"pointers/v1/bars/trading_day={DAY}.json")
+    one.publish(2)
+    monkeypatch.setattr(two.store, "read", lambda key, known=None: read_by_two)
+    two.publish(3)
+
+    assert [pointer.inputs["price"] for pointer in one.warehouse.history(V1_BARS, DAY)] == [
+        "3",
+        "1",
+    ]
+
+
+def test_a_store_that_ignores_conditions_is_refused(machines, monkeypatch):
+    one, _ = machines
+    monkeypatch.setattr(
+        ObjectStore, "replace", lambda self, key, data, before: StoredObject(data, "?")
+    )
+
+    with pytest.raises(StoreUnavailable, match="ignores the conditions If-Match"):
+        one.publish(1)
+
+
+def test_readers_see_an_old_version_or_a_new_one_never_a_mixture(machines):
+    one, two = machines
+    for day in (DAY, NEXT_DAY):
+        one.publish(1, day)
+    done = threading.Event()
+    seen = set()
+
+    def write() -> None:
+        for price in range(2, 25):
+            one.publish(price)
+        one.warehouse.collect_garbage()
+        done.set()
+
+    with ThreadPoolExecutor(1) as thread:
+        writing = thread.submit(write)
+        while not done.is_set():
+            seen.add(two.price())
+        writing.result()
+
+    assert two.price() == 24
+    assert len(seen) > 3
+
+
+def test_a_crash_between_file_and_pointer_leaves_the_old_version(machines):
+    one, two = machines
+    one.publish(1)
+    one.store.crashes = True
+    with pytest.raises(KeyboardInterrupt):
+        one.publish(2)
+
+    assert (one.price(), two.price()) == (1, 1)
+    assert len(two.warehouse.history(V1_BARS, DAY)) == 1
+    uploads = len(two.warehouse._remote.uploads("v1/bars"))
+    assert two.warehouse.collect_garbage() == 0, "its writer may be about to name it"
+    two.store.ahead = GRACE + timedelta(seconds=10)
+    assert two.warehouse.collect_garbage() == 1
+    assert len(two.warehouse._remote.uploads("v1/bars")) == uploads - 1
+    assert two.price() == 1
+
+
+def test_a_writer_that_publishes_what_is_just_collected_keeps_its_file(machines):
+    """Content that was published before gets a new upload, so that collecting the old one cannot take it away."""
+    one, two = machines
+    for price in (1, 2, 3, 4):
+        one.publish(price)
+    two.store.ahead = GRACE * 2
+    doomed = two.warehouse._remote.uploads("v1/bars")
+
+    one.publish(1)
+    two.warehouse.collect_garbage()
+
+    assert doomed[0] not in two.warehouse._remote.uploads("v1/bars")
+    assert Machine(one.warehouse.root.parent / "three", one.store.address).price() == 1
+
+
+def test_garbage_is_versions_beyond_those_kept_on_every_machine(machines):
+    one, two = machines
+    for price in range(1, 7):
+        one.publish(price)
+        two.price()
+    assert len(two.warehouse.history(V1_BARS, DAY)) == 6
+    two.store.ahead = GRACE * 2
+
+    assert two.warehouse.collect_garbage(V1_BARS) == 3
+    assert [pointer.inputs["price"] for pointer in one.warehouse.history(V1_BARS, DAY)] == [
+        *("6", "5", "4")
+    ]
+    assert len(two.warehouse._remote.uploads("v1/bars")) == 3
+    with pytest.raises(MissingPartition, match="keeps no version"):
+        one.warehouse.restore(V1_BARS, DAY, "0" * 32)
+
+
+def test_a_lost_or_damaged_copy_is_fetched_again(machines):
+    one, two = machines
+    one.publish(1)
+    (path,) = two.warehouse.files(V1_BARS)
+    path.write_bytes(b"damaged")
+    assert two.price() == 1
+    assert two.warehouse.verify(V1_BARS, DAY)
+    path.unlink()
+    fresh = Machine(two.warehouse.root, two.store.address)
+    assert fresh.price() == 1
+    path.write_bytes(b"damaged")
+    assert fresh.warehouse.verify(V1_BARS, DAY)
+
+
+def test_a_damaged_object_is_told_and_healed_by_publishing_again(machines):
+    one, two = machines
+    one.publish(1)
+    (upload,) = one.warehouse._remote.uploads("v1/bars")
+    one.store.put(upload.key, b"damaged")
+
+    assert not two.warehouse.verify(V1_BARS, DAY)
+    with pytest.raises(DamagedPartition, match="is not what was published; restore an earlier"):
+        two.price()
+    one.publish(1)
+    assert two.price() == 1
+
+
+def test_a_damaged_pointer_is_told_and_healed_by_publishing_again(machines):
+    one, two = machines
+    one.publish(1)
+    one.store.put(f"pointers/v1/bars/trading_day={DAY}.json", b"damaged")
+
+    with pytest.raises(DamagedPartition, match="is not a pointer"):
+        two.price()
+    assert two.warehouse.pointers(V1_BARS) == {}
+    one.store.ahead = GRACE * 2
+    assert one.warehouse.collect_garbage() == 0, "nobody knows which file is needed"
+    one.publish(2)
+    assert two.price() == 2
+
+
+def test_invalidating_and_confirming_reach_the_other_machine(machines):
+    one, two = machines
+    one.publish(1)
+    two.warehouse.invalidate(V1_BARS, DAY, "A")
+    assert one.warehouse.pointer(V1_BARS, DAY).invalidated == ("A",)
+    two.warehouse.confirm(V1_BARS, DAY, {"price": "same"})
+    assert one.warehouse.pointer(V1_BARS, DAY).inputs == {"price": "same"}
+    with pytest.raises(MissingPartition):
+        two.warehouse.invalidate(V1_BARS, NEXT_DAY, "A")
+
+
+def test_a_folder_belongs_to_one_store_or_to_none(tmp_path, address):
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    Warehouse(alone).publish(V1_BARS, DAY, bars(), inputs={}, **PROVENANCE)
+    Machine(shared, address)
+    Machine(shared, address)
+
+    with pytest.raises(InvalidSettings, match="holds a warehouse of its own"):
+        Machine(alone, address)
+    with pytest.raises(InvalidSettings, match=r"storage\.remote: found '', expected 's3://bucket"):
+        Warehouse(shared)
+    with pytest.raises(InvalidSettings, match=r"which .* is the mirror of"):
+        Machine(shared, f"{address}/other")
+    assert len(Warehouse(alone).read(V1_BARS)) == 4
+
+
+def test_a_store_that_does_not_answer_is_told_in_one_sentence(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(remote_module, "_GIVEN_UP_AFTER", timedelta(seconds=1))
+
+    with pytest.raises(StoreUnavailable, match=r"cannot read .*check that the store") as error:
+        Machine(tmp_path, "s3://bucket/absent").price()
+    assert "not-a-secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("remote", ["bucket/prefix", "s3://", "s3://a", "http://x/y", "s3://a_b/c"])
+def test_only_an_address_of_a_bucket_is_taken(remote):
+    with pytest.raises(InvalidSettings, match=r"setting storage\.remote: found .*, expected ''"):
+        Settings(storage=StorageSettings(remote=remote))
+
+
+class SharedWarehouse(RuleBasedStateMachine):
+    """Random work of two machines against a plain list of versions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        require("obstore")
+        self.folder = Path(tempfile.mkdtemp(prefix="setbull-shared-"))
+        first = Machine(self.folder / "one", "memory:///", keep_versions=2)
+        second = Machine(self.folder / "two", "memory:///", keep_versions=2)
+        second.store._store = first.store._store
+        self.machines = [first, second]
+        self.versions: list[tuple[float, str]] = []
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @rule(who=st.integers(0, 1), price=st.integers(1, 5), crashes=st.booleans())
+    def publish(self, who: int, price: int, crashes: bool) -> None:
+        self.machines[who].store.crashes = crashes
+        try:
+            content_hash = self.machines[who].publish(price)
+        except KeyboardInterrupt:
+            return
+        finally:
+            self.machines[who].store.crashes = False
+        self.versions = [version for version in self.versions if version[1] != content_hash]
+        self.versions.insert(0, (price, content_hash))
+
+    @precondition(lambda self: self.versions)
+    @rule(who=st.integers(0, 1), data=st.data())
+    def restore(self, who: int, data: st.DataObject) -> None:
+        version = data.draw(st.sampled_from(self.versions))
+        self.machines[who].warehouse.restore(V1_BARS, DAY, version[1])
+        self.versions.remove(version)
+        self.versions.insert(0, version)
+
+    @rule(who=st.integers(0, 1), is_old=st.booleans())
+    def collect(self, who: int, is_old: bool) -> None:
+        self.machines[who].store.ahead = GRACE * 2 if is_old else timedelta()
+        self.machines[who].warehouse.collect_garbage()
+        self.versions = self.versions[:2]
+
+    @rule(who=st.integers(0, 1), damage=st.booleans())
+    def lose_copies(self, who: int, damage: bool) -> None:
+        for path in self.machines[who].warehouse.root.rglob("*.parquet"):
+            path.write_bytes(b"damaged") if damage else path.unlink()
+        self.machines[who].warehouse.cache._files.clear()
+
+    @invariant()
+    def both_see_the_same(self) -> None:
+        for machine in self.machines:
+            kept = machine.warehouse.history(V1_BARS, DAY)
+            assert [item.content_hash for item in kept] == [item[1] for item in self.versions]
+            if self.versions:
+                assert machine.price() == self.versions[0][0]
+                assert machine.warehouse.verify(V1_BARS, DAY)
+
+
+TestSharedWarehouse = SharedWarehouse.TestCase
+TestSharedWarehouse.settings = settings(
+    max_examples=25,
+    stateful_step_count=15,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
