@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -37,8 +38,13 @@ from setbull_pipelines.settings import Settings, load_settings  # noqa: E402
 logging.getLogger("setbull_pipelines").setLevel(logging.INFO)
 
 
-def build_defs(settings: Settings) -> dg.Definitions:
-    """All definitions for these settings; the one override point for tests."""
+def build_defs(
+    settings: Settings, more_jobs: Sequence[dg.UnresolvedAssetJobDefinition] = ()
+) -> dg.Definitions:
+    """All definitions for these settings; the one override point for tests.
+
+    ``more_jobs`` are jobs of an engine that one machine does not need (``cluster``).
+    """
     jobs = build_jobs(settings)
     by_name = {job.name: job for job in jobs}
     return dg.Definitions(
@@ -55,7 +61,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             build_alerts_spec(),
         ],
         asset_checks=build_checks(settings),
-        jobs=jobs,
+        jobs=[*jobs, *more_jobs],
         schedules=build_schedules(settings, by_name),
         sensors=[
             *build_sensors(settings),
