@@ -1,4 +1,4 @@
-"""Real servers on loopback that tests of several machines talk to: an S3-compatible store and PostgreSQL.
+"""Real servers on loopback that tests of several machines talk to: an S3-compatible store, PostgreSQL, Ray.
 
 Belongs here: starting and stopping them. Does not belong here: assertions. They come with the extras 'cluster' and
 'test'; without them a test is skipped, and fails where ``CI`` is set, since CI installs both.
@@ -10,19 +10,22 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 
+PROJECT = Path(__file__).resolve().parents[1]
 _SECONDS_TO_START = 60
 
 
@@ -81,6 +84,112 @@ def s3_server() -> Iterator[dict[str, str]]:
     finally:
         server.kill()
         server.wait()
+
+
+_RAY_ON_LOOPBACK = """
+from ray._private import ray_constants, services
+ray_constants.ENABLE_RAY_CLUSTER = True
+services.get_node_ip_address = lambda address=None: "127.0.0.1"
+from ray.scripts.scripts import main
+main()
+"""
+"""``ray start``, but for its habit to replace 127.0.0.1 by an address that other machines reach."""
+
+
+@dataclass
+class RayNode:
+    """The processes of one node: a machine of the cluster."""
+
+    starter: subprocess.Popen
+    folder: Path
+
+    def kill(self) -> None:
+        """End all its processes at once, as a power cut does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.starter.pid, signal.SIGKILL)
+        self.starter.wait()
+
+
+@dataclass
+class RayCluster:
+    """A head that computes nothing, and workers with one processor each."""
+
+    jobs_address: str
+    workers: list[RayNode]
+
+
+@contextmanager
+def ray_cluster(folder: Path, environments: list[dict[str, str]]) -> Iterator[RayCluster]:
+    """A Ray cluster on loopback with one worker per environment; nothing is left of it afterwards.
+
+    The job server is part of Ray's dashboard process, so that this one is started; nothing is reported to anybody.
+    """
+    require("ray", "dagster_ray", "aiohttp_cors")
+    port, dashboard = free_port(), free_port()
+    common = {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # addresses are those of loopback, as on those systems
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "PYTHONPATH": str(PROJECT),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+    def start(*arguments: str, environment: Mapping[str, str]) -> RayNode:
+        node = folder / f"node-{len(nodes)}"
+        node.mkdir(parents=True)
+        log = (node / "log").open("w")
+        starter = subprocess.Popen(
+            [
+                *(sys.executable, "-c", _RAY_ON_LOOPBACK, "start", "--block"),
+                *("--disable-usage-stats", "--object-store-memory=80000000"),
+                *(f"--dashboard-agent-listen-port={free_port()}", *arguments),
+            ],
+            cwd=node,
+            env={**os.environ, **environment, **common},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        nodes.append(RayNode(starter, node))
+        return nodes[-1]
+
+    nodes: list[RayNode] = []
+    # Its sockets are in it, and a socket's path is at most 107 characters.
+    temporary = tempfile.mkdtemp(prefix="ray-")
+    try:
+        head = start(
+            *("--head", f"--port={port}", "--num-cpus=0", f"--temp-dir={temporary}"),
+            *("--include-dashboard=true", "--dashboard-host=127.0.0.1"),
+            f"--dashboard-port={dashboard}",
+            environment={},
+        )
+        wait_for(dashboard, head.starter)
+        cluster = RayCluster(f"http://127.0.0.1:{dashboard}", [])
+        for environment in environments:
+            cluster.workers.append(
+                start(f"--address=127.0.0.1:{port}", "--num-cpus=1", environment=environment)
+            )
+            # One after the other: nodes that join at the same moment can take each other's names.
+            _wait_for_nodes(cluster, len(cluster.workers) + 1)
+        yield cluster
+    finally:
+        for node in reversed(nodes):
+            node.kill()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _wait_for_nodes(cluster: RayCluster, wanted: int) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while time.monotonic() < deadline:
+        with suppress(requests.RequestException):
+            answer = requests.get(f"{cluster.jobs_address}/nodes?view=summary", timeout=5).json()
+            if len([*filter(_is_alive, answer["data"]["summary"])]) >= wanted:
+                return
+        time.sleep(0.5)
+    raise TimeoutError(f"the cluster has no {wanted} nodes")
+
+
+def _is_alive(node: Mapping) -> bool:
+    return node["raylet"].get("state") == "ALIVE"
 
 
 @contextmanager

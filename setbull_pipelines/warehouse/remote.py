@@ -298,8 +298,14 @@ def claim_folder(root: Path, address: str | None) -> None:
             f"setting storage.remote: found {address!r}, expected '' for {root}, which holds a warehouse of its own; "
             "name another data folder, or bring it to the store by: setbull upload"
         )
+    make_mirror(root, address)
+
+
+def make_mirror(root: Path, address: str) -> None:
+    """Mark a folder as the mirror of ``address``: what it holds is there too."""
     root.mkdir(parents=True, exist_ok=True)
-    disk.replace_durably(mark, f"{address}\n".encode())
+    disk.replace_durably(root / _MARK, f"{address}\n".encode())
+    disk.sync_directory(root)
 
 
 def _pointer_key(place: str) -> str:

@@ -38,7 +38,13 @@ from setbull_pipelines.warehouse.errors import (
     DamagedPartition,
     MissingPartition,
 )
-from setbull_pipelines.warehouse.remote import GRACE, Remote, claim_folder, partition_of_upload
+from setbull_pipelines.warehouse.remote import (
+    GRACE,
+    Remote,
+    claim_folder,
+    make_mirror,
+    partition_of_upload,
+)
 
 WHOLE = "all"
 """The one partition of a table that has no trading day."""
@@ -373,6 +379,42 @@ class Warehouse:
             texts = self._remote.pointers(self._place(table)) if self._remote else {}
             deleted += sum(self._collect(path, texts) for path in table.iterdir() if path.is_dir())
         return deleted
+
+    def upload_to(self, remote: Remote) -> int:
+        """Bring all kept versions to an object store, and make this directory its mirror; returns how many partitions.
+
+        A partition that the store has already is left as it is there. Can be repeated after it was interrupted: until
+        the end the directory stays what it was. Nobody may write meanwhile. Raises DamagedPartition for a file that
+        is not what was published.
+        """
+        uploaded = 0
+        for path in sorted(self.root.glob(f"*/*/*/{_POINTER_FILE}")):
+            place = self._place(path.parent)
+            if remote.pointer(place) is not None:
+                continue
+            versions = [
+                self._upload(remote, path.parent, pointer)
+                for pointer in _read_versions(path.parent)
+            ]
+            remote.change(place, lambda before, versions=versions: before or _to_bytes(versions))
+            uploaded += 1
+        make_mirror(self.root, remote.address)
+        for path in self.root.glob(f"*/*/*/{_POINTER_FILE}"):
+            path.unlink()
+        return uploaded
+
+    def _upload(self, remote: Remote, directory: Path, pointer: Pointer) -> Pointer:
+        uploaded = replace(pointer, upload=uuid4().hex)
+        for name in filter(None, (pointer.file, pointer.instrument_inputs)):
+            path = directory / name
+            data = path.read_bytes() if path.is_file() else b""
+            if disk.content_hash(data) == path.stem:
+                remote.put(self._place(directory), uploaded.upload, name, data)
+            elif name == pointer.file:
+                raise DamagedPartition(
+                    f"{path} is gone or is not what was published; compute the partition again, then upload"
+                )
+        return uploaded
 
     # Looking
 
