@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -103,10 +104,30 @@ class RayNode:
     starter: subprocess.Popen
     folder: Path
 
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs on the node. Steps are in process groups of their own, so that groups do not tell."""
+        try:
+            starter = psutil.Process(self.starter.pid)
+            return [starter, *starter.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def is_computing(self) -> bool:
+        """Whether a step is under way."""
+        for process in self.processes():
+            with suppress(psutil.Error):
+                if "execute_step" in process.cmdline():
+                    return True
+        return False
+
     def kill(self) -> None:
         """End all its processes at once, as a power cut does."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.starter.pid, signal.SIGKILL)
+        processes = self.processes()
+        # Stopped first, so that none starts another one meanwhile.
+        for sign in (signal.SIGSTOP, signal.SIGKILL):
+            for process in processes:
+                with suppress(psutil.Error):
+                    process.send_signal(sign)
         self.starter.wait()
 
 
@@ -147,7 +168,6 @@ def ray_cluster(folder: Path, environments: list[dict[str, str]]) -> Iterator[Ra
             env={**os.environ, **environment, **common},
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
         nodes.append(RayNode(starter, node))
         return nodes[-1]
