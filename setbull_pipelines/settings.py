@@ -785,12 +785,14 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def replaying(settings: Settings, replay: Replay, data_directory: Path) -> Settings:
-    """The settings of a replay in a data folder of its own. It tells nobody: its alerts are of the past."""
+    """The settings of a replay in a data folder of its own. It tells nobody: its alerts are of the past, and its
+    tables are not those that machines share."""
     return dataclasses.replace(
         settings,
         data_directory=data_directory,
         replay=replay,
         alerts=dataclasses.replace(settings.alerts, channels=()),
+        storage=dataclasses.replace(settings.storage, remote=""),
     )
 
 

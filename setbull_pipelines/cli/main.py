@@ -17,6 +17,7 @@ import click
 
 from setbull_pipelines.market.session_table import TIMEZONE
 from setbull_pipelines.settings import INPUT_VARIABLE, InvalidSettings, Settings, load_settings
+from setbull_pipelines.warehouse.errors import StoreUnavailable
 
 _FAILED = 1
 _UNUSABLE = 2
@@ -59,7 +60,17 @@ def _settings() -> Settings:
         _stop(str(error))
 
 
-@click.group()
+class _Verbs(click.Group):
+    """Commands whose errors of configuration are one sentence, wherever they come up."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except (InvalidSettings, StoreUnavailable) as error:
+            _stop(str(error))
+
+
+@click.group(cls=_Verbs)
 @click.version_option(package_name="setbull-pipelines")
 def main() -> None:
     """NSE one-minute candles to reconciled filter results."""
@@ -221,6 +232,18 @@ def invalidate(instrument: str, first: datetime.date | None, last: datetime.date
         for line in mark(_settings(), instrument, first, last):
             click.echo(line)
     except (NothingStored, OSError, *UNREADABLE) as error:
+        _stop(str(error))
+
+
+@main.command()
+def upload() -> None:
+    """Bring the tables of the data folder to the object store that storage.remote names."""
+    from setbull_pipelines.cli.rollout import UNREADABLE
+    from setbull_pipelines.cli.uploading import NothingToUpload, bring
+
+    try:
+        click.echo(bring(_settings()))
+    except (NothingToUpload, *UNREADABLE) as error:
         _stop(str(error))
 
 

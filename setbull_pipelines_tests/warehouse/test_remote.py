@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -252,15 +253,15 @@ def test_a_crash_between_file_and_pointer_leaves_the_old_version(machines):
 def test_a_writer_that_publishes_what_is_just_collected_keeps_its_file(machines):
     """Content that was published before gets a new upload, so that collecting the old one cannot take it away."""
     one, two = machines
-    for price in (1, 2, 3, 4):
+    one.publish(1)
+    (doomed,) = two.warehouse._remote.uploads("v1/bars")
+    for price in (2, 3, 4, 1):
         one.publish(price)
     two.store.ahead = GRACE * 2
-    doomed = two.warehouse._remote.uploads("v1/bars")
 
-    one.publish(1)
     two.warehouse.collect_garbage()
 
-    assert doomed[0] not in two.warehouse._remote.uploads("v1/bars")
+    assert doomed not in two.warehouse._remote.uploads("v1/bars")
     assert Machine(one.warehouse.root.parent / "three", one.store.address).price() == 1
 
 
@@ -346,6 +347,47 @@ def test_a_folder_belongs_to_one_store_or_to_none(tmp_path, address):
     with pytest.raises(InvalidSettings, match=r"which .* is the mirror of"):
         Machine(shared, f"{address}/other")
     assert len(Warehouse(alone).read(V1_BARS)) == 4
+
+
+def test_uploading_keeps_every_version_and_makes_the_folder_a_mirror(tmp_path, address):
+    folder = tmp_path / "alone"
+    alone = Warehouse(folder)
+    for price in (1.0, 2.0):
+        alone.publish(V1_BARS, DAY, bars(price=price), inputs={}, **PROVENANCE)
+    alone.publish(V1_BARS, NEXT_DAY, bars(NEXT_DAY), inputs={}, **PROVENANCE)
+    before = {day: alone.history(V1_BARS, day) for day in (DAY, NEXT_DAY)}
+
+    assert alone.upload_to(Remote(ObjectStore(address))) == 2
+
+    shared, other = Machine(folder, address), Machine(tmp_path / "other", address)
+    for day, versions in before.items():
+        assert [replace(found, upload=None) for found in other.warehouse.history(V1_BARS, day)] == (
+            versions
+        )
+    assert shared.price() == other.price() == 2
+    assert shared.store.asked["data"] == 0, "its files are copies already"
+    other.warehouse.restore(V1_BARS, DAY, before[DAY][1].content_hash)
+    assert shared.price() == 1
+    with pytest.raises(InvalidSettings, match="is the mirror of"):
+        Warehouse(folder)
+
+
+def test_an_interrupted_upload_is_repeated_and_leaves_what_was_published_since(tmp_path, address):
+    folder = tmp_path / "alone"
+    alone = Warehouse(folder)
+    for day in (DAY, NEXT_DAY):
+        alone.publish(V1_BARS, day, bars(day, price=1.0), inputs={}, **PROVENANCE)
+    (damaged,) = alone.files(V1_BARS, [NEXT_DAY])
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"damaged")
+    with pytest.raises(DamagedPartition, match="is not what was published; compute"):
+        alone.upload_to(Remote(ObjectStore(address)))
+    assert len(alone.read(V1_BARS, [DAY])) == 4, "the folder is still what it was"
+    Machine(tmp_path / "other", address).publish(7)
+
+    damaged.write_bytes(whole)
+    assert alone.upload_to(Remote(ObjectStore(address))) == 1
+    assert Machine(folder, address).price() == 7
 
 
 def test_a_store_that_does_not_answer_is_told_in_one_sentence(tmp_path, server, monkeypatch):
