@@ -1,4 +1,4 @@
-"""``python -m benchmarks.scale``: what years of whole exchanges need, worked out from the stored tables of a finished run.
+"""``python -m benchmarks.scale``: what years of whole exchanges need, worked out from the tables of a finished run.
 
 Belongs here: rows, bytes and processor time per instrument and session, as published, times a universe. Does not belong
 here: measuring, which every run does itself (``pipeline/measuring.py``), and prices, which are the reader's.
@@ -57,14 +57,18 @@ def _share(stored: StoredTable, pointer: Pointer, path: Path, instruments: int) 
 def main() -> None:
     """Print a table of the tables, the largest first, and the sums by schema."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--day", help="session to take the shares from; default: the last reconciled")
+    parser.add_argument(
+        "--day", help="session to take the shares from; default: the last reconciled"
+    )
     parser.add_argument("--instruments", type=int, default=INSTRUMENTS)
     parser.add_argument("--sessions", type=int, default=SESSIONS)
     arguments = parser.parse_args()
     warehouse = open_warehouse(load_settings())
     day = arguments.day or warehouse.partitions(StoredTable("v2", tables.FILTER_RESULTS))[-1]
     times = arguments.instruments * arguments.sessions
-    print(f"shares of {day}, times {arguments.instruments} instruments and {arguments.sessions} sessions\n")
+    print(
+        f"shares of {day}, times {arguments.instruments} instruments and {arguments.sessions} sessions\n"
+    )
     print("| table | rows | bytes per row | GiB | processor hours |\n|---|---|---|---|---|")
     sums: dict[str, list[float]] = {}
     for share in sorted(shares(warehouse, day), key=lambda item: -item.rows * item.bytes_per_row):

@@ -112,13 +112,13 @@ class RayNode:
         except psutil.NoSuchProcess:
             return []
 
-    def is_computing(self) -> bool:
-        """Whether a step is under way."""
+    def step_under_way(self) -> str | None:
+        """The step of a Dagster run that it executes, if it does."""
         for process in self.processes():
             with suppress(psutil.Error):
-                if "execute_step" in process.cmdline():
-                    return True
-        return False
+                if step := process.environ().get("DAGSTER_RUN_STEP_KEY"):
+                    return step
+        return None
 
     def kill(self) -> None:
         """End all its processes at once, as a power cut does."""
