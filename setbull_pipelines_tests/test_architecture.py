@@ -28,7 +28,15 @@ ORDER = (
 )
 """What the document may refine (rooms of one line can get floors of their own) but not turn round."""
 
-MAY_USE_DAGSTER = {"assets", "checks", "automation", "definitions", "cli", "cluster", "warehouse.resources"}
+MAY_USE_DAGSTER = {
+    "assets",
+    "checks",
+    "automation",
+    "definitions",
+    "cli",
+    "cluster",
+    "warehouse.resources",
+}
 MAY_HOLD_SQL = {"warehouse", "reconciliation"}
 # What a user can paste into a terminal, shown after a run.
 EXAMPLE_QUERIES = {"cli.report": 1}

@@ -49,4 +49,3 @@ def test_everything_else_is_as_on_one_machine(definitions):
     assert definitions.resolve_asset_graph().get_all_asset_keys() == (
         alone.resolve_asset_graph().get_all_asset_keys()
     )
-

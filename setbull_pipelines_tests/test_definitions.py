@@ -37,7 +37,16 @@ COMPUTED = [
     for variant in ("v1", "v2")
 ]
 LOAD_SECONDS = 2.0
-HEAVY_PACKAGES = ("numba", "llvmlite", "matplotlib", "plotly", "apprise", "ray", "dagster_ray", "obstore")
+HEAVY_PACKAGES = (
+    "numba",
+    "llvmlite",
+    "matplotlib",
+    "plotly",
+    "apprise",
+    "ray",
+    "dagster_ray",
+    "obstore",
+)
 
 
 def snapshot(definitions: dg.Definitions) -> dict[str, dict]:

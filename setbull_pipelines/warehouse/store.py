@@ -644,9 +644,9 @@ class Warehouse:
         try:
             table = _verified_rows(path, columns, use_threads)
         except DamagedPartition:
-            if self._remote is None:
+            # A copy that is damaged, or was collected since its pointer was read.
+            if self._remote is None or not self._fetch_again(Path(path)):
                 raise
-            self._fetch_again(Path(path))
             table = _verified_rows(path, columns, use_threads)
         arrays = {name: table.column(name).combine_chunks() for name in columns}
         self.cache.put(path, arrays)
@@ -679,7 +679,9 @@ class Warehouse:
                 self._remote.put(place, pointer.upload, name, instrument_inputs)
         with disk.writer_lock(directory):
             if not _file_holds(directory, pointer):
-                disk.replace_durably(directory / pointer.file, data)
+                # A copy of what is in the store can be fetched again.
+                write = disk.replace_derived if self._remote else disk.replace_durably
+                write(directory / pointer.file, data)
             if instrument_inputs is not None:
                 disk.replace_derived(directory / pointer.instrument_inputs, instrument_inputs)
             self._replace_pointer(directory, lambda versions: [pointer, *versions], heal=True)
@@ -780,17 +782,17 @@ class Warehouse:
         return True
 
     def _fetch(self, path: Path, pointer: Pointer) -> None:
-        if not self._copy(path, pointer):
+        # The same rows may have been published again, and their first upload collected, since the pointer was read.
+        if not self._copy(path, pointer) and not self._fetch_again(path):
             raise DamagedPartition(
                 f"{self._remote.address} {self._place(path.parent)}: {pointer.file} is gone or is not what was "
                 "published; restore an earlier version or compute the partition again"
             )
 
-    def _fetch_again(self, path: Path) -> None:
-        """Replace a copy that is damaged or was deleted since its pointer was read."""
-        for pointer in self._history(path.parent):
-            if pointer.file == path.name:
-                self._fetch(path, pointer)
+    def _fetch_again(self, path: Path) -> bool:
+        """Bring a file from where its pointer says now; False when none names it, or it is not there."""
+        versions = self._history(path.parent)
+        return any(pointer.file == path.name and self._copy(path, pointer) for pointer in versions)
 
     # Garbage
 

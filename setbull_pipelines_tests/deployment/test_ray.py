@@ -92,16 +92,10 @@ class Story:
     """Steps that had ended when the worker was killed."""
     pointers_before: dict[str, dict[str, Pointer]]
     """What had been published by then, by table."""
-    copies_before: list[set[str]]
-    """Names of the files in the folder of each worker when the first one was killed."""
 
 
 def pointers(warehouse: Warehouse) -> dict[str, dict[str, Pointer]]:
     return {stored.name: warehouse.pointers(stored) for stored in TABLES}
-
-
-def copies_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*.parquet")}
 
 
 def raw_tables(folder: Path) -> tuple[Settings, list[date]]:
@@ -202,7 +196,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             )
             stack.callback(back_fill.kill)
             killed_step, done = kill_a_busy_worker(instance, cluster, back_fill)
-            copies = [copies_in(folder / name) for name in ("worker-1", "worker-2")]
             before = pointers(shared)
             exit_code = back_fill.wait(SECONDS)
             log.seek(0)
@@ -221,7 +214,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             killed_step=killed_step,
             done_before=done,
             pointers_before=before,
-            copies_before=copies,
         )
 
 
@@ -263,11 +255,3 @@ def test_what_was_published_before_the_kill_was_not_computed_again(story):
             assert story.shared.history(stored, key) == [pointer], f"{stored.name} {key}"
             kept += 1
     assert kept >= KILLED_AFTER_STEPS * SESSIONS
-
-
-def test_both_workers_computed(story):
-    """Until one was killed, each had copies of what it had published and the other had not read."""
-    first, second = story.copies_before
-
-    assert first - second
-    assert second - first

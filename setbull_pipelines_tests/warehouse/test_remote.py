@@ -265,6 +265,19 @@ def test_a_writer_that_publishes_what_is_just_collected_keeps_its_file(machines)
     assert Machine(one.warehouse.root.parent / "three", one.store.address).price() == 1
 
 
+def test_a_reader_with_an_older_pointer_follows_its_rows_to_their_new_upload(machines):
+    one, two = machines
+    one.publish(1)
+    (pointer,) = two.warehouse.history(V1_BARS, DAY)
+    (first,) = one.warehouse._remote.uploads("v1/bars")
+    one.publish(1)
+    one.store.delete([first.key])
+
+    path = two.warehouse.root / "v1" / "bars" / f"trading_day={DAY}" / pointer.file
+    two.warehouse._fetch(path, pointer)
+    assert path.is_file()
+
+
 def test_garbage_is_versions_beyond_those_kept_on_every_machine(machines):
     one, two = machines
     for price in range(1, 7):
