@@ -478,7 +478,7 @@ class StepRun:
         rows = self.warehouse.read(
             self._stored(item),
             self._window(item, day),
-            item.table.without_provenance.column_names,
+            item.column_names,
             instruments,
         )
         if item.table is tables.CANDLES_1MIN and mark_of(day, self._as_of):

@@ -125,7 +125,7 @@ def _read(
     rows = pyarrow.parquet.read_table(
         files, filters=[("instrument_key", "in", list(instruments))], partitioning=None
     )
-    return encoding.to_frame(item.table.without_provenance.columns, rows)
+    return encoding.to_frame([item.table.column(name) for name in item.column_names], rows)
 
 
 def _shuffled(frames: Frames, instrument: str, day: date) -> Frames:
