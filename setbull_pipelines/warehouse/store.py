@@ -61,7 +61,7 @@ _DATA_FILE = re.compile(r"[0-9a-f]{32}\.parquet")
 _INPUTS_FILE = re.compile(r"[0-9a-f]{32}\.inputs")
 _KEPT_FILE = re.compile(r"[0-9a-f]{32}\.(parquet|rows|inputs)")
 _NAMES_SHOWN = 5
-# Decoding and syncing release the interpreter lock; more threads than this gained nothing.
+# Encoding and syncing release the interpreter lock; more threads than this gained nothing.
 _THREADS = 4
 
 
@@ -264,11 +264,19 @@ class Warehouse:
         contract = encoding.schema_hash(stored.table)
 
         def write(partition: str, frame: pd.DataFrame) -> Pointer:
-            data = encoding.to_parquet(stored.table, frame)
+            rows = encoding.to_arrow(stored.table, frame)
+            data = encoding.to_parquet(stored.table, rows)
             content_hash = disk.content_hash(data)
-            hashes = (instrument_inputs or {}).get(partition)
-            by_instrument = None if hashes is None else instrument_hashes.to_bytes(hashes)
-            values = stored.table.without_provenance
+            beside, values_hash, inputs_file = {}, None, None
+            if stored.table.without_provenance is not stored.table:
+                hashes = instrument_hashes.hashes_of_rows(stored.table, rows)
+                values_hash = instrument_hashes.combined(hashes)
+                beside[f"{content_hash}.rows"] = instrument_hashes.to_bytes(hashes)
+            known = (instrument_inputs or {}).get(partition)
+            if known is not None:
+                by_instrument = instrument_hashes.to_bytes(known)
+                inputs_file = f"{disk.content_hash(by_instrument)}.inputs"
+                beside[inputs_file] = by_instrument
             pointer = Pointer(
                 file=f"{content_hash}.parquet",
                 rows=len(frame),
@@ -282,15 +290,11 @@ class Warehouse:
                 published_at=datetime.now(UTC).isoformat(timespec="microseconds"),
                 cost=(costs or {}).get(partition),
                 failures=dict((failures or {}).get(partition, {})),
-                instrument_inputs=None
-                if by_instrument is None
-                else f"{disk.content_hash(by_instrument)}.inputs",
-                values_hash=disk.content_hash(encoding.to_parquet(values, frame))
-                if values is not stored.table
-                else None,
+                instrument_inputs=inputs_file,
+                values_hash=values_hash,
                 upload=None if self._remote is None else uuid4().hex,
             )
-            self._put(directories[partition], pointer, data, by_instrument)
+            self._put(directories[partition], pointer, data, beside)
             return pointer
 
         slices = list(encoding.ordered_slices(stored.table, stored.name, frames))
@@ -600,7 +604,9 @@ class Warehouse:
         path = disk.temporary_path(directory / "extract.parquet")
         with disk.writer_lock(directory):
             try:
-                path.write_bytes(encoding.to_parquet(stored.table, rows))
+                path.write_bytes(
+                    encoding.to_parquet(stored.table, encoding.to_arrow(stored.table, rows))
+                )
                 yield path
             finally:
                 path.unlink(missing_ok=True)
@@ -615,12 +621,9 @@ class Warehouse:
         paths = [str(path) for path in self.files(stored, partitions)]
         held = {path: self.cache.get(path, columns) for path in paths}
         absent = [path for path, arrays in held.items() if arrays is None]
-        if len(absent) == 1:
-            held[absent[0]] = self._load(absent[0], columns, True)
-        elif absent:
-            with ThreadPoolExecutor(_THREADS) as threads:
-                loaded = threads.map(self._load, absent, [columns] * len(absent))
-                held.update(zip(absent, loaded, strict=True))
+        for path in absent:
+            # One after the other: side by side, hundreds of small files took twice the time. A single one is large.
+            held[path] = self._load(path, columns, len(absent) == 1)
         if instrument_keys is not None:
             # File by file, so that the rows of the others are never put together.
             held = {
@@ -635,11 +638,11 @@ class Warehouse:
         return pyarrow.Table.from_arrays(chunked, schema=pyarrow.schema(fields))
 
     def _load(
-        self, path: str, columns: list[str], use_threads: bool = False
+        self, path: str, columns: list[str], use_threads: bool
     ) -> Mapping[str, pyarrow.Array]:
         """Read ``columns`` of a file into the cache, having checked every byte of it.
 
-        ``use_threads`` decodes columns side by side, for a file that is read alone.
+        ``use_threads`` decodes columns side by side.
         """
         try:
             table = _verified_rows(path, columns, use_threads)
@@ -668,22 +671,22 @@ class Warehouse:
         return self.root.joinpath(*stored.key, f"{_DAY_DIRECTORY}{partition}")
 
     def _put(
-        self, directory: Path, pointer: Pointer, data: bytes, instrument_inputs: bytes | None
+        self, directory: Path, pointer: Pointer, data: bytes, beside: Mapping[str, bytes]
     ) -> None:
         self._make(directory)
         if self._remote is not None:
             place = self._place(directory)
             self._remote.put(place, pointer.upload, pointer.file, data)
-            if instrument_inputs is not None:
-                name = pointer.instrument_inputs
-                self._remote.put(place, pointer.upload, name, instrument_inputs)
+            # Hashes of rows can be had again from the rows; what they were computed from cannot.
+            if name := pointer.instrument_inputs:
+                self._remote.put(place, pointer.upload, name, beside[name])
         with disk.writer_lock(directory):
             if not _file_holds(directory, pointer):
                 # A copy of what is in the store can be fetched again.
                 write = disk.replace_derived if self._remote else disk.replace_durably
                 write(directory / pointer.file, data)
-            if instrument_inputs is not None:
-                disk.replace_derived(directory / pointer.instrument_inputs, instrument_inputs)
+            for name, derived in beside.items():
+                disk.replace_derived(directory / name, derived)
             self._replace_pointer(directory, lambda versions: [pointer, *versions], heal=True)
 
     def _make(self, directory: Path) -> None:
@@ -934,24 +937,13 @@ def _verified_rows(path: str, columns: list[str], use_threads: bool = False) -> 
             "that fails compute the partition again"
         ) from None
 
-    def is_as_published() -> bool:
-        return disk.content_hash(data) == Path(path).stem
-
-    # The bytes are hashed while they are decoded; nothing is given out before the hash is known.
-    with ThreadPoolExecutor(1) as thread:
-        hashing = thread.submit(is_as_published)
-        try:
-            file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
-            table = file.read(columns, use_threads=use_threads)
-        except (pyarrow.ArrowException, OSError):
-            if hashing.result():
-                raise
-    if not hashing.result():
+    if disk.content_hash(data) != Path(path).stem:
         raise DamagedPartition(
             f"{path} is not what was published; restore an earlier version or compute the "
             "partition again"
         )
-    return table
+    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
+    return file.read(columns, use_threads=use_threads)
 
 
 def _rows_of(
