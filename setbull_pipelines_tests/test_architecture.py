@@ -24,7 +24,7 @@ ORDER = (
     {"pipeline"},
     {"assets", "checks"},
     {"automation"},
-    {"definitions", "cli"},
+    {"definitions", "cli", "cluster"},
 )
 """What the document may refine (rooms of one line can get floors of their own) but not turn round."""
 
