@@ -45,7 +45,7 @@ def test_a_folder_is_refused_until_it_was_uploaded_and_then_read_from_the_store(
     assert uploaded.returncode == 0, uploaded.stderr
     assert "partitions to s3://bucket/tables" in uploaded.stdout
     assert shown.returncode == 0, shown.stderr
-    assert "shadow" in shown.stdout
+    assert "of 12 instruments" in shown.stdout, "served tables are told from the store"
     assert again.returncode == 2
     assert "is the mirror of" in again.stderr
 
