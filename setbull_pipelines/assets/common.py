@@ -252,8 +252,18 @@ def report(
 
 def needs_warehouse(settings: Settings) -> dict[str, object]:
     """The resources of every asset and check."""
-    return {
-        "warehouse": WarehouseResource(
-            root=str(warehouse_root(settings)), keep_versions=settings.storage.keep_versions
-        )
-    }
+    return {"warehouse": _warehouse_resource(settings)}
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The warehouse that assets work on, with the same memory of decoded files."""
+    return _warehouse_resource(settings).open()
+
+
+def _warehouse_resource(settings: Settings) -> WarehouseResource:
+    return WarehouseResource(
+        root=str(warehouse_root(settings)),
+        keep_versions=settings.storage.keep_versions,
+        decoded_cache_mib=settings.processing.decoded_cache_mib,
+        workers=settings.processing.workers,
+    )

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import asset_key, pointer_metadata, warehouse_root
+from setbull_pipelines.assets.common import asset_key, open_warehouse, pointer_metadata
 from setbull_pipelines.assets.variants import VARIANTS
 from setbull_pipelines.cli.plan import Plan
 from setbull_pipelines.cli.terminal import showing_progress
@@ -26,7 +26,6 @@ from setbull_pipelines.pipeline.rolling_out import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.intake import Intake
-from setbull_pipelines.warehouse.store import Warehouse
 
 
 class History:
@@ -34,7 +33,7 @@ class History:
 
     def __init__(self, intake: Intake, settings: Settings, instance: dg.DagsterInstance) -> None:
         self._intake, self._settings, self._instance = intake, settings, instance
-        self._warehouse = Warehouse(warehouse_root(settings), settings.storage.keep_versions)
+        self._warehouse = open_warehouse(settings)
         self._run_id = str(uuid4())
 
     def materialize(self, plan: Plan) -> dict[str, float]:

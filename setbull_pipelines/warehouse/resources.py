@@ -27,10 +27,18 @@ class WarehouseResource(ConfigurableResource):
     keep_versions: int = Field(
         default=3, ge=1, description="Versions kept per partition, the current one included."
     )
+    decoded_cache_mib: int = Field(
+        default=256, ge=0, description="Memory for decoded files between reads, in mebibytes."
+    )
+    workers: int = Field(
+        default=0, ge=0, description="Threads that decode and encode files; 0: four."
+    )
 
     def open(self) -> Warehouse:
         """Return the Warehouse; the same one for the whole process, so its cache stays warm."""
-        return _warehouse(str(Path(self.root).resolve()), self.keep_versions)
+        return _warehouse(
+            str(Path(self.root).resolve()), self.keep_versions, self.decoded_cache_mib, self.workers
+        )
 
 
 class CatalogResource(DuckDBResource):
@@ -56,5 +64,5 @@ class CatalogResource(DuckDBResource):
 
 
 @lru_cache
-def _warehouse(root: str, keep_versions: int) -> Warehouse:
-    return Warehouse(Path(root), keep_versions)
+def _warehouse(root: str, keep_versions: int, decoded_cache_mib: int, workers: int) -> Warehouse:
+    return Warehouse(Path(root), keep_versions, decoded_cache_mib * 2**20, workers or 4)

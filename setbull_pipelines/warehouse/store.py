@@ -49,8 +49,6 @@ _DATA_FILE = re.compile(r"[0-9a-f]{32}\.parquet")
 _INPUTS_FILE = re.compile(r"[0-9a-f]{32}\.inputs")
 _KEPT_FILE = re.compile(r"[0-9a-f]{32}\.(parquet|rows|inputs)")
 _NAMES_SHOWN = 5
-# Decoding and syncing release the interpreter lock; more threads than this gained nothing.
-_THREADS = 4
 
 
 def validate_identifier(name: str) -> str:
@@ -106,6 +104,8 @@ class Cost:
     """None where work is not done by instrument."""
     instruments_kept: int | None = None
     """Instruments whose rows were taken over from the version before, since nothing of them had changed."""
+    chunks: int | None = None
+    """Groups of instruments that were computed one after the other; None where work is not done by instrument."""
 
 
 @dataclass(frozen=True)
@@ -166,12 +166,21 @@ class Warehouse:
 
     ``keep_versions`` counts the versions per partition, the current one included, that
     :meth:`collect_garbage` leaves; readers of an older catalog need the versions it names.
-    ``cache_bytes`` bounds the memory that holds decoded files between reads.
+    ``cache_bytes`` bounds the memory that holds decoded files between reads. ``threads`` decode and encode
+    files side by side: that and syncing release the interpreter lock, and more than four gained nothing.
     """
 
-    def __init__(self, root: Path, keep_versions: int = 3, cache_bytes: int = 256 * 2**20) -> None:
-        if keep_versions < 1:
-            raise ValueError(f"keep_versions is {keep_versions}, expected at least 1")
+    def __init__(
+        self,
+        root: Path,
+        keep_versions: int = 3,
+        cache_bytes: int = 256 * 2**20,
+        threads: int = 4,
+    ) -> None:
+        for name, found in (("keep_versions", keep_versions), ("threads", threads)):
+            if found < 1:
+                raise ValueError(f"{name} is {found}, expected at least 1")
+        self.threads = threads
         self.root = Path(root).resolve()
         self.keep_versions = keep_versions
         self.cache = ArrowCache(cache_bytes)
@@ -271,7 +280,7 @@ class Warehouse:
         slices = list(encoding.ordered_slices(stored.table, stored.name, frames))
         if len(slices) == 1:
             return {partition: write(partition, frame) for partition, frame in slices}
-        with ThreadPoolExecutor(_THREADS) as threads:
+        with ThreadPoolExecutor(self.threads) as threads:
             pointers = threads.map(write, *zip(*slices, strict=True))
             return dict(zip(frames, pointers, strict=True))
 
@@ -524,17 +533,20 @@ class Warehouse:
         paths = [str(path) for path in self.files(stored, partitions)]
         held = {path: self.cache.get(path, columns) for path in paths}
         absent = [path for path, arrays in held.items() if arrays is None]
+
+        def wanted(arrays: Mapping[str, pyarrow.Array]) -> Mapping[str, pyarrow.Array]:
+            # File by file, so that the rows of the others are never held together.
+            if instrument_keys is None:
+                return arrays
+            return _rows_of(arrays, columns, instrument_keys)
+
+        held = {path: wanted(arrays) for path, arrays in held.items() if arrays is not None}
         if len(absent) == 1:
-            held[absent[0]] = self._load(absent[0], columns, True)
+            held[absent[0]] = wanted(self._load(absent[0], columns, self.threads > 1))
         elif absent:
-            with ThreadPoolExecutor(_THREADS) as threads:
-                loaded = threads.map(self._load, absent, [columns] * len(absent))
+            with ThreadPoolExecutor(self.threads) as threads:
+                loaded = threads.map(lambda path: wanted(self._load(path, columns)), absent)
                 held.update(zip(absent, loaded, strict=True))
-        if instrument_keys is not None:
-            # File by file, so that the rows of the others are never put together.
-            held = {
-                path: _rows_of(arrays, columns, instrument_keys) for path, arrays in held.items()
-            }
         fields = [stored.table.arrow_schema.field(name) for name in columns]
         # Column by column: putting hundreds of small tables together costs several times more.
         chunked = [
