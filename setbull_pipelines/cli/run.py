@@ -25,6 +25,7 @@ from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed_files
+from setbull_pipelines.pipeline.metrics import CacheUse
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
@@ -45,6 +46,8 @@ class Outcome:
     plan: Plan
     checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    history: CacheUse = field(default_factory=CacheUse)
+    """How many partitions of the look-back sessions were up to date."""
     alerts: list[str] = field(default_factory=list)
     """What became of the alerts, in sentences."""
 
@@ -81,7 +84,9 @@ class Runner:
         outcome = Outcome(self.settings, plan)
         outcome.seconds["publishing the input"] = self._execute(INTAKE_JOB_NAME, None).seconds
         try:
-            outcome.seconds |= History(intake, self.settings, self.instance).materialize(plan)
+            history = History(intake, self.settings, self.instance)
+            outcome.seconds |= history.materialize(plan)
+            outcome.history = history.cache_use
         except (MissingPartition, ContractViolation) as error:
             raise RunFailed(f"the history could not be published: {error}") from error
         work = "all assets and checks"

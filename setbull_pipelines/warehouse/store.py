@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
@@ -31,6 +32,7 @@ from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
     DamagedPartition,
+    EvictedPartition,
     MissingPartition,
 )
 
@@ -49,6 +51,10 @@ _DATA_FILE = re.compile(r"[0-9a-f]{32}\.parquet")
 _INPUTS_FILE = re.compile(r"[0-9a-f]{32}\.inputs")
 _KEPT_FILE = re.compile(r"[0-9a-f]{32}\.(parquet|rows|inputs)")
 _NAMES_SHOWN = 5
+_USE_NOTED_SECONDS = 3600
+NEW, CHANGED, AGAIN, EVICTED, DAMAGED = "new", "changed", "again", "evicted", "damaged"
+"""Why a version was published: there was none; inputs, code, settings or contract are others; none of these is; the
+rows of the version before had been evicted; its bytes were not those published."""
 
 
 def validate_identifier(name: str) -> str:
@@ -146,6 +152,10 @@ class Pointer:
     """Instruments that somebody wants computed again. Until then the partition is not up to date."""
     values_hash: str | None = None
     """Hash of the rows without their provenance; None where the table has none."""
+    published_because: str | None = None
+    """One of :data:`NEW`, :data:`CHANGED`, :data:`AGAIN`, :data:`EVICTED`, :data:`DAMAGED`; None if not recorded."""
+    evicted_at: str | None = None
+    """Moment, ISO 8601 in UTC, since when the rows are gone and only this pointer says what they were."""
 
     @property
     def input_hash(self) -> str:
@@ -159,6 +169,7 @@ _REQUIRED = [
     for item in fields(Pointer)
     if item.default is MISSING and item.default_factory is MISSING
 ]
+_COMPUTED_FROM = ("schema_hash", "code_version", "settings_hash", "inputs")
 
 
 class Warehouse:
@@ -184,6 +195,8 @@ class Warehouse:
         self.root = Path(root).resolve()
         self.keep_versions = keep_versions
         self.cache = ArrowCache(cache_bytes)
+        # Which hour it is, and the files whose use was noted in it (hashes: paths of years would be megabytes).
+        self._uses: tuple[int, set[int]] = (0, set())
 
     # Writing
 
@@ -274,8 +287,7 @@ class Warehouse:
                 if values is not stored.table
                 else None,
             )
-            self._put(directories[partition], pointer, data, by_instrument)
-            return pointer
+            return self._put(directories[partition], pointer, data, by_instrument)
 
         slices = list(encoding.ordered_slices(stored.table, stored.name, frames))
         if len(slices) == 1:
@@ -351,8 +363,25 @@ class Warehouse:
             _write_versions(directory, pointer, versions)
         return pointer
 
+    def evict(self, stored: StoredTable, partition: str) -> Pointer:
+        """Give up the rows of a partition, and its earlier versions; what it was stays known in its pointer.
+
+        It counts as not up to date until it is published again, and reading it raises EvictedPartition. The bytes go
+        with the next :meth:`collect_garbage`, so that views of it can be replaced before. Raises as :meth:`read`.
+        """
+        if stored.table.key[0] == "instrument_key":
+            # Kept beside it, so that readers' inputs can still be told from what they were.
+            self.instrument_hashes(stored, partition)
+        directory = self._directory(stored, partition)
+        with disk.writer_lock(directory):
+            (current, *_) = _read_versions(directory)
+            moment = datetime.now(UTC).isoformat(timespec="microseconds")
+            pointer = replace(current, evicted_at=moment)
+            _write_versions(directory, pointer, ())
+        return pointer
+
     def collect_garbage(self, stored: StoredTable | None = None) -> int:
-        """Delete versions beyond ``keep_versions`` and leftovers of crashed writers.
+        """Delete versions beyond ``keep_versions``, what was evicted, and leftovers of crashed writers.
 
         Works on one table, or on all. Returns the number of files deleted. A partition whose
         pointer cannot be read is left alone: nobody knows which of its files is needed.
@@ -384,6 +413,23 @@ class Warehouse:
             for path in directory.iterdir()
             if os.path.exists(os.path.join(path, _POINTER_FILE))
         )
+
+    def usage(self, stored: StoredTable, partition: str) -> tuple[int, float] | None:
+        """Bytes of all kept versions of a partition, and when the current one was last used (seconds since 1970).
+
+        Publishing and reading are uses; they are noted once an hour. None where there are no rows.
+        DamagedPartition when the pointer cannot be read.
+        """
+        directory = self._directory(stored, partition)
+        versions = _read_versions(directory)
+        if not versions or versions[0].evicted_at:
+            return None
+        paths = [os.path.join(directory, name) for name in {each.file for each in versions}]
+        try:
+            size = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
+            return size, disk.last_used(os.path.join(directory, versions[0].file))
+        except FileNotFoundError:
+            return None
 
     def verify(self, stored: StoredTable, partition: str) -> bool:
         """Tell whether the current file of a partition is there and is what was published."""
@@ -420,14 +466,20 @@ class Warehouse:
             and pointer.schema_hash == encoding.schema_hash(stored.table)
             and not pointer.failures
             and not pointer.invalidated
-            and _holds(self._directory(stored, partition), pointer)
+            and self._holds_in_use(self._directory(stored, partition), pointer)
         )
+
+    def _holds_in_use(self, directory: Path, pointer: Pointer) -> bool:
+        holds = _holds(directory, pointer)
+        if holds:
+            self._note_uses([os.path.join(directory, pointer.file)])
+        return holds
 
     def files(self, stored: StoredTable, partitions: Iterable[str] | None = None) -> list[Path]:
         """Return the absolute paths of the current files, in partition order.
 
-        ``partitions`` None means all there are. Raises MissingPartition for those never
-        published and ContractViolation for those written under another contract.
+        ``partitions`` None means all there are, without those that were evicted. Raises MissingPartition for
+        those never published, EvictedPartition, and ContractViolation for those written under another contract.
         """
         wanted = self.partitions(stored) if partitions is None else sorted(set(partitions))
         directories = {partition: self._directory(stored, partition) for partition in wanted}
@@ -439,10 +491,18 @@ class Warehouse:
         missing = [partition for partition in wanted if partition not in pointers]
         if missing:
             raise self._missing(stored, missing)
-        self._require_contract(stored, pointers)
+        evicted = [partition for partition in wanted if pointers[partition].evicted_at]
+        if evicted and partitions is not None:
+            raise EvictedPartition(
+                f"{stored.name} {_shortened(evicted)}: the rows were removed to save space (on "
+                f"{pointers[evicted[0]].evicted_at:.10}); compute them again by: "
+                f"setbull run --from {evicted[0]} --to {evicted[-1]}"
+            )
+        there = [partition for partition in wanted if not pointers[partition].evicted_at]
+        self._require_contract(stored, {partition: pointers[partition] for partition in there})
         return [
             Path(os.path.join(directories[partition], pointers[partition].file))
-            for partition in wanted
+            for partition in there
         ]
 
     # Instruments
@@ -450,13 +510,17 @@ class Warehouse:
     def instrument_hashes(self, stored: StoredTable, partition: str) -> pyarrow.Table:
         """The hash of each instrument's rows in the current version (``instrument_hashes.hashes_of_rows``).
 
-        They are worked out once and kept beside the version, since they can be had again from its rows.
+        They are worked out once and kept beside the version, also of one that was evicted.
         Raises as :meth:`read_arrow`.
         """
-        (path,) = self.files(stored, [partition])
-        beside = path.with_suffix(".rows")
+        pointer = self.pointer(stored, partition)
+        if pointer is None:
+            raise self._missing(stored, [partition])
+        self._require_contract(stored, {partition: pointer})
+        beside = self._directory(stored, partition) / f"{pointer.content_hash}.rows"
         hashes = _read_hashes(beside)
         if hashes is None:
+            (path,) = self.files(stored, [partition])
             # Not through the cache: it measures what computing reads.
             rows = _verified_rows(str(path), stored.table.column_names)
             hashes = instrument_hashes.hashes_of_rows(stored.table, rows)
@@ -531,6 +595,7 @@ class Warehouse:
         instrument_keys: Collection[str] | None = None,
     ) -> pyarrow.Table:
         paths = [str(path) for path in self.files(stored, partitions)]
+        self._note_uses(paths)
         held = {path: self.cache.get(path, columns) for path in paths}
         absent = [path for path, arrays in held.items() if arrays is None]
 
@@ -567,6 +632,16 @@ class Warehouse:
         self.cache.put(path, arrays)
         return arrays
 
+    def _note_uses(self, paths: Iterable[str]) -> None:
+        hour = int(time.time() // _USE_NOTED_SECONDS)
+        if self._uses[0] != hour:
+            self._uses = (hour, set())
+        noted = self._uses[1]
+        for path in paths:
+            if hash(path) not in noted:
+                noted.add(hash(path))
+                disk.note_use(path)
+
     # Places
 
     def _directory(self, stored: StoredTable, partition: str) -> Path:
@@ -584,7 +659,7 @@ class Warehouse:
 
     def _put(
         self, directory: Path, pointer: Pointer, data: bytes, instrument_inputs: bytes | None
-    ) -> None:
+    ) -> Pointer:
         directory.mkdir(parents=True, exist_ok=True)
         # Names cannot leave the root; a symbolic link inside it could.
         if not directory.resolve().is_relative_to(self.root):
@@ -592,13 +667,19 @@ class Warehouse:
         with disk.writer_lock(directory):
             try:
                 versions = _read_versions(directory)
+                pointer = replace(pointer, published_because=_why(directory, versions, pointer))
             except DamagedPartition:
                 versions = []
-            if not _holds(directory, pointer):
+                pointer = replace(pointer, published_because=DAMAGED)
+            if _holds(directory, pointer):
+                disk.note_use(directory / pointer.file)
+            else:
                 disk.replace_durably(directory / pointer.file, data)
             if instrument_inputs is not None:
                 disk.replace_derived(directory / pointer.instrument_inputs, instrument_inputs)
-            _write_versions(directory, pointer, versions)
+            # There is no going back to rows that are gone.
+            _write_versions(directory, pointer, [each for each in versions if not each.evicted_at])
+        return pointer
 
     def _collect(self, directory: Path) -> int:
         with disk.writer_lock(directory):
@@ -613,7 +694,7 @@ class Warehouse:
                 name
                 for pointer in kept
                 for name in (
-                    pointer.file,
+                    None if pointer.evicted_at else pointer.file,
                     f"{pointer.content_hash}.rows",
                     pointer.instrument_inputs,
                 )
@@ -671,7 +752,21 @@ def _shortened(names: list[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
+def _why(directory: Path, versions: Sequence[Pointer], pointer: Pointer) -> str:
+    """Why ``pointer`` is published over ``versions``, the current one first."""
+    if not versions:
+        return NEW
+    current = versions[0]
+    if current.evicted_at:
+        return EVICTED
+    if any(getattr(current, name) != getattr(pointer, name) for name in _COMPUTED_FROM):
+        return CHANGED
+    return AGAIN if _holds(directory, current) else DAMAGED
+
+
 def _holds(directory: Path, pointer: Pointer) -> bool:
+    if pointer.evicted_at:
+        return False
     try:
         data = (directory / pointer.file).read_bytes()
     except FileNotFoundError:
@@ -753,6 +848,8 @@ def _pointer(record: Mapping[str, object]) -> Pointer:
         instrument_inputs=record.get("instrument_inputs"),
         invalidated=tuple(record.get("invalidated", ())),
         values_hash=record.get("values_hash"),
+        published_because=record.get("published_because"),
+        evicted_at=record.get("evicted_at"),
     )
     if not _DATA_FILE.fullmatch(pointer.file):
         raise ValueError(f"file is {pointer.file!r}")

@@ -191,7 +191,7 @@ def test_a_small_allowance_computes_in_chunks_and_says_when_it_is_not_enough(
         assert [len(call) for call in calls_with(100 * MEBIBYTE)] == [12, 12]
         assert not caplog.records
         few = calls_with(200_000)
-        assert len(few) > 4
+        assert len(few) >= 4
         assert not caplog.records
         assert max(len(call) for call in calls_with(0)) == 3  # two, and the anchor
     (record,) = caplog.records  # once per step, not once per day
