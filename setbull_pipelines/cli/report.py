@@ -205,6 +205,8 @@ def _alerts(outcome: Outcome) -> None:
 
 def _places(outcome: Outcome) -> None:
     took = ", ".join(f"{work} {seconds:.1f} s" for work, seconds in outcome.seconds.items())
+    if outcome.disk:
+        console.print(f"\n{outcome.disk}")
     console.print(f"\ntime: {took}")
     console.print(
         f"tables: {warehouse_root(outcome.settings)} (Parquet), {catalog_path(outcome.settings)} (DuckDB views)"

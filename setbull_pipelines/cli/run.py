@@ -14,7 +14,8 @@ from datetime import date
 import dagster as dg
 from rich.markup import escape
 
-from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.assets.common import now, open_warehouse, warehouse_root
+from setbull_pipelines.assets.maintenance import keep_limits, sentence
 from setbull_pipelines.automation.alerting import failure_of
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS
@@ -48,6 +49,8 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     history: CacheUse = field(default_factory=CacheUse)
     """How many partitions of the look-back sessions were up to date."""
+    disk: str | None = None
+    """What was removed to keep the limits of disk space; None without limits."""
     alerts: list[str] = field(default_factory=list)
     """What became of the alerts, in sentences."""
 
@@ -95,6 +98,11 @@ class Runner:
                 execution = self._execute(DAILY_JOB_NAME, days)
             outcome.seconds[work] = outcome.seconds.get(work, 0.0) + execution.seconds
             outcome.checks += execution.checks
+        store = open_warehouse(self.settings)
+        if eviction := keep_limits(store, self.settings, now(), self.run_ids[-1]):
+            if eviction.evicted:
+                store.collect_garbage()
+            outcome.disk = sentence(eviction, self.settings)
         return outcome
 
     def _execute(self, job: str, days: Sequence[date] | None) -> _Execution:

@@ -47,11 +47,12 @@ from setbull_pipelines.pipeline.running import (
     minutes_of_closed_bars,
     require_same_moment,
 )
-from setbull_pipelines.pipeline.steps import Frames, Input, Step
+from setbull_pipelines.pipeline.steps import STEPS, Frames, Input, Step
 from setbull_pipelines.pipeline.touched import InstrumentInputs, unchanged
 from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables.columns import MINUTES
+from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.variants.protocol import Variant, allowing_workers
 from setbull_pipelines.warehouse import instrument_hashes
 from setbull_pipelines.warehouse.encoding import schema_hash
@@ -144,7 +145,7 @@ class StepRun:
         as_of: datetime | None = None,
     ) -> None:
         self.step, self.variant = step, variant
-        self._as_of = as_of
+        self._as_of, self._stages = as_of, stages
         self.warehouse, self.settings, self.run_id = warehouse, settings, run_id
         self._component = COMPONENT_OF[step.outputs[0].name]
         self._stage = stages[self._component]
@@ -182,6 +183,8 @@ class StepRun:
             if kept or self._is_current(day, inputs):
                 yield PartitionResult(day, self._current_pointers(day), cached=True)
             else:
+                if self._bring_back(day):
+                    inputs = self._inputs(day)
                 chosen = self._choose(day)
                 if self._is_all_there(day, chosen):
                     yield self._confirm(day, inputs, chosen)
@@ -192,6 +195,32 @@ class StepRun:
                     batch = {}
             progress.advance()
         yield from self._publish(batch)
+
+    def _bring_back(self, day: date) -> bool:
+        """Compute again what was evicted of the look-back; whether there was any."""
+        part = self._part(day)
+        if part and not part.percentage:
+            return False  # nothing is read
+        evicted = {
+            item.table: [
+                date.fromisoformat(key)
+                for key in self._window(item, day)
+                if self._input_pointer(self._stored(item), key).evicted_at
+            ]
+            for item in self.step.inputs
+            if not item.is_raw
+        }
+        for table, days in evicted.items():
+            if days:
+                step = next(step for step in STEPS if table in step.outputs)
+                variant = {V1.name: V1, V2.name: V2}[self._lanes[table.name]]
+                given = (self.warehouse, self.settings, self.run_id, self._stages, self._as_of)
+                for _ in StepRun(step, variant, *given).over(days):
+                    pass
+        if any(evicted.values()):
+            self._pointers = {}
+            self._instrument_inputs = InstrumentInputs(self.step, self.warehouse, self._references)
+        return any(evicted.values())
 
     def _compute(
         self, day: date, inputs: dict[str, str], chosen: _Instruments, validate: bool = False

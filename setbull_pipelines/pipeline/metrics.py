@@ -24,6 +24,7 @@ from setbull_pipelines.quality.processing import FAILURES, METRICS
 from setbull_pipelines.settings import fingerprint
 from setbull_pipelines.tables.operations import ALL_INSTRUMENTS
 from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.encoding import schema_hash
 from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 VARIANTS = ("v1", "v2")
@@ -119,6 +120,30 @@ def collect(days: Sequence[date], warehouse: Warehouse, run_id: str) -> Iterator
                 stored, key, stored.table.conform(frame), **provenance, note=note
             )
         yield PartitionResult(day, published, cached=False)
+
+
+def note_evicted(
+    partitions: Iterable[tuple[StoredTable, str]], warehouse: Warehouse, run_id: str
+) -> None:
+    """Mark ``partitions`` as evicted in the metrics of their days; days without metrics are left out."""
+    evicted: dict[str, set[str]] = {}
+    for stored, partition in partitions:
+        evicted.setdefault(partition, set()).add(stored.name)
+    for partition, names in sorted(evicted.items()):
+        pointer = warehouse.pointer(METRICS, partition)
+        if pointer is None or pointer.schema_hash != schema_hash(METRICS.table):
+            continue  # not measured, or written under another contract
+        rows = warehouse.read(METRICS, [partition])
+        rows["is_evicted"] |= rows["asset"].isin(names)
+        warehouse.publish(
+            METRICS,
+            partition,
+            rows,
+            code_version=pointer.code_version,
+            settings_hash=pointer.settings_hash,
+            inputs=pointer.inputs,
+            run_id=run_id,
+        )
 
 
 def _variant(stored: StoredTable) -> str | None:

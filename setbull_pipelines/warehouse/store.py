@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -367,17 +367,20 @@ class Warehouse:
         """Give up the rows of a partition, and its earlier versions; what it was stays known in its pointer.
 
         It counts as not up to date until it is published again, and reading it raises EvictedPartition. The bytes go
-        with the next :meth:`collect_garbage`, so that views of it can be replaced before. Raises as :meth:`read`.
+        with the next :meth:`collect_garbage`, so that views of it can be replaced before. Raises as :meth:`read_arrow`.
         """
         if stored.table.key[0] == "instrument_key":
             # Kept beside it, so that readers' inputs can still be told from what they were.
             self.instrument_hashes(stored, partition)
         directory = self._directory(stored, partition)
         with disk.writer_lock(directory):
-            (current, *_) = _read_versions(directory)
-            moment = datetime.now(UTC).isoformat(timespec="microseconds")
-            pointer = replace(current, evicted_at=moment)
-            _write_versions(directory, pointer, ())
+            pointer = self.pointer(stored, partition)
+            if pointer is None:
+                raise self._missing(stored, [partition])
+            if not pointer.evicted_at:
+                moment = datetime.now(UTC).isoformat(timespec="microseconds")
+                pointer = replace(pointer, evicted_at=moment)
+                _write_versions(directory, pointer, ())
         return pointer
 
     def collect_garbage(self, stored: StoredTable | None = None) -> int:
@@ -413,6 +416,15 @@ class Warehouse:
             for path in directory.iterdir()
             if os.path.exists(os.path.join(path, _POINTER_FILE))
         )
+
+    def evicted(self, stored: StoredTable) -> list[str]:
+        """Return the names of the partitions whose rows were given up, sorted; of a damaged pointer nobody knows."""
+        found = []
+        for partition in self.partitions(stored):
+            with suppress(DamagedPartition):
+                if self.pointer(stored, partition).evicted_at:
+                    found.append(partition)
+        return found
 
     def usage(self, stored: StoredTable, partition: str) -> tuple[int, float] | None:
         """Bytes of all kept versions of a partition, and when the current one was last used (seconds since 1970).
