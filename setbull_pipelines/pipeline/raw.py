@@ -6,6 +6,7 @@ Belongs here: publication of landed rows as the raw tables. Does not belong here
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -140,7 +141,8 @@ class RawDays:
         """A day is never split: which of several rows of a bar counts is decided over all of them."""
         day = max(rows, key=rows.get, default=None)
         if day and bytes_to_publish(rows[day], columns) > allowance(self._processing):
-            logger.warning(
+            # Not the logger of progress: in a terminal its line is replaced by the next one.
+            logging.getLogger(__name__).warning(
                 "raw %s: %s rows need about %s MiB, more than processing.memory_allowance_mib (%s); the run goes on",
                 *(day, f"{rows[day]:,}", f"{bytes_to_publish(rows[day], columns) / 2**20:,.0f}"),
                 f"{self._processing.memory_allowance_mib:,}",

@@ -18,6 +18,7 @@ from setbull_pipelines.tables import (
     INDICATORS_DAILY,
 )
 from setbull_pipelines.variants import v2
+from setbull_pipelines.variants.protocol import allowing_workers
 from setbull_pipelines_tests.variants.v2.frames import STOCK, bars, shuffled
 
 INDEX = np.arange(60)
