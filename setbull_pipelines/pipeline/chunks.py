@@ -22,8 +22,8 @@ MOST_PARTITIONS, MOST_ROWS = 40, 200_000
 _SHARE_OF_A_BATCH = 1 / 4
 """Of the allowance: computed days wait to be published while the next one is computed."""
 # Highest memory meanwhile, over cells (rows x columns) read, rounded up: of the step that takes most, indicators of
-# 400 instruments over 300 sessions (V1 60, V2 27), and of reading and publishing minutes (27).
-_BYTES_PER_CELL = {"v1": 64, "v2": 40}
+# 2,400 instruments over 300 sessions (V1 55 to 60, V2 46 and its compiled code); of publishing minutes (27).
+_BYTES_PER_CELL = 64
 _BYTES_PER_CELL_PUBLISHED = 40
 
 
@@ -32,9 +32,9 @@ def allowance(settings: ProcessingSettings) -> int:
     return settings.memory_allowance_mib * 2**20
 
 
-def bytes_to_compute(cells: int, variant: str) -> int:
+def bytes_to_compute(cells: int) -> int:
     """Memory that computing takes, for ``cells`` (rows x columns) of input."""
-    return cells * _BYTES_PER_CELL[variant]
+    return cells * _BYTES_PER_CELL
 
 
 def bytes_to_publish(rows: int, columns: int) -> int:

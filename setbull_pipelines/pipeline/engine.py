@@ -324,7 +324,7 @@ class StepRun:
             for key in self._window(item, day)
         )
         share = len(touched) / max(len(chosen.inputs), 1)
-        needed = int(bytes_to_compute(cells, self.variant.name) * share)
+        needed = int(bytes_to_compute(cells) * share)
         cache = self.warehouse.cache
         room_for_files = cache.limit_bytes - cache.size_bytes
         available = allowance(processing) - memory_in_use() - room_for_files
