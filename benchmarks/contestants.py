@@ -177,8 +177,10 @@ def _load_arrays(folder: Path) -> dict[str, np.ndarray]:
 def _v2_kernel(arrays: dict[str, np.ndarray]) -> np.ndarray:
     from setbull_pipelines.variants.v2 import kernels
 
+    starts, ends = arrays["starts"], arrays["ends"]
     kernels.write_indicators(
-        *(arrays[name] for name in ("starts", "ends", "day", "high", "low", "close", "volume")),
+        *(starts, ends, ends - starts, starts),
+        *(arrays[name] for name in ("day", "high", "low", "close", "volume")),
         SETTINGS.sma_period,
         np.array(SETTINGS.ema_periods),
         SETTINGS.rsi_period,

@@ -617,7 +617,7 @@ class ProcessingSettings:
     """Memory of the whole process, in mebibytes. What a day needs is estimated before it is read; a day that needs more
     than is left is computed in chunks of instruments. ``rollout.maximum_memory_share`` of it is the limit of V2."""
     workers: int = 0
-    """Threads that run V2's kernels, and that decode and encode files; 0: one per processor, and 4 for files."""
+    """Threads that run V2's kernels, and that encode and write files; 0: one per processor, and 4 for files."""
     instruments_per_chunk: int = 0
     """Instruments computed together; 0: as many as the allowance has room for."""
     sessions_per_chunk: int = 0

@@ -40,7 +40,7 @@ from setbull_pipelines.pipeline.lanes import (
 )
 from setbull_pipelines.pipeline.measuring import Meter, memory_in_use
 from setbull_pipelines.pipeline.progress import Progress
-from setbull_pipelines.pipeline.references import References
+from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.running import (
     AS_OF,
     mark_of,
@@ -159,7 +159,7 @@ class StepRun:
         self.code_version = variant_code_version(variant.name)
         self.settings_hash = fingerprint(*step.settings_groups(settings))
         self.outputs = [StoredTable(variant.name, table) for table in step.outputs]
-        self._references = References(warehouse)
+        self._references = references_of(warehouse)
         self._instrument_inputs = InstrumentInputs(step, warehouse, self._references)
         self._pointers: dict[tuple[str, str], Pointer] = {}
         self._has_told_of_memory = False
@@ -318,8 +318,7 @@ class StepRun:
             return whole
         processing, touched = self.settings.processing, sorted(chosen.touched)
         cells = sum(
-            self._input_pointer(self._stored(item), key).rows
-            * len(item.table.without_provenance.columns)
+            self._input_pointer(self._stored(item), key).rows * len(item.column_names)
             for item in self.step.inputs
             for key in self._window(item, day)
         )
@@ -564,7 +563,7 @@ class StepRun:
         rows = self.warehouse.read(
             self._stored(item),
             self._window(item, day),
-            item.table.without_provenance.column_names,
+            item.column_names,
             instruments,
         )
         if item.table is tables.CANDLES_1MIN and mark_of(day, self._as_of):

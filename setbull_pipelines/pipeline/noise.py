@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow.parquet
 
 from setbull_pipelines.pipeline.lanes import lane_read
-from setbull_pipelines.pipeline.references import References
+from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.steps import STEPS, Frames, Input, Step
 from setbull_pipelines.reconciliation.compare import compare
 from setbull_pipelines.reconciliation.noise import NoiseFloor, measured
@@ -63,7 +63,9 @@ def noise_floor(
         sides = []
         for name, frame in (("plain", plain), ("other", other)):
             path = Path(folder) / f"{name}.parquet"
-            path.write_bytes(encoding.to_parquet(table, table.conform(frame)))
+            path.write_bytes(
+                encoding.to_parquet(table, encoding.to_arrow(table, table.conform(frame)))
+            )
             sides.append([path])
         return measured(compare(table, *sides, day, settings.reconciliation))
 
@@ -88,7 +90,7 @@ def _inputs(
     warehouse: Warehouse,
     settings: Settings,
 ) -> dict[str, pd.DataFrame]:
-    references = References(warehouse)
+    references = references_of(warehouse)
     keys = (
         references.with_former_keys(instruments, pd.Timestamp(day))
         if step.is_adjusted
@@ -123,7 +125,7 @@ def _read(
     rows = pyarrow.parquet.read_table(
         files, filters=[("instrument_key", "in", list(instruments))], partitioning=None
     )
-    return encoding.to_frame(item.table.without_provenance.columns, rows)
+    return encoding.to_frame([item.table.column(name) for name in item.column_names], rows)
 
 
 def _shuffled(frames: Frames, instrument: str, day: date) -> Frames:

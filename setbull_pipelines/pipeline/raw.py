@@ -108,16 +108,17 @@ class RawDays:
             "code_version": raw_code_version(),
             "settings_hash": fingerprint(settings.sample),
         }
-        self._inputs = {"sources": combined(intake.identity_of_bars)}
 
     def is_current(self, day: date) -> bool:
         """True when the day is stored from just these sources."""
+        inputs = self._inputs(day)
         return all(
-            self.warehouse.is_current(
-                stored, day.isoformat(), **self._provenance, inputs=self._inputs
-            )
+            self.warehouse.is_current(stored, day.isoformat(), **self._provenance, inputs=inputs)
             for stored in DAY_TABLES
         )
+
+    def _inputs(self, day: date) -> dict[str, str]:
+        return {"sources": combined(self.intake.identity_of_bars(day))}
 
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
         """Publish candles, quarantine, accounting and revisions of each day that is not current, and report each."""
@@ -149,6 +150,8 @@ class RawDays:
             )
 
     def _publish(self, days: Sequence[date]) -> None:
+        if not days:
+            return
         landed = self.intake.load_days(days)
         for stored in DAY_TABLES:
             name = stored.table.name
@@ -157,7 +160,7 @@ class RawDays:
                 stored,
                 frames,
                 **self._provenance,
-                inputs=dict.fromkeys(frames, self._inputs),
+                inputs={day.isoformat(): self._inputs(day) for day in days},
                 run_id=self.run_id,
                 notes={
                     key: f"no rows: the source has no {name} rows for {key}"

@@ -10,6 +10,7 @@ them: the history of a former key must be in the same half as its successor.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -22,6 +23,25 @@ from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
 _HISTORY_START_COLUMNS = ["instrument_key", "series", "first_trading_day"]
 REFERENCES = (tables.CORPORATE_ACTIONS, tables.INSTRUMENT_ALIASES)
 """The raw tables behind every step whose look-back is adjusted."""
+
+
+_LAST: WeakKeyDictionary[Warehouse, tuple[list[str], References]] = WeakKeyDictionary()
+
+
+def references_of(warehouse: Warehouse) -> References:
+    """The facts stored now. Every step of a run asks for them, so that the last ones are kept while they are stored.
+
+    Raises MissingPartition where intake was never published.
+    """
+    versions = [
+        pointer.content_hash
+        for table in (tables.COVERAGE, *REFERENCES)
+        if (pointer := warehouse.pointer(StoredTable("raw", table), WHOLE))
+    ]
+    known = _LAST.get(warehouse)
+    if known is None or known[0] != versions:
+        known = _LAST[warehouse] = versions, References(warehouse)
+    return known[1]
 
 
 class References:

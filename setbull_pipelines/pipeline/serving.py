@@ -10,7 +10,7 @@ changes, every day that was served before is served again, so that no history mi
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -237,23 +237,29 @@ def _pick(
 
     Also the instruments that fell back: assigned to V2, and only V1 has rows of them.
     """
-    v1, v2 = frames[Variant.V1], frames[Variant.V2]
-    both = pd.concat([v1["instrument_key"], v2["instrument_key"]]).unique().tolist()
+    keys = {variant: frame["instrument_key"].unique() for variant, frame in frames.items()}
+    in_v2 = set(keys[Variant.V2])
+    both = list(dict.fromkeys([*keys[Variant.V1], *keys[Variant.V2]]))
     on_v2 = [
         key
         for key, variant in zip(both, assignment.variants(both), strict=True)
         if variant is Variant.V2
     ]
-    in_v2 = set(v2["instrument_key"])
-    from_v2 = [key for key in on_v2 if key in in_v2]
-    rows = pd.concat(
-        [
-            v1[~v1["instrument_key"].isin(from_v2)].assign(variant=Variant.V1.value),
-            v2[v2["instrument_key"].isin(from_v2)].assign(variant=Variant.V2.value),
-        ],
-        ignore_index=True,
-    )
-    return rows, sorted(key for key in on_v2 if key not in in_v2)
+    chosen = {Variant.V2: in_v2.intersection(on_v2)}
+    chosen[Variant.V1] = set(both) - chosen[Variant.V2]
+    rows = [
+        _of(frames[variant], keys[variant], chosen[variant]).assign(variant=variant.value)
+        for variant in Variant
+    ]
+    return pd.concat(rows, ignore_index=True), sorted(key for key in on_v2 if key not in in_v2)
+
+
+def _of(rows: pd.DataFrame, present: Sequence[str], keys: Collection[str]) -> pd.DataFrame:
+    """The rows of some of the instruments that are present; mostly they are all of them, or none."""
+    found = [key for key in present if key in keys]
+    if len(found) == len(present):
+        return rows
+    return rows[rows["instrument_key"].isin(found)]
 
 
 @dataclass(frozen=True)

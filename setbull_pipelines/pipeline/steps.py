@@ -26,6 +26,13 @@ class Input:
 
     table: Table
     look_back: Callable[[Settings], int] = lambda settings: 0
+    columns: tuple[str, ...] | None = None
+    """Those that are read; None for all but where rows are from."""
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that the step is given."""
+        return list(self.columns or self.table.without_provenance.column_names)
 
     @property
     def is_raw(self) -> bool:
@@ -60,24 +67,20 @@ def _candles_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings
     )
 
 
-def _of_day(frame: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
-    return frame[frame["trading_day"] == day].reset_index(drop=True)
-
-
 def _adjusted(variant: Variant, table: Table, frames: Frames, day: pd.Timestamp) -> pd.DataFrame:
     return variant.adjusted(frames[table.name], table, frames["corporate_actions"], day)
 
 
 def _indicators_5min(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
     candles = _adjusted(variant, tables.CANDLES_5MIN, frames, day)
-    computed = variant.indicators(candles, "5minute", frames["history_starts"], settings.indicators)
-    return (_of_day(computed, day),)
+    starts = frames["history_starts"]
+    return (variant.indicators(candles, "5minute", starts, settings.indicators, since=day),)
 
 
 def _indicators_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
     candles = _adjusted(variant, tables.CANDLES_DAILY, frames, day)
-    computed = variant.indicators(candles, "day", frames["history_starts"], settings.indicators)
-    return (_of_day(computed, day),)
+    starts = frames["history_starts"]
+    return (variant.indicators(candles, "day", starts, settings.indicators, since=day),)
 
 
 def _moves_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
@@ -107,6 +110,9 @@ def _filter_results(variant: Variant, frames: Frames, day: pd.Timestamp, setting
     )
 
 
+_OF_INDICATORS = ("instrument_key", "timestamp", "trading_day", "high", "low", "close", "volume")
+"""What indicators are computed from: of hundreds of sessions every column counts."""
+
 STEPS: tuple[Step, ...] = (
     Step(
         "candles_5min",
@@ -127,7 +133,13 @@ STEPS: tuple[Step, ...] = (
     Step(
         "indicators_5min",
         "indicators",
-        (Input(tables.CANDLES_5MIN, lambda settings: settings.look_back.sessions_5min),),
+        (
+            Input(
+                tables.CANDLES_5MIN,
+                lambda settings: settings.look_back.sessions_5min,
+                _OF_INDICATORS,
+            ),
+        ),
         (tables.INDICATORS_5MIN,),
         _indicators_5min,
         lambda settings: (settings.indicators, settings.look_back),
@@ -137,7 +149,13 @@ STEPS: tuple[Step, ...] = (
     Step(
         "indicators_daily",
         "indicators",
-        (Input(tables.CANDLES_DAILY, lambda settings: settings.look_back.sessions_daily),),
+        (
+            Input(
+                tables.CANDLES_DAILY,
+                lambda settings: settings.look_back.sessions_daily,
+                (*_OF_INDICATORS, "series", "open"),
+            ),
+        ),
         (tables.INDICATORS_DAILY,),
         _indicators_daily,
         lambda settings: (settings.indicators, settings.look_back),

@@ -16,7 +16,7 @@ from setbull_pipelines.warehouse.store import StoredTable
 
 def _rows_of(served: pd.DataFrame, lane: pd.DataFrame) -> bool:
     """Whether the served rows are all rows that the lane has of their instruments, unchanged."""
-    expected = lane[lane["instrument_key"].isin(served["instrument_key"])]
+    expected = lane[lane["instrument_key"].isin(served["instrument_key"].unique())]
     found = served.drop(columns="variant")
     return found.reset_index(drop=True).equals(expected.reset_index(drop=True))
 
@@ -35,7 +35,7 @@ def _one_variant(table: Table) -> Rule:
             for name, stored in lanes.items()
             if not _rows_of(rows[rows["variant"] == name], frames[stored.name])
         ]
-        missing = len(set(frames[lanes["v1"].name]["instrument_key"]) - instruments)
+        missing = len(set(frames[lanes["v1"].name]["instrument_key"].unique()) - instruments)
         from_v2 = int((pairs["variant"] == "v2").sum())
         return Verdict(
             not mixed and not altered and not missing,

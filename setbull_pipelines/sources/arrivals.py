@@ -45,12 +45,16 @@ class DamagedJournal(ValueError):
     """The journal cannot be read; the message names the file and what to do."""
 
 
+def name_of_input(input: Path) -> str:
+    """A short name of an input for files that are about it."""
+    return hashlib.blake2b(str(input.resolve()).encode(), digest_size=8).hexdigest()
+
+
 class Journal:
     """The arrivals of one input, in the order in which they were noticed."""
 
     def __init__(self, landing: Path, input: Path) -> None:
-        name = hashlib.blake2b(str(input.resolve()).encode(), digest_size=8).hexdigest()
-        self._landing, self._path = landing, landing / f"arrivals-{name}.json"
+        self._landing, self._path = landing, landing / f"arrivals-{name_of_input(input)}.json"
 
     def arrivals(self) -> list[Arrival]:
         """All arrivals so far. Raises DamagedJournal."""

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow
 
 from setbull_pipelines.market import calendar, instruments, session_frames, session_table
 from setbull_pipelines.market.calendar import NSE
@@ -41,7 +42,14 @@ from setbull_pipelines.sources import (
     sample,
     universe_files,
 )
-from setbull_pipelines.sources.arrivals import Arrival, Content, DamagedJournal, Journal, counting
+from setbull_pipelines.sources.arrivals import (
+    Arrival,
+    Content,
+    DamagedJournal,
+    Journal,
+    counting,
+    name_of_input,
+)
 from setbull_pipelines.sources.candle_files import (
     DAILY,
     EQUITY_SEGMENT,
@@ -59,6 +67,7 @@ from setbull_pipelines.sources.corporate_files import (
 )
 from setbull_pipelines.sources.correcting import Corrections, correct, differing, had_closed
 from setbull_pipelines.sources.derivative_files import check_derivatives, is_derivatives
+from setbull_pipelines.sources.known_contents import KnownContents
 from setbull_pipelines.sources.landing import (
     DERIVATIVES_KIND,
     INSTRUMENTS_KIND,
@@ -107,6 +116,7 @@ SAMPLE_SOURCE = "generated sample"
 CANDLES_SOURCE = "candles"
 """Source of an instrument that no instrument file names."""
 _SERIES = {MINUTES: MINUTES_SERIES, DAILY: EXCHANGE}
+_AUCTION_SHAPE = SESSION_SHAPES.index(CLOSING_AUCTION)
 _VALUES = (*PRICE_COLUMNS, "volume", "open_interest")
 
 
@@ -194,7 +204,7 @@ class _Universe:
         begun = self.underlyings["first_day"] <= day
         last = self.underlyings["last_day"]
         on_day = set(self.underlyings.loc[begun & (last.isna() | (last >= day)), "instrument_key"])
-        shapes[[key in on_day for key in keys]] = SESSION_SHAPES.index(CLOSING_AUCTION)
+        shapes[[key in on_day for key in keys]] = _AUCTION_SHAPE
         return shapes
 
 
@@ -208,14 +218,29 @@ class Intake:
     """
 
     files: pd.DataFrame
-    instruments: pd.DataFrame
     derivative_underlyings: pd.DataFrame
-    coverage: pd.DataFrame
     corporate_actions: pd.DataFrame
     instrument_aliases: pd.DataFrame
     unassigned: pd.DataFrame
     _landed: tuple[_LandedFile, ...]
     _universe: _Universe
+    _instruments_listed: pd.DataFrame | None
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """Worked out when asked for: it reads what every file covers, and most readers want single days."""
+        return _coverage(self._files_of_candles, self._universe)
+
+    @cached_property
+    def instruments(self) -> pd.DataFrame:
+        """As the instrument files list them; without such a file, as the candles name them."""
+        if self._instruments_listed is not None:
+            return self._instruments_listed
+        return _instruments_of_candles(self._files_of_candles, self.coverage)
+
+    @property
+    def _files_of_candles(self) -> list[_LandedFile]:
+        return [file for file in self._landed if file.landing.kind in (MINUTES, DAILY)]
 
     def days(self, kind: CandleKind) -> list[date]:
         """Trading days with rows of the kind, accepted or quarantined, in order."""
@@ -223,15 +248,28 @@ class Intake:
             {day for file in self._candle_files(kind) for day in file.days["trading_day"].dt.date}
         )
 
-    @property
-    def identity_of_bars(self) -> tuple[str, ...]:
-        """What the tables of any day follow from. Corporate actions and aliases are not in it: bars are stored as
-        received."""
-        return tuple(
+    def identity_of_bars(self, day: date) -> tuple[str, ...]:
+        """What the tables of a day follow from: files with rows of it, and those that say which instruments there are.
+
+        Corporate actions and aliases are not among them: bars are stored as received.
+        """
+        return (*self._identities_by_day.get(day, ()), *self._identity_of_universe)
+
+    @cached_property
+    def _identities_by_day(self) -> dict[date, list[str]]:
+        found: dict[date, list[str]] = {}
+        for file in self._files_of_candles:
+            for day in file.days["trading_day"].dt.date:
+                found.setdefault(day, []).append(file.identity)
+        return found
+
+    @cached_property
+    def _identity_of_universe(self) -> list[str]:
+        return [
             file.identity
             for file in self._landed
-            if file.landing.kind not in (ACTIONS_KIND, ALIASES_KIND)
-        )
+            if file.landing.kind in (INSTRUMENTS_KIND, DERIVATIVES_KIND)
+        ]
 
     @property
     def first_day(self) -> date | None:
@@ -416,15 +454,13 @@ def replay(input: Path, landing: Path, as_of: datetime) -> Intake:
 
 def _intake_of(input: Path | None, landed: Sequence[_LandedFile]) -> Intake:
     universe, instruments_listed = _universe_of(landed)
-    candle_files_landed = [file for file in landed if file.landing.kind in (MINUTES, DAILY)]
-    if not candle_files_landed:
+    if not any(file.landing.kind in (MINUTES, DAILY) for file in landed):
         raise NoInput(_nothing_to_read(input, landed))
     unassigned = [
         file.landing.rejected(None).assign(source=file.source)
         for file in landed
         if file.landing.kind != REJECTED_KIND and file.is_current
     ]
-    coverage = _coverage(candle_files_landed, universe)
     actions, superseded_actions = _facts(CORPORATE_ACTIONS, ACTIONS_KIND, landed, universe)
     aliases, superseded_aliases = _facts(INSTRUMENT_ALIASES, ALIASES_KIND, landed, universe)
     unassigned += [superseded_actions, superseded_aliases]
@@ -434,18 +470,13 @@ def _intake_of(input: Path | None, landed: Sequence[_LandedFile]) -> Intake:
     )
     return Intake(
         files=INTAKE.conform(files),
-        instruments=(
-            _instruments_of_candles(candle_files_landed, coverage)
-            if instruments_listed is None
-            else instruments_listed
-        ),
         derivative_underlyings=universe.underlyings,
-        coverage=coverage,
         corporate_actions=actions,
         instrument_aliases=aliases,
         unassigned=QUARANTINE.conform(_concatenate(QUARANTINE, unassigned)),
         _landed=tuple(landed),
         _universe=universe,
+        _instruments_listed=instruments_listed,
     )
 
 
@@ -481,24 +512,41 @@ def _land_files(
     input: Path, landing: Path, moment: datetime, progress: Progress | None
 ) -> list[_LandedFile]:
     files = find_files(input)
+    known = KnownContents(landing / f"known-{name_of_input(input)}.json")
     found = {}
     for number, path in enumerate(files, start=1):
         source = source_name(input, path)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise NoInput(
-                f"{path}: cannot be read ({error.strerror}), expected a readable file."
-            ) from error
-        content_hash = hashlib.blake2b(content, digest_size=HASH_BYTES).hexdigest()
+        content_hash = _readable(path, lambda path: known.hash_of(path, _content_hash))
         folder = landing / _folder_name(source, content_hash)
         if open_landing(folder) is None:
             if progress:
                 progress(source, number, len(files))
+            content = _readable(path, Path.read_bytes)
+            # The file may have changed since: a landing is named by the content that it is of.
+            content_hash = _hash_of(content)
+            folder = landing / _folder_name(source, content_hash)
             _land_content(folder, content, file_suffix(path) or "", source)
         found[source] = Content(content_hash, folder.name)
+    known.remember()
     journal = Journal(landing, input)
     return _counting_files(landing, _arrivals(lambda: journal.note(found, moment)))
+
+
+def _readable(path: Path, look: Callable[[Path], Any]) -> Any:
+    try:
+        return look(path)
+    except OSError as error:
+        raise NoInput(
+            f"{path}: cannot be read ({error.strerror}), expected a readable file."
+        ) from error
+
+
+def _hash_of(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=HASH_BYTES).hexdigest()
+
+
+def _content_hash(path: Path) -> str:
+    return _hash_of(path.read_bytes())
 
 
 def _arrivals(read: Callable[[], list[Arrival]]) -> list[Arrival]:
@@ -771,54 +819,77 @@ def _coverage(files: Sequence[_LandedFile], universe: _Universe) -> pd.DataFrame
     parts = []
     for kind, series in _SERIES.items():
         of_kind = [file for file in files if file.landing.kind == kind]
-        pairs = pd.concat([_pairs(file, universe) for file in of_kind] or [_NO_PAIRS])
+        pairs, number_of = _pairs(of_kind, universe)
         if kind == DAILY:
-            pairs = pairs.drop_duplicates(["trading_day", "instrument_key"])
-        shared = pairs.duplicated(["trading_day", "instrument_key"], keep=False)
+            pairs = pairs.drop_duplicates(["trading_day", "instrument"])
+        shared = pairs.duplicated(["trading_day", "instrument"], keep=False)
         if shared.any():
             # Only the bars themselves tell how many of them two files have in common.
             days = list(pairs.loc[shared, "trading_day"].dt.date.unique())
-            rows, keys = _gather(of_kind, universe, days)
+            rows, keys_of_rows = _gather(of_kind, universe, days)
             distinct = rows.drop_duplicates(["instrument", "timestamp"])
-            shapes = _session_shapes(distinct, keys, universe, days)
+            shapes = _session_shapes(distinct, keys_of_rows, universe, days)
             distinct = distinct[minutes_in_session(distinct["timestamp"], shapes=shapes)]
             counted = distinct.groupby(["trading_day", "instrument"]).size().rename("rows")
             counted = counted.reset_index()
-            counted["instrument_key"] = _texts(keys, counted.pop("instrument"))
-            counted = counted[universe.knows(list(counted["instrument_key"]))]
+            counted = counted[universe.knows(keys_of_rows)[counted["instrument"]]]
+            counted["instrument"] = _numbers(keys_of_rows, number_of)[counted["instrument"]]
             pairs = pd.concat([pairs[~pairs["trading_day"].isin(counted["trading_day"])], counted])
-        grouped = pairs.groupby("instrument_key").agg(
+        grouped = pairs.groupby("instrument").agg(
             first_trading_day=("trading_day", "min"),
             last_trading_day=("trading_day", "max"),
             rows=("rows", "sum"),
         )
-        parts.append(grouped.reset_index().assign(series=series))
+        keys = _texts(list(number_of), grouped.index.to_series())
+        grouped.insert(0, "instrument_key", keys)
+        parts.append(grouped.reset_index(drop=True).assign(series=series))
     return COVERAGE.conform(pd.concat(parts, ignore_index=True))
 
 
-_NO_PAIRS = pd.DataFrame(
-    {
-        "trading_day": pd.Series(dtype="datetime64[us]"),
-        "instrument_key": pd.Series(dtype="str"),
-        "rows": pd.Series(dtype="int64"),
-    }
-)
+def _pairs(
+    files: Sequence[_LandedFile], universe: _Universe
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """``rows`` per file, ``trading_day`` and known ``instrument``, which is a number; and the number of each key."""
+    number_of: dict[str, int] = {}
+    parts: dict[str, list[np.ndarray]] = {"trading_day": [], "instrument": [], "rows": []}
+    for file in files:
+        pairs = file.landing.coverage()
+        if not len(pairs):
+            continue
+        landed = pairs["instrument_key"].combine_chunks()
+        codes = landed.indices.to_numpy()
+        keys = universe.keys_of(file, landed.dictionary.to_pylist())
+        days = pairs["trading_day"].to_numpy().astype("datetime64[us]")
+        rows = pairs["rows"].to_numpy() - _rows_in_auction(pairs, days, codes, keys, universe)
+        kept = universe.knows(keys)[codes] & (rows > 0)
+        instruments = _numbers(keys, number_of)[codes]
+        for name, values in (("trading_day", days), ("instrument", instruments), ("rows", rows)):
+            parts[name].append(values[kept])
+    empty = {"trading_day": "datetime64[us]", "instrument": "int64", "rows": "int64"}
+    frame = {name: np.concatenate([np.array([], empty[name]), *parts[name]]) for name in parts}
+    return pd.DataFrame(frame), number_of
 
 
-def _pairs(file: _LandedFile, universe: _Universe) -> pd.DataFrame:
-    pairs = file.landing.coverage()
-    landed = pairs["instrument_key"].unique()
-    keys = universe.keys_of(file, landed)
-    known = universe.knows(keys)
-    key_of = dict(zip(landed, keys, strict=True))
-    pairs = pairs[pairs["instrument_key"].isin(landed[known])]
-    pairs = pairs.assign(instrument_key=pairs["instrument_key"].map(key_of))
-    late = pairs[pairs["rows_in_closing_auction"] > 0]
-    for day, of_day in late.groupby("trading_day"):
-        shapes = universe.session_shapes(list(of_day["instrument_key"]), day)
-        shorter = of_day.index[shapes == SESSION_SHAPES.index(CLOSING_AUCTION)]
-        pairs.loc[shorter, "rows"] -= pairs.loc[shorter, "rows_in_closing_auction"]
-    return pairs[pairs["rows"] > 0]
+def _numbers(keys: Sequence[str], number_of: dict[str, int]) -> np.ndarray:
+    """The number of each key; one that has none gets the next."""
+    return np.array([number_of.setdefault(key, len(number_of)) for key in keys], "int64")
+
+
+def _rows_in_auction(
+    pairs: pyarrow.Table,
+    days: np.ndarray,
+    codes: np.ndarray,
+    keys: Sequence[str],
+    universe: _Universe,
+) -> np.ndarray:
+    """The rows of each pair that start after the continuous trading of their stock."""
+    late = pairs["rows_in_closing_auction"].to_numpy()
+    outside = np.zeros_like(late)
+    for day in np.unique(days[late > 0]):
+        shorter = universe.session_shapes(keys, pd.Timestamp(day)) == _AUCTION_SHAPE
+        of_day = (days == day) & shorter[codes]
+        outside[of_day] = late[of_day]
+    return outside
 
 
 def _gather(

@@ -108,12 +108,12 @@ class Landing:
         keep = np.isin(found, chosen["trading_day"].to_numpy("datetime64[D]").astype("int32"))
         return table if keep.all() else table.filter(pyarrow.array(keep))
 
-    def coverage(self) -> pd.DataFrame:
-        """Distinct accepted bars (``rows``) per ``trading_day`` and ``instrument_key``.
+    def coverage(self) -> pyarrow.Table:
+        """Distinct accepted bars (``rows``) per ``trading_day`` and ``instrument_key``, a dictionary in one chunk.
 
         ``rows_in_closing_auction`` of them start when stocks with derivatives trade no longer continuously.
         """
-        return _pandas(pyarrow.parquet.read_table(self.folder / "coverage.parquet"))
+        return pyarrow.parquet.read_table(self.folder / "coverage.parquet").unify_dictionaries()
 
     def rejected(self, days: Sequence[date] | None) -> pd.DataFrame:
         """Quarantined rows of the given trading days, or with None those without a trading day."""

@@ -88,7 +88,7 @@ class Variant(Protocol):
     def adjusted(
         self, rows: pd.DataFrame, table: Table, actions: pd.DataFrame, as_of: pd.Timestamp
     ) -> pd.DataFrame:
-        """Rows of ``table`` in prices and share counts of the day ``as_of``, in the order given.
+        """Rows of ``table``, all columns or some, in prices and share counts of the day ``as_of``, in the order given.
 
         A row is adjusted by the ``actions`` (``raw.corporate_actions``, source not needed) of
         its instrument with trading_day < ex_date <= day of ``as_of``: an action that is
@@ -108,9 +108,12 @@ class Variant(Protocol):
         timeframe: Timeframe,
         history_starts: pd.DataFrame | None = None,
         settings: IndicatorSettings = IndicatorSettings(),
+        since: pd.Timestamp | None = None,
     ) -> pd.DataFrame:
         """Indicators of ``candles_5min`` or ``candles_daily`` rows: one row per candle given.
 
+        With ``since`` only the rows of trading days from it on, with the values that they have among all.
+        ``candles`` can do without the columns that nothing is computed from.
         Runs per instrument (per instrument and series for 'day') over the rows in time order,
         across sessions. Formulas: the column descriptions of ``tables/indicators.py``; they
         equal TA-Lib. VWAP restarts at the first bar of every trading_day and exists for

@@ -55,16 +55,21 @@ def ordered_slices(
         yield partition, batch.iloc[end - length : end]
 
 
-def to_parquet(table: Table, frame: pd.DataFrame) -> bytes:
-    """Return the Parquet file of a frame that :func:`ordered_slices` has passed.
+def to_arrow(table: Table, frame: pd.DataFrame) -> pyarrow.Table:
+    """Return a frame that :func:`ordered_slices` has passed as it is stored, text coded by dictionaries."""
+    arrays = [_to_arrow(frame[column.name], column.kind) for column in table.columns]
+    return pyarrow.Table.from_arrays(arrays, schema=table.arrow_schema)
+
+
+def to_parquet(table: Table, rows: pyarrow.Table) -> bytes:
+    """Return the Parquet file of rows that :func:`to_arrow` gave.
 
     No pandas metadata and no time of writing go in, so the bytes depend on the rows alone (and on
     the Arrow release, which names itself in the footer).
     """
-    arrays = [_to_arrow(frame[column.name], column.kind) for column in table.columns]
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(
-        pyarrow.Table.from_arrays(arrays, schema=table.arrow_schema),
+        rows,
         sink,
         compression="zstd",
         version="2.6",

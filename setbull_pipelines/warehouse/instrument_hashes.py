@@ -15,13 +15,16 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow
 import pyarrow.compute
-import pyarrow.feather
+import pyarrow.ipc
 
 from setbull_pipelines.tables.contract import Kind, Table
 
 _KEY = "instrument_key"
 _HASH_BYTES = 8
 _DIGEST_BYTES = 16
+# Files are tens of kilobytes and read by the hundred: less compression and no threads take a tenth of the time.
+_WRITING = pyarrow.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_READING = pyarrow.ipc.IpcReadOptions(use_threads=False)
 _SCHEMA = pyarrow.schema([(_KEY, pyarrow.string()), ("hash", pyarrow.uint64())])
 
 
@@ -70,10 +73,19 @@ def of_mapping(hashes: Mapping[str, int]) -> pyarrow.Table:
     )
 
 
+def combined(hashes: pyarrow.Table) -> str:
+    """One hash of all rows, as 32 hexadecimal digits: equal for tables with equal rows of the same instruments."""
+    keys, values = hashes.columns
+    digest = hashlib.blake2b("\n".join(keys.to_pylist()).encode(), digest_size=_DIGEST_BYTES)
+    digest.update(values.to_numpy().astype("<u8").tobytes())
+    return digest.hexdigest()
+
+
 def to_bytes(hashes: pyarrow.Table) -> bytes:
     """The file that keeps ``hashes``; it begins with a digest of its content."""
     sink = pyarrow.BufferOutputStream()
-    pyarrow.feather.write_feather(hashes, sink, compression="zstd")
+    with pyarrow.ipc.new_file(sink, hashes.schema, options=_WRITING) as writer:
+        writer.write_table(hashes)
     content = sink.getvalue().to_pybytes()
     return _digest(content) + content
 
@@ -83,7 +95,7 @@ def from_bytes(data: bytes) -> pyarrow.Table | None:
     content = data[_DIGEST_BYTES:]
     if data[:_DIGEST_BYTES] != _digest(content):
         return None
-    return pyarrow.feather.read_table(pyarrow.BufferReader(content), memory_map=False)
+    return pyarrow.ipc.open_file(pyarrow.BufferReader(content), options=_READING).read_all()
 
 
 def _fixed_width(array: pyarrow.Array, kind: Kind) -> np.ndarray:

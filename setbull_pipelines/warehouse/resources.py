@@ -31,7 +31,7 @@ class WarehouseResource(ConfigurableResource):
         default=256, ge=0, description="Memory for decoded files between reads, in mebibytes."
     )
     workers: int = Field(
-        default=0, ge=0, description="Threads that decode and encode files; 0: four."
+        default=0, ge=0, description="Threads that encode and write files; 0: four."
     )
 
     def open(self) -> Warehouse:

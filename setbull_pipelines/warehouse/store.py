@@ -178,8 +178,9 @@ class Warehouse:
 
     ``keep_versions`` counts the versions per partition, the current one included, that
     :meth:`collect_garbage` leaves; readers of an older catalog need the versions it names.
-    ``cache_bytes`` bounds the memory that holds decoded files between reads. ``threads`` decode and encode
-    files side by side: that and syncing release the interpreter lock, and more than four gained nothing.
+    ``cache_bytes`` bounds the memory that holds decoded files between reads. ``threads`` encode and sync files
+    side by side: both release the interpreter lock, and more than four gained nothing. With one, a file that is read
+    alone is decoded in one thread too.
     """
 
     def __init__(
@@ -263,11 +264,19 @@ class Warehouse:
         contract = encoding.schema_hash(stored.table)
 
         def write(partition: str, frame: pd.DataFrame) -> Pointer:
-            data = encoding.to_parquet(stored.table, frame)
+            rows = encoding.to_arrow(stored.table, frame)
+            data = encoding.to_parquet(stored.table, rows)
             content_hash = disk.content_hash(data)
-            hashes = (instrument_inputs or {}).get(partition)
-            by_instrument = None if hashes is None else instrument_hashes.to_bytes(hashes)
-            values = stored.table.without_provenance
+            beside, values_hash, inputs_file = {}, None, None
+            if stored.table.without_provenance is not stored.table:
+                hashes = instrument_hashes.hashes_of_rows(stored.table, rows)
+                values_hash = instrument_hashes.combined(hashes)
+                beside[f"{content_hash}.rows"] = instrument_hashes.to_bytes(hashes)
+            known = (instrument_inputs or {}).get(partition)
+            if known is not None:
+                by_instrument = instrument_hashes.to_bytes(known)
+                inputs_file = f"{disk.content_hash(by_instrument)}.inputs"
+                beside[inputs_file] = by_instrument
             pointer = Pointer(
                 file=f"{content_hash}.parquet",
                 rows=len(frame),
@@ -281,14 +290,10 @@ class Warehouse:
                 published_at=datetime.now(UTC).isoformat(timespec="microseconds"),
                 cost=(costs or {}).get(partition),
                 failures=dict((failures or {}).get(partition, {})),
-                instrument_inputs=None
-                if by_instrument is None
-                else f"{disk.content_hash(by_instrument)}.inputs",
-                values_hash=disk.content_hash(encoding.to_parquet(values, frame))
-                if values is not stored.table
-                else None,
+                instrument_inputs=inputs_file,
+                values_hash=values_hash,
             )
-            return self._put(directories[partition], pointer, data, by_instrument)
+            return self._put(directories[partition], pointer, data, beside)
 
         slices = list(encoding.ordered_slices(stored.table, stored.name, frames))
         if len(slices) == 1:
@@ -595,7 +600,9 @@ class Warehouse:
         path = disk.temporary_path(directory / "extract.parquet")
         with disk.writer_lock(directory):
             try:
-                path.write_bytes(encoding.to_parquet(stored.table, rows))
+                path.write_bytes(
+                    encoding.to_parquet(stored.table, encoding.to_arrow(stored.table, rows))
+                )
                 yield path
             finally:
                 path.unlink(missing_ok=True)
@@ -619,12 +626,10 @@ class Warehouse:
             return _rows_of(arrays, columns, instrument_keys)
 
         held = {path: wanted(arrays) for path, arrays in held.items() if arrays is not None}
-        if len(absent) == 1:
-            held[absent[0]] = wanted(self._load(absent[0], columns, self.threads > 1))
-        elif absent:
-            with ThreadPoolExecutor(self.threads) as threads:
-                loaded = threads.map(lambda path: wanted(self._load(path, columns)), absent)
-                held.update(zip(absent, loaded, strict=True))
+        is_alone = len(absent) == 1 and self.threads > 1
+        for path in absent:
+            # One after the other: side by side, hundreds of small files took twice the time. A single one is large.
+            held[path] = wanted(self._load(path, columns, is_alone))
         fields = [stored.table.arrow_schema.field(name) for name in columns]
         # Column by column: putting hundreds of small tables together costs several times more.
         chunked = [
@@ -634,11 +639,11 @@ class Warehouse:
         return pyarrow.Table.from_arrays(chunked, schema=pyarrow.schema(fields))
 
     def _load(
-        self, path: str, columns: list[str], use_threads: bool = False
+        self, path: str, columns: list[str], use_threads: bool
     ) -> Mapping[str, pyarrow.Array]:
         """Read ``columns`` of a file into the cache, having checked every byte of it.
 
-        ``use_threads`` decodes columns side by side, for a file that is read alone.
+        ``use_threads`` decodes columns side by side.
         """
         table = _verified_rows(path, columns, use_threads)
         arrays = {name: table.column(name).combine_chunks() for name in columns}
@@ -671,7 +676,7 @@ class Warehouse:
         return self.root.joinpath(*stored.key, f"{_DAY_DIRECTORY}{partition}")
 
     def _put(
-        self, directory: Path, pointer: Pointer, data: bytes, instrument_inputs: bytes | None
+        self, directory: Path, pointer: Pointer, data: bytes, beside: Mapping[str, bytes]
     ) -> Pointer:
         directory.mkdir(parents=True, exist_ok=True)
         # Names cannot leave the root; a symbolic link inside it could.
@@ -688,8 +693,8 @@ class Warehouse:
                 disk.note_use(directory / pointer.file)
             else:
                 disk.replace_durably(directory / pointer.file, data)
-            if instrument_inputs is not None:
-                disk.replace_derived(directory / pointer.instrument_inputs, instrument_inputs)
+            for name, derived in beside.items():
+                disk.replace_derived(directory / name, derived)
             # There is no going back to rows that are gone.
             _write_versions(directory, pointer, [each for each in versions if not each.evicted_at])
         return pointer
@@ -797,24 +802,13 @@ def _verified_rows(path: str, columns: list[str], use_threads: bool = False) -> 
             "that fails compute the partition again"
         ) from None
 
-    def is_as_published() -> bool:
-        return disk.content_hash(data) == Path(path).stem
-
-    # The bytes are hashed while they are decoded; nothing is given out before the hash is known.
-    with ThreadPoolExecutor(1) as thread:
-        hashing = thread.submit(is_as_published)
-        try:
-            file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
-            table = file.read(columns, use_threads=use_threads)
-        except (pyarrow.ArrowException, OSError):
-            if hashing.result():
-                raise
-    if not hashing.result():
+    if disk.content_hash(data) != Path(path).stem:
         raise DamagedPartition(
             f"{path} is not what was published; restore an earlier version or compute the "
             "partition again"
         )
-    return table
+    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
+    return file.read(columns, use_threads=use_threads)
 
 
 def _rows_of(

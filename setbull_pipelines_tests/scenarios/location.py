@@ -36,8 +36,10 @@ def _to_5min(minutes: pd.DataFrame, settings) -> pd.DataFrame:
     return V2.to_5min(minutes, settings)
 
 
-def _indicators(candles: pd.DataFrame, timeframe: str, starts, settings) -> pd.DataFrame:
-    computed = V2.indicators(candles, timeframe, starts, settings)
+def _indicators(
+    candles: pd.DataFrame, timeframe: str, starts, settings, since: pd.Timestamp
+) -> pd.DataFrame:
+    computed = V2.indicators(candles, timeframe, starts, settings, since)
     wrong = computed["trading_day"].isin(pd.to_datetime(_script()["sample deviation"]))
     for name in ("bb_upper", "bb_lower"):
         from_middle = (computed[name] - computed["bb_middle"]) * _SAMPLE_OVER_POPULATION

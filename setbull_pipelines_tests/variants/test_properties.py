@@ -26,7 +26,7 @@ from setbull_pipelines.tables import (
     Table,
 )
 from setbull_pipelines.tables.contract import RELATIVE
-from setbull_pipelines.variants.protocol import Variant
+from setbull_pipelines.variants.protocol import Timeframe, Variant
 from setbull_pipelines_tests.variants.frames import (
     INDIA,
     assert_contract,
@@ -87,6 +87,48 @@ def _daily_candles(variant: Variant, seed: int, instruments: int = 4) -> pd.Data
     minutes["instrument_key"] = minutes["instrument_key"].str.replace("RANDOM", "DAILY")
     history = random_daily(seed, days, instruments=instruments, volatility=0.03)
     return variant.to_daily(minutes, history)
+
+
+# --- rows since a day ------------------------------------------------------------------------------
+
+
+@quick
+@given(seed=seeds, asked=st.integers(0, len(MINUTE_DAYS)))
+def test_five_minute_rows_since_a_day_have_the_values_they_have_among_all(
+    variant: Variant, seed: int, asked: int
+) -> None:
+    candles = variant.to_5min(random_minutes(seed, MINUTE_DAYS))
+    since = pd.Timestamp(MINUTE_DAYS[asked] if asked < len(MINUTE_DAYS) else "2024-12-31")
+    _assert_rows_since(variant, candles, "5minute", since)
+
+
+@quick
+@given(seed=seeds, asked=st.integers(0, len(DAILY_DAYS) - 1))
+def test_daily_rows_since_a_day_have_the_values_they_have_among_all(
+    variant: Variant, seed: int, asked: int
+) -> None:
+    # Series of different length: one that ends before the day, one that has no bar on it.
+    candles = _daily_candles(variant, seed)
+    ends = candles["trading_day"] > pd.Timestamp(DAILY_DAYS[250])
+    first = candles["instrument_key"] == candles["instrument_key"].iloc[0]
+    candles = candles[~(first & ends)].reset_index(drop=True)
+    _assert_rows_since(variant, candles, "day", pd.Timestamp(DAILY_DAYS[asked]))
+
+
+def _assert_rows_since(
+    variant: Variant, candles: pd.DataFrame, timeframe: Timeframe, since: pd.Timestamp
+) -> None:
+    of_series = candles if timeframe == "day" else candles.assign(series="minutes")
+    starts = starts_of(of_series)
+    needed = ["instrument_key", "timestamp", "trading_day", "high", "low", "close", "volume"]
+    if timeframe == "day":
+        needed += ["series", "open"]
+    found = variant.indicators(shuffled(candles, 1)[needed], timeframe, starts, since=since)
+    among_all = variant.indicators(candles, timeframe, starts)
+    expected = among_all[among_all["trading_day"] >= since].reset_index(drop=True)
+    table = INDICATORS_DAILY if timeframe == "day" else INDICATORS_5MIN
+    assert_contract(table, found)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
 # --- chunking ---------------------------------------------------------------------------------------

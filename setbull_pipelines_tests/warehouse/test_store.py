@@ -504,9 +504,7 @@ def test_an_extract_that_a_crash_left_is_collected(warehouse):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_files_are_decoded_and_written_by_as_many_threads_as_allowed(
-    threads, tmp_path, monkeypatch
-):
+def test_files_are_written_by_as_many_threads_as_allowed(threads, tmp_path, monkeypatch):
     warehouse = Warehouse(tmp_path / "warehouse", threads=threads)
     days = [f"2024-01-{number:02d}" for number in range(1, 13)]
     running, most = [0], {"written": 0, "read": 0}
@@ -532,7 +530,7 @@ def test_files_are_decoded_and_written_by_as_many_threads_as_allowed(
         V1_BARS, {day: bars(day) for day in days}, inputs={day: {} for day in days}, **PROVENANCE
     )
     assert_frame_equal(warehouse.read(V1_BARS), Warehouse(warehouse.root).read(V1_BARS))
-    assert most == {"written": threads, "read": threads}
+    assert most == {"written": threads, "read": 1}  # small ones one after the other
 
 
 def test_a_version_knows_why_it_was_published(warehouse):

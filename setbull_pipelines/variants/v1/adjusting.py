@@ -30,7 +30,8 @@ def adjusted(
         if action.kind in SHARE_ACTIONS:
             share_factor[earlier] *= action.ratio
     result = rows.copy()
-    for column in table.columns:
+    present = [column for column in table.columns if column.name in rows.columns]
+    for column in present:
         if column.unit == "rupees":
             result[column.name] = rows[column.name] / price_factor
         elif column.unit == "shares" and column.kind is Kind.INTEGER:

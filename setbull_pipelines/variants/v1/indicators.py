@@ -18,6 +18,7 @@ from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.variants.protocol import Timeframe
+from setbull_pipelines.variants.v1.daily_series import day_of
 
 
 def indicators(
@@ -25,6 +26,7 @@ def indicators(
     timeframe: Timeframe,
     history_starts: pd.DataFrame | None = None,
     settings: IndicatorSettings = IndicatorSettings(),
+    since: pd.Timestamp | None = None,
 ) -> pd.DataFrame:
     """One row of indicators per candle; the contract is in ``variants/protocol.py``.
 
@@ -58,6 +60,8 @@ def indicators(
             for name in columns_of_series[0]
         }
     )
+    if since is not None:
+        result = result[result["trading_day"] >= day_of(since)]
     return table.conform(result.drop(columns="series") if timeframe == "5minute" else result)
 
 

@@ -45,7 +45,7 @@ def adjusted(
 
     changes = {}
     for column in table.columns:
-        if column.unit not in ("rupees", "shares"):
+        if column.unit not in ("rupees", "shares") or column.name not in rows:
             continue
         values = rows[column.name].to_numpy(copy=True)
         if column.unit == "rupees":

@@ -17,6 +17,7 @@ from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.tables.indicators import HISTORY_COLUMNS, INDICATOR_COLUMNS, VWAP
 from setbull_pipelines.variants.protocol import Timeframe, workers
 from setbull_pipelines.variants.v2 import columns
+from setbull_pipelines.variants.v2.daily_series import as_of_day
 
 _KERNEL_PRICES = ("high", "low", "close")
 _BARS_PER_THREAD = 100_000
@@ -32,6 +33,7 @@ def indicators(
     timeframe: Timeframe,
     history_starts: pd.DataFrame | None = None,
     settings: IndicatorSettings = IndicatorSettings(),
+    since: pd.Timestamp | None = None,
 ) -> pd.DataFrame:
     """Indicators of five-minute or daily candles; see ``Variant.indicators``."""
     if timeframe not in ("5minute", "day"):
@@ -52,17 +54,23 @@ def indicators(
     starts = columns.run_starts(group)
     lengths = columns.run_lengths(starts, len(group))
 
-    bars_of_history = np.arange(1, len(group) + 1) - np.repeat(starts, lengths)
+    # The wanted bars of a series are its last ones.
+    is_wanted = np.ones(len(day), dtype=bool) if since is None else day >= as_of_day(since)
+    wanted = np.flatnonzero(is_wanted)
+    wanted_of_series = np.add.reduceat(is_wanted, starts, dtype="int64")
+
+    bars_of_history = wanted + 1 - np.repeat(starts, wanted_of_series)
     is_new = _is_new_listing(
         instruments, group[starts], np.minimum.reduceat(day, starts), history_starts
     )
     is_warm = (bars_of_history >= settings.warm_bars) | (
-        np.repeat(is_new, lengths) & (bars_of_history >= settings.slowest_period)
+        np.repeat(is_new, wanted_of_series) & (bars_of_history >= settings.slowest_period)
     )
 
     rows = _kernel_rows(
         starts,
         starts + lengths,
+        wanted_of_series,
         day,
         *(columns.ordered(candles[name].to_numpy("float64"), order) for name in _KERNEL_PRICES),
         columns.ordered(candles["volume"].to_numpy("int64"), order),
@@ -82,17 +90,19 @@ def indicators(
         column.name: row
         for column, row in zip(HISTORY_COLUMNS, (bars_of_history, is_warm), strict=True)
     }
+    given = wanted if order is None else order[wanted]
     values |= {
-        "instrument_key": _key_texts(candles["instrument_key"], order),
-        "timestamp": columns.moments(columns.ordered(time, order).copy()),
-        "trading_day": columns.days(day.copy()),
+        "instrument_key": candles["instrument_key"].astype("str").array.take(given),
+        "timestamp": columns.moments(time[given]),
+        "trading_day": columns.days(day[wanted]),
     }
     if timeframe == "day":
-        values["series"] = _key_texts(candles["series"], order)
+        values["series"] = candles["series"].astype("str").array.take(given)
         open_, close = (
             columns.ordered(candles[name].to_numpy("float64"), order) for name in ("open", "close")
         )
-        values |= _unexplained_gaps(open_, close, day, starts, settings)
+        gaps = _unexplained_gaps(open_, close, day, starts, settings)
+        values |= {name: column[wanted] for name, column in gaps.items()}
     return pd.DataFrame({name: values[name] for name in table.column_names}, copy=False)
 
 
@@ -121,29 +131,32 @@ def _unexplained_gaps(
     }
 
 
-def _kernel_rows(starts: np.ndarray, ends: np.ndarray, *inputs: object) -> np.ndarray:
+def _kernel_rows(
+    starts: np.ndarray, ends: np.ndarray, wanted: np.ndarray, *inputs: object
+) -> np.ndarray:
     """Run the kernel over blocks of whole series, one thread each, and return its output rows.
 
     Every series is computed by one thread from its own bars, so the blocks change no value.
     """
     from setbull_pipelines.variants.v2 import kernels
 
-    output = np.empty((kernels.OUTPUT_ROWS, ends[-1]))
+    output = np.empty((kernels.OUTPUT_ROWS, wanted.sum()))
+    places = np.cumsum(wanted) - wanted
     threads = min(workers(), -(-int(ends[-1]) // _BARS_PER_THREAD))
     blocks = np.array_split(np.arange(len(starts)), threads)
     with ThreadPoolExecutor(threads) as pool:
         done = [
-            pool.submit(kernels.write_indicators, starts[block], ends[block], *inputs, output)
+            pool.submit(
+                kernels.write_indicators,
+                *(of_series[block] for of_series in (starts, ends, wanted, places)),
+                *inputs,
+                output,
+            )
             for block in blocks
         ]
     for future in done:
         future.result()
     return output
-
-
-def _key_texts(column: pd.Series, order: columns.Order) -> pd.api.extensions.ExtensionArray:
-    texts = column.astype("str").array
-    return texts.copy() if order is None else texts.take(order)
 
 
 def _is_new_listing(

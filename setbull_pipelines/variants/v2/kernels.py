@@ -122,6 +122,8 @@ OUTPUT_ROWS = 15
 def write_indicators(
     starts,  # int64[series]: first bar of each series
     ends,  # int64[series]: the bar after its last
+    wanted,  # int64[series]: how many of its last bars have a column in ``output``
+    places,  # int64[series]: the column of the first of them
     session,  # int64[bar]: changes where VWAP restarts
     high,
     low,
@@ -134,36 +136,71 @@ def write_indicators(
     band_period,
     band_deviations,
     volume_period,
-    output,  # float64[OUTPUT_ROWS, bar]
+    output,  # float64[OUTPUT_ROWS, wanted bar]
 ):
-    """Write all indicators of many series in one pass; NaN where there is no value.
+    """Write all indicators of the wanted bars of many series in one pass; NaN where there is no value.
 
     The formulas of ``tables/indicators.py``, equal to TA-Lib. Every window is added up anew, so a value depends
-    only on its own series and no rounding error drifts from bar to bar. The columns of a series are written one
-    after the other while its bars are in the processor's nearest cache.
+    only on its own series and no rounding error drifts from bar to bar: windows of bars that are not wanted are
+    left out. The columns of a series are written one after the other while its bars are in the processor's nearest
+    cache.
     """
+    longest = np.max(ends - starts) if len(starts) else 0
+    of_series = np.empty((OUTPUT_ROWS, longest))
     for series in range(len(starts)):
         bars = slice(starts[series], ends[series])
+        count, first = ends[series] - starts[series], ends[series] - starts[series] - wanted[series]
+        if first == count:
+            continue
+        # Where every bar is wanted its values are written in place.
+        rows, at = (output, places[series]) if first == 0 else (of_series, 0)
         # Row by row: the compiler knows that a row is contiguous, of a part of the table it does not.
         prices = high[bars], low[bars], close[bars]
-        _write_window_means(close[bars], moving_average_period, output[MOVING_AVERAGE, bars])
+        means = max(first - moving_average_period + 1, 0)
+        _write_window_means(
+            close[bars][means:],
+            moving_average_period,
+            rows[MOVING_AVERAGE, at + means : at + count],
+        )
         for number in range(len(ema_periods)):
-            _write_ema(close[bars], ema_periods[number], output[FIRST_EMA + number, bars])
-        _write_rsi(close[bars], rsi_period, output[RSI, bars])
-        _write_atr(*prices, atr_period, output[ATR, bars])
+            _write_ema(close[bars], ema_periods[number], rows[FIRST_EMA + number, at : at + count])
+        _write_rsi(close[bars], rsi_period, rows[RSI, at : at + count])
+        _write_atr(*prices, atr_period, rows[ATR, at : at + count])
+        bands = max(first - band_period + 1, 0)
+        of_bands = slice(at + bands, at + count)
         _write_bands(
-            close[bars],
+            close[bars][bands:],
             band_period,
             band_deviations,
-            output[BAND_UPPER, bars],
-            output[BAND_MIDDLE, bars],
-            output[BAND_LOWER, bars],
-            output[BAND_WIDTH, bars],
-            output[BAND_RATIO, bars],
-            output[BAND_PERCENT, bars],
+            rows[BAND_UPPER, of_bands],
+            rows[BAND_MIDDLE, of_bands],
+            rows[BAND_LOWER, of_bands],
+            rows[BAND_WIDTH, of_bands],
+            rows[BAND_RATIO, of_bands],
+            rows[BAND_PERCENT, of_bands],
         )
-        _write_volume_average(volume[bars], volume_period, output[VOLUME_AVERAGE, bars])
-        _write_vwap(*prices, volume[bars], session[bars], output[VWAP, bars])
+        averages = max(first - volume_period + 1, 0)
+        _write_volume_average(
+            volume[bars][averages:],
+            volume_period,
+            rows[VOLUME_AVERAGE, at + averages : at + count],
+        )
+        opening = first
+        while opening > 0 and session[bars][opening - 1] == session[bars][opening]:
+            opening -= 1
+        _write_vwap(
+            high[bars][opening:],
+            low[bars][opening:],
+            close[bars][opening:],
+            volume[bars][opening:],
+            session[bars][opening:],
+            rows[VWAP, at + opening : at + count],
+        )
+        if first > 0:
+            place = places[series]
+            for row in range(OUTPUT_ROWS):
+                for bar in range(first, count):
+                    output[row, place + bar - first] = of_series[row, bar]
 
 
 @compiled

@@ -1,0 +1,65 @@
+"""The content of input files that were read before, told by what the file system says of them.
+
+Belongs here: when a file counts as unchanged, and the small file that remembers. Does not belong here: what was read
+(``landing.py``), when it arrived (``arrivals.py``).
+
+A file is unchanged when place, size, inode and the moments of its last writing and last change are: a copy that
+keeps the old time of writing still has a new moment of change. A file that changed less than a moment before it was
+looked at is not remembered, because a second change within the clock's resolution would look the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_SETTLED_NANOSECONDS = 2 * 10**9
+"""Coarser than the clock of any file system that tells moments of change."""
+
+
+class KnownContents:
+    """Content hashes of files by their absolute paths, kept in ``path``. Losing that file costs only reading again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._before = _read(path)
+        self._now: dict[str, list[object]] = {}
+
+    def hash_of(self, file: Path, read: Callable[[Path], str]) -> str:
+        """The content hash of ``file``: as remembered, or else by ``read``. Raises what that raises, and OSError."""
+        key, asked = str(file.absolute()), time.time_ns()
+        found = _signature(file)
+        if key in self._before and self._before[key][:-1] == found:
+            self._now[key] = self._before[key]
+            return str(self._now[key][-1])
+        content_hash = read(file)
+        if _signature(file) == found and asked - found[-1] > _SETTLED_NANOSECONDS:
+            self._now[key] = [*found, content_hash]
+        return content_hash
+
+    def remember(self) -> None:
+        """Keep what was asked for since this was made, and nothing else."""
+        if self._now == self._before:
+            return
+        descriptor, name = tempfile.mkstemp(prefix=".known-", dir=self._path.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(self._now, file)
+        os.replace(name, self._path)
+
+
+def _signature(file: Path) -> list[object]:
+    status = file.stat()
+    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _read(path: Path) -> dict[str, list[object]]:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    entries = known.items() if isinstance(known, dict) else ()
+    return {key: entry for key, entry in entries if isinstance(entry, list)}
