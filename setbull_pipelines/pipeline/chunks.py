@@ -21,9 +21,9 @@ MOST_PARTITIONS, MOST_ROWS = 40, 200_000
 """Of one publication. More at once gained no time."""
 _SHARE_OF_A_BATCH = 1 / 4
 """Of the allowance: computed days wait to be published while the next one is computed."""
-# Highest memory meanwhile, over cells (rows x columns) read, rounded up: of the step that takes most, indicators of
-# 2,400 instruments over 300 sessions (V1 55 to 60, V2 46 and its compiled code); of publishing minutes (27).
-_BYTES_PER_CELL = 64
+# Highest memory meanwhile, over cells (rows x columns) read, rounded up: of the step that takes most for a cell, daily
+# indicators of 2,400 instruments over 300 sessions (V1 105, V2 62 with its compiled code); of publishing minutes 27.
+_BYTES_PER_CELL = 110
 _BYTES_PER_CELL_PUBLISHED = 40
 
 
