@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables, variants
+from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.assets.maintenance import keep_limits
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.report import print_report
+from setbull_pipelines.cli.run import Runner
 from setbull_pipelines.pipeline import engine
+from setbull_pipelines.pipeline.metrics import METRICS
 from setbull_pipelines.settings import StorageSettings, recorded_source
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
@@ -303,6 +307,29 @@ def test_the_report_says_how_many_partitions_were_up_to_date(
         f"cache: {asked:,} partitions asked for, 0 up to date (0.0%); computed: {asked:,} new"
         in report
     )
+
+
+def test_a_run_again_with_nothing_changed_finds_every_partition_up_to_date(
+    copied_run: SmallRun, data_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    outcome = Runner(copied_run.settings, instance).run(copied_run.outcome.plan, copied_run.intake)
+    asked = outcome.history.asked
+    assert (asked, outcome.history.up_to_date) == (copied_run.outcome.history.asked, asked)
+    reported = instance.fetch_materializations(asset_key(METRICS), limit=10).records
+    shares = [
+        record.asset_materialization.metadata["share up to date"].value for record in reported
+    ]
+    assert shares
+    assert set(shares) == {1.0}
+    print_report(outcome)
+    found = re.search(
+        r"cache: ([\d,]+) partitions asked for, ([\d,]+) up to date \((.*?)\)\n",
+        capsys.readouterr().out,
+    )
+    assert found
+    assert found[1] == found[2]
+    assert found[3] == "100.0%"
 
 
 def test_the_report_says_where_the_tables_are_and_how_to_look(

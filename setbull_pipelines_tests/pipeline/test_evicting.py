@@ -7,11 +7,15 @@ import os
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import dagster as dg
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from setbull_pipelines import tables
+from setbull_pipelines.assets.common import catalog_path, needs_warehouse
+from setbull_pipelines.assets.maintenance import build_maintenance_asset
 from setbull_pipelines.pipeline.evicting import (
     INTERMEDIATE,
     Eviction,
@@ -348,3 +352,22 @@ def test_the_metrics_tell_what_was_removed_and_why_it_was_computed_again(
     assert found["files_validated"] == found["cache_misses"] + found["cache_first_reads"] > 0
     assert rows().loc["v2.indicators_5min", "is_evicted"]
     assert not rows()["is_evicted"][[served_table(t).name for t in (tables.CANDLES_5MIN,)]].any()
+
+
+def test_maintenance_keeps_the_limit_and_says_what_went(copied_run: SmallRun) -> None:
+    settings = with_limits(copied_run.settings, mebibytes=1)
+    before = bytes_on_disk(copied_run.warehouse)
+    done = dg.materialize([build_maintenance_asset(settings)], resources=needs_warehouse(settings))
+    (made,) = done.asset_materializations_for_node("operations__maintenance")
+    told = {name: entry.value for name, entry in made.metadata.items()}
+    assert told["partitions evicted"] > 0
+    assert told["bytes evicted"] == before - bytes_on_disk(copied_run.warehouse)
+    assert told["bytes of V1 and V2 left"] == bytes_on_disk(copied_run.warehouse)
+    assert told["disk space"].startswith(f"disk: {told['partitions evicted']} partitions of V1 and")
+    assert "| v1.moves_daily | 1 |" in told["evicted by table"]
+    catalog = duckdb.connect(str(catalog_path(settings)), read_only=True)
+    try:
+        rows = catalog.execute("SELECT DISTINCT trading_day FROM v1.moves_daily").fetchall()
+    finally:
+        catalog.close()
+    assert [str(day) for (day,) in rows] == [str(copied_run.days[1])]
