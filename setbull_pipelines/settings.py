@@ -614,14 +614,33 @@ class UpstoxSettings:
 
 @dataclass(frozen=True)
 class ProcessingSettings:
-    """What computing may use."""
+    """What computing may use. No result depends on any of these, so that none is part of a fingerprint."""
 
     memory_allowance_mib: int = 4096
-    """Memory of the whole process, in mebibytes; ``rollout.maximum_memory_share`` of it is the limit."""
+    """Memory of the whole process, in mebibytes. What a day needs is estimated before it is read; a day that needs more
+    than is left is computed in chunks of instruments. ``rollout.maximum_memory_share`` of it is the limit of V2."""
+    workers: int = 0
+    """Threads that run V2's kernels, and that encode and write files; 0: one per processor, and 4 for files."""
+    instruments_per_chunk: int = 0
+    """Instruments computed together; 0: as many as the allowance has room for."""
+    sessions_per_chunk: int = 0
+    """Sessions published together; 0: as many as the allowance has room for, at most 40."""
+    decoded_cache_mib: int = 256
+    """Memory for decoded files, kept between reads, in mebibytes; a part of the allowance. 0: nothing is kept."""
 
     def __post_init__(self) -> None:
         value = self.memory_allowance_mib
         _require(value >= 1, "processing.memory_allowance_mib", value, "1 or more")
+        for name in ("workers", "instruments_per_chunk", "sessions_per_chunk"):
+            _require(
+                getattr(self, name) >= 0, f"processing.{name}", getattr(self, name), "0 or more"
+            )
+        _require(
+            0 <= self.decoded_cache_mib <= value / 2,
+            "processing.decoded_cache_mib",
+            self.decoded_cache_mib,
+            f"0 to half of processing.memory_allowance_mib ({value})",
+        )
 
 
 @dataclass(frozen=True)
@@ -633,14 +652,28 @@ class StorageSettings:
     remote: str = ""
     """Object store that several machines share, as ``s3://bucket/prefix``; the data folder then holds copies. Endpoint,
     region and credentials are read from the environment variables ``AWS_*`` only. Empty: the data folder is all."""
+    intermediate_limit_mib: int = 0
+    """Disk space of the tables of V1 and V2 together, in mebibytes. Maintenance brings them back to it by removing the
+    files that were not used for the longest time; what coming sessions look back on stays. 0: no limit."""
+    intermediate_days: int = 0
+    """Days without use after which maintenance removes such a file in any case; 0: never."""
 
     def __post_init__(self) -> None:
         _require(self.keep_versions >= 2, "storage.keep_versions", self.keep_versions, "2 or more")
+        for name in ("intermediate_limit_mib", "intermediate_days"):
+            _require(getattr(self, name) >= 0, f"storage.{name}", getattr(self, name), "0 or more")
         _require(
             not self.remote or bool(_BUCKET.fullmatch(self.remote)),
             "storage.remote",
             self.remote,
             "'' or s3://BUCKET/PREFIX of lower-case letters, digits, '.', '-' and '_'",
+        )
+        _require(
+            not self.remote or not (self.intermediate_limit_mib or self.intermediate_days),
+            "storage.remote",
+            self.remote,
+            "'' with storage.intermediate_limit_mib or storage.intermediate_days: what one machine did not use for "
+            "long may be what another one needs",
         )
 
 

@@ -297,6 +297,28 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "[upstox]\nretention_days = 300",
             "setting upstox.daily_days: found 600, expected 1 to 200, two thirds of upstox.retention_days",
         ),
+        (
+            "[processing]\nworkers = -1",
+            "setting processing.workers: found -1, expected 0 or more",
+        ),
+        (
+            "[processing]\ninstruments_per_chunk = -1",
+            "setting processing.instruments_per_chunk: found -1, expected 0 or more",
+        ),
+        ("[processing]\nsessions_per_chunk = 1.5", "setting processing.sessions_per_chunk: found"),
+        (
+            "[processing]\nmemory_allowance_mib = 400",
+            "setting processing.decoded_cache_mib: found 256, expected 0 to half of "
+            "processing.memory_allowance_mib (400)",
+        ),
+        (
+            "[storage]\nintermediate_limit_mib = -1",
+            "setting storage.intermediate_limit_mib: found -1, expected 0 or more",
+        ),
+        (
+            "[storage]\nintermediate_days = -1",
+            "setting storage.intermediate_days: found -1, expected 0 or more",
+        ),
         ("[upstox]\ndays = 0", "setting upstox.days: found 0, expected 1 to 600"),
         ('[upstox]\ntoken = "x"', "setting upstox.token: found 'x', expected one of the keys"),
         ('[refresh]\nfetch_ticks = ["noon"]', "setting refresh.fetch_ticks: found 'noon'"),

@@ -265,4 +265,6 @@ def _warehouse_resource(settings: Settings) -> WarehouseResource:
         root=str(warehouse_root(settings)),
         keep_versions=settings.storage.keep_versions,
         remote=settings.storage.remote,
+        decoded_cache_mib=settings.processing.decoded_cache_mib,
+        workers=settings.processing.workers,
     )

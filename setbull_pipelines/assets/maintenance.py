@@ -1,15 +1,21 @@
-"""The asset that deletes versions of partitions that nobody needs any more.
+"""The asset that deletes versions of partitions that nobody needs any more, and keeps the limits of disk space.
 
-Belongs here: the maintenance asset. Does not belong here: which versions are kept (``warehouse/``).
+Belongs here: the maintenance asset. Does not belong here: which versions are kept (``warehouse/``), what is given up
+(``pipeline/evicting.py``).
 """
+
+import datetime
 
 import dagster as dg
 
+from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import now
+from setbull_pipelines.pipeline.evicting import Eviction, Stored, evict
 from setbull_pipelines.pipeline.fetching import remove_expired
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import Warehouse
 
 MAINTENANCE_KEY = dg.AssetKey(["operations", "maintenance"])
 
@@ -22,15 +28,79 @@ def build_maintenance_asset(settings: Settings) -> dg.AssetsDefinition:
         group_name="operations",
         code_version=code_version("warehouse", "sources/upstox"),
         description="Deletes versions of partitions beyond storage.keep_versions and leftovers of "
-        "crashed writers, and answers of the broker past upstox.retention_days. Current versions are never touched.",
+        "crashed writers, and answers of the broker past upstox.retention_days. Current versions stay, except of "
+        "tables of V1 and V2 beyond storage.intermediate_limit_mib and storage.intermediate_days.",
     )
-    def maintenance(warehouse: WarehouseResource) -> dg.MaterializeResult:
-        today = now().date()
+    def maintenance(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    ) -> dg.MaterializeResult:
+        moment = now()
+        store = warehouse.open()
+        eviction = keep_limits(store, settings, moment, context.run_id)
         return dg.MaterializeResult(
             metadata={
-                "files deleted": warehouse.open().collect_garbage(),
-                "answers of the broker deleted": remove_expired(settings, today),
+                "files deleted": store.collect_garbage(),
+                "answers of the broker deleted": remove_expired(settings, moment.date()),
+                **(_described(eviction, settings, moment) if eviction else {}),
             }
         )
 
     return maintenance
+
+
+def keep_limits(
+    warehouse: Warehouse, settings: Settings, moment: datetime.datetime, run_id: str
+) -> Eviction | None:
+    """Give up what the limits of disk space do not allow, and take it out of the catalog; None without limits.
+
+    The bytes go with the next ``Warehouse.collect_garbage``.
+    """
+    eviction = evict(warehouse, settings, moment, run_id)
+    if eviction and eviction.evicted:
+        refresh_catalog(warehouse, settings)
+    return eviction
+
+
+def sentence(eviction: Eviction, settings: Settings) -> str:
+    """What was given up and what is left, in one line."""
+    limit = settings.storage.intermediate_limit_mib
+    freed = sum(each.size_bytes for each in eviction.evicted)
+    text = (
+        f"disk: {len(eviction.evicted):,} partitions of V1 and V2 removed ({_mebibytes(freed)}), "
+        f"{_mebibytes(eviction.bytes_left)} left"
+    )
+    if limit and eviction.bytes_left > limit * 2**20:
+        text += (
+            f", more than storage.intermediate_limit_mib ({limit:,}): {_mebibytes(eviction.bytes_that_stay)} "
+            "are needed by coming or unfinished sessions"
+        )
+    return text
+
+
+def _described(
+    eviction: Eviction, settings: Settings, moment: datetime.datetime
+) -> dict[str, object]:
+    by_table: dict[str, list[Stored]] = {}
+    for each in eviction.evicted:
+        by_table.setdefault(each.stored.name, []).append(each)
+    lines = [
+        f"| {name} | {len(found)} | {_mebibytes(sum(each.size_bytes for each in found))} "
+        f"| {_hours(moment, found[-1])} to {_hours(moment, found[0])} h |"
+        for name, found in sorted(by_table.items())
+    ]
+    head = ["| table | partitions | size | last used before |", "|---|---|---|---|"]
+    return {
+        "partitions evicted": len(eviction.evicted),
+        "bytes evicted": sum(each.size_bytes for each in eviction.evicted),
+        "bytes of V1 and V2 left": eviction.bytes_left,
+        "disk space": sentence(eviction, settings),
+        **({"evicted by table": dg.MetadataValue.md("\n".join(head + lines))} if lines else {}),
+    }
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
+
+
+def _hours(moment: datetime.datetime, each: Stored) -> str:
+    return f"{(moment - each.last_used).total_seconds() / 3600:,.0f}"

@@ -22,6 +22,13 @@ from setbull_pipelines.warehouse.store import StoredTable
 GROUP = "operations"
 
 
+def _figures(used: metrics.CacheUse) -> dict[str, object]:
+    figures = {"partitions": used.asked, "partitions up to date": used.up_to_date}
+    if used.hit_rate is not None:
+        figures["share up to date"] = round(used.hit_rate, 4)
+    return figures | {f"partitions computed, {why}": n for why, n in sorted(used.computed.items())}
+
+
 def build_metrics_asset() -> dg.AssetsDefinition:
     """Comes after everything it tells about, and before the rollout is judged."""
 
@@ -41,12 +48,15 @@ def build_metrics_asset() -> dg.AssetsDefinition:
     )
     def processing_metrics(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
+        used = metrics.CacheUse()
 
         def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
+            nonlocal used
             rows = store.read(metrics.METRICS, [result.day.isoformat()])
+            if stored == metrics.METRICS:
+                used += metrics.cache_use(rows)
             described = {
-                "partitions": len(rows),
-                "partitions up to date": int(rows["from_cache"].sum()),
+                **_figures(metrics.cache_use(rows)),
                 "instruments failed": int(rows["errors"].sum()),
                 "served from V1 because V2 has no row": int(rows["fallbacks"].sum()),
                 "peak memory [bytes]": int(rows["peak_memory"].max()),
@@ -59,6 +69,7 @@ def build_metrics_asset() -> dg.AssetsDefinition:
             }
 
         results = metrics.collect(days_of(context), store, context.run_id)
-        yield from report(context, metrics.OUTPUTS, results, describe)
+        for reported in report(context, metrics.OUTPUTS, results, describe):
+            yield reported._replace(metadata={**reported.metadata, **_figures(used)})
 
     return processing_metrics

@@ -14,6 +14,7 @@ import duckdb
 from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.assets.common import catalog_path, open_warehouse
 from setbull_pipelines.assets.served import TABLES
+from setbull_pipelines.pipeline.evicting import INTERMEDIATE
 from setbull_pipelines.pipeline.serving import days_cut_back
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.served import SERVED_SCHEMA
@@ -43,6 +44,23 @@ def days_without_all_of_v1(settings: Settings) -> Iterator[str]:
             yield (
                 f"v1.{table.name}: {len(days)} of {len(warehouse.partitions(StoredTable('v1', table)))} days "
                 f"from {days[0]} to {days[-1]} have a sample of the instruments or none"
+            )
+
+
+def removed_rows(settings: Settings, query: str) -> Iterator[str]:
+    """One sentence per table of V1 or V2 that ``query`` names and that some days were removed of to save space."""
+    warehouse = open_warehouse(settings)
+    for stored in INTERMEDIATE:
+        names = [stored.name]
+        if settings.rollout.kill and stored.schema == "v1":
+            names.append(f"{SERVED_SCHEMA}.{stored.table.name}")
+        if not any(name in query for name in names):
+            continue
+        days, gone = warehouse.partitions(stored), warehouse.evicted(stored)
+        if gone:
+            yield (
+                f"{stored.name}: {len(gone)} of {len(days)} days from {gone[0]} to {gone[-1]} were removed to save "
+                f"space; they come back by: setbull run --from {gone[0]} --to {gone[-1]}"
             )
 
 

@@ -21,6 +21,7 @@ from setbull_pipelines.assets.variants import VARIANTS
 from setbull_pipelines.cli.plan import Plan
 from setbull_pipelines.cli.terminal import showing_progress
 from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.metrics import CacheUse, cache_use_of
 from setbull_pipelines.pipeline.raw import RawDays
 from setbull_pipelines.pipeline.rolling_out import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS
@@ -35,6 +36,8 @@ class History:
         self._intake, self._settings, self._instance = intake, settings, instance
         self._warehouse = open_warehouse(settings)
         self._run_id = str(uuid4())
+        self.cache_use = CacheUse()
+        """Of all partitions that were looked at."""
 
     def materialize(self, plan: Plan) -> dict[str, float]:
         """Publish what is missing or stale; returns the seconds of each part.
@@ -73,6 +76,7 @@ class History:
             for stored in work.outputs
         }
         for result in work.over(days):
+            self.cache_use += cache_use_of([result])
             key = result.day.isoformat()
             for stored in work.outputs:
                 if result.cached and key in known[stored]:

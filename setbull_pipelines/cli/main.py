@@ -274,7 +274,12 @@ def sql(query: str, rows: int) -> None:
     """Ask the catalog, read-only: setbull sql "SELECT * FROM served.filter_results"."""
     import duckdb
 
-    from setbull_pipelines.cli.asking import days_without_all_of_v1, opened_catalog, refusal
+    from setbull_pipelines.cli.asking import (
+        days_without_all_of_v1,
+        opened_catalog,
+        refusal,
+        removed_rows,
+    )
     from setbull_pipelines.warehouse.errors import DamagedPartition
 
     settings = _settings()
@@ -283,6 +288,8 @@ def sql(query: str, rows: int) -> None:
             click.echo("the kill switch is on: served tables show V1", err=True)
             for sentence in days_without_all_of_v1(settings):
                 click.echo(sentence, err=True)
+        for sentence in removed_rows(settings, query):
+            click.echo(sentence, err=True)
         with opened_catalog(settings) as connection:
             if reason := refusal(connection, query):
                 _stop(reason)

@@ -16,6 +16,7 @@ from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.assets.common import catalog_path, open_warehouse, warehouse_root
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.terminal import console
+from setbull_pipelines.pipeline.metrics import METRICS, cache_use
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.reconciliation.report import divergence_hint
@@ -42,6 +43,7 @@ def print_report(outcome: Outcome) -> None:
     _reconciliation(warehouse, days)
     _filters(warehouse, days)
     _checks(outcome)
+    _cache(outcome, warehouse, days)
     _alerts(outcome)
     _places(outcome)
 
@@ -186,6 +188,15 @@ def _checks(outcome: Outcome) -> None:
             console.print(f"  [{colour}]{name}[/{colour}]: {escape(check.description or '')}")
 
 
+def _cache(outcome: Outcome, warehouse: Warehouse, days: list[str]) -> None:
+    used = outcome.history + cache_use(warehouse.read(METRICS, days))
+    computed = ", ".join(f"{count:,} {why}" for why, count in sorted(used.computed.items()))
+    console.print(
+        f"\ncache: {used.asked:,} partitions asked for, {used.up_to_date:,} up to date "
+        f"({used.hit_rate or 0:.1%})" + (f"; computed: {computed}" if computed else "")
+    )
+
+
 def _alerts(outcome: Outcome) -> None:
     console.print()
     for line in outcome.alerts:
@@ -194,6 +205,8 @@ def _alerts(outcome: Outcome) -> None:
 
 def _places(outcome: Outcome) -> None:
     took = ", ".join(f"{work} {seconds:.1f} s" for work, seconds in outcome.seconds.items())
+    if outcome.disk:
+        console.print(f"\n{outcome.disk}")
     console.print(f"\ntime: {took}")
     console.print(
         f"tables: {warehouse_root(outcome.settings)} (Parquet), {catalog_path(outcome.settings)} (DuckDB views)"

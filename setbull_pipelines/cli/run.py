@@ -14,7 +14,8 @@ from datetime import date
 import dagster as dg
 from rich.markup import escape
 
-from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.assets.common import now, open_warehouse
+from setbull_pipelines.assets.maintenance import keep_limits, sentence
 from setbull_pipelines.automation.alerting import failure_of
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS
@@ -25,6 +26,7 @@ from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed_files
+from setbull_pipelines.pipeline.metrics import CacheUse
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
@@ -45,6 +47,10 @@ class Outcome:
     plan: Plan
     checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    history: CacheUse = field(default_factory=CacheUse)
+    """How many partitions of the look-back sessions were up to date."""
+    disk: str | None = None
+    """What was removed to keep the limits of disk space; None without limits."""
     alerts: list[str] = field(default_factory=list)
     """What became of the alerts, in sentences."""
 
@@ -81,7 +87,9 @@ class Runner:
         outcome = Outcome(self.settings, plan)
         outcome.seconds["publishing the input"] = self._execute(INTAKE_JOB_NAME, None).seconds
         try:
-            outcome.seconds |= History(intake, self.settings, self.instance).materialize(plan)
+            history = History(intake, self.settings, self.instance)
+            outcome.seconds |= history.materialize(plan)
+            outcome.history = history.cache_use
         except (MissingPartition, ContractViolation) as error:
             raise RunFailed(f"the history could not be published: {error}") from error
         work = "all assets and checks"
@@ -90,6 +98,11 @@ class Runner:
                 execution = self._execute(DAILY_JOB_NAME, days)
             outcome.seconds[work] = outcome.seconds.get(work, 0.0) + execution.seconds
             outcome.checks += execution.checks
+        store = open_warehouse(self.settings)
+        if eviction := keep_limits(store, self.settings, now(), self.run_ids[-1]):
+            if eviction.evicted:
+                store.collect_garbage()
+            outcome.disk = sentence(eviction, self.settings)
         return outcome
 
     def _execute(self, job: str, days: Sequence[date] | None) -> _Execution:

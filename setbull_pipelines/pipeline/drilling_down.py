@@ -20,6 +20,7 @@ from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.drill_down import SideFiles, bars, instrument_counts, windows
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
+from setbull_pipelines.warehouse.errors import EvictedPartition
 from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 _ONE_DAY = pd.Timedelta(days=1)
@@ -69,13 +70,14 @@ def drill_down(
     }
     if all(warehouse.is_current(item, key, **provenance) for item in stored):
         return
-    frames = (
-        _answers(table, key, warehouse, settings)
-        if has_cells
-        else tuple(item.table.empty() for item in stored)
-    )
+    empty, note_if_empty = tuple(item.table.empty() for item in stored), "no rows: nothing to show"
+    try:
+        frames = _answers(table, key, warehouse, settings) if has_cells else empty
+    except EvictedPartition as error:
+        frames, note_if_empty = empty, f"no rows: {error}"
+        provenance["inputs"]["look-back"] = "evicted"  # so that it is done again when they are back
     for item, frame in zip(stored, frames, strict=True):
-        note = None if len(frame) else "no rows: nothing to show"
+        note = None if len(frame) else note_if_empty
         warehouse.publish(item, key, frame, **provenance, run_id=run_id, note=note)
 
 

@@ -12,7 +12,8 @@ computing the whole day gives.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -20,6 +21,12 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.chunks import (
+    allowance,
+    bytes_to_compute,
+    chunks_of,
+    is_full,
+)
 from setbull_pipelines.pipeline.isolating import isolate, of_instruments, without
 from setbull_pipelines.pipeline.lanes import (
     COMPONENT_OF,
@@ -31,7 +38,7 @@ from setbull_pipelines.pipeline.lanes import (
     part_in,
     part_of,
 )
-from setbull_pipelines.pipeline.measuring import Meter
+from setbull_pipelines.pipeline.measuring import Meter, memory_in_use
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.running import (
@@ -40,12 +47,13 @@ from setbull_pipelines.pipeline.running import (
     minutes_of_closed_bars,
     require_same_moment,
 )
-from setbull_pipelines.pipeline.steps import Frames, Input, Step
+from setbull_pipelines.pipeline.steps import STEPS, Frames, Input, Step
 from setbull_pipelines.pipeline.touched import InstrumentInputs, unchanged
 from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables.columns import MINUTES
-from setbull_pipelines.variants.protocol import Variant
+from setbull_pipelines.variants import V1, V2
+from setbull_pipelines.variants.protocol import Variant, allowing_workers
 from setbull_pipelines.warehouse import instrument_hashes
 from setbull_pipelines.warehouse.encoding import schema_hash
 from setbull_pipelines.warehouse.errors import (
@@ -63,8 +71,6 @@ from setbull_pipelines.warehouse.store import (
 
 logger = logging.getLogger(__name__)
 
-_BATCH_ROWS = 200_000
-_BATCH_PARTITIONS = 40
 _V1 = "v1"
 
 
@@ -120,11 +126,6 @@ class _Computed:
         return {key: value for key, value in self.chosen.inputs.items() if key not in self.failures}
 
 
-def _is_full(batch: dict[date, _Computed]) -> bool:
-    rows = sum(len(frame) for computed in batch.values() for frame in computed.frames)
-    return len(batch) >= _BATCH_PARTITIONS or rows >= _BATCH_ROWS
-
-
 class StepRun:
     """One step of one variant over some trading days, under the stages in force.
 
@@ -144,7 +145,7 @@ class StepRun:
         as_of: datetime | None = None,
     ) -> None:
         self.step, self.variant = step, variant
-        self._as_of = as_of
+        self._as_of, self._stages = as_of, stages
         self.warehouse, self.settings, self.run_id = warehouse, settings, run_id
         self._component = COMPONENT_OF[step.outputs[0].name]
         self._stage = stages[self._component]
@@ -161,6 +162,7 @@ class StepRun:
         self._references = references_of(warehouse)
         self._instrument_inputs = InstrumentInputs(step, warehouse, self._references)
         self._pointers: dict[tuple[str, str], Pointer] = {}
+        self._has_told_of_memory = False
 
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
         """Bring every day up to date and report each: stored ones at once, computed ones as published.
@@ -181,16 +183,44 @@ class StepRun:
             if kept or self._is_current(day, inputs):
                 yield PartitionResult(day, self._current_pointers(day), cached=True)
             else:
+                if self._bring_back(day):
+                    inputs = self._inputs(day)
                 chosen = self._choose(day)
                 if self._is_all_there(day, chosen):
                     yield self._confirm(day, inputs, chosen)
                 else:
                     batch[day] = self._compute(day, inputs, chosen)
-                if _is_full(batch):
+                if self._is_full(batch):
                     yield from self._publish(batch)
                     batch = {}
             progress.advance()
         yield from self._publish(batch)
+
+    def _bring_back(self, day: date) -> bool:
+        """Compute again what was evicted of the look-back; whether there was any."""
+        part = self._part(day)
+        if part and not part.percentage:
+            return False  # nothing is read
+        evicted = {
+            item.table: [
+                date.fromisoformat(key)
+                for key in self._window(item, day)
+                if self._input_pointer(self._stored(item), key).evicted_at
+            ]
+            for item in self.step.inputs
+            if not item.is_raw
+        }
+        for table, days in evicted.items():
+            if days:
+                step = next(step for step in STEPS if table in step.outputs)
+                variant = {V1.name: V1, V2.name: V2}[self._lanes[table.name]]
+                given = (self.warehouse, self.settings, self.run_id, self._stages, self._as_of)
+                for _ in StepRun(step, variant, *given).over(days):
+                    pass
+        if any(evicted.values()):
+            self._pointers = {}
+            self._instrument_inputs = InstrumentInputs(self.step, self.warehouse, self._references)
+        return any(evicted.values())
 
     def _compute(
         self, day: date, inputs: dict[str, str], chosen: _Instruments, validate: bool = False
@@ -198,7 +228,8 @@ class StepRun:
         """Compute one day; ``validate`` makes rows that break the contract a failure of their instrument."""
 
         def compute(frames: Frames) -> tuple[pd.DataFrame, ...]:
-            outputs = self.step.compute(self.variant, frames, pd.Timestamp(day), self.settings)
+            with allowing_workers(self.settings.processing.workers):
+                outputs = self.step.compute(self.variant, frames, pd.Timestamp(day), self.settings)
             if validate:
                 for stored, frame in zip(self.outputs, outputs, strict=True):
                     self.warehouse.check(stored, {day.isoformat(): frame})
@@ -209,26 +240,11 @@ class StepRun:
             empty = tuple(stored.table.empty() for stored in self.outputs)
             return _Computed(inputs, chosen, empty, None, {}, f"no rows: {part.sentence}")
         kept, failures = chosen.kept, dict(chosen.failures)
-        along = kept & {chosen.anchor} if chosen.touched else frozenset()
-        wanted = chosen.touched | along
+        chunks = self._chunks(day, chosen)
         with Meter(self.warehouse.cache) as meter:
-            frames = {
-                item.table.name: self._read(item, day, wanted if kept else None)
-                for item in self.step.inputs
-            }
-            if part:
-                frames = {name: part.rows(frame) for name, frame in frames.items()}
-            rows_read = {name: len(frame) for name, frame in frames.items()}
-            frames |= self._references.frames(self.step, pd.Timestamp(day))
-            if kept:
-                frames = of_instruments(frames, wanted)
-            if failures:
-                frames = without(frames, list(failures))
-            computed, errors = isolate(compute, frames)
+            computed, errors, rows_read = self._compute_chunks(day, chosen, chunks, part, compute)
         origin = f"{self.outputs[0].name} {day}"
-        failures |= {
-            key: Failure(origin, error) for key, error in errors.items() if key not in along
-        }
+        failures |= {key: Failure(origin, error) for key, error in errors.items()}
         if errors:
             key, error = next(iter(errors.items()))
             logger.warning(
@@ -236,10 +252,6 @@ class StepRun:
                 *(origin, f"{len(errors):,}", key, error),
             )
         if kept:
-            computed = [
-                tuple(frame[~frame["instrument_key"].isin(along)] for frame in frames)
-                for frames in computed
-            ]
             computed.append(self._stored_rows(day, kept))
         outputs = self._together(computed)
         note = None
@@ -256,8 +268,76 @@ class StepRun:
             meter.cost(sum(rows_read.values())),
             instruments_computed=len(chosen.touched),
             instruments_kept=len(kept),
+            chunks=len(chunks),
         )
         return _Computed(inputs, chosen, outputs, cost, failures, note)
+
+    def _compute_chunks(
+        self,
+        day: date,
+        chosen: _Instruments,
+        chunks: Sequence[Collection[str] | None],
+        part: Part | None,
+        compute: Callable[[Frames], tuple[pd.DataFrame, ...]],
+    ) -> tuple[list[tuple[pd.DataFrame, ...]], dict[str, str], Counter[str]]:
+        """Read and compute chunk by chunk; the results, who failed with which error, and the rows read by table."""
+        computed: list[tuple[pd.DataFrame, ...]] = []
+        errors: dict[str, str] = {}
+        rows_read: Counter[str] = Counter()
+        for chunk in chunks:
+            along = {chosen.anchor} - {None, *chunk} if chunk else set()
+            wanted = None if chunk is None else {*chunk, *along}
+            frames = {item.table.name: self._read(item, day, wanted) for item in self.step.inputs}
+            if part:
+                frames = {name: part.rows(frame) for name, frame in frames.items()}
+            rows_read.update({name: len(frame) for name, frame in frames.items()})
+            frames |= self._references.frames(self.step, pd.Timestamp(day))
+            if wanted is not None:
+                frames = of_instruments(frames, wanted)
+            if chosen.failures:
+                frames = without(frames, list(chosen.failures))
+            results, failed = isolate(compute, frames)
+            if along:
+                results = [
+                    tuple(frame[~frame["instrument_key"].isin(along)] for frame in outputs)
+                    for outputs in results
+                ]
+            computed += results
+            errors |= {key: error for key, error in failed.items() if key not in along}
+        return computed, errors, rows_read
+
+    def _chunks(self, day: date, chosen: _Instruments) -> list[Collection[str] | None]:
+        """The instruments to read and compute together, part after part; None stands for all there are.
+
+        A step that reads the minutes of a session under way sees them all: they tell which bars have closed.
+        """
+        whole = [chosen.touched if chosen.kept else None]
+        if mark_of(day, self._as_of) and any(
+            item.table is tables.CANDLES_1MIN for item in self.step.inputs
+        ):
+            return whole
+        processing, touched = self.settings.processing, sorted(chosen.touched)
+        cells = sum(
+            self._input_pointer(self._stored(item), key).rows * len(item.column_names)
+            for item in self.step.inputs
+            for key in self._window(item, day)
+        )
+        share = len(touched) / max(len(chosen.inputs), 1)
+        needed = int(bytes_to_compute(cells) * share)
+        cache = self.warehouse.cache
+        room_for_files = cache.limit_bytes - cache.size_bytes
+        available = allowance(processing) - memory_in_use() - room_for_files
+        chunks = chunks_of(touched, needed, available, processing)
+        if needed > available * len(chunks) and not self._has_told_of_memory:
+            self._has_told_of_memory = True
+            logger.warning(
+                "%s/%s %s: %s instruments at a time need about %s MiB, and %s MiB of "
+                "processing.memory_allowance_mib (%s) are left; the run goes on",
+                *(self.variant.name, self.step.name, day, f"{len(chunks[0]):,}"),
+                *(f"{size / 2**20:,.0f}" for size in (needed / len(chunks), max(available, 0))),
+                f"{processing.memory_allowance_mib:,}",
+            )
+        return whole if len(chunks) == 1 else chunks
 
     def _choose(self, day: date) -> _Instruments:
         part = self._part(day)
@@ -367,6 +447,11 @@ class StepRun:
                 instruments_computed=len(computed.chosen.touched),
                 instruments_kept=len(computed.chosen.kept),
             )
+
+    def _is_full(self, batch: Mapping[date, _Computed]) -> bool:
+        rows = sum(len(frame) for computed in batch.values() for frame in computed.frames)
+        columns = max(len(stored.table.columns) for stored in self.outputs)
+        return is_full(len(batch), rows, columns, self.settings.processing)
 
     def _publish_together(self, batch: dict[date, _Computed]) -> list[dict[str, Pointer]]:
         """Publish all outputs of all days. ContractViolation, with nothing written, when one breaks its contract."""

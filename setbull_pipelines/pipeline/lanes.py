@@ -22,7 +22,7 @@ from setbull_pipelines.rollout.bucketing import Variant, rotating_sample, sample
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables import Table
-from setbull_pipelines.warehouse.store import Pointer
+from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 Stages = Mapping[Component, Stage]
 COMPONENT_OF = {table.name: component for component, owned in TABLES_OF.items() for table in owned}
@@ -123,3 +123,10 @@ def lane_of(table: Table, reader: Component, stages: Stages) -> Variant:
     owner = COMPONENT_OF[table.name]
     in_v1 = owner is reader or stages[owner].runs_v1_in_full
     return Variant.V1 if in_v1 else Variant.V2
+
+
+def evicted_lanes(table: Table, day: date, warehouse: Warehouse) -> list[str]:
+    """The variants' tables, such as ``v1.candles_5min``, whose rows of ``day`` were removed to save space."""
+    lanes = [StoredTable(variant.value, table) for variant in Variant]
+    pointers = {lane.name: warehouse.pointer(lane, day.isoformat()) for lane in lanes}
+    return [name for name, pointer in pointers.items() if pointer and pointer.evicted_at]

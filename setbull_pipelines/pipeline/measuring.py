@@ -60,6 +60,11 @@ class Meter:
         )
 
 
+def memory_in_use() -> int:
+    """Memory of this process, in bytes."""
+    return psutil.Process().memory_info().rss
+
+
 def _processors() -> int:
     process = psutil.Process()
     affinity = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None

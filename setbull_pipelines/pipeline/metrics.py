@@ -6,8 +6,9 @@ measuring (``measuring``), judging (``quality/processing.py``), Dagster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date
 
 import pandas as pd
@@ -23,6 +24,7 @@ from setbull_pipelines.quality.processing import FAILURES, METRICS
 from setbull_pipelines.settings import fingerprint
 from setbull_pipelines.tables.operations import ALL_INSTRUMENTS
 from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.encoding import schema_hash
 from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 
 VARIANTS = ("v1", "v2")
@@ -44,7 +46,46 @@ _COSTS = (
     "cache_first_reads",
     "instruments_computed",
     "instruments_kept",
+    "chunks",
 )
+
+
+@dataclass(frozen=True)
+class CacheUse:
+    """How many partitions were asked for, and how many of them had to be computed."""
+
+    asked: int = 0
+    up_to_date: int = 0
+    """Nothing was computed: inputs, code and settings were the same and the bytes those published."""
+    computed: Mapping[str, int] = field(default_factory=dict)
+    """The others, by reason ('new', 'changed', 'evicted', 'damaged', 'again')."""
+
+    def __add__(self, other: CacheUse) -> CacheUse:
+        reasons = Counter(self.computed) + Counter(other.computed)
+        return CacheUse(self.asked + other.asked, self.up_to_date + other.up_to_date, reasons)
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Share of the partitions asked for that was up to date; None when none was."""
+        return self.up_to_date / self.asked if self.asked else None
+
+
+def cache_use(rows: pd.DataFrame) -> CacheUse:
+    """The cache in ``rows`` of ``operations.processing_metrics``."""
+    computed = rows.loc[~rows["from_cache"], "published_because"].value_counts()
+    return CacheUse(
+        len(rows), int(rows["from_cache"].sum()), Counter(computed[computed > 0].to_dict())
+    )
+
+
+def cache_use_of(results: Iterable[PartitionResult]) -> CacheUse:
+    """The cache in what a step reported of its days."""
+    use = CacheUse()
+    for result in results:
+        pointers = result.pointers.values()
+        why = {} if result.cached else Counter(pointer.published_because for pointer in pointers)
+        use += CacheUse(len(pointers), len(pointers) if result.cached else 0, why)
+    return use
 
 
 def metrics_code_version() -> str:
@@ -81,6 +122,30 @@ def collect(days: Sequence[date], warehouse: Warehouse, run_id: str) -> Iterator
         yield PartitionResult(day, published, cached=False)
 
 
+def note_evicted(
+    partitions: Iterable[tuple[StoredTable, str]], warehouse: Warehouse, run_id: str
+) -> None:
+    """Mark ``partitions`` as evicted in the metrics of their days; days without metrics are left out."""
+    evicted: dict[str, set[str]] = {}
+    for stored, partition in partitions:
+        evicted.setdefault(partition, set()).add(stored.name)
+    for partition, names in sorted(evicted.items()):
+        pointer = warehouse.pointer(METRICS, partition)
+        if pointer is None or pointer.schema_hash != schema_hash(METRICS.table):
+            continue  # not measured, or written under another contract
+        rows = warehouse.read(METRICS, [partition])
+        rows["is_evicted"] |= rows["asset"].isin(names)
+        warehouse.publish(
+            METRICS,
+            partition,
+            rows,
+            code_version=pointer.code_version,
+            settings_hash=pointer.settings_hash,
+            inputs=pointer.inputs,
+            run_id=run_id,
+        )
+
+
 def _variant(stored: StoredTable) -> str | None:
     return stored.schema if stored.schema in VARIANTS else None
 
@@ -99,12 +164,15 @@ def _row(stored: StoredTable, pointer: Pointer, day: date, run_id: str) -> dict[
         "variant": _variant(stored),
         "run_id": pointer.run_id,
         "from_cache": pointer.run_id != run_id,
+        "published_because": pointer.published_because,
+        "is_evicted": pointer.evicted_at is not None,
         "computed_for": pointer.inputs.get(MARK, ALL_INSTRUMENTS),
         "rows": pointer.rows,
         **{name: cost.get(name) for name in _COSTS},
         "rows_per_second": cost["input_rows"] / seconds if seconds else None,
         "worker_share": cost["cpu_seconds"] / (seconds * workers) if seconds else None,
         "peak_memory": cost.get("peak_memory_bytes"),
+        "files_validated": cost["cache_misses"] + cost["cache_first_reads"] if cost else None,
         "cache_hit_rate": cost["cache_hits"] / lookups if lookups else None,
         "errors": 0 if is_served else len(pointer.failures) - inherited,
         "inherited_errors": 0 if is_served else inherited,

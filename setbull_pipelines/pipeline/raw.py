@@ -6,19 +6,19 @@ Belongs here: publication of landed rows as the raw tables. Does not belong here
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.chunks import allowance, batches, bytes_to_publish
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import combined, raw_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake, replay, take_in
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, Pointer, StoredTable, Warehouse
-
-_BATCH_DAYS = 40
 
 WHOLE_TABLES = tuple(
     StoredTable("raw", table)
@@ -103,6 +103,7 @@ class RawDays:
         self, intake: Intake, warehouse: Warehouse, settings: Settings, run_id: str
     ) -> None:
         self.intake, self.warehouse, self.run_id = intake, warehouse, run_id
+        self._processing = settings.processing
         self._provenance = {
             "code_version": raw_code_version(),
             "settings_hash": fingerprint(settings.sample),
@@ -123,8 +124,10 @@ class RawDays:
         """Publish candles, quarantine, accounting and revisions of each day that is not current, and report each."""
         progress = Progress("raw", len(days), "days")
         ordered = sorted(days)
-        for start in range(0, len(ordered), _BATCH_DAYS):
-            batch = ordered[start : start + _BATCH_DAYS]
+        rows = self.intake.landed_rows()
+        columns = len(tables.CANDLES_1MIN.columns)
+        self._tell_of_memory({day: rows.get(day, 0) for day in ordered}, columns)
+        for batch in batches(ordered, rows, columns, self._processing):
             wanted = [day for day in batch if not self.is_current(day)]
             self._publish(wanted)
             for day in batch:
@@ -134,6 +137,17 @@ class RawDays:
                 }
                 yield PartitionResult(day, pointers, cached=day not in wanted)
             progress.advance(len(batch))
+
+    def _tell_of_memory(self, rows: Mapping[date, int], columns: int) -> None:
+        """A day is never split: which of several rows of a bar counts is decided over all of them."""
+        day = max(rows, key=rows.get, default=None)
+        if day and bytes_to_publish(rows[day], columns) > allowance(self._processing):
+            # Not the logger of progress: in a terminal its line is replaced by the next one.
+            logging.getLogger(__name__).warning(
+                "raw %s: %s rows need about %s MiB, more than processing.memory_allowance_mib (%s); the run goes on",
+                *(day, f"{rows[day]:,}", f"{bytes_to_publish(rows[day], columns) / 2**20:,.0f}"),
+                f"{self._processing.memory_allowance_mib:,}",
+            )
 
     def _publish(self, days: Sequence[date]) -> None:
         if not days:

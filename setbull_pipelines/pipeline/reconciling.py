@@ -16,7 +16,7 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.drilling_down import drill_down, read_drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
-from setbull_pipelines.pipeline.lanes import MARK, Part, part_of
+from setbull_pipelines.pipeline.lanes import MARK, Part, evicted_lanes, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.noise import noise_floor
 from setbull_pipelines.pipeline.progress import Progress
@@ -32,6 +32,7 @@ from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
 SUMMARY = StoredTable("reconciliation", tables.RECONCILIATION_SUMMARY)
 DECISIONS = StoredTable("reconciliation", tables.RECONCILIATION_DECISIONS)
 _ABSENT = "never published"
+_EVICTED = "evicted"
 
 
 def outputs_of(table: Table) -> tuple[StoredTable, StoredTable, StoredTable]:
@@ -100,6 +101,14 @@ def reconcile(
             "inputs": inputs,
         }
         cached = all(warehouse.is_current(stored, key, **provenance) for stored in outputs)
+        evicted = evicted_lanes(table, day, warehouse)
+        if evicted and not cached:
+            # Rows that are gone are a missing side, whatever their hashes say; it is judged again when they are back.
+            provenance["inputs"] = inputs | {_EVICTED: ", ".join(evicted)}
+            pointers = {
+                schema: None if sides[schema].name in evicted else pointer
+                for schema, pointer in pointers.items()
+            }
         seconds = 0.0
         if not cached:
             v1_files = warehouse.files(sides["v1"], [key]) if pointers["v1"] else None
@@ -114,13 +123,16 @@ def reconcile(
                     pd.Timestamp(day),
                     settings.reconciliation,
                     identical=part is None
+                    and not evicted
                     and inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
                 )
                 comparison = with_noise(comparison, noise_floor(table, day, warehouse, settings))
             frames = [
                 comparison.columns,
                 comparison.cells,
-                _telling_the_part(comparison.summary, part),
+                _telling_the_part(comparison.summary, part)
+                if not evicted
+                else comparison.summary.assign(reason=_evicted_reason(evicted, key)),
                 comparison.diagnoses,
             ]
             if table == tables.FILTER_RESULTS:
@@ -177,6 +189,13 @@ def _v2_files(
         keys = warehouse.read(v2, [key], ["instrument_key"])["instrument_key"]
         with warehouse.extract(v2, key, part.of(keys)) as path:
             yield [path]
+
+
+def _evicted_reason(evicted: Sequence[str], key: str) -> str:
+    return (
+        f"rows of {' and '.join(evicted)} were removed to save space; compare them by: setbull run --from {key} "
+        f"--to {key}"
+    )
 
 
 def _telling_the_part(verdict: pd.DataFrame, part: Part | None) -> pd.DataFrame:

@@ -9,6 +9,7 @@ changes, every day that was served before is served again, so that no history mi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +18,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.engine import PartitionResult
-from setbull_pipelines.pipeline.lanes import COMPONENT_OF, part_of
+from setbull_pipelines.pipeline.lanes import COMPONENT_OF, evicted_lanes, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.running import AS_OF, require_same_moment
@@ -34,6 +35,8 @@ from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.store import Failure, Pointer, StoredTable, Warehouse
+
+logger = logging.getLogger(__name__)
 
 ASSIGNMENT = "assignment"
 """Name of the assignment's hash among the inputs of a served partition."""
@@ -111,9 +114,18 @@ def serve(
 
     Results come in the order of days. V1 must be published on each, since it is what is fallen back to, and for
     all instruments in a stage that runs it in full: else MissingPartition. An absent V2 is a V2 without rows.
+    Days whose V1 or V2 was evicted stay as they were served until they are asked for; a warning says so.
     """
     stored = served_table(table)
-    wanted = sorted({*days, *_outdated(stored, assignment, warehouse)})
+    outdated = set(_outdated(stored, assignment, warehouse)) - set(days)
+    evicted = sorted(day for day in outdated if evicted_lanes(table, day, warehouse))
+    if evicted:
+        logger.warning(
+            "%s: %s days from %s to %s stay as they were served under an earlier assignment, since their rows of V1 "
+            "or V2 were removed to save space; serve them again by: setbull run --from %s --to %s",
+            *(stored.name, f"{len(evicted):,}", evicted[0], evicted[-1], evicted[0], evicted[-1]),
+        )
+    wanted = sorted({*days, *outdated.difference(evicted)})
     progress = Progress(stored.name, len(wanted), "days")
     for day in wanted:
         yield _serve_day(table, day, assignment, warehouse, run_id)
@@ -271,7 +283,8 @@ def served_day(table: Table, day: date, warehouse: Warehouse) -> ServedDay:
     found = [Variant(name) for name in rows["variant"]]
     v2 = StoredTable(Variant.V2.value, table)
     in_v2 = (
-        set(warehouse.read(v2, partition, ["instrument_key"])["instrument_key"].unique())
+        # Kept also of a V2 whose rows were evicted.
+        set(warehouse.instrument_hashes(v2, partition[0]).column("instrument_key").to_pylist())
         if warehouse.pointer(v2, partition[0])
         else set()
     )

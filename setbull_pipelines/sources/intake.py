@@ -285,6 +285,12 @@ class Intake:
         """The raw tables of one trading day; without rows when the input has none."""
         return self.load_days([day])[day]
 
+    def landed_rows(self) -> dict[date, int]:
+        """Accepted rows of every trading day, of all files together; known without reading rows."""
+        days = [file.days for kind in (MINUTES, DAILY) for file in self._candle_files(kind)]
+        rows = pd.concat(days).groupby("trading_day")["accepted"].sum()
+        return {day.date(): int(count) for day, count in rows.items()}
+
     def load_days(self, days: Sequence[date]) -> dict[date, LandedDay]:
         """The raw tables of several trading days, read together.
 

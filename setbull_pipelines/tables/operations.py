@@ -66,6 +66,14 @@ PROCESSING_METRICS = Table(
         label("variant", "v1 or v2; null for tables that are of no variant", nullable=True),
         label("run_id", "The run that computed the stored rows"),
         flag("from_cache", "True when the run that wrote this row found the partition up to date"),
+        label(
+            "published_because",
+            "Why the stored rows were computed: 'new', 'changed' (inputs, code, settings), 'evicted' or 'damaged' "
+            "before, 'again' (none of these: it failed, was asked for once more, or with another table)",
+            ("new", "changed", "again", "evicted", "damaged"),
+            nullable=True,
+        ),
+        flag("is_evicted", "True when the rows were removed since, to save space"),
         text(
             "computed_for",
             f"Instruments that it was computed for: '{ALL_INSTRUMENTS}', 'none' of a retired V1, or V1's sample",
@@ -107,6 +115,18 @@ PROCESSING_METRICS = Table(
             "Instruments whose rows were taken over from the version before, since nothing had changed for them; "
             "null where work is not done by instrument",
             "instruments",
+            nullable=True,
+        ),
+        count(
+            "files_validated",
+            "Input files whose bytes were held against their hash: all that were decoded",
+            "files",
+            nullable=True,
+        ),
+        count(
+            "chunks",
+            "Groups of instruments that were computed one after the other; null where work is not done by instrument",
+            "groups",
             nullable=True,
         ),
         value("cache_hit_rate", "hits / (hits + misses); null without any", "ratio"),

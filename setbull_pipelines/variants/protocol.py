@@ -10,6 +10,10 @@ order). An empty input gives an empty output with the right columns.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, Protocol
 
 import pandas as pd
@@ -23,6 +27,22 @@ from setbull_pipelines.settings import (
 from setbull_pipelines.tables import Table
 
 Timeframe = Literal["5minute", "day"]
+_WORKERS: ContextVar[int] = ContextVar("workers", default=0)
+
+
+@contextmanager
+def allowing_workers(count: int) -> Iterator[None]:
+    """Let an implementation use at most ``count`` threads in this block; 0: as many as there are processors."""
+    token = _WORKERS.set(count)
+    try:
+        yield
+    finally:
+        _WORKERS.reset(token)
+
+
+def workers() -> int:
+    """Threads that an implementation may use; no value that it computes depends on it."""
+    return _WORKERS.get() or os.cpu_count() or 1
 
 
 class Variant(Protocol):

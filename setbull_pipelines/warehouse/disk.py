@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -55,6 +55,18 @@ def _replace(target: Path, data: bytes, durably: bool) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def note_use(path: str | Path) -> None:
+    """Say that the file at ``path`` is in use, for :func:`last_used`. Nothing happens where nothing may be written."""
+    # The moment of change says nothing else of a file that never changes; that of access is changed by a backup too.
+    with suppress(OSError):
+        os.utime(path)
+
+
+def last_used(path: str | Path) -> float:
+    """When the file was written, or used for the last time, in seconds since 1970. OSError when it is gone."""
+    return os.stat(path).st_mtime
 
 
 def sync_directory(directory: Path) -> None:

@@ -14,6 +14,10 @@ class MissingPartition(LookupError):
     """A partition, or a version of one, was asked for that has never been published or is gone."""
 
 
+class EvictedPartition(MissingPartition):
+    """A partition was published, and its rows were removed to save space; computing it again brings them back."""
+
+
 class DamagedPartition(RuntimeError):
     """The bytes on disk are not the bytes that were published."""
 

@@ -28,6 +28,12 @@ class WarehouseResource(ConfigurableResource):
     keep_versions: int = Field(
         default=3, ge=1, description="Versions kept per partition, the current one included."
     )
+    decoded_cache_mib: int = Field(
+        default=256, ge=0, description="Memory for decoded files between reads, in mebibytes."
+    )
+    workers: int = Field(
+        default=0, ge=0, description="Threads that encode and write files; 0: four."
+    )
 
     remote: str = Field(
         default="", description="Object store that machines share; '' keeps all in the directory."
@@ -35,7 +41,13 @@ class WarehouseResource(ConfigurableResource):
 
     def open(self) -> Warehouse:
         """Return the Warehouse; the same one for the whole process, so its cache stays warm."""
-        return _warehouse(str(Path(self.root).resolve()), self.keep_versions, self.remote)
+        return _warehouse(
+            str(Path(self.root).resolve()),
+            self.keep_versions,
+            self.decoded_cache_mib,
+            self.workers,
+            self.remote,
+        )
 
 
 class CatalogResource(DuckDBResource):
@@ -61,6 +73,8 @@ class CatalogResource(DuckDBResource):
 
 
 @lru_cache
-def _warehouse(root: str, keep_versions: int, remote: str) -> Warehouse:
+def _warehouse(
+    root: str, keep_versions: int, decoded_cache_mib: int, workers: int, remote: str
+) -> Warehouse:
     shared = Remote(ObjectStore(remote)) if remote else None
-    return Warehouse(Path(root), keep_versions, remote=shared)
+    return Warehouse(Path(root), keep_versions, decoded_cache_mib * 2**20, workers or 4, shared)

@@ -28,6 +28,7 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.compute as compute
 import pyarrow.parquet
 
 from setbull_pipelines.tables.contract import Table
@@ -36,6 +37,7 @@ from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
     DamagedPartition,
+    EvictedPartition,
     MissingPartition,
 )
 from setbull_pipelines.warehouse.remote import (
@@ -61,8 +63,10 @@ _DATA_FILE = re.compile(r"[0-9a-f]{32}\.parquet")
 _INPUTS_FILE = re.compile(r"[0-9a-f]{32}\.inputs")
 _KEPT_FILE = re.compile(r"[0-9a-f]{32}\.(parquet|rows|inputs)")
 _NAMES_SHOWN = 5
-# Encoding and syncing release the interpreter lock; more threads than this gained nothing.
-_THREADS = 4
+_USE_NOTED_SECONDS = 3600
+NEW, CHANGED, AGAIN, EVICTED, DAMAGED = "new", "changed", "again", "evicted", "damaged"
+"""Why a version was published: there was none; inputs, code, settings or contract are others; none of these is; the
+rows of the version before had been evicted; its bytes were not those published."""
 
 
 def validate_identifier(name: str) -> str:
@@ -118,6 +122,8 @@ class Cost:
     """None where work is not done by instrument."""
     instruments_kept: int | None = None
     """Instruments whose rows were taken over from the version before, since nothing of them had changed."""
+    chunks: int | None = None
+    """Groups of instruments that were computed one after the other; None where work is not done by instrument."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,10 @@ class Pointer:
     """Instruments that somebody wants computed again. Until then the partition is not up to date."""
     values_hash: str | None = None
     """Hash of the rows without their provenance; None where the table has none."""
+    published_because: str | None = None
+    """One of :data:`NEW`, :data:`CHANGED`, :data:`AGAIN`, :data:`EVICTED`, :data:`DAMAGED`; None if not recorded."""
+    evicted_at: str | None = None
+    """Moment, ISO 8601 in UTC, since when the rows are gone and only this pointer says what they were."""
     upload: str | None = None
     """Where the files of this version are in the object store; None where there is no store."""
 
@@ -173,6 +183,7 @@ _REQUIRED = [
     for item in fields(Pointer)
     if item.default is MISSING and item.default_factory is MISSING
 ]
+_COMPUTED_FROM = ("schema_hash", "code_version", "settings_hash", "inputs")
 
 
 class Warehouse:
@@ -180,9 +191,11 @@ class Warehouse:
 
     ``keep_versions`` counts the versions per partition, the current one included, that
     :meth:`collect_garbage` leaves; readers of an older catalog need the versions it names.
-    ``cache_bytes`` bounds the memory that holds decoded files between reads. ``remote`` is where pointers and files
-    are shared with other machines; None keeps all in the directory, which is then the only copy. Raises
-    InvalidSettings when the directory belongs to another store, or to none.
+    ``cache_bytes`` bounds the memory that holds decoded files between reads. ``threads`` encode and sync files
+    side by side: both release the interpreter lock, and more than four gained nothing. With one, a file that is read
+    alone is decoded in one thread too. ``remote`` is where pointers and files are shared with other machines; None
+    keeps all in the directory, which is then the only copy. Raises InvalidSettings when the directory belongs to
+    another store, or to none.
     """
 
     def __init__(
@@ -190,13 +203,18 @@ class Warehouse:
         root: Path,
         keep_versions: int = 3,
         cache_bytes: int = 256 * 2**20,
+        threads: int = 4,
         remote: Remote | None = None,
     ) -> None:
-        if keep_versions < 1:
-            raise ValueError(f"keep_versions is {keep_versions}, expected at least 1")
+        for name, found in (("keep_versions", keep_versions), ("threads", threads)):
+            if found < 1:
+                raise ValueError(f"{name} is {found}, expected at least 1")
+        self.threads = threads
         self.root = Path(root).resolve()
         self.keep_versions = keep_versions
         self.cache = ArrowCache(cache_bytes)
+        # Which hour it is, and the files whose use was noted in it (hashes: paths of years would be megabytes).
+        self._uses: tuple[int, set[int]] = (0, set())
         self._remote = remote
         claim_folder(self.root, remote.address if remote else None)
 
@@ -294,13 +312,12 @@ class Warehouse:
                 values_hash=values_hash,
                 upload=None if self._remote is None else uuid4().hex,
             )
-            self._put(directories[partition], pointer, data, beside)
-            return pointer
+            return self._put(directories[partition], pointer, data, beside)
 
         slices = list(encoding.ordered_slices(stored.table, stored.name, frames))
         if len(slices) == 1:
             return {partition: write(partition, frame) for partition, frame in slices}
-        with ThreadPoolExecutor(_THREADS) as threads:
+        with ThreadPoolExecutor(self.threads) as threads:
             pointers = threads.map(write, *zip(*slices, strict=True))
             return dict(zip(frames, pointers, strict=True))
 
@@ -366,8 +383,28 @@ class Warehouse:
 
         return self._change(directory, restored)
 
+    def evict(self, stored: StoredTable, partition: str) -> Pointer:
+        """Give up the rows of a partition, and its earlier versions; what it was stays known in its pointer.
+
+        It counts as not up to date until it is published again, and reading it raises EvictedPartition. The bytes go
+        with the next :meth:`collect_garbage`, so that views of it can be replaced before. Raises as :meth:`read_arrow`.
+        """
+        if stored.table.key[0] == "instrument_key":
+            # Kept beside it, so that readers' inputs can still be told from what they were.
+            self.instrument_hashes(stored, partition)
+        moment = datetime.now(UTC).isoformat(timespec="microseconds")
+
+        def given_up(versions: list[Pointer]) -> list[Pointer]:
+            if not versions:
+                raise self._missing(stored, [partition])
+            if versions[0].evicted_at:
+                return versions
+            return [replace(versions[0], evicted_at=moment)]
+
+        return self._change(self._directory(stored, partition), given_up)
+
     def collect_garbage(self, stored: StoredTable | None = None) -> int:
-        """Delete versions beyond ``keep_versions`` and leftovers of crashed writers.
+        """Delete versions beyond ``keep_versions``, what was evicted, and leftovers of crashed writers.
 
         Works on one table, or on all. Returns the number of files deleted. A partition whose
         pointer cannot be read is left alone: nobody knows which of its files is needed. In an object store
@@ -409,7 +446,8 @@ class Warehouse:
 
     def _upload(self, remote: Remote, directory: Path, pointer: Pointer) -> Pointer:
         uploaded = replace(pointer, upload=uuid4().hex)
-        for name in filter(None, (pointer.file, pointer.instrument_inputs)):
+        data_file = None if pointer.evicted_at else pointer.file
+        for name in filter(None, (data_file, pointer.instrument_inputs)):
             path = directory / name
             data = path.read_bytes() if path.is_file() else b""
             if disk.content_hash(data) == path.stem:
@@ -463,6 +501,27 @@ class Warehouse:
             if os.path.exists(os.path.join(path, _POINTER_FILE))
         )
 
+    def evicted(self, stored: StoredTable) -> list[str]:
+        """Return the names of the partitions whose rows were given up, sorted; of a damaged pointer nobody knows."""
+        return [name for name, pointer in self.pointers(stored).items() if pointer.evicted_at]
+
+    def usage(self, stored: StoredTable, partition: str) -> tuple[int, float] | None:
+        """Bytes of all kept versions of a partition, and when the current one was last used (seconds since 1970).
+
+        Publishing and reading are uses; they are noted once an hour. None where there are no rows.
+        DamagedPartition when the pointer cannot be read.
+        """
+        directory = self._directory(stored, partition)
+        versions = self._history(directory)
+        if not versions or versions[0].evicted_at:
+            return None
+        paths = [os.path.join(directory, name) for name in {each.file for each in versions}]
+        try:
+            size = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
+            return size, disk.last_used(os.path.join(directory, versions[0].file))
+        except FileNotFoundError:
+            return None
+
     def verify(self, stored: StoredTable, partition: str) -> bool:
         """Tell whether the current file of a partition is there and is what was published."""
         directory = self._directory(stored, partition)
@@ -498,14 +557,20 @@ class Warehouse:
             and pointer.schema_hash == encoding.schema_hash(stored.table)
             and not pointer.failures
             and not pointer.invalidated
-            and self._holds(self._directory(stored, partition), pointer)
+            and self._holds_in_use(self._directory(stored, partition), pointer)
         )
+
+    def _holds_in_use(self, directory: Path, pointer: Pointer) -> bool:
+        holds = self._holds(directory, pointer)
+        if holds:
+            self._note_uses([os.path.join(directory, pointer.file)])
+        return holds
 
     def files(self, stored: StoredTable, partitions: Iterable[str] | None = None) -> list[Path]:
         """Return the absolute paths of the current files, in partition order.
 
-        ``partitions`` None means all there are. Raises MissingPartition for those never
-        published and ContractViolation for those written under another contract.
+        ``partitions`` None means all there are, without those that were evicted. Raises MissingPartition for
+        those never published, EvictedPartition, and ContractViolation for those written under another contract.
         """
         if partitions is not None:
             partitions = sorted(set(partitions))
@@ -517,14 +582,22 @@ class Warehouse:
         missing = [partition for partition in partitions or () if partition not in pointers]
         if missing:
             raise self._missing(stored, missing)
-        self._require_contract(stored, pointers)
+        evicted = [partition for partition, pointer in pointers.items() if pointer.evicted_at]
+        if evicted and partitions is not None:
+            raise EvictedPartition(
+                f"{stored.name} {_shortened(evicted)}: the rows were removed to save space (on "
+                f"{pointers[evicted[0]].evicted_at:.10}); compute them again by: "
+                f"setbull run --from {evicted[0]} --to {evicted[-1]}"
+            )
+        there = {name: pointer for name, pointer in pointers.items() if not pointer.evicted_at}
+        self._require_contract(stored, there)
         paths = {
-            Path(os.path.join(texts[partition][0], pointer.file)): pointer
-            for partition, pointer in pointers.items()
+            Path(os.path.join(texts[name][0], pointer.file)): pointer
+            for name, pointer in there.items()
         }
         if self._remote is not None:
             absent = [path for path in paths if not path.exists()]
-            with ThreadPoolExecutor(_THREADS) as threads:
+            with ThreadPoolExecutor(self.threads) as threads:
                 list(threads.map(self._fetch, absent, [paths[path] for path in absent]))
         return list(paths)
 
@@ -533,13 +606,17 @@ class Warehouse:
     def instrument_hashes(self, stored: StoredTable, partition: str) -> pyarrow.Table:
         """The hash of each instrument's rows in the current version (``instrument_hashes.hashes_of_rows``).
 
-        They are worked out once and kept beside the version, since they can be had again from its rows.
+        They are worked out once and kept beside the version, also of one that was evicted.
         Raises as :meth:`read_arrow`.
         """
-        (path,) = self.files(stored, [partition])
-        beside = path.with_suffix(".rows")
+        pointer = self.pointer(stored, partition)
+        if pointer is None:
+            raise self._missing(stored, [partition])
+        self._require_contract(stored, {partition: pointer})
+        beside = self._directory(stored, partition) / f"{pointer.content_hash}.rows"
         hashes = _read_hashes(beside)
         if hashes is None:
+            (path,) = self.files(stored, [partition])
             # Not through the cache: it measures what computing reads.
             rows = _verified_rows(str(path), stored.table.column_names)
             hashes = instrument_hashes.hashes_of_rows(stored.table, rows)
@@ -619,16 +696,21 @@ class Warehouse:
         instrument_keys: Collection[str] | None = None,
     ) -> pyarrow.Table:
         paths = [str(path) for path in self.files(stored, partitions)]
+        self._note_uses(paths)
         held = {path: self.cache.get(path, columns) for path in paths}
         absent = [path for path, arrays in held.items() if arrays is None]
+
+        def wanted(arrays: Mapping[str, pyarrow.Array]) -> Mapping[str, pyarrow.Array]:
+            # File by file, so that the rows of the others are never held together.
+            if instrument_keys is None:
+                return arrays
+            return _rows_of(arrays, columns, instrument_keys)
+
+        held = {path: wanted(arrays) for path, arrays in held.items() if arrays is not None}
+        is_alone = len(absent) == 1 and self.threads > 1
         for path in absent:
             # One after the other: side by side, hundreds of small files took twice the time. A single one is large.
-            held[path] = self._load(path, columns, len(absent) == 1)
-        if instrument_keys is not None:
-            # File by file, so that the rows of the others are never put together.
-            held = {
-                path: _rows_of(arrays, columns, instrument_keys) for path, arrays in held.items()
-            }
+            held[path] = wanted(self._load(path, columns, is_alone))
         fields = [stored.table.arrow_schema.field(name) for name in columns]
         # Column by column: putting hundreds of small tables together costs several times more.
         chunked = [
@@ -655,6 +737,16 @@ class Warehouse:
         self.cache.put(path, arrays)
         return arrays
 
+    def _note_uses(self, paths: Iterable[str]) -> None:
+        hour = int(time.time() // _USE_NOTED_SECONDS)
+        if self._uses[0] != hour:
+            self._uses = (hour, set())
+        noted = self._uses[1]
+        for path in paths:
+            if hash(path) not in noted:
+                noted.add(hash(path))
+                disk.note_use(path)
+
     # Places
 
     def _directory(self, stored: StoredTable, partition: str) -> Path:
@@ -672,7 +764,7 @@ class Warehouse:
 
     def _put(
         self, directory: Path, pointer: Pointer, data: bytes, beside: Mapping[str, bytes]
-    ) -> None:
+    ) -> Pointer:
         self._make(directory)
         if self._remote is not None:
             place = self._place(directory)
@@ -681,13 +773,36 @@ class Warehouse:
             if name := pointer.instrument_inputs:
                 self._remote.put(place, pointer.upload, name, beside[name])
         with disk.writer_lock(directory):
-            if not _file_holds(directory, pointer):
+            pointer = replace(pointer, published_because=self._why(directory, pointer))
+            if _file_holds(directory, pointer):
+                disk.note_use(directory / pointer.file)
+            else:
                 # A copy of what is in the store can be fetched again.
                 write = disk.replace_derived if self._remote else disk.replace_durably
                 write(directory / pointer.file, data)
             for name, derived in beside.items():
                 disk.replace_derived(directory / name, derived)
-            self._replace_pointer(directory, lambda versions: [pointer, *versions], heal=True)
+            # There is no going back to rows that are gone.
+            return self._replace_pointer(
+                directory,
+                lambda versions: [pointer, *(each for each in versions if not each.evicted_at)],
+                heal=True,
+            )
+
+    def _why(self, directory: Path, pointer: Pointer) -> str:
+        """Why ``pointer`` is published over what is there."""
+        try:
+            versions = self._history(directory)
+        except DamagedPartition:
+            return DAMAGED
+        if not versions:
+            return NEW
+        current = versions[0]
+        if current.evicted_at:
+            return EVICTED
+        if any(getattr(current, name) != getattr(pointer, name) for name in _COMPUTED_FROM):
+            return CHANGED
+        return AGAIN if self._holds(directory, current) else DAMAGED
 
     def _make(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -770,7 +885,9 @@ class Warehouse:
         """Whether the data file is what was published; a copy that is not is fetched again."""
         if _file_holds(directory, pointer):
             return True
-        return self._remote is not None and self._copy(directory / pointer.file, pointer)
+        if self._remote is None or pointer.evicted_at:
+            return False
+        return self._copy(directory / pointer.file, pointer)
 
     def _copy(self, path: Path, pointer: Pointer) -> bool:
         """Bring a file of a version from the object store; False when it is not there as it was put."""
@@ -816,7 +933,10 @@ class Warehouse:
             named[place] = {
                 (pointer.upload, name)
                 for pointer in versions
-                for name in (pointer.file, pointer.instrument_inputs)
+                for name in (
+                    None if pointer.evicted_at else pointer.file,
+                    pointer.instrument_inputs,
+                )
             }
         useless = []
         for item in uploads:
@@ -844,7 +964,7 @@ class Warehouse:
                 name
                 for pointer in kept
                 for name in (
-                    pointer.file,
+                    None if pointer.evicted_at else pointer.file,
                     f"{pointer.content_hash}.rows",
                     pointer.instrument_inputs,
                 )
@@ -920,6 +1040,8 @@ def _age_seconds(path: Path) -> float:
 
 
 def _file_holds(directory: Path, pointer: Pointer) -> bool:
+    if pointer.evicted_at:
+        return False
     try:
         data = (directory / pointer.file).read_bytes()
     except FileNotFoundError:
@@ -950,7 +1072,9 @@ def _rows_of(
     arrays: Mapping[str, pyarrow.Array], columns: list[str], instrument_keys: Collection[str]
 ) -> dict[str, pyarrow.Array]:
     keys = arrays["instrument_key"]
-    wanted = np.isin(keys.dictionary.to_numpy(zero_copy_only=False), list(instrument_keys))
+    # Not NumPy's isin: it sorts texts as objects, which took longer than decoding the file.
+    chosen = pyarrow.array(list(instrument_keys), keys.dictionary.type)
+    wanted = compute.is_in(keys.dictionary, value_set=chosen).to_numpy(zero_copy_only=False)
     rows = pyarrow.array(np.flatnonzero(wanted[keys.indices.to_numpy()]))
     return {name: arrays[name].take(rows) for name in columns}
 
@@ -997,6 +1121,8 @@ def _pointer(record: Mapping[str, object]) -> Pointer:
         instrument_inputs=record.get("instrument_inputs"),
         invalidated=tuple(record.get("invalidated", ())),
         values_hash=record.get("values_hash"),
+        published_because=record.get("published_because"),
+        evicted_at=record.get("evicted_at"),
         upload=record.get("upload"),
     )
     if not _DATA_FILE.fullmatch(pointer.file):

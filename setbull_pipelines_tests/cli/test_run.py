@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,10 +16,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables, variants
+from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.assets.maintenance import keep_limits
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.report import print_report
+from setbull_pipelines.cli.run import Runner
 from setbull_pipelines.pipeline import engine
-from setbull_pipelines.settings import recorded_source
+from setbull_pipelines.pipeline.metrics import METRICS
+from setbull_pipelines.settings import StorageSettings, recorded_source
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
@@ -289,6 +296,42 @@ def test_the_report_names_chosen_stocks_with_the_reason_of_each_stage(
             assert reason in report
 
 
+def test_the_report_says_how_many_partitions_were_up_to_date(
+    report: str, small_run: SmallRun
+) -> None:
+    days = [str(day) for day in small_run.days]
+    metrics = small_run.warehouse.read(StoredTable("operations", tables.PROCESSING_METRICS), days)
+    asked = small_run.outcome.history.asked + len(metrics)
+    assert asked > 500
+    assert (
+        f"cache: {asked:,} partitions asked for, 0 up to date (0.0%); computed: {asked:,} new"
+        in report
+    )
+
+
+def test_a_run_again_with_nothing_changed_finds_every_partition_up_to_date(
+    copied_run: SmallRun, data_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    outcome = Runner(copied_run.settings, instance).run(copied_run.outcome.plan, copied_run.intake)
+    asked = outcome.history.asked
+    assert (asked, outcome.history.up_to_date) == (copied_run.outcome.history.asked, asked)
+    reported = instance.fetch_materializations(asset_key(METRICS), limit=10).records
+    shares = [
+        record.asset_materialization.metadata["share up to date"].value for record in reported
+    ]
+    assert shares
+    assert set(shares) == {1.0}
+    print_report(outcome)
+    found = re.search(
+        r"cache: ([\d,]+) partitions asked for, ([\d,]+) up to date \((.*?)\)\n",
+        capsys.readouterr().out,
+    )
+    assert found
+    assert found[1] == found[2]
+    assert found[3] == "100.0%"
+
+
 def test_the_report_says_where_the_tables_are_and_how_to_look(
     report: str, small_run: SmallRun
 ) -> None:
@@ -342,6 +385,32 @@ class TestSql:
         path = tmp_path / "written.parquet"
         setbull("sql", f"COPY (SELECT 1) TO '{path}'")
         assert not path.exists()
+
+    def test_it_tells_of_days_that_were_removed_to_save_space(
+        self, copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = dataclasses.replace(
+            copied_run.settings, storage=StorageSettings(intermediate_days=1)
+        )
+        later = datetime.now(UTC) + timedelta(days=3)
+        eviction = keep_limits(copied_run.warehouse, settings, later, "test")
+        assert eviction.evicted
+        copied_run.warehouse.collect_garbage()
+        monkeypatch.setenv("SETBULL_DATA_DIR", str(copied_run.settings.data_directory))
+        first, last = copied_run.days
+        query = "SELECT count(*) AS n, min(trading_day) AS day FROM {}.filter_results"
+        of_v1, of_served = (setbull("sql", query.format(name)) for name in ("v1", "served"))
+        assert (of_v1.exit_code, of_served.exit_code) == (0, 0)
+        assert (
+            f"v1.filter_results: 1 of 2 days from {first} to {first} were removed" in of_v1.stderr
+        )
+        assert f"setbull run --from {first} --to {first}" in of_v1.stderr
+        assert "12" in of_v1.stdout
+        assert str(last) in of_v1.stdout
+        assert of_served.stderr == ""
+        assert "24" in of_served.stdout
+        monkeypatch.setenv("SETBULL_KILL_V2", "1")
+        assert "v1.filter_results: 1 of 2 days" in setbull("sql", query.format("served")).stderr
 
     def test_it_names_a_table_that_is_not_there(self) -> None:
         result = setbull("sql", "SELECT * FROM v1.filter_result")

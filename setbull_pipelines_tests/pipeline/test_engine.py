@@ -130,7 +130,8 @@ def test_days_are_done_in_order_whatever_the_order_asked(copied_run: SmallRun) -
         ("filters", {"minimum_close": 60.0}, {"filter_results"}),
         ("reconciliation", {"sample_cells": 3}, set()),
         ("quality", {"minimum_delivered_share": 0.5}, set()),
-        ("storage", {"keep_versions": 5}, set()),
+        ("storage", {"keep_versions": 5, "intermediate_days": 1}, set()),
+        ("processing", {"instruments_per_chunk": 1, "sessions_per_chunk": 1, "workers": 1}, set()),
     ],
 )
 def test_a_changed_setting_recomputes_what_depends_on_it(
@@ -399,10 +400,10 @@ def test_a_full_batch_is_published_before_the_last_day_is_computed(
     copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "variant_code_version", lambda name: "changed")
-    monkeypatch.setattr(engine, "_BATCH_PARTITIONS", 1)
+    processing = dataclasses.replace(copied_run.settings.processing, sessions_per_chunk=1)
     run = StepRun(
         *(STEP["candles_5min"], variants.V2, copied_run.warehouse),
-        *(copied_run.settings, "test", IN_FULL),
+        *(dataclasses.replace(copied_run.settings, processing=processing), "test", IN_FULL),
     )
     results = run.over(copied_run.days)
     first = next(results)

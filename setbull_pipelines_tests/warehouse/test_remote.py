@@ -428,6 +428,11 @@ def test_only_an_address_of_a_bucket_is_taken(remote):
         Settings(storage=StorageSettings(remote=remote))
 
 
+def test_nothing_is_evicted_from_a_shared_store():
+    with pytest.raises(InvalidSettings, match=r"setting storage\.remote: .*intermediate_days"):
+        StorageSettings(remote="s3://bucket/tables", intermediate_days=30)
+
+
 class SharedWarehouse(RuleBasedStateMachine):
     """Random work of two machines against a plain list of versions."""
 

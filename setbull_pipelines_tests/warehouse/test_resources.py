@@ -6,6 +6,8 @@ import dagster as dg
 import duckdb
 import pytest
 
+from setbull_pipelines.assets.common import needs_warehouse, open_warehouse
+from setbull_pipelines.settings import ProcessingSettings, Settings, StorageSettings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.resources import CatalogResource, WarehouseResource
 from setbull_pipelines_tests.warehouse.conftest import V1_BARS, bars, publish
@@ -40,6 +42,19 @@ def test_assets_share_one_warehouse_and_query_the_catalog(tmp_path):
     assert first is second
     assert first.keep_versions == 2
     assert (rows, zone) == ((4,), ("Asia/Kolkata",))
+
+
+def test_the_settings_say_how_much_memory_and_how_many_threads_the_warehouse_takes(tmp_path):
+    settings = Settings(
+        data_directory=tmp_path,
+        storage=StorageSettings(keep_versions=4),
+        processing=ProcessingSettings(decoded_cache_mib=7, workers=2),
+    )
+    warehouse = open_warehouse(settings)
+    assert warehouse is needs_warehouse(settings)["warehouse"].open()
+    assert (warehouse.cache.limit_bytes, warehouse.threads) == (7 * 2**20, 2)
+    assert warehouse.keep_versions == 4
+    assert open_warehouse(Settings(data_directory=tmp_path)).threads == 4
 
 
 def test_the_catalog_is_read_only_and_closed_after_an_error(warehouse, tmp_path):

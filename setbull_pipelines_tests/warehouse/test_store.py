@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from setbull_pipelines.warehouse.store import (
     WHOLE,
     ContractViolation,
     DamagedPartition,
+    EvictedPartition,
     MissingPartition,
     StoredTable,
     Warehouse,
@@ -495,3 +498,103 @@ def test_an_extract_that_a_crash_left_is_collected(warehouse):
         left.write_bytes(path.read_bytes())
     assert warehouse.collect_garbage() == 1
     assert not left.exists()
+
+
+# Limits
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_files_are_written_by_as_many_threads_as_allowed(threads, tmp_path, monkeypatch):
+    warehouse = Warehouse(tmp_path / "warehouse", threads=threads)
+    days = [f"2024-01-{number:02d}" for number in range(1, 13)]
+    running, most = [0], {"written": 0, "read": 0}
+    lock = threading.Lock()
+
+    def counted(name, function):
+        def call(*arguments, **named):
+            with lock:
+                running[0] += 1
+                most[name] = max(most[name], running[0])
+            time.sleep(0.01)
+            try:
+                return function(*arguments, **named)
+            finally:
+                with lock:
+                    running[0] -= 1
+
+        return call
+
+    monkeypatch.setattr(warehouse, "_put", counted("written", warehouse._put))
+    monkeypatch.setattr(warehouse, "_load", counted("read", warehouse._load))
+    warehouse.publish_many(
+        V1_BARS, {day: bars(day) for day in days}, inputs={day: {} for day in days}, **PROVENANCE
+    )
+    assert_frame_equal(warehouse.read(V1_BARS), Warehouse(warehouse.root).read(V1_BARS))
+    assert most == {"written": threads, "read": 1}  # small ones one after the other
+
+
+def test_a_version_knows_why_it_was_published(warehouse):
+    def because(**changes) -> str:
+        return publish(warehouse, bars(), **changes).published_because
+
+    assert because() == "new"
+    assert because() == "again"
+    assert because(inputs={"raw.candles_1min": "other"}) == "changed"
+    assert because(code_version="code-2") == "changed"
+    (path,) = warehouse.files(V1_BARS)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert because(code_version="code-2") == "damaged"
+    warehouse.evict(V1_BARS, DAY)
+    assert because(code_version="code-2") == "evicted"
+    assert warehouse.pointer(V1_BARS, DAY).published_because == "evicted"
+    (path.parent / "current.json").write_text("{")
+    assert because() == "damaged"
+
+
+def test_an_evicted_partition_is_its_pointer_alone_until_it_is_published_again(warehouse):
+    publish(warehouse, bars(price=50.0))
+    pointer = publish(warehouse, bars())
+    publish(warehouse, bars(NEXT_DAY), day=NEXT_DAY)
+    rows = warehouse.instrument_hashes(V1_BARS, DAY)
+    evicted = warehouse.evict(V1_BARS, DAY)
+    assert dataclasses.replace(evicted, evicted_at=None) == pointer
+    assert warehouse.pointer(V1_BARS, DAY) == evicted
+    assert warehouse.history(V1_BARS, DAY) == [evicted]
+    place = warehouse.root / "v1" / "bars" / f"trading_day={DAY}"
+    assert (place / pointer.file).exists()  # for those who read an older catalog
+    warehouse.collect_garbage()
+    assert not list(place.glob("*.parquet"))
+    with pytest.raises(EvictedPartition, match=rf"v1\.bars {DAY}: .* setbull run --from {DAY}"):
+        warehouse.read(V1_BARS, [DAY, NEXT_DAY])
+    with pytest.raises(DamagedPartition):
+        warehouse.restore(V1_BARS, DAY, pointer.content_hash)
+    assert_frame_equal(warehouse.read(V1_BARS), bars(NEXT_DAY))  # all there are
+    assert warehouse.partitions(V1_BARS) == [DAY, NEXT_DAY]
+    assert warehouse.evicted(V1_BARS) == [DAY]
+    assert warehouse.usage(V1_BARS, DAY) is None
+    assert warehouse.instrument_hashes(V1_BARS, DAY).equals(rows)
+    assert not warehouse.verify(V1_BARS, DAY)
+    assert warehouse.evict(V1_BARS, DAY) == evicted
+    again = publish(warehouse, bars())
+    assert (again.content_hash, again.evicted_at) == (pointer.content_hash, None)
+    assert warehouse.history(V1_BARS, DAY) == [again]
+    assert_frame_equal(warehouse.read(V1_BARS, [DAY]), bars())
+
+
+def test_use_is_noted_once_an_hour_and_only_where_one_may_write(warehouse, monkeypatch):
+    publish(warehouse, bars())
+    (path,) = warehouse.files(V1_BARS)
+    noted = []
+    monkeypatch.setattr(disk, "note_use", lambda path: noted.append(str(path)))
+    clock = [3600.0 * 1000]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    for minutes in (0, 20, 39, 1, 10):
+        clock[0] += 60 * minutes
+        warehouse.read(V1_BARS, [DAY])  # the first time from disk, then from memory
+    assert noted == [str(path)] * 2
+    monkeypatch.undo()
+    os.utime(path, (0, 0))
+    assert warehouse.usage(V1_BARS, DAY) == (path.stat().st_size, 0)
+    disk.note_use(path)
+    assert warehouse.usage(V1_BARS, DAY)[1] > 0
+    disk.note_use(path.with_name("absent"))  # nothing happens

@@ -6,7 +6,6 @@ on first use because numba is slow to import), reading candles.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,7 +15,7 @@ from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.tables.indicators import HISTORY_COLUMNS, INDICATOR_COLUMNS, VWAP
-from setbull_pipelines.variants.protocol import Timeframe
+from setbull_pipelines.variants.protocol import Timeframe, workers
 from setbull_pipelines.variants.v2 import columns
 from setbull_pipelines.variants.v2.daily_series import as_of_day
 
@@ -143,7 +142,7 @@ def _kernel_rows(
 
     output = np.empty((kernels.OUTPUT_ROWS, wanted.sum()))
     places = np.cumsum(wanted) - wanted
-    threads = min(os.cpu_count() or 1, -(-int(ends[-1]) // _BARS_PER_THREAD))
+    threads = min(workers(), -(-int(ends[-1]) // _BARS_PER_THREAD))
     blocks = np.array_split(np.arange(len(starts)), threads)
     with ThreadPoolExecutor(threads) as pool:
         done = [

@@ -18,6 +18,7 @@ from setbull_pipelines.tables import (
     INDICATORS_DAILY,
 )
 from setbull_pipelines.variants import v2
+from setbull_pipelines.variants.protocol import allowing_workers
 from setbull_pipelines_tests.variants.v2.frames import STOCK, bars, shuffled
 
 INDEX = np.arange(60)
@@ -239,8 +240,15 @@ def test_instruments_threads_and_later_bars_change_nothing(monkeypatch: pytest.M
 
     module = sys.modules["setbull_pipelines.variants.v2.indicators"]
     monkeypatch.setattr(module, "_BARS_PER_THREAD", 100)
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 5)
-    pd.testing.assert_frame_equal(v2.indicators(walks, "5minute"), together, check_exact=True)
+    known, used = module.ThreadPoolExecutor, []
+    monkeypatch.setattr(
+        module, "ThreadPoolExecutor", lambda threads: used.append(threads) or known(threads)
+    )
+    for count in (5, 1):
+        with allowing_workers(count):
+            computed = v2.indicators(walks, "5minute")
+        pd.testing.assert_frame_equal(computed, together, check_exact=True)
+    assert used == [5, 1]
 
 
 def test_daily_series_are_never_mixed() -> None:

@@ -1,0 +1,373 @@
+"""Disk limits: what goes, in which order, what stays, and that all of it comes back as it was."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import catalog_path, needs_warehouse
+from setbull_pipelines.assets.maintenance import build_maintenance_asset
+from setbull_pipelines.pipeline.evicting import (
+    INTERMEDIATE,
+    Eviction,
+    Stored,
+    evict,
+    least_recently_used,
+)
+from setbull_pipelines.pipeline.metrics import METRICS, cache_use_of, collect
+from setbull_pipelines.pipeline.reconciling import outputs_of, reconcile
+from setbull_pipelines.pipeline.serving import read_served, served_day, served_table
+from setbull_pipelines.pipeline.steps import STEPS
+from setbull_pipelines.pipeline.touched import invalidate
+from setbull_pipelines.rollout.stages import Stage
+from setbull_pipelines.settings import RolloutSettings, Settings, StorageSettings
+from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE, PASS
+from setbull_pipelines.warehouse.errors import EvictedPartition
+from setbull_pipelines.warehouse.queries import connect
+from setbull_pipelines.warehouse.store import EVICTED, StoredTable, Warehouse
+from setbull_pipelines_tests.pipeline.small_run import SmallRun
+from setbull_pipelines_tests.pipeline.test_engine import (
+    STEP,
+    VARIANTS,
+    carry_out,
+    every_variant,
+    hashes,
+)
+from setbull_pipelines_tests.pipeline.test_serving import served_in
+from setbull_pipelines_tests.pipeline.test_touched import (
+    DAILY,
+    KEY,
+    bring_up_to_date,
+    change,
+    contents,
+    dearer,
+    from_scratch,
+)
+
+MEBIBYTE = 2**20
+SOMETIME = datetime(2026, 11, 1, 12, tzinfo=UTC)
+BARS = StoredTable("v1", tables.CANDLES_5MIN)
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
+"""Long after anything here was used."""
+
+
+def with_limits(settings: Settings, mebibytes: int = 0, days: int = 0) -> Settings:
+    return replace(
+        settings,
+        storage=StorageSettings(intermediate_limit_mib=mebibytes, intermediate_days=days),
+    )
+
+
+def evict_all(run: SmallRun) -> Eviction:
+    """Remove everything that does not have to stay."""
+    eviction = evict(run.warehouse, with_limits(run.settings, days=1), LATER, "evicting")
+    run.warehouse.collect_garbage()
+    return eviction
+
+
+def bytes_on_disk(warehouse: Warehouse) -> int:
+    return sum(
+        path.stat().st_size
+        for stored in INTERMEDIATE
+        for path in warehouse.root.joinpath(*stored.key).rglob("*.parquet")
+    )
+
+
+def used(partition: str, hours_ago: int, size: int) -> Stored:
+    return Stored(BARS, partition, size, SOMETIME - timedelta(hours=hours_ago))
+
+
+# The order
+
+
+@given(
+    items=st.lists(st.tuples(st.integers(0, 100), st.integers(1, 50)), max_size=40),
+    bytes_over=st.integers(0, 1000),
+    expires=st.none() | st.integers(0, 100),
+)
+def test_the_longest_unused_go_first_and_no_more_than_needed(
+    items: list[tuple[int, int]], bytes_over: int, expires: int | None
+) -> None:
+    free = [used(f"2026-{number:04d}", hours, size) for number, (hours, size) in enumerate(items)]
+    since = None if expires is None else SOMETIME - timedelta(hours=expires)
+    chosen = least_recently_used(free, bytes_over, since)
+    stays = [each for each in free if each not in chosen]
+    assert len(chosen) + len(stays) == len(free)
+    assert not any(since and each.last_used < since for each in stays)
+    newest_gone = max((each.last_used for each in chosen), default=None)
+    assert all(newest_gone is None or each.last_used >= newest_gone for each in stays)
+    freed = sum(each.size_bytes for each in chosen)
+    assert freed >= min(bytes_over, sum(each.size_bytes for each in free))
+    by_size = [each for each in chosen if since is None or each.last_used >= since]
+    if by_size:  # without the last one it would not have been enough
+        assert freed - by_size[-1].size_bytes < bytes_over
+
+
+def test_of_those_used_together_the_earlier_session_goes_first() -> None:
+    free = [used("2026-06-30", 5, 10), used("2026-06-29", 5, 10)]
+    assert [each.partition for each in least_recently_used(free, 5, None)] == ["2026-06-29"]
+
+
+# What goes and what stays
+
+
+def test_without_limits_nothing_is_removed(copied_run: SmallRun) -> None:
+    assert evict(copied_run.warehouse, copied_run.settings, LATER, "evicting") is None
+
+
+def test_look_backs_and_tables_of_readers_stay(copied_run: SmallRun) -> None:
+    warehouse, (earlier, newest) = copied_run.warehouse, copied_run.days
+    others = {
+        path: path.read_bytes()
+        for schema in ("raw", "served", "reconciliation")
+        for path in (warehouse.root / schema).rglob("*.parquet")
+    }
+    eviction = evict_all(copied_run)
+    gone = {(each.stored.name, each.partition) for each in eviction.evicted}
+    # 74 daily sessions, of which the newest and 60 before it stay; 3 of minutes, of which all.
+    days = sorted({key for name, key in gone if name == "v1.candles_daily"})
+    assert len(days) == 74 - 61
+    assert days == warehouse.partitions(DAILY)[:13]
+    assert not any(name == "v2.candles_5min" for name, _ in gone)
+    assert ("v1.indicators_5min", earlier.isoformat()) in gone
+    assert ("v2.filter_results", earlier.isoformat()) in gone
+    assert not any(key == newest.isoformat() for _, key in gone)
+    assert {path: path.read_bytes() for path in others} == others
+    assert eviction.bytes_left == eviction.bytes_that_stay == bytes_on_disk(warehouse)
+
+
+def test_the_size_limit_removes_until_it_is_kept(copied_run: SmallRun) -> None:
+    warehouse = copied_run.warehouse
+    before = bytes_on_disk(warehouse)
+    large = with_limits(copied_run.settings, mebibytes=before // MEBIBYTE + 1)
+    eviction = evict(warehouse, large, LATER, "evicting")
+    assert eviction.evicted == ()
+    assert eviction.bytes_left == before
+    small = with_limits(copied_run.settings, mebibytes=1)
+    eviction = evict(warehouse, small, LATER, "evicting")
+    warehouse.collect_garbage()
+    assert eviction.evicted
+    assert eviction.bytes_left == bytes_on_disk(warehouse) < before
+    smaller = eviction.bytes_left + eviction.evicted[-1].size_bytes
+    assert smaller > MEBIBYTE  # no more than needed
+
+
+def test_use_decides_what_goes(copied_run: SmallRun) -> None:
+    warehouse, day = copied_run.warehouse, copied_run.days[0].isoformat()
+    for stored in INTERMEDIATE:
+        for partition in warehouse.partitions(stored):
+            (path,) = warehouse.files(stored, [partition])
+            content = path.read_bytes()
+            path.unlink()  # a link to the file of the run that other tests read
+            path.write_bytes(content)
+            os.utime(path, (0, SOMETIME.timestamp()))
+    read = StoredTable("v2", tables.MOVES_DAILY)
+    looked_up = StoredTable("v2", tables.SEQUENCES)
+    copied_run.warehouse.read(read, [day])
+    assert carry_out(STEP["sequences"], "v2", copied_run, [copied_run.days[0]])[0].cached
+    moment = datetime.now(UTC)
+    eviction = evict(warehouse, with_limits(copied_run.settings, days=1), moment, "evicting")
+    kept = {
+        (stored, key)
+        for stored in INTERMEDIATE
+        for key in warehouse.partitions(stored)
+        if key == day and warehouse.usage(stored, key)
+    }
+    assert {(read, day), (looked_up, day)} <= kept
+    assert (StoredTable("v1", tables.MOVES_DAILY), day) not in kept
+    assert all(each.last_used == SOMETIME for each in eviction.evicted)
+
+
+def test_what_is_still_to_be_compared_or_served_stays_for_a_day(copied_run: SmallRun) -> None:
+    day = copied_run.days[0]
+    change(copied_run, DAILY, day, dearer(KEY))
+    bring_up_to_date(copied_run, "v2")  # neither compared nor served since
+    tiny = replace(with_limits(copied_run.settings), storage=StorageSettings(3, 1, 0))
+    gone = {each.stored.name for each in _evicted_of(copied_run, tiny, datetime.now(UTC), day)}
+    assert "v2.moves_daily" not in gone
+    assert "v2.candles_5min" not in gone
+    soon = datetime.now(UTC) + timedelta(days=2)
+    assert "v2.moves_daily" in {
+        each.stored.name
+        for each in _evicted_of(copied_run, with_limits(copied_run.settings, days=1), soon, day)
+    }
+
+
+def _evicted_of(run: SmallRun, settings: Settings, now: datetime, day: date) -> list[Stored]:
+    eviction = evict(run.warehouse, settings, now, "evicting")
+    return [each for each in eviction.evicted if each.partition == day.isoformat()]
+
+
+# Afterwards
+
+
+def test_reading_what_was_removed_says_so_and_how_to_get_it_back(copied_run: SmallRun) -> None:
+    evict_all(copied_run)
+    warehouse, day = copied_run.warehouse, copied_run.days[0].isoformat()
+    stored = StoredTable("v1", tables.INDICATORS_5MIN)
+    pointer = warehouse.pointer(stored, day)
+    assert pointer.rows > 0  # what it was stays known
+    with pytest.raises(
+        EvictedPartition, match=rf"v1\.indicators_5min {day}: .* --from {day} --to {day}"
+    ):
+        warehouse.read(stored, [day])
+    assert not warehouse.verify(stored, day)
+    with connect(warehouse, [stored]) as connection:  # views show what is there
+        days = connection.execute("SELECT DISTINCT trading_day FROM v1.indicators_5min").fetchall()
+    assert [str(found) for (found,) in days] == [copied_run.days[1].isoformat()]
+
+
+@every_variant
+def test_asking_again_gives_the_bytes_that_were_removed(
+    variant: str, small_run: SmallRun, copied_run: SmallRun
+) -> None:
+    evict_all(copied_run)
+    day = copied_run.days[0]
+    for step in STEPS:
+        (result,) = carry_out(step, variant, copied_run, [day])
+        assert hashes(copied_run.warehouse, step, variant, day) == hashes(
+            small_run.warehouse, step, variant, day
+        )
+        if step.name not in ("candles_5min", "candles_daily", "indicators_daily"):
+            assert cache_use_of([result]).computed == {EVICTED: len(step.outputs)}
+            assert copied_run.warehouse.verify(StoredTable(variant, step.outputs[0]), str(day))
+    assert all(result.cached for result in carry_out(STEPS[0], variant, copied_run, [day]))
+
+
+@every_variant
+def test_a_correction_brings_back_the_look_back_that_it_needs(
+    variant: str, copied_run: SmallRun, tmp_path
+) -> None:
+    warehouse, sessions = copied_run.warehouse, copied_run.outcome.plan.indicators_daily
+    candles = StoredTable(variant, tables.CANDLES_DAILY)
+    evict_all(copied_run)
+    # The first session of the look-back, of whose own window most is gone.
+    change(copied_run, DAILY, sessions[0], dearer(KEY))
+    bring_up_to_date(copied_run, variant)
+    (back,) = warehouse.read(candles, [warehouse.partitions(candles)[0]])["trading_day"].unique()
+    assert str(back)[:10] == warehouse.partitions(candles)[0]
+    scratch = from_scratch(copied_run, variant, tmp_path / "scratch")
+    assert contents(copied_run, variant) == contents(scratch, variant)
+
+
+@every_variant
+def test_one_step_alone_brings_back_what_it_reads(
+    variant: str, small_run: SmallRun, copied_run: SmallRun
+) -> None:
+    day = copied_run.days[0]
+    evict_all(copied_run)
+    for name in ("moves_daily", "sequences"):
+        warehouse = copied_run.warehouse
+        assert not warehouse.verify(StoredTable(variant, STEP[name].outputs[0]), day.isoformat())
+    (result,) = carry_out(STEP["sequence_analysis"], variant, copied_run, [day])
+    assert not result.cached
+    for name in ("moves_daily", "sequences", "sequence_analysis"):
+        assert copied_run.warehouse.verify(
+            StoredTable(variant, STEP[name].outputs[0]), day.isoformat()
+        )
+        assert hashes(copied_run.warehouse, STEP[name], variant, day) == hashes(
+            small_run.warehouse, STEP[name], variant, day
+        )
+
+
+def test_what_was_served_and_compared_stays(
+    copied_run: SmallRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    warehouse, day, table = copied_run.warehouse, copied_run.days[0], tables.INDICATORS_5MIN
+    served = read_served(table, [day], warehouse, RolloutSettings())
+    before = served_day(table, day, warehouse)
+    evict_all(copied_run)
+    assert served_day(table, day, warehouse) == before
+    (result,) = reconcile(table, [day], warehouse, copied_run.settings, "again")
+    assert result.cached
+    with caplog.at_level(logging.WARNING):
+        served_in(copied_run, table, Stage.FULL, [copied_run.days[1]])
+    assert f"served.indicators_5min: 1 days from {day} to {day} stay" in caplog.text
+    assert read_served(table, [day], warehouse, RolloutSettings()).equals(served)
+    with pytest.raises(EvictedPartition):
+        read_served(table, [day], warehouse, RolloutSettings(kill=True))
+
+
+def test_rows_that_are_gone_are_not_comparable_until_they_are_back(copied_run: SmallRun) -> None:
+    warehouse, day, table = copied_run.warehouse, copied_run.days[0], tables.INDICATORS_5MIN
+    evict_all(copied_run)
+    # Another setting makes the stored verdict one that has to be made again.
+    settings = replace(
+        copied_run.settings,
+        reconciliation=replace(copied_run.settings.reconciliation, sample_cells=3),
+    )
+
+    def verdict() -> tuple[str, str]:
+        (result,) = reconcile(table, [day], warehouse, settings, "again")
+        assert not result.cached
+        (row,) = warehouse.read(outputs_of(table)[2], [day.isoformat()]).itertuples()
+        return row.state, row.reason
+
+    state, reason = verdict()
+    assert state == NOT_COMPARABLE
+    assert reason.startswith("rows of v1.indicators_5min and v2.indicators_5min were removed")
+    for variant in VARIANTS:
+        carry_out(STEP["indicators_5min"], variant, copied_run, [day])
+    assert verdict()[0] == PASS
+
+
+def test_an_instrument_can_be_invalidated_in_what_was_removed(copied_run: SmallRun) -> None:
+    evict_all(copied_run)
+    day = copied_run.days[0]
+    marked = invalidate(copied_run.warehouse, KEY, day, day)
+    assert marked.partitions["v1.indicators_5min"] == 1
+    carry_out(STEP["indicators_5min"], "v1", copied_run, [day])
+    pointer = copied_run.warehouse.pointer(
+        StoredTable("v1", tables.INDICATORS_5MIN), day.isoformat()
+    )
+    assert (pointer.invalidated, pointer.evicted_at) == ((), None)
+
+
+def test_the_metrics_tell_what_was_removed_and_why_it_was_computed_again(
+    copied_run: SmallRun,
+) -> None:
+    day, warehouse = copied_run.days[0], copied_run.warehouse
+
+    def rows():
+        return warehouse.read(METRICS, [day.isoformat()]).set_index("asset")
+
+    assert not rows()["is_evicted"].any()
+    assert set(rows()["published_because"]) == {"new"}
+    gone = {e.stored.name for e in evict_all(copied_run).evicted if e.partition == str(day)}
+    assert gone
+    assert set(rows().index[rows()["is_evicted"]]) == gone
+    carry_out(STEP["indicators_5min"], "v1", copied_run, [day])
+    list(collect([day], warehouse, "test"))
+    found = rows().loc["v1.indicators_5min"]
+    assert (found["published_because"], found["is_evicted"]) == ("evicted", False)
+    assert found["files_validated"] == found["cache_misses"] + found["cache_first_reads"] > 0
+    assert rows().loc["v2.indicators_5min", "is_evicted"]
+    assert not rows()["is_evicted"][[served_table(t).name for t in (tables.CANDLES_5MIN,)]].any()
+
+
+def test_maintenance_keeps_the_limit_and_says_what_went(copied_run: SmallRun) -> None:
+    settings = with_limits(copied_run.settings, mebibytes=1)
+    before = bytes_on_disk(copied_run.warehouse)
+    done = dg.materialize([build_maintenance_asset(settings)], resources=needs_warehouse(settings))
+    (made,) = done.asset_materializations_for_node("operations__maintenance")
+    told = {name: entry.value for name, entry in made.metadata.items()}
+    assert told["partitions evicted"] > 0
+    assert told["bytes evicted"] == before - bytes_on_disk(copied_run.warehouse)
+    assert told["bytes of V1 and V2 left"] == bytes_on_disk(copied_run.warehouse)
+    assert told["disk space"].startswith(f"disk: {told['partitions evicted']} partitions of V1 and")
+    assert "| v1.moves_daily | 1 |" in told["evicted by table"]
+    catalog = duckdb.connect(str(catalog_path(settings)), read_only=True)
+    try:
+        rows = catalog.execute("SELECT DISTINCT trading_day FROM v1.moves_daily").fetchall()
+    finally:
+        catalog.close()
+    assert [str(day) for (day,) in rows] == [str(copied_run.days[1])]
