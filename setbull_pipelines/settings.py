@@ -649,14 +649,14 @@ class StorageSettings:
 
     keep_versions: int = 3
     """Versions of a partition kept on disk, the current one included."""
-    remote: str = ""
-    """Object store that several machines share, as ``s3://bucket/prefix``; the data folder then holds copies. Endpoint,
-    region and credentials are read from the environment variables ``AWS_*`` only. Empty: the data folder is all."""
     intermediate_limit_mib: int = 0
     """Disk space of the tables of V1 and V2 together, in mebibytes. Maintenance brings them back to it by removing the
     files that were not used for the longest time; what coming sessions look back on stays. 0: no limit."""
     intermediate_days: int = 0
     """Days without use after which maintenance removes such a file in any case; 0: never."""
+    remote: str = ""
+    """Object store that several machines share, as ``s3://bucket/prefix``; the data folder then holds copies. Endpoint,
+    region and credentials are read from the environment variables ``AWS_*`` only. Empty: the data folder is all."""
 
     def __post_init__(self) -> None:
         _require(self.keep_versions >= 2, "storage.keep_versions", self.keep_versions, "2 or more")
