@@ -47,6 +47,8 @@ from setbull_pipelines.warehouse.store import Warehouse
 V2_ONLY = "v2_only"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _MIB = 2**20
+_SESSIONS = 12
+"""Sessions with minutes: more than 5-minute indicators look back."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,9 @@ def of_imports() -> Figures:
     return Figures(time.perf_counter() - started, float(finished.stdout), 0.0)
 
 
-def lines_of_day(folder: Path, instruments: int, with_v1: bool) -> list[str]:
-    """One day, again and intraday, of an exchange in which V2 is in force."""
-    settings = settings_of(folder / "v2", instruments, 560, 12)
+def lines_of_day(folder: Path, instruments: int, history: int, with_v1: bool) -> list[str]:
+    """One day, intraday and as a whole, of an exchange in which V2 is in force; then with both variants, and again."""
+    settings = settings_of(folder / "v2", instruments, history, _SESSIONS)
     day = settings.sample.last_day
     prepare(settings, Stage.RETIRED)
     lines = [of_imports().row("importing the definitions", 2)]
@@ -158,7 +160,7 @@ def lines_of_day(folder: Path, instruments: int, with_v1: bool) -> list[str]:
     figures = measured(settings, "job", V2_ONLY, json.dumps({PARTITION_TAG: day}))
     lines.append(figures.row("one day, V2 only, raw to served", 10))
     if with_v1:
-        both = settings_of(folder / "both", instruments, 560, 12)
+        both = settings_of(folder / "both", instruments, history, _SESSIONS)
         prepare(both, Stage.SHADOW)
         figures = measured(both, "job", DAILY_JOB_NAME, json.dumps({PARTITION_TAG: day}))
         lines.append(figures.row("one day, both variants, reconciliation, all checks", 90))
@@ -171,7 +173,7 @@ def lines_of_growth(folder: Path, instruments: int) -> list[str]:
     """The same day with a longer and longer daily history."""
     lines, seconds = [], []
     for sessions in (30, 250, 500):
-        settings = settings_of(folder / f"history-{sessions}", instruments, sessions, 12)
+        settings = settings_of(folder / f"history-{sessions}", instruments, sessions, _SESSIONS)
         prepare(settings, Stage.RETIRED)
         tags = json.dumps({PARTITION_TAG: settings.sample.last_day})
         figures = measured(settings, "job", V2_ONLY, tags)
@@ -202,6 +204,7 @@ def main() -> None:
     """Measure and print, or, with a command, do one piece of work and print what it took."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.days", description=__doc__)
     parser.add_argument("--instruments", type=int, default=2_400)
+    parser.add_argument("--history", type=int, default=560, help="sessions of daily bars")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
     parser.add_argument(
         "--with-v1", action="store_true", help="also both variants: 15 minutes more"
@@ -221,7 +224,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
         folder = Path(name)
-        lines = lines_of_day(folder, chosen.instruments, chosen.with_v1)
+        lines = lines_of_day(folder, chosen.instruments, chosen.history, chosen.with_v1)
         if chosen.growth:
             lines += lines_of_growth(folder, chosen.instruments)
         if chosen.sessions:
