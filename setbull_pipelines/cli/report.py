@@ -44,8 +44,9 @@ def print_report(outcome: Outcome) -> None:
     _reconciliation(warehouse, days)
     _filters(warehouse, days)
     _checks(outcome)
-    _cache(outcome, warehouse, days)
     _alerts(outcome)
+    _time(outcome)
+    _cache(outcome, warehouse, days)
     _places(outcome)
 
 
@@ -199,10 +200,12 @@ def _checks(outcome: Outcome) -> None:
 
 
 def _cache(outcome: Outcome, warehouse: Warehouse, days: list[str]) -> None:
+    if outcome.unchanged_since:
+        return  # said at the top; what the metrics tell is about the run that computed
     used = outcome.history + cache_use(warehouse.read(METRICS, days))
     computed = ", ".join(f"{count:,} {why}" for why, count in sorted(used.computed.items()))
     console.print(
-        f"\ncache: {used.asked:,} partitions asked for, {used.up_to_date:,} up to date "
+        f"cache: {used.asked:,} partitions asked for, {used.up_to_date:,} up to date "
         f"({used.hit_rate or 0:.1%})" + (f"; computed: {computed}" if computed else "")
     )
 
@@ -213,11 +216,14 @@ def _alerts(outcome: Outcome) -> None:
         console.print(escape(line))
 
 
-def _places(outcome: Outcome) -> None:
+def _time(outcome: Outcome) -> None:
     took = ", ".join(f"{work} {seconds:.1f} s" for work, seconds in outcome.seconds.items())
-    if outcome.disk:
-        console.print(f"\n{outcome.disk}")
     console.print(f"\ntime: {took}")
+
+
+def _places(outcome: Outcome) -> None:
+    if outcome.disk:
+        console.print(outcome.disk)
     console.print(
         f"tables: {warehouse_root(outcome.settings)} (Parquet), {catalog_path(outcome.settings)} (DuckDB views)"
     )
