@@ -38,14 +38,25 @@ def print_report(outcome: Outcome) -> None:
     """Print everything a user wants to know after a run."""
     warehouse = open_warehouse(outcome.settings)
     days = [day.isoformat() for day in outcome.plan.days]
+    _unchanged(outcome)
     _rows(warehouse, days)
     _intake(warehouse, [day.isoformat() for day in (*outcome.plan.candles, *outcome.plan.days)])
     _reconciliation(warehouse, days)
     _filters(warehouse, days)
     _checks(outcome)
-    _cache(outcome, warehouse, days)
     _alerts(outcome)
+    _time(outcome)
+    _cache(outcome, warehouse, days)
     _places(outcome)
+
+
+def _unchanged(outcome: Outcome) -> None:
+    if earlier := outcome.unchanged_since:
+        found = earlier.state.partitions
+        console.print(
+            f"nothing has changed since the run that ended {earlier.ended:%Y-%m-%d %H:%M}: {found:,} of {found:,} "
+            "partitions are up to date (100 %), nothing was computed; its results and checks:"
+        )
 
 
 def _grid(title: str, columns: Iterable[str]) -> TextTable:
@@ -189,10 +200,12 @@ def _checks(outcome: Outcome) -> None:
 
 
 def _cache(outcome: Outcome, warehouse: Warehouse, days: list[str]) -> None:
+    if outcome.unchanged_since:
+        return  # said at the top; what the metrics tell is about the run that computed
     used = outcome.history + cache_use(warehouse.read(METRICS, days))
     computed = ", ".join(f"{count:,} {why}" for why, count in sorted(used.computed.items()))
     console.print(
-        f"\ncache: {used.asked:,} partitions asked for, {used.up_to_date:,} up to date "
+        f"cache: {used.asked:,} partitions asked for, {used.up_to_date:,} up to date "
         f"({used.hit_rate or 0:.1%})" + (f"; computed: {computed}" if computed else "")
     )
 
@@ -203,11 +216,14 @@ def _alerts(outcome: Outcome) -> None:
         console.print(escape(line))
 
 
-def _places(outcome: Outcome) -> None:
+def _time(outcome: Outcome) -> None:
     took = ", ".join(f"{work} {seconds:.1f} s" for work, seconds in outcome.seconds.items())
-    if outcome.disk:
-        console.print(f"\n{outcome.disk}")
     console.print(f"\ntime: {took}")
+
+
+def _places(outcome: Outcome) -> None:
+    if outcome.disk:
+        console.print(outcome.disk)
     console.print(
         f"tables: {warehouse_root(outcome.settings)} (Parquet), {catalog_path(outcome.settings)} (DuckDB views)"
     )

@@ -23,6 +23,7 @@ from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.history import History
 from setbull_pipelines.cli.plan import Plan, consecutive
 from setbull_pipelines.cli.terminal import console, showing_progress
+from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed_files
@@ -53,6 +54,8 @@ class Outcome:
     """What was removed to keep the limits of disk space; None without limits."""
     alerts: list[str] = field(default_factory=list)
     """What became of the alerts, in sentences."""
+    unchanged_since: Earlier | None = None
+    """The runs whose results are told again, where nothing had to be done."""
 
     @property
     def failed_checks(self) -> list[dg.AssetCheckEvaluation]:
@@ -81,6 +84,8 @@ class Runner:
         self.definitions = build_defs(settings)
         self.run_ids: list[str] = []
         """The Dagster runs so far."""
+        self.daily_run_ids: list[str] = []
+        """Those of them that ran the asked days."""
 
     def run(self, plan: Plan, intake: raw.Intake) -> Outcome:
         """Materialize intake, the look-backs, then every asset of the asked days with all checks."""
@@ -96,6 +101,7 @@ class Runner:
         for days in consecutive(plan.days):
             with showing_progress(f"{work}: {len(days)} sessions from {days[0]} to {days[-1]}"):
                 execution = self._execute(DAILY_JOB_NAME, days)
+            self.daily_run_ids.append(self.run_ids[-1])
             outcome.seconds[work] = outcome.seconds.get(work, 0.0) + execution.seconds
             outcome.checks += execution.checks
         store = open_warehouse(self.settings)
@@ -171,6 +177,8 @@ def sessions_to_correct(settings: Settings, intake: raw.Intake) -> list[date]:
 def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
     """Carry out ``plan`` with the instance of the data folder, and raise alerts. Raises RunFailed."""
     with dg.DagsterInstance.get() as instance:
+        if outcome := _told_again(settings, intake, plan, instance):
+            return outcome
         runner = Runner(settings, instance)
         try:
             outcome = runner.run(plan, intake)
@@ -179,4 +187,25 @@ def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
                 console.print(escape(line))
             raise
         outcome.alerts = after_run(instance, runner.run_ids, settings)
+        if state := state_of(plan, intake, open_warehouse(settings), settings):
+            remember(instance, runner.daily_run_ids, state)
         return outcome
+
+
+def _told_again(
+    settings: Settings, intake: raw.Intake, plan: Plan, instance: dg.DagsterInstance
+) -> Outcome | None:
+    """The outcome of the runs that left everything as it is; None where there is something to do."""
+    started = time.monotonic()
+    state = state_of(plan, intake, open_warehouse(settings), settings)
+    earlier = earlier_runs(instance, DAILY_JOB_NAME, plan, state) if state else None
+    if earlier is None:
+        return None
+    return Outcome(
+        settings,
+        plan,
+        checks=of_whole_run(earlier.checks),
+        seconds={"looking for changes": time.monotonic() - started},
+        alerts=after_run(instance, [], settings),
+        unchanged_since=earlier,
+    )

@@ -598,3 +598,27 @@ def test_use_is_noted_once_an_hour_and_only_where_one_may_write(warehouse, monke
     disk.note_use(path)
     assert warehouse.usage(V1_BARS, DAY)[1] > 0
     disk.note_use(path.with_name("absent"))  # nothing happens
+
+
+def test_what_was_written_under_another_contract_can_be_evicted(warehouse):
+    publish(warehouse, bars())
+    other = dataclasses.replace(BARS, columns=BARS.columns[:-1])
+    stored = StoredTable("v1", other)
+    with pytest.raises(ContractViolation):
+        warehouse.read(stored)
+    warehouse.evict(stored, DAY)
+    warehouse.collect_garbage()
+    assert warehouse.evicted(stored) == [DAY]
+    assert warehouse.files(stored) == []
+
+
+def test_only_what_is_there_and_whole_can_be_evicted(warehouse):
+    with pytest.raises(MissingPartition):
+        warehouse.evict(V1_BARS, DAY)
+    publish(warehouse, bars())
+    (path,) = warehouse.files(V1_BARS)
+    path.with_suffix(".rows").unlink(missing_ok=True)
+    path.write_bytes(b"something else")
+    with pytest.raises(DamagedPartition):
+        warehouse.evict(V1_BARS, DAY)
+    assert warehouse.evicted(V1_BARS) == []
