@@ -79,3 +79,15 @@ def test_no_ratio_has_fallen_by_more_than_a_quarter() -> None:
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stdout.count(" over V2") == len(SHORT_RIVALS)
+
+
+def test_days_are_measured_in_processes_of_their_own() -> None:
+    command = [sys.executable, "-m", "benchmarks.days", "--instruments", "12", "--history", "30"]
+    finished = subprocess.run(
+        [*command, "--sessions", "2"], cwd=PROJECT, capture_output=True, text=True, timeout=600
+    )
+    assert finished.returncode == 0, finished.stderr
+    rows = [line.split("|")[1:4] for line in finished.stdout.splitlines() if line.startswith("| ")]
+    figures = {what.strip(): (float(seconds), float(cpu)) for what, seconds, cpu in rows[1:]}
+    assert len(figures) == 5
+    assert all(seconds > 0 and cpu > 0 for seconds, cpu in figures.values()), figures

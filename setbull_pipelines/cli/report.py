@@ -37,6 +37,7 @@ def print_report(outcome: Outcome) -> None:
     """Print everything a user wants to know after a run."""
     warehouse = open_warehouse(outcome.settings)
     days = [day.isoformat() for day in outcome.plan.days]
+    _unchanged(outcome)
     _rows(warehouse, days)
     _intake(warehouse, [day.isoformat() for day in (*outcome.plan.candles, *outcome.plan.days)])
     _reconciliation(warehouse, days)
@@ -44,6 +45,15 @@ def print_report(outcome: Outcome) -> None:
     _checks(outcome)
     _alerts(outcome)
     _places(outcome)
+
+
+def _unchanged(outcome: Outcome) -> None:
+    if earlier := outcome.unchanged_since:
+        found = earlier.state.partitions
+        console.print(
+            f"nothing has changed since the run that ended {earlier.ended:%Y-%m-%d %H:%M}: {found:,} of {found:,} "
+            "partitions are up to date (100 %), nothing was computed; its results and checks:"
+        )
 
 
 def _grid(title: str, columns: Iterable[str]) -> TextTable:

@@ -32,8 +32,7 @@ def _warehouse(settings: Settings) -> Warehouse:
 def status(settings: Settings) -> Iterator[str]:
     """One line per component, and one per served table with the share that is really served from V2."""
     warehouse = _warehouse(settings)
-    now = states(read_log(warehouse))
-    for component, state in now.items():
+    for component, state in states(read_log(warehouse)).items():
         yield f"{component.label}: {_sentence(state, settings)}"
     for table in TABLES:
         stored = served_table(table)

@@ -22,6 +22,7 @@ from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.history import History
 from setbull_pipelines.cli.plan import Plan, consecutive
 from setbull_pipelines.cli.terminal import console, showing_progress
+from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed_files
@@ -47,6 +48,8 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     alerts: list[str] = field(default_factory=list)
     """What became of the alerts, in sentences."""
+    unchanged_since: Earlier | None = None
+    """The runs whose results are told again, where nothing had to be done."""
 
     @property
     def failed_checks(self) -> list[dg.AssetCheckEvaluation]:
@@ -75,6 +78,8 @@ class Runner:
         self.definitions = build_defs(settings)
         self.run_ids: list[str] = []
         """The Dagster runs so far."""
+        self.daily_run_ids: list[str] = []
+        """Those of them that ran the asked days."""
 
     def run(self, plan: Plan, intake: raw.Intake) -> Outcome:
         """Materialize intake, the look-backs, then every asset of the asked days with all checks."""
@@ -88,6 +93,7 @@ class Runner:
         for days in consecutive(plan.days):
             with showing_progress(f"{work}: {len(days)} sessions from {days[0]} to {days[-1]}"):
                 execution = self._execute(DAILY_JOB_NAME, days)
+            self.daily_run_ids.append(self.run_ids[-1])
             outcome.seconds[work] = outcome.seconds.get(work, 0.0) + execution.seconds
             outcome.checks += execution.checks
         return outcome
@@ -158,6 +164,8 @@ def sessions_to_correct(settings: Settings, intake: raw.Intake) -> list[date]:
 def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
     """Carry out ``plan`` with the instance of the data folder, and raise alerts. Raises RunFailed."""
     with dg.DagsterInstance.get() as instance:
+        if outcome := _told_again(settings, intake, plan, instance):
+            return outcome
         runner = Runner(settings, instance)
         try:
             outcome = runner.run(plan, intake)
@@ -166,4 +174,25 @@ def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
                 console.print(escape(line))
             raise
         outcome.alerts = after_run(instance, runner.run_ids, settings)
+        if state := state_of(plan, intake, open_warehouse(settings), settings):
+            remember(instance, runner.daily_run_ids, state)
         return outcome
+
+
+def _told_again(
+    settings: Settings, intake: raw.Intake, plan: Plan, instance: dg.DagsterInstance
+) -> Outcome | None:
+    """The outcome of the runs that left everything as it is; None where there is something to do."""
+    started = time.monotonic()
+    state = state_of(plan, intake, open_warehouse(settings), settings)
+    earlier = earlier_runs(instance, DAILY_JOB_NAME, plan, state) if state else None
+    if earlier is None:
+        return None
+    return Outcome(
+        settings,
+        plan,
+        checks=of_whole_run(earlier.checks),
+        seconds={"looking for changes": time.monotonic() - started},
+        alerts=after_run(instance, [], settings),
+        unchanged_since=earlier,
+    )

@@ -248,6 +248,11 @@ class Intake:
             {day for file in self._candle_files(kind) for day in file.days["trading_day"].dt.date}
         )
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What everything that was taken in follows from."""
+        return tuple(file.identity for file in self._landed)
+
     def identity_of_bars(self, day: date) -> tuple[str, ...]:
         """What the tables of a day follow from: files with rows of it, and those that say which instruments there are.
 

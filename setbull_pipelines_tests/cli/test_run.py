@@ -58,7 +58,7 @@ def setbull(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def refused(result: Result, *parts: str) -> None:
+def assert_refused(result: Result, *parts: str) -> None:
     """The command ended with code 2 and one sentence that holds ``parts``, not with a traceback."""
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code == 2
@@ -114,7 +114,9 @@ def test_a_corrected_file_brings_the_sessions_that_look_back_on_it_along(
 def test_an_instrument_that_nothing_is_stored_of_cannot_be_invalidated(
     data_directory: Path,
 ) -> None:
-    refused(setbull("invalidate", "NSE_EQ|NOBODY"), "no computed rows", "expected a key such as")
+    assert_refused(
+        setbull("invalidate", "NSE_EQ|NOBODY"), "no computed rows", "expected a key such as"
+    )
 
 
 @pytest.mark.usefixtures("events_in_memory")
@@ -196,34 +198,34 @@ def test_a_step_that_raises_is_one_sentence(
 @pytest.mark.usefixtures("data_directory", "events_in_memory")
 class TestRefusals:
     def test_a_date_that_is_none(self) -> None:
-        refused(setbull("run", "--from", "30-06-2026"), "'30-06-2026'", "YYYY-MM-DD")
+        assert_refused(setbull("run", "--from", "30-06-2026"), "'30-06-2026'", "YYYY-MM-DD")
 
     def test_an_input_that_is_not_there(self, tmp_path: Path) -> None:
-        refused(setbull("run", "--input", tmp_path / "absent.csv"), "absent.csv")
+        assert_refused(setbull("run", "--input", tmp_path / "absent.csv"), "absent.csv")
 
     def test_a_folder_without_candles(self, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
-        refused(setbull("run", "--input", tmp_path / "empty"), "empty")
+        assert_refused(setbull("run", "--input", tmp_path / "empty"), "empty")
 
     @pytest.mark.parametrize(
         ("first", "last"), [("2030-01-01", "2030-02-01"), ("2025-06-07", "2025-06-08")]
     )
     def test_a_range_without_a_stored_session(self, first: str, last: str, dirty_csv: Path) -> None:
         result = setbull("run", "--input", dirty_csv, "--from", first, "--to", last)
-        refused(result, f"no trading day between {first} and {last}", DAY)
+        assert_refused(result, f"no trading day between {first} and {last}", DAY)
 
     def test_an_unknown_settings_key(self, tmp_path: Path) -> None:
         (tmp_path / "settings.toml").write_text("[filters]\nminimum_cloze = 20.0\n")
         os.environ["SETBULL_SETTINGS"] = str(tmp_path / "settings.toml")
-        refused(setbull("run"), "filters.minimum_cloze", "minimum_close")
+        assert_refused(setbull("run"), "filters.minimum_cloze", "minimum_close")
 
     def test_an_impossible_setting(self, tmp_path: Path) -> None:
         (tmp_path / "settings.toml").write_text("[filters]\nmamba_ratio = 2.0\n")
         os.environ["SETBULL_SETTINGS"] = str(tmp_path / "settings.toml")
-        refused(setbull("run"), "filters.mamba_ratio", "2.0", "0 to 1")
+        assert_refused(setbull("run"), "filters.mamba_ratio", "2.0", "0 to 1")
 
     def test_sql_before_the_first_run(self) -> None:
-        refused(setbull("sql", "SELECT 1"), "there is no catalog")
+        assert_refused(setbull("sql", "SELECT 1"), "there is no catalog")
 
 
 @pytest.mark.usefixtures("events_in_memory")
@@ -245,7 +247,7 @@ def test_every_command_refuses_unknown_settings_in_one_sentence(
     monkeypatch.setattr(os, "execv", lambda *arguments: pytest.fail("started"))
     (tmp_path / "settings.toml").write_text("[filters]\nminimum_cloze = 20.0\n")
     os.environ["SETBULL_SETTINGS"] = str(tmp_path / "settings.toml")
-    refused(setbull(*command), "filters.minimum_cloze")
+    assert_refused(setbull(*command), "filters.minimum_cloze")
 
 
 @pytest.fixture
@@ -335,7 +337,7 @@ class TestSql:
     def test_it_cannot_write(self, statement: str, small_run: SmallRun) -> None:
         path = small_run.settings.data_directory / "setbull.duckdb"
         before = path.read_bytes()
-        refused(setbull("sql", statement))
+        assert_refused(setbull("sql", statement))
         assert path.read_bytes() == before
 
     def test_it_cannot_write_files(self, tmp_path: Path) -> None:

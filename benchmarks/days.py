@@ -1,0 +1,264 @@
+"""What whole days take through Dagster, in fresh processes: from raw rows to served tables, and back-fills.
+
+``python -m benchmarks.days``: a generated exchange, prepared up to its last day, then each piece of work in a process
+of its own. Belongs here: the work, the clock, the printed table. Does not belong here: kernels against their rivals
+(``contestants``), what the results must be (the tests).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from benchmarks.measuring import PROJECT, peak_bytes
+from setbull_pipelines.assets.common import (
+    AS_OF_TAG,
+    PARTITION_TAG,
+    warehouse_root,
+)
+from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.automation.schedules import RANGE_TAGS
+from setbull_pipelines.cli.home import claim, prepare_dagster_home
+from setbull_pipelines.cli.plan import make_plan
+from setbull_pipelines.cli.rollout import act
+from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.rolling_out import stages_in_force
+from setbull_pipelines.pipeline.steps import STEPS
+from setbull_pipelines.rollout.controller import Verdict
+from setbull_pipelines.rollout.stages import Component, Stage
+from setbull_pipelines.settings import SampleSettings, Settings
+from setbull_pipelines.sources.sample import minute_days
+from setbull_pipelines.variants import V1, V2
+from setbull_pipelines.warehouse.store import Warehouse
+
+V2_ONLY = "v2_only"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_MIB = 2**20
+_SESSIONS = 12
+"""Sessions with minutes: more than 5-minute indicators look back."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one process, its start and imports included."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+
+    def row(self, work: str, target: float | None) -> str:
+        """A row of the table; ``target`` in seconds."""
+        verdict = "" if target is None else ("met" if self.seconds <= target else "**missed**")
+        limit = "" if target is None else f"{target:g}"
+        return (
+            f"| {work} | {self.seconds:.1f} | {self.cpu_seconds:.1f} | {self.peak_mib:,.0f} MiB "
+            f"| {limit} | {verdict} |"
+        )
+
+
+def settings_of(folder: Path, instruments: int, daily_sessions: int, sessions: int) -> Settings:
+    """The settings of a generated exchange in ``folder``."""
+    sample = SampleSettings(
+        instruments=instruments, daily_sessions=daily_sessions, minute_sessions=sessions
+    )
+    return Settings(data_directory=folder, sample=sample)
+
+
+def prepare(settings: Settings, stage: Stage) -> None:
+    """Bring everything up to the session before the last: raw tables, and the look-backs of the last one."""
+    claim(settings.data_directory, None)
+    intake = raw.read_sources(settings)
+    plan = make_plan(
+        intake.days("minutes"), intake.days("daily"), settings, intake.last_day, intake.last_day
+    )
+    warehouse = Warehouse(warehouse_root(settings))
+    list(act(settings, list(Component), Verdict("forced"), "benchmark", "measuring", stage))
+    raw.publish_intake(intake, warehouse, settings, "benchmark")
+    list(raw.RawDays(intake, warehouse, settings, "benchmark").over(plan.candles))
+    stages = stages_in_force(warehouse, settings.rollout)
+    steps = {step.name: step for step in STEPS}
+    for name, days in (
+        ("candles_daily", plan.candles),
+        ("candles_5min", plan.candles_5min),
+        ("indicators_daily", plan.indicators_daily),
+    ):
+        for variant in (V1, V2):
+            run = StepRun(steps[name], variant, warehouse, settings, "benchmark", stages)
+            list(run.over(days))
+
+
+def execute(settings: Settings, job: str, tags: dict[str, str]) -> None:
+    """Run a job with the instance of the data folder, its events in SQLite as users have them."""
+    prepare_dagster_home(settings.data_directory)
+    definitions = build_defs(settings)
+    if job == V2_ONLY:
+        needed = dg.AssetSelection.groups("served").upstream()
+        needed -= dg.AssetSelection.groups("reconciliation")
+        only = dg.define_asset_job(
+            V2_ONLY,
+            selection=needed.required_multi_asset_neighbors().without_checks(),
+            executor_def=dg.in_process_executor,
+        )
+        definitions = dg.Definitions.merge(definitions, dg.Definitions(jobs=[only]))
+    with dg.DagsterInstance.get() as instance:
+        definitions.resolve_job_def(job).execute_in_process(
+            instance=instance, tags=tags, run_config=_QUIET
+        )
+
+
+def measured(settings: Settings, *command: str) -> Figures:
+    """Run this module's ``command`` in a process of its own. RuntimeError with its last words when it fails."""
+    sample = settings.sample
+    arguments = ["--folder", settings.data_directory, "--instruments", sample.instruments]
+    arguments += ["--daily-sessions", sample.daily_sessions, "--sessions", sample.minute_sessions]
+    started = time.perf_counter()
+    finished = subprocess.run(
+        [sys.executable, "-m", "benchmarks.days", *map(str, arguments), *command],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    seconds = time.perf_counter() - started
+    if finished.returncode:
+        raise RuntimeError(f"{command}: {(finished.stderr.strip().splitlines() or ['?'])[-1]}")
+    cpu_seconds, peak = json.loads(finished.stdout.splitlines()[-1])
+    return Figures(seconds, cpu_seconds, peak / _MIB)
+
+
+def of_imports() -> Figures:
+    """Importing the definitions in a fresh process."""
+    started = time.perf_counter()
+    code = "import setbull_pipelines.definitions, time; print(time.process_time())"
+    finished = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    return Figures(time.perf_counter() - started, float(finished.stdout), 0.0)
+
+
+def lines_of_day(folder: Path, instruments: int, history: int, with_v1: bool) -> list[str]:
+    """One day, intraday and as a whole, of an exchange in which V2 is in force; then with both variants, and again."""
+    settings = settings_of(folder / "v2", instruments, history, _SESSIONS)
+    day = settings.sample.last_day
+    prepare(settings, Stage.RETIRED)
+    lines = [of_imports().row("importing the definitions", 2)]
+    intraday = {PARTITION_TAG: day, AS_OF_TAG: f"{day}T15:25:00"}
+    figures = measured(settings, "job", "intraday", json.dumps(intraday))
+    lines.append(figures.row("a tick of the intraday job at 15:25, V2 in force", 15))
+    figures = measured(settings, "job", V2_ONLY, json.dumps({PARTITION_TAG: day}))
+    lines.append(figures.row("one day, V2 only, raw to served", 10))
+    if with_v1:
+        both = settings_of(folder / "both", instruments, history, _SESSIONS)
+        prepare(both, Stage.SHADOW)
+        figures = measured(both, "job", DAILY_JOB_NAME, json.dumps({PARTITION_TAG: day}))
+        lines.append(figures.row("one day, both variants, reconciliation, all checks", 90))
+        measured(both, "run", day)
+        lines.append(measured(both, "run", day).row("`setbull run` of it with nothing changed", 3))
+    return lines
+
+
+def lines_of_growth(folder: Path, instruments: int) -> list[str]:
+    """The same day with a longer and longer daily history."""
+    lines, seconds = [], []
+    for sessions in (30, 250, 500):
+        settings = settings_of(folder / f"history-{sessions}", instruments, sessions, _SESSIONS)
+        prepare(settings, Stage.RETIRED)
+        tags = json.dumps({PARTITION_TAG: settings.sample.last_day})
+        figures = measured(settings, "job", V2_ONLY, tags)
+        seconds.append(figures.cpu_seconds)
+        lines.append(figures.row(f"one day, V2 only, {sessions} sessions of history", None))
+        shutil.rmtree(settings.data_directory)
+    grown = seconds[-1] / seconds[0] - 1
+    return [*lines, f"| processor time from 30 to 500 sessions | {grown:+.0%} | | | 10 % | |"]
+
+
+def lines_of_back_fill(folder: Path, instruments: int, sessions: int) -> list[str]:
+    """Many sessions in a single run."""
+    settings = settings_of(folder / "back-fill", instruments, sessions, sessions)
+    days = [day.isoformat() for day in minute_days(settings.sample)]
+    claim(settings.data_directory, None)
+    list(act(settings, list(Component), Verdict("forced"), "benchmark", "measuring", Stage.RETIRED))
+    landing = measured(settings, "land")
+    tags = dict(zip(RANGE_TAGS, (days[0], days[-1]), strict=True))
+    figures = measured(settings, "job", V2_ONLY, json.dumps(tags))
+    target = 900 if (instruments, sessions) == (2_400, 250) else None
+    return [
+        landing.row(f"inventing and landing {sessions} sessions", None),
+        figures.row(f"back-fill of {sessions} sessions, V2 only, one run", target),
+    ]
+
+
+def main() -> None:
+    """Measure and print, or, with a command, do one piece of work and print what it took."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.days", description=__doc__)
+    parser.add_argument("--instruments", type=int, default=2_400)
+    parser.add_argument("--history", type=int, default=560, help="sessions of daily bars")
+    parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
+    parser.add_argument(
+        "--with-v1", action="store_true", help="also both variants: 15 minutes more"
+    )
+    parser.add_argument("--growth", action="store_true", help="also longer and longer histories")
+    parser.add_argument("--sessions", type=int, default=0, help="of a back-fill; default: none")
+    parser.add_argument("--daily-sessions", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("command", nargs="*", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    if chosen.command:
+        settings = settings_of(
+            chosen.folder, chosen.instruments, chosen.daily_sessions, chosen.sessions
+        )
+        _work(settings, *chosen.command)
+        print(json.dumps([time.process_time(), peak_bytes()]))
+        return
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
+        folder = Path(name)
+        lines = lines_of_day(folder, chosen.instruments, chosen.history, chosen.with_v1)
+        if chosen.growth:
+            lines += lines_of_growth(folder, chosen.instruments)
+        if chosen.sessions:
+            lines += lines_of_back_fill(folder, chosen.instruments, chosen.sessions)
+    print("| what | seconds | processor seconds | peak memory | target | |")
+    print("|---|---|---|---|---|---|")
+    print("\n".join(lines))
+    print(f"\nload {os.getloadavg()[0]:.1f} at the end")
+
+
+def _work(settings: Settings, verb: str, *arguments: str) -> None:
+    if verb == "land":
+        raw.read_sources(settings)
+    elif verb == "run":
+        (day,) = arguments
+        environment = os.environ | {"SETBULL_DATA_DIR": str(settings.data_directory)}
+        (settings.data_directory / "settings.toml").write_text(_toml(settings), encoding="utf-8")
+        environment["SETBULL_SETTINGS"] = str(settings.data_directory / "settings.toml")
+        command = [sys.executable, "-m", "setbull_pipelines.cli.main", "run"]
+        subprocess.run(
+            [*command, "--from", day, "--to", day], env=environment, check=True, capture_output=True
+        )
+    else:
+        job, tags = arguments
+        execute(settings, job, json.loads(tags))
+
+
+def _toml(settings: Settings) -> str:
+    sample = settings.sample
+    return (
+        f"[sample]\ninstruments = {sample.instruments}\ndaily_sessions = {sample.daily_sessions}\n"
+        f"minute_sessions = {sample.minute_sessions}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

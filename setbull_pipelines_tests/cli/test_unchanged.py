@@ -1,0 +1,94 @@
+"""A run that finds everything as the last one left it computes nothing and says so; any change makes a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from setbull_pipelines import tables
+from setbull_pipelines.cli.main import main
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+
+HEADER = "instrument_key,timestamp,open,high,low,close,volume"
+DAYS = ("2025-06-02", "2025-06-03")
+NOTHING = "nothing has changed since the run that ended"
+
+
+@pytest.fixture
+def candles(data_directory: Path, tmp_path: Path) -> Path:
+    """Two days of two instruments, and a run over them."""
+    folder = tmp_path / "candles"
+    folder.mkdir()
+    for day in DAYS:
+        bars = [f"NSE_EQ|{key},{day},100,101,99,100,10" for key in ("A", "B")]
+        (folder / f"{day}.csv").write_text("\n".join([HEADER, *bars]) + "\n")
+    assert NOTHING not in run(folder)
+    return folder
+
+
+def run(folder: Path, code: int = 0) -> str:
+    result = CliRunner().invoke(main, ["run", "--input", str(folder)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def dagster_runs() -> int:
+    with dg.DagsterInstance.get() as instance:
+        return len(instance.get_run_records())
+
+
+def without_times(output: str) -> list[str]:
+    """What is printed between the first lines and the times, without empty lines."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    first = next(place for place, line in enumerate(lines) if line.startswith("rows per table"))
+    last = next(place for place, line in enumerate(lines) if line.startswith("time: "))
+    return [line for line in lines[first:last] if "alerts:" not in line]
+
+
+def test_a_run_without_changes_tells_the_results_again_and_a_change_makes_a_run(
+    candles: Path, data_directory: Path
+) -> None:
+    more = [f"NSE_EQ|C,{day},100,101,99,100,10" for day in DAYS]
+    (candles / "more.csv").write_text("\n".join([HEADER, *more]) + "\n")
+    changed = run(candles)
+    assert NOTHING not in changed
+    runs = dagster_runs()
+
+    again = run(candles)
+    assert NOTHING in again
+    assert dagster_runs() == runs
+    assert without_times(again) == without_times(changed)
+    assert "checks: " in again
+    assert "looking for changes" in again
+
+    # The same file with another close.
+    (candles / "more.csv").write_text("\n".join([HEADER, *more]).replace("99,100,", "99,100.5,"))
+    assert NOTHING not in run(candles)
+    assert dagster_runs() > runs
+
+
+def test_what_is_damaged_or_invalidated_is_computed_again(
+    candles: Path, data_directory: Path
+) -> None:
+    warehouse = Warehouse(data_directory / "warehouse")
+    moves = StoredTable("v2", tables.MOVES_DAILY)
+    (file,) = warehouse.files(moves, [DAYS[1]])
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert NOTHING not in run(candles)
+    assert warehouse.verify(moves, DAYS[1])
+
+    assert NOTHING in run(candles)
+    warehouse.invalidate(moves, DAYS[1], "NSE_EQ|A")
+    assert NOTHING not in run(candles)
+    assert warehouse.pointer(moves, DAYS[1]).invalidated == ()
+
+
+def test_another_setting_makes_a_run(candles: Path) -> None:
+    assert NOTHING in run(candles)
+    with Path(os.environ["SETBULL_SETTINGS"]).open("a", encoding="utf-8") as settings:
+        settings.write("\n[filters]\nminimum_close = 60.0\n")
+    assert NOTHING not in run(candles)
