@@ -278,20 +278,21 @@ class ServedDay:
 
 def served_day(table: Table, day: date, warehouse: Warehouse) -> ServedDay:
     """Count what was served on ``day``, from what is stored. MissingPartition when it was never served."""
-    stored, partition = served_table(table), [day.isoformat()]
-    rows = warehouse.read(stored, partition, ["instrument_key", "variant"]).drop_duplicates()
+    stored, partition = served_table(table), day.isoformat()
+    rows = warehouse.distinct(stored, partition, ["instrument_key", "variant"])
     found = [Variant(name) for name in rows["variant"]]
     v2 = StoredTable(Variant.V2.value, table)
-    in_v2 = (
-        # Kept also of a V2 whose rows were evicted.
-        set(warehouse.instrument_hashes(v2, partition[0]).column("instrument_key").to_pylist())
-        if warehouse.pointer(v2, partition[0])
-        else set()
-    )
+    pointer = warehouse.pointer(v2, partition)
+    if pointer is None:
+        in_v2 = set()
+    elif pointer.evicted_at:
+        in_v2 = set(warehouse.instrument_hashes(v2, partition).column("instrument_key").to_pylist())
+    else:
+        in_v2 = set(warehouse.distinct(v2, partition, ["instrument_key"])["instrument_key"])
     return ServedDay(
         instruments=len(rows),
         from_v2=found.count(Variant.V2),
-        fallbacks=len(warehouse.pointer(stored, partition[0]).failures),
+        fallbacks=len(warehouse.pointer(stored, partition).failures),
         not_served=len(in_v2 - set(rows["instrument_key"])),
         share=realised_share(found),
     )

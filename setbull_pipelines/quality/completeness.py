@@ -55,7 +55,7 @@ def completeness(
         if wanted := figures.get(f"{name} expected"):
             found = figures[name]
             if name == "instruments":
-                found = int(pd.Series(present).isin(expected["instrument_key"]).sum())
+                found = len(set(present) & set(expected["instrument_key"]))
             figures[f"share of {name}"] = round(found / wanted, 4)
     if len(covered):
         figures["last session of the source"] = f"{covered['last_trading_day'].max():%Y-%m-%d}"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 from pandera.errors import SchemaErrors
 
@@ -46,10 +47,12 @@ def ordered_slices(
     batch = batch.reset_index(drop=True)
     positions = np.repeat(np.arange(len(named)), lengths)
     _check_values(table, label, batch)
-    _check_unique_key(table, label, batch, positions, list(frames))
-    order = [_BATCH_POSITION, *table.key]
-    batch = batch.assign(**{_BATCH_POSITION: positions}).sort_values(order, ignore_index=True)
-    batch = batch.drop(columns=_BATCH_POSITION)
+    # Mostly rows come in order, which costs a comparison of neighbours, and sorted rows repeat no key.
+    if not _is_in_order(table, batch, positions):
+        _check_unique_key(table, label, batch, positions, list(frames))
+        order = [_BATCH_POSITION, *table.key]
+        batch = batch.assign(**{_BATCH_POSITION: positions}).sort_values(order, ignore_index=True)
+        batch = batch.drop(columns=_BATCH_POSITION)
     ends = np.cumsum(lengths)
     for partition, length, end in zip(frames, lengths, ends, strict=True):
         yield partition, batch.iloc[end - length : end]
@@ -152,6 +155,23 @@ def _readable(table: Table, label: str, batch: pd.DataFrame, cases: pd.DataFrame
             + (f"; first: {' | '.join(examples)}" if examples else "")
         )
     return f"{label}: " + ". ".join(sentences)
+
+
+def _is_in_order(table: Table, batch: pd.DataFrame, positions: np.ndarray) -> bool:
+    """Whether the key of each row is above that of the row before it in the same frame of the batch."""
+    above = positions[1:] > positions[:-1]
+    equal = ~above
+    for name in table.key:
+        values = pyarrow.array(batch[name])
+        if isinstance(values, pyarrow.ChunkedArray):
+            values = values.combine_chunks()
+        if values.null_count:
+            return False
+        before, after = values[:-1], values[1:]
+        is_above = pyarrow.compute.greater(after, before).to_numpy(zero_copy_only=False)
+        above |= equal & is_above
+        equal &= pyarrow.compute.equal(after, before).to_numpy(zero_copy_only=False)
+    return bool(above.all())
 
 
 def _check_unique_key(

@@ -17,7 +17,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
@@ -668,6 +668,20 @@ class Warehouse:
         table does not have, DamagedPartition when a file is gone or not what was published.
         """
         return encoding.plain_text(self._read(stored, partitions, self._columns(stored, columns)))
+
+    def distinct(self, stored: StoredTable, partition: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Return the combinations of texts that the rows of a partition have in ``columns``, each once.
+
+        They come in the order of their first rows. Raises as :meth:`read_arrow`.
+        """
+        table = self._read(stored, [partition], self._columns(stored, columns))
+        codes = np.zeros(len(table), dtype=np.int64)
+        for name in columns:
+            texts = table.column(name).combine_chunks()
+            codes = codes * len(texts.dictionary) + texts.indices.to_numpy()
+        _, first = np.unique(codes, return_index=True)
+        chosen = table.take(pyarrow.array(np.sort(first)))
+        return encoding.to_frame([stored.table.column(name) for name in columns], chosen)
 
     @contextmanager
     def extract(

@@ -139,6 +139,25 @@ def test_arrow_text_is_plain(warehouse):
     assert table.column("instrument_key").to_pylist() == ["A", "A", "B", "B"]
 
 
+def test_distinct_texts_come_once_in_the_order_of_their_first_rows(warehouse):
+    frame = bars(instruments=("A", "B", "C"))
+    publish(warehouse, frame)
+    found = warehouse.distinct(V1_BARS, DAY, ["instrument_key"])
+    assert found["instrument_key"].tolist() == ["A", "B", "C"]
+    assert str(found["instrument_key"].dtype) == BARS.column("instrument_key").kind.pandas_dtype
+    assert len(warehouse.distinct(V1_BARS, DAY, ["instrument_key"])) == 3
+    publish(warehouse, BARS.empty())
+    assert warehouse.distinct(V1_BARS, DAY, ["instrument_key"]).empty
+
+
+def test_a_repeated_key_is_refused_in_whatever_order_it_comes(warehouse):
+    frame = bars()
+    in_order = pd.concat([frame.iloc[:1], frame], ignore_index=True)
+    for repeated in (in_order, in_order.iloc[::-1].reset_index(drop=True)):
+        with pytest.raises(ContractViolation, match="expected one row per key"):
+            publish(warehouse, repeated)
+
+
 def test_missing_partitions_are_named(warehouse):
     publish(warehouse, bars())
     with pytest.raises(MissingPartition, match=r"v1\.bars has no partition 2024-01-03; compute"):
