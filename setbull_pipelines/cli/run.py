@@ -24,7 +24,6 @@ from setbull_pipelines.cli.history import History
 from setbull_pipelines.cli.plan import Plan, consecutive
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
-from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed_files
 from setbull_pipelines.pipeline.metrics import CacheUse
@@ -80,6 +79,9 @@ class Runner:
     """Executes parts of the asset graph in this process."""
 
     def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        # Importing and building take most of the seconds of a run that has nothing to do.
+        from setbull_pipelines.definitions import build_defs
+
         self.settings, self.instance = settings, instance
         self.definitions = build_defs(settings)
         self.run_ids: list[str] = []

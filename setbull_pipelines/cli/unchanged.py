@@ -23,7 +23,6 @@ from setbull_pipelines.pipeline.rolling_out import LOG
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake
-from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
 
 STATE_TAG = "setbull/state"
@@ -51,24 +50,21 @@ class Earlier:
 def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Settings) -> State | None:
     """The state that ``plan`` finds; None where a partition is damaged, or has to be computed again.
 
-    Of the asked days the files are read whole and held against their hashes, of the look-back the pointers.
+    Of the asked days the files are read whole and held against their hashes, of the look-back the pointers. One that
+    cannot be read counts as none, which no run left behind.
     """
     parts = [code_version(""), fingerprint(settings), *sorted(intake.identity)]
     parts += [day.isoformat() for day in plan.days]
     found = 0
-    try:
-        for stored, key, is_asked in _partitions(plan):
-            pointer = warehouse.pointer(stored, key)
-            parts.append(f"{stored.name} {key} {pointer.content_hash if pointer else None}")
-            if pointer is None:
-                continue
+    for stored, keys, are_asked in _partitions(plan):
+        pointers = warehouse.pointers(stored, keys)
+        for key, pointer in pointers.items():
             if pointer.failures or pointer.invalidated:
                 return None
-            if is_asked and not warehouse.verify(stored, key):
+            if are_asked and not warehouse.verify(stored, key):
                 return None
-            found += 1
-    except DamagedPartition:
-        return None
+            parts.append(f"{stored.name} {key} {pointer.content_hash}")
+        found += len(pointers)
     return State(found, combined(parts))
 
 
@@ -99,19 +95,20 @@ def remember(instance: dg.DagsterInstance, run_ids: Sequence[str], state: State)
         instance.add_run_tags(run_id, {STATE_TAG: state.hash})
 
 
-def _partitions(plan: Plan) -> Iterator[tuple[StoredTable, str, bool]]:
-    """What a run reads or writes: table, partition, and whether it is of an asked day."""
+def _partitions(plan: Plan) -> Iterator[tuple[StoredTable, list[str], bool]]:
+    """What a run reads or writes: table, partitions, and whether they are of the asked days."""
     for stored in (*WHOLE_TABLES, LOG):
-        yield stored, WHOLE, True
-    of_days = [stored for stored in stored_tables() if stored.table.partitioned]
-    yield from ((stored, key, True) for key in _keys(plan.days) for stored in of_days)
-    of_history = (
+        yield stored, [WHOLE], True
+    for stored in stored_tables():
+        if stored.table.partitioned:
+            yield stored, _keys(plan.days), True
+    for days, of_history in (
         (plan.candles, [*DAY_TABLES, *_both(tables.CANDLES_DAILY)]),
         (plan.candles_5min, _both(tables.CANDLES_5MIN)),
         (plan.indicators_daily, _both(tables.INDICATORS_DAILY)),
-    )
-    for days, stored_of_them in of_history:
-        yield from ((stored, key, False) for key in _keys(days) for stored in stored_of_them)
+    ):
+        for stored in of_history:
+            yield stored, _keys(days), False
 
 
 def _keys(days: Sequence[date]) -> list[str]:

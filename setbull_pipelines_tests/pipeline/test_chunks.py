@@ -7,7 +7,6 @@ import logging
 from datetime import date, timedelta
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,8 +26,8 @@ from setbull_pipelines.pipeline.raw import RawDays
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.settings import ProcessingSettings, Settings
 from setbull_pipelines.variants.protocol import workers
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
-from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget, publish
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget
 from setbull_pipelines_tests.pipeline.test_engine import (
     STEP,
     VARIANTS,
@@ -37,12 +36,12 @@ from setbull_pipelines_tests.pipeline.test_engine import (
     variant_with,
 )
 from setbull_pipelines_tests.pipeline.test_touched import (
-    COVERAGE,
     DAILY,
     KEY,
     KEYS,
     change,
     dearer,
+    list_late,
 )
 
 MEBIBYTE = 2**20
@@ -127,13 +126,7 @@ def test_any_chunks_give_the_same_bytes(
 def test_a_new_listing_is_the_same_in_a_chunk_without_older_ones(
     variant: str, copied_run: SmallRun, tmp_path: Path
 ) -> None:
-    sessions = sorted({*copied_run.outcome.plan.candles, *copied_run.days})
-    for day in sessions[:18]:
-        change(copied_run, DAILY, day, lambda rows: rows[rows["instrument_key"] != KEY])
-    starts = copied_run.warehouse.read(COVERAGE, [WHOLE])
-    daily = (starts["instrument_key"] == KEY) & (starts["series"] == "exchange")
-    starts.loc[daily, "first_trading_day"] = pd.Timestamp(sessions[18])
-    publish(copied_run.warehouse, COVERAGE, WHOLE, starts)
+    sessions = list_late(copied_run, first_bar=18, listed=18)
     day = sessions[-1]
     candles = STEP["candles_daily"]
     list(

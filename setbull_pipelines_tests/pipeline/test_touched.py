@@ -89,6 +89,18 @@ def touched(results: dict[tuple[str, date], PartitionResult]) -> dict[tuple[str,
     }
 
 
+def list_late(run: SmallRun, first_bar: int, listed: int) -> list[date]:
+    """Let the daily bars of ``KEY`` begin with one session, and its series with another; returns all sessions."""
+    sessions = sorted({*run.outcome.plan.candles, *run.days})
+    for day in sessions[:first_bar]:
+        change(run, DAILY, day, lambda rows: rows[rows["instrument_key"] != KEY])
+    starts = run.warehouse.read(COVERAGE, [WHOLE])
+    daily = (starts["instrument_key"] == KEY) & (starts["series"] == "exchange")
+    starts.loc[daily, "first_trading_day"] = pd.Timestamp(sessions[listed])
+    publish(run.warehouse, COVERAGE, WHOLE, starts)
+    return sessions
+
+
 def change(
     run: SmallRun, stored: StoredTable, day: date, edit: Callable[[pd.DataFrame], pd.DataFrame]
 ) -> None:
@@ -415,13 +427,7 @@ def test_an_instrument_that_is_gone_leaves_and_nobody_is_computed(copied_run: Sm
 def test_a_new_listing_without_a_trade_on_its_first_days_is_the_same_computed_alone(
     variant: str, copied_run: SmallRun, tmp_path: Path
 ) -> None:
-    sessions = sorted({*copied_run.outcome.plan.candles, *copied_run.days})
-    for day in sessions[:18]:
-        change(copied_run, DAILY, day, lambda rows: rows[rows["instrument_key"] != KEY])
-    starts = copied_run.warehouse.read(COVERAGE, [WHOLE])
-    daily = (starts["instrument_key"] == KEY) & (starts["series"] == "exchange")
-    starts.loc[daily, "first_trading_day"] = pd.Timestamp(sessions[15])
-    publish(copied_run.warehouse, COVERAGE, WHOLE, starts)
+    sessions = list_late(copied_run, first_bar=18, listed=15)
     bring_up_to_date(copied_run, variant)
     change(copied_run, DAILY, copied_run.days[0], dearer(KEY))
     counts = touched(bring_up_to_date(copied_run, variant))
