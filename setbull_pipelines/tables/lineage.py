@@ -10,7 +10,7 @@ column that repeats a setting names the columns that the setting is held against
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -33,10 +33,10 @@ def _same(table: str, columns: str) -> dict[str, Sources]:
     return {column: _from(table, column) for column in columns.split()}
 
 
-def _each(columns: str | Iterable[str], *sources: Sources) -> dict[str, Sources]:
+def _each(columns: str, *sources: Sources) -> dict[str, Sources]:
     """Columns that all come from the same sources."""
-    names = columns.split() if isinstance(columns, str) else columns
-    return {name: tuple(source for some in sources for source in some) for name in names}
+    together = tuple(dict.fromkeys(source for some in sources for source in some))
+    return dict.fromkeys(columns.split(), together)
 
 
 _PRICES = "open high low close"
@@ -167,18 +167,19 @@ _SEQUENCE_ANALYSIS = {
     ),
 }
 
+_RANKED = _from(_RUNS, "kind length strength")
+"""What puts the patterns in order, and so decides which of them a row is about."""
+
 _SEQUENCE_PATTERNS = {
-    **_same(_RUNS, "instrument_key trading_day kind length"),
-    **_each("pattern_rank", _from(_RUNS, "kind length strength")),
-    **_each("frequency", _LENGTHS),
-    **_each("strength", _from(_RUNS, "strength"), _LENGTHS),
-    **_each("average_gap_days", _from(_RUNS, "gap_days_to_next"), _LENGTHS, _ORDER),
-    **_each("average_return_percent", _from(_RUNS, "return_percent"), _LENGTHS),
-    **_each("success_rate", _LENGTHS, _ORDER),
+    **_same(_RUNS, "instrument_key trading_day"),
+    **_each("pattern_rank kind length frequency strength", _RANKED),
+    **_each("average_gap_days", _from(_RUNS, "gap_days_to_next"), _RANKED, _ORDER),
+    **_each("average_return_percent", _from(_RUNS, "return_percent"), _RANKED),
+    **_each("success_rate", _RANKED, _ORDER),
     **_each(
         "continuation_rate",
         _from(_RUNS, "return_percent"),
-        _LENGTHS,
+        _RANKED,
         _ORDER,
         _from(_MOVES, "trend"),
     ),
