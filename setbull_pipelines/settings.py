@@ -234,7 +234,7 @@ PROFILES: Mapping[str, tuple[SequenceSettings, FilterSettings]] = {
 }
 
 
-BB_WIDTH_RULES = ("range contracting", "threshold", "pattern", "squeeze", "expansion")
+BB_WIDTH_RULES = ("range contracting", "threshold", "squeeze", "pattern", "expansion")
 """What the band-width monitor can alert of; ``Variant.bb_width_alerts`` says when."""
 
 
@@ -266,9 +266,10 @@ class BandWidthSettings:
     strong_contractions: int = 5
     strong_percent: float = 10.0
     """The same for a strong one."""
-    alert_rules: tuple[str, ...] = BB_WIDTH_RULES[:-1]
-    """In this order; the first that a bar meets names its alert. Without ``expansion``, which the replaced system
-    never told of."""
+    alert_rules: tuple[str, ...] = BB_WIDTH_RULES[:3]
+    """In this order; the first that a bar meets names its alert. ``pattern`` and ``expansion`` look at the width's way
+    and not at its lowest: almost every stock meets them in every session (``docs/alerts.md``), and since a session has
+    one alert, they would hide the others."""
 
     def __post_init__(self) -> None:
         for name in (

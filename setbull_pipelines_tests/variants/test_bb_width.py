@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -123,6 +124,21 @@ def test_a_session_without_a_band_has_no_statistics(variant: Variant) -> None:
 def test_a_band_begins_at_the_minimum_width(variant: Variant) -> None:
     rules = BandWidthSettings(minimum_width=0.5)
     assert variant.bb_width(session([0.5, 0.49999]), rules).at[0, "bands"] == 1
+
+
+def test_percentiles_are_those_that_the_replaced_system_published(
+    variant: Variant, shared_data: Path
+) -> None:
+    """Of its own widths, which are ratios of the sample deviation: other bands, the same percentile."""
+    bars = pd.read_parquet(shared_data / "candles_5min_polars.parquet")
+    expected = pd.read_csv(shared_data / "bb_width_daily_quantiles.csv")
+    days = bars["timestamp"].dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
+    bars = bars.assign(bb_width=bars["ref_py_bb_width"], trading_day=days)
+    found = variant.bb_width(bars, BandWidthSettings(minimum_width=1e-9))
+    assert found["bands"].to_list() == expected["bars_5min"].to_list()
+    assert found["instrument_key"].to_list() == expected["instrument_key"].to_list()
+    # Printed with 6 decimals.
+    np.testing.assert_allclose(found["p10_bb_width"], expected["ref_py_bb_width_p10"], atol=5.1e-7)
 
 
 # --- the lowest width -------------------------------------------------------------------------------
@@ -312,8 +328,10 @@ def test_the_first_alert_of_a_session(
     assert found["alert_distance_percent"] == pytest.approx((widths[position] - 1) * 100)
 
 
-def test_expansion_is_off_unless_it_is_asked_for(variant: Variant) -> None:
-    widths = [2, 2, 2, 2.5, 2.5, 2.5]
+@pytest.mark.parametrize(
+    "widths", [[2, 2, 2, 2.5, 2.5, 2.5], [9.5, 9, 8.5, 8, 7.5, 6.5]], ids=["expansion", "pattern"]
+)
+def test_the_way_of_a_width_is_told_only_if_asked_for(variant: Variant, widths: list) -> None:
     assert pd.isna(monitored(variant, widths, rules=BandWidthSettings())["alert_rule"])
 
 

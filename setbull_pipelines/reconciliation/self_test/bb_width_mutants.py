@@ -101,11 +101,6 @@ def _(v2: Market) -> pd.DataFrame:
     return v2["bb_width_alerts"].query("look_back_sessions > 0")
 
 
-@wrong("one lowest width for both", BB_WIDTH_ALERTS, "column mix-up", LOWEST[1])
-def _(v2: Market) -> Columns:
-    return {LOWEST[1]: v2["bb_width_alerts"][LOWEST[0]]}
-
-
 @wrong(
     "look-back of the sample deviation",
     BB_WIDTH_ALERTS,

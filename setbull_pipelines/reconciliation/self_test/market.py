@@ -16,7 +16,7 @@ import pandas as pd
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import session_intervals
 from setbull_pipelines.market.session_table import FULL
-from setbull_pipelines.settings import AggregationSettings, BandWidthSettings
+from setbull_pipelines.settings import BB_WIDTH_RULES, AggregationSettings, BandWidthSettings
 from setbull_pipelines.tables import (
     BB_WIDTH_ALERTS,
     CANDLES_1MIN,
@@ -41,7 +41,7 @@ QUIET_SESSIONS = {RISING: (6, 11), FALLING: (5, 8, 9), ALTERNATING: (7, 11)}
 UNTRADED = AggregationSettings(untraded_minutes="include")
 """Bars without volume are kept, so that VWAP has bars for which it has no value."""
 
-WIDTHS = BandWidthSettings(range_percent=30.0)
+WIDTHS = BandWidthSettings(range_percent=30.0, alert_rules=BB_WIDTH_RULES)
 """A range wide enough for bands to be in it: widths of this market rarely come near their lowest."""
 
 
