@@ -8,6 +8,7 @@ belong here: computing, storage, Dagster.
 from __future__ import annotations
 
 from setbull_pipelines.tables.actions import CORPORATE_ACTIONS, INSTRUMENT_ALIASES
+from setbull_pipelines.tables.bb_width import BB_WIDTH_ALERTS, BB_WIDTH_DAILY
 from setbull_pipelines.tables.candles import (
     CANDLES_1MIN,
     CANDLES_5MIN,
@@ -72,6 +73,8 @@ COMPUTED_TABLES = (
     CANDLES_DAILY,
     INDICATORS_5MIN,
     INDICATORS_DAILY,
+    BB_WIDTH_DAILY,
+    BB_WIDTH_ALERTS,
     MOVES_DAILY,
     SEQUENCES,
     SEQUENCE_ANALYSIS,
@@ -112,6 +115,8 @@ __all__ = [
     "ALERTS",
     "ALERT_NOTICES",
     "ALL_TABLES",
+    "BB_WIDTH_ALERTS",
+    "BB_WIDTH_DAILY",
     "CANDLES_1MIN",
     "CANDLES_5MIN",
     "CANDLES_DAILY",
