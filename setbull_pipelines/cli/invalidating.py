@@ -32,7 +32,7 @@ def mark(
         raise NothingStored(
             f"instrument {instrument_key!r} has no computed rows from {first or 'the first'} to "
             f"{last or 'the last'} stored session in {settings.data_directory}; expected a key such as "
-            "'NSE_EQ|INE002A01018', see: setbull sql \"SELECT instrument_key, symbol FROM raw.instruments\""
+            "'NSE_EQ|INE002A01018', as in the table raw.instruments"
         )
     lines = [
         f"{instrument_key} will be computed again in {sum(marked.partitions.values())} partitions from "

@@ -330,12 +330,9 @@ class StepRun:
         """The outputs of groups of instruments as those of all."""
         if len(computed) == 1:
             return computed[0]
-        return tuple(
-            stored.table.conform(
-                pd.concat([stored.table.empty(), *(frames[position] for frames in computed)])
-            )
-            for position, stored in enumerate(self.outputs)
-        )
+        if not computed:
+            return tuple(stored.table.empty() for stored in self.outputs)
+        return tuple(pd.concat(frames, ignore_index=True) for frames in zip(*computed, strict=True))
 
     def _inherited_failures(self, day: date) -> dict[str, Failure]:
         """Instruments that are missing from an input partition: a window with a hole gives wrong values."""
