@@ -17,11 +17,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 _LOCK = ".arrivals.lock"
+_RESOLUTION = timedelta(microseconds=1)
 
 
 class Content(NamedTuple):
@@ -74,12 +75,13 @@ class Journal:
     def note(self, found: Mapping[str, Content], moment: datetime) -> list[Arrival]:
         """Add what changed since the last look, given the content of every file, and return all arrivals.
 
-        ``moment`` has a time zone; a clock that was set back does not put later arrivals before earlier ones.
+        ``moment`` has a time zone. Every look that finds something has a later one than those before it, also when
+        the clock was set back, so that a file and a moment name one content.
         """
         with self._locked():
             before = self.arrivals()
             known = {arrival.source: arrival.content for arrival in before}
-            now = max([moment, *(arrival.moment for arrival in before[-1:])])
+            now = max([moment, *(arrival.moment + _RESOLUTION for arrival in before[-1:])])
             gone = [source for source, content in known.items() if content and source not in found]
             changed = dict.fromkeys(gone) | {
                 source: content

@@ -147,6 +147,13 @@ class _LandedFile:
         return days if self.is_current else days[days["accepted"] > 0].assign(rejected=0)
 
     @property
+    def name_in_quarantine(self) -> str:
+        """Tells an earlier content from the present one, which can have rows with the same numbers."""
+        if self.is_current:
+            return self.source
+        return f"{self.source} (its content of {self.ingested_at.isoformat()})"
+
+    @property
     def identity(self) -> str:
         """What the rows and their provenance follow from."""
         return (
@@ -986,7 +993,7 @@ def _quarantine_rows(
     ]
     return pd.DataFrame(
         {
-            "source": _texts([file.source for file in files], rows["file"]).to_numpy(),
+            "source": _texts([file.name_in_quarantine for file in files], rows["file"]).to_numpy(),
             "line": rows["line"].to_numpy(),
             "trading_day": rows["trading_day"].to_numpy(),
             "instrument_key": keys.to_numpy(),

@@ -32,6 +32,7 @@ RULES = [
 QUARANTINE = StoredTable("raw", tables.QUARANTINE)
 UNDERLYINGS = StoredTable("raw", tables.DERIVATIVE_UNDERLYINGS)
 ALIASES = StoredTable("raw", tables.INSTRUMENT_ALIASES)
+REVISIONS = StoredTable("raw", tables.REVISIONS)
 
 
 def changed(frame: pd.DataFrame, row: int, **values: object) -> pd.DataFrame:
@@ -238,6 +239,31 @@ def tamper(frames: Frames, rule: Rule) -> Frames:
     return {**frames, rule.table.name: (special or TAMPERINGS[rule.name])(frames, rule)}
 
 
+@breaks_elsewhere("revised")
+def every_bar_corrected_after_it_was_final(frames: Frames, rule: Rule) -> Frames:
+    return {REVISIONS.name: corrections_of(frames[rule.table.name])}
+
+
+def corrections_of(bars: pd.DataFrame) -> pd.DataFrame:
+    """Every bar with one share more than was known when it was final: the sample has no correction."""
+    values = ("open", "high", "low", "close", "volume", "open_interest")
+    return tables.REVISIONS.conform(
+        bars[["instrument_key", "timestamp", "trading_day"]].assign(
+            kind="minutes" if "session_shape" in bars.columns else "daily",
+            revision=1,
+            changed="volume",
+            **{f"old_{name}": bars[name] for name in values},
+            **{f"new_{name}": bars[name] for name in values} | {"new_volume": bars["volume"] + 1},
+            known_since=bars["ingested_at"],
+            revised_at=bars["ingested_at"],
+            old_source="a.csv",
+            new_source="b.csv",
+            old_state="final",
+            new_state="final",
+        )
+    )
+
+
 @pytest.fixture(scope="module")
 def quarantined(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """Rows that intake really rejected: the sample has none."""
@@ -292,6 +318,8 @@ def frames_of(
         frames[UNDERLYINGS.name] = UNDERLYINGS.table.conform(
             pd.DataFrame({**rows, "last_day": pd.NaT})
         )
+    if rule.table == REVISIONS:
+        frames[REVISIONS.name] = corrections_of(stored_frames["raw.candles_1min"])
     if rule.table == ALIASES:
         frames[ALIASES.name] = an_alias()
     return frames, pd.Timestamp(small_run.days[-1]), small_run.settings

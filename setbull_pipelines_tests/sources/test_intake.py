@@ -97,6 +97,39 @@ def test_a_revision_back_to_the_first_value_ignores_the_first_row(inbox: Path) -
     assert taken.load_day(DAY).quarantine["line"].tolist() == [3]
 
 
+def test_a_file_written_again_corrects_itself_and_keeps_what_it_no_longer_says(
+    inbox: Path,
+) -> None:
+    """Rows that are put into quarantine for what is known of instruments have the same number in both contents."""
+    universe = "instrument_key,symbol,tick_size_paise"
+    write_csv(inbox / "universe.csv", "NSE_EQ|A,A,5", header=universe)
+    stranger = bar("NSE_EQ|B", "09:20")
+    write_csv(inbox / "a.csv", stranger, bar(price="100"), bar(minute="09:16"), bar(price="x"))
+    take(inbox)
+    write_csv(inbox / "a.csv", stranger, bar(price="101"))
+    taken = take(inbox)
+    day = taken.load_day(DAY)
+    QUARANTINE.schema.validate(day.quarantine)
+    assert day.candles_1min["close"].tolist() == [101.0, 100.0]
+    assert (day.candles_1min["source"] == "a.csv").all()
+    assert day.candles_1min["ingested_at"].is_monotonic_decreasing
+    assert day.revisions[["old_close", "new_close"]].values.tolist() == [[100.0, 101.0]]
+    assert day.quarantine["line"].tolist() == [2, 2]
+    assert day.quarantine["source"].iloc[0] == "a.csv"
+    assert day.quarantine["source"].iloc[1].startswith("a.csv (its content of 2027-01-04T")
+    assert account(taken, DAY, "minutes") == {
+        "received": 5,
+        "accepted": 2,
+        "quarantined": 2,
+        "duplicates_ignored": 0,
+        "superseded": 1,
+    }
+    assert len(taken.files) == 2
+    (inbox / "a.csv").unlink()
+    write_csv(inbox / "c.csv", bar(price="99"))
+    assert take(inbox).load_day(DAY).candles_1min["close"].tolist() == [99.0]
+
+
 def test_null_open_interest_equals_null_but_not_zero(inbox: Path) -> None:
     header = HEADER + ",open_interest"
     write_csv(inbox / "a.csv", bar() + ",", bar() + ",", bar() + ",0", header=header)
