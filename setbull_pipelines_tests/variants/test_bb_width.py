@@ -129,7 +129,7 @@ def test_a_band_begins_at_the_minimum_width(variant: Variant) -> None:
 def test_percentiles_are_those_that_the_replaced_system_published(
     variant: Variant, shared_data: Path
 ) -> None:
-    """Of its own widths, which are ratios of the sample deviation: other bands, the same percentile."""
+    """Of its own widths, of the sample deviation and as ratios to the close: other bands, the same percentile."""
     bars = pd.read_parquet(shared_data / "candles_5min_polars.parquet")
     expected = pd.read_csv(shared_data / "bb_width_daily_quantiles.csv")
     days = bars["timestamp"].dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
