@@ -54,8 +54,11 @@ def test_the_kill_switch_shows_the_alerts_of_v1(copied_run: SmallRun) -> None:
     with_alerts(copied_run, SERVED)
     killed = replace(copied_run.settings, rollout=RolloutSettings(kill=True))
     v1 = StoredTable("v1", tables.BB_WIDTH_ALERTS)
-    alerts = int(stored(copied_run, v1, copied_run.days[-1])["alert_rule"].notna().sum())
-    assert len(latest_session(copied_run.warehouse, killed).alerts) == alerts != 12
+    widths = stored(copied_run, v1, copied_run.days[-1])["alert_bb_width"].dropna().to_list()
+    found = latest_session(copied_run.warehouse, killed)
+    assert [alert.width for alert in found.alerts] == widths
+    assert len(widths) > 0
+    assert 1.5 not in widths
 
 
 def test_news_are_those_of_the_moment_and_none_of_history(copied_run: SmallRun) -> None:

@@ -24,6 +24,7 @@ from setbull_pipelines_tests.variants.frames import (
     INDIA,
     assert_contract,
     compare,
+    minute_candles,
     random_minutes,
     shuffled,
     stored_bytes,
@@ -129,7 +130,7 @@ def test_a_band_begins_at_the_minimum_width(variant: Variant) -> None:
 def test_percentiles_are_those_that_the_replaced_system_published(
     variant: Variant, shared_data: Path
 ) -> None:
-    """Of its own widths, which are ratios of the sample deviation: other bands, the same percentile."""
+    """Of its own widths, of the sample deviation and as ratios to the close: other bands, the same percentile."""
     bars = pd.read_parquet(shared_data / "candles_5min_polars.parquet")
     expected = pd.read_csv(shared_data / "bb_width_daily_quantiles.csv")
     days = bars["timestamp"].dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
@@ -467,6 +468,25 @@ def test_v1_equals_v2_from_minutes_on() -> None:
         assert_contract(table, one)
         assert compare(table, one, other) == one.size > 0
     assert chains["v1"][1]["lowest_bb_width"].notna().all()
+
+
+def test_how_often_the_rules_are_met_on_real_sessions(shared_data: Path) -> None:
+    """Why two rules are off by default: with them almost every session of every stock has an alert."""
+    rows = pd.read_parquet(shared_data / "market" / "minute_2016-08-16_2016-09-09.parquet")
+    symbols = sorted(rows["symbol"].unique())[:60]
+    minutes = rows[rows["symbol"].isin(symbols)].drop(columns="symbol")
+    bands = V2.indicators(V2.to_5min(minute_candles(minutes)), "5minute")
+    daily = V2.bb_width(bands)
+    days = daily["trading_day"].drop_duplicates().sort_values()[5:]
+
+    def alerts(rules: tuple[str, ...]) -> pd.Series:
+        chosen = BandWidthSettings(alert_rules=rules)
+        found = pd.concat([V2.bb_width_alerts(bands, daily, day, chosen) for day in days])
+        return found.loc[found["lowest_bb_width"].notna(), "alert_rule"]
+
+    by_default, with_pattern = alerts(BB_WIDTH_RULES[:3]), alerts(BB_WIDTH_RULES[:4])
+    assert by_default.notna().mean() == pytest.approx(0.14, abs=0.005)
+    assert with_pattern.notna().mean() == pytest.approx(0.98, abs=0.01)
 
 
 def test_no_bars_give_empty_tables(variant: Variant) -> None:
