@@ -1,14 +1,12 @@
-"""How the daily report of a trading day is made: stored rows gathered, the document written.
+"""How the daily report of a trading day is made: stored rows gathered, the document written and read back.
 
-Belongs here: what is read of which table and lane, the place of the file, and which other days are written again.
-Does not belong here: what is shown (``reporting/``), opening a browser, Dagster.
+Belongs here: what is read of which table and lane, the place of the file, publication of what it says. Does not
+belong here: what is shown (``reporting/``), opening a browser, Dagster.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -16,54 +14,42 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.metrics import OUTPUTS as METRICS_OUTPUTS
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.metrics import FAILURES
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reporting.content import Stored, charted, charted_intraday
-from setbull_pipelines.reporting.page import MADE_FROM, html_page
-from setbull_pipelines.settings import Settings
+from setbull_pipelines.reporting.page import html_page
+from setbull_pipelines.reporting.reading import read_report
+from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.disk import replace_durably, sync_directory
 from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
 
-RESULTS = served_table(tables.FILTER_RESULTS)
-SERVED = tuple(tables.SERVED[name] for name in tables.SERVED)
-_RAW = {
-    table.name: StoredTable("raw", table)
+REPORT = StoredTable(SERVED_SCHEMA, tables.DAILY_REPORT)
+SERVED = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)
+HISTORIES = (tables.CANDLES_DAILY, tables.INDICATORS_DAILY, tables.MOVES_DAILY)
+"""Tables of which the lanes themselves are read, since days of a look-back were never served."""
+_RESULTS = served_table(tables.FILTER_RESULTS)
+_RAW = tuple(
+    StoredTable("raw", table)
     for table in (
         tables.INSTRUMENTS,
         tables.CORPORATE_ACTIONS,
         tables.ACCOUNTING,
         tables.QUARANTINE,
     )
-}
-_FAILURES = METRICS_OUTPUTS[1]
+)
 READS = (
     *(served_table(table) for table in SERVED),
-    *(StoredTable(lane, tables.MOVES_DAILY) for lane in ("v1", "v2")),
-    *_RAW.values(),
+    *(StoredTable(lane, table) for lane in ("v1", "v2") for table in HISTORIES),
+    *_RAW,
     SUMMARY,
-    _FAILURES,
+    FAILURES,
 )
-"""Every table that a report is made from, of its own day."""
-_HEAD_BYTES = 4096
-_MADE_FROM = re.compile(rf'<meta name="{MADE_FROM}" content="([0-9a-f]*)">')
-_DAY_FILE = re.compile(r"\d{4}-\d{2}-\d{2}\.html")
-
-
-@dataclass(frozen=True)
-class Report:
-    """The written report of a day."""
-
-    day: date
-    path: Path
-    size: int
-    """In bytes."""
-    changed: bool
-    """False when the file already had these bytes."""
-    verdicts: dict[str, int]
-    """Instruments by verdict."""
+"""Every table that a report is made from."""
 
 
 def reporting_code_version() -> str:
@@ -79,90 +65,87 @@ def report_path(settings: Settings, day: date) -> Path:
     return settings.data_directory / "reports" / f"{day}.html"
 
 
-def write_reports(
-    days: Sequence[date], warehouse: Warehouse, settings: Settings
-) -> Iterator[Report]:
-    """Write the reports of ``days``, and again those of other days whose filter results were served anew since.
+def make_reports(
+    days: Sequence[date], warehouse: Warehouse, settings: Settings, run_id: str
+) -> Iterator[PartitionResult]:
+    """Write the reports of ``days``, and again those of days whose filter results were served anew since.
 
-    A report is a function of the stored rows: the same rows give the same bytes, and the file is left alone.
-    MissingPartition for a day that is not served; files written before stay.
+    A report is a function of the stored rows: the same rows give the same bytes, and the file is left alone. What
+    is published is read from the written file. MissingPartition for a day that is not served.
     """
-    for day in sorted({*days, *_outdated(warehouse, settings)}):
-        yield _write(day, warehouse, settings)
+    for day in sorted({*days, *_outdated(warehouse)}):
+        yield _make(day, warehouse, settings, run_id)
 
 
-def _outdated(warehouse: Warehouse, settings: Settings) -> Iterator[date]:
-    for path in report_path(settings, date.min).parent.glob("*.html"):
-        if not _DAY_FILE.fullmatch(path.name):
-            continue
-        pointer = warehouse.pointer(RESULTS, path.stem)
-        with open(path, encoding="utf-8", errors="replace") as file:
-            found = _MADE_FROM.search(file.read(_HEAD_BYTES))
-        if pointer and (not found or found[1] != pointer.content_hash):
-            yield date.fromisoformat(path.stem)
+def _outdated(warehouse: Warehouse) -> Iterator[date]:
+    for key in warehouse.partitions(REPORT):
+        made_from = warehouse.pointer(REPORT, key).inputs[_RESULTS.name]
+        if made_from != _served_hash(warehouse, key):
+            yield date.fromisoformat(key)
 
 
-def _write(day: date, warehouse: Warehouse, settings: Settings) -> Report:
-    stored = gather(day, warehouse, settings)
-    pointer = warehouse.pointer(RESULTS, day.isoformat())
-    data = html_page(stored, made_from=pointer.content_hash if pointer else "").encode()
-    path = report_path(settings, day)
+def _served_hash(warehouse: Warehouse, key: str) -> str:
+    pointer = warehouse.pointer(_RESULTS, key)
+    return pointer.content_hash if pointer else "never served"
+
+
+def _make(day: date, warehouse: Warehouse, settings: Settings, run_id: str) -> PartitionResult:
+    key, path = day.isoformat(), report_path(settings, day)
+    made_from = _served_hash(warehouse, key)
+    data = html_page(gather(day, warehouse, settings), made_from).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    changed = not path.exists() or path.read_bytes() != data
-    if changed:
+    is_new = not path.exists() or path.read_bytes() != data
+    if is_new:
         replace_durably(path, data)
         sync_directory(path.parent)
-    counts = stored.filter_results["verdict"].value_counts()
-    return Report(day, path, len(data), changed, {name: int(n) for name, n in counts.items()})
+    rows = read_report(path.read_text(encoding="utf-8"))
+    pointer = warehouse.publish(
+        REPORT,
+        key,
+        rows,
+        code_version=reporting_code_version(),
+        settings_hash=fingerprint(settings.report),
+        inputs={_RESULTS.name: made_from},
+        run_id=run_id,
+        note=None if len(rows) else "no rows: no instrument has filter results",
+    )
+    return PartitionResult(day, {REPORT.table.name: pointer}, cached=not is_new)
 
 
 def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
     """Read everything that the report of ``day`` is made from. Raises as :func:`read_served`."""
-
-    def served(table: Table) -> pd.DataFrame:
-        return read_served(table, [day], warehouse, settings.rollout)
-
     key = day.isoformat()
-    rows = {table.name: served(table) for table in SERVED}
+    rows = {table.name: read_served(table, [day], warehouse, settings.rollout) for table in SERVED}
     results = rows["filter_results"]
     with_chart, with_intraday = charted(results), charted_intraday(results)
     sessions = [
         session.isoformat()
         for session in NSE.trading_days(NSE.first_day, day)[-settings.report.chart_sessions :]
     ]
-    series = results[["instrument_key", "series"]]
 
     def history(table: Table) -> pd.DataFrame:
-        """Bars up to the day from the lane that serves the instrument, of the series its verdict is about."""
-        wanted = rows[table.name][["instrument_key", "variant"]].drop_duplicates()
-        wanted = wanted[wanted["instrument_key"].isin(with_chart)]
-        bars = _of_lanes(table, wanted, sessions, warehouse)
-        return bars.merge(series, on=["instrument_key", "series"])
+        """Daily bars from the lane that serves the instrument, of the series that its verdict is about."""
+        bars = _of_lanes(table, _of(rows[table.name], with_chart), sessions, warehouse)
+        return bars.merge(results[["instrument_key", "series"]], on=["instrument_key", "series"])
 
-    analyzed = rows["sequence_analysis"][["instrument_key", "variant"]]
-    raw = {
-        name: warehouse.read(stored, [key if stored.table.partitioned else WHOLE])
-        for name, stored in _RAW.items()
-    }
+    instruments, actions, accounting, quarantine = (
+        warehouse.read(stored, [key if stored.table.partitioned else WHOLE]) for stored in _RAW
+    )
+    analysis = rows["sequence_analysis"]
     return Stored(
         day=day,
         filter_results=results,
-        sequence_analysis=rows["sequence_analysis"],
-        moves_daily=_of_lanes(
-            tables.MOVES_DAILY,
-            analyzed[analyzed["instrument_key"].isin(with_chart)],
-            [key],
-            warehouse,
-        ),
+        sequence_analysis=analysis,
+        moves_daily=_of_lanes(tables.MOVES_DAILY, _of(analysis, with_chart), [key], warehouse),
         candles_daily=history(tables.CANDLES_DAILY),
         indicators_daily=history(tables.INDICATORS_DAILY),
         candles_5min=_of(rows["candles_5min"], with_intraday),
         indicators_5min=_of(rows["indicators_5min"], with_intraday),
-        instruments=raw["instruments"],
-        corporate_actions=_of(raw["corporate_actions"], with_chart),
-        accounting=raw["accounting"],
-        quarantined=raw["quarantine"]["rule"].value_counts(),
-        failures=_read_if_stored(_FAILURES, key, warehouse),
+        instruments=instruments,
+        corporate_actions=_of(actions, with_chart),
+        accounting=accounting,
+        quarantined=quarantine["rule"].value_counts(),
+        failures=_read_if_stored(FAILURES, key, warehouse),
         reconciliation=_read_if_stored(SUMMARY, key, warehouse),
         variants={name: _by_variant(frame) for name, frame in rows.items()},
     )
@@ -173,15 +156,15 @@ def _of(rows: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
 
 
 def _of_lanes(
-    table: Table, wanted: pd.DataFrame, partitions: Sequence[str], warehouse: Warehouse
+    table: Table, served: pd.DataFrame, partitions: Sequence[str], warehouse: Warehouse
 ) -> pd.DataFrame:
-    """The stored rows of each instrument of ``wanted`` from the lane that its ``variant`` names."""
+    """The stored rows of the instruments of ``served``, each from the lane that its ``variant`` names."""
     found = [table.empty()]
-    for variant, chosen in wanted.groupby("variant", observed=True):
+    for variant, chosen in served.groupby("variant", observed=True):
         lane = StoredTable(variant, table)
         stored = set(warehouse.partitions(lane))
         rows = warehouse.read(lane, [key for key in partitions if key in stored])
-        found.append(_of(rows, chosen["instrument_key"]))
+        found.append(_of(rows, chosen["instrument_key"].unique()))
     return table.conform(pd.concat(found))
 
 
@@ -192,5 +175,5 @@ def _read_if_stored(stored: StoredTable, key: str, warehouse: Warehouse) -> pd.D
 
 
 def _by_variant(rows: pd.DataFrame) -> dict[str, int]:
-    pairs = rows[["instrument_key", "variant"]].drop_duplicates()
-    return {name: int(count) for name, count in pairs["variant"].value_counts().sort_index().items()}
+    counts = rows[["instrument_key", "variant"]].drop_duplicates()["variant"].value_counts()
+    return {name: int(count) for name, count in counts.items()}

@@ -25,7 +25,7 @@ from setbull_pipelines.tables.sequences import SEQUENCE_ANALYSIS
 
 TOP = 10
 """Length of the list of the most mamba days."""
-_NUMBER = re.compile(r"\d[\d,]*(?:[.:-]\d+)*")
+_NUMBER = re.compile(r"(\d+(?:[.-]\d+)*)")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Shown:
     heading: str
     digits: int | None = None
     """None for text."""
+    is_ratio: bool = False
+    """Shown in percent."""
 
     @property
     def meaning(self) -> str:
@@ -72,13 +74,15 @@ class Shown:
         for table in (FILTER_RESULTS, SEQUENCE_ANALYSIS):
             if self.column in table.column_names:
                 column = table.column(self.column)
-                return f"{column.description} [{column.unit}]" if column.unit else column.description
+                return (
+                    f"{column.description} [{column.unit}]" if column.unit else column.description
+                )
         return ""
 
 
 _CLOSE = Shown("close", "Close", 2)
 _VOLUME = Shown("average_volume", "Average volume", 0)
-_DEVIATION = Shown("ema_deviation_percent", "From EMA 50, %", 2)
+_DEVIATION = Shown("ema_deviation", "From EMA 50", 2, is_ratio=True)
 _RSI = Shown("rsi", "RSI", 2)
 _MAMBA = Shown("mamba_count", "Mamba days", 0)
 _SERIES = Shown("mamba_series", "Mamba series")
@@ -101,11 +105,11 @@ TOP_COLUMNS = (
     *(_SERIES, _OTHERS),
 )
 ALL_COLUMNS = (
-    Shown("name", "Name"),
     Shown("verdict", "Verdict"),
     Shown("stopped_at", "Stopped at"),
     Shown("reason", "Why"),
     *(_CLOSE, _VOLUME, _DEVIATION, _RSI, _MAMBA, _VARIANT),
+    Shown("name", "Name"),
 )
 METRICS = (
     *("trend", "trend_percent", "days_above_ema", "days_below_ema", "mamba_days", "sequences"),
@@ -120,8 +124,8 @@ METRICS = (
 def stock_rows(stored: Stored) -> pd.DataFrame:
     """Every instrument of the filter results, by symbol, with what the lists show of it.
 
-    ``rank`` is the place in its list (null for those that did not pass), ``ema_deviation_percent`` the deviation
-    x 100, ``width_percent`` the daily band width of the day.
+    ``rank`` is the place in its list (null for those that did not pass), ``width_percent`` the daily band width of
+    the day.
     """
     names = stored.instruments[["instrument_key", "symbol", "name"]]
     scores = stored.sequence_analysis[["instrument_key", "quality_score", "momentum_score"]]
@@ -135,7 +139,6 @@ def stock_rows(stored: Stored) -> pd.DataFrame:
     ranks = ranked(rows).groupby("verdict", observed=True).cumcount() + 1
     return rows.assign(
         symbol=rows["symbol"].fillna(rows["instrument_key"]),
-        ema_deviation_percent=rows["ema_deviation"] * 100,
         rank=ranks,
     ).sort_values(["symbol", "instrument_key"], ignore_index=True)
 
@@ -165,7 +168,7 @@ class StageCount:
     rejected: int
     without_data: int
     reasons: tuple[tuple[str, int], ...]
-    """Why the others stopped here: the reason without its numbers, and instruments, most frequent first."""
+    """Why the others stopped here: the reason without the numbers that are their own, and how many, most first."""
 
 
 def funnel(filter_results: pd.DataFrame) -> list[StageCount]:
@@ -173,7 +176,6 @@ def funnel(filter_results: pd.DataFrame) -> list[StageCount]:
     counts, entered = [], len(filter_results)
     for stage in STAGES:
         stopped = filter_results[filter_results["stopped_at"] == stage]
-        reasons = stopped["reason"].map(lambda text: _NUMBER.sub("…", text)).value_counts()
         counts.append(
             StageCount(
                 stage,
@@ -181,11 +183,26 @@ def funnel(filter_results: pd.DataFrame) -> list[StageCount]:
                 entered - len(stopped),
                 int((stopped["verdict"] == VERDICT_REJECTED).sum()),
                 int((stopped["verdict"] == VERDICT_NOT_ENOUGH_DATA).sum()),
-                tuple(reasons.items()),
+                _grouped(stopped["reason"]),
             )
         )
         entered -= len(stopped)
     return counts
+
+
+def _grouped(reasons: pd.Series) -> tuple[tuple[str, int], ...]:
+    """Equal wordings and how many have them; a number stays where all have the same, such as a limit."""
+    groups: dict[str, list[list[str]]] = {}
+    for reason in reasons:
+        groups.setdefault(_NUMBER.sub("…", reason), []).append(_NUMBER.split(reason))
+    worded = [
+        (
+            "".join(part[0] if len(set(part)) == 1 else "…" for part in zip(*found, strict=True)),
+            found,
+        )
+        for found in groups.values()
+    ]
+    return tuple(sorted(((text, len(found)) for text, found in worded), key=lambda pair: -pair[1]))
 
 
 def charted(filter_results: pd.DataFrame) -> set[str]:

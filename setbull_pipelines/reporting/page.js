@@ -119,6 +119,7 @@
     });
     candles = chart.addSeries(LightweightCharts.CandlestickSeries, {
       upColor: "transparent", borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down,
+      lastValueVisible: false, priceLineVisible: false,
     });
     candles.setData(bars);
     const line = (name, color, pane, lineWidth = 1, lineStyle = 0) => {
@@ -137,8 +138,7 @@
       }, 1)
       .setData(bars.map((bar) => ({ time: bar.time, value: bar.volume, color: bar.close >= bar.open ? up : down })));
     line("bb_width_normalized_percentage", second, 2, 2);
-    chart.panes()[1].setHeight(70);
-    chart.panes()[2].setHeight(70);
+    [6, 1.5, 2].forEach((share, pane) => chart.panes()[pane].setStretchFactor(share));
     if (frame === "daily") {
       const known = new Set(bars.map((bar) => bar.time));
       const marks = [

@@ -34,9 +34,7 @@ from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES
 from setbull_pipelines.tables.reconciliation import STATES
 from setbull_pipelines.tables.sequences import SEQUENCE_ANALYSIS
 
-MADE_FROM = "setbull-made-from"
-"""Name of the meta element with the hash of the filter results that a document was made from."""
-ABSENT = "–"
+ABSENT = "\N{EN DASH}"
 _CHART_LIBRARY = ("litecharts", "js/lightweight-charts.js")
 """The package that brings TradingView's script, as released by them, and the place of it inside."""
 
@@ -51,7 +49,6 @@ def html_page(stored: Stored, made_from: str) -> str:
     }
     return _template().render(
         day=pd.Timestamp(stored.day),
-        made_from_name=MADE_FROM,
         made_from=made_from,
         policy=_policy(library, script),
         style=_part("page.css"),
@@ -77,10 +74,12 @@ def html_page(stored: Stored, made_from: str) -> str:
     )
 
 
-def shown(value: object, digits: int | None) -> str:
-    """A value as readers see it; a dash where there is none."""
+def shown(value: object, digits: int | None, is_ratio: bool = False) -> str:
+    """A value as readers see it, a ratio in percent; a dash where there is none."""
     if pd.isna(value):
         return ABSENT
+    if is_ratio:
+        return f"{value * 100:,.{digits}f} %"
     return str(value) if digits is None else f"{value:,.{digits}f}"
 
 
@@ -126,8 +125,11 @@ def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:
             stock["daily"] = daily[key]
             stock["metrics"] = {name: _or_none(metrics.get(key, {}).get(name)) for name in METRICS}
             stock["moves"] = [
-                [f"{move.move_day:%Y-%m-%d}", round(move.move_percent, 2)]
-                + [bool(move.is_bullish), bool(move.is_mamba)]
+                [
+                    f"{move.move_day:%Y-%m-%d}",
+                    round(move.move_percent, 2),
+                    *(bool(move.is_bullish), bool(move.is_mamba)),
+                ]
                 for move in (moves[key].itertuples() if key in moves else ())
             ]
             stock["actions"] = [

@@ -45,6 +45,7 @@ from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_WINDOWS,
     RECONCILIATIONS,
 )
+from setbull_pipelines.tables.report import DAILY_REPORT
 from setbull_pipelines.tables.sequences import (
     MOVES_DAILY,
     SEQUENCE_ANALYSIS,
@@ -102,6 +103,7 @@ ALL_TABLES = (
     *COMPUTED_TABLES,
     *RECONCILIATION_TABLES,
     *SERVED_TABLES,
+    DAILY_REPORT,
     *OPERATIONS_TABLES,
 )
 
@@ -117,6 +119,7 @@ __all__ = [
     "COMPUTED_TABLES",
     "CORPORATE_ACTIONS",
     "COVERAGE",
+    "DAILY_REPORT",
     "DERIVATIVE_UNDERLYINGS",
     "FAILURES",
     "FETCHES",
