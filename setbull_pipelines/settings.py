@@ -603,7 +603,7 @@ class ProcessingSettings:
 class ReportSettings:
     """What the daily report shows."""
 
-    chart_sessions: int = 90
+    chart_sessions: int = 60
     """Sessions of daily bars in a chart, the day included; its file grows with them."""
 
     def __post_init__(self) -> None:
