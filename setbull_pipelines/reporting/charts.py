@@ -63,9 +63,7 @@ def _columns(
     }
     by_instrument, first = {}, 0
     for key, count in counts:
-        by_instrument[key] = {
-            name: values[first : first + count] for name, values in whole.items()
-        }
+        by_instrument[key] = {name: values[first : first + count] for name, values in whole.items()}
         first += count
     return by_instrument
 

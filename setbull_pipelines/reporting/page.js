@@ -217,14 +217,16 @@
     byId("chart-part").hidden = byId("analysis").hidden = !hasChart;
     byId("no-chart").hidden = hasChart;
     if (hasChart) showAnalysis(stock);
+    const place = list.indexOf(key);
+    byId("previous").disabled = place <= 0;
+    byId("next").disabled = place < 0 || place >= list.length - 1;
     if (!dialog.open) dialog.showModal();
+    // A button that was pressed and is now disabled would lose the keyboard.
+    if (!dialog.contains(document.activeElement) || document.activeElement.disabled) byId("close").focus();
     if (hasChart) {
       byId("chart").setAttribute("aria-label", `Chart of ${stock.symbol}`);
       draw("daily");
     }
-    const place = list.indexOf(key);
-    byId("previous").disabled = place <= 0;
-    byId("next").disabled = place < 0 || place >= list.length - 1;
     dialog.scrollTop = 0;
   }
 

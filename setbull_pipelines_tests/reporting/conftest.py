@@ -9,7 +9,7 @@ from setbull_pipelines.reporting.content import Stored
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, copied_run, small_run
 
 __all__ = ["HOSTILE", "copied_run", "small_run", "spoiled", "stored"]
-HOSTILE = "</script><img src=x onerror=\"window.hacked=1\">&amp;'`${1} \N{DEVANAGARI LETTER A}\u2028"
+HOSTILE = '</script><img src=x onerror="window.hacked=1">&amp;\'`${1} \N{DEVANAGARI LETTER A}\u2028'
 """A name that tries to be more than text."""
 
 

@@ -14,7 +14,7 @@ BANDS |= {"bb_width_normalized_percentage": 1.23456}
 
 def bars(*rows: tuple[str, pd.Timestamp, float]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["instrument_key", "timestamp", "close"])
-    prices = {name: frame["close"] for name in ("open", "high", "low")}
+    prices = dict.fromkeys(("open", "high", "low"), frame["close"])
     day = frame["timestamp"].dt.normalize().dt.tz_localize(None)
     return frame.assign(**prices, volume=1000, trading_day=day)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -59,7 +61,7 @@ def test_nobody_is_lost_in_the_funnel(stops: list[str | None]) -> None:
     rows = [("rejected" if stop else "bearish", stop, "word 1") for stop in stops]
     counts = funnel(results(*rows))
     assert counts[0].entered == len(stops)
-    for before, after in zip(counts, counts[1:], strict=False):
+    for before, after in pairwise(counts):
         assert before.passed == after.entered
     for count in counts:
         stopped = count.entered - count.passed
