@@ -19,6 +19,7 @@ from setbull_pipelines.pipeline import reconciling, serving
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.rolling_out import stage_in_force
+from setbull_pipelines.reporting.content import markdown_funnel
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -57,13 +58,21 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
 
         def describe(result: PartitionResult) -> dict[str, object]:
             day = serving.served_day(table, result.day, store)
-            return {
-                "stage": assignment.stage.label,
-                "instruments": day.instruments,
-                "instruments from V2": day.from_v2,
-                "served from V1 because V2 has no row": day.fallbacks,
-                "only in V2 and not served": day.not_served,
-            } | ({} if day.share is None else {"share served from V2": day.share})
+            funnel = {}
+            if table is tables.FILTER_RESULTS:
+                rows = store.read(stored, [result.day.isoformat()])
+                funnel = {"funnel": dg.MetadataValue.md(markdown_funnel(rows))}
+            return (
+                funnel
+                | {
+                    "stage": assignment.stage.label,
+                    "instruments": day.instruments,
+                    "instruments from V2": day.from_v2,
+                    "served from V1 because V2 has no row": day.fallbacks,
+                    "only in V2 and not served": day.not_served,
+                }
+                | ({} if day.share is None else {"share served from V2": day.share})
+            )
 
         results = serving.serve(table, days_of(context), assignment, store, context.run_id)
         yield from report(context, [stored], results, describe)

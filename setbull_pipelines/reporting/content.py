@@ -25,6 +25,8 @@ from setbull_pipelines.tables.sequences import SEQUENCE_ANALYSIS
 
 TOP = 10
 """Length of the list of the most mamba days."""
+_BAR = 20
+"""Blocks of a bar for all instruments."""
 _NUMBER = re.compile(r"(\d+(?:[.-]\d+)*)")
 
 
@@ -188,6 +190,25 @@ def funnel(filter_results: pd.DataFrame) -> list[StageCount]:
         )
         entered -= len(stopped)
     return counts
+
+
+def markdown_funnel(filter_results: pd.DataFrame) -> str:
+    """The funnel as a Markdown table: one row per stage, a bar of those that pass, and the commonest reason."""
+    lines = [
+        "| stage | pass | of | | stopped | commonest reason |",
+        "|---|---|---|---|---|---|",
+    ]
+    for count in funnel(filter_results):
+        share = count.passed / len(filter_results) if len(filter_results) else 0
+        commonest = ""
+        if count.reasons:
+            reason, times = count.reasons[0]
+            commonest = f"{reason} ({times:,})".replace("|", "\\|")
+        lines.append(
+            f"| {count.stage} | {count.passed:,} | {count.entered:,} | {'█' * round(_BAR * share)} | "
+            f"{count.entered - count.passed:,} | {commonest} |"
+        )
+    return "\n".join(lines)
 
 
 def _grouped(reasons: pd.Series) -> tuple[tuple[str, int], ...]:

@@ -15,6 +15,7 @@ from setbull_pipelines.reporting.content import (
     charted,
     charted_intraday,
     funnel,
+    markdown_funnel,
     ranked,
     stock_rows,
     top_rows,
@@ -115,3 +116,21 @@ def test_an_instrument_that_no_list_names_goes_by_its_key(stored: Stored) -> Non
 def test_reasons_without_numbers_stay_as_they_are(text: str) -> None:
     (basic, *_) = funnel(results(("rejected", "basic", text)))
     assert basic.reasons == ((text, 1),)
+
+
+def test_the_funnel_as_markdown() -> None:
+    rows = results(
+        ("rejected", "basic", "close 30.10 is below 50.00"),
+        ("rejected", "ema", "a|b"),
+        ("bullish", None, "passed"),
+        ("bearish", None, "passed"),
+    )
+    assert markdown_funnel(rows).splitlines() == [
+        "| stage | pass | of | | stopped | commonest reason |",
+        "|---|---|---|---|---|---|",
+        "| basic | 3 | 4 | ███████████████ | 1 | close 30.10 is below 50.00 (1) |",
+        "| ema | 2 | 3 | ██████████ | 1 | a\\|b (1) |",
+        "| rsi | 2 | 2 | ██████████ | 0 |  |",
+        "| mamba | 2 | 2 | ██████████ | 0 |  |",
+    ]
+    assert "| basic | 0 | 0 |  | 0 |  |" in markdown_funnel(results())
