@@ -91,7 +91,10 @@ def _intake(warehouse: Warehouse, days: list[str]) -> None:
         )
     console.print(grid)
     for row in files[files["reason"].notna()].itertuples():
-        console.print(f"  {escape(row.source)}: {escape(row.reason)}")
+        # The reason for a rejected file begins with its name, that for ignored columns does not.
+        console.print(
+            f"  {escape(row.source)}: {escape(row.reason.removeprefix(f'{row.source}: '))}"
+        )
     totals = accounting[["received", "accepted", "quarantined", "duplicates_ignored"]].sum()
     console.print(
         f"\nrows of these days and their history: {totals['received']:,} received = "

@@ -400,8 +400,6 @@ def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_
     landed = []
     for number, path in enumerate(files, start=1):
         source = source_name(input, path)
-        if progress:
-            progress(source, number, len(files))
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -413,7 +411,11 @@ def _land_files(input: Path, landing: Path, progress: Progress | None) -> list[_
         # The body of a response names no instrument: equal bodies can be of two.
         named = response_files.instrument_in_path(source) if suffix.startswith(".json") else None
         folder = landing / f"{content_hash}-{_reading_fingerprint(suffix + (named or ''))}"
-        file_landing = open_landing(folder) or _land_content(folder, content, suffix, source)
+        file_landing = open_landing(folder)
+        if file_landing is None:
+            if progress:
+                progress(source, number, len(files))
+            file_landing = _land_content(folder, content, suffix, source)
         landed.append(_LandedFile(source, source, content_hash, file_landing))
     return landed
 
