@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
@@ -11,7 +12,7 @@ from setbull_pipelines.pipeline.reporting import REPORT, gather, make_reports, r
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import ReportSettings, RolloutSettings
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.store import WHOLE, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
 
 RESULTS = served_table(tables.FILTER_RESULTS)
@@ -40,9 +41,10 @@ def test_the_same_rows_leave_the_file_alone(copied_run: SmallRun) -> None:
     before = path.stat().st_mtime_ns, path.read_bytes()
     assert made(copied_run, day)[day].cached
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before
-    path.unlink()
-    assert not made(copied_run, day)[day].cached
-    assert path.read_bytes() == before[1]
+    for spoil in (path.unlink, lambda: path.write_text("written over")):
+        spoil()
+        assert not made(copied_run, day)[day].cached
+        assert path.read_bytes() == before[1]
 
 
 def test_days_that_were_served_anew_are_written_again(copied_run: SmallRun) -> None:
@@ -72,6 +74,39 @@ def test_bars_are_those_of_the_lane_that_is_served(copied_run: SmallRun) -> None
     is_changed = (before["instrument_key"] == chosen) & (before["trading_day"] == key)
     assert is_changed.sum() == 1
     assert (after["high"] / before["high"]).tolist() == [2.0 if it else 1.0 for it in is_changed]
+
+
+def test_a_corrected_bar_of_the_look_back_makes_it_anew(copied_run: SmallRun) -> None:
+    first, last = copied_run.days
+    stored = StoredTable("v1", tables.CANDLES_DAILY)
+    rows = copied_run.warehouse.read(stored, [first.isoformat()])
+    publish(copied_run.warehouse, stored, first.isoformat(), rows.assign(high=rows["high"] * 2))
+    assert not made(copied_run, last)[last].cached
+    assert made(copied_run, last)[last].cached
+
+
+def test_a_key_has_the_bars_of_the_key_it_took_the_place_of(copied_run: SmallRun) -> None:
+    first, last = copied_run.days
+    key, warehouse = first.isoformat(), copied_run.warehouse
+    bars = gather(last, warehouse, copied_run.settings).candles_daily
+    new, old = bars["instrument_key"].unique()[:2]
+    stored = StoredTable("v1", tables.CANDLES_DAILY)
+    rows = warehouse.read(stored, [key])
+    publish(warehouse, stored, key, rows[rows["instrument_key"] != new])
+    aliases = tables.INSTRUMENT_ALIASES.conform(
+        pd.DataFrame(
+            [{"old_instrument_key": old, "instrument_key": new, "from_date": pd.Timestamp(last)}]
+        ).assign(source="test")
+    )
+    publish(warehouse, StoredTable("raw", tables.INSTRUMENT_ALIASES), WHOLE, aliases)
+    after = gather(last, warehouse, copied_run.settings).candles_daily
+
+    def closes(rows: pd.DataFrame, instrument_key: str) -> list[float]:
+        chosen = (rows["instrument_key"] == instrument_key) & (rows["trading_day"] == key)
+        return rows.loc[chosen, "close"].tolist()
+
+    assert len(closes(bars, old)) == 1
+    assert closes(after, new) == closes(bars, old) != closes(bars, new)
 
 
 def test_bars_are_of_the_series_of_the_verdict_and_of_no_later_day(small_run: SmallRun) -> None:
