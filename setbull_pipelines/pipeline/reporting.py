@@ -15,6 +15,7 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.serving import read_served, served_table
@@ -32,6 +33,11 @@ from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
 
 REPORT = StoredTable(SERVED_SCHEMA, tables.DAILY_REPORT)
 SERVED = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)
+_REQUIRED = (
+    *(tables.CANDLES_5MIN, tables.CANDLES_DAILY, tables.INDICATORS_5MIN, tables.INDICATORS_DAILY),
+    *(tables.SEQUENCE_ANALYSIS, tables.FILTER_RESULTS),
+)
+"""Other served tables have a section where they are stored: days that are older than them keep their report."""
 _HISTORIES = tuple(
     StoredTable(variant.value, table)
     for variant in Variant
@@ -110,11 +116,13 @@ def _make(day: date, warehouse: Warehouse, settings: Settings, run_id: str) -> P
     ):
         return PartitionResult(day, {REPORT.table.name: warehouse.pointer(REPORT, key)}, True)
     made_from = inputs[_source(tables.FILTER_RESULTS, settings).name]
-    data = html_page(gather(day, warehouse, settings), made_from).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_durably(path, data)
-    sync_directory(path.parent)
-    rows = read_report(path.read_text(encoding="utf-8"))
+    with Meter(warehouse.cache) as meter:
+        stored = gather(day, warehouse, settings)
+        data = html_page(stored, made_from).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_durably(path, data)
+        sync_directory(path.parent)
+        rows = read_report(path.read_text(encoding="utf-8"))
     pointer = warehouse.publish(
         REPORT,
         key,
@@ -123,8 +131,11 @@ def _make(day: date, warehouse: Warehouse, settings: Settings, run_id: str) -> P
         inputs=inputs | {_FILE: content_hash(data)},
         run_id=run_id,
         note=None if len(rows) else "no rows: no instrument has filter results",
+        cost=meter.cost(len(stored.filter_results)),
     )
-    return PartitionResult(day, {REPORT.table.name: pointer}, cached=False)
+    return PartitionResult(
+        day, {REPORT.table.name: pointer}, cached=False, seconds=pointer.cost.seconds
+    )
 
 
 def _inputs(day: date, warehouse: Warehouse, settings: Settings) -> dict[str, str]:
@@ -151,7 +162,11 @@ def _sessions(day: date, settings: Settings) -> list[str]:
 def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
     """Read everything that the report of ``day`` is made from. Raises as :func:`read_served`."""
     key = day.isoformat()
-    rows = {table.name: read_served(table, [day], warehouse, settings.rollout) for table in SERVED}
+    rows = {
+        table.name: read_served(table, [day], warehouse, settings.rollout)
+        for table in SERVED
+        if table in _REQUIRED or warehouse.pointer(_source(table, settings), key)
+    }
     results = rows["filter_results"]
     with_chart, with_intraday = charted(results), charted_intraday(results)
     references = References(warehouse)
@@ -191,6 +206,7 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
         quarantined=quarantine["rule"].value_counts(),
         failures=_read_if_stored(FAILURES, key, warehouse),
         reconciliation=_read_if_stored(SUMMARY, key, warehouse),
+        bb_width_alerts=rows.get("bb_width_alerts"),
         variants={name: _by_variant(frame) for name, frame in rows.items()},
     )
 

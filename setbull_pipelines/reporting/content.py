@@ -13,6 +13,8 @@ from datetime import date
 
 import pandas as pd
 
+from setbull_pipelines.tables import COMPUTED_TABLES
+from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.tables.filters import (
     FILTER_RESULTS,
     PASSING_VERDICTS,
@@ -21,7 +23,6 @@ from setbull_pipelines.tables.filters import (
     VERDICT_NOT_ENOUGH_DATA,
     VERDICT_REJECTED,
 )
-from setbull_pipelines.tables.sequences import SEQUENCE_ANALYSIS
 
 TOP = 10
 """Length of the list of the most mamba days."""
@@ -56,7 +57,7 @@ class Stored:
     variants: Mapping[str, Mapping[str, int]]
     """By served table: instruments by variant."""
     bb_width_alerts: pd.DataFrame | None = None
-    """None where no such table is stored."""
+    """The band-width monitor of the day; None where no such table is stored."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Shown:
     @property
     def meaning(self) -> str:
         """Description and unit from the table's contract; empty for columns of no table."""
-        for table in (FILTER_RESULTS, SEQUENCE_ANALYSIS):
+        for table in (FILTER_RESULTS, *COMPUTED_TABLES):
             if self.column in table.column_names:
                 column = table.column(self.column)
                 return (
@@ -113,6 +114,19 @@ ALL_COLUMNS = (
     *(_CLOSE, _VOLUME, _DEVIATION, _RSI, _MAMBA, _VARIANT),
     Shown("name", "Name"),
 )
+WIDTH_COLUMNS = (
+    Shown("alert_rule", "Rule"),
+    Shown("alert_time", "At"),
+    Shown("bb_width", "Width", 2),
+    Shown("lowest_bb_width", "Lowest", 2),
+    Shown("lowest_bb_day", "Lowest on"),
+    Shown("distance_from_lowest_percent", "From lowest, %", 2),
+    Shown("candles_in_range", "Bars in range", 0),
+    Shown("contracting_bands", "Contracting", 0),
+    Shown("bb_width_trend", "Trend"),
+    Shown("pattern_strength", "Pattern"),
+    Shown("verdict", "Verdict"),
+)
 METRICS = (
     *("trend", "trend_percent", "days_above_ema", "days_below_ema", "mamba_days", "sequences"),
     *("longest_mamba_sequence", "average_mamba_length", "long_gaps", "current_kind"),
@@ -143,6 +157,22 @@ def stock_rows(stored: Stored) -> pd.DataFrame:
         symbol=rows["symbol"].fillna(rows["instrument_key"]),
         rank=ranks,
     ).sort_values(["symbol", "instrument_key"], ignore_index=True)
+
+
+def width_rows(stored: Stored, rows: pd.DataFrame) -> pd.DataFrame | None:
+    """Stocks with a band-width alert, those longest in range first; None where no such table is stored.
+
+    ``alert_time`` is the start of the alert's bar in India, HH:MM.
+    """
+    if stored.bb_width_alerts is None:
+        return None
+    alerts = stored.bb_width_alerts.drop(columns=["trading_day", "variant"])
+    alerts = alerts[alerts["alert_rule"].notna()]
+    found = rows.merge(alerts, on="instrument_key", validate="one_to_one")
+    return found.assign(
+        alert_time=found["alert_bar"].dt.tz_convert(INDIA).dt.strftime("%H:%M"),
+        lowest_bb_day=found["lowest_bb_day"].dt.strftime("%Y-%m-%d"),
+    ).sort_values(["candles_in_range", "symbol"], ascending=[False, True], kind="stable")
 
 
 def ranked(rows: pd.DataFrame) -> pd.DataFrame:

@@ -23,12 +23,13 @@ from setbull_pipelines.reporting.content import (
     METRICS,
     PASSING_COLUMNS,
     TOP_COLUMNS,
-    Shown,
+    WIDTH_COLUMNS,
     Stored,
     funnel,
     ranked,
     stock_rows,
     top_rows,
+    width_rows,
 )
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES
 from setbull_pipelines.tables.reconciliation import STATES
@@ -42,6 +43,7 @@ _CHART_LIBRARY = ("litecharts", "js/lightweight-charts.js")
 def html_page(stored: Stored, made_from: str) -> str:
     """Return the report as one document; the same rows give the same text."""
     rows = stock_rows(stored)
+    widths = width_rows(stored, rows)
     library, script = _chart_library(), _part("page.js")
     lists = {
         verdict: ranked(rows[rows["verdict"] == verdict]).to_dict("records")
@@ -69,7 +71,8 @@ def html_page(stored: Stored, made_from: str) -> str:
         reconciliation=stored.reconciliation.to_dict("records"),
         states=[(state, int((stored.reconciliation["state"] == state).sum())) for state in STATES],
         variants=stored.variants,
-        width_alerts=_listed(stored.bb_width_alerts, rows),
+        widths=None if widths is None else widths.to_dict("records"),
+        width_columns=WIDTH_COLUMNS,
         data=_embedded(_stock_data(stored, rows)),
     )
 
@@ -86,19 +89,6 @@ def shown(value: object, digits: int | None, is_ratio: bool = False) -> str:
 def exact(value: object) -> str:
     """A number so that nothing is lost, for sorting and checking; empty where there is none."""
     return "" if pd.isna(value) else repr(float(value))
-
-
-def _listed(rows: pd.DataFrame | None, stocks: pd.DataFrame) -> dict[str, list] | None:
-    """A table whose columns are not known here, by symbol instead of key."""
-    if rows is None:
-        return None
-    symbols = stocks.set_index("instrument_key")["symbol"]
-    named = rows.assign(instrument_key=rows["instrument_key"].map(symbols))
-    columns = [
-        Shown(name, name.replace("_", " "), 3 if pd.api.types.is_float_dtype(kind) else None)
-        for name, kind in named.dtypes.items()
-    ]
-    return {"columns": columns, "rows": named.to_dict("records")}
 
 
 def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:

@@ -134,17 +134,35 @@ def test_band_width_alerts_have_a_section_only_where_they_are_stored(
     stored: Stored, document: str
 ) -> None:
     assert 'id="widths"' not in document
+    keys = stored.filter_results["instrument_key"]
+    bar = pd.Timestamp("2026-06-30 05:10", tz="UTC")
     alerts = pd.DataFrame(
         {
-            "instrument_key": [stored.filter_results["instrument_key"].iloc[0]],
-            "alert_type": ["squeeze"],
-            "distance_percent": [0.04321],
+            "instrument_key": keys,
+            "trading_day": pd.Timestamp(stored.day),
+            "alert_rule": ["threshold", *[None] * (len(keys) - 2), "squeeze"],
+            "alert_bar": [bar, *[pd.NaT] * (len(keys) - 2), bar],
+            "bb_width": 1.5,
+            "lowest_bb_width": 1.2,
+            "lowest_bb_day": pd.Timestamp("2026-06-29"),
+            "distance_from_lowest_percent": 0.04321,
+            "candles_in_range": range(len(keys)),
+            "contracting_bands": 3,
+            "bb_width_trend": "contracting",
+            "pattern_strength": None,
+            "variant": "v1",
         }
     )
     with_alerts = html_page(dataclasses.replace(stored, bb_width_alerts=alerts), "x")
-    assert "Band-width alerts: 1" in with_alerts
-    assert 'data-v="0.04321" data-c="distance_percent">0.043</td>' in with_alerts
+    assert "Band-width alerts: 2" in with_alerts
     assert 'href="#widths-heading"' in with_alerts
+    section = with_alerts[with_alerts.index('id="widths"') : with_alerts.index('id="all-heading"')]
+    assert re.findall(r'data-key="([^"]+)"', section) == [keys.iloc[-1], keys.iloc[0]]
+    assert section.count('data-c="alert_time">10:40</td>') == 2
+    distance = 'data-v="0.04321" data-c="distance_from_lowest_percent">0.04</td>'
+    assert section.count(distance) == 2
+    none = html_page(dataclasses.replace(stored, bb_width_alerts=alerts.iloc[1:-1]), "x")
+    assert "Band-width alerts: 0" in none
 
 
 def test_a_number_that_is_not_shown_as_it_is_cannot_be_read(document: str) -> None:
