@@ -57,7 +57,8 @@ class _Tables(HTMLParser):
 def read_report(document: str) -> pd.DataFrame:
     """Return the rows of ``DAILY_REPORT`` that the document says.
 
-    Raises IllegalReport when a number as people read it is not the rounding of the exact one beside it.
+    Raises IllegalReport when a number as people read it is not the rounding of the exact one beside it, or two
+    lists say different things of a stock.
     """
     parser = _Tables()
     parser.feed(document)
@@ -68,8 +69,16 @@ def read_report(document: str) -> pd.DataFrame:
         for name in ("bullish", "bearish")
         for key, cells in parser.tables[name].items()
     }
+    every = parser.tables[_EVERY_STOCK]
+    for table, listed in parser.tables.items():
+        for key, cells in listed.items():
+            differing = [name for name in cells if cells[name] != every[key].get(name, cells[name])]
+            if differing:
+                raise IllegalReport(
+                    f"table {table}, {key}: found other {', '.join(differing)} than in table {_EVERY_STOCK}"
+                )
     rows = []
-    for key, cells in parser.tables[_EVERY_STOCK].items():
+    for key, cells in every.items():
         row = {
             name: _number(_EVERY_STOCK, key, name, text, exact)
             if exact is not None

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 
 from setbull_pipelines.pipeline.reporting import gather
@@ -27,7 +28,7 @@ def spoiled(stored: Stored) -> Stored:
         stored,
         filter_results=results.assign(**texts),
         instruments=stored.instruments.assign(symbol=HOSTILE, name=HOSTILE),
-        quarantined=stored.quarantined.__class__({HOSTILE: 3}),
+        quarantined=pd.Series({HOSTILE: 3}),
         failures=stored.failures.reindex([0]).assign(
             asset=HOSTILE, instrument_key=HOSTILE, origin=HOSTILE, error=HOSTILE
         ),

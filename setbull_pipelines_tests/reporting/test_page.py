@@ -124,16 +124,17 @@ def test_a_day_without_rows_is_a_document_that_says_so(stored: Stored) -> None:
         for field in dataclasses.fields(Stored)
         if isinstance(value := getattr(stored, field.name), (pd.DataFrame, pd.Series))
     }
-    document = html_page(dataclasses.replace(stored, **empty, variants={}), "x")
+    empty |= {"bb_width_alerts": None, "variants": {}}
+    document = html_page(dataclasses.replace(stored, **empty), "x")
     assert document.count("none on this day") == 4
     assert "not compared" in document
     assert read_report(document).empty
 
 
 def test_band_width_alerts_have_a_section_only_where_they_are_stored(
-    stored: Stored, document: str
+    stored: Stored,
 ) -> None:
-    assert 'id="widths"' not in document
+    assert 'id="widths"' not in html_page(dataclasses.replace(stored, bb_width_alerts=None), "x")
     keys = stored.filter_results["instrument_key"]
     bar = pd.Timestamp("2026-06-30 05:10", tz="UTC")
     alerts = pd.DataFrame(
@@ -169,6 +170,14 @@ def test_a_number_that_is_not_shown_as_it_is_cannot_be_read(document: str) -> No
     cell = re.search(r'data-v="([0-9.]+)" data-c="close">([0-9.,]+)<', document)
     wrong = document.replace(cell[0], cell[0].replace(f">{cell[2]}<", ">9.99<"))
     with pytest.raises(IllegalReport, match=r"found close '9.99' beside"):
+        read_report(wrong)
+
+
+def test_the_lists_cannot_say_different_things(document: str) -> None:
+    mark = 'data-c="mamba_count">'
+    start = document.index(mark, document.index('id="top"')) + len(mark)
+    wrong = document[:start] + "1" + document[start:]
+    with pytest.raises(IllegalReport, match=r"table top, .*: found other mamba_count than in"):
         read_report(wrong)
 
 
