@@ -711,6 +711,18 @@ class ProcessingSettings:
 
 
 @dataclass(frozen=True)
+class ReportSettings:
+    """What the daily report shows."""
+
+    chart_sessions: int = 60
+    """Sessions of daily bars in a chart, the day included; its file grows with them."""
+
+    def __post_init__(self) -> None:
+        value = self.chart_sessions
+        _require(value >= 1, "report.chart_sessions", value, "1 or more")
+
+
+@dataclass(frozen=True)
 class StorageSettings:
     """How the warehouse keeps its files."""
 
@@ -780,6 +792,7 @@ class Settings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     upstox: UpstoxSettings = field(default_factory=UpstoxSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
 
 

@@ -36,6 +36,7 @@ def tables_page() -> str:
         *shown_for_all,
         tables.RECONCILIATION_DECISIONS,
         tables.RECONCILIATION_SUMMARY,
+        tables.DAILY_REPORT,
         *tables.OPERATIONS_TABLES,
     )
     for table in shown:

@@ -47,6 +47,7 @@ from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_WINDOWS,
     RECONCILIATIONS,
 )
+from setbull_pipelines.tables.report import DAILY_REPORT
 from setbull_pipelines.tables.sequences import (
     MOVES_DAILY,
     SEQUENCE_ANALYSIS,
@@ -107,6 +108,7 @@ ALL_TABLES = (
     *COMPUTED_TABLES,
     *RECONCILIATION_TABLES,
     *SERVED_TABLES,
+    DAILY_REPORT,
     *OPERATIONS_TABLES,
 )
 
@@ -124,6 +126,7 @@ __all__ = [
     "COMPUTED_TABLES",
     "CORPORATE_ACTIONS",
     "COVERAGE",
+    "DAILY_REPORT",
     "DERIVATIVE_UNDERLYINGS",
     "FAILURES",
     "FETCHES",

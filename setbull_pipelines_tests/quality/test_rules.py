@@ -193,6 +193,7 @@ TAMPERINGS: dict[str, Tampering] = {
     "not_stale": with_a_third_stale,
     "underlyings_known": with_a_stock_nobody_knows,
     "one_variant_per_instrument": without_the_last_row,
+    "report_says_what_is_served": without_the_last_row,
     "files_read": with_a_rejected_file,
     "received_rows_assigned": with_a_lost_row,
     "accounting": with_a_lost_row,
