@@ -220,7 +220,8 @@ def _former_key(run: SmallRun, key: str, day: date) -> None:
 
 def _later_start(run: SmallRun, key: str, day: date) -> None:
     starts = run.warehouse.read(COVERAGE, [WHOLE])
-    starts.loc[starts["instrument_key"] == key, "first_trading_day"] = pd.Timestamp(day)
+    daily = (starts["instrument_key"] == key) & (starts["series"] == "exchange")
+    starts.loc[daily, "first_trading_day"] = pd.Timestamp(day)
     publish(run.warehouse, COVERAGE, WHOLE, starts)
 
 
