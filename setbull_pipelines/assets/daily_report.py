@@ -11,7 +11,9 @@ from setbull_pipelines.assets.common import (
     WHOLE_RANGE,
     asset_key,
     asset_spec,
+    completeness_of,
     days_of,
+    freshness,
     report,
 )
 from setbull_pipelines.assets.served import GROUP
@@ -20,6 +22,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
 from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import StoredTable
 
 
 def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
@@ -35,6 +38,7 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
                 code_version=reporting.reporting_code_version(),
                 deps=[asset_key(read) for read in reporting.READS],
                 kinds={"html"},
+                freshness_policy=freshness(settings),
             )
         ],
         partitions_def=TRADING_DAYS,
@@ -43,15 +47,16 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
     def daily_report(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
 
-        def describe(result: PartitionResult) -> dict[str, object]:
+        def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
             path = reporting.report_path(settings, result.day)
             lists = store.read(stored, [result.day.isoformat()], ["list"])["list"]
-            return {
+            figures = {
                 "path": dg.MetadataValue.path(str(path)),
                 "size in MB": path.stat().st_size / 1e6,
                 **{verdict: int((lists == verdict).sum()) for verdict in PASSING_VERDICTS},
                 "look": f"setbull report --day {result.day} --open",
             }
+            return figures | completeness_of(stored, result.day, store, settings)
 
         results = reporting.make_reports(days_of(context), store, settings, context.run_id)
         yield from report(context, [stored], results, describe)
