@@ -233,10 +233,12 @@ def test_definitions_load_quickly_and_without_heavy_packages(tmp_path):
     the first load of a checkout also compiles the modules.
     """
     loads: list[dict] = []
+    # Where byte code is not kept, every load would compile the modules again.
+    kept = {k: v for k, v in environment(tmp_path).items() if k != "PYTHONDONTWRITEBYTECODE"}
     while len(loads) < 3 and all(load["seconds"] >= LOAD_SECONDS for load in loads):
         output = subprocess.run(
             [sys.executable, "-c", LOAD],
-            env=environment(tmp_path),
+            env=kept,
             cwd=PROJECT,
             capture_output=True,
             text=True,

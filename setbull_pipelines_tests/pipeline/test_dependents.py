@@ -10,6 +10,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.dependents import depending, reach, sessions_of_changed_files
 from setbull_pipelines.settings import LookBackSettings, Settings
+from setbull_pipelines_tests.moments import LATER
 
 SETTINGS = Settings(
     look_back=LookBackSettings(sessions_5min=2, sessions_daily=60, sessions_moves=21)
@@ -35,9 +36,8 @@ def test_what_is_stored_within_reach_depends_on_a_correction() -> None:
 def files(*rows: tuple[str, str, str | None, str | None]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["source", "content_hash", "first_day", "last_day"])
     days = {name: pd.to_datetime(frame[name]) for name in ("first_day", "last_day")}
-    return tables.INTAKE.conform(
-        frame.assign(**days, kind="daily", reason=None, received=1, assigned=1, unassigned=0)
-    )
+    of_all = {"kind": "daily", "reason": None, "received": 1, "assigned": 1, "unassigned": 0}
+    return tables.INTAKE.conform(frame.assign(**days, **of_all, ingested_at=pd.Timestamp(LATER)))
 
 
 def test_changed_new_and_removed_files_touch_the_sessions_between_their_days() -> None:

@@ -173,7 +173,7 @@ def test_minutes_of_a_larger_exchange_do_not_depend_on_how_many_sessions_are_ask
 ) -> None:
     def candle_files(name: str, sessions: int) -> dict[str, bytes]:
         settings = SampleSettings(instruments=300, daily_sessions=30, minute_sessions=sessions)
-        taken = take_in(None, tmp_path / name, settings)
+        taken = take_in(None, tmp_path / name, settings, LATER)
         assert taken.instruments["instrument_key"].nunique() == 300
         folders = {str(day): f"*-minutes-{day}-*" for day in taken.days("minutes")}
         return {
