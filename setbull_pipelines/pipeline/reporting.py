@@ -17,7 +17,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.reconciling import SUMMARY
-from setbull_pipelines.pipeline.references import References
+from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.quality.processing import FAILURES
@@ -29,7 +29,7 @@ from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.disk import content_hash, replace_durably, sync_directory
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
 
 REPORT = StoredTable(SERVED_SCHEMA, tables.DAILY_REPORT)
 SERVED = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)
@@ -58,6 +58,8 @@ READS = (*(served_table(table) for table in SERVED), *_HISTORIES, *_OF_DAY)
 """Every table that a report is made from."""
 _FILE = "the file"
 """Name of the document's hash among the inputs of what it says."""
+_REMOVED = "removed to save disk space"
+"""Among the inputs of a report: sessions that it lacks, so that it is made again when they may be back."""
 _ABSENT = "never published"
 
 
@@ -86,11 +88,18 @@ def make_reports(
         yield _make(day, warehouse, settings, run_id)
 
 
+def is_as_written(day: date, pointer: Pointer, settings: Settings) -> bool:
+    """Whether the file of ``day`` is the one that the ``pointer`` of its report was published with."""
+    path = report_path(settings, day)
+    return path.exists() and pointer.inputs.get(_FILE) == content_hash(path.read_bytes())
+
+
 def _outdated(warehouse: Warehouse, settings: Settings) -> Iterator[date]:
     results = _source(tables.FILTER_RESULTS, settings)
-    for key in warehouse.partitions(REPORT):
-        made_from = warehouse.pointer(REPORT, key).inputs.get(results.name)
-        if made_from != _hash(results, key, warehouse):
+    reports = warehouse.pointers(REPORT)
+    served = warehouse.pointers(results, reports)
+    for key, pointer in reports.items():
+        if pointer.inputs.get(results.name) != _hash(served.get(key)):
             yield date.fromisoformat(key)
 
 
@@ -99,8 +108,7 @@ def _source(table: Table, settings: Settings) -> StoredTable:
     return StoredTable(Variant.V1.value, table) if settings.rollout.kill else served_table(table)
 
 
-def _hash(stored: StoredTable, key: str, warehouse: Warehouse) -> str:
-    pointer = warehouse.pointer(stored, key)
+def _hash(pointer: Pointer | None) -> str:
     return pointer.content_hash if pointer else _ABSENT
 
 
@@ -128,7 +136,7 @@ def _make(day: date, warehouse: Warehouse, settings: Settings, run_id: str) -> P
         key,
         rows,
         **provenance,
-        inputs=inputs | {_FILE: content_hash(data)},
+        inputs=inputs | {_FILE: content_hash(data)} | _lacking(stored),
         run_id=run_id,
         note=None if len(rows) else "no rows: no instrument has filter results",
         cost=meter.cost(len(stored.filter_results)),
@@ -138,18 +146,23 @@ def _make(day: date, warehouse: Warehouse, settings: Settings, run_id: str) -> P
     )
 
 
+def _lacking(stored: Stored) -> dict[str, str]:
+    return {_REMOVED: " ".join(stored.removed)} if stored.removed else {}
+
+
 def _inputs(day: date, warehouse: Warehouse, settings: Settings) -> dict[str, str]:
     """The hash of every table that the report of ``day`` is made from; of the look-back one per table."""
     key = day.isoformat()
     of_day = (*(_source(table, settings) for table in SERVED), *_OF_DAY)
     inputs = {
-        stored.name: _hash(stored, key if stored.table.partitioned else WHOLE, warehouse)
+        stored.name: _hash(warehouse.pointer(stored, key if stored.table.partitioned else WHOLE))
         for stored in of_day
     }
     sessions = _sessions(day, settings)
     for stored in _HISTORIES:
+        pointers = warehouse.pointers(stored, sessions)
         inputs[f"{stored.name} from {sessions[0]}"] = combined(
-            _hash(stored, session, warehouse) for session in sessions
+            _hash(pointers.get(session)) for session in sessions
         )
     return inputs
 
@@ -160,7 +173,10 @@ def _sessions(day: date, settings: Settings) -> list[str]:
 
 
 def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
-    """Read everything that the report of ``day`` is made from. Raises as :func:`read_served`."""
+    """Read everything that the report of ``day`` is made from. Raises as :func:`read_served`.
+
+    Sessions of a look-back that were never stored, or whose rows were removed, are left out.
+    """
     key = day.isoformat()
     rows = {
         table.name: read_served(table, [day], warehouse, settings.rollout)
@@ -169,17 +185,21 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
     }
     results = rows["filter_results"]
     with_chart, with_intraday = charted(results), charted_intraday(results)
-    references = References(warehouse)
+    references, moment = references_of(warehouse), pd.Timestamp(day)
+    removed: set[str] = set()
 
     def of_lanes(table: Table, served: pd.DataFrame, sessions: Sequence[str]) -> pd.DataFrame:
         """The stored rows of charted instruments, each from the lane that its ``variant`` in ``served`` names."""
         found = [table.empty()]
         for variant, chosen in _of(served, with_chart).groupby("variant", observed=True):
-            lane = StoredTable(variant, table)
-            stored = set(warehouse.partitions(lane))
-            bars = warehouse.read(lane, [session for session in sessions if session in stored])
-            bars = references.under_current_keys(bars, pd.Timestamp(day))
-            found.append(_of(bars, chosen["instrument_key"].unique()))
+            lane, keys = StoredTable(variant, table), set(chosen["instrument_key"])
+            pointers = warehouse.pointers(lane, sessions)
+            gone = {session for session, pointer in pointers.items() if pointer.evicted_at}
+            removed.update(gone)
+            bars = warehouse.read(
+                lane, pointers.keys() - gone, None, references.with_former_keys(keys, moment)
+            )
+            found.append(_of(references.under_current_keys(bars, moment), keys))
         return table.conform(pd.concat(found))
 
     def history(table: Table) -> pd.DataFrame:
@@ -191,13 +211,15 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
         warehouse.read(stored, [key if stored.table.partitioned else WHOLE]) for stored in _RAW
     )
     analysis = rows["sequence_analysis"]
+    moves = of_lanes(tables.MOVES_DAILY, analysis, [key])
+    candles, indicators = history(tables.CANDLES_DAILY), history(tables.INDICATORS_DAILY)
     return Stored(
         day=day,
         filter_results=results,
         sequence_analysis=analysis,
-        moves_daily=of_lanes(tables.MOVES_DAILY, analysis, [key]),
-        candles_daily=history(tables.CANDLES_DAILY),
-        indicators_daily=history(tables.INDICATORS_DAILY),
+        moves_daily=moves,
+        candles_daily=candles,
+        indicators_daily=indicators,
         candles_5min=_of(rows["candles_5min"], with_intraday),
         indicators_5min=_of(rows["indicators_5min"], with_intraday),
         instruments=instruments,
@@ -207,6 +229,7 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
         failures=_read_if_stored(FAILURES, key, warehouse),
         reconciliation=_read_if_stored(SUMMARY, key, warehouse),
         bb_width_alerts=rows.get("bb_width_alerts"),
+        removed=tuple(sorted(removed)),
         variants={name: _by_variant(frame) for name, frame in rows.items()},
     )
 

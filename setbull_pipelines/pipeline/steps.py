@@ -121,6 +121,8 @@ def _filter_results(variant: Variant, frames: Frames, day: pd.Timestamp, setting
 
 _OF_INDICATORS = ("instrument_key", "timestamp", "trading_day", "high", "low", "close", "volume")
 """What indicators are computed from: of hundreds of sessions every column counts."""
+_OF_BANDS = ("instrument_key", "timestamp", "trading_day", "bb_width")
+_OF_WIDTHS = ("instrument_key", "trading_day", "bands", "p10_bb_width", "min_bb_width")
 
 STEPS: tuple[Step, ...] = (
     Step(
@@ -174,7 +176,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "bb_width_daily",
         "indicators",
-        (Input(tables.INDICATORS_5MIN),),
+        (Input(tables.INDICATORS_5MIN, columns=_OF_BANDS),),
         (tables.BB_WIDTH_DAILY,),
         _bb_width_daily,
         lambda settings: (settings.bb_width,),
@@ -183,8 +185,12 @@ STEPS: tuple[Step, ...] = (
         "bb_width_alerts",
         "indicators",
         (
-            Input(tables.INDICATORS_5MIN),
-            Input(tables.BB_WIDTH_DAILY, lambda settings: settings.bb_width.look_back_sessions),
+            Input(tables.INDICATORS_5MIN, columns=_OF_BANDS),
+            Input(
+                tables.BB_WIDTH_DAILY,
+                lambda settings: settings.bb_width.look_back_sessions,
+                _OF_WIDTHS,
+            ),
         ),
         (tables.BB_WIDTH_ALERTS,),
         _bb_width_alerts,

@@ -58,6 +58,8 @@ class Stored:
     """By served table: instruments by variant."""
     bb_width_alerts: pd.DataFrame | None = None
     """The band-width monitor of the day; None where no such table is stored."""
+    removed: tuple[str, ...] = ()
+    """Sessions, ascending, of which rows of charts or moves were removed to save disk space."""
 
 
 @dataclass(frozen=True)

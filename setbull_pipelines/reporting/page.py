@@ -73,6 +73,7 @@ def html_page(stored: Stored, made_from: str) -> str:
         variants=stored.variants,
         widths=None if widths is None else widths.to_dict("records"),
         width_columns=WIDTH_COLUMNS,
+        removed=stored.removed,
         data=_embedded(_stock_data(stored, rows)),
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.evicting import evict
 from setbull_pipelines.pipeline.reporting import REPORT, gather, make_reports, report_path
 from setbull_pipelines.pipeline.serving import served_table
-from setbull_pipelines.settings import ReportSettings, RolloutSettings
+from setbull_pipelines.settings import ReportSettings, RolloutSettings, StorageSettings
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.store import WHOLE, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
@@ -136,6 +138,38 @@ def test_a_day_that_is_not_served_is_refused(copied_run: SmallRun) -> None:
     forget(copied_run.warehouse, RESULTS, day)
     with pytest.raises(MissingPartition, match=r"served\.filter_results"):
         made(copied_run, day)
+
+
+def test_rows_removed_to_save_space_are_missing_in_charts_and_named(copied_run: SmallRun) -> None:
+    day, warehouse = copied_run.days[0], copied_run.warehouse
+    path = report_path(copied_run.settings, day)
+    whole = path.read_bytes()
+    limits = replace(copied_run.settings, storage=StorageSettings(intermediate_days=1))
+    eviction = evict(warehouse, limits, datetime.now(UTC) + timedelta(days=9), "evicting")
+    warehouse.collect_garbage()
+    gone = {(each.stored.name, each.partition) for each in eviction.evicted}
+    assert ("v1.moves_daily", day.isoformat()) in gone
+    assert made(copied_run, day)[day].cached  # nothing that it was made from has changed
+
+    path.unlink()
+    assert not made(copied_run, day)[day].cached
+    sessions = sorted(
+        {key for name, key in gone if name in ("v1.candles_daily", "v1.indicators_daily")}
+    )
+    shown = [key for key in sessions if key in _sessions_before(day, copied_run)]
+    page = path.read_text("utf-8")
+    assert (
+        "Removed to save disk space, and missing in charts and moves: rows of "
+        f"{len({*shown, day.isoformat()})} sessions from {min(shown)} to {day}." in page
+    )
+    assert path.read_bytes() != whole
+    assert not made(copied_run, day)[day].cached  # they may be back by now
+
+
+def _sessions_before(day, run: SmallRun) -> list[str]:
+    every = run.warehouse.partitions(StoredTable("v1", tables.CANDLES_DAILY))
+    up_to = [key for key in every if key <= day.isoformat()]
+    return up_to[-run.settings.report.chart_sessions :]
 
 
 def test_what_was_never_compared_is_not_called_equal(copied_run: SmallRun) -> None:
