@@ -44,6 +44,8 @@ def days_of(run: SmallRun, step: Step) -> list[date]:
     history = {
         "candles_5min": plan.candles_5min,
         "candles_daily": plan.candles,
+        "indicators_5min": plan.bb_width,
+        "bb_width_daily": plan.bb_width,
         "indicators_daily": plan.indicators_daily,
     }
     return sorted({*history.get(step.name, ()), *plan.days})
