@@ -98,6 +98,35 @@ _INDICATORS_DAILY = {
     ),
 }
 
+_BANDS = "indicators_5min"
+_WIDTHS = _from(_BANDS, "timestamp bb_width")
+
+_BB_WIDTH_DAILY = {
+    **_same(_BANDS, "instrument_key trading_day"),
+    **_each("bars", _from(_BANDS, "timestamp")),
+    **_each(
+        "bands p10_bb_width p15_bb_width p20_bb_width p25_bb_width p50_bb_width mean_bb_width "
+        "min_bb_width max_bb_width",
+        _from(_BANDS, "bb_width"),
+    ),
+}
+
+_LOWEST = _from("bb_width_daily", "trading_day bands p10_bb_width min_bb_width") + _ADJUSTMENT
+"""What the lowest width of the look-back, and all that is held against it, comes from."""
+
+_BB_WIDTH_ALERTS = {
+    **_same(_BANDS, "instrument_key trading_day"),
+    **_each("look_back_sessions", _from("bb_width_daily", "trading_day bands")),
+    **_each("lowest_bb_day lowest_bb_width lowest_bb_width_absolute", _LOWEST),
+    **_each("last_band bb_width contracting_bands bb_width_trend pattern_strength", _WIDTHS),
+    **_each(
+        "distance_from_lowest_percent candles_in_range is_squeeze alert_rule alert_bar "
+        "alert_bb_width alert_distance_percent alerting_bands",
+        _WIDTHS,
+        _LOWEST,
+    ),
+}
+
 _DAY = "candles_daily"
 _OF_DAY = "indicators_daily"
 _EMA = _from(_OF_DAY, "ema_50")
@@ -224,6 +253,8 @@ LINEAGE: Mapping[str, Mapping[str, Sources]] = {
     "candles_daily": _CANDLES_DAILY,
     "indicators_5min": _INDICATORS_5MIN,
     "indicators_daily": _INDICATORS_DAILY,
+    "bb_width_daily": _BB_WIDTH_DAILY,
+    "bb_width_alerts": _BB_WIDTH_ALERTS,
     "moves_daily": _MOVES_DAILY,
     "sequences": _SEQUENCES,
     "sequence_analysis": _SEQUENCE_ANALYSIS,

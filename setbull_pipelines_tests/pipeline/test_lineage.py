@@ -17,15 +17,19 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.references import REFERENCES
 from setbull_pipelines.pipeline.steps import STEPS, Frames, Step
-from setbull_pipelines.settings import IndicatorSettings, Settings
+from setbull_pipelines.settings import BandWidthSettings, IndicatorSettings, Settings
 from setbull_pipelines.tables.lineage import LINEAGE, Source
 from setbull_pipelines.variants import V2
 from setbull_pipelines_tests.variants.frames import random_daily, random_minutes, trading_days
 
 DAYS = trading_days("2026-01-05", 90)
 DAY = DAYS[-1]
-SETTINGS = Settings(indicators=IndicatorSettings(warm_margin_bars=10))
+SETTINGS = Settings(
+    indicators=IndicatorSettings(warm_margin_bars=10),
+    bb_width=BandWidthSettings(minimum_sessions=2, range_percent=60.0),
+)
 TABLES = {table.name: table for table in (*tables.RAW_TABLES, *tables.COMPUTED_TABLES)}
+TIMEFRAMES = {"indicators_5min": "5minute", "indicators_daily": "day"}
 STEP_OF = {table.name: step for step in STEPS for table in step.outputs}
 
 
@@ -34,7 +38,7 @@ def frames() -> dict[str, pd.DataFrame]:
     """Input and output of every step, of a market with actions, both series and warm indicators."""
     history = random_daily(3, DAYS, instruments=8, volatility=0.05)
     names = history["instrument_key"].unique()
-    minutes = random_minutes(4, DAYS[-2:], instruments=4)
+    minutes = random_minutes(4, DAYS[-5:], instruments=4)
     renamed = dict(zip(minutes["instrument_key"].unique(), names, strict=False))
     made = {
         "candles_1min": minutes.assign(instrument_key=minutes["instrument_key"].map(renamed)),
@@ -57,10 +61,14 @@ def frames() -> dict[str, pd.DataFrame]:
     }
     for step in STEPS:
         computed = step.compute(V2, given(step, made), DAY, SETTINGS)
-        if step.name == "indicators_daily":  # later steps look back on those of earlier days
+        if step.name in TIMEFRAMES:  # what looks back needs those of earlier days too
+            (candles,) = step.inputs
             computed = (
                 V2.indicators(
-                    made["candles_daily"], "day", made["history_starts"], SETTINGS.indicators
+                    made[candles.table.name],
+                    TIMEFRAMES[step.name],
+                    made["history_starts"],
+                    SETTINGS.indicators,
                 ),
             )
         made |= {table.name: frame for table, frame in zip(step.outputs, computed, strict=True)}
