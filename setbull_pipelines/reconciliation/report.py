@@ -6,7 +6,6 @@ where the text is shown.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from datetime import date
 
 import pandas as pd
 
+from setbull_pipelines.pictures.divergence import bar_chart, heat_map
+from setbull_pipelines.pictures.drawing import image
 from setbull_pipelines.reconciliation.diagnosis import ROW
-from setbull_pipelines.reconciliation.pictures import bar_chart, heat_map
 from setbull_pipelines.tables import COMPUTED_TABLES, RAW_TABLES, Table
 from setbull_pipelines.tables.reconciliation import (
     DECISION_CHANGES,
@@ -180,14 +180,10 @@ def markdown_pictures(findings: Findings) -> str:
     if findings.instruments.empty:
         return ""
     table, day = findings.table, findings.trading_day
-    images = [_image("where V2 differs from V1", heat_map(findings.instruments, table, day))]
+    images = [image("where V2 differs from V1", heat_map(findings.instruments, table, day))]
     for name, bars in findings.bars.groupby("column_name", sort=False):
-        images.append(_image(f"V1 against V2 of {name}", bar_chart(bars, table, day)))
+        images.append(image(f"V1 against V2 of {name}", bar_chart(bars, table, day)))
     return "\n\n".join(images)
-
-
-def _image(meaning: str, png: bytes) -> str:
-    return f"![{meaning}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
 
 
 def markdown_diagnosis(diagnoses: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from setbull_pipelines.reconciliation.pictures import INSTRUMENTS_DRAWN, bar_chart, heat_map
+from setbull_pipelines.pictures.divergence import INSTRUMENTS_DRAWN, bar_chart, heat_map
 from setbull_pipelines.tables import INDICATORS_5MIN
 from setbull_pipelines_tests.reconciliation.partition_files import TRADING_DAY
 
