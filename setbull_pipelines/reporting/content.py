@@ -119,10 +119,13 @@ ALL_COLUMNS = (
 WIDTH_COLUMNS = (
     Shown("alert_rule", "Rule"),
     Shown("alert_time", "At"),
-    Shown("bb_width", "Width", 2),
+    Shown("alert_bb_width", "Width", 2),
+    Shown("alert_distance_percent", "From lowest, %", 2),
     Shown("lowest_bb_width", "Lowest", 2),
     Shown("lowest_bb_day", "Lowest on"),
-    Shown("distance_from_lowest_percent", "From lowest, %", 2),
+    Shown("alerting_bands", "Alerting bars", 0),
+    Shown("bb_width", "Last width", 2),
+    Shown("distance_from_lowest_percent", "Last from lowest, %", 2),
     Shown("candles_in_range", "Bars in range", 0),
     Shown("contracting_bands", "Contracting", 0),
     Shown("bb_width_trend", "Trend"),
@@ -162,7 +165,7 @@ def stock_rows(stored: Stored) -> pd.DataFrame:
 
 
 def width_rows(stored: Stored, rows: pd.DataFrame) -> pd.DataFrame | None:
-    """Stocks with a band-width alert, those longest in range first; None where no such table is stored.
+    """Stocks with a band-width alert, the nearest to their lowest width first; None where no such table is stored.
 
     ``alert_time`` is the start of the alert's bar in India, HH:MM.
     """
@@ -174,7 +177,8 @@ def width_rows(stored: Stored, rows: pd.DataFrame) -> pd.DataFrame | None:
     return found.assign(
         alert_time=found["alert_bar"].dt.tz_convert(INDIA).dt.strftime("%H:%M"),
         lowest_bb_day=found["lowest_bb_day"].dt.strftime("%Y-%m-%d"),
-    ).sort_values(["candles_in_range", "symbol"], ascending=[False, True], kind="stable")
+        nearness=found["alert_distance_percent"].abs(),
+    ).sort_values(["nearness", "symbol"], kind="stable")
 
 
 def ranked(rows: pd.DataFrame) -> pd.DataFrame:

@@ -51,8 +51,9 @@
       shown += !row.hidden;
     }
     const total = rowsOf(table).length;
+    const stocks = total === 1 ? "stock" : "stocks";
     document.querySelector(`output[data-count="${table.id}"]`).textContent =
-      shown === total ? `${total} stocks` : `${shown} of ${total} stocks`;
+      shown === total ? `${total} ${stocks}` : `${shown} of ${total} ${stocks}`;
   }
 
   function showStage(stage) {

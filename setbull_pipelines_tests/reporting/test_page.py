@@ -146,8 +146,11 @@ def test_band_width_alerts_have_a_section_only_where_they_are_stored(
             "bb_width": 1.5,
             "lowest_bb_width": 1.2,
             "lowest_bb_day": pd.Timestamp("2026-06-29"),
-            "distance_from_lowest_percent": 0.04321,
-            "candles_in_range": range(len(keys)),
+            "distance_from_lowest_percent": 25.0,
+            "alert_bb_width": 1.2005,
+            "alert_distance_percent": [-0.05, *[None] * (len(keys) - 2), 0.04321],
+            "alerting_bands": 2,
+            "candles_in_range": 0,
             "contracting_bands": 3,
             "bb_width_trend": "contracting",
             "pattern_strength": None,
@@ -160,8 +163,8 @@ def test_band_width_alerts_have_a_section_only_where_they_are_stored(
     section = with_alerts[with_alerts.index('id="widths"') : with_alerts.index('id="all-heading"')]
     assert re.findall(r'data-key="([^"]+)"', section) == [keys.iloc[-1], keys.iloc[0]]
     assert section.count('data-c="alert_time">10:40</td>') == 2
-    distance = 'data-v="0.04321" data-c="distance_from_lowest_percent">0.04</td>'
-    assert section.count(distance) == 2
+    assert section.count('data-v="0.04321" data-c="alert_distance_percent">0.04</td>') == 1
+    assert section.count('data-c="distance_from_lowest_percent">25.00</td>') == 2
     none = html_page(dataclasses.replace(stored, bb_width_alerts=alerts.iloc[1:-1]), "x")
     assert "Band-width alerts: 0" in none
 
