@@ -9,6 +9,7 @@ import dagster as dg
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, catalog_path
+from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.reporting import REPORT
 from setbull_pipelines.pipeline.rolling_out import LOG
@@ -50,7 +51,9 @@ def build_catalog_asset(settings: Settings) -> dg.AssetsDefinition:
             *(asset_key(served_table(table)) for table in tables.SERVED_TABLES),
         ],
         group_name="operations",
+        owners=[OWNERS["operations"]],
         kinds={"duckdb"},
+        config_schema={},
         code_version=code_version("warehouse", "tables"),
         description="data/setbull.duckdb: a view per table over its current files, and the macros "
         + ", ".join(macro.name for macro in MACROS)

@@ -15,7 +15,9 @@ import dagster as dg
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.assets.describing import OWNERS, column_lineage
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import MARK
 from setbull_pipelines.pipeline.running import AS_OF
@@ -36,6 +38,7 @@ INTRADAY_JOB_NAME = "intraday"
 AS_OF_TAG = "setbull/as_of"
 """On runs of the intraday job: the moment of their tick. Only here does a clock enter the computing."""
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
+_ROWS_SHOWN = 5
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
 
 
@@ -119,11 +122,13 @@ def asset_spec(
     freshness_policy: dg.FreshnessPolicy | None = None,
 ) -> dg.AssetSpec:
     """The Dagster spec of a stored table."""
+    lineage = column_lineage(stored)
     return dg.AssetSpec(
         asset_key(stored),
         deps=list(deps),
         description=description or stored.table.description,
         group_name=group,
+        owners=[OWNERS[group]],
         code_version=code_version,
         tags={"setbull/stage": group, **(tags or {})},
         kinds={"parquet", *(kinds or set())},
@@ -131,6 +136,7 @@ def asset_spec(
             "dagster/column_schema": column_schema(stored.table),
             "dagster/table_name": stored.name,
             "key": ", ".join(stored.table.key),
+            **({"dagster/column_lineage": lineage} if lineage else {}),
         },
         partitions_def=TRADING_DAYS if stored.table.partitioned else None,
         freshness_policy=freshness_policy,
@@ -168,6 +174,12 @@ def pointer_metadata(pointer: Pointer) -> dict[str, dg.MetadataValue]:
         "code version": dg.MetadataValue.text(pointer.code_version),
         "settings hash": dg.MetadataValue.text(pointer.settings_hash),
     }
+    if pointer.cost:
+        metadata["rows read"] = dg.MetadataValue.int(pointer.cost.input_rows)
+        metadata["seconds when computed"] = dg.MetadataValue.float(round(pointer.cost.seconds, 4))
+        if pointer.cost.seconds:
+            rate = pointer.cost.input_rows / pointer.cost.seconds
+            metadata["rows read per second"] = dg.MetadataValue.int(round(rate))
     if MARK in pointer.inputs:
         metadata["computed for instruments"] = dg.MetadataValue.text(pointer.inputs[MARK])
     if AS_OF in pointer.inputs:
@@ -190,6 +202,7 @@ def report(
     context: dg.AssetExecutionContext,
     outputs: Iterable[StoredTable],
     results: Iterable[PartitionResult],
+    warehouse: Warehouse,
     describe: Callable[
         [PartitionResult, StoredTable], Mapping[str, object]
     ] = lambda result, stored: {},
@@ -197,7 +210,8 @@ def report(
     """Drive ``results`` to the end, attach each partition's figures, and materialize ``outputs``.
 
     ``describe`` adds what only the caller can say about a partition. Days outside the run, which came along because
-    the stage changed, are reported each as an event of its own.
+    the stage changed, are reported each as an event of its own. Only the last day shows its first rows: Dagster keeps
+    them for ever.
     """
     outputs = list(outputs)
     asked = set(context.partition_keys)
@@ -236,6 +250,12 @@ def report(
                 partition_key=result.day.isoformat(),
             )
     for stored in outputs:
+        if last:
+            context.add_asset_metadata(
+                {"preview": first_rows(stored, last.day.isoformat(), warehouse)},
+                asset_key=asset_key(stored),
+                partition_key=last.day.isoformat(),
+            )
         yield dg.MaterializeResult(
             asset_key=asset_key(stored),
             metadata={
@@ -248,6 +268,13 @@ def report(
             if days == 1 and last
             else None,
         )
+
+
+def first_rows(stored: StoredTable, partition: str, warehouse: Warehouse) -> dg.MetadataValue:
+    """The first rows of a published partition as a table of text."""
+    return dg.MetadataValue.md(
+        preview(warehouse.first_rows(stored, partition, _ROWS_SHOWN), stored.table)
+    )
 
 
 def needs_warehouse(settings: Settings) -> dict[str, object]:

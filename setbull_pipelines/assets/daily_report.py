@@ -59,6 +59,6 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
             return figures | completeness_of(stored, result.day, store, settings)
 
         results = reporting.make_reports(days_of(context), store, settings, context.run_id)
-        yield from report(context, [stored], results, describe)
+        yield from report(context, [stored], results, store, describe)
 
     return daily_report

@@ -5,8 +5,10 @@ Belongs here: its definition and metadata, and the moment. Does not belong here:
 """
 
 import dagster as dg
+from pydantic import Field
 
 from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, now, pointer_metadata
+from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.upstox.calls import MINUTE, CallFailed
@@ -16,6 +18,18 @@ from setbull_pipelines.warehouse.resources import WarehouseResource
 FETCHED_KEY = dg.AssetKey(["raw", "fetched"])
 FETCHES_KEY = asset_key(fetching.STORED)
 _SHOWN = 20
+
+
+class FetchConfig(dg.Config):
+    """How far back a fetch completes candles."""
+
+    sessions: int = Field(
+        default=0,
+        ge=0,
+        le=5_000,
+        description="Sessions to keep complete, of minutes and of daily bars; 0: the settings upstox.days and "
+        "upstox.daily_days. What was received before is never asked for again.",
+    )
 
 
 def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
@@ -28,6 +42,7 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
             dg.AssetSpec(
                 FETCHED_KEY,
                 group_name="raw",
+                owners=[OWNERS["raw"]],
                 code_version=version,
                 tags={"setbull/stage": "raw"},
                 kinds={"parquet", "api"},
@@ -39,7 +54,9 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
             ),
         ],
     )
-    def fetched(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+    def fetched(
+        context: dg.AssetExecutionContext, config: FetchConfig, warehouse: WarehouseResource
+    ):
         is_under_way = as_of(context) is not None
         listed = "not asked for"
         if settings.upstox.refresh_instruments and not is_under_way:
@@ -57,6 +74,8 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
         except fetching.NoInstruments as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         sessions = fetching.configured_sessions(settings.upstox)
+        if config.sessions:
+            sessions = dict.fromkeys(sessions, config.sessions)
         if is_under_way:
             sessions = {MINUTE: sessions[MINUTE]}
         outcome = fetching.fetch(instruments, sessions, settings, now, also_open=is_under_way)

@@ -10,6 +10,7 @@ import dagster as dg
 
 from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import now
+from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.pipeline.evicting import Eviction, Stored, evict
 from setbull_pipelines.pipeline.fetching import remove_expired
 from setbull_pipelines.pipeline.versions import code_version
@@ -26,6 +27,9 @@ def build_maintenance_asset(settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         key=MAINTENANCE_KEY,
         group_name="operations",
+        owners=[OWNERS["operations"]],
+        kinds={"parquet"},
+        config_schema={},
         code_version=code_version("warehouse", "sources/upstox"),
         description="Deletes versions of partitions beyond storage.keep_versions and leftovers of "
         "crashed writers, and answers of the broker past upstox.retention_days. Current versions stay, except of "

@@ -69,7 +69,7 @@ def build_metrics_asset() -> dg.AssetsDefinition:
             }
 
         results = metrics.collect(days_of(context), store, context.run_id)
-        for reported in report(context, metrics.OUTPUTS, results, describe):
+        for reported in report(context, metrics.OUTPUTS, results, store, describe):
             yield reported._replace(metadata={**reported.metadata, **_figures(used)})
 
     return processing_metrics

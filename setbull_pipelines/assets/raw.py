@@ -18,6 +18,7 @@ from setbull_pipelines.assets.common import (
     asset_spec,
     completeness_of,
     days_of,
+    first_rows,
     freshness,
     now,
     pointer_metadata,
@@ -31,7 +32,7 @@ from setbull_pipelines.pipeline.versions import raw_code_version
 from setbull_pipelines.quality.revisions import REVISIONS, markdown
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
 
 GROUP = "raw"
 _OF_CANDLES = (tables.CANDLES_1MIN, tables.CANDLES_DAILY_HISTORY)
@@ -80,14 +81,13 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     )
     def intake(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         """Read the configured source once and publish files, instruments, coverage and corporate actions."""
-        pointers = raw.publish_intake(
-            raw.read_sources(settings), warehouse.open(), settings, context.run_id
-        )
+        store = warehouse.open()
+        pointers = raw.publish_intake(raw.read_sources(settings), store, settings, context.run_id)
         for stored in raw.WHOLE_TABLES:
             pointer = pointers[stored.table.name]
             yield dg.MaterializeResult(
                 asset_key=asset_key(stored),
-                metadata=pointer_metadata(pointer),
+                metadata=pointer_metadata(pointer) | {"preview": first_rows(stored, WHOLE, store)},
                 data_version=dg.DataVersion(pointer.input_hash),
             )
 
@@ -118,6 +118,6 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             return completeness_of(stored, result.day, store, settings)
 
         results = _with_revisions(context, store, publication.over(days))
-        yield from report(context, raw.DAY_TABLES, results, describe)
+        yield from report(context, raw.DAY_TABLES, results, store, describe)
 
     return [intake, raw_day]

@@ -15,6 +15,8 @@ from setbull_pipelines.assets.common import (
     now,
 )
 from setbull_pipelines.assets.served import TABLES
+from setbull_pipelines.pictures.decisions import rollout_chart
+from setbull_pipelines.pictures.drawing import image
 from setbull_pipelines.pipeline import rolling_out
 from setbull_pipelines.pipeline.metrics import OUTPUTS
 from setbull_pipelines.pipeline.reconciling import SUMMARY
@@ -60,6 +62,13 @@ def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
                 asset_key=asset_key(log),
                 partition_key=day.isoformat(),
             )
+        # Dagster keeps every picture for ever: one per run.
+        chart = image("rollout history", rollout_chart(rolling_out.judged(warehouse.open())))
+        context.add_asset_metadata(
+            {"rollout history": dg.MetadataValue.md(chart)},
+            asset_key=asset_key(log),
+            partition_key=days[-1].isoformat(),
+        )
         yield dg.MaterializeResult(asset_key=asset_key(log), metadata={"rows appended": len(rows)})
 
     return rollout_log

@@ -17,6 +17,7 @@ from setbull_pipelines.assets.common import (
     freshness,
     report,
 )
+from setbull_pipelines.assets.describing import served_description
 from setbull_pipelines.pipeline import reconciling, serving
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
@@ -48,6 +49,7 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
                     asset_key(reconciling.outputs_of(table)[0]),
                 ],
                 tags={"setbull/component": component.label},
+                description=served_description(stored, component.label),
                 freshness_policy=freshness(settings),
             )
         ],
@@ -73,7 +75,7 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
             return figures | completeness_of(stored, result.day, store, settings)
 
         results = serving.serve(table, days_of(context), assignment, store, context.run_id)
-        yield from report(context, [stored], results, describe)
+        yield from report(context, [stored], results, store, describe)
 
     return serve
 

@@ -18,6 +18,7 @@ from setbull_pipelines.assets.common import (
     days_of,
     report,
 )
+from setbull_pipelines.assets.describing import computed_description
 from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
@@ -91,6 +92,7 @@ def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefi
                 deps=dependencies,
                 tags={"setbull/variant": variant},
                 kinds=KINDS[variant],
+                description=computed_description(stored, step, settings),
             )
             for stored in outputs
         ],
@@ -102,7 +104,7 @@ def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefi
         stages = stages_in_force(store, settings.rollout)
         moment = as_of(context)
         run = StepRun(step, VARIANTS[variant], store, settings, context.run_id, stages, moment)
-        yield from report(context, outputs, run.over(days_of(context)))
+        yield from report(context, outputs, run.over(days_of(context)), store)
 
     return compute
 
@@ -151,7 +153,7 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
             return {"V1 against V2": dg.MetadataValue.md(text)}
 
         results = reconciling.reconcile(table, days_of(context), store, settings, context.run_id)
-        yield from report(context, [columns], results, describe)
+        yield from report(context, [columns], results, store, describe)
 
     return reconcile
 
@@ -192,7 +194,7 @@ def build_summary(settings: Settings) -> dg.AssetsDefinition:
             return {"verdicts": dg.MetadataValue.md(markdown_summary(verdicts))}
 
         results = reconciling.summarize(days_of(context), store, settings, context.run_id)
-        yield from report(context, [reconciling.SUMMARY], results, describe)
+        yield from report(context, [reconciling.SUMMARY], results, store, describe)
 
     return summary
 

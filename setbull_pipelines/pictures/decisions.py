@@ -76,7 +76,7 @@ def funnel_chart(results: pd.DataFrame) -> bytes:
             below += share
         history.set_ylim(0, 100)
         history.set_ylabel("share of instruments [%]")
-        day_axis(history, days)
+        day_axis(history, days, most=5)
         beside(history)
         grid(history)
         title(

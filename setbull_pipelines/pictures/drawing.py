@@ -50,9 +50,9 @@ def beside(axes: Axes) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
-def day_axis(axes: Axes, days: pd.Series) -> None:
-    """Label evenly spaced trading days."""
-    ticks = np.unique(np.linspace(0, len(days) - 1, _TICKS).round().astype(int))
+def day_axis(axes: Axes, days: pd.Series, most: int = _TICKS) -> None:
+    """Label evenly spaced trading days, ``most`` of them."""
+    ticks = np.unique(np.linspace(0, len(days) - 1, most).round().astype(int))
     labels = days.dt.strftime("%d %b %Y" if days.iloc[-1] - days.iloc[0] > _YEAR else "%d %b")
     axes.set_xticks(ticks, labels.iloc[ticks])
     axes.set_xlabel("trading day")

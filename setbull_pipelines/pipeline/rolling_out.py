@@ -60,6 +60,20 @@ def read_log(warehouse: Warehouse) -> tuple[LogRow, ...]:
     return rows_of(warehouse.read(LOG, [WHOLE]))
 
 
+def judged(warehouse: Warehouse) -> list[tuple[date, str, str, str]]:
+    """Session, component, stage after it and verdict of every judgement, in the order of the log."""
+    return [
+        (
+            row.decision.session,
+            row.decision.component.label,
+            row.decision.to_stage.label,
+            row.decision.verdict.value,
+        )
+        for row in read_log(warehouse)
+        if row.decision.session is not None
+    ]
+
+
 def states(rows: tuple[LogRow, ...]) -> dict[Component, State]:
     """The state of each component after ``rows``."""
     return {component: state_at(rows, component) for component in Component}

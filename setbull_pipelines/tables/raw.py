@@ -133,6 +133,7 @@ QUARANTINE = Table(
             "line",
             Kind.INTEGER,
             "Line in a CSV file (the header is line 1), row number from 1 in Parquet",
+            "line",
         ),
         day("trading_day", "Trading day of the row; null when it has none", nullable=True),
         text("instrument_key", "Instrument as far as it could be read", nullable=True),

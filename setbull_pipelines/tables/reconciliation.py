@@ -9,6 +9,8 @@ from setbull_pipelines.tables.contract import Column, Kind, Table
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
 
 PASS, DIVERGED, NOT_COMPARABLE = "pass", "diverged", "not comparable"
+OF_COLUMN = "unit of the column"
+"""Of values of compared columns, which have units of their own."""
 STATES = (PASS, DIVERGED, NOT_COMPARABLE)
 V1_RETIRED = f"{NOT_COMPARABLE}: V1 is retired"
 SAMPLE_EMPTY = f"{NOT_COMPARABLE}: no instrument of V1's sample has a row"
@@ -60,16 +62,22 @@ def _columns_table(name: str) -> Table:
                 "Cells that differ, but by no more than the tolerance",
                 "cells",
             ),
-            value("largest_absolute_difference", "Largest |v1 - v2|; null for text and flags"),
+            value(
+                "largest_absolute_difference",
+                "Largest |v1 - v2|; null for text and flags",
+                OF_COLUMN,
+            ),
             value(
                 "largest_relative_difference",
                 "Largest |v1 - v2| / max(|v1|, |v2|); null for text and flags",
+                "ratio",
             ),
             value(
                 "median_relative_difference",
                 "Median relative difference of the cells that are not identical; null without one",
+                "ratio",
             ),
-            value("p99_relative_difference", "The same, 99th percentile"),
+            value("p99_relative_difference", "The same, 99th percentile", "ratio"),
             value(
                 "largest_ulp_difference",
                 "Largest number of floats between v1 and v2, one end included; null for all but floats",
@@ -108,14 +116,18 @@ def _cells_table(name: str) -> Table:
                 "'first' of its instrument in time, or one of the 'worst'",
                 ("first", "worst"),
             ),
-            Column("rank", Kind.INTEGER, "1 is the earliest or the worst"),
+            Column("rank", Kind.INTEGER, "1 is the earliest or the worst", "position"),
             TRADING_DAY,
             label("instrument_key", "Instrument of the cell"),
             text("row_key", "Key of the row, as column=value"),
             text("v1", "Value in V1; null when null or absent", nullable=True),
             text("v2", "Value in V2; null when null or absent", nullable=True),
-            value("absolute_difference", "|v1 - v2|; null for text and flags"),
-            value("relative_difference", "|v1 - v2| / max(|v1|, |v2|); null for text and flags"),
+            value("absolute_difference", "|v1 - v2|; null for text and flags", OF_COLUMN),
+            value(
+                "relative_difference",
+                "|v1 - v2| / max(|v1|, |v2|); null for text and flags",
+                "ratio",
+            ),
         ),
     )
 
@@ -147,6 +159,7 @@ _VERDICT_COLUMNS = (
     value(
         "noise_floor_relative",
         "Largest relative difference between the two; null when not measured or without numbers",
+        "ratio",
     ),
     value(
         "noise_floor_ulp",
@@ -174,7 +187,9 @@ RECONCILIATION_DIAGNOSES = {
         schemas=("reconciliation",),
         key=("rank",),
         columns=(
-            Column("rank", Kind.INTEGER, "1 is the most specific", checks=(pa.Check.ge(1),)),
+            Column(
+                "rank", Kind.INTEGER, "1 is the most specific", "position", checks=(pa.Check.ge(1),)
+            ),
             TRADING_DAY,
             label("diagnosis", "Name of the recognised shape; 'unknown shape' when there is none"),
             text("column_names", "Columns that have it, comma-separated; '(row)' for rows"),
@@ -289,9 +304,9 @@ RECONCILIATION_BARS = {
             TRADING_DAY,
             label("instrument_key", "Instrument with the worst cell of the column"),
             label("series", "Daily series of that cell; null for other bars", nullable=True),
-            value("v1", "Value in V1; null when null or absent"),
-            value("v2", "Value in V2; null when null or absent"),
-            value("difference", "v2 - v1; null when either is"),
+            value("v1", "Value in V1; null when null or absent", OF_COLUMN),
+            value("v2", "Value in V2; null when null or absent", OF_COLUMN),
+            value("difference", "v2 - v1; null when either is", OF_COLUMN),
             flag("is_equal", "True when both have the bar and agree within the tolerance"),
             flag("is_first", "True for the first diverging bar of the trading day"),
         ),

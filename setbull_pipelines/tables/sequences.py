@@ -77,7 +77,13 @@ SEQUENCES = Table(
     key=("instrument_key", "sequence_number"),
     columns=(
         INSTRUMENT_KEY,
-        Column("sequence_number", Kind.INTEGER, "1 is the earliest run", checks=(pa.Check.ge(1),)),
+        Column(
+            "sequence_number",
+            Kind.INTEGER,
+            "1 is the earliest run",
+            "position",
+            checks=(pa.Check.ge(1),),
+        ),
         AS_OF_DAY,
         SERIES,
         SEQUENCE_KIND,
@@ -238,6 +244,7 @@ SEQUENCE_PATTERNS = Table(
             "pattern_rank",
             Kind.INTEGER,
             "1 is first by frequency, then strength (both falling), kind, length (both rising)",
+            "position",
             checks=(pa.Check.ge(1),),
         ),
         AS_OF_DAY,
