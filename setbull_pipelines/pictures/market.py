@@ -115,7 +115,7 @@ def squeeze_chart(widths: pd.DataFrame, lowest: float | None, name: str) -> byte
         caption = f"{len(known)} sessions; rupees of their own day"
         if lowest is not None:
             axes.axhline(
-                lowest, color=GREEN, linestyle="--", linewidth=1.2, label="lowest width, for alerts"
+                lowest, color=GREEN, linestyle="--", linewidth=2, label="lowest width, for alerts"
             )
             caption += f"; lowest width of the look-back {RUPEE} {lowest:,.2f}"
         axes.set_ylim(bottom=0)
