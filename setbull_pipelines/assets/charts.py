@@ -163,11 +163,12 @@ def _funnel() -> dg.AssetsDefinition:
 
 
 def _chart(name: str, of: tuple[Table, ...], description: str) -> Callable:
-    served = [served_table(table) for table in of]
+    # The instrument is chosen from the verdicts, or the traded values, of the day.
+    read = dict.fromkeys((*of, tables.CANDLES_DAILY, tables.FILTER_RESULTS))
     sources = " and ".join(link("served", table) for table in of)
     return dg.asset(
         key=dg.AssetKey([GROUP, name]),
-        deps=[asset_key(stored) for stored in served],
+        deps=[asset_key(served_table(table)) for table in read],
         group_name=GROUP,
         owners=[OWNERS[GROUP]],
         kinds={"matplotlib"},
