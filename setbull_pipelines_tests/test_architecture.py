@@ -19,7 +19,7 @@ DOCUMENT = PROJECT / "docs" / "architecture.md"
 ORDER = (
     {"market", "settings"},
     {"tables", "rollout"},
-    {"variants", "sources", "warehouse", "alerts"},
+    {"variants", "sources", "warehouse", "alerts", "pictures"},
     {"reconciliation", "quality", "reporting"},
     {"pipeline"},
     {"assets", "checks"},
