@@ -14,6 +14,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.lineage import LINEAGE
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
 NUMERIC = ("DOUBLE", "BIGINT")
@@ -109,7 +110,9 @@ def test_every_formula_of_a_computed_table_is_in_its_description(graph) -> None:
             text = graph.get(dg.AssetKey([variant, table.name])).description
             assert "/assets/reconciliation/" in text
             for column in table.value_columns:
-                assert f"| {column.name} |" in text, f"{variant}/{table.name}.{column.name}"
+                (line,) = (row for row in text.splitlines() if row.startswith(f"| {column.name} |"))
+                for source in LINEAGE[table.name][column.name]:
+                    assert ".".join(source) in line, f"{variant}/{table.name}.{column.name}"
 
 
 def test_every_job_schedule_sensor_and_check_says_what_it_does(repository, graph) -> None:

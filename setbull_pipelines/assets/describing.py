@@ -82,12 +82,15 @@ def served_description(stored: StoredTable, component: str) -> str:
 
 
 def formulas(table: Table) -> str:
-    """The value columns as a Markdown table: column, formula, unit."""
-    lines = ["| column | formula | unit |", "|---|---|---|"]
-    lines += [
-        f"| {column.name} | {column.description.replace('|', chr(92) + '|')} | {column.unit or ''} |"
-        for column in table.value_columns
-    ]
+    """The value columns of a computed table as Markdown: column, formula, unit, and the columns it is from.
+
+    The UI of a single machine draws no lineage of columns, so that it is told in words, too.
+    """
+    lines = ["| column | formula | unit | from |", "|---|---|---|---|"]
+    for column in table.value_columns:
+        sources = ", ".join(map(".".join, LINEAGE[table.name][column.name]))
+        formula = column.description.replace("|", "\\|")
+        lines.append(f"| {column.name} | {formula} | {column.unit or ''} | {sources} |")
     return "\n".join(lines)
 
 
