@@ -202,4 +202,6 @@ def _drawn(
     except charting.NothingToDraw as error:
         found = {"chart": f"not drawn: {error}"}
     context.add_asset_metadata(found, partition_key=day.isoformat())
-    return dg.MaterializeResult(metadata={"day drawn": day.isoformat()})
+    return dg.MaterializeResult(
+        metadata={"day drawn": f"{day}, the last of the run: open its partition"}
+    )

@@ -67,6 +67,7 @@ def funnel_chart(results: pd.DataFrame) -> bytes:
         funnel.set_yticks(rows, labels)
         funnel.invert_yaxis()
         funnel.set_xlim(right=left[0] * 1.15)
+        funnel.xaxis.get_major_locator().set_params(integer=True)
         funnel.set_xlabel(f"instruments on {days.iloc[-1]:%Y-%m-%d}")
         below = np.zeros(len(counts))
         for name, colour in zip((*STAGES, "passed"), (*_SHADES, _PASSED), strict=True):
@@ -127,7 +128,7 @@ def rollout_chart(judged: Sequence[tuple[date, str, str, str]]) -> bytes:
         axes.plot([], [], "X", color=GREY, markersize=9, label="rolled back")
         axes.set_ylim(-6, 106)
         axes.set_yticks(list(labels), [f"{share} %  ({names})" for share, names in labels.items()])
-        axes.set_ylabel("instruments served from V2 [%] (stage)")
+        axes.set_ylabel("served from V2 [%]")
         day_axis(axes, days)
         beside(axes)
         grid(axes)
