@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
@@ -69,7 +70,7 @@ def test_rows_are_those_of_one_instrument_up_to_the_day(small_run) -> None:
     assert set(session["instrument_key"]) == {of.key}
     assert session["timestamp"].dt.date.unique().tolist() == [day]
     daily = daily_bars(of, day, 30, store)
-    assert 20 < len(daily) <= 30
+    assert 10 < len(daily) <= 30
     assert daily["series"].nunique() == 1
     assert daily["timestamp"].dt.date.max() == day
     assert daily["bb_upper"].notna().any()
@@ -79,6 +80,15 @@ def test_rows_are_those_of_one_instrument_up_to_the_day(small_run) -> None:
     before = small_run.days[0]
     assert verdicts(before, 30, store)["trading_day"].max().date() == before
     assert verdicts(day, 1, store)["trading_day"].nunique() == 1
+
+
+def test_the_first_rows_are_those_of_the_whole_partition(small_run) -> None:
+    store, key = small_run.warehouse, small_run.days[-1].isoformat()
+    for table in (INDICATORS, tables.FILTER_RESULTS, tables.SEQUENCE_ANALYSIS):
+        stored = served_table(table)
+        whole = store.read(stored, [key])
+        pd.testing.assert_frame_equal(store.first_rows(stored, key, 5), whole.head(5))
+        pd.testing.assert_frame_equal(store.first_rows(stored, key, 10**6), whole)
 
 
 @pytest.mark.parametrize("config", [{}, {"instrument": "NOBODY"}], ids=["default", "unknown"])
