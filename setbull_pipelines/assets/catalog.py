@@ -13,6 +13,7 @@ from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.rolling_out import LOG
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
+from setbull_pipelines.quality.groups import PLAN
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.macros import MACROS
@@ -46,6 +47,7 @@ def build_catalog_asset(settings: Settings) -> dg.AssetsDefinition:
             asset_key(SUMMARY),
             asset_key(LOG),
             *(asset_key(served_table(table)) for table in tables.SERVED_TABLES),
+            asset_key(PLAN),
         ],
         group_name="operations",
         kinds={"duckdb"},

@@ -18,6 +18,7 @@ import dagster as dg
 from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.cli.plan import Plan, consecutive
+from setbull_pipelines.pipeline.group_plans import file_identity
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.pipeline.rolling_out import LOG
 from setbull_pipelines.pipeline.versions import code_version, combined
@@ -53,7 +54,8 @@ def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Setting
     Of the asked days the files are read whole and held against their hashes, of the look-back the pointers. One that
     cannot be read counts as none, which no run left behind.
     """
-    parts = [code_version(""), fingerprint(settings), *sorted(intake.identity)]
+    parts = [code_version(""), fingerprint(settings), file_identity(settings.groups)]
+    parts += sorted(intake.identity)
     parts += [day.isoformat() for day in plan.days]
     found = 0
     for stored, keys, are_asked in _partitions(plan):

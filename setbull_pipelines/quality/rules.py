@@ -10,6 +10,7 @@ from setbull_pipelines.quality import (
     agreement,
     computed,
     fetches,
+    groups,
     processing,
     raw,
     revisions,
@@ -30,6 +31,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
             *tables.RAW_TABLES,
             *tables.COMPUTED_TABLES,
             *tables.SERVED_TABLES,
+            *tables.GROUP_TABLES,
             tables.PROCESSING_METRICS,
             tables.FAILURES,
             tables.ROLLOUT_LOG,
@@ -47,6 +49,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *rollout_log.RULES,
         *self_test.RULES,
         *fetches.RULES,
+        *groups.RULES,
     )
     by_table = {table: list(contract_rules(table)) for table in stored}
     for rule in special:

@@ -16,6 +16,11 @@ from setbull_pipelines.tables.candles import (
 )
 from setbull_pipelines.tables.contract import Column, Kind, Table, Tolerance
 from setbull_pipelines.tables.filters import FILTER_RESULTS
+from setbull_pipelines.tables.groups import (
+    GROUP_EXECUTION_PLAN,
+    STOCK_GROUPS,
+    STOCK_GROUPS_QUARANTINE,
+)
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.operations import (
     ALERT_NOTICES,
@@ -67,6 +72,7 @@ RAW_TABLES = (
     ACCOUNTING,
     REVISIONS,
 )
+GROUP_TABLES = (STOCK_GROUPS, STOCK_GROUPS_QUARANTINE, GROUP_EXECUTION_PLAN)
 COMPUTED_TABLES = (
     CANDLES_5MIN,
     CANDLES_DAILY,
@@ -104,6 +110,7 @@ ALL_TABLES = (
     *COMPUTED_TABLES,
     *RECONCILIATION_TABLES,
     *SERVED_TABLES,
+    *GROUP_TABLES,
     *OPERATIONS_TABLES,
 )
 
@@ -123,6 +130,8 @@ __all__ = [
     "FAILURES",
     "FETCHES",
     "FILTER_RESULTS",
+    "GROUP_EXECUTION_PLAN",
+    "GROUP_TABLES",
     "INDICATORS_5MIN",
     "INDICATORS_DAILY",
     "INSTRUMENTS",
@@ -151,6 +160,8 @@ __all__ = [
     "SEQUENCE_PATTERNS",
     "SERVED",
     "SERVED_TABLES",
+    "STOCK_GROUPS",
+    "STOCK_GROUPS_QUARANTINE",
     "Column",
     "Kind",
     "Table",
