@@ -18,13 +18,13 @@ ERRORS = {
     400: {"model": Error, "description": "Wrong input"},
     401: {"model": Error, "description": "The token is missing or wrong"},
     403: {"model": Error, "description": "A page of another site asked"},
+    404: {"model": Error, "description": "No such path or group"},
     503: {"model": Error, "description": "Stored tables, settings or Dagster are not usable now"},
 }
 WITH_BODY = ERRORS | {
     411: {"model": Error, "description": "A body without Content-Length"},
     413: {"model": Error, "description": "A body that is too large"},
 }
-NOT_FOUND = {404: {"model": Error, "description": "Not known"}}
 JOB_ERRORS = WITH_BODY | {500: {"model": Error, "description": "The run failed"}}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 
-from setbull_pipelines.api.asking import NOT_FOUND, WITH_BODY, Tables, answered, refused
+from setbull_pipelines.api.asking import WITH_BODY, Tables, answered, refused
 from setbull_pipelines.api.reading import plain
 from setbull_pipelines.api.shapes import Day, Envelope, GroupPlan
 from setbull_pipelines.tables.groups import LEVELS
@@ -33,9 +33,7 @@ _NAMES = {
 }
 
 
-@router.post(
-    "/{group_id}/execute", response_model=Envelope[GroupPlan], responses=WITH_BODY | NOT_FOUND
-)
+@router.post("/{group_id}/execute", response_model=Envelope[GroupPlan], responses=WITH_BODY)
 def execute(
     group_id: Annotated[str, Path(min_length=1, max_length=100)],
     reader: Tables,

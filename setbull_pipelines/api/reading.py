@@ -129,8 +129,10 @@ class Reader:
         return _answer(self._rows(keys, "day", [day]), "day")
 
     def plan(self, day: date) -> pd.DataFrame:
-        """The plan of a day."""
-        return read_plan(day, self.warehouse, self.settings())
+        """The plan of a day, its prices rounded as those of candles are."""
+        rows = read_plan(day, self.warehouse, self.settings())
+        floats = rows.select_dtypes("float64").columns
+        return rows.assign(**{name: rounded(rows[name].to_numpy(), _DECIMALS) for name in floats})
 
     def planned_days(self) -> list[date]:
         """The trading days with a plan."""

@@ -20,6 +20,8 @@ MOST_SESSIONS = {"1minute": 10, "5minute": 60, "day": 750}
 """Of one answer, by timeframe."""
 TIMEFRAMES = tuple(MOST_SESSIONS)
 Timeframe = Literal["1minute", "5minute", "day"]
+_YEARS = range(1990, 2101)
+"""Of moments, so that a week before one and its time elsewhere are moments too."""
 Data = TypeVar("Data")
 
 
@@ -30,7 +32,7 @@ def _moment(text: object) -> object:
             moment = datetime.fromisoformat(text)
         except ValueError:
             moment = None
-        if moment is not None and moment.tzinfo is not None:
+        if moment is not None and moment.tzinfo is not None and moment.year in _YEARS:
             return moment
     raise ValueError(
         "expected a moment such as 2026-06-30T09:15:00+05:30 (in a query send + as %2B)"

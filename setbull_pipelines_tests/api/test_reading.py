@@ -142,6 +142,7 @@ WRONG_MOMENT = "expected a moment such as 2026-06-30T09:15:00+05:30 (in a query 
         ("5minute", {"start": "yesterday"}, f"query.start: {WRONG_MOMENT}"),
         ("5minute", {"end": "2026-06-30T09:15:00"}, f"query.end: {WRONG_MOMENT}"),
         ("5minute", {"end": "1782790000"}, f"query.end: {WRONG_MOMENT}"),
+        ("5minute", {"end": "0001-01-01T00:00:00+05:30"}, f"query.end: {WRONG_MOMENT}"),
         ("30minute", {}, "path.timeframe: Input should be '1minute', '5minute' or 'day'"),
         (
             "day",
