@@ -38,7 +38,7 @@ def client(grouped_run: SmallRun) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def document(client: httpx.Client) -> schemathesis.BaseSchema:
-    return schemathesis.openapi.from_url(f"{client.base_url}openapi.json")
+    return schemathesis.openapi.from_url(str(client.base_url.join("/openapi.json")))
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
@@ -57,7 +57,8 @@ def test_answers_are_those_of_the_document(
         seen.add(answer.status_code)
 
     ask()
-    assert seen <= {200, 400, 404} and seen, seen
+    assert seen
+    assert seen <= {200, 400, 404}
 
 
 def test_the_document_has_every_path_and_no_error_of_the_framework(client: httpx.Client) -> None:
@@ -79,6 +80,6 @@ def test_an_answer_that_the_document_does_not_promise_is_found(
 ) -> None:
     """The oracle itself: an answer of another path breaks the promise."""
     case = document[f"{PREFIX}/filter-pipeline/fetch/top-10"]["get"].Case()
-    other = httpx.get(f"{client.base_url}openapi.json", trust_env=False)
+    other = client.get("/openapi.json")
     with pytest.raises(Exception, match="Response violates schema"):
         case.validate_response(other)
