@@ -38,7 +38,7 @@ _TABLES = {
 }
 _DEFAULT_DAYS = {"1minute": 7, "5minute": 7, "day": 30}
 """Calendar days before the end, where no start is given."""
-_OF_CANDLES = ("open", "high", "low", "close", "volume", "open_interest")
+_LOWEST_WIDTH = ["instrument_key", "trading_day", "lowest_bb_width"]
 _RATIOS = ("bb_width_normalized", "bb_width_normalized_percentage")
 _DECIMALS, _RATIO_DECIMALS = 2, 4
 
@@ -149,7 +149,11 @@ class Reader:
         bars = self.served(candles, days, keys)
         values = self.served(indicators, days, keys).drop(columns="trading_day")
         joined = bars.merge(values, on=list(candles.key), how="left", validate="one_to_one")
-        return _one_series(joined) if "series" in joined else joined
+        if candles is tables.CANDLES_DAILY:
+            return _one_series(joined)
+        # One number per session: it stands on every bar of it.
+        widths = self.served(tables.BB_WIDTH_ALERTS, days, keys)[_LOWEST_WIDTH]
+        return joined.merge(widths, on=_LOWEST_WIDTH[:2], how="left", validate="many_to_one")
 
 
 def _require_sessions(days: Sequence[date], timeframe: str) -> None:

@@ -86,6 +86,12 @@ def test_five_minute_candles_are_the_served_ones_with_their_indicators(
         for name in ("ma_9", "ema_50", "rsi", "atr", "vwap", "bb_upper", "bb_width"):
             assert bar[name] == rounded(getattr(values, name), 2), name
         assert bar["bb_width_normalized"] == rounded(values.bb_width_normalized, 4)
+    lowest = grouped_run.warehouse.read(
+        served_table(tables.BB_WIDTH_ALERTS), days, instrument_keys=[key]
+    ).set_index("trading_day")["lowest_bb_width"]
+    assert {(bar["timestamp"][:10], bar["lowest_bb_width"]) for bar in inner["data"]} == {
+        (f"{day:%Y-%m-%d}", rounded(width, 2)) for day, width in lowest.items()
+    }
     assert "variant" not in inner["data"][0]
 
 
