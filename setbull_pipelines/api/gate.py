@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -45,11 +45,11 @@ class Gate:
             if not hmac.compare_digest(given.encode("latin-1"), b"Bearer " + self._token):
                 challenge = {"WWW-Authenticate": "Bearer"}
                 return _error(401, "expected the header Authorization: Bearer TOKEN", challenge)
-        elif not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        elif not is_loopback(_parts(f"//{host}").hostname or ""):
             # A page of another name that resolves to this machine would otherwise be answered.
             return _error(400, "header Host: expected a name of this machine")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _parts(origin).netloc != host:
             return _error(403, "header Origin: found another site, expected none")
         if scope["method"] in ("GET", "HEAD"):
             return None
@@ -59,6 +59,14 @@ class Gate:
         if not length.isdecimal() or int(length) > LARGEST_BODY:
             return _error(413, f"Content-Length: expected at most {LARGEST_BODY} bytes")
         return None
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of an address, none of one that is no address."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -45,7 +45,7 @@ def test_without_a_token_only_names_of_this_machine_are_answered(small_run: Smal
     with serving(small_run.settings) as client:
         for host in ("localhost", "127.0.0.1:8000", "[::1]:8000"):
             data(client.get(TOP, headers={"Host": host}))
-        for host in ("candles.example", "127.0.0.1.example"):
+        for host in ("candles.example", "127.0.0.1.example", "[::1"):
             said = sentence(client.get(TOP, headers={"Host": host}))
             assert said == "header Host: expected a name of this machine"
 
