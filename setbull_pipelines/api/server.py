@@ -6,7 +6,6 @@ Belongs here: putting the routers together, the shape of errors, who may listen 
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Mapping
 
 import uvicorn
@@ -84,12 +83,6 @@ def serve(
             f"{settings.api.token_variable}"
         )
     uvicorn.run(create_app(load_settings, token), host=host, port=port, log_level="info")
-
-
-def listening(app: FastAPI) -> tuple[uvicorn.Server, socket.socket]:
-    """A server for tests and benchmarks, with the socket of a free port of this machine."""
-    bound = socket.create_server(("127.0.0.1", 0))
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning")), bound
 
 
 def _error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

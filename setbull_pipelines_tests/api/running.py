@@ -6,6 +6,7 @@ Belongs here: starting and ending them. Does not belong here: assertions.
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from setbull_pipelines import tables
-from setbull_pipelines.api.server import create_app, listening
+from setbull_pipelines.api.server import create_app
 from setbull_pipelines.pipeline.group_plans import plan_days, publish_groups
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import ApiSettings, GroupSettings, Settings
@@ -33,9 +35,9 @@ def serving(
     settings: Settings | Callable[[], Settings], token: str | None = None
 ) -> Iterator[httpx.Client]:
     """A client of a server on a free port of this machine; settings that change are given as a function."""
-    server, bound = listening(
-        create_app(settings if callable(settings) else lambda: settings, token)
-    )
+    app = create_app(settings if callable(settings) else lambda: settings, token)
+    bound = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:
