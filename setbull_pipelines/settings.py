@@ -742,7 +742,7 @@ class ApiSettings:
         _require(
             bool(re.fullmatch(r"[A-Z][A-Z0-9_]*", self.token_variable)),
             "api.token_variable",
-            self.token_variable,
+            "...",  # a token that was put here by mistake is not repeated
             "the name of an environment variable",
         )
         _require(

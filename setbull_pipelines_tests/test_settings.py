@@ -218,7 +218,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             '[api]\ntoken_variable = "a secret"',
-            "setting api.token_variable: found 'a secret', expected the name of an environment variable",
+            "setting api.token_variable: found '...', expected the name of an environment variable",
         ),
         (
             '[api]\ndagster_url = "http://dagster.example"',
