@@ -27,6 +27,7 @@ from setbull_pipelines.assets.charts import build_chart_assets  # noqa: E402
 from setbull_pipelines.assets.common import needs_warehouse  # noqa: E402
 from setbull_pipelines.assets.daily_report import build_daily_report_asset  # noqa: E402
 from setbull_pipelines.assets.fetched import build_fetched_asset  # noqa: E402
+from setbull_pipelines.assets.groups import build_group_assets  # noqa: E402
 from setbull_pipelines.assets.maintenance import build_maintenance_asset  # noqa: E402
 from setbull_pipelines.assets.metrics import build_metrics_asset  # noqa: E402
 from setbull_pipelines.assets.raw import build_raw_assets  # noqa: E402
@@ -60,6 +61,7 @@ def build_defs(
             *build_raw_assets(settings),
             *build_variant_assets(settings),
             *build_served_assets(settings),
+            *build_group_assets(settings),
             build_daily_report_asset(settings),
             *build_chart_assets(),
             build_metrics_asset(),

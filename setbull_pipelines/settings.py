@@ -702,6 +702,62 @@ class UpstoxSettings:
 
 
 @dataclass(frozen=True)
+class GroupSettings:
+    """Stock groups and the plan of entries that is computed from them. Nothing here places an order."""
+
+    file: str = ""
+    """CSV of the groups (docs/api.md has its columns); empty: there are none."""
+    first_entry_bar: str = "09:15"
+    """Start of the bar that 1ST_ENTRY enters on, exchange time; the plan is made when the bar has closed."""
+    second_entry_bar: str = "14:30"
+    """The same for 2_30_ENTRY. The replaced system took the bar of 13:00 in spite of the name."""
+    first_entry_risk: float = 50.0
+    """Rupees that an instrument of 1ST_ENTRY may lose between entry and stop."""
+    second_entry_risk: float = 50.0
+    """The same for the other entry types."""
+
+    def __post_init__(self) -> None:
+        for name in ("first_entry_bar", "second_entry_bar"):
+            value = getattr(self, name)
+            is_time = bool(re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value))
+            _require(is_time, f"groups.{name}", value, "a time such as '09:15'")
+        for name in ("first_entry_risk", "second_entry_risk"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"groups.{name}", value, "a number above 0")
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """The read API. Host and port are options of ``setbull api``."""
+
+    token_variable: str = "SETBULL_API_TOKEN"
+    """Environment variable that holds the token callers must send; while it is empty none is asked for, and the API
+    answers on this machine only."""
+    dagster_url: str = "http://127.0.0.1:3000"
+    """Webserver that jobs are started through, that of ``setbull ui``; it must work on the same data folder."""
+    wait_seconds: float = 25.0
+    """A request that starts a job waits so long for its end before it answers with the run's id."""
+
+    def __post_init__(self) -> None:
+        _require(
+            bool(re.fullmatch(r"[A-Z][A-Z0-9_]*", self.token_variable)),
+            "api.token_variable",
+            "...",  # a token that was put here by mistake is not repeated
+            "the name of an environment variable",
+        )
+        _require(
+            bool(
+                re.fullmatch(rf"(https://[^\s/?#@]+|http://{_LOOPBACK}(:\d+)?)", self.dagster_url)
+            ),
+            "api.dagster_url",
+            self.dagster_url,
+            "https:// and a host without path (http:// only for this machine)",
+        )
+        value = self.wait_seconds
+        _require(0 <= value < math.inf, "api.wait_seconds", value, "0 or more")
+
+
+@dataclass(frozen=True)
 class ProcessingSettings:
     """What computing may use. No result depends on any of these, so that none is part of a fingerprint."""
 
@@ -836,6 +892,8 @@ class Settings:
     processing: ProcessingSettings = field(default_factory=ProcessingSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     upstox: UpstoxSettings = field(default_factory=UpstoxSettings)
+    groups: GroupSettings = field(default_factory=GroupSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)

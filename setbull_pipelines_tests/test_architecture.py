@@ -19,12 +19,12 @@ DOCUMENT = PROJECT / "docs" / "architecture.md"
 ORDER = (
     {"market", "settings"},
     {"tables", "rollout"},
-    {"variants", "sources", "warehouse", "alerts", "pictures"},
+    {"variants", "sources", "warehouse", "alerts", "groups", "pictures"},
     {"reconciliation", "quality", "reporting"},
     {"pipeline"},
     {"assets", "checks"},
     {"automation"},
-    {"definitions", "cli", "cluster"},
+    {"definitions", "api", "cli", "cluster"},
 )
 """What the document may refine (rooms of one line can get floors of their own) but not turn round."""
 

@@ -43,6 +43,7 @@ HEAVY_PACKAGES = (
     "matplotlib",
     "plotly",
     "apprise",
+    "fastapi",
     "ray",
     "dagster_ray",
     "obstore",

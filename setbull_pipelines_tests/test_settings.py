@@ -209,6 +209,22 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "setting refresh.catch_up_days: found 0, expected 1 or more",
         ),
         (
+            '[groups]\nfirst_entry_bar = "9:15"',
+            "setting groups.first_entry_bar: found '9:15', expected a time such as '09:15'",
+        ),
+        (
+            "[groups]\nsecond_entry_risk = 0",
+            "setting groups.second_entry_risk: found 0.0, expected a number above 0",
+        ),
+        (
+            '[api]\ntoken_variable = "a secret"',
+            "setting api.token_variable: found '...', expected the name of an environment variable",
+        ),
+        (
+            '[api]\ndagster_url = "http://dagster.example"',
+            "setting api.dagster_url: found 'http://...', expected https:// and a host without path",
+        ),
+        (
             "[storage]\nkeep_versions = 1",
             "setting storage.keep_versions: found 1, expected 2 or more",
         ),

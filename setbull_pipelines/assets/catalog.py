@@ -15,6 +15,7 @@ from setbull_pipelines.pipeline.reporting import REPORT
 from setbull_pipelines.pipeline.rolling_out import LOG
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
+from setbull_pipelines.quality.groups import PLAN
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.macros import MACROS
@@ -49,6 +50,7 @@ def build_catalog_asset(settings: Settings) -> dg.AssetsDefinition:
             asset_key(LOG),
             asset_key(REPORT),
             *(asset_key(served_table(table)) for table in tables.SERVED_TABLES),
+            asset_key(PLAN),
         ],
         group_name="operations",
         owners=[OWNERS["operations"]],

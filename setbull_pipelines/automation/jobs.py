@@ -16,6 +16,7 @@ from setbull_pipelines.assets.self_test import SELF_TEST_KEY
 from setbull_pipelines.pipeline.fetching import is_source
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.store import StoredTable
 
@@ -86,11 +87,13 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
                 for variant in LANES.values()
             ),
             *(asset_key(served_table(table)) for table in _INTRADAY_TABLES),
+            *map(asset_key, (GROUPS, REFUSED, PLAN)),
             CATALOG_KEY,
         ).without_checks(),
         partitions_def=TRADING_DAYS,
         executor_def=dg.in_process_executor,
         description="The session under way: intake, then 5-minute candles, their indicators and the band-width monitor "
-        "of the bars that have closed, served like those of whole days. Daily tables and filters wait for the close.",
+        "of the bars that have closed, served like those of whole days, and the plan of the stock groups. "
+        "Daily tables and filters wait for the close.",
     )
     return [daily, intraday, intake, *lanes, maintenance, self_test, fetch]

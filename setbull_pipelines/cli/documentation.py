@@ -33,6 +33,7 @@ def tables_page() -> str:
     shown = (
         *tables.RAW_TABLES,
         *tables.COMPUTED_TABLES,
+        *tables.GROUP_TABLES,
         *shown_for_all,
         tables.RECONCILIATION_DECISIONS,
         tables.RECONCILIATION_SUMMARY,

@@ -268,6 +268,27 @@ def ui(port: int) -> None:
 
 
 @main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+def api(host: str, port: int) -> None:
+    """Serve the read API over the served tables; beyond this machine only with a token."""
+    settings = _settings()
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        _stop(
+            f"{error.name} is not installed; install the extra: pip install 'setbull_pipelines[api]'"
+        )
+    from setbull_pipelines.api.server import NotAllowed, serve
+
+    try:
+        serve(settings, host, port)
+    except (NotAllowed, OSError) as error:
+        _stop(str(error))
+
+
+@main.command()
 @click.argument("query")
 @click.option("--rows", default=50, show_default=True, help="Rows shown at most.")
 def sql(query: str, rows: int) -> None:

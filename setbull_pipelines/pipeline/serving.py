@@ -133,20 +133,24 @@ def serve(
 
 
 def read_served(
-    table: Table, days: Sequence[date], warehouse: Warehouse, settings: RolloutSettings
+    table: Table,
+    days: Sequence[date],
+    warehouse: Warehouse,
+    settings: RolloutSettings,
+    instrument_keys: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """What readers get of ``table`` on ``days``, with the column ``variant``.
+    """What readers get of ``table`` on ``days``, with the column ``variant``; of all instruments or of some.
 
     Under the kill switch V1's own rows, at once: neither the log nor the served tables are read, and nothing is
     written. MissingPartition for a day that is not stored, or that V1 was not computed in full for.
     """
     keys = [day.isoformat() for day in days]
     if not settings.kill:
-        return warehouse.read(served_table(table), keys)
+        return warehouse.read(served_table(table), keys, instrument_keys=instrument_keys)
     v1 = StoredTable(Variant.V1.value, table)
     for key in keys:
         _require_all_instruments(v1, key, warehouse.pointer(v1, key))
-    rows = warehouse.read(v1, keys)
+    rows = warehouse.read(v1, keys, instrument_keys=instrument_keys)
     return served_table(table).table.conform(rows.assign(variant=Variant.V1.value))
 
 

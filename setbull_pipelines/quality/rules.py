@@ -11,6 +11,7 @@ from setbull_pipelines.quality import (
     computed,
     daily_report,
     fetches,
+    groups,
     processing,
     raw,
     revisions,
@@ -31,6 +32,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
             *tables.RAW_TABLES,
             *tables.COMPUTED_TABLES,
             *tables.SERVED_TABLES,
+            *tables.GROUP_TABLES,
             tables.DAILY_REPORT,
             tables.PROCESSING_METRICS,
             tables.FAILURES,
@@ -50,6 +52,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *rollout_log.RULES,
         *self_test.RULES,
         *fetches.RULES,
+        *groups.RULES,
     )
     by_table = {table: list(contract_rules(table)) for table in stored}
     for rule in special:

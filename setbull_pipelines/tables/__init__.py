@@ -17,6 +17,11 @@ from setbull_pipelines.tables.candles import (
 )
 from setbull_pipelines.tables.contract import Column, Kind, Table, Tolerance
 from setbull_pipelines.tables.filters import FILTER_RESULTS
+from setbull_pipelines.tables.groups import (
+    GROUP_EXECUTION_PLAN,
+    STOCK_GROUPS,
+    STOCK_GROUPS_QUARANTINE,
+)
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.operations import (
     ALERT_NOTICES,
@@ -69,6 +74,7 @@ RAW_TABLES = (
     ACCOUNTING,
     REVISIONS,
 )
+GROUP_TABLES = (STOCK_GROUPS, STOCK_GROUPS_QUARANTINE, GROUP_EXECUTION_PLAN)
 COMPUTED_TABLES = (
     CANDLES_5MIN,
     CANDLES_DAILY,
@@ -108,6 +114,7 @@ ALL_TABLES = (
     *COMPUTED_TABLES,
     *RECONCILIATION_TABLES,
     *SERVED_TABLES,
+    *GROUP_TABLES,
     DAILY_REPORT,
     *OPERATIONS_TABLES,
 )
@@ -131,6 +138,8 @@ __all__ = [
     "FAILURES",
     "FETCHES",
     "FILTER_RESULTS",
+    "GROUP_EXECUTION_PLAN",
+    "GROUP_TABLES",
     "INDICATORS_5MIN",
     "INDICATORS_DAILY",
     "INSTRUMENTS",
@@ -159,6 +168,8 @@ __all__ = [
     "SEQUENCE_PATTERNS",
     "SERVED",
     "SERVED_TABLES",
+    "STOCK_GROUPS",
+    "STOCK_GROUPS_QUARANTINE",
     "Column",
     "Kind",
     "Table",

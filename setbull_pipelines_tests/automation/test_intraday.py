@@ -20,7 +20,8 @@ from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.fetching import fetched_directory
 from setbull_pipelines.pipeline.running import AS_OF
 from setbull_pipelines.pipeline.serving import served_table
-from setbull_pipelines.settings import Settings, UpstoxSettings
+from setbull_pipelines.quality.groups import PLAN
+from setbull_pipelines.settings import GroupSettings, Settings, UpstoxSettings
 from setbull_pipelines.warehouse.store import StoredTable, Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.sources.upstox.broker import (
@@ -82,6 +83,25 @@ def test_the_job_serves_closed_bars_and_leaves_everything_daily_alone(
     event = instance.get_latest_materialization_event(asset_key(SERVED))
     shown = event.asset_materialization.metadata
     assert shown["session under way, as of"].value == f"{day} 10:05"
+
+
+def test_the_plan_of_the_groups_follows_the_session(copied_run: SmallRun, tmp_path: Path) -> None:
+    day = copied_run.days[-1]
+    key = copied_run.warehouse.read(SERVED, [day.isoformat()])["instrument_key"].iloc[0]
+    path = tmp_path / "groups.csv"
+    path.write_text(
+        "group_id,instrument_key,entry_type,stop_loss_percent,direction\n"
+        f"morning,{key},1ST_ENTRY,0.5,LONG\nafternoon,{key},2_30_ENTRY,0.5,LONG\n"
+    )
+    settings = replace(
+        copied_run.settings, groups=GroupSettings(str(path), first_entry_risk=5000.0)
+    )
+    assert refresh(settings, dg.DagsterInstance.ephemeral(), day, "10:05").success
+    plan = copied_run.warehouse.read(PLAN, [day.isoformat()]).set_index("group_id")
+    assert plan["is_planned"].to_dict() == {"afternoon": False, "morning": True}
+    assert plan.loc["afternoon", "reason"] == f"there is no five-minute bar of {day} 14:30"
+    pointer = copied_run.warehouse.pointer(PLAN, day.isoformat())
+    assert pointer.inputs[AS_OF] == f"{day} 10:05"
 
 
 def test_a_moment_of_another_day_is_refused(copied_run: SmallRun) -> None:

@@ -22,11 +22,11 @@ from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 Frames = dict[str, pd.DataFrame]
 Tampering = Callable[[Frames, Rule], pd.DataFrame]
-# The run includes neither the self-test nor a fetch; their rules are tested in pipeline/.
+# The run includes no self-test, no fetch and no stock groups; their rules are tested in pipeline/ and test_groups.
 RULES = [
     rule
     for table, rules in all_rules().items()
-    if table not in (SELF_TEST, FETCHES)
+    if table not in (SELF_TEST, FETCHES) and table.table not in tables.GROUP_TABLES
     for rule in rules
 ]
 QUARANTINE = StoredTable("raw", tables.QUARANTINE)

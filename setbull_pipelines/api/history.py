@@ -1,0 +1,78 @@
+"""Taking candles in: starts the job that asks the source, and says what is stored."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from setbull_pipelines.api.asking import JOB_ERRORS, Tables, answered, has_ended, refused, run_job
+from setbull_pipelines.api.reading import Reader
+from setbull_pipelines.api.shapes import Envelope, StoreAnswer, StoreBody
+from setbull_pipelines.automation.jobs import FETCH_JOB_NAME, INTAKE_JOB_NAME
+from setbull_pipelines.pipeline.fetching import is_source
+
+router = APIRouter(prefix="/historical-data", tags=["historical data"])
+_COMMANDS = {FETCH_JOB_NAME: "setbull fetch", INTAKE_JOB_NAME: "setbull run"}
+
+
+@router.post(
+    "/batch-store",
+    response_model=Envelope[StoreAnswer],
+    responses=JOB_ERRORS | {202: {"model": Envelope[StoreAnswer], "description": "Still running"}},
+)
+async def batch_store(body: StoreBody, reader: Tables) -> JSONResponse:
+    """Start the job ``fetch`` (``intake`` where the source is not the broker) and return what is there after it.
+
+    What is taken in is what the settings name: the range and the instruments of the body choose what is reported.
+    """
+    if body.toDate < body.fromDate:
+        raise refused(
+            f"toDate: found {body.toDate}, expected no earlier than fromDate {body.fromDate}"
+        )
+    # Told before a job is started: too long a range is refused.
+    await run_in_threadpool(reader.stored_rows, body.interval, body.fromDate, body.toDate)
+    job = FETCH_JOB_NAME if is_source(reader.settings()) else INTAKE_JOB_NAME
+    run = await run_job(reader, job, {}, _COMMANDS[job])
+    is_over = has_ended(run)
+    return answered(
+        {
+            "status": "success" if is_over else "started",
+            "run_id": run.run_id,
+            "job": job,
+            "data": await run_in_threadpool(_stored, reader, body) if is_over else None,
+        },
+        200 if is_over else 202,
+    )
+
+
+def _stored(reader: Reader, body: StoreBody) -> dict[str, object]:
+    """Each instrument once, in the order of the body; without one all that are known."""
+    known = reader.coverage(body.interval)
+    counts = reader.stored_rows(body.interval, body.fromDate, body.toDate)
+    span = f"from {body.fromDate} to {body.toDate}"
+    details = []
+    for key in dict.fromkeys(body.instrumentKeys or known.index):
+        row = known.loc[key] if key in known.index else None
+        overlaps = row is not None and (
+            row["first_trading_day"].date() <= body.toDate
+            and row["last_trading_day"].date() >= body.fromDate
+        )
+        details.append(
+            {
+                "instrumentKey": key,
+                "status": "success" if overlaps else "error",
+                "recordsStored": int(counts.get(key, 0)),
+                "message": f"the source has candles from {row['first_trading_day']:%Y-%m-%d} to "
+                f"{row['last_trading_day']:%Y-%m-%d}"
+                if overlaps
+                else f"the source has no {body.interval} candles {span}",
+            }
+        )
+    successful = sum(each["status"] == "success" for each in details)
+    return {
+        "processedItems": len(details),
+        "successfulItems": successful,
+        "failedItems": len(details) - successful,
+        "details": details,
+    }

@@ -1,0 +1,87 @@
+"""Quotes of many instruments, from stored bars: the last session so far, and the newest bar with its indicators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pandas as pd
+from fastapi import APIRouter, Header
+from fastapi.responses import JSONResponse
+
+from setbull_pipelines import tables
+from setbull_pipelines.api.asking import WITH_BODY, Tables, answered
+from setbull_pipelines.api.reading import Reader, plain
+from setbull_pipelines.api.shapes import (
+    Envelope,
+    IntradayBody,
+    IntradayQuotes,
+    MarketBody,
+    Quotes,
+)
+from setbull_pipelines.assets.common import now
+from setbull_pipelines.pipeline.serving import served_table
+
+router = APIRouter(prefix="/market", tags=["market"], responses=WITH_BODY)
+User = Annotated[str, Header(alias="X-User-Id", min_length=1, description="Who asks; not checked")]
+_QUOTED = ("open", "high", "low", "close", "bb_width", "lowest_bb_width")
+
+
+@router.post("/quotes", response_model=Envelope[Quotes])
+def quotes(body: MarketBody, user: User, reader: Tables) -> JSONResponse:
+    """Open, high, low and newest close of the last stored session, and the width of its newest bands."""
+    asked, errors = _asked(body, reader)
+    days = reader.days(served_table(tables.CANDLES_5MIN))
+    found: dict[str, dict[str, object]] = {}
+    if days and asked:
+        bars = reader.served(tables.CANDLES_5MIN, days[-1:], set(asked.values()))
+        sessions = bars.groupby("instrument_key").agg(
+            open=("open", "first"), high=("high", "max"), low=("low", "min")
+        )
+        _, newest = reader.newest_bars(set(asked.values()), "5minute")
+        columns = ["close", "bb_width", "lowest_bb_width"]
+        of_key = sessions.join(newest.set_index("instrument_key")[columns])
+        rows = dict(zip(of_key.index, plain(of_key[list(_QUOTED)]), strict=True))
+        found = {name: rows[key] for name, key in asked.items() if key in rows}
+    return _answer(asked, found, errors, days[-1] if days else None)
+
+
+@router.post("/intraday-quotes", response_model=Envelope[IntradayQuotes])
+def intraday_quotes(body: IntradayBody, user: User, reader: Tables) -> JSONResponse:
+    """The newest stored bar of each instrument with its indicators."""
+    asked = {key: key for key in body.instrumentKeys}
+    day, rows = reader.newest_bars(set(asked), body.interval) if asked else (None, pd.DataFrame())
+    found = {row["instrument_key"]: row for row in plain(rows)} if asked else {}
+    return _answer(asked, found, {}, day)
+
+
+def _asked(body: MarketBody, reader: Reader) -> tuple[dict[str, str], dict[str, str]]:
+    """The instrument key of every name that was asked for, and the sentence of every one that is not known."""
+    if body.keyType == "instrument_key":
+        return {key: key for key in body.instrumentKeys}, {}
+    if not body.symbols:
+        return {}, {}
+    symbols = reader.instruments().reset_index().set_index("symbol")["instrument_key"]
+    known = symbols[~symbols.index.duplicated()].to_dict()
+    errors = {
+        symbol: f"symbol {symbol!r} is not among the instruments"
+        for symbol in body.symbols
+        if symbol not in known
+    }
+    return {symbol: known[symbol] for symbol in body.symbols if symbol in known}, errors
+
+
+def _answer(
+    asked: Mapping[str, str], found: Mapping[str, Any], errors: Mapping[str, str], day: object
+) -> JSONResponse:
+    """Always 200: what is missing is told by name. No names at all are a success."""
+    missing = {
+        name: f"no bar of {name} on {day}" if day else "no bars are stored"
+        for name in asked
+        if name not in found
+    }
+    errors = {**errors, **missing}
+    status = "success" if not errors else "partial" if found else "error"
+    return answered(
+        {"status": status, "timestamp": now().isoformat(), "data": dict(found), "errors": errors}
+    )

@@ -1,0 +1,127 @@
+"""The application and the server that runs it.
+
+Belongs here: putting the routers together, the shape of errors, who may listen where. Does not belong here: paths.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+import uvicorn
+from fastapi import FastAPI, Request, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from setbull_pipelines.api import candles, filters, groups, history, market
+from setbull_pipelines.api.gate import Gate, is_loopback
+from setbull_pipelines.api.jobs import NoDagster
+from setbull_pipelines.api.reading import InvalidRange, Reader
+from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.settings import InvalidSettings, Settings, load_settings
+from setbull_pipelines.warehouse.errors import (
+    ContractViolation,
+    DamagedPartition,
+    MissingPartition,
+    StoreUnavailable,
+)
+
+PREFIX = "/api/v1"
+_UNUSABLE = (
+    ContractViolation,
+    DamagedPartition,
+    InvalidSettings,
+    MissingPartition,
+    NoDagster,
+    StoreUnavailable,
+)
+"""What the tables, the settings or Dagster cannot give now: 503."""
+_REPLACED = ("HTTPValidationError", "ValidationError")
+"""FastAPI's own shapes of errors, in the place of which ours are."""
+
+
+class NotAllowed(ValueError):
+    """An address that may not be listened on without a token."""
+
+
+def create_app(settings: Callable[[], Settings], token: str | None = None) -> FastAPI:
+    """The application over the data folder of ``settings``, which are asked for anew with every request."""
+    app = FastAPI(
+        title="setbull_pipelines",
+        version="1",
+        description="Read-only: candles, indicators, filter results and plans as they are served. No order is placed.",
+        # Their pages would load scripts of another site.
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Security(HTTPBearer(auto_error=False))] if token else [],
+    )
+    app.state.reader = Reader(settings, open_warehouse(settings()))
+    for family in (candles, filters, groups, history, market):
+        app.include_router(family.router, prefix=PREFIX)
+    app.add_middleware(Gate, token=token)
+    app.add_exception_handler(HTTPException, _stated)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)
+    for kind in _UNUSABLE:
+        app.add_exception_handler(kind, _unusable)
+    app.add_exception_handler(InvalidRange, _refused)
+    app.openapi = lambda: _document(app)
+    return app
+
+
+def serve(
+    settings: Settings, host: str, port: int, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Listen until interrupted. NotAllowed for an address beyond this machine without a token."""
+    token = environment.get(settings.api.token_variable) or None
+    if token is None and not is_loopback(host):
+        raise NotAllowed(
+            f"--host: found {host}, expected an address of this machine: others are answered only with a token in "
+            f"{settings.api.token_variable}"
+        )
+    uvicorn.run(create_app(load_settings, token), host=host, port=port, log_level="info")
+
+
+def _error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"success": False, "error": sentence}, status, headers)
+
+
+async def _stated(request: Request, error: HTTPException) -> JSONResponse:
+    return _error(error.status_code, str(error.detail), error.headers)
+
+
+async def _refused(request: Request, error: InvalidRange) -> JSONResponse:
+    return _error(400, str(error))
+
+
+async def _unusable(request: Request, error: Exception) -> JSONResponse:
+    return _error(503, str(error))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    return _error(500, "internal error; the log of setbull api says more")
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    """The first fault of the request in one sentence: where, and what was expected."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return _error(400, f"{where}: {first['msg'].removeprefix('Value error, ')}")
+
+
+def _document(app: FastAPI) -> dict[str, object]:
+    """The OpenAPI document, in which wrong input gets 400 as it does."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+        for name in _REPLACED:
+            document["components"]["schemas"].pop(name, None)
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,108 @@
+"""Assets of the stock groups and of the plan made of them.
+
+Belongs here: their definitions and metadata. Does not belong here: reading and judging groups (``sources/``), planning
+(``groups/``, ``pipeline/group_plans.py``).
+"""
+
+import dagster as dg
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import (
+    TRADING_DAYS,
+    WHOLE_RANGE,
+    asset_key,
+    asset_spec,
+    days_of,
+    pointer_metadata,
+    report,
+)
+from setbull_pipelines.pipeline import group_plans
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.sources.raw_rows import UnreadableFile
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import StoredTable
+
+_SHOWN = 50
+_COLUMNS_SHOWN = [
+    "group_id",
+    "instrument_key",
+    "direction",
+    "entry_price",
+    "stop_price",
+    "quantity",
+    "reason",
+]
+
+
+def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """The groups in force with their refused rows (unpartitioned), and the plan of each trading day."""
+    version = group_plans.groups_code_version()
+
+    @dg.multi_asset(
+        name="raw__stock_groups",
+        specs=[
+            asset_spec(stored, group="raw", code_version=version) for stored in (GROUPS, REFUSED)
+        ],
+    )
+    def stock_groups(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        """Read the file that ``groups.file`` names; its bad rows are kept beside the good ones."""
+        try:
+            pointers = group_plans.publish_groups(warehouse.open(), settings, context.run_id)
+        except UnreadableFile as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        for stored in (GROUPS, REFUSED):
+            pointer = pointers[stored.table.name]
+            yield dg.MaterializeResult(
+                asset_key=asset_key(stored),
+                metadata=pointer_metadata(pointer),
+                data_version=dg.DataVersion(pointer.input_hash),
+            )
+
+    @dg.multi_asset(
+        name="served__group_execution_plan",
+        specs=[
+            asset_spec(
+                PLAN,
+                group="served",
+                code_version=version,
+                deps=[
+                    asset_key(GROUPS),
+                    asset_key(StoredTable("raw", tables.CORPORATE_ACTIONS)),
+                    *(asset_key(served_table(table)) for table in group_plans.READ),
+                ],
+            )
+        ],
+        partitions_def=TRADING_DAYS,
+        backfill_policy=WHOLE_RANGE,
+    )
+    def group_execution_plan(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        store = warehouse.open()
+
+        def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
+            plan = store.read(PLAN, [result.day.isoformat()])
+            shown = plan[_COLUMNS_SHOWN].head(_SHOWN).astype("object")
+            return {
+                "groups": int(plan["group_id"].nunique()),
+                "instruments": len(plan),
+                "planned": int(plan["is_planned"].sum()),
+                "plan, the first": dg.MetadataValue.table(
+                    [
+                        dg.TableRecord({name: _cell(each) for name, each in row.items()})
+                        for row in shown.to_dict("records")
+                    ],
+                    dg.TableSchema([dg.TableColumn(name) for name in _COLUMNS_SHOWN]),
+                ),
+            }
+
+        results = group_plans.plan_days(days_of(context), store, settings, context.run_id)
+        yield from report(context, [PLAN], results, describe)
+
+    return [stock_groups, group_execution_plan]
+
+
+def _cell(value: object) -> str:
+    """A value as the table of the UI shows it, nothing where there is none."""
+    return "" if value is None or value != value else str(value)

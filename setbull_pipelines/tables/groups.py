@@ -1,0 +1,168 @@
+"""Tables of stock groups: what a person listed, what of it was refused, and the plan of entries made of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pandera.pandas as pa
+
+from setbull_pipelines.tables.columns import (
+    INSTRUMENT_KEY,
+    TRADING_DAY,
+    count,
+    day,
+    flag,
+    label,
+    text,
+    value,
+)
+from setbull_pipelines.tables.contract import EXACT, Column, Kind, Table
+from setbull_pipelines.tables.raw import QUARANTINE
+
+FIRST_ENTRY, SECOND_ENTRY, BB_RANGE = "1ST_ENTRY", "2_30_ENTRY", "BB_RANGE"
+ENTRY_TYPES = (FIRST_ENTRY, SECOND_ENTRY, BB_RANGE)
+LONG, SHORT = "LONG", "SHORT"
+DIRECTIONS = (LONG, SHORT)
+FIXED, DYNAMIC = "FIXED", "DYNAMIC"
+POSITION_TYPES = (FIXED, DYNAMIC)
+LEVELS = {"1": 1.0, "1_25": 1.25, "1_5": 1.5, "1_75": 1.75, "2": 2.0}
+"""The entries of a plan by the end of their column names: distances from the stop, in risks per share."""
+
+_GROUP_ID = label("group_id", "Name of the group, as in its file")
+_ENTRY_TYPE = label("entry_type", "When the group enters", ENTRY_TYPES)
+_STOP_LOSS = Column(
+    "stop_loss_percent",
+    Kind.FLOAT,
+    "Distance of the stop from the entry",
+    "percent",
+    checks=(pa.Check.gt(0), pa.Check.le(5)),
+)
+_POSITION_TYPE = label(
+    "position_type",
+    "DYNAMIC: five equal legs; FIXED: all at the entry and a tenth more at each further level",
+    POSITION_TYPES,
+)
+
+STOCK_GROUPS = Table(
+    name="stock_groups",
+    description="The stock groups in force: one row per group and instrument, from the file that groups.file names.",
+    schemas=("raw",),
+    key=("group_id", "instrument_key"),
+    partitioned=False,
+    columns=(
+        _GROUP_ID,
+        INSTRUMENT_KEY,
+        _ENTRY_TYPE,
+        label(
+            "direction",
+            "Side that the file asks for; null: EMA 50 decides",
+            DIRECTIONS,
+            nullable=True,
+        ),
+        _STOP_LOSS,
+        _POSITION_TYPE,
+        count("line", "Line of the file, its header is line 1", "line"),
+    ),
+)
+
+STOCK_GROUPS_QUARANTINE = replace(
+    QUARANTINE,
+    name="stock_groups_quarantine",
+    description="Every row of the file of groups that was not accepted, with the reason: it is in no plan. "
+    "accepted + quarantined = rows of the file.",
+    partitioned=False,
+)
+
+
+def _planned(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["is_planned"]]
+
+
+def _stop_is_behind_the_entry(frame: pd.DataFrame) -> bool:
+    rows = _planned(frame)
+    is_long = rows["direction"] == LONG
+    return bool(((rows["stop_price"] < rows["entry_price"]) == is_long).all())
+
+
+def _all_or_nothing(frame: pd.DataFrame) -> bool:
+    numbers = frame[["entry_price", "stop_price", "risk_per_share", "quantity"]]
+    return bool((numbers.notna().all(axis=1) >= frame["is_planned"]).all())
+
+
+GROUP_EXECUTION_PLAN = Table(
+    name="group_execution_plan",
+    description="Where the instruments of the stock groups would be entered: one row per group and instrument, from "
+    "served bars that had closed at the entry time and from daily indicators of the session before. A plan to read: "
+    "nothing here places an order.",
+    schemas=("served",),
+    key=("group_id", "instrument_key"),
+    columns=(
+        _GROUP_ID,
+        INSTRUMENT_KEY,
+        TRADING_DAY,
+        _ENTRY_TYPE,
+        Column(
+            "entry_time",
+            Kind.TIMESTAMP,
+            "When the plan could be made: the end of the bar that is entered on; null for a type without a time",
+            nullable=True,
+        ),
+        flag("is_planned", "True when there are entry, stop and quantity"),
+        text(
+            "reason", "How the direction was found; of an instrument that is not planned, why not"
+        ),
+        label("direction", "Side of the entry", DIRECTIONS, nullable=True),
+        day(
+            "indicators_day",
+            "Session before the day, whose daily indicators were used",
+            nullable=True,
+        ),
+        value(
+            "morning_range",
+            "High - low of the first five-minute bar of the session; null while it is not there",
+            "rupees",
+            tolerance=EXACT,
+        ),
+        value("daily_atr", "ATR 14 of the indicators' day", "rupees"),
+        value(
+            "atr_to_morning_range",
+            "daily_atr / morning_range; null where either is missing or the range is 0",
+            "ratio",
+        ),
+        text(
+            "range_reason", "Why atr_to_morning_range is null; null where it is not", nullable=True
+        ),
+        value(
+            "entry_price",
+            "High (LONG) or low (SHORT) of the bar that is entered on: level 1",
+            "rupees",
+            tolerance=EXACT,
+        ),
+        _STOP_LOSS,
+        value("stop_price", "Level 0: the stop, in steps of 0.05", "rupees", tolerance=EXACT),
+        value("risk_per_share", "|entry_price - stop_price|", "rupees", tolerance=EXACT),
+        value("risk", "What the instrument may lose, from the settings", "rupees", nullable=False),
+        count("quantity", "Whole shares that the risk allows", "shares", nullable=True),
+        _POSITION_TYPE,
+        *(
+            value(
+                f"level_{name}", f"Price of the entry at level {level:g}", "rupees", tolerance=EXACT
+            )
+            for name, level in LEVELS.items()
+            if name != "1"
+        ),
+        *(
+            count(
+                f"quantity_{name}", f"Shares of the leg at level {level:g}", "shares", nullable=True
+            )
+            for name, level in LEVELS.items()
+        ),
+    ),
+    rules=(
+        pa.Check(
+            _stop_is_behind_the_entry, name="the stop is below a LONG and above a SHORT entry"
+        ),
+        pa.Check(_all_or_nothing, name="a planned instrument has entry, stop, risk and quantity"),
+    ),
+)
