@@ -934,7 +934,8 @@ def _gather(
         empty = CANDLES_1MIN.without_provenance.empty().drop(columns="instrument_key")
         more = {"instrument": "int64", "line": "int64", "file": "int64", "is_provisional": "bool"}
         return empty.assign(**{name: pd.Series(dtype=dtype) for name, dtype in more.items()}), keys
-    return pd.concat(frames, ignore_index=True), keys
+    # Concatenating a single frame would copy it.
+    return (pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]), keys
 
 
 def _provisional(file: _LandedFile, days: pd.Series, landed_keys: Any) -> np.ndarray:
@@ -958,7 +959,7 @@ def _accepted(
     return accepted.assign(
         source=_texts([file.source for file in files], rows["file"]),
         ingested_at=_moments(files, rows["file"]),
-        state=np.where(is_final, FINAL, PROVISIONAL),
+        state=_texts([PROVISIONAL, FINAL], pd.Series(is_final, rows.index).astype("int8")),
     )
 
 

@@ -130,7 +130,7 @@ def _check_values(table: Table, label: str, batch: pd.DataFrame) -> None:
     schema = copy.copy(table.schema)
     schema.unique = None
     try:
-        schema.validate(batch, lazy=True)
+        schema.validate(batch, lazy=True, inplace=True)
     except SchemaErrors as errors:
         raise ContractViolation(_readable(table, label, batch, errors.failure_cases)) from None
 

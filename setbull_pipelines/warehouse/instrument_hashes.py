@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import pyarrow
@@ -54,14 +55,14 @@ def hashes_of_rows(table: Table, rows: pyarrow.Table) -> pyarrow.Table:
     starts = np.flatnonzero(np.diff(indices, prepend=-1))
     ends = np.append(starts, len(rows))[1:]
     keys = codes.dictionary.take(pyarrow.array(indices[starts]))
-    size, data = records.itemsize, records.view(np.uint8)
-    hashes = np.array(
-        [
-            _hash(data[start * size : end * size], table.name)
-            for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-        ],
-        dtype=np.uint64,
-    )
+    size, data = records.itemsize, memoryview(records.view(np.uint8))
+    keyed = hashlib.blake2b(digest_size=_HASH_BYTES, key=table.name.encode())
+    digests = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        digest = keyed.copy()
+        digest.update(data[start * size : end * size])
+        digests.append(digest.digest())
+    hashes = np.frombuffer(b"".join(digests), "<u8")
     return pyarrow.table([keys.cast(pyarrow.string()), hashes], schema=_SCHEMA)
 
 
@@ -102,7 +103,7 @@ def _fixed_width(array: pyarrow.Array, kind: Kind) -> np.ndarray:
     """The values as bytes of equal width; 0 for null, which is told apart by its own mark."""
     if kind in (Kind.TEXT, Kind.LONG_TEXT):
         codes = _dictionary(array)
-        values = [_hash(text.encode(), "") for text in codes.dictionary.to_pylist()]
+        values = [_hash_of_text(text) for text in codes.dictionary.to_pylist()]
         hashes = np.array([*values, 0], dtype=np.uint64)
         return hashes[codes.indices.fill_null(len(values)).to_numpy()]
     if kind is Kind.TIMESTAMP:
@@ -118,8 +119,9 @@ def _dictionary(array: pyarrow.Array) -> pyarrow.DictionaryArray:
     return array if isinstance(array, pyarrow.DictionaryArray) else array.dictionary_encode()
 
 
-def _hash(data: bytes | np.ndarray, name: str) -> int:
-    digest = hashlib.blake2b(data, digest_size=_HASH_BYTES, key=name.encode())
+@lru_cache(maxsize=50_000)  # every table names the same instruments
+def _hash_of_text(text: str) -> int:
+    digest = hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES)
     return int.from_bytes(digest.digest(), "little")
 
 
