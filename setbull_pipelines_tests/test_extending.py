@@ -88,6 +88,7 @@ class Extended:
     def ask(self, query: str, data: str = "sample") -> pd.DataFrame:
         path = self.data / data / "setbull.duckdb"
         with duckdb.connect(str(path), read_only=True) as catalog:
+            catalog.execute("SET TimeZone = 'Asia/Kolkata'")
             return catalog.execute(query).df()
 
 
