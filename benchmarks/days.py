@@ -25,6 +25,7 @@ from benchmarks.measuring import PROJECT, peak_bytes
 from setbull_pipelines.assets.common import (
     AS_OF_TAG,
     PARTITION_TAG,
+    asset_key,
     warehouse_root,
 )
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
@@ -35,6 +36,7 @@ from setbull_pipelines.cli.rollout import act
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.reporting import REPORT
 from setbull_pipelines.pipeline.rolling_out import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.controller import Verdict
@@ -93,6 +95,8 @@ def prepare(settings: Settings, stage: Stage) -> None:
     for name, days in (
         ("candles_daily", plan.candles),
         ("candles_5min", plan.candles_5min),
+        ("indicators_5min", plan.bb_width),
+        ("bb_width_daily", plan.bb_width),
         ("indicators_daily", plan.indicators_daily),
     ):
         for variant in (V1, V2):
@@ -105,8 +109,9 @@ def execute(settings: Settings, job: str, tags: dict[str, str]) -> None:
     prepare_dagster_home(settings.data_directory)
     definitions = build_defs(settings)
     if job == V2_ONLY:
-        needed = dg.AssetSelection.groups("served").upstream()
-        needed -= dg.AssetSelection.groups("reconciliation")
+        # Without the report, which tells of the reconciliation.
+        tables = dg.AssetSelection.groups("served") - dg.AssetSelection.assets(asset_key(REPORT))
+        needed = tables.upstream() - dg.AssetSelection.groups("reconciliation")
         only = dg.define_asset_job(
             V2_ONLY,
             selection=needed.required_multi_asset_neighbors().without_checks(),

@@ -24,6 +24,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from setbull_pipelines.assets.catalog import build_catalog_asset  # noqa: E402
 from setbull_pipelines.assets.common import needs_warehouse  # noqa: E402
+from setbull_pipelines.assets.daily_report import build_daily_report_asset  # noqa: E402
 from setbull_pipelines.assets.fetched import build_fetched_asset  # noqa: E402
 from setbull_pipelines.assets.maintenance import build_maintenance_asset  # noqa: E402
 from setbull_pipelines.assets.metrics import build_metrics_asset  # noqa: E402
@@ -58,6 +59,7 @@ def build_defs(
             *build_raw_assets(settings),
             *build_variant_assets(settings),
             *build_served_assets(settings),
+            build_daily_report_asset(settings),
             build_metrics_asset(),
             build_rollout_log_asset(settings),
             build_catalog_asset(settings),

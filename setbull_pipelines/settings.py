@@ -237,6 +237,83 @@ PROFILES: Mapping[str, tuple[SequenceSettings, FilterSettings]] = {
 }
 
 
+BB_WIDTH_RULES = ("range contracting", "threshold", "squeeze", "pattern", "expansion")
+"""What the band-width monitor can alert of; ``Variant.bb_width_alerts`` says when."""
+
+
+@dataclass(frozen=True)
+class BandWidthSettings:
+    """The band-width monitor: which widths count, what a pattern is, of what people are told."""
+
+    look_back_sessions: int = 20
+    """Sessions before a day in which its lowest width is looked for."""
+    minimum_width: float = 0.001
+    """Rupees; a narrower bar has no band, since nothing was traded away from one price."""
+    minimum_bands: int = 10
+    """Bands that a session of the look-back must have."""
+    minimum_p10: float = 0.01
+    """Rupees; a session with a smaller 10th percentile is that of a stock that hardly trades."""
+    minimum_sessions: int = 3
+    """Such sessions without which there is no lowest width, and no alert."""
+    range_percent: float = 0.1
+    """On either side of the lowest width."""
+    range_bands: int = 20
+    """Most bands that are counted as being in range."""
+    pattern_bands: int = 3
+    """Bands whose mean is compared with that of as many before, and over which a contraction is measured."""
+    trend_percent: float = 5.0
+    """Change of that mean above which widths contract or expand."""
+    moderate_contractions: int = 3
+    moderate_percent: float = 5.0
+    """Falls in a row, and fall in percent (strictly), of a moderate contraction."""
+    strong_contractions: int = 5
+    strong_percent: float = 10.0
+    """The same for a strong one."""
+    alert_rules: tuple[str, ...] = BB_WIDTH_RULES[:3]
+    """In this order; the first that a bar meets names its alert. ``pattern`` and ``expansion`` look at the width's way
+    and not at its lowest: almost every stock meets them in every session (``docs/alerts.md``), and since a session has
+    one alert, they would hide the others."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "look_back_sessions",
+            "minimum_bands",
+            "minimum_sessions",
+            "range_bands",
+            "moderate_contractions",
+        ):
+            _require(getattr(self, name) >= 1, f"bb_width.{name}", getattr(self, name), "1 or more")
+        _require(self.pattern_bands >= 2, "bb_width.pattern_bands", self.pattern_bands, "2 or more")
+        _require(
+            self.minimum_sessions <= self.look_back_sessions,
+            "bb_width.minimum_sessions",
+            self.minimum_sessions,
+            f"at most bb_width.look_back_sessions ({self.look_back_sessions})",
+        )
+        for name in ("minimum_width", "minimum_p10"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"bb_width.{name}", value, "a number of rupees above 0")
+        for name in ("range_percent", "trend_percent", "moderate_percent", "strong_percent"):
+            value = getattr(self, name)
+            _require(0 < value < 100, f"bb_width.{name}", value, "above 0 and below 100")
+        for name, weaker in (
+            ("strong_contractions", "moderate_contractions"),
+            ("strong_percent", "moderate_percent"),
+        ):
+            found, least = getattr(self, name), getattr(self, weaker)
+            _require(
+                found >= least, f"bb_width.{name}", found, f"bb_width.{weaker} ({least}) or more"
+            )
+        for rule in self.alert_rules:
+            _require(rule in BB_WIDTH_RULES, "bb_width.alert_rules", rule, f"of {BB_WIDTH_RULES}")
+        _require(
+            len(set(self.alert_rules)) == len(self.alert_rules),
+            "bb_width.alert_rules",
+            self.alert_rules,
+            "each rule only once",
+        )
+
+
 @dataclass(frozen=True)
 class LookBackSettings:
     """Sessions before a partition that it is computed from, chosen so that a longer history changes nothing.
@@ -481,6 +558,10 @@ class AlertSettings:
     """How long after its close a session may be without a reconciliation."""
     ui_address: str = "http://127.0.0.1:3000"
     """Where the links of a message lead."""
+    bb_width_instruments: tuple[str, ...] = ()
+    """Instrument keys whose band-width alerts are sent; empty: all. The tables have all in any case."""
+    bb_width_per_hour: int = 100
+    """Most band-width alerts sent of an hour, by the time of their bars; the others are in the table only."""
 
     def __post_init__(self) -> None:
         for name in self.channels:
@@ -507,6 +588,14 @@ class AlertSettings:
             value = getattr(self, name)
             _require(0 < value < math.inf, f"alerts.{name}", value, "a number above 0")
         _require(1 <= self.attempts <= 20, "alerts.attempts", self.attempts, "1 to 20")
+        for key in self.bb_width_instruments:
+            _require(isinstance(key, str), "alerts.bb_width_instruments", key, "keys as text")
+        _require(
+            self.bb_width_per_hour >= 1,
+            "alerts.bb_width_per_hour",
+            self.bb_width_per_hour,
+            "1 or more",
+        )
         # A notice is reserved for this long while it is being sent.
         _require(
             self.timeout_seconds < self.first_retry_seconds < math.inf,
@@ -644,6 +733,18 @@ class ProcessingSettings:
 
 
 @dataclass(frozen=True)
+class ReportSettings:
+    """What the daily report shows."""
+
+    chart_sessions: int = 60
+    """Sessions of daily bars in a chart, the day included; its file grows with them."""
+
+    def __post_init__(self) -> None:
+        value = self.chart_sessions
+        _require(value >= 1, "report.chart_sessions", value, "1 or more")
+
+
+@dataclass(frozen=True)
 class StorageSettings:
     """How the warehouse keeps its files."""
 
@@ -726,6 +827,7 @@ class Settings:
     indicators: IndicatorSettings = field(default_factory=IndicatorSettings)
     sequences: SequenceSettings = field(default_factory=SequenceSettings)
     filters: FilterSettings = field(default_factory=FilterSettings)
+    bb_width: BandWidthSettings = field(default_factory=BandWidthSettings)
     look_back: LookBackSettings = field(default_factory=LookBackSettings)
     reconciliation: ReconciliationSettings = field(default_factory=ReconciliationSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
@@ -735,6 +837,7 @@ class Settings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     upstox: UpstoxSettings = field(default_factory=UpstoxSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
 
 

@@ -20,7 +20,7 @@ ORDER = (
     {"market", "settings"},
     {"tables", "rollout"},
     {"variants", "sources", "warehouse", "alerts"},
-    {"reconciliation", "quality"},
+    {"reconciliation", "quality", "reporting"},
     {"pipeline"},
     {"assets", "checks"},
     {"automation"},

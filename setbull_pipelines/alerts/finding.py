@@ -40,7 +40,7 @@ class Finding:
     """What was observed about ``key``, the name under which it is the same thing every time.
 
     ``observed_at`` is the moment of the fact (with zone), not of the look at it: the same fact looked at twice has
-    the same one. A CHANGED finding is news that nobody has to repair; its key is never seen again.
+    the same one. A CHANGED finding is news that nobody has to repair; under one key it is news once.
     """
 
     key: str

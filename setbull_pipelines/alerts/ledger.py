@@ -3,9 +3,9 @@
 Belongs here: which finding raises, repeats or recovers an alert, and which of that people are told. Does not belong
 here: delivering (``outbox.py``), storing the rows.
 
-A finding that is not later than what its alert already knows changes nothing. So looking twice at the same run is
-harmless, and when every source reports its findings in the order of their moments, the alerts that are open in the end
-depend on the last finding of each key only, however the sources mix.
+A finding that is not later than what its alert already knows changes nothing, nor does news that was told before. So
+looking twice at the same run is harmless, and when every source reports its findings in the order of their moments, the
+alerts that are open in the end depend on the last finding of each key only, however the sources mix.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def record(
 def _after(alert: Alert | None, finding: Finding, next_number: int) -> Alert | None:
     """The alert after the finding; None when the finding says nothing new."""
     is_open = alert is not None and alert.state == OPEN
-    if alert is not None and finding.observed_at <= alert.known_until:
+    if alert is not None and (
+        finding.observed_at <= alert.known_until or finding.says is Says.CHANGED
+    ):
         return None
     if finding.says is Says.WELL:
         if not is_open:

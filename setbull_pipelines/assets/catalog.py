@@ -10,6 +10,7 @@ import dagster as dg
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, catalog_path
 from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.reporting import REPORT
 from setbull_pipelines.pipeline.rolling_out import LOG
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
@@ -45,6 +46,7 @@ def build_catalog_asset(settings: Settings) -> dg.AssetsDefinition:
         deps=[
             asset_key(SUMMARY),
             asset_key(LOG),
+            asset_key(REPORT),
             *(asset_key(served_table(table)) for table in tables.SERVED_TABLES),
         ],
         group_name="operations",

@@ -21,6 +21,7 @@ from setbull_pipelines.pipeline import reconciling, serving
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.rolling_out import stage_in_force
+from setbull_pipelines.reporting.content import markdown_funnel
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -66,6 +67,9 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
                 "served from V1 because V2 has no row": day.fallbacks,
                 "only in V2 and not served": day.not_served,
             } | ({} if day.share is None else {"share served from V2": day.share})
+            if table is tables.FILTER_RESULTS:
+                rows = store.read(stored, [result.day.isoformat()])
+                figures = {"funnel": dg.MetadataValue.md(markdown_funnel(rows))} | figures
             return figures | completeness_of(stored, result.day, store, settings)
 
         results = serving.serve(table, days_of(context), assignment, store, context.run_id)

@@ -57,13 +57,17 @@ class PairedVariants:
         return [self.v1, self.v2, *self.reconciliations]
 
 
-def _dependencies(step: Step, variant: str) -> list[dg.AssetKey]:
+def _dependencies(step: Step, variant: str, settings: Settings) -> list[dg.AssetKey]:
     # The partition of the day; earlier sessions of the look-back are required by the engine.
     return [
         asset_key(StoredTable(schema, item.table))
         for item in step.inputs
         for schema in (
-            ("raw",) if item.is_raw else possible_lanes(item.table, step.outputs[0], variant)
+            ("raw",)
+            if item.is_raw
+            else possible_lanes(
+                item.table, step.outputs[0], variant, looks_back=item.look_back(settings) > 0
+            )
         )
     ]
 
@@ -71,7 +75,7 @@ def _dependencies(step: Step, variant: str) -> list[dg.AssetKey]:
 def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefinition:
     """The assets of one step in one variant."""
     outputs = [StoredTable(variant, table) for table in step.outputs]
-    dependencies = _dependencies(step, variant)
+    dependencies = _dependencies(step, variant, settings)
     if step.needs_history_starts:
         dependencies.append(asset_key(COVERAGE))
     if step.is_adjusted:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from setbull_pipelines.alerts.bb_width import of_bb_width
 from setbull_pipelines.alerts.finding import Finding
 from setbull_pipelines.alerts.ledger import GIVEN_UP, WAITING, Alert, Ledger
 from setbull_pipelines.alerts.observing import (
@@ -27,12 +28,17 @@ from setbull_pipelines.assets.common import asset_key, asset_spec, now
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import alerting
+from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.rolling_out import LOG, read_log
 from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition
+from setbull_pipelines.warehouse.errors import (
+    ContractViolation,
+    DamagedPartition,
+    MissingPartition,
+)
 from setbull_pipelines.warehouse.store import Warehouse
 
 _CHOSEN_ASSETS = "__ASSET_JOB"
@@ -173,7 +179,7 @@ def findings_of(
     settings: Settings,
     moment: datetime.datetime,
 ) -> list[Finding]:
-    """What ``runs``, the rollout log and the calendar say at a moment."""
+    """What ``runs``, the rollout log, the calendar and the band-width monitor say at a moment."""
     ui_address = settings.alerts.ui_address
     findings = [finding for run in runs for finding in of_run(run, ui_address)]
     try:
@@ -181,7 +187,28 @@ def findings_of(
     except (ContractViolation, DamagedPartition) as error:
         # Nothing can be served without the log, so the failed runs tell it too.
         logging.getLogger(__name__).warning("the rollout log raises no alerts: %s", error)
-    return [*findings, *overdue_sessions(instance, settings, moment)]
+    return [
+        *findings,
+        *overdue_sessions(instance, settings, moment),
+        *band_width_news(warehouse, settings, moment),
+    ]
+
+
+def band_width_news(
+    warehouse: Warehouse, settings: Settings, moment: datetime.datetime
+) -> list[Finding]:
+    """What the band-width monitor says, unless its latest session is history: before the ``refresh.catch_up_days``."""
+    try:
+        session = latest_session(warehouse, settings)
+    except (ContractViolation, DamagedPartition, MissingPartition) as error:
+        logging.getLogger(__name__).warning("the band-width monitor raises no alerts: %s", error)
+        return []
+    today = min(moment.astimezone(ZoneInfo(INDIA)).date(), NSE.last_day)
+    recent = NSE.trading_days(NSE.first_day, today)[-settings.refresh.catch_up_days :]
+    if session is None or session.day not in recent:
+        return []
+    bar = datetime.timedelta(minutes=settings.aggregation.bar_minutes)
+    return list(of_bb_width(session, bar, settings.alerts, moment))
 
 
 def overdue_sessions(

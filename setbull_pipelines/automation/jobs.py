@@ -23,7 +23,10 @@ DAILY_JOB_NAME, INTAKE_JOB_NAME = "daily", "intake"
 MAINTENANCE_JOB_NAME, SELF_TEST_JOB_NAME = "maintenance", "self_test"
 FETCH_JOB_NAME = "fetch"
 LANES = {"v1_lane": "v1", "v2_lane": "v2"}
-_INTRADAY_TABLES = (tables.CANDLES_5MIN, tables.INDICATORS_5MIN)
+_INTRADAY_TABLES = (
+    *(tables.CANDLES_5MIN, tables.INDICATORS_5MIN),
+    *(tables.BB_WIDTH_DAILY, tables.BB_WIDTH_ALERTS),
+)
 """What is made of a session under way. Daily candles of half a day, and filters on them, would be wrong."""
 
 
@@ -87,7 +90,7 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
         ).without_checks(),
         partitions_def=TRADING_DAYS,
         executor_def=dg.in_process_executor,
-        description="The session under way: intake, then 5-minute candles and their indicators of the bars that have "
-        "closed, served like those of whole days. Daily tables and filters wait for the close.",
+        description="The session under way: intake, then 5-minute candles, their indicators and the band-width monitor "
+        "of the bars that have closed, served like those of whole days. Daily tables and filters wait for the close.",
     )
     return [daily, intraday, intake, *lanes, maintenance, self_test, fetch]

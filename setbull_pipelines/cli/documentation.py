@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT
+from setbull_pipelines.tables.bb_width import DISTANCE
 from setbull_pipelines.tables.contract import EXACT, RELATIVE, SCORE
 from setbull_pipelines.tables.definitions import Oracle, definitions_of
 from setbull_pipelines.tables.reconciliation import RECONCILED
@@ -20,7 +21,7 @@ _NOTICE = "<!-- printed by: python -m setbull_pipelines.cli.documentation -->\n\
 def tables_page() -> str:
     """All tables with their columns."""
     lines = ["# Tables", "", "Tolerance classes of the comparison of V1 and V2:", ""]
-    for tolerance in (EXACT, RELATIVE, SCORE):
+    for tolerance in (EXACT, RELATIVE, SCORE, DISTANCE):
         lines.append(f"- **{tolerance.name}**: {tolerance.reason}.")
     shown_for_all = (
         tables.RECONCILIATIONS[RECONCILED[0]],
@@ -36,6 +37,7 @@ def tables_page() -> str:
         *shown_for_all,
         tables.RECONCILIATION_DECISIONS,
         tables.RECONCILIATION_SUMMARY,
+        tables.DAILY_REPORT,
         *tables.OPERATIONS_TABLES,
     )
     for table in shown:

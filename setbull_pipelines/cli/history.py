@@ -48,6 +48,11 @@ class History:
         parts = (
             ("history of candles", plan.candles, [raw_days, *self._both("candles_daily")]),
             ("history of 5-minute candles", plan.candles_5min, self._both("candles_5min")),
+            (
+                "history of band widths",
+                plan.bb_width,
+                [*self._both("indicators_5min"), *self._both("bb_width_daily")],
+            ),
             ("history of indicators", plan.indicators_daily, self._both("indicators_daily")),
         )
         seconds = {}

@@ -24,7 +24,7 @@ from setbull_pipelines.settings import (
 
 PROJECT = Path(__file__).resolve().parents[2]
 _RELATIVE_DATA = "data/"
-_SET_ASIDE = ("warehouse", "dagster", "setbull.duckdb", SOURCE_FILE)
+_SET_ASIDE = ("warehouse", "dagster", "reports", "setbull.duckdb", SOURCE_FILE)
 
 
 def prepare_dagster_home(data_directory: Path) -> Path:

@@ -437,6 +437,22 @@ def revisions(day: datetime.date | None, instrument: str | None, rows: int) -> N
         _stop(str(error))
 
 
+@main.command()
+@click.option("--day", callback=_day, help="Trading day, YYYY-MM-DD; default: the last served one.")
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+def report(day: datetime.date | None, opens: bool) -> None:
+    """Write the daily report, one HTML file that needs no network, and print its path."""
+    from setbull_pipelines.cli.daily_report import UNREADABLE, write_report
+
+    try:
+        path = write_report(_settings(), day)
+    except (OSError, *UNREADABLE) as error:
+        _stop(str(error))
+    click.echo(path)
+    if opens:
+        click.launch(path.as_uri())
+
+
 @main.group()
 def alerts() -> None:
     """What needs attention, and who is told."""

@@ -31,6 +31,8 @@ class Plan:
     candles: tuple[date, ...]
     """Other days whose raw tables and daily candles the look-backs need."""
     candles_5min: tuple[date, ...]
+    bb_width: tuple[date, ...]
+    """Other days whose band widths, from their five-minute indicators, are looked back at."""
     indicators_daily: tuple[date, ...]
     note: str | None = None
 
@@ -93,11 +95,13 @@ def make_plan(
                 needed.update(history[max(0, len(history) - sessions) :])
         return tuple(sorted(needed))
 
-    look_back = settings.look_back
+    look_back, widths = settings.look_back, settings.bb_width.look_back_sessions
+    first_minutes = min(minute_days, default=None)
     return Plan(
         days=tuple(day for stretch in stretches for day in stretch),
         candles=before(look_back.sessions_daily + look_back.sessions_moves, stored[0]),
-        candles_5min=before(look_back.sessions_5min, min(minute_days, default=None)),
+        candles_5min=before(look_back.sessions_5min + widths, first_minutes),
+        bb_width=before(widths, first_minutes),
         indicators_daily=before(look_back.sessions_moves, stored[0]),
         note=note,
     )

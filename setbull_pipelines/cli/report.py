@@ -18,6 +18,7 @@ from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline.metrics import METRICS, cache_use
 from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.reporting import report_path
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.reconciliation.report import divergence_hint
 from setbull_pipelines.tables.filters import (
@@ -226,4 +227,5 @@ def _places(outcome: Outcome) -> None:
     console.print(
         "ask:    setbull sql \"SELECT * FROM served.filter_results WHERE verdict <> 'rejected'\""
     )
+    console.print(f"report: {report_path(outcome.settings, outcome.plan.days[-1])}")
     console.print("look:   make ui (or: setbull ui), then open http://127.0.0.1:3000")

@@ -19,6 +19,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.cli.plan import Plan, consecutive
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
+from setbull_pipelines.pipeline.reporting import REPORT, is_as_written, reporting_code_version
 from setbull_pipelines.pipeline.rolling_out import LOG
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.settings import Settings, fingerprint
@@ -50,10 +51,11 @@ class Earlier:
 def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Settings) -> State | None:
     """The state that ``plan`` finds; None where a partition is damaged, or has to be computed again.
 
-    Of the asked days the files are read whole and held against their hashes, of the look-back the pointers. One that
-    cannot be read counts as none, which no run left behind.
+    Of the asked days the files, reports among them, are read whole and held against their hashes, of the look-back the
+    pointers. One that cannot be read counts as none, which no run left behind.
     """
-    parts = [code_version(""), fingerprint(settings), *sorted(intake.identity)]
+    parts = [code_version(""), reporting_code_version(), fingerprint(settings)]
+    parts += sorted(intake.identity)
     parts += [day.isoformat() for day in plan.days]
     found = 0
     for stored, keys, are_asked in _partitions(plan):
@@ -62,6 +64,8 @@ def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Setting
             if pointer.failures or pointer.invalidated:
                 return None
             if are_asked and not warehouse.verify(stored, key):
+                return None
+            if stored == REPORT and not is_as_written(date.fromisoformat(key), pointer, settings):
                 return None
             parts.append(f"{stored.name} {key} {pointer.content_hash}")
         found += len(pointers)
@@ -105,6 +109,7 @@ def _partitions(plan: Plan) -> Iterator[tuple[StoredTable, list[str], bool]]:
     for days, of_history in (
         (plan.candles, [*DAY_TABLES, *_both(tables.CANDLES_DAILY)]),
         (plan.candles_5min, _both(tables.CANDLES_5MIN)),
+        (plan.bb_width, [*_both(tables.INDICATORS_5MIN), *_both(tables.BB_WIDTH_DAILY)]),
         (plan.indicators_daily, _both(tables.INDICATORS_DAILY)),
     ):
         for stored in of_history:

@@ -72,6 +72,8 @@ from setbull_pipelines.warehouse.store import (
 logger = logging.getLogger(__name__)
 
 _V1 = "v1"
+_OF_MINUTES = (tables.CANDLES_5MIN.name, tables.BB_WIDTH_DAILY.name)
+"""Tables that are looked back at and begin with the first minutes."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ class StepRun:
         self._component = COMPONENT_OF[step.outputs[0].name]
         self._stage = stages[self._component]
         self._lanes = {
-            item.table.name: lane_of(item.table, self._component, stages).value
+            item.table.name: lane_of(
+                item.table, self._component, stages, looks_back=item.look_back(settings) > 0
+            ).value
             if variant.name == _V1
             else variant.name
             for item in step.inputs
@@ -550,7 +554,7 @@ class StepRun:
 
     def _first_stored_day(self, item: Input) -> date:
         starts = self._references.history_starts
-        if item.table is tables.CANDLES_5MIN:
+        if item.table.name in _OF_MINUTES:
             starts = starts[starts["series"] == MINUTES]
         return starts["first_trading_day"].min().date() if len(starts) else date.max
 

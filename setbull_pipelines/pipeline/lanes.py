@@ -102,9 +102,15 @@ def part_of(table: Table, pointer: Pointer | None) -> Part | None:
     return Part(component, int(found[2]), int(found[1]) - 1)
 
 
-def possible_lanes(table: Table, reader: Table, variant: str) -> tuple[str, ...]:
-    """The lanes from which ``variant`` of ``reader`` may read the computed ``table``, whatever the stages."""
-    if variant == Variant.V1.value and COMPONENT_OF[table.name] is not COMPONENT_OF[reader.name]:
+def possible_lanes(
+    table: Table, reader: Table, variant: str, looks_back: bool = False
+) -> tuple[str, ...]:
+    """The lanes from which ``variant`` of ``reader`` may read the computed ``table``, whatever the stages.
+
+    ``looks_back``: of earlier sessions too.
+    """
+    is_its_own = COMPONENT_OF[table.name] is COMPONENT_OF[reader.name] and not looks_back
+    if variant == Variant.V1.value and not is_its_own:
         return (Variant.V1.value, Variant.V2.value)
     return (variant,)
 
@@ -115,13 +121,14 @@ def lane_read(table: Table, pointer: Pointer) -> Variant:
     return Variant.V2 if f"{Variant.V2.value}.{table.name}" in names else Variant.V1
 
 
-def lane_of(table: Table, reader: Component, stages: Stages) -> Variant:
-    """The lane from which V1 of ``reader`` reads the computed ``table``.
+def lane_of(table: Table, reader: Component, stages: Stages, looks_back: bool = False) -> Variant:
+    """The lane from which V1 of ``reader`` reads the computed ``table``, of earlier sessions too if it looks back.
 
-    What a component reads of itself is of the same day, so that the rows of its part are there.
+    Of what a component reads of itself on the same day, the rows of its part are there; earlier sessions have those
+    of other parts.
     """
     owner = COMPONENT_OF[table.name]
-    in_v1 = owner is reader or stages[owner].runs_v1_in_full
+    in_v1 = (owner is reader and not looks_back) or stages[owner].runs_v1_in_full
     return Variant.V1 if in_v1 else Variant.V2
 
 

@@ -83,6 +83,15 @@ def _indicators_daily(variant: Variant, frames: Frames, day: pd.Timestamp, setti
     return (variant.indicators(candles, "day", starts, settings.indicators, since=day),)
 
 
+def _bb_width_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    return (variant.bb_width(frames["indicators_5min"], settings.bb_width),)
+
+
+def _bb_width_alerts(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
+    sessions = _adjusted(variant, tables.BB_WIDTH_DAILY, frames, day)
+    return (variant.bb_width_alerts(frames["indicators_5min"], sessions, day, settings.bb_width),)
+
+
 def _moves_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
     candles = _adjusted(variant, tables.CANDLES_DAILY, frames, day)
     indicators = _adjusted(variant, tables.INDICATORS_DAILY, frames, day)
@@ -112,6 +121,8 @@ def _filter_results(variant: Variant, frames: Frames, day: pd.Timestamp, setting
 
 _OF_INDICATORS = ("instrument_key", "timestamp", "trading_day", "high", "low", "close", "volume")
 """What indicators are computed from: of hundreds of sessions every column counts."""
+_OF_BANDS = ("instrument_key", "timestamp", "trading_day", "bb_width")
+_OF_WIDTHS = ("instrument_key", "trading_day", "bands", "p10_bb_width", "min_bb_width")
 
 STEPS: tuple[Step, ...] = (
     Step(
@@ -160,6 +171,30 @@ STEPS: tuple[Step, ...] = (
         _indicators_daily,
         lambda settings: (settings.indicators, settings.look_back),
         needs_history_starts=True,
+        is_adjusted=True,
+    ),
+    Step(
+        "bb_width_daily",
+        "indicators",
+        (Input(tables.INDICATORS_5MIN, columns=_OF_BANDS),),
+        (tables.BB_WIDTH_DAILY,),
+        _bb_width_daily,
+        lambda settings: (settings.bb_width,),
+    ),
+    Step(
+        "bb_width_alerts",
+        "indicators",
+        (
+            Input(tables.INDICATORS_5MIN, columns=_OF_BANDS),
+            Input(
+                tables.BB_WIDTH_DAILY,
+                lambda settings: settings.bb_width.look_back_sessions,
+                _OF_WIDTHS,
+            ),
+        ),
+        (tables.BB_WIDTH_ALERTS,),
+        _bb_width_alerts,
+        lambda settings: (settings.bb_width,),
         is_adjusted=True,
     ),
     Step(

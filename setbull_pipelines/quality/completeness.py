@@ -22,8 +22,9 @@ RECENT_SESSIONS = 5
 """An instrument is expected for so many sessions after its last candle; a delisted one is not missing for ever."""
 _ONE_MINUTE = "candles_1min"
 _FIVE_MINUTES = ("candles_5min", "indicators_5min")
+_BAND_WIDTHS = ("bb_width_daily", "bb_width_alerts")
 _SERIES = {_ONE_MINUTE: MINUTES, "candles_daily_history": EXCHANGE} | dict.fromkeys(
-    _FIVE_MINUTES, MINUTES
+    (*_FIVE_MINUTES, *_BAND_WIDTHS), MINUTES
 )
 """Which of the source's series a table is made of; those of days are made of both."""
 _OF_BOTH_SERIES = ("candles_daily", "indicators_daily")
@@ -46,7 +47,7 @@ def completeness(
         "instruments": len(present),
         "instruments expected": int(expected["instrument_key"].nunique()),
     }
-    if table in (*_SERIES, *_OF_BOTH_SERIES):
+    if table in (*_SERIES, *_OF_BOTH_SERIES) and table not in _BAND_WIDTHS:
         figures["bars"] = len(rows)
         bars = _bars_expected(table, rows, expected, day, bar_minutes)
         if bars is not None:

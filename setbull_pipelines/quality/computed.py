@@ -248,6 +248,68 @@ def _same_instruments(stored: StoredTable, other: StoredTable) -> Rule:
     )
 
 
+def _alerts_follow_from_bands(alerts: StoredTable, indicators: StoredTable) -> Rule:
+    """Said in other words than the variants' own: every alert is found again in the bars and the numbers beside it."""
+
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        frame, bars = frames[alerts.name], frames[indicators.name]
+        alerted = frame[frame["alert_rule"].notna()]
+        widths = bars.set_index(["instrument_key", "timestamp"])["bb_width"]
+        of_bar = widths.reindex(pd.MultiIndex.from_frame(alerted[["instrument_key", "alert_bar"]]))
+        reach = settings.bb_width.range_percent
+        near = alerted["alert_distance_percent"].abs() <= reach * (1 + 1e-6)
+        below = alerted["alert_bb_width"] <= alerted["lowest_bb_width"] * (1 + 1e-6)
+        contradicting = int(
+            (
+                (of_bar.to_numpy() != alerted["alert_bb_width"].to_numpy())
+                | (alerted["alert_rule"].isin(["range contracting", "threshold"]) & ~near)
+                | ((alerted["alert_rule"] == "squeeze") & ~below)
+                | (alerted["alert_bar"] > alerted["last_band"])
+                | ~alerted["alert_rule"].isin(settings.bb_width.alert_rules)
+            ).sum()
+        )
+        uncounted = int((frame["alert_rule"].notna() != (frame["alerting_bands"] > 0)).sum())
+        return Verdict(
+            contradicting == uncounted == 0,
+            f"{len(alerted)} of {len(frame)} instruments had an alert; {contradicting} do not follow from their bar, "
+            f"{uncounted} have a count that says otherwise",
+            {
+                "instruments": len(frame),
+                "alerts": len(alerted),
+                "without lowest width": int(frame["lowest_bb_width"].isna().sum()),
+            },
+        )
+
+    return Rule(
+        "alerts_follow_from_bands",
+        "Every band-width alert is that of a bar of the day, under a rule that its width supports",
+        alerts,
+        (alerts, indicators),
+        judge,
+    )
+
+
+def _bands_counted(widths: StoredTable, indicators: StoredTable) -> Rule:
+    def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        bars = frames[indicators.name]
+        is_band = bars["bb_width"] >= settings.bb_width.minimum_width
+        expected, found = int(is_band.sum()), int(frames[widths.name]["bands"].sum())
+        rows, counted = len(bars), int(frames[widths.name]["bars"].sum())
+        return Verdict(
+            expected == found and rows == counted,
+            f"{found:,} bands in {counted:,} bars are counted, there are {expected:,} in {rows:,}",
+            {"bands": found, "bars": counted},
+        )
+
+    return Rule(
+        "bands_counted",
+        "Bars and bands of the session are all counted, once",
+        widths,
+        (widths, indicators),
+        judge,
+    )
+
+
 def _no_unexplained_gap(indicators: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[indicators.name].dropna(subset=["unexplained_gap"])
@@ -381,6 +443,10 @@ def rules(variant: str) -> tuple[Rule, ...]:
         (_same_keys, (tables.INDICATORS_5MIN, tables.CANDLES_5MIN)),
         (_same_keys, (tables.INDICATORS_DAILY, tables.CANDLES_DAILY)),
         (_no_unexplained_gap, (tables.INDICATORS_DAILY,)),
+        (_same_instruments, (tables.BB_WIDTH_DAILY, tables.INDICATORS_5MIN)),
+        (_bands_counted, (tables.BB_WIDTH_DAILY, tables.INDICATORS_5MIN)),
+        (_same_instruments, (tables.BB_WIDTH_ALERTS, tables.INDICATORS_5MIN)),
+        (_alerts_follow_from_bands, (tables.BB_WIDTH_ALERTS, tables.INDICATORS_5MIN)),
         (_moves_end_today, (tables.MOVES_DAILY, tables.CANDLES_DAILY)),
         (_days_conserved, (tables.SEQUENCES, tables.MOVES_DAILY)),
         (_same_instruments, (tables.SEQUENCE_ANALYSIS, tables.MOVES_DAILY)),

@@ -22,7 +22,12 @@ METRICS = StoredTable("operations", tables.PROCESSING_METRICS)
 FAILURES = StoredTable("operations", tables.FAILURES)
 TABLES_OF = {
     Component.AGGREGATION: (tables.CANDLES_5MIN, tables.CANDLES_DAILY),
-    Component.INDICATORS: (tables.INDICATORS_5MIN, tables.INDICATORS_DAILY),
+    Component.INDICATORS: (
+        tables.INDICATORS_5MIN,
+        tables.INDICATORS_DAILY,
+        tables.BB_WIDTH_DAILY,
+        tables.BB_WIDTH_ALERTS,
+    ),
     Component.SEQUENCES: (
         tables.MOVES_DAILY,
         tables.SEQUENCES,

@@ -9,6 +9,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.quality import (
     agreement,
     computed,
+    daily_report,
     fetches,
     processing,
     raw,
@@ -30,6 +31,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
             *tables.RAW_TABLES,
             *tables.COMPUTED_TABLES,
             *tables.SERVED_TABLES,
+            tables.DAILY_REPORT,
             tables.PROCESSING_METRICS,
             tables.FAILURES,
             tables.ROLLOUT_LOG,
@@ -43,6 +45,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *computed.rules("v2"),
         *agreement.RULES,
         *served.RULES,
+        *daily_report.RULES,
         *processing.RULES,
         *rollout_log.RULES,
         *self_test.RULES,

@@ -8,6 +8,7 @@ belong here: computing, storage, Dagster.
 from __future__ import annotations
 
 from setbull_pipelines.tables.actions import CORPORATE_ACTIONS, INSTRUMENT_ALIASES
+from setbull_pipelines.tables.bb_width import BB_WIDTH_ALERTS, BB_WIDTH_DAILY
 from setbull_pipelines.tables.candles import (
     CANDLES_1MIN,
     CANDLES_5MIN,
@@ -46,6 +47,7 @@ from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_WINDOWS,
     RECONCILIATIONS,
 )
+from setbull_pipelines.tables.report import DAILY_REPORT
 from setbull_pipelines.tables.sequences import (
     MOVES_DAILY,
     SEQUENCE_ANALYSIS,
@@ -72,6 +74,8 @@ COMPUTED_TABLES = (
     CANDLES_DAILY,
     INDICATORS_5MIN,
     INDICATORS_DAILY,
+    BB_WIDTH_DAILY,
+    BB_WIDTH_ALERTS,
     MOVES_DAILY,
     SEQUENCES,
     SEQUENCE_ANALYSIS,
@@ -104,6 +108,7 @@ ALL_TABLES = (
     *COMPUTED_TABLES,
     *RECONCILIATION_TABLES,
     *SERVED_TABLES,
+    DAILY_REPORT,
     *OPERATIONS_TABLES,
 )
 
@@ -112,6 +117,8 @@ __all__ = [
     "ALERTS",
     "ALERT_NOTICES",
     "ALL_TABLES",
+    "BB_WIDTH_ALERTS",
+    "BB_WIDTH_DAILY",
     "CANDLES_1MIN",
     "CANDLES_5MIN",
     "CANDLES_DAILY",
@@ -119,6 +126,7 @@ __all__ = [
     "COMPUTED_TABLES",
     "CORPORATE_ACTIONS",
     "COVERAGE",
+    "DAILY_REPORT",
     "DERIVATIVE_UNDERLYINGS",
     "FAILURES",
     "FETCHES",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from setbull_pipelines.tables.bb_width import BB_WIDTH_ALERTS, BB_WIDTH_DAILY, PERCENTILES
 from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY
 from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.tables.filters import FILTER_RESULTS
@@ -105,6 +106,57 @@ HAND_MINUTES = Oracle(
     "hand: minutes",
     "minutes with and without trades, open interest and gaps, worked out by hand",
     "test_aggregation_oracles.py::test_untraded_minutes_are_left_out_by_default",
+)
+HAND_WIDTHS = Oracle(
+    "hand: widths",
+    "a session of widths, worked out by hand",
+    "test_bb_width.py::test_statistics_of_a_session_worked_out_by_hand",
+)
+NUMPY = Oracle(
+    "NumPy",
+    "percentiles by NumPy's nearest rank",
+    "test_bb_width.py::test_percentiles_are_those_of_numpy",
+)
+OLD_PERCENTILES = Oracle(
+    "old percentiles",
+    "10th percentiles that the replaced system published, of its own widths",
+    "test_bb_width.py::test_percentiles_are_those_that_the_replaced_system_published",
+)
+HAND_LOWEST = Oracle(
+    "hand: lowest width",
+    "sessions of which the smallest width is not on the chosen day",
+    "test_bb_width.py::test_the_lowest_width_is_that_of_the_day_with_the_smallest_p10",
+)
+HAND_DISTANCE = Oracle(
+    "hand: distance",
+    "widths above and below the lowest",
+    "test_bb_width.py::test_distance_is_signed_and_unbounded",
+)
+HAND_RANGE = Oracle(
+    "hand: range",
+    "both ends of the range, as the replaced system has them",
+    "test_bb_width.py::test_candles_in_range_with_both_ends_of_the_reference",
+)
+HAND_FALLS = Oracle("hand: falls", "falls in a row", "test_bb_width.py::test_falls_in_a_row")
+HAND_WIDTH_TREND = Oracle(
+    "hand: width trend",
+    "means of three widths",
+    "test_bb_width.py::test_trend_of_the_last_three_means",
+)
+HAND_WIDTH_STRENGTH = Oracle(
+    "hand: width strength",
+    "falls at and beside the limits",
+    "test_bb_width.py::test_strength_needs_falls_in_a_row_and_a_fall",
+)
+HAND_SQUEEZE = Oracle(
+    "hand: squeeze",
+    "widths at and beside the lowest",
+    "test_bb_width.py::test_a_squeeze_is_a_width_that_is_not_above_the_lowest",
+)
+HAND_ALERT = Oracle(
+    "hand: alert",
+    "sessions for every rule",
+    "test_bb_width.py::test_the_first_alert_of_a_session",
 )
 HAND_MOVES = Oracle(
     "hand: moves",
@@ -310,6 +362,91 @@ _DAILY_CANDLES: Mapping[str, _Given] = {
         name: replace(_CANDLES[name], oracles=(HAND_MINUTES, COPIED), **_COUNTED)
         for name in ("minutes_traded", "minutes_present", "minutes_expected", "is_complete")
     },
+}
+
+_WITHOUT_BAND = "null without a band in the session"
+_WIDTHS: Mapping[str, _Given] = {
+    "bars": _Given("number of five-minute bars of the session"),
+    "bands": _Given("number of those with bb_width >= 0.001"),
+    **{
+        f"p{percent}_bb_width": _Given(
+            f"of the n widths of the bands in rising order, the one at position ({percent} x (n - 1) + 50) div 100 "
+            "from 0",
+            null_rule=_WITHOUT_BAND,
+            oracles=(NUMPY, OLD_PERCENTILES) if percent == 10 else (NUMPY,),
+        )
+        for percent in PERCENTILES
+    },
+    "mean_bb_width": _Given("sum of the widths / bands", null_rule=_WITHOUT_BAND),
+    "min_bb_width": _Given("smallest width", null_rule=_WITHOUT_BAND),
+    "max_bb_width": _Given("largest width", null_rule=_WITHOUT_BAND),
+}
+_LOOK_BACK = "3 sessions, of the last 20, with 10 bands and p10_bb_width >= 0.01"
+_NO_LOWEST = "null with fewer such sessions"
+_NO_ALERT = "null without an alert"
+
+
+def _of_lowest(formula: str, *oracles: Oracle) -> _Given:
+    return _Given(formula, NONE, _LOOK_BACK, f"{_NO_LOWEST}, or without a band", oracles)
+
+
+_WIDTH_ALERTS: Mapping[str, _Given] = {
+    "look_back_sessions": _Given(
+        "number of sessions, of the 20 before, with bands >= 10 and p10_bb_width >= 0.01"
+    ),
+    "lowest_bb_day": _Given(
+        "the one of them with the smallest p10_bb_width, the earliest of equal ones",
+        warm_up=_LOOK_BACK,
+        null_rule=_NO_LOWEST,
+    ),
+    "lowest_bb_width": _Given(
+        "min_bb_width of lowest_bb_day, adjusted to the day", NONE, _LOOK_BACK, _NO_LOWEST
+    ),
+    "lowest_bb_width_absolute": _Given(
+        "smallest min_bb_width of all of these sessions", NONE, _LOOK_BACK, _NO_LOWEST
+    ),
+    "last_band": _Given(null_rule=_WITHOUT_BAND, oracles=(HAND_ALERT,)),
+    "bb_width": _Given("bb_width of last_band", null_rule=_WITHOUT_BAND, oracles=(HAND_DISTANCE,)),
+    "distance_from_lowest_percent": _of_lowest(
+        "100 x (bb_width - lowest_bb_width) / lowest_bb_width", HAND_DISTANCE
+    ),
+    "candles_in_range": _of_lowest(
+        "number of bands in a row, up to the last, with |bb_width - lowest_bb_width| <= 0.001 x lowest_bb_width, at "
+        "most 20",
+        HAND_RANGE,
+    ),
+    "contracting_bands": _Given(
+        "number of bands in a row, up to the last, whose width is below that of the band before",
+        null_rule=_WITHOUT_BAND,
+        oracles=(HAND_FALLS,),
+    ),
+    "bb_width_trend": _Given(
+        "contracting when the mean of the last 3 widths is below 0.95 x the mean of the 3 before, expanding above "
+        "1.05 x, else stable",
+        warm_up="6 bands, stable before",
+        null_rule=_WITHOUT_BAND,
+        oracles=(HAND_WIDTH_TREND,),
+    ),
+    "pattern_strength": _Given(
+        "r = 100 x (a - bb_width) / a, a the width 2 bands before: strong with contracting_bands >= 5 and r > 10, "
+        "moderate with >= 3 and > 5, else weak",
+        warm_up="3 bands, weak before",
+        null_rule=_WITHOUT_BAND,
+        oracles=(HAND_WIDTH_STRENGTH,),
+    ),
+    "is_squeeze": _of_lowest("bb_width <= lowest_bb_width", HAND_SQUEEZE),
+    "alert_rule": _Given(
+        "the first rule that the first alerting band meets: 'range contracting' (in range after 2 falls), 'threshold' "
+        "(in range, the band before is not), 'squeeze'",
+        warm_up=_LOOK_BACK,
+        null_rule=_NO_ALERT,
+    ),
+    "alert_bar": _Given("start of that bar", null_rule=_NO_ALERT),
+    "alert_bb_width": _Given("bb_width of that bar", null_rule=_NO_ALERT),
+    "alert_distance_percent": _Given(
+        "distance_from_lowest_percent of that bar", null_rule=_NO_ALERT
+    ),
+    "alerting_bands": _Given("number of bands of the session that meet a rule"),
 }
 
 _NO_EMA = "null where EMA 50 is"
@@ -533,6 +670,8 @@ _TABLES: Mapping[str, tuple[Mapping[str, _Given], tuple[Oracle, ...]]] = {
     CANDLES_DAILY.name: (_DAILY_CANDLES, (SQL, BROKER_DAYS, COPIED)),
     INDICATORS_5MIN.name: (_INDICATORS, ()),
     INDICATORS_DAILY.name: (_INDICATORS, ()),
+    BB_WIDTH_DAILY.name: (_WIDTHS, (HAND_WIDTHS,)),
+    BB_WIDTH_ALERTS.name: (_WIDTH_ALERTS, (HAND_LOWEST, HAND_ALERT)),
     MOVES_DAILY.name: (_MOVES, (HAND_MOVES,)),
     SEQUENCES.name: (_SEQUENCES, (HAND_RUNS,)),
     SEQUENCE_ANALYSIS.name: (_ANALYSIS, (HAND_SCORES,)),

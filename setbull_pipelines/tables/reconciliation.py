@@ -17,6 +17,8 @@ RECONCILED = (
     "candles_daily",
     "indicators_5min",
     "indicators_daily",
+    "bb_width_daily",
+    "bb_width_alerts",
     "moves_daily",
     "sequences",
     "sequence_analysis",

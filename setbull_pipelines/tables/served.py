@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from setbull_pipelines.tables.bb_width import BB_WIDTH_ALERTS, BB_WIDTH_DAILY
 from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY
 from setbull_pipelines.tables.columns import label
 from setbull_pipelines.tables.contract import Table
@@ -33,6 +34,8 @@ SERVED = {
         CANDLES_DAILY,
         INDICATORS_5MIN,
         INDICATORS_DAILY,
+        BB_WIDTH_DAILY,
+        BB_WIDTH_ALERTS,
         SEQUENCE_ANALYSIS,
         FILTER_RESULTS,
     )

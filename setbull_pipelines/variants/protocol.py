@@ -20,6 +20,7 @@ import pandas as pd
 
 from setbull_pipelines.settings import (
     AggregationSettings,
+    BandWidthSettings,
     FilterSettings,
     IndicatorSettings,
     SequenceSettings,
@@ -138,6 +139,61 @@ class Variant(Protocol):
         jumped among the last settings.warm_bars bars, this one included, unexplained_gap_day
         its trading_day: until as many bars follow, values still carry the prices from before
         it. The first bar of ``candles`` has no bar before it.
+        """
+        ...
+
+    def bb_width(
+        self, indicators_5min: pd.DataFrame, settings: BandWidthSettings = BandWidthSettings()
+    ) -> pd.DataFrame:
+        """``bb_width_daily``: one row per instrument and trading_day in ``indicators_5min``.
+
+        A bar has a band when bb_width is not null and >= minimum_width; all statistics are over
+        the bands of the session, null without one. Percentile p of n widths in rising order is
+        the one at position floor(p x (n - 1) / 100 + 1/2) from 0, in whole numbers (p x (n - 1)
+        + 50) // 100: nearest rank, halves up, never between two widths.
+        """
+        ...
+
+    def bb_width_alerts(
+        self,
+        indicators_5min: pd.DataFrame,
+        bb_width_daily: pd.DataFrame,
+        as_of: pd.Timestamp,
+        settings: BandWidthSettings = BandWidthSettings(),
+    ) -> pd.DataFrame:
+        """``bb_width_alerts`` of ``as_of``: one row per instrument with a bar on that day.
+
+        ``as_of`` is the naive midnight of the day; the bars are those of ``indicators_5min`` on
+        it. The look-back is the rows of ``bb_width_daily`` before it, in rupees of the day
+        (:meth:`adjusted`); the caller chooses how many. Two widths are equal, here e = 1e-9
+        (SAME_WIDTH), when their difference is below e of them: a <= b means a <= b x (1 + e), a
+        < b means a < b x (1 - e).
+
+        A session of the look-back counts when it has >= minimum_bands bands and p10 >=
+        minimum_p10; look_back_sessions is their number. With fewer than minimum_sessions of
+        them there is no lowest width: lowest columns, distance, candles_in_range, is_squeeze
+        are null and no rule is met. lowest_bb_day is the earliest one with p10 <= the smallest
+        p10, lowest_bb_width = m its min_bb_width (so not always the smallest of all, which is
+        lowest_bb_width_absolute).
+
+        With w the widths of the day's bands in time order, at each band i: distance = (w_i - m)
+        / m x 100. In range: |w_i - m| <= m x (range_percent / 100 + e); candles_in_range counts
+        the bands in a row, up to i, that are, at most range_bands. contracting counts the falls
+        in a row up to i, w_k < w_(k-1); nothing falls into the first band of a session. trend:
+        over the means of the last pattern_bands widths and of as many before them, contracting
+        when last < before x (1 - trend_percent / 100), expanding when last > before x (1 +
+        trend_percent / 100), else, and with fewer bands, stable. strength: r = (a - w_i) / a x
+        100, a the width pattern_bands - 1 bands earlier; strong when contracting >=
+        strong_contractions and r > strong_percent, else moderate likewise, else, and without
+        such an a, weak. squeeze: w_i <= m.
+
+        A band meets 'range contracting' when contracting >= pattern_bands - 1 and it is in
+        range; 'threshold' when it is in range and the band before it in the session is not (or
+        there is none); 'pattern' when strong; 'squeeze' as above; 'expansion' when expanding
+        and the band before it is not. The alert of the session is the first band that meets
+        any of alert_rules, under the first of them in their order; alerting_bands counts the
+        bands that do. No later bar changes an earlier alert. The other columns are those of the
+        last band; null without a band (alerting_bands is 0).
         """
         ...
 

@@ -363,7 +363,7 @@ def test_the_checks_of_the_real_graph_are_read_per_day(small_run: SmallRun) -> N
     assert {check.day for check in per_day} == set(small_run.days)
     assert len(per_day) == 2 * len({(check.asset, check.check) for check in per_day})
     agreement = [check for check in per_day if check.check == "v2_agrees_with_v1"]
-    assert len(agreement) == 2 * 9
+    assert len(agreement) == 2 * 11
     assert {check.state for check in agreement} == {"pass"}
 
 

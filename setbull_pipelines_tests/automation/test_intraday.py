@@ -69,6 +69,11 @@ def test_the_job_serves_closed_bars_and_leaves_everything_daily_alone(
     assert served["timestamp"].dt.time.min() == time(9, 15)
     assert served["timestamp"].dt.time.max() == time(10, 0)
     assert served["instrument_key"].nunique() == 12
+    widths = copied_run.warehouse.read(served_table(tables.BB_WIDTH_DAILY), [day.isoformat()])
+    assert widths["bars"].max() == 10
+    alerts = copied_run.warehouse.read(served_table(tables.BB_WIDTH_ALERTS), [day.isoformat()])
+    assert alerts["last_band"].dt.time.max() == time(10, 0)
+    assert alerts["lowest_bb_width"].notna().all()
     after = [copied_run.warehouse.pointer(stored, day.isoformat()) for stored in untouched]
     assert after == before
     assert catalog_path(settings).exists()

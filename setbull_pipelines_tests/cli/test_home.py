@@ -13,7 +13,7 @@ from setbull_pipelines.settings import recorded_source
 
 def results(data_directory: Path, text: str) -> None:
     """Something that a run leaves behind."""
-    for name in ("warehouse", "dagster", "landing"):
+    for name in ("warehouse", "dagster", "reports", "landing"):
         (data_directory / name).mkdir(parents=True, exist_ok=True)
         (data_directory / name / "file").write_text(text)
     (data_directory / "setbull.duckdb").write_text(text)
@@ -41,11 +41,12 @@ def test_another_input_finds_an_empty_folder_and_the_old_results_are_kept(
     note = claim(data_directory, "/candles/a")
     assert "held results of the generated sample" in note
     assert str(data_directory / "earlier" / "1") in note
-    for name in ("warehouse", "dagster", "setbull.duckdb"):
+    for name in ("warehouse", "dagster", "reports", "setbull.duckdb"):
         assert not (data_directory / name).exists()
     first = data_directory / "earlier" / "1"
     assert (first / "warehouse" / "file").read_text() == "sample"
     assert (first / "dagster" / "file").read_text() == "sample"
+    assert (first / "reports" / "file").read_text() == "sample"
     assert (first / "setbull.duckdb").read_text() == "sample"
     assert recorded_source(first)[0] is None
     assert recorded_source(data_directory)[0] == "/candles/a"

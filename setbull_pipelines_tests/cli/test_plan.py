@@ -14,13 +14,15 @@ from setbull_pipelines.cli.plan import (
     make_plan,
 )
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.settings import LookBackSettings, Settings
+from setbull_pipelines.settings import BandWidthSettings, LookBackSettings, Settings
 
 DAILY = NSE.trading_days(date(2024, 1, 1), date(2025, 6, 30))
 MINUTES = DAILY[-30:]
 LOOK_BACK = LookBackSettings(sessions_5min=9, sessions_daily=100, sessions_moves=42)
 SAMPLE = Settings(look_back=LOOK_BACK)
-FILES = Settings(input="candles", look_back=LOOK_BACK)
+FILES = Settings(
+    input="candles", look_back=LOOK_BACK, bb_width=BandWidthSettings(look_back_sessions=5)
+)
 
 
 def test_the_sample_runs_its_last_few_days() -> None:
@@ -67,7 +69,8 @@ def test_the_history_is_as_long_as_the_look_backs_together() -> None:
     before = DAILY[: DAILY.index(MINUTES[20])]
     assert plan.candles == tuple(before[-142:])  # 100 for indicators of 42 days of moves
     assert plan.indicators_daily == tuple(before[-42:])
-    assert plan.candles_5min == tuple(before[-9:])
+    assert plan.candles_5min == tuple(before[-14:])  # 9 for bands of 5 sessions
+    assert plan.bb_width == tuple(before[-5:])
 
 
 def test_no_history_is_asked_for_before_the_first_stored_day() -> None:
@@ -77,7 +80,7 @@ def test_no_history_is_asked_for_before_the_first_stored_day() -> None:
     assert plan.candles == plan.indicators_daily == tuple(DAILY[:30])
     assert plan.candles_5min == ()
     first = make_plan(MINUTES, [], FILES, None, None)
-    assert first.candles == first.candles_5min == first.indicators_daily == ()
+    assert first.candles == first.candles_5min == first.bb_width == first.indicators_daily == ()
 
 
 def test_every_list_is_ascending_without_gaps() -> None:
@@ -87,10 +90,12 @@ def test_every_list_is_ascending_without_gaps() -> None:
     assert plan.candles[-1] == plan.indicators_daily[-1] == NSE.previous(plan.days[0])
 
 
-def test_without_look_back_there_is_no_history() -> None:
+def test_without_look_back_there_is_only_the_session_of_the_band_widths() -> None:
     none = LookBackSettings(sessions_5min=0, sessions_daily=0, sessions_moves=0)
-    plan = make_plan(MINUTES, DAILY, Settings(look_back=none), MINUTES[5], None)
-    assert plan.candles == plan.candles_5min == plan.indicators_daily == ()
+    one = BandWidthSettings(look_back_sessions=1, minimum_sessions=1)
+    plan = make_plan(MINUTES, DAILY, Settings(look_back=none, bb_width=one), MINUTES[5], None)
+    assert plan.candles == plan.indicators_daily == ()
+    assert plan.candles_5min == plan.bb_width == (MINUTES[4],)
 
 
 @pytest.mark.parametrize(

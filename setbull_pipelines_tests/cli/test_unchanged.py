@@ -87,6 +87,18 @@ def test_what_is_damaged_or_invalidated_is_computed_again(
     assert warehouse.pointer(moves, DAYS[1]).invalidated == ()
 
 
+def test_a_report_that_is_gone_or_written_over_is_written_again(
+    candles: Path, data_directory: Path
+) -> None:
+    report = data_directory / "reports" / f"{DAYS[0]}.html"
+    content = report.read_bytes()
+    for spoil in (report.unlink, lambda: report.write_text("written over")):
+        assert NOTHING in run(candles)
+        spoil()
+        assert NOTHING not in run(candles)
+        assert report.read_bytes() == content
+
+
 def test_another_setting_makes_a_run(candles: Path) -> None:
     assert NOTHING in run(candles)
     with Path(os.environ["SETBULL_SETTINGS"]).open("a", encoding="utf-8") as settings:

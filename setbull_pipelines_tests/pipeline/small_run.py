@@ -24,6 +24,8 @@ from setbull_pipelines.pipeline.lanes import COMPONENT_OF, MARK, Part, part_in
 from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import (
+    BB_WIDTH_RULES,
+    BandWidthSettings,
     IndicatorSettings,
     LookBackSettings,
     RolloutSettings,
@@ -42,6 +44,9 @@ def small_settings(data_directory: Path) -> Settings:
     return Settings(
         data_directory=data_directory,
         indicators=IndicatorSettings(warm_margin_bars=10),
+        bb_width=BandWidthSettings(
+            look_back_sessions=2, minimum_sessions=1, alert_rules=BB_WIDTH_RULES
+        ),
         look_back=LookBackSettings(sessions_5min=2, sessions_daily=60, sessions_moves=21),
         sample=SampleSettings(instruments=12, daily_sessions=74, minute_sessions=MINUTE_SESSIONS),
     )

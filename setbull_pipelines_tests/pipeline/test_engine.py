@@ -24,6 +24,7 @@ from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget
 VARIANTS = {"v1": variants.V1, "v2": variants.V2}
 STEP = {step.name: step for step in STEPS}
 ALL_STEPS = set(STEP)
+WIDTHS = {"bb_width_daily", "bb_width_alerts"}
 CANDLES_1MIN = StoredTable("raw", tables.CANDLES_1MIN)
 COVERAGE = StoredTable("raw", tables.COVERAGE)
 
@@ -109,18 +110,18 @@ def test_days_are_done_in_order_whatever_the_order_asked(copied_run: SmallRun) -
         (
             "aggregation",
             {"bar_minutes": 15},
-            {"candles_5min", "candles_daily", "indicators_5min"},
+            {"candles_5min", "candles_daily", "indicators_5min", *WIDTHS},
         ),
         # moves_daily reads the changed indicators but not RSI: what follows it stays as it is.
         (
             "indicators",
             {"rsi_period": 10},
-            {"indicators_5min", "indicators_daily", "moves_daily", "filter_results"},
+            {"indicators_5min", *WIDTHS, "indicators_daily", "moves_daily", "filter_results"},
         ),
         (
             "look_back",
             {"sessions_5min": 1},
-            {"indicators_5min", "indicators_daily", "moves_daily", "filter_results"},
+            {"indicators_5min", *WIDTHS, "indicators_daily", "moves_daily", "filter_results"},
         ),
         (
             "sequences",
@@ -128,6 +129,8 @@ def test_days_are_done_in_order_whatever_the_order_asked(copied_run: SmallRun) -
             {"moves_daily", "sequences", "sequence_analysis", "filter_results"},
         ),
         ("filters", {"minimum_close": 60.0}, {"filter_results"}),
+        ("bb_width", {"range_percent": 0.2}, WIDTHS),
+        ("alerts", {"bb_width_per_hour": 5}, set()),
         ("reconciliation", {"sample_cells": 3}, set()),
         ("quality", {"minimum_delivered_share": 0.5}, set()),
         ("storage", {"keep_versions": 5, "intermediate_days": 1}, set()),

@@ -131,8 +131,20 @@ def test_v1_reads_v2_behind_a_component_that_is_cut_back(stage: Stage) -> None:
     assert lane_of(tables.MOVES_DAILY, Component.SEQUENCES, stages) is Variant.V1
 
 
+@pytest.mark.parametrize("stage", Stage)
+def test_earlier_sessions_of_its_own_table_are_those_of_other_parts(stage: Stage) -> None:
+    stages = dict.fromkeys(Component, stage)
+    expected = Variant.V2 if stage.label in ("sampled", "retired") else Variant.V1
+    widths, indicators = tables.BB_WIDTH_DAILY, tables.INDICATORS_5MIN
+    assert lane_of(widths, Component.INDICATORS, stages, looks_back=True) is expected
+    assert lane_of(indicators, Component.INDICATORS, stages) is Variant.V1
+
+
 def test_a_step_depends_on_every_lane_that_it_may_read() -> None:
     candles, indicators = tables.CANDLES_DAILY, tables.INDICATORS_DAILY
     assert possible_lanes(candles, indicators, "v1") == ("v1", "v2")
     assert possible_lanes(candles, indicators, "v2") == ("v2",)
     assert possible_lanes(tables.MOVES_DAILY, tables.SEQUENCES, "v1") == ("v1",)
+    widths, alerts = tables.BB_WIDTH_DAILY, tables.BB_WIDTH_ALERTS
+    assert possible_lanes(widths, alerts, "v1", looks_back=True) == ("v1", "v2")
+    assert possible_lanes(widths, alerts, "v2", looks_back=True) == ("v2",)

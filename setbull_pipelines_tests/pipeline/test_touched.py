@@ -44,6 +44,8 @@ def days_of(run: SmallRun, step: Step) -> list[date]:
     history = {
         "candles_5min": plan.candles_5min,
         "candles_daily": plan.candles,
+        "indicators_5min": plan.bb_width,
+        "bb_width_daily": plan.bb_width,
         "indicators_daily": plan.indicators_daily,
     }
     return sorted({*history.get(step.name, ()), *plan.days})
@@ -127,7 +129,8 @@ def as_if_new(key: str, like: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def edit(rows: pd.DataFrame) -> pd.DataFrame:
         copied = rows[rows["instrument_key"] == like]
         copied = copied.assign(instrument_key=pd.Series(key, index=copied.index, dtype="str"))
-        return pd.concat([rows, copied], ignore_index=True)
+        others = rows[rows["instrument_key"] != key]
+        return pd.concat([others, copied], ignore_index=True)
 
     return edit
 

@@ -94,6 +94,18 @@ def with_one_more_run(frames: Frames, rule: Rule) -> pd.DataFrame:
     return changed(own(frames, rule), 0, frequency=own(frames, rule)["frequency"].iloc[0] + 1)
 
 
+def with_a_lost_band(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(own(frames, rule), 0, bands=own(frames, rule)["bands"].iloc[0] - 1)
+
+
+def with_an_alert_of_another_width(frames: Frames, rule: Rule) -> pd.DataFrame:
+    frame = own(frames, rule)
+    alerted = frame["alert_rule"].notna().to_numpy()
+    assert alerted.any(), "the run has no alert to tamper with"
+    first = int(alerted.argmax())
+    return changed(frame, first, alert_bb_width=frame["alert_bb_width"].iloc[first] + 0.01)
+
+
 def with_the_opposite_verdict(frames: Frames, rule: Rule) -> pd.DataFrame:
     passed = own(frames, rule)["verdict"].eq("bullish").to_numpy()
     assert passed.any(), "the run has no bullish instrument to tamper with"
@@ -174,11 +186,14 @@ TAMPERINGS: dict[str, Tampering] = {
     "ends_on_the_day": with_a_move_dated_later,
     "days_conserved": with_a_longer_run,
     "runs_counted": with_one_more_run,
+    "bands_counted": with_a_lost_band,
+    "alerts_follow_from_bands": with_an_alert_of_another_width,
     "no_unexplained_gap": with_a_jump,
     "verdicts_consistent": with_the_opposite_verdict,
     "not_stale": with_a_third_stale,
     "underlyings_known": with_a_stock_nobody_knows,
     "one_variant_per_instrument": without_the_last_row,
+    "report_says_what_is_served": without_the_last_row,
     "files_read": with_a_rejected_file,
     "received_rows_assigned": with_a_lost_row,
     "accounting": with_a_lost_row,

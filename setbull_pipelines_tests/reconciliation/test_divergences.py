@@ -103,7 +103,8 @@ def test_every_recogniser_is_proven_by_a_mutant() -> None:
 def test_names_of_mutants_are_unique_and_most_faults_have_a_known_shape() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 100
     unknown = [mutant for mutant in MUTANTS if UNKNOWN in mutant.diagnoses.values()]
-    assert len(unknown) <= 9
+    # Four of them are of the band widths: a statistic or a count over other bands follows from no cell of the row.
+    assert len(unknown) <= 13
 
 
 def test_a_comparison_that_finds_nothing_fails_the_self_test(monkeypatch) -> None:

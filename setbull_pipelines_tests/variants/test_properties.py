@@ -247,10 +247,16 @@ def test_row_order_changes_no_byte(variant: Variant, seed: int) -> None:
         filters = variant.filters(
             days, indicators, given_in(analysis), as_of, filter_settings, sequence_settings
         )
+        bands = variant.indicators(given_in(five), "5minute")
+        widths = variant.bb_width(given_in(bands))
         frames = {
             "candles_5min": five,
             "candles_daily": daily,
-            "indicators_5min": variant.indicators(given_in(five), "5minute"),
+            "bb_width_daily": widths,
+            "bb_width_alerts": variant.bb_width_alerts(
+                given_in(bands), given_in(widths[widths["trading_day"] < as_of]), as_of
+            ),
+            "indicators_5min": bands,
             "indicators_daily": variant.indicators(days, "day", given_in(starts_of(daily))),
             "moves_daily": variant.moves(days, indicators, as_of),
             "sequences": variant.sequences(moves),

@@ -16,8 +16,13 @@ import pandas as pd
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import session_intervals
 from setbull_pipelines.market.session_table import FULL
-from setbull_pipelines.settings import AggregationSettings
-from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY, Table
+from setbull_pipelines.settings import BB_WIDTH_RULES, AggregationSettings, BandWidthSettings
+from setbull_pipelines.tables import (
+    BB_WIDTH_ALERTS,
+    CANDLES_1MIN,
+    CANDLES_DAILY_HISTORY,
+    Table,
+)
 from setbull_pipelines.variants.protocol import Variant
 
 FIRST_DAY, LAST_DAY = date(2025, 4, 1), date(2026, 6, 18)
@@ -31,8 +36,13 @@ MAMBA_DAYS = {
     ALTERNATING: "MNMNMNMNMNMNMNMNMNMNM",
 }
 """The last 21 days: M is a strong move with the trend, N is none."""
+QUIET_SESSIONS = {RISING: (6, 11), FALLING: (5, 8, 9), ALTERNATING: (7, 11)}
+"""Their last 150 minutes move little, so that bands come near the lowest width."""
 UNTRADED = AggregationSettings(untraded_minutes="include")
 """Bars without volume are kept, so that VWAP has bars for which it has no value."""
+
+WIDTHS = BandWidthSettings(range_percent=30.0, alert_rules=BB_WIDTH_RULES)
+"""A range wide enough for bands to be in it: widths of this market rarely come near their lowest."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,12 @@ def computed_by(variant: Variant, shuffle_seed: int | None = None) -> Market:
     minutes, history = given(_minutes()), given(_history())
     candles_5min = variant.to_5min(minutes, UNTRADED)
     candles_daily = variant.to_daily(minutes, history, UNTRADED)
+    indicators_5min = variant.indicators(given(candles_5min), "5minute")
+    bb_width_daily = variant.bb_width(given(indicators_5min))
+    alerts = [
+        variant.bb_width_alerts(given(indicators_5min), given(bb_width_daily), day, WIDTHS)
+        for day in SESSIONS
+    ]
     indicators_daily = variant.indicators(given(candles_daily), "day")
     moves = variant.moves(given(candles_daily), given(indicators_daily), AS_OF)
     sequences = variant.sequences(given(moves))
@@ -68,8 +84,10 @@ def computed_by(variant: Variant, shuffle_seed: int | None = None) -> Market:
             "candles_1min": minutes,
             "candles_5min": candles_5min,
             "candles_daily": candles_daily,
-            "indicators_5min": variant.indicators(given(candles_5min), "5minute"),
+            "indicators_5min": indicators_5min,
             "indicators_daily": indicators_daily,
+            "bb_width_daily": bb_width_daily,
+            "bb_width_alerts": BB_WIDTH_ALERTS.conform(pd.concat(alerts)),
             "moves_daily": moves,
             "sequences": sequences,
             "sequence_analysis": analysis,
@@ -105,7 +123,9 @@ def _minutes() -> pd.DataFrame:
         ((RISING, 250.0), (FALLING, 9_000.0), (ALTERNATING, 120.0))
     ):
         generator = np.random.default_rng(seed)
-        close = price * np.exp(np.cumsum(generator.normal(0, 0.001, len(times))))
+        is_quiet = np.isin(number // 375, QUIET_SESSIONS[key]) & (minute_of_session >= 225)
+        steps = generator.normal(0, 0.001, len(times)) * np.where(is_quiet, 0.15, 1)
+        close = price * np.exp(np.cumsum(steps))
         spread = close * generator.uniform(0, 0.0005, len(times))
         volume = generator.integers(1, 5_000, len(times))
         if key == FALLING:  # flat for its first 20 bars, and without volume at every open

@@ -19,6 +19,7 @@ from setbull_pipelines import tables, variants
 from setbull_pipelines.reconciliation.compare import Comparison, compare
 from setbull_pipelines.reconciliation.diagnosis import UNKNOWN
 from setbull_pipelines.reconciliation.self_test import (
+    bb_width_mutants,
     candle_mutants,
     filter_mutants,
     generic_mutants,
@@ -33,6 +34,7 @@ from setbull_pipelines.tables.reconciliation import DIVERGED, PASS
 
 MUTANTS: tuple[Mutant, ...] = (
     *indicator_mutants.MUTANTS,
+    *bb_width_mutants.MUTANTS,
     *candle_mutants.MUTANTS,
     *sequence_mutants.MUTANTS,
     *filter_mutants.MUTANTS,

@@ -1,6 +1,6 @@
 """V1: the plain reference, one instrument at a time, to be checked against a textbook.
 
-Belongs here: the eight functions of :class:`~setbull_pipelines.variants.protocol.Variant`; this module is
+Belongs here: the functions of :class:`~setbull_pipelines.variants.protocol.Variant`; this module is
 itself such a variant. Does not belong here: work on many instruments at once, compiled code, SQL,
 anything of ``variants/v2``.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from setbull_pipelines.variants.v1.adjusting import adjusted
 from setbull_pipelines.variants.v1.aggregation import to_5min, to_daily
+from setbull_pipelines.variants.v1.bb_width import bb_width, bb_width_alerts
 from setbull_pipelines.variants.v1.filters import filters
 from setbull_pipelines.variants.v1.indicators import indicators
 from setbull_pipelines.variants.v1.sequences import moves, sequence_analysis, sequences
@@ -17,6 +18,8 @@ name = "v1"
 
 __all__ = [
     "adjusted",
+    "bb_width",
+    "bb_width_alerts",
     "filters",
     "indicators",
     "moves",

@@ -1,0 +1,64 @@
+"""The asset of the daily report.
+
+Belongs here: its definition and metadata. Does not belong here: what is read and written
+(``pipeline/reporting.py``), what the page shows (``reporting/``).
+"""
+
+import dagster as dg
+
+from setbull_pipelines.assets.common import (
+    TRADING_DAYS,
+    WHOLE_RANGE,
+    asset_key,
+    asset_spec,
+    completeness_of,
+    days_of,
+    freshness,
+    report,
+)
+from setbull_pipelines.assets.served import GROUP
+from setbull_pipelines.pipeline import reporting
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.filters import PASSING_VERDICTS
+from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.store import StoredTable
+
+
+def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
+    """One HTML file per trading day, after everything that it tells of."""
+    stored = reporting.REPORT
+
+    @dg.multi_asset(
+        name="served__daily_report",
+        specs=[
+            asset_spec(
+                stored,
+                group=GROUP,
+                code_version=reporting.reporting_code_version(),
+                deps=[asset_key(read) for read in reporting.READS],
+                kinds={"html"},
+                freshness_policy=freshness(settings),
+            )
+        ],
+        partitions_def=TRADING_DAYS,
+        backfill_policy=WHOLE_RANGE,
+    )
+    def daily_report(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
+        store = warehouse.open()
+
+        def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
+            path = reporting.report_path(settings, result.day)
+            lists = store.read(stored, [result.day.isoformat()], ["list"])["list"]
+            figures = {
+                "path": dg.MetadataValue.path(str(path)),
+                "size in MB": path.stat().st_size / 1e6,
+                **{verdict: int((lists == verdict).sum()) for verdict in PASSING_VERDICTS},
+                "look": f"setbull report --day {result.day} --open",
+            }
+            return figures | completeness_of(stored, result.day, store, settings)
+
+        results = reporting.make_reports(days_of(context), store, settings, context.run_id)
+        yield from report(context, [stored], results, describe)
+
+    return daily_report

@@ -1,0 +1,36 @@
+"""``setbull report``: the daily report of one day, made from what is stored.
+
+Belongs here: which day, and the sentence about the file. Does not belong here: making it (``pipeline/reporting.py``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.pipeline.reporting import make_reports, report_path
+from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
+from setbull_pipelines.warehouse.store import Warehouse
+
+UNREADABLE = (ContractViolation, DamagedPartition, MissingPartition)
+
+
+def write_report(settings: Settings, day: date | None) -> Path:
+    """Write the report of ``day``, of the last served one for None, and return its path.
+
+    Raises MissingPartition for a day that is not served, OSError for a folder that cannot be written.
+    """
+    warehouse = Warehouse(warehouse_root(settings), settings.storage.keep_versions)
+    if day is None:
+        stored = served_table(tables.FILTER_RESULTS)
+        served = warehouse.partitions(stored)
+        if not served:
+            raise MissingPartition(f"{stored.name} has no day yet; run: setbull run")
+        day = date.fromisoformat(served[-1])
+    for _ in make_reports([day], warehouse, settings, "setbull report"):
+        pass
+    return report_path(settings, day)

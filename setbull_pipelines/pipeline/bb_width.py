@@ -1,0 +1,52 @@
+"""The latest session of the band-width monitor, as readers get it.
+
+Belongs here: which stored day that is, its alerts as plain values. Does not belong here: what is told of them
+(``alerts/``), computing them (``variants/``), Dagster, a clock.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from setbull_pipelines import tables
+from setbull_pipelines.alerts.bb_width import BandAlert, MonitoredSession
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.serving import read_served, served_table
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+
+
+def latest_session(warehouse: Warehouse, settings: Settings) -> MonitoredSession | None:
+    """The latest day that is served, under the kill switch that V1 has; None when there is none.
+
+    Raises MissingPartition, DamagedPartition and ContractViolation as :func:`read_served`.
+    """
+    table = tables.BB_WIDTH_ALERTS
+    stored = StoredTable("v1", table) if settings.rollout.kill else served_table(table)
+    if not (keys := warehouse.partitions(stored)):
+        return None
+    day = date.fromisoformat(max(keys))
+    rows = read_served(table, [day], warehouse, settings.rollout)
+    intervals = NSE.session(day).intervals
+    # A day whose hours are not announced may trade at any of them.
+    opens_at = intervals[0].start if intervals else time.min
+    closes_at = NSE.closes_at(day) or time.max
+    return MonitoredSession(
+        day=day,
+        opens_at=datetime.combine(day, opens_at, ZoneInfo(INDIA)),
+        closes_at=datetime.combine(day, closes_at, ZoneInfo(INDIA)),
+        published_at=datetime.fromisoformat(warehouse.pointer(stored, max(keys)).published_at),
+        alerts=tuple(
+            BandAlert(
+                row.instrument_key,
+                row.alert_rule,
+                row.alert_bar.to_pydatetime() + timedelta(minutes=settings.aggregation.bar_minutes),
+                row.alert_bb_width,
+                row.lowest_bb_width,
+                row.alert_distance_percent,
+            )
+            for row in rows[rows["alert_rule"].notna()].itertuples()
+        ),
+    )

@@ -1,0 +1,249 @@
+"""How the daily report of a trading day is made: stored rows gathered, the document written and read back.
+
+Belongs here: what is read of which table and lane, the place of the file, publication of what it says. Does not
+belong here: what is shown (``reporting/``), opening a browser, Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.measuring import Meter
+from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.references import references_of
+from setbull_pipelines.pipeline.serving import read_served, served_table
+from setbull_pipelines.pipeline.versions import code_version, combined
+from setbull_pipelines.quality.processing import FAILURES
+from setbull_pipelines.reporting.content import Stored, charted, charted_intraday
+from setbull_pipelines.reporting.page import html_page
+from setbull_pipelines.reporting.reading import read_report
+from setbull_pipelines.rollout.bucketing import Variant
+from setbull_pipelines.settings import Settings, fingerprint
+from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.disk import content_hash, replace_durably, sync_directory
+from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
+
+REPORT = StoredTable(SERVED_SCHEMA, tables.DAILY_REPORT)
+SERVED = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)
+_REQUIRED = (
+    *(tables.CANDLES_5MIN, tables.CANDLES_DAILY, tables.INDICATORS_5MIN, tables.INDICATORS_DAILY),
+    *(tables.SEQUENCE_ANALYSIS, tables.FILTER_RESULTS),
+)
+"""Other served tables have a section where they are stored: days that are older than them keep their report."""
+_HISTORIES = tuple(
+    StoredTable(variant.value, table)
+    for variant in Variant
+    for table in (tables.CANDLES_DAILY, tables.INDICATORS_DAILY, tables.MOVES_DAILY)
+)
+"""Tables of which the lanes themselves are read, since days of a look-back were never served."""
+_RAW = tuple(
+    StoredTable("raw", table)
+    for table in (
+        tables.INSTRUMENTS,
+        tables.CORPORATE_ACTIONS,
+        tables.ACCOUNTING,
+        tables.QUARANTINE,
+    )
+)
+_OF_DAY = (*_RAW, StoredTable("raw", tables.INSTRUMENT_ALIASES), SUMMARY, FAILURES)
+READS = (*(served_table(table) for table in SERVED), *_HISTORIES, *_OF_DAY)
+"""Every table that a report is made from."""
+_FILE = "the file"
+"""Name of the document's hash among the inputs of what it says."""
+_REMOVED = "removed to save disk space"
+"""Among the inputs of a report: sessions that it lacks, so that it is made again when they may be back."""
+_ABSENT = "never published"
+
+
+def reporting_code_version() -> str:
+    """Code version of everything that a report depends on, the texts of its page included."""
+    return code_version(
+        *("reporting", "tables", "pipeline/reporting.py"),
+        *(f"reporting/page.{ending}" for ending in ("html", "css", "js")),
+    )
+
+
+def report_path(settings: Settings, day: date) -> Path:
+    """Where the report of ``day`` is, or would be."""
+    return settings.data_directory / "reports" / f"{day}.html"
+
+
+def make_reports(
+    days: Sequence[date], warehouse: Warehouse, settings: Settings, run_id: str
+) -> Iterator[PartitionResult]:
+    """Write the reports of ``days``, and again those of days whose filter results were served anew since.
+
+    A report is a function of the stored rows: a file whose inputs are still the same is left alone. What is published
+    is read from the written file. MissingPartition for a day that is not served.
+    """
+    for day in sorted({*days, *_outdated(warehouse, settings)}):
+        yield _make(day, warehouse, settings, run_id)
+
+
+def is_as_written(day: date, pointer: Pointer, settings: Settings) -> bool:
+    """Whether the file of ``day`` is the one that the ``pointer`` of its report was published with."""
+    path = report_path(settings, day)
+    return path.exists() and pointer.inputs.get(_FILE) == content_hash(path.read_bytes())
+
+
+def _outdated(warehouse: Warehouse, settings: Settings) -> Iterator[date]:
+    results = _source(tables.FILTER_RESULTS, settings)
+    reports = warehouse.pointers(REPORT)
+    served = warehouse.pointers(results, reports)
+    for key, pointer in reports.items():
+        if pointer.inputs.get(results.name) != _hash(served.get(key)):
+            yield date.fromisoformat(key)
+
+
+def _source(table: Table, settings: Settings) -> StoredTable:
+    """Where :func:`read_served` reads."""
+    return StoredTable(Variant.V1.value, table) if settings.rollout.kill else served_table(table)
+
+
+def _hash(pointer: Pointer | None) -> str:
+    return pointer.content_hash if pointer else _ABSENT
+
+
+def _make(day: date, warehouse: Warehouse, settings: Settings, run_id: str) -> PartitionResult:
+    key, path = day.isoformat(), report_path(settings, day)
+    provenance = {
+        "code_version": reporting_code_version(),
+        "settings_hash": fingerprint(settings.report),
+    }
+    inputs = _inputs(day, warehouse, settings)
+    if path.exists() and warehouse.is_current(
+        REPORT, key, **provenance, inputs=inputs | {_FILE: content_hash(path.read_bytes())}
+    ):
+        return PartitionResult(day, {REPORT.table.name: warehouse.pointer(REPORT, key)}, True)
+    made_from = inputs[_source(tables.FILTER_RESULTS, settings).name]
+    with Meter(warehouse.cache) as meter:
+        stored = gather(day, warehouse, settings)
+        data = html_page(stored, made_from).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_durably(path, data)
+        sync_directory(path.parent)
+        rows = read_report(path.read_text(encoding="utf-8"))
+    pointer = warehouse.publish(
+        REPORT,
+        key,
+        rows,
+        **provenance,
+        inputs=inputs | {_FILE: content_hash(data)} | _lacking(stored),
+        run_id=run_id,
+        note=None if len(rows) else "no rows: no instrument has filter results",
+        cost=meter.cost(len(stored.filter_results)),
+    )
+    return PartitionResult(
+        day, {REPORT.table.name: pointer}, cached=False, seconds=pointer.cost.seconds
+    )
+
+
+def _lacking(stored: Stored) -> dict[str, str]:
+    return {_REMOVED: " ".join(stored.removed)} if stored.removed else {}
+
+
+def _inputs(day: date, warehouse: Warehouse, settings: Settings) -> dict[str, str]:
+    """The hash of every table that the report of ``day`` is made from; of the look-back one per table."""
+    key = day.isoformat()
+    of_day = (*(_source(table, settings) for table in SERVED), *_OF_DAY)
+    inputs = {
+        stored.name: _hash(warehouse.pointer(stored, key if stored.table.partitioned else WHOLE))
+        for stored in of_day
+    }
+    sessions = _sessions(day, settings)
+    for stored in _HISTORIES:
+        pointers = warehouse.pointers(stored, sessions)
+        inputs[f"{stored.name} from {sessions[0]}"] = combined(
+            _hash(pointers.get(session)) for session in sessions
+        )
+    return inputs
+
+
+def _sessions(day: date, settings: Settings) -> list[str]:
+    sessions = NSE.trading_days(NSE.first_day, day)[-settings.report.chart_sessions :]
+    return [session.isoformat() for session in sessions]
+
+
+def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
+    """Read everything that the report of ``day`` is made from. Raises as :func:`read_served`.
+
+    Sessions of a look-back that were never stored, or whose rows were removed, are left out.
+    """
+    key = day.isoformat()
+    rows = {
+        table.name: read_served(table, [day], warehouse, settings.rollout)
+        for table in SERVED
+        if table in _REQUIRED or warehouse.pointer(_source(table, settings), key)
+    }
+    results = rows["filter_results"]
+    with_chart, with_intraday = charted(results), charted_intraday(results)
+    references, moment = references_of(warehouse), pd.Timestamp(day)
+    removed: set[str] = set()
+
+    def of_lanes(table: Table, served: pd.DataFrame, sessions: Sequence[str]) -> pd.DataFrame:
+        """The stored rows of charted instruments, each from the lane that its ``variant`` in ``served`` names."""
+        found = [table.empty()]
+        for variant, chosen in _of(served, with_chart).groupby("variant", observed=True):
+            lane, keys = StoredTable(variant, table), set(chosen["instrument_key"])
+            pointers = warehouse.pointers(lane, sessions)
+            gone = {session for session, pointer in pointers.items() if pointer.evicted_at}
+            removed.update(gone)
+            bars = warehouse.read(
+                lane, pointers.keys() - gone, None, references.with_former_keys(keys, moment)
+            )
+            found.append(_of(references.under_current_keys(bars, moment), keys))
+        return table.conform(pd.concat(found))
+
+    def history(table: Table) -> pd.DataFrame:
+        """Daily bars of the series that the verdict is about."""
+        bars = of_lanes(table, rows[table.name], _sessions(day, settings))
+        return bars.merge(results[["instrument_key", "series"]], on=["instrument_key", "series"])
+
+    instruments, actions, accounting, quarantine = (
+        warehouse.read(stored, [key if stored.table.partitioned else WHOLE]) for stored in _RAW
+    )
+    analysis = rows["sequence_analysis"]
+    moves = of_lanes(tables.MOVES_DAILY, analysis, [key])
+    candles, indicators = history(tables.CANDLES_DAILY), history(tables.INDICATORS_DAILY)
+    return Stored(
+        day=day,
+        filter_results=results,
+        sequence_analysis=analysis,
+        moves_daily=moves,
+        candles_daily=candles,
+        indicators_daily=indicators,
+        candles_5min=_of(rows["candles_5min"], with_intraday),
+        indicators_5min=_of(rows["indicators_5min"], with_intraday),
+        instruments=instruments,
+        corporate_actions=_of(actions, with_chart),
+        accounting=accounting,
+        quarantined=quarantine["rule"].value_counts(),
+        failures=_read_if_stored(FAILURES, key, warehouse),
+        reconciliation=_read_if_stored(SUMMARY, key, warehouse),
+        bb_width_alerts=rows.get("bb_width_alerts"),
+        removed=tuple(sorted(removed)),
+        variants={name: _by_variant(frame) for name, frame in rows.items()},
+    )
+
+
+def _of(rows: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
+    return rows[rows["instrument_key"].isin(keys)]
+
+
+def _read_if_stored(stored: StoredTable, key: str, warehouse: Warehouse) -> pd.DataFrame:
+    if warehouse.pointer(stored, key) is None:
+        return stored.table.empty()
+    return warehouse.read(stored, [key])
+
+
+def _by_variant(rows: pd.DataFrame) -> dict[str, int]:
+    counts = rows[["instrument_key", "variant"]].drop_duplicates()["variant"].value_counts()
+    return {name: int(count) for name, count in counts.items()}

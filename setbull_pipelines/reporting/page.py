@@ -1,0 +1,186 @@
+"""The daily report as one HTML document that needs no network.
+
+Belongs here: filling the template, the embedded data and scripts, escaping. Does not belong here: what is counted
+(``content``), how it looks (``page.html``, ``page.css``, ``page.js`` beside this module), where the file goes.
+
+Nothing in a document can load anything or run other scripts: its content security policy allows two inline scripts,
+by their hashes. Values from data are escaped by the template, and in JSON a ``<`` is written as ``\\u003c``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+
+from setbull_pipelines.reporting.charts import daily_columns, intraday_columns
+from setbull_pipelines.reporting.content import (
+    ALL_COLUMNS,
+    METRICS,
+    PASSING_COLUMNS,
+    TOP_COLUMNS,
+    WIDTH_COLUMNS,
+    Stored,
+    funnel,
+    ranked,
+    stock_rows,
+    top_rows,
+    width_rows,
+)
+from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES
+from setbull_pipelines.tables.reconciliation import STATES
+from setbull_pipelines.tables.sequences import SEQUENCE_ANALYSIS
+
+ABSENT = "\N{EN DASH}"
+_CHART_LIBRARY = ("litecharts", "js/lightweight-charts.js")
+"""The package that brings TradingView's script, as released by them, and the place of it inside."""
+
+
+def html_page(stored: Stored, made_from: str) -> str:
+    """Return the report as one document; the same rows give the same text."""
+    rows = stock_rows(stored)
+    widths = width_rows(stored, rows)
+    library, script = _chart_library(), _part("page.js")
+    lists = {
+        verdict: ranked(rows[rows["verdict"] == verdict]).to_dict("records")
+        for verdict in PASSING_VERDICTS
+    }
+    return _template().render(
+        day=pd.Timestamp(stored.day),
+        made_from=made_from,
+        policy=_policy(library, script),
+        style=_part("page.css"),
+        library=library,
+        script=script,
+        verdicts=rows["verdict"].value_counts().to_dict(),
+        profile=", ".join(rows["profile"].unique()),
+        stages=funnel(stored.filter_results),
+        lists=lists,
+        passing_columns=PASSING_COLUMNS,
+        top=top_rows(rows).to_dict("records"),
+        top_columns=TOP_COLUMNS,
+        stocks=rows.to_dict("records"),
+        all_columns=ALL_COLUMNS,
+        accounting=stored.accounting.to_dict("records"),
+        quarantined=list(stored.quarantined.items()),
+        failures=stored.failures.to_dict("records"),
+        reconciliation=stored.reconciliation.to_dict("records"),
+        states=[(state, int((stored.reconciliation["state"] == state).sum())) for state in STATES],
+        variants=stored.variants,
+        widths=None if widths is None else widths.to_dict("records"),
+        width_columns=WIDTH_COLUMNS,
+        removed=stored.removed,
+        data=_embedded(_stock_data(stored, rows)),
+    )
+
+
+def shown(value: object, digits: int | None, is_ratio: bool = False) -> str:
+    """A value as readers see it, a ratio in percent; a dash where there is none."""
+    if pd.isna(value):
+        return ABSENT
+    if is_ratio:
+        return f"{value * 100:,.{digits}f} %"
+    return str(value) if digits is None else f"{value:,.{digits}f}"
+
+
+def exact(value: object) -> str:
+    """A number so that nothing is lost, for sorting and checking; empty where there is none."""
+    return "" if pd.isna(value) else repr(float(value))
+
+
+def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:
+    """What the page of a stock shows besides the lists: stages, metrics, moves, and the bars of its charts."""
+    sessions = sorted(stored.candles_daily["trading_day"].unique())
+    daily = daily_columns(stored.candles_daily, stored.indicators_daily, sessions)
+    intraday = intraday_columns(stored.candles_5min, stored.indicators_5min)
+    metrics = stored.sequence_analysis.set_index("instrument_key")[list(METRICS)].to_dict("index")
+    moves = dict(list(stored.moves_daily.groupby("instrument_key")))
+    actions = dict(list(stored.corporate_actions.groupby("instrument_key")))
+    stocks = {}
+    for row in rows.to_dict("records"):
+        key = row["instrument_key"]
+        stock = {
+            "symbol": row["symbol"],
+            "name": _or_none(row["name"]),
+            "verdict": row["verdict"],
+            "stages": [
+                [stage, _or_none(row[f"{stage}_passed"]), _or_none(row[f"{stage}_reason"])]
+                for stage in STAGES
+            ],
+        }
+        if key in daily:
+            stock["daily"] = daily[key]
+            stock["metrics"] = {name: _or_none(metrics.get(key, {}).get(name)) for name in METRICS}
+            stock["moves"] = [
+                [
+                    f"{move.move_day:%Y-%m-%d}",
+                    round(move.move_percent, 2),
+                    *(bool(move.is_bullish), bool(move.is_mamba)),
+                ]
+                for move in (moves[key].itertuples() if key in moves else ())
+            ]
+            stock["actions"] = [
+                [f"{action.ex_date:%Y-%m-%d}", f"{action.kind} {action.ratio:g}"]
+                for action in (actions[key].itertuples() if key in actions else ())
+                if action.ex_date <= pd.Timestamp(stored.day)
+            ]
+        if key in intraday:
+            stock["minutes"] = intraday[key]
+        stocks[key] = stock
+    return {
+        "day": stored.day.isoformat(),
+        "sessions": [f"{session:%Y-%m-%d}" for session in sessions],
+        "metrics": {
+            name: [SEQUENCE_ANALYSIS.column(name).description, SEQUENCE_ANALYSIS.column(name).unit]
+            for name in METRICS
+        },
+        "stocks": stocks,
+    }
+
+
+def _or_none(value: object) -> object:
+    return None if pd.isna(value) else value
+
+
+def _embedded(data: object) -> str:
+    """JSON that cannot end the element it stands in, whatever the data say."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _policy(*scripts: str) -> str:
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _part(name: str) -> str:
+    return (files("setbull_pipelines.reporting") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _chart_library() -> str:
+    package, path = _CHART_LIBRARY
+    return (files(package) / path).read_text(encoding="utf-8")
+
+
+@cache
+def _template():
+    # Loading the library takes time that loading the definitions must not pay.
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"shown": shown, "exact": exact}
+    return environment.from_string(_part("page.html"))
