@@ -270,3 +270,15 @@ def test_every_excuse_is_needed(entry: NotRun) -> None:
 )
 def test_what_is_shown_is_compared(shown: str, printed: str, is_told: bool) -> None:
     assert (difference(shown, printed) is not None) == is_told
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_and_picture_leads_somewhere(document: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s#]+)", text):
+        if not target.startswith(("http://", "https://")):
+            assert (document.parent / target).exists(), target
+
+
+def test_the_readme_is_short() -> None:
+    assert len((PROJECT / "README.md").read_text("utf-8").split()) <= 1300
