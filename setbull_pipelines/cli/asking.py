@@ -78,7 +78,9 @@ def opened_catalog(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
         return
     stored = stored_tables()
-    served = [each for each in stored if each.schema == SERVED_SCHEMA]
+    # Plans and reports have no lanes: stored ones may be made of V2's rows, and are left out.
+    lanes = {each.table.name for each in stored if each.schema == "v1"}
+    served = [each for each in stored if each.schema == SERVED_SCHEMA and each.table.name in lanes]
     # The tables of operations need the log and its like to be readable, which the switch must not.
     others = [each for each in stored if each.schema not in (SERVED_SCHEMA, _OPERATIONS)]
     by_name = {each.table.name: each for each in others if each.schema == "v1"}
