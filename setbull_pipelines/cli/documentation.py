@@ -10,6 +10,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT
 from setbull_pipelines.tables.bb_width import DISTANCE
 from setbull_pipelines.tables.contract import EXACT, RELATIVE, SCORE
+from setbull_pipelines.tables.definitions import Oracle, definitions_of
 from setbull_pipelines.tables.reconciliation import RECONCILED
 from setbull_pipelines.tables.served import SERVED_SCHEMA, VARIANT
 from setbull_pipelines.warehouse.macros import MACROS
@@ -52,7 +53,7 @@ def tables_page() -> str:
             "|---|---|---|---|---|---|",
         ]
         for column in table.columns:
-            meaning = column.description.replace("|", "\\|")
+            meaning = _cell(column.description)
             lines.append(
                 f"| {column.name} | {column.kind.duckdb_type} | {column.unit or ''} | "
                 f"{'yes' if column.nullable else ''} | {column.tolerance.name} | {meaning} |"
@@ -66,6 +67,50 @@ def tables_page() -> str:
     ]
     lines += ["", f"- **{VARIANT.name}** ({VARIANT.kind.duckdb_type}): {VARIANT.description}."]
     return _NOTICE + "\n".join(lines) + "\n"
+
+
+def definitions_page() -> str:
+    """Formula, seed, warm-up, null rule and oracle of every computed column."""
+    lines = [
+        "# Definitions",
+        "",
+        "How every computed column is defined, for V1 and V2 alike. Numbers in formulas are the defaults of "
+        "`setbull_pipelines/settings.py`; units, types and tolerances are in [tables.md](tables.md), edge cases in "
+        "`setbull_pipelines/variants/protocol.py`. A bar is one row of a series: one instrument, of daily bars also "
+        "one series, in time order and across sessions. An *oracle* is where a value is known from that nobody "
+        "computed with this code; the last section names the test of each. Both variants are "
+        "held against it; in a test of `v1/` V1 is, and V2 against V1.",
+    ]
+    oracles: dict[Oracle, None] = {}
+    for table in tables.COMPUTED_TABLES:
+        lines += [
+            "",
+            f"## {table.name}",
+            "",
+            f"One row per {', '.join(table.key)}.",
+            "",
+            "| column | formula | seed | warm-up | null | oracle |",
+            "|---|---|---|---|---|---|",
+        ]
+        for name, definition in definitions_of(table).items():
+            cells = (
+                name,
+                definition.formula,
+                definition.seed,
+                definition.warm_up,
+                definition.null_rule,
+                ", ".join(oracle.name for oracle in definition.oracles),
+            )
+            lines.append(f"| {' | '.join(_cell(text) for text in cells)} |")
+            oracles |= dict.fromkeys(definition.oracles)
+    lines += ["", "## Oracles", "", "| oracle | what it is | test |", "|---|---|---|"]
+    lines += [f"| {oracle.name} | {oracle.what} | `{oracle.test}` |" for oracle in oracles]
+    lines += ["", "The tests are below `setbull_pipelines_tests/variants/`."]
+    return _NOTICE + "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def queries_page() -> str:
@@ -82,7 +127,11 @@ def queries_page() -> str:
     return _NOTICE + "\n".join(lines) + "\n"
 
 
-PAGES = {"tables.md": tables_page, "queries.md": queries_page}
+PAGES = {
+    "tables.md": tables_page,
+    "definitions.md": definitions_page,
+    "queries.md": queries_page,
+}
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.reconciliation.report import divergence_hint
 from setbull_pipelines.tables.filters import (
     RANK_ORDER,
+    STAGES,
     VERDICT_BEARISH,
     VERDICT_BULLISH,
     VERDICTS,
@@ -31,7 +32,6 @@ from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PA
 from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
 
 _RESULTS = served_table(tables.FILTER_RESULTS)
-_STAGE_REASONS = ("basic_reason", "ema_reason", "rsi_reason", "mamba_reason")
 _SHOWN = 15
 
 
@@ -166,9 +166,7 @@ def _filters(warehouse: Warehouse, days: list[str]) -> None:
     stopped = last["stopped_at"].value_counts()
     console.print(
         f"\nfunnel of {day:%Y-%m-%d}: {len(last)} instruments, stopped at "
-        + ", ".join(
-            f"{stage} {stopped.get(stage, 0)}" for stage in ("basic", "ema", "rsi", "mamba")
-        )
+        + ", ".join(f"{stage} {stopped.get(stage, 0)}" for stage in STAGES)
     )
     symbols = warehouse.read(StoredTable("raw", tables.INSTRUMENTS), [WHOLE])
     names = symbols.set_index("instrument_key")["symbol"]
@@ -180,10 +178,8 @@ def _filters(warehouse: Warehouse, days: list[str]) -> None:
         for row in chosen.head(_SHOWN).itertuples():
             symbol = names.get(row.instrument_key, row.instrument_key)
             console.print(f"  [bold]{escape(str(symbol))}[/bold] ({escape(row.instrument_key)})")
-            for stage in _STAGE_REASONS:
-                console.print(
-                    f"    {stage.removesuffix('_reason'):<6}{escape(getattr(row, stage))}"
-                )
+            for stage in STAGES:
+                console.print(f"    {stage:<6}{escape(getattr(row, f'{stage}_reason'))}")
         if len(chosen) > _SHOWN:
             console.print(f"  and {len(chosen) - _SHOWN} more in {_RESULTS.name}")
 
