@@ -32,7 +32,8 @@ from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import SampleSettings, Settings
 from setbull_pipelines.variants import V2
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 BULK, CALLERS = 100, 8
 PREFIX = "/api/v1"

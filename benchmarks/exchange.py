@@ -17,7 +17,8 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import session_intervals
 from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY
 from setbull_pipelines.variants import V2
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 MINUTES = StoredTable("raw", CANDLES_1MIN)
 LAST_DAY = date(2025, 6, 30)

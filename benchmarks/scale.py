@@ -13,7 +13,8 @@ from pathlib import Path
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.settings import load_settings
-from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 INSTRUMENTS = 2_400 + 5_000
 """Listed shares of NSE and BSE, to the hundred; shares listed on both count twice, since they are two series."""

@@ -22,7 +22,8 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 CANDLES_1MIN = StoredTable("raw", tables.CANDLES_1MIN)
 _INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)

@@ -19,8 +19,9 @@ from setbull_pipelines.quality.groups import PLAN
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.macros import MACROS
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 
 CATALOG_KEY = dg.AssetKey(["operations", "catalog"])
 

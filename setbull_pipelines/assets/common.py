@@ -25,8 +25,9 @@ from setbull_pipelines.quality import completeness
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 
 # Static keys from the calendar, not a daily definition with exclusions: Dagster writes the definition with
 # its 1,400 closed days (135 KB) into the event log for every check of every partition.

@@ -21,8 +21,8 @@ from setbull_pipelines.pipeline import reporting
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable
 
 
 def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:

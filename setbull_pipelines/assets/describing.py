@@ -17,7 +17,7 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.lineage import LINEAGE
 from setbull_pipelines.tables.served import VARIANT
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 _COMPUTING = "team:computing"
 OWNERS = {

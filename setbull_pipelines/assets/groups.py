@@ -22,8 +22,8 @@ from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.raw_rows import UnreadableFile
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable
 
 _SHOWN = 50
 _COLUMNS_SHOWN = [
@@ -98,7 +98,7 @@ def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             }
 
         results = group_plans.plan_days(days_of(context), store, settings, context.run_id)
-        yield from report(context, [PLAN], results, describe)
+        yield from report(context, [PLAN], results, store, describe)
 
     return [stock_groups, group_execution_plan]
 

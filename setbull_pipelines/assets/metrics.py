@@ -16,8 +16,8 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.pipeline import metrics
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable
 
 GROUP = "operations"
 

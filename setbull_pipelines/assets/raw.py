@@ -31,8 +31,9 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.versions import raw_code_version
 from setbull_pipelines.quality.revisions import REVISIONS, markdown
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 
 GROUP = "raw"
 _OF_CANDLES = (tables.CANDLES_1MIN, tables.CANDLES_DAILY_HISTORY)

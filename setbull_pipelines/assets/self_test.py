@@ -10,8 +10,8 @@ from setbull_pipelines.assets.common import asset_key, asset_spec, now, pointer_
 from setbull_pipelines.pipeline import self_testing
 from setbull_pipelines.reconciliation.report import markdown_self_test
 from setbull_pipelines.reconciliation.self_test.score import run_self_test
+from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import WHOLE
 
 SELF_TEST_KEY = asset_key(self_testing.STORED)
 

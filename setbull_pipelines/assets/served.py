@@ -25,8 +25,8 @@ from setbull_pipelines.pipeline.rolling_out import stage_in_force
 from setbull_pipelines.reporting.content import markdown_funnel
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable
 
 GROUP = "served"
 TABLES = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)

@@ -35,8 +35,8 @@ from setbull_pipelines.reconciliation.report import (
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1, V2, Variant
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import StoredTable
 
 VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (V1, V2)}
 KINDS = {"v1": {"pandas"}, "v2": {"numpy"}}

@@ -18,7 +18,7 @@ from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 DAILY_JOB_NAME, INTAKE_JOB_NAME = "daily", "intake"
 MAINTENANCE_JOB_NAME, SELF_TEST_JOB_NAME = "maintenance", "self_test"

@@ -24,8 +24,9 @@ from setbull_pipelines.pipeline.raw import WHOLE_TABLES
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.intake import NoInput
 from setbull_pipelines.sources.watching import scan
+from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 
 _SECONDS = 60
 _SETTLED = datetime.timedelta(seconds=10)

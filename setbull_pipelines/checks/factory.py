@@ -21,8 +21,9 @@ from setbull_pipelines.warehouse.errors import (
     DamagedPartition,
     MissingPartition,
 )
+from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
-from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 
 _PUBLISHED_BESIDES = ("v1", SERVED_SCHEMA)
 """Schemas in which a run can publish days that it was not asked for."""

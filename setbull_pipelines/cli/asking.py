@@ -19,9 +19,9 @@ from setbull_pipelines.pipeline.serving import days_cut_back
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.macros import MACROS
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
 from setbull_pipelines.warehouse.resources import CatalogResource
-from setbull_pipelines.warehouse.store import StoredTable
 
 _OPERATIONS = "operations"
 _QUESTIONS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)

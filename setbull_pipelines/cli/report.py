@@ -29,7 +29,8 @@ from setbull_pipelines.tables.filters import (
     VERDICTS,
 )
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS, RECONCILED
-from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 _RESULTS = served_table(tables.FILTER_RESULTS)
 _SHOWN = 15

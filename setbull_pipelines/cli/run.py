@@ -30,7 +30,7 @@ from setbull_pipelines.pipeline.metrics import CacheUse
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE
+from setbull_pipelines.warehouse.pointers import WHOLE
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -25,7 +25,8 @@ from setbull_pipelines.pipeline.rolling_out import LOG
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 STATE_TAG = "setbull/state"
 """On runs of ``setbull run``: the state that they left behind."""

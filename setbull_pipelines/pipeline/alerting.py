@@ -25,7 +25,8 @@ from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.settings import AlertSettings, fingerprint
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse import disk
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 Clock = Callable[[], datetime]
 """Gives the moment, with a zone. Asked while the ledger is held."""

@@ -15,7 +15,8 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 
 def latest_session(warehouse: Warehouse, settings: Settings) -> MonitoredSession | None:

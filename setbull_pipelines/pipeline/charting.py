@@ -19,7 +19,8 @@ from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.columns import EXCHANGE
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 _INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)
 _BANDS = ["bb_upper", "bb_middle", "bb_lower", "bb_width_normalized_percentage"]

@@ -21,7 +21,8 @@ from setbull_pipelines.reconciliation.drill_down import SideFiles, bars, instrum
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import EvictedPartition
-from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 _ONE_DAY = pd.Timedelta(days=1)
 

@@ -61,13 +61,8 @@ from setbull_pipelines.warehouse.errors import (
     DamagedPartition,
     MissingPartition,
 )
-from setbull_pipelines.warehouse.store import (
-    Cost,
-    Failure,
-    Pointer,
-    StoredTable,
-    Warehouse,
-)
+from setbull_pipelines.warehouse.pointers import Cost, Failure, Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 logger = logging.getLogger(__name__)
 

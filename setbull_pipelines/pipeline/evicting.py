@@ -23,7 +23,8 @@ from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import DamagedPartition
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 INTERMEDIATE = tuple(
     StoredTable(lane, table) for table in tables.COMPUTED_TABLES for lane in VARIANTS

@@ -58,7 +58,8 @@ from setbull_pipelines.sources.upstox.planning import (
 )
 from setbull_pipelines.tables.operations import FETCH_STATES
 from setbull_pipelines.warehouse.disk import replace_durably, writer_lock
-from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 if TYPE_CHECKING:
     from setbull_pipelines.sources.upstox.client import UpstoxClient

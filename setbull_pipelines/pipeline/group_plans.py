@@ -26,7 +26,8 @@ from setbull_pipelines.sources.group_files import CheckedGroups, read_groups
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.tables.groups import BB_RANGE, FIRST_ENTRY, SECOND_ENTRY
-from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 READ = (tables.CANDLES_5MIN, tables.CANDLES_DAILY, tables.INDICATORS_DAILY)
 """The served tables that a plan is made of: bars of the day, and the rest of the session before."""

@@ -22,7 +22,8 @@ from setbull_pipelines.rollout.bucketing import Variant, rotating_sample, sample
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables import Table
-from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 Stages = Mapping[Component, Stage]
 COMPONENT_OF = {table.name: component for component, owned in TABLES_OF.items() for table in owned}

@@ -11,7 +11,7 @@ from threading import Event, Thread
 import psutil
 
 from setbull_pipelines.warehouse.cache import ArrowCache
-from setbull_pipelines.warehouse.store import Cost
+from setbull_pipelines.warehouse.pointers import Cost
 
 # The kernel's own high-water mark cannot be used: it never falls, so that the first heavy step would be charged to all.
 _SAMPLE_SECONDS = 0.005

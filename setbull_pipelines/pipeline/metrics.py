@@ -25,7 +25,8 @@ from setbull_pipelines.settings import fingerprint
 from setbull_pipelines.tables.operations import ALL_INSTRUMENTS
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.encoding import schema_hash
-from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 VARIANTS = ("v1", "v2")
 OUTPUTS = (METRICS, FAILURES)

@@ -28,7 +28,8 @@ from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1
 from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
-from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 
 def noise_floor(

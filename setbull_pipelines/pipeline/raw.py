@@ -18,7 +18,8 @@ from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import combined, raw_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake, replay, take_in
-from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 WHOLE_TABLES = tuple(
     StoredTable("raw", table)

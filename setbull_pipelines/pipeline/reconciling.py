@@ -27,7 +27,8 @@ from setbull_pipelines.reconciliation.report import Findings
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import SAMPLE_EMPTY, V1_RETIRED
-from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 SUMMARY = StoredTable("reconciliation", tables.RECONCILIATION_SUMMARY)
 DECISIONS = StoredTable("reconciliation", tables.RECONCILIATION_DECISIONS)

@@ -18,7 +18,8 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline.steps import Step
 from setbull_pipelines.pipeline.versions import combined
 from setbull_pipelines.tables import Table
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 _HISTORY_START_COLUMNS = ["instrument_key", "series", "first_trading_day"]
 REFERENCES = (tables.CORPORATE_ACTIONS, tables.INSTRUMENT_ALIASES)

@@ -29,7 +29,8 @@ from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.disk import content_hash, replace_durably, sync_directory
-from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 REPORT = StoredTable(SERVED_SCHEMA, tables.DAILY_REPORT)
 SERVED = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)

@@ -41,7 +41,8 @@ from setbull_pipelines.settings import RolloutSettings, Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE
 from setbull_pipelines.warehouse import disk
-from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 Clock = Callable[[], datetime]
 """Gives the moment, with a zone. Asked while the log is held, so that its rows are in the order of their moments."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import Pointer
+from setbull_pipelines.warehouse.pointers import Pointer
 
 AS_OF = "as of"
 """Name among the inputs of a partition of a session under way. A whole day is computed from other inputs."""

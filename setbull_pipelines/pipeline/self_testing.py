@@ -16,7 +16,8 @@ from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.self_test.score import SelfTest
 from setbull_pipelines.tables.operations import CONTROL, FAULT
 from setbull_pipelines.tables.reconciliation import PASS
-from setbull_pipelines.warehouse.store import WHOLE, Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 STORED = StoredTable("operations", tables.SELF_TEST)
 

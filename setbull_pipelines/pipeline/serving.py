@@ -34,7 +34,8 @@ from setbull_pipelines.settings import RolloutSettings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import Failure, Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Failure, Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 logger = logging.getLogger(__name__)
 

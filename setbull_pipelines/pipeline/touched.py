@@ -25,7 +25,8 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import Step
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 _MODULUS = 2**64
 Window = tuple[StoredTable, Sequence[str]]

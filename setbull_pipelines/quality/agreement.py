@@ -14,7 +14,7 @@ from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Ru
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE, PASS, SAMPLE_EMPTY, V1_RETIRED
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 
 def _agrees(table: Table) -> Rule:

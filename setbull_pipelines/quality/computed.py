@@ -27,7 +27,7 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 from setbull_pipelines.tables.filters import VERDICT_BEARISH, VERDICT_BULLISH
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 Frames = Mapping[str, pd.DataFrame]
 _AUCTION_LIMITS = {

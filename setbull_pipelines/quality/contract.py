@@ -10,7 +10,7 @@ from pandera.errors import SchemaErrors
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.columns import OHLC_RULES
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 _CASES_SHOWN = 5
 

@@ -15,7 +15,7 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER
 from setbull_pipelines.tables.report import REPEATED
 from setbull_pipelines.tables.served import SERVED_SCHEMA
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 _REPORT = StoredTable(SERVED_SCHEMA, tables.DAILY_REPORT)
 _RESULTS = StoredTable(SERVED_SCHEMA, tables.SERVED[tables.FILTER_RESULTS.name])

@@ -13,7 +13,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.operations import FETCH_STATES
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 _STORED = StoredTable("operations", tables.FETCHES)
 

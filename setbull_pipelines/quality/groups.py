@@ -10,7 +10,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.groups import LONG
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 GROUPS = StoredTable("raw", tables.STOCK_GROUPS)
 REFUSED = StoredTable("raw", tables.STOCK_GROUPS_QUARANTINE)

@@ -16,7 +16,7 @@ from setbull_pipelines.rollout.controller import Evidence, soft_breaches
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.operations import ALL_INSTRUMENTS
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 METRICS = StoredTable("operations", tables.PROCESSING_METRICS)
 FAILURES = StoredTable("operations", tables.FAILURES)

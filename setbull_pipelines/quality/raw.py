@@ -14,7 +14,7 @@ from setbull_pipelines.market.session_table import SESSION_SHAPES, SHAPE_NOT_KNO
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 INTAKE = StoredTable("raw", tables.INTAKE)
 INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)

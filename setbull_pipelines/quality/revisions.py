@@ -13,7 +13,7 @@ from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.columns import FINAL, PROVISIONAL
 from setbull_pipelines.tables.raw import CANDLE_VALUES
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 REVISIONS = StoredTable("raw", tables.REVISIONS)
 _BAR = ["kind", "instrument_key", "timestamp"]

@@ -15,7 +15,7 @@ from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.rollout.log import IllegalLog, LogRow, from_record, state_at
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 LOG = StoredTable("operations", tables.ROLLOUT_LOG)
 

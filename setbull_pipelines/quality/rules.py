@@ -21,7 +21,7 @@ from setbull_pipelines.quality import (
 )
 from setbull_pipelines.quality.contract import contract_rules
 from setbull_pipelines.quality.verdict import Rule
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 
 def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:

@@ -11,7 +11,7 @@ from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 
 def _rows_of(served: pd.DataFrame, lane: pd.DataFrame) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 Scalar = str | int | float | bool
 NOTHING_TO_COMPARE = "nothing to compare"

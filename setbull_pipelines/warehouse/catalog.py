@@ -15,13 +15,14 @@ import duckdb
 
 from setbull_pipelines.tables.contract import Column
 from setbull_pipelines.warehouse import disk
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import (
     create_views,
     qualified_name,
     quoted_identifier,
     quoted_text,
 )
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 
 
 def rebuild_catalog(

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import duckdb
 
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse, validate_identifier
+from setbull_pipelines.warehouse.pointers import StoredTable, validate_identifier
+from setbull_pipelines.warehouse.store import Warehouse
 
 
 def quoted_identifier(name: str) -> str:

@@ -17,7 +17,7 @@ from setbull_pipelines.pipeline.serving import assignment_of, serve, served_tabl
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.api.running import PREFIX, USER, keys_of, serving
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1, publish
 

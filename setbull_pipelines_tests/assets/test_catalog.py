@@ -19,9 +19,9 @@ from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.macros import MACROS
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import connect
 from setbull_pipelines.warehouse.resources import CatalogResource
-from setbull_pipelines.warehouse.store import StoredTable
 from setbull_pipelines_tests.assets.catalog_reader import Answers, ask, read_in_a_loop
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, cut_back_v1
 

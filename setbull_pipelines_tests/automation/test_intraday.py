@@ -22,7 +22,8 @@ from setbull_pipelines.pipeline.running import AS_OF
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.quality.groups import PLAN
 from setbull_pipelines.settings import GroupSettings, Settings, UpstoxSettings
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,

@@ -24,7 +24,8 @@ from setbull_pipelines.automation.schedules import days_under_way, materialized_
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.fetching import STORED, fetched_directory
 from setbull_pipelines.settings import RefreshSettings, Settings
-from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import publish
 
 INDIA = ZoneInfo("Asia/Kolkata")

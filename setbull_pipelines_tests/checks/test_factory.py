@@ -19,7 +19,7 @@ from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import Rule, Verdict
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import (
     PROVENANCE,
     SmallRun,

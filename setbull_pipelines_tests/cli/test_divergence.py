@@ -14,7 +14,7 @@ from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline.reconciling import read_findings, reconcile
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.reconciliation.report import markdown_report
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 
 

@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables
 from setbull_pipelines.cli.main import main
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 DAY = "2025-06-03"

@@ -11,7 +11,8 @@ from setbull_pipelines import tables
 from setbull_pipelines.cli.main import _COMPONENTS, _STAGES, main
 from setbull_pipelines.pipeline.rolling_out import LOG, read_log, states
 from setbull_pipelines.rollout.stages import Component, Stage
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1
 
 SIGNED = ("--by", "Asha", "--reason", "a trial")

@@ -24,7 +24,8 @@ from setbull_pipelines.cli.run import Runner
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.pipeline.metrics import METRICS
 from setbull_pipelines.settings import StorageSettings, recorded_source
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"

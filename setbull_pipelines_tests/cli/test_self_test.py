@@ -12,7 +12,8 @@ from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline.self_testing import STORED
 from setbull_pipelines.reconciliation import compare
 from setbull_pipelines.reconciliation.self_test import score
-from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE
+from setbull_pipelines.warehouse.store import Warehouse
 
 pytestmark = pytest.mark.usefixtures("data_directory")
 

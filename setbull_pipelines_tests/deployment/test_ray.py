@@ -26,8 +26,9 @@ from setbull_pipelines.assets.common import asset_key, open_warehouse
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.raw import RawDays, publish_intake, read_sources
 from setbull_pipelines.settings import Settings, load_settings
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.remote import ObjectStore, Remote
-from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.processes import environment
 from setbull_pipelines_tests.servers import (
     PROJECT,

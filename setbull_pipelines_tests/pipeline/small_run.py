@@ -34,7 +34,8 @@ from setbull_pipelines.settings import (
 )
 from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.tables import Table
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 MINUTE_SESSIONS = 3
 

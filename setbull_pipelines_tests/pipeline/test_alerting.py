@@ -18,7 +18,8 @@ from setbull_pipelines.pipeline import alerting
 from setbull_pipelines.pipeline.alerting import ALERTS, NOTICES, deliver, read_ledger
 from setbull_pipelines.settings import AlertSettings
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.alerts.findings import at, finding
 from setbull_pipelines_tests.pipeline.receivers import (
     SECRETS,

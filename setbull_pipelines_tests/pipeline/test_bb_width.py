@@ -15,7 +15,7 @@ from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 
 SERVED = StoredTable("served", tables.SERVED["bb_width_alerts"])

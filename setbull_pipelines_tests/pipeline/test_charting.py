@@ -21,7 +21,7 @@ from setbull_pipelines.pipeline.charting import (
 )
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 
 INDICATORS = tables.INDICATORS_5MIN
 INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)

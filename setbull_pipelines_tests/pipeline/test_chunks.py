@@ -26,7 +26,8 @@ from setbull_pipelines.pipeline.raw import RawDays
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.settings import ProcessingSettings, Settings
 from setbull_pipelines.variants.protocol import workers
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget
 from setbull_pipelines_tests.pipeline.test_engine import (
     STEP,

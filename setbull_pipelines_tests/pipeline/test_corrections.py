@@ -17,7 +17,8 @@ from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources import Intake, replay, take_in
 from setbull_pipelines.variants import V1, V2
-from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, publish
 
 VARIANTS = (V1, V2)

@@ -18,7 +18,7 @@ from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import Failure, Pointer, StoredTable
+from setbull_pipelines.warehouse.pointers import Failure, Pointer, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import (
     IN_FULL,
     PROVENANCE,

@@ -18,7 +18,8 @@ from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.variants.protocol import Variant
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE, Failure, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, Failure, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget, publish
 
 VARIANTS = {"v1": variants.V1, "v2": variants.V2}

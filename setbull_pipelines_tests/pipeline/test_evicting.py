@@ -32,8 +32,9 @@ from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import RolloutSettings, Settings, StorageSettings
 from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE, PASS
 from setbull_pipelines.warehouse.errors import EvictedPartition
+from setbull_pipelines.warehouse.pointers import EVICTED, StoredTable
 from setbull_pipelines.warehouse.queries import connect
-from setbull_pipelines.warehouse.store import EVICTED, StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.pipeline.test_engine import (
     STEP,

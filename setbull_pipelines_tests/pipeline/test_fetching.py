@@ -36,7 +36,8 @@ from setbull_pipelines.pipeline.fetching import (
 from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.quality.fetches import RULES
 from setbull_pipelines.settings import UPSTOX_TOKEN_VARIABLE, Settings, UpstoxSettings
-from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.processes import end, environment
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,

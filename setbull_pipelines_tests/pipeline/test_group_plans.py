@@ -14,7 +14,7 @@ from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
 from setbull_pipelines.settings import GroupSettings, RolloutSettings, Settings
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE
+from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
 
 HEADER = "group_id,instrument_key,entry_type,stop_loss_percent,direction,position_type\n"

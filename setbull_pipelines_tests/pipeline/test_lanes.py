@@ -23,7 +23,7 @@ from setbull_pipelines.pipeline.lanes import (
 from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
-from setbull_pipelines.warehouse.store import Pointer
+from setbull_pipelines.warehouse.pointers import Pointer
 
 KEYS = [f"NSE_EQ|INE{number:06}" for number in range(400)]
 SESSIONS = NSE.trading_days(date(2026, 6, 1), date(2026, 6, 30))

@@ -20,7 +20,7 @@ from setbull_pipelines.reconciliation.compare import Comparison
 from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
 
 

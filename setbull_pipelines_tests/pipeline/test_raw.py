@@ -10,7 +10,8 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 4)
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)

@@ -28,7 +28,7 @@ from setbull_pipelines.quality import agreement
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.tables import Kind, Table
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import (
     IN_FULL,
     PROVENANCE,

@@ -13,7 +13,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline import noise
 from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import STEPS
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 from setbull_pipelines_tests.pipeline.test_engine import STEP, carry_out, steps_recomputed
 

@@ -14,7 +14,7 @@ from setbull_pipelines.pipeline.reporting import REPORT, gather, make_reports, r
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import ReportSettings, RolloutSettings, StorageSettings
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
 
 RESULTS = served_table(tables.FILTER_RESULTS)

@@ -37,7 +37,8 @@ from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings, Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import DamagedPartition
-from setbull_pipelines.warehouse.store import WHOLE, Failure, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, Failure, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1, forget, publish
 
 

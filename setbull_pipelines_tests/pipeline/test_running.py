@@ -21,7 +21,7 @@ from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget, publish
 from setbull_pipelines_tests.variants.frames import minute_candles
 

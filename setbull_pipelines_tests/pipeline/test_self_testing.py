@@ -18,7 +18,8 @@ from setbull_pipelines.pipeline.self_testing import STORED, publish_self_test
 from setbull_pipelines.quality.self_test import RULES
 from setbull_pipelines.reconciliation.self_test import score
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.store import WHOLE, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE
+from setbull_pipelines.warehouse.store import Warehouse
 
 MOMENT = datetime(2026, 6, 30, 7, 0, tzinfo=ZoneInfo("Asia/Kolkata"))
 (RULE,) = RULES

@@ -24,7 +24,8 @@ from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.store import Failure, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Failure, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1, forget, publish
 
 TABLES = [table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED]

@@ -19,7 +19,7 @@ from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.touched import invalidate
 from setbull_pipelines.rollout.stages import Component, Stage
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, publish
 from setbull_pipelines_tests.pipeline.test_engine import (
     STEP,

@@ -9,7 +9,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, SHAPE_NOT_KNOWN
 from setbull_pipelines.quality.computed import rules
 from setbull_pipelines.settings import QualitySettings, Settings
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 
 DAY = pd.Timestamp("2025-06-03")
 CANDLES, RESULTS = (

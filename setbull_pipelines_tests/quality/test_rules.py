@@ -16,7 +16,7 @@ from setbull_pipelines.quality.verdict import Rule
 from setbull_pipelines.settings import SampleSettings, Settings
 from setbull_pipelines.sources.intake import take_in
 from setbull_pipelines.tables.columns import EXCHANGE
-from setbull_pipelines.warehouse.store import UNASSIGNED, WHOLE, StoredTable
+from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
 from setbull_pipelines_tests.moments import LATER
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 

@@ -24,7 +24,7 @@ from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.contract import Column, Kind, Tolerance
 from setbull_pipelines.tables.reconciliation import DIVERGED, PASS
-from setbull_pipelines.warehouse.store import StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.reconciliation.partition_files import TRADING_DAY, write
 

@@ -23,7 +23,8 @@ from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables import ROLLOUT_LOG
 from setbull_pipelines.tables.operations import COMPONENTS, STAGES, VERDICTS
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.rollout.evidence import evaluate, evening, healthy, march
 
 INDICATORS = Component.INDICATORS

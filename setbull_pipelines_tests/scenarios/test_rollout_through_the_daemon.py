@@ -31,7 +31,8 @@ from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.log import LogRow, state_at
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import RolloutSettings
-from setbull_pipelines.warehouse.store import WHOLE, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.receivers import SECRETS, Webhook, http_receiver
 from setbull_pipelines_tests.processes import SETBULL, end, environment
 

@@ -26,7 +26,8 @@ from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings, Settings
 from setbull_pipelines.tables.reconciliation import PASS
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import (
     SmallRun,
     cut_back_v1,

@@ -9,7 +9,8 @@ import pandera.pandas as pa
 import pytest
 
 from setbull_pipelines.tables.contract import INDIA, Column, Kind, Table
-from setbull_pipelines.warehouse.store import Pointer, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 BARS = Table(
     name="bars",

@@ -20,8 +20,9 @@ import pytest
 from setbull_pipelines.tables.contract import Column, Kind, Table
 from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import connect
-from setbull_pipelines.warehouse.store import StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.warehouse.conftest import PROVENANCE
 
 NUMBERED = StoredTable(

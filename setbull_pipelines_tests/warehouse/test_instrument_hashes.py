@@ -12,7 +12,8 @@ import pytest
 from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.warehouse import instrument_hashes
 from setbull_pipelines.warehouse.instrument_hashes import hashes_of_rows, of_mapping
-from setbull_pipelines.warehouse.store import MissingPartition, StoredTable, Warehouse
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import MissingPartition, Warehouse
 from setbull_pipelines_tests.warehouse.conftest import BARS, DAY, V1_BARS, bars, publish
 
 

@@ -11,8 +11,9 @@ import duckdb
 import pytest
 
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import connect, quoted_identifier, quoted_text
-from setbull_pipelines.warehouse.store import ContractViolation, StoredTable, Warehouse
+from setbull_pipelines.warehouse.store import ContractViolation, Warehouse
 from setbull_pipelines_tests.warehouse.conftest import (
     BARS,
     DAY,

@@ -17,14 +17,12 @@ from pandas.testing import assert_frame_equal
 
 from setbull_pipelines.tables.contract import Column, Kind, Table
 from setbull_pipelines.warehouse import disk
+from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import (
-    UNASSIGNED,
-    WHOLE,
     ContractViolation,
     DamagedPartition,
     EvictedPartition,
     MissingPartition,
-    StoredTable,
     Warehouse,
 )
 from setbull_pipelines_tests.warehouse.conftest import (
