@@ -26,8 +26,8 @@ from setbull_pipelines.pictures.drawing import (
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.tables.filters import STAGES
 
-_SHADES = ("#C9C9C9", "#9ECAE1", "#56B4E9", BLUE)
-"""Of the stages, the earliest lightest."""
+_SHADES = ("#C9C9C9", "#9ECAE1", BLUE)
+"""Between which the colours of the stages lie, the earliest lightest."""
 _PASSED = GREEN
 _LINES = {
     Component.AGGREGATION: (BLUE, "-"),
@@ -56,12 +56,16 @@ def funnel_chart(results: pd.DataFrame) -> bytes:
     last = counts.iloc[-1]
     at, total = np.arange(len(counts)), counts.sum(axis=1).to_numpy()
     with drawn((9.0, 4.0)) as figure:
+        from matplotlib.colors import LinearSegmentedColormap
+
+        between = LinearSegmentedColormap.from_list("stages", _SHADES, len(STAGES))
+        shades = between(range(len(STAGES)))
         funnel, history = figure.subplots(1, 2, width_ratios=(2, 3))
         left = [int(total[-1])]
         left += [left[0] - int(stopped) for stopped in last[list(STAGES)].cumsum()]
         labels = ("all", *(f"passed {stage}" for stage in STAGES))
         rows = np.arange(len(labels))
-        funnel.barh(rows, left, color=(GREY, *_SHADES[1:], _PASSED), height=0.7)
+        funnel.barh(rows, left, color=(GREY, *shades[1:], _PASSED), height=0.7)
         for row, number in zip(rows, left, strict=True):
             funnel.text(number, row, f" {number:,}", va="center")
         funnel.set_yticks(rows, labels)
@@ -70,7 +74,7 @@ def funnel_chart(results: pd.DataFrame) -> bytes:
         funnel.xaxis.get_major_locator().set_params(integer=True)
         funnel.set_xlabel(f"instruments on {days.iloc[-1]:%Y-%m-%d}")
         below = np.zeros(len(counts))
-        for name, colour in zip((*STAGES, "passed"), (*_SHADES, _PASSED), strict=True):
+        for name, colour in zip((*STAGES, "passed"), (*shades, _PASSED), strict=True):
             share = 100 * counts[name].to_numpy() / total
             label = "passed all" if name == "passed" else f"stopped at {name}"
             history.bar(at, share, 0.8, below, color=colour, label=label)
