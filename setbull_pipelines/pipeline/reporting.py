@@ -42,7 +42,10 @@ _REQUIRED = (
 _HISTORIES = tuple(
     StoredTable(variant.value, table)
     for variant in Variant
-    for table in (tables.CANDLES_DAILY, tables.INDICATORS_DAILY, tables.MOVES_DAILY)
+    for table in (
+        *(tables.CANDLES_DAILY, tables.INDICATORS_DAILY, tables.MOVES_DAILY),
+        tables.BB_WIDTH_DAILY,
+    )
 )
 """Tables of which the lanes themselves are read, since days of a look-back were never served."""
 _RAW = tuple(
@@ -117,7 +120,7 @@ def _make(day: date, warehouse: Warehouse, settings: Settings, run_id: str) -> P
     key, path = day.isoformat(), report_path(settings, day)
     provenance = {
         "code_version": reporting_code_version(),
-        "settings_hash": fingerprint(settings.report),
+        "settings_hash": fingerprint(settings.report, settings.bb_width),
     }
     inputs = _inputs(day, warehouse, settings)
     if path.exists() and warehouse.is_current(
@@ -190,9 +193,9 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
     removed: set[str] = set()
 
     def of_lanes(table: Table, served: pd.DataFrame, sessions: Sequence[str]) -> pd.DataFrame:
-        """The stored rows of charted instruments, each from the lane that its ``variant`` in ``served`` names."""
+        """The stored rows of the instruments of ``served``, each from the lane that its ``variant`` there names."""
         found = [table.empty()]
-        for variant, chosen in _of(served, with_chart).groupby("variant", observed=True):
+        for variant, chosen in served.groupby("variant", observed=True):
             lane, keys = StoredTable(variant, table), set(chosen["instrument_key"])
             pointers = warehouse.pointers(lane, sessions)
             gone = {session for session, pointer in pointers.items() if pointer.evicted_at}
@@ -205,14 +208,19 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
 
     def history(table: Table) -> pd.DataFrame:
         """Daily bars of the series that the verdict is about."""
-        bars = of_lanes(table, rows[table.name], _sessions(day, settings))
+        bars = of_lanes(table, _of(rows[table.name], with_chart), _sessions(day, settings))
         return bars.merge(results[["instrument_key", "series"]], on=["instrument_key", "series"])
 
     instruments, actions, accounting, quarantine = (
         warehouse.read(stored, [key if stored.table.partitioned else WHOLE]) for stored in _RAW
     )
     analysis = rows["sequence_analysis"]
-    moves = of_lanes(tables.MOVES_DAILY, analysis, [key])
+    moves = of_lanes(tables.MOVES_DAILY, _of(analysis, with_chart), [key])
+    monitor = rows.get("bb_width_alerts")
+    widths = tables.BB_WIDTH_DAILY.empty()
+    if monitor is not None:
+        looked_at = settings.bb_width.look_back_sessions + 1
+        widths = of_lanes(tables.BB_WIDTH_DAILY, monitor, _sessions(day, settings)[-looked_at:])
     candles, indicators = history(tables.CANDLES_DAILY), history(tables.INDICATORS_DAILY)
     return Stored(
         day=day,
@@ -229,7 +237,8 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
         quarantined=quarantine["rule"].value_counts(),
         failures=_read_if_stored(FAILURES, key, warehouse),
         reconciliation=_read_if_stored(SUMMARY, key, warehouse),
-        bb_width_alerts=rows.get("bb_width_alerts"),
+        bb_width_alerts=monitor,
+        bb_width_daily=widths,
         removed=tuple(sorted(removed)),
         variants={name: _by_variant(frame) for name, frame in rows.items()},
     )

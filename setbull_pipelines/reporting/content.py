@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import pandas as pd
 
 from setbull_pipelines.tables import COMPUTED_TABLES
+from setbull_pipelines.tables.bb_width import BB_WIDTH_DAILY
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.tables.filters import (
     FILTER_RESULTS,
@@ -58,6 +59,8 @@ class Stored:
     """By served table: instruments by variant."""
     bb_width_alerts: pd.DataFrame | None = None
     """The band-width monitor of the day; None where no such table is stored."""
+    bb_width_daily: pd.DataFrame = field(default_factory=BB_WIDTH_DAILY.empty)
+    """Of every instrument of the monitor its sessions up to ``day``, in the variant that it is served in."""
     removed: tuple[str, ...] = ()
     """Sessions, ascending, of which rows of charts or moves were removed to save disk space."""
 
@@ -132,6 +135,20 @@ WIDTH_COLUMNS = (
     Shown("pattern_strength", "Pattern"),
     Shown("verdict", "Verdict"),
 )
+MONITOR_COLUMNS = (
+    Shown("distance_from_lowest_percent", "From lowest, %", 2),
+    Shown("bb_width", "Last width", 2),
+    Shown("lowest_bb_width", "Lowest", 2),
+    Shown("lowest_bb_day", "Lowest on"),
+    Shown("look_back_sessions", "Of sessions", 0),
+    Shown("width_history", "Narrow widths"),
+    Shown("candles_in_range", "Bars in range", 0),
+    Shown("contracting_bands", "Contracting", 0),
+    Shown("bb_width_trend", "Trend"),
+    Shown("pattern_strength", "Pattern"),
+    Shown("alert_rule", "Alert"),
+    Shown("verdict", "Verdict"),
+)
 METRICS = (
     *("trend", "trend_percent", "days_above_ema", "days_below_ema", "mamba_days", "sequences"),
     *("longest_mamba_sequence", "average_mamba_length", "long_gaps", "current_kind"),
@@ -171,14 +188,36 @@ def width_rows(stored: Stored, rows: pd.DataFrame) -> pd.DataFrame | None:
     """
     if stored.bb_width_alerts is None:
         return None
-    alerts = stored.bb_width_alerts.drop(columns=["trading_day", "variant"])
-    alerts = alerts[alerts["alert_rule"].notna()]
-    found = rows.merge(alerts, on="instrument_key", validate="one_to_one")
+    found = _monitored(stored.bb_width_alerts, rows)
+    found = found[found["alert_rule"].notna()]
     return found.assign(
         alert_time=found["alert_bar"].dt.tz_convert(INDIA).dt.strftime("%H:%M"),
-        lowest_bb_day=found["lowest_bb_day"].dt.strftime("%Y-%m-%d"),
         nearness=found["alert_distance_percent"].abs(),
     ).sort_values(["nearness", "symbol"], kind="stable")
+
+
+def monitor_rows(stored: Stored, rows: pd.DataFrame) -> pd.DataFrame | None:
+    """Every stock of the band-width monitor, the narrowest against its lowest width first, those without one last.
+
+    ``width_history`` are the 10th percentiles of its sessions' widths in rupees, in order; None where no session has
+    a band. None where no such table is stored.
+    """
+    if stored.bb_width_alerts is None:
+        return None
+    sessions = stored.bb_width_daily.sort_values(["instrument_key", "trading_day"])
+    known = sessions.dropna(subset=["p10_bb_width"])
+    histories = known.groupby("instrument_key")["p10_bb_width"].agg(list).rename("width_history")
+    found = _monitored(stored.bb_width_alerts, rows).merge(
+        histories, how="left", left_on="instrument_key", right_index=True
+    )
+    order = ["distance_from_lowest_percent", "symbol"]
+    return found.sort_values(order, kind="stable", na_position="last")
+
+
+def _monitored(monitor: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    of_day = monitor.drop(columns=["trading_day", "variant"])
+    found = rows.merge(of_day, on="instrument_key", validate="one_to_one")
+    return found.assign(lowest_bb_day=found["lowest_bb_day"].dt.strftime("%Y-%m-%d"))
 
 
 def ranked(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -21,11 +22,13 @@ from setbull_pipelines.reporting.charts import daily_columns, intraday_columns
 from setbull_pipelines.reporting.content import (
     ALL_COLUMNS,
     METRICS,
+    MONITOR_COLUMNS,
     PASSING_COLUMNS,
     TOP_COLUMNS,
     WIDTH_COLUMNS,
     Stored,
     funnel,
+    monitor_rows,
     ranked,
     stock_rows,
     top_rows,
@@ -43,7 +46,7 @@ _CHART_LIBRARY = ("litecharts", "js/lightweight-charts.js")
 def html_page(stored: Stored, made_from: str) -> str:
     """Return the report as one document; the same rows give the same text."""
     rows = stock_rows(stored)
-    widths = width_rows(stored, rows)
+    widths, monitor = width_rows(stored, rows), monitor_rows(stored, rows)
     library, script = _chart_library(), _part("page.js")
     lists = {
         verdict: ranked(rows[rows["verdict"] == verdict]).to_dict("records")
@@ -73,6 +76,8 @@ def html_page(stored: Stored, made_from: str) -> str:
         variants=stored.variants,
         widths=None if widths is None else widths.to_dict("records"),
         width_columns=WIDTH_COLUMNS,
+        monitor=None if monitor is None else monitor.to_dict("records"),
+        monitor_columns=MONITOR_COLUMNS,
         removed=stored.removed,
         data=_embedded(_stock_data(stored, rows)),
     )
@@ -90,6 +95,14 @@ def shown(value: object, digits: int | None, is_ratio: bool = False) -> str:
 def exact(value: object) -> str:
     """A number so that nothing is lost, for sorting and checking; empty where there is none."""
     return "" if pd.isna(value) else repr(float(value))
+
+
+def points(values: Sequence[float]) -> str:
+    """A line through the values in a box 100 wide and 20 high, as SVG has it: 0 is the bottom, the highest the top."""
+    step, scale = 100 / max(len(values) - 1, 1), 20 / (max(values) or 1)
+    return " ".join(
+        f"{number * step:.1f},{20 - value * scale:.1f}" for number, value in enumerate(values)
+    )
 
 
 def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:
@@ -182,5 +195,5 @@ def _template():
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"shown": shown, "exact": exact}
+    environment.filters |= {"shown": shown, "exact": exact, "points": points}
     return environment.from_string(_part("page.html"))

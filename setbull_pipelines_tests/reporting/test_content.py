@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pandas as pd
@@ -16,6 +17,7 @@ from setbull_pipelines.reporting.content import (
     charted_intraday,
     funnel,
     markdown_funnel,
+    monitor_rows,
     ranked,
     stock_rows,
     top_rows,
@@ -134,3 +136,26 @@ def test_the_funnel_as_markdown() -> None:
         "| mamba | 2 | 2 | ██████████ | 0 |  |",
     ]
     assert "| basic | 0 | 0 |  | 0 |  |" in markdown_funnel(results())
+
+
+def test_the_monitor_lists_every_stock_the_narrowest_first_with_its_sessions(
+    stored: Stored,
+) -> None:
+    monitor = stored.bb_width_alerts.iloc[:3].assign(
+        instrument_key=["A", "B", "C"], distance_from_lowest_percent=[30.0, None, -2.0]
+    )
+    days = pd.to_datetime(["2026-06-30", "2026-06-29", "2026-06-29"]).astype("datetime64[us]")
+    sessions = stored.bb_width_daily.iloc[:3].assign(
+        instrument_key=["A", "A", "C"], trading_day=days, p10_bb_width=[2.5, 1.25, None]
+    )
+    rows = pd.DataFrame({"instrument_key": ["A", "B", "C"], "symbol": ["a", "b", "c"]})
+    found = monitor_rows(
+        replace(stored, bb_width_alerts=monitor, bb_width_daily=sessions), rows
+    ).set_index("symbol")
+    assert list(found.index) == ["c", "a", "b"]
+    assert found.loc["a", "width_history"] == [1.25, 2.5]
+    assert found.loc[["b", "c"], "width_history"].isna().all()
+
+
+def test_without_a_monitor_there_is_no_list(stored: Stored) -> None:
+    assert monitor_rows(replace(stored, bb_width_alerts=None), stock_rows(stored)) is None

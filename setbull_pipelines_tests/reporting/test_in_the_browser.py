@@ -102,7 +102,7 @@ def test_the_browser_refuses_what_the_page_does_not_allow(page: Page) -> None:
 
 
 def test_a_click_on_a_heading_sorts_by_number_and_back(page: Page, stored: Stored) -> None:
-    page.click("summary")
+    page.click("#all-details summary")
     by_symbol = symbols(page, "all")
     assert by_symbol == sorted(by_symbol)
     page.click(sort_button("Close"))
@@ -122,7 +122,7 @@ def test_a_click_on_a_heading_sorts_by_number_and_back(page: Page, stored: Store
 def test_missing_numbers_are_last_either_way(page: Page, stored: Stored) -> None:
     missing = int(stored.filter_results["rsi"].isna().sum())
     assert missing, "the sample has instruments without an RSI"
-    page.click("summary")
+    page.click("#all-details summary")
     for _ in range(2):
         page.click(sort_button("RSI"))
         values = column(page, "all", "rsi")
@@ -130,8 +130,24 @@ def test_missing_numbers_are_last_either_way(page: Page, stored: Stored) -> None
         assert ABSENT not in values[:-missing]
 
 
+def test_the_monitor_opens_and_lists_every_stock_with_its_sessions(
+    page: Page, stored: Stored
+) -> None:
+    page.click("#monitor-details summary")
+    distances = [
+        float(value.replace(",", ""))
+        for value in column(page, "monitor", "distance_from_lowest_percent")
+        if value != ABSENT
+    ]
+    assert distances == sorted(distances)
+    assert len(symbols(page, "monitor")) == len(stored.bb_width_alerts)
+    drawn = "[...document.querySelectorAll('#monitor polyline')].map(e => e.getBoundingClientRect().width)"
+    assert page.run(f"{drawn}.length") == stored.bb_width_daily["instrument_key"].nunique()
+    assert page.run(f"Math.min(...{drawn})") > 50
+
+
 def test_search_narrows_the_list_and_says_so(page: Page, stored: Stored) -> None:
-    page.click("summary")
+    page.click("#all-details summary")
     page.click("input[data-for=all]")
     rows = stock_rows(stored)
     page.press(*rows["symbol"].iloc[3].lower())

@@ -14,7 +14,7 @@ import pytest
 
 from setbull_pipelines.reporting import page
 from setbull_pipelines.reporting.content import Stored
-from setbull_pipelines.reporting.page import html_page
+from setbull_pipelines.reporting.page import html_page, points
 from setbull_pipelines.reporting.reading import IllegalReport, read_report
 from setbull_pipelines_tests.reporting.conftest import HOSTILE, spoiled
 
@@ -146,6 +146,7 @@ def test_band_width_alerts_have_a_section_only_where_they_are_stored(
             "bb_width": 1.5,
             "lowest_bb_width": 1.2,
             "lowest_bb_day": pd.Timestamp("2026-06-29"),
+            "look_back_sessions": 20,
             "distance_from_lowest_percent": 25.0,
             "alert_bb_width": 1.2005,
             "alert_distance_percent": [-0.05, *[None] * (len(keys) - 2), 0.04321],
@@ -160,13 +161,22 @@ def test_band_width_alerts_have_a_section_only_where_they_are_stored(
     with_alerts = html_page(dataclasses.replace(stored, bb_width_alerts=alerts), "x")
     assert "Band-width alerts: 2" in with_alerts
     assert 'href="#widths-heading"' in with_alerts
-    section = with_alerts[with_alerts.index('id="widths"') : with_alerts.index('id="all-heading"')]
+    start, end = with_alerts.index('id="monitor"'), with_alerts.index('id="all-heading"')
+    monitor = with_alerts[start:end]
+    assert sorted(re.findall(r'data-key="([^"]+)"', monitor)) == sorted(keys)
+    assert monitor.count("<polyline points=") == stored.bb_width_daily["instrument_key"].nunique()
+    section = with_alerts[with_alerts.index('id="widths"') : start]
     assert re.findall(r'data-key="([^"]+)"', section) == [keys.iloc[-1], keys.iloc[0]]
     assert section.count('data-c="alert_time">10:40</td>') == 2
     assert section.count('data-v="0.04321" data-c="alert_distance_percent">0.04</td>') == 1
     assert section.count('data-c="distance_from_lowest_percent">25.00</td>') == 2
     none = html_page(dataclasses.replace(stored, bb_width_alerts=alerts.iloc[1:-1]), "x")
     assert "Band-width alerts: 0" in none
+
+
+def test_a_history_is_a_line_from_the_first_session_to_the_last_above_zero() -> None:
+    assert points([1.0, 2.0, 0.5]) == "0.0,10.0 50.0,0.0 100.0,15.0"
+    assert points([3.0]) == "0.0,0.0"
 
 
 def test_a_number_that_is_not_shown_as_it_is_cannot_be_read(document: str) -> None:
