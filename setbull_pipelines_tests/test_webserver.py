@@ -305,8 +305,10 @@ def test_every_partition_shows_the_rows_that_are_on_disk(assets, data_directory)
     partitioned = {
         name: node
         for name, node in assets.items()
-        # The log of the rollout is one table that every day adds to.
-        if node["isPartitioned"] and name != "operations/rollout_log"
+        # The log of the rollout is one table that every day adds to; charts are pictures of stored rows.
+        if node["isPartitioned"]
+        and name != "operations/rollout_log"
+        and not name.startswith("charts/")
     }
     shown = {name: row_count(node) for name, node in partitioned.items()}
     assert {name: {rows} for name, rows in shown.items()} == {
