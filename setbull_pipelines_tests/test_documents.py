@@ -41,7 +41,7 @@ sessions_per_stage = 3
 """
 FIRST_COMMAND = "make run"
 """What a reader of the README begins with; every document starts with the tables that it leaves."""
-SHOWN_FOLDER = "/home/you/setbull_pipelines"
+SHOWN_FOLDER = "/path/to/setbull_pipelines"
 SECONDS = 400
 
 
