@@ -15,6 +15,7 @@ from setbull_pipelines.pipeline.references import REFERENCES
 from setbull_pipelines.pipeline.steps import Input, Step
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.definitions import definitions_of
 from setbull_pipelines.tables.lineage import LINEAGE
 from setbull_pipelines.tables.served import VARIANT
 from setbull_pipelines.warehouse.pointers import StoredTable
@@ -87,9 +88,12 @@ def formulas(table: Table) -> str:
     The UI of a single machine draws no lineage of columns, so that it is told in words, too.
     """
     lines = ["| column | formula | unit | from |", "|---|---|---|---|"]
+    definitions = definitions_of(table)
     for column in table.value_columns:
+        # Days and series identify a row; what they are stands for a formula.
+        defined = definitions.get(column.name)
+        formula = (defined.formula if defined else column.description).replace("|", "\\|")
         sources = ", ".join(map(".".join, LINEAGE[table.name][column.name]))
-        formula = column.description.replace("|", "\\|")
         lines.append(f"| {column.name} | {formula} | {column.unit or ''} | {sources} |")
     return "\n".join(lines)
 

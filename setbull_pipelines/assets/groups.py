@@ -16,6 +16,7 @@ from setbull_pipelines.assets.common import (
     pointer_metadata,
     report,
 )
+from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline import group_plans
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.serving import served_table
@@ -83,26 +84,14 @@ def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
         def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
             plan = store.read(PLAN, [result.day.isoformat()])
-            shown = plan[_COLUMNS_SHOWN].head(_SHOWN).astype("object")
             return {
                 "groups": int(plan["group_id"].nunique()),
                 "instruments": len(plan),
                 "planned": int(plan["is_planned"].sum()),
-                "plan, the first": dg.MetadataValue.table(
-                    [
-                        dg.TableRecord({name: _cell(each) for name, each in row.items()})
-                        for row in shown.to_dict("records")
-                    ],
-                    dg.TableSchema([dg.TableColumn(name) for name in _COLUMNS_SHOWN]),
-                ),
+                "plan": dg.MetadataValue.md(preview(plan.head(_SHOWN), PLAN.table, _COLUMNS_SHOWN)),
             }
 
         results = group_plans.plan_days(days_of(context), store, settings, context.run_id)
         yield from report(context, [PLAN], results, store, describe)
 
     return [stock_groups, group_execution_plan]
-
-
-def _cell(value: object) -> str:
-    """A value as the table of the UI shows it, nothing where there is none."""
-    return "" if value is None or value != value else str(value)

@@ -5,6 +5,8 @@ Belongs here: numbers and moments as people read them. Does not belong here: cho
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from setbull_pipelines.tables.contract import INDIA, Column, Kind, Table
@@ -14,12 +16,15 @@ _SIGNS = {"rupees": "₹", "percent": "%"}
 _LONGEST = 60
 
 
-def preview(rows: pd.DataFrame, table: Table) -> str:
-    """Return the rows as a Markdown table: key first, then values; columns beyond :data:`COLUMNS_SHOWN` are counted."""
+def preview(rows: pd.DataFrame, table: Table, names: Sequence[str] | None = None) -> str:
+    """Return the rows as a Markdown table of the columns ``names``; others are counted.
+
+    None: the key, then the others in their order, :data:`COLUMNS_SHOWN` of them.
+    """
     if rows.empty:
         return "no rows"
-    key = [table.column(name) for name in table.key]
-    columns = (key + [column for column in table.columns if column not in key])[:COLUMNS_SHOWN]
+    in_order = list(dict.fromkeys((*table.key, *table.column_names)))
+    columns = [table.column(name) for name in names or in_order[:COLUMNS_SHOWN]]
     lines = [_line(map(_heading, columns)), _line("---" for _ in columns)]
     for row in rows[[column.name for column in columns]].itertuples(index=False):
         lines.append(_line(map(_cell, row, columns)))
