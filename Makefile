@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REFEREE := .venv-referee
 INPUT ?=
+TEST_PROCESSES ?= 2
 FROM ?=
 TO ?=
 
@@ -18,15 +19,14 @@ ui: $(VENV)/ready
 test: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 lint: $(VENV)/ready-test
 	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff check --fix setbull_pipelines setbull_pipelines_tests benchmarks
 
 bench: $(VENV)/ready-test $(REFEREE)/ready
-	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.reconciliation
+	$(BIN)/python -m benchmarks.results
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found " + sys.version.split()[0])'

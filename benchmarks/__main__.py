@@ -1,7 +1,7 @@
-"""``python -m benchmarks``: everything side by side, written to RESULTS.md; ``--short``: is a ratio below the recorded?
+"""``python -m benchmarks``: V2 beside V1 and other tools, as Markdown; ``--short``: is a ratio below the recorded?
 
-Belongs here: the order of measuring, targets, the written table. Does not belong here: the clock (``measuring``), the
-jobs (``contestants``).
+Belongs here: the order of measuring, targets, the printed tables. Does not belong here: the clock (``measuring``), the
+jobs (``contestants``), the file of all results (``results``).
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ import argparse
 import json
 import os
 import pickle
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from benchmarks.measuring import Measurement
 
 FOLDER = Path(__file__).parent
-RESULTS = FOLDER / "RESULTS.md"
-NOTES = FOLDER / "notes.md"
 RATIOS = FOLDER / "ratios.json"
 BARS, INDICATORS, KERNELS, *STEPS = JOBS = (
     "bars from a file",
@@ -59,7 +55,6 @@ TARGETS = {
 """How many times the seconds of V2 the other one takes, at least."""
 MEMORY_TARGET = 0.5
 """Peak memory of V2 over that of V1, at most."""
-PACKAGES = ("numpy", "pandas", "pyarrow", "numba", "polars", "duckdb", "TA-Lib")
 SHORT_INSTRUMENTS = 150
 SHORT_PAIRS = 3
 SHORT_SECONDS = 1.0
@@ -123,7 +118,7 @@ def _table(job: str, names: list[str], turns: list[dict[str, Measurement]]) -> l
     rows = turns[0][ours].rows
     seconds = "processor seconds, one thread" if job in ONE_THREAD else "seconds"
     lines = [
-        f"## {job[0].upper()}{job[1:]} ({rows:,} rows)",
+        f"### {job[0].upper()}{job[1:]} ({rows:,} rows)",
         "",
         f"| who | {seconds} | million rows per second | it takes | target | peak memory | of it imports and input |",
         "|---|---|---|---|---|---|---|",
@@ -142,34 +137,17 @@ def _table(job: str, names: list[str], turns: list[dict[str, Measurement]]) -> l
         )
     if job in STEPS:
         share = median(lambda turn: turn["V2"].peak_bytes / turn["V1"].peak_bytes)
+        added = median(lambda turn: turn["V2"].added_bytes / turn["V1"].added_bytes)
         lines += [
             "",
             f"Peak memory of V2 over V1: {share:.0%}, target {MEMORY_TARGET:.0%}: "
-            f"{_verdict(share <= MEMORY_TARGET)}.",
+            f"{_verdict(share <= MEMORY_TARGET)}. Of what each adds to imports and input: {added:.0%}.",
         ]
     return [*lines, ""]
 
 
 def _verdict(is_met: bool) -> str:
     return "met" if is_met else "**missed**"
-
-
-def machine() -> list[str]:
-    """What the figures were measured on, and with which versions."""
-    import psutil
-
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = models[0].split(":")[1].strip() if models else cpu
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    memory = psutil.virtual_memory().total / 2**30
-    return [
-        f"{cpu}, {os.cpu_count()} processors, {memory:.0f} GiB, {platform.system()}, "
-        f"load {os.getloadavg()[0]:.1f} at the end. Python {platform.python_version()}, {versions}.",
-        "",
-    ]
 
 
 def short_ratios(jobs: tuple[str, ...]) -> dict[str, float]:
@@ -235,35 +213,23 @@ def short(record: bool) -> int:
 
 
 def main() -> None:
-    """Parse the options, measure, write or judge."""
+    """Parse the options, measure, print or judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--instruments", type=int, default=2_400)
     parser.add_argument("--rounds", type=int, default=3, help="in which everybody is measured once")
     parser.add_argument("--repeats", type=int, default=7, help="of one contestant in a round")
-    parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--short", action="store_true", help="hold ratios against ratios.json")
     parser.add_argument("--record", action="store_true", help="with --short: write ratios.json")
     chosen = parser.parse_args()
     if chosen.short:
         sys.exit(short(chosen.record))
-    lines = measure(chosen.instruments, chosen.rounds, chosen.repeats)
-    command = (
-        f"python -m benchmarks --instruments {chosen.instruments} --rounds {chosen.rounds} "
-        f"--repeats {chosen.repeats}"
+    print(
+        f"{chosen.instruments:,} generated instruments x 375 minutes. Everybody runs in a process of its own, with a "
+        "warm-up; processes take turns; figures are medians over repeats and rounds, ratios are taken within a round. "
+        "Results are compared before anything is timed. Peak memory is that of the whole process, its imports and "
+        'input included. "It takes" is the seconds of the other over those of V2.\n'
     )
-    head = [
-        "# Results of the benchmark",
-        "",
-        f"Written by `{command}`: {chosen.instruments:,} generated instruments x 375 minutes. Everybody runs in a "
-        "process of its own, with a warm-up; processes take turns; figures are medians over repeats and rounds, ratios "
-        "are taken within a round. Results are compared before anything is timed. Peak memory is that of the whole "
-        'process, its imports and input included. "It takes" is the seconds of the other over those of V2.',
-        "",
-        *machine(),
-    ]
-    text = "\n".join([*head, *lines, NOTES.read_text(encoding="utf-8").strip()]) + "\n"
-    chosen.output.write_text(text, encoding="utf-8")
-    print(text)
+    print("\n".join(measure(chosen.instruments, chosen.rounds, chosen.repeats)))
 
 
 if __name__ == "__main__":

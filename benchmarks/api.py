@@ -135,18 +135,18 @@ def main() -> None:
             minute_sessions=arguments.sessions,
         )
         keys = prepare(Settings(data_directory=Path(folder), sample=sample))
-        print(f"{len(keys):,} instruments, {arguments.sessions} sessions served")
+        print(f"- {len(keys):,} instruments, {arguments.sessions} sessions served")
         with server(Path(folder)) as client:
             chosen = random.Random(0).sample(keys, min(BULK, len(keys)))
             first, *later = [bulk(client, chosen) for _ in range(21)]
             print(
-                f"indicators of {len(chosen)} instruments: first answer {first:.2f} s, then "
+                f"- indicators of {len(chosen)} instruments: first answer {first:.2f} s, then "
                 f"{statistics.median(later):.3f} s (median of {len(later)}), slowest {max(later):.3f} s"
             )
             took = load(client.base_url, keys, arguments.seconds)
         cuts = statistics.quantiles(took, n=100)
         print(
-            f"five-minute candles of 7 days, {CALLERS} callers at once: {len(took):,} answers in "
+            f"- five-minute candles of 7 days, {CALLERS} callers at once: {len(took):,} answers in "
             f"{arguments.seconds:.0f} s, p50 {cuts[49]:.3f} s, p99 {cuts[98]:.3f} s, slowest {max(took):.3f} s; "
             f"load of the machine {os.getloadavg()[0]:.1f}"
         )

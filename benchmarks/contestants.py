@@ -1,7 +1,7 @@
 """Who is measured: V1, V2, and the same jobs as a person would write them with other tools.
 
 Belongs here: the jobs, each a preparation that is not timed and an action that is. Does not belong here: the clock,
-processes, comparing results (``measuring``), targets (``suite``).
+processes, comparing results (``measuring``), targets (``__main__``).
 """
 
 from __future__ import annotations

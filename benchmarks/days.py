@@ -49,6 +49,14 @@ from setbull_pipelines.warehouse.store import Warehouse
 V2_ONLY = "v2_only"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _MIB = 2**20
+_WATCH = """
+import json, resource, subprocess, sys
+status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+sys.exit(status)
+"""
+"""A small process between: the kernel counts the memory of whoever starts a program as that program's."""
 _SESSIONS = 12
 """Sessions with minutes: more than 5-minute indicators look back."""
 
@@ -162,12 +170,14 @@ def of_run(settings: Settings, day: str) -> Figures:
         day,
     ]
     started = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
+    finished = subprocess.run(
+        [sys.executable, "-c", _WATCH, *command], env=environment, capture_output=True, text=True
+    )
     seconds = time.perf_counter() - started
-    if status:
-        raise RuntimeError(f"{' '.join(command)}: status {status}")
-    return Figures(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    if finished.returncode:
+        raise RuntimeError(f"{' '.join(command)}: status {finished.returncode}")
+    cpu_seconds, peak_mib = json.loads(finished.stdout)
+    return Figures(seconds, cpu_seconds, peak_mib)
 
 
 def of_imports() -> Figures:
@@ -264,7 +274,6 @@ def main() -> None:
     print("| what | seconds | processor seconds | peak memory | target | |")
     print("|---|---|---|---|---|---|")
     print("\n".join(lines))
-    print(f"\nload {os.getloadavg()[0]:.1f} at the end")
 
 
 def _work(settings: Settings, verb: str, *arguments: str) -> None:

@@ -1,7 +1,8 @@
 """The clock, the memory and the comparison of results; a measured process of its own, or pairs in this one.
 
 ``python -m benchmarks.measuring JOB NAME FOLDER`` is what :func:`measured` starts: it prints its figures as JSON.
-Belongs here: how something is measured. Does not belong here: what is measured (``contestants``), targets (``suite``).
+Belongs here: how something is measured. Does not belong here: what is measured (``contestants``), targets
+(``__main__``).
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ class Measurement:
     loaded_bytes: int
     """With its imports and the input, before the job is done for the first time."""
     peak_bytes: int
+
+    @property
+    def added_bytes(self) -> int:
+        """What the job takes beyond its imports and input."""
+        return self.peak_bytes - self.loaded_bytes
 
 
 def measured(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -147,10 +146,10 @@ def rival(name: str, interpreter: Path, v1: Path, v2: Path) -> list[str]:
 
 
 def report(sides: Sides, small: Sides) -> None:
-    """Measure everybody on equal and on differing sides and print one line each."""
+    """Measure everybody on equal and on differing sides and print a line of a table each."""
     print(
-        f"\n{'sides':<10} {'who':<14} {'rows':>11} {'s':>8} {'peak GiB':>9} {'Mcells/s':>9} "
-        f"{'ours is':>8} {'unequal cells found':>20}"
+        "\n| sides | who | rows | seconds | peak GiB | million cells per second | ours is | unequal cells found |"
+        "\n|---|---|---|---|---|---|---|---|"
     )
     own = [sys.executable, "-m", "benchmarks.reconciliation", "--compare"]
     for label in ("equal", "differing"):
@@ -164,23 +163,22 @@ def report(sides: Sides, small: Sides) -> None:
             if interpreter is None:
                 command = [*own, *map(str, files)]
             elif not interpreter.exists():
-                print(f"{label:<10} {name:<14} not installed: make .venv-referee/ready")
+                print(f"| {label} | {name} | not installed: make .venv-referee/ready |")
                 continue
             else:
                 command = rival(name, interpreter, *files)
             try:
                 result = measured(command)
             except (RuntimeError, subprocess.TimeoutExpired) as error:
-                print(f"{label:<10} {name:<14} failed: {error}")
+                print(f"| {label} | {name} | failed: {error} |")
                 continue
             rate = given.rows * len(FLOATS) / result.seconds
             rate_of_ours = rate if interpreter is None else rate_of_ours
             ratio = f"{rate_of_ours / rate:.1f}x" if interpreter and rate_of_ours else ""
             unit = " rows" if name == "duckdb_except" else ""
             print(
-                f"{label:<10} {name:<14} {given.rows:>11,} {result.seconds:>8.2f} "
-                f"{result.peak_bytes / 2**30:>9.2f} {rate / 1e6:>9.1f} {ratio:>8} "
-                f"{result.found:>15,}{unit}",
+                f"| {label} | {name} | {given.rows:,} | {result.seconds:.2f} | {result.peak_bytes / 2**30:.2f} "
+                f"| {rate / 1e6:.1f} | {ratio} | {result.found:,}{unit} |",
                 flush=True,
             )
 
@@ -205,8 +203,7 @@ def main() -> None:
         watch(chosen.watch)
     else:
         print(
-            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start; seconds without "
-            f"imports, {len(FLOATS)} float columns, {DIFFERING_SHARE:.0%} of the cells differ"
+            f"Seconds without imports, {len(FLOATS)} float columns, {DIFFERING_SHARE:.0%} of the cells differ"
         )
         with TemporaryDirectory(prefix="benchmark-") as folder:
             started = time.perf_counter()
@@ -220,7 +217,6 @@ def main() -> None:
                 f"{sides.cells_differing:,} and {small.cells_differing:,} cells differ"
             )
             report(sides, small)
-        print(f"load {os.getloadavg()[0]:.1f} at the end")
 
 
 if __name__ == "__main__":

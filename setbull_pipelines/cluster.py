@@ -19,7 +19,7 @@ BACK_FILL_JOB_NAME = "back_fill"
 # A step whose machine is lost starts again on another one, where what it had published is not computed again.
 _RETRIES = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 # Without a processor of its own Ray would start every step on the head, which is to hold no more than the cluster.
-_EXECUTOR = ray_executor.configured({"ray": {"num_cpus": 1}})
+EXECUTOR = ray_executor.configured({"ray": {"num_cpus": 1}})
 
 
 def build_back_fill() -> dg.UnresolvedAssetJobDefinition:
@@ -32,7 +32,7 @@ def build_back_fill() -> dg.UnresolvedAssetJobDefinition:
         BACK_FILL_JOB_NAME,
         selection=computed[0] | computed[1] | dg.AssetSelection.groups(RECONCILIATION_GROUP),
         partitions_def=TRADING_DAYS,
-        executor_def=_EXECUTOR,
+        executor_def=EXECUTOR,
         op_retry_policy=_RETRIES,
         description="V1, V2 and their reconciliation of a range of days, each step on a machine of the Ray cluster.",
     )

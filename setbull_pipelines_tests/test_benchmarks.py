@@ -17,6 +17,7 @@ import pytest
 from benchmarks.__main__ import ATTEMPTS, RATIOS, SHORT_RIVALS, best_ratios
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import difference
+from benchmarks.results import NOTES_HEADING, PARTS, parts_of, written
 
 PROJECT = Path(__file__).resolve().parents[1]
 JOB = next(iter(SHORT_RIVALS))
@@ -79,6 +80,16 @@ def test_no_ratio_has_fallen_by_more_than_a_quarter() -> None:
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stdout.count(" over V2") == len(SHORT_RIVALS)
+
+
+def test_a_part_measured_again_leaves_the_others() -> None:
+    first, second = list(PARTS)[:2]
+    text = written({NOTES_HEADING: "why", second: "### table\n\n| old |", first: "| kept |"})
+    again = written(parts_of(text) | {second: "| new |"})
+    assert again == (
+        f"# Results of the benchmark\n\n## {first}\n\n| kept |\n\n## {second}\n\n| new |\n\n"
+        f"## {NOTES_HEADING}\n\nwhy\n"
+    )
 
 
 def test_days_are_measured_in_processes_of_their_own() -> None:

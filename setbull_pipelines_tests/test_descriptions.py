@@ -14,7 +14,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.tables.lineage import LINEAGE
+from setbull_pipelines.tables.lineage import LINEAGE, PLAN_LINEAGE
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
 NUMERIC = ("DOUBLE", "BIGINT")
@@ -94,14 +94,31 @@ def test_computed_and_served_tables_show_where_each_column_is_from(graph) -> Non
         for schema in table.schemas:
             if table is tables.SERVED.get(table.name) or schema in ("v1", "v2"):
                 key = dg.AssetKey([schema, table.name])
-                lineage = graph.get(key).metadata["dagster/column_lineage"]
-                assert set(lineage.deps_by_column) == set(table.column_names)
-                for column, deps in lineage.deps_by_column.items():
-                    assert deps, f"{key.to_user_string()}.{column}"
-                    for dep in deps:
-                        assert dep.asset_key in graph.get(key).parent_keys, (key, column, dep)
-                        of = graph.get(dep.asset_key).metadata["dagster/column_schema"]
-                        assert dep.column_name in {each.name for each in of.columns}, (key, dep)
+                check_lineage(graph, key, table.column_names)
+
+
+def test_the_plan_of_the_groups_shows_where_each_column_is_from(graph) -> None:
+    plan = tables.GROUP_EXECUTION_PLAN
+    key = dg.AssetKey(["served", plan.name])
+    check_lineage(graph, key, plan.column_names)
+    lines = graph.get(key).description.splitlines()
+    for column in plan.value_columns:
+        (line,) = (row for row in lines if row.startswith(f"| {column.name} |"))
+        for source in PLAN_LINEAGE[column.name]:
+            assert ".".join(source) in line, column.name
+
+
+def check_lineage(graph, key: dg.AssetKey, columns: list[str]) -> None:
+    """Every column is from columns that exist, of assets that its asset depends on."""
+    lineage = graph.get(key).metadata["dagster/column_lineage"]
+    assert set(lineage.deps_by_column) == set(columns)
+    for column, deps in lineage.deps_by_column.items():
+        assert deps, f"{key.to_user_string()}.{column}"
+        assert len(set(deps)) == len(deps), f"{key.to_user_string()}.{column} names one twice"
+        for dep in deps:
+            assert dep.asset_key in graph.get(key).parent_keys, (key, column, dep)
+            of = graph.get(dep.asset_key).metadata["dagster/column_schema"]
+            assert dep.column_name in {each.name for each in of.columns}, (key, dep)
 
 
 def test_every_formula_of_a_computed_table_is_in_its_description(graph) -> None:

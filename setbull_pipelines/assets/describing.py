@@ -6,7 +6,7 @@ Belongs here: turning contracts, steps and lineage into Dagster's words. Does no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -15,8 +15,8 @@ from setbull_pipelines.pipeline.references import REFERENCES
 from setbull_pipelines.pipeline.steps import Input, Step
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
-from setbull_pipelines.tables.definitions import definitions_of
-from setbull_pipelines.tables.lineage import LINEAGE
+from setbull_pipelines.tables.definitions import Definition, definitions_of
+from setbull_pipelines.tables.lineage import LINEAGE, PLAN_LINEAGE, Sources
 from setbull_pipelines.tables.served import VARIANT
 from setbull_pipelines.warehouse.pointers import StoredTable
 
@@ -37,7 +37,7 @@ _VARIANTS = {
     "v1": "V1, the plain reference that can be checked against a textbook (`variants/v1/`)",
     "v2": "V2, the fast column-wise implementation (`variants/v2/`)",
 }
-_RAW = {table.name for table in tables.RAW_TABLES}
+_RAW = {table.name for table in (*tables.RAW_TABLES, tables.STOCK_GROUPS)}
 
 
 def link(schema: str, table: Table) -> str:
@@ -63,7 +63,7 @@ def computed_description(stored: StoredTable, step: Step, settings: Settings) ->
             f"**One row per** {_names(table.key)}.",
             f"**From** {'; '.join(sources)}.",
             "**Formulas** (every edge case: `variants/protocol.py`)",
-            formulas(table),
+            formulas(table, LINEAGE[table.name], definitions_of(table)),
         )
     )
 
@@ -82,24 +82,44 @@ def served_description(stored: StoredTable, component: str) -> str:
     )
 
 
-def formulas(table: Table) -> str:
-    """The value columns of a computed table as Markdown: column, formula, unit, and the columns it is from.
+def plan_description(stored: StoredTable) -> str:
+    """What the plan of the stock groups is, and what each of its columns is from."""
+    return "\n\n".join(
+        (
+            stored.table.description,
+            f"**One row per** {_names(stored.table.key)}.",
+            "**Columns**",
+            formulas(stored.table, PLAN_LINEAGE, {}),
+        )
+    )
+
+
+def formulas(
+    table: Table, lineage: Mapping[str, Sources], definitions: Mapping[str, Definition]
+) -> str:
+    """The value columns of a table as Markdown: column, formula, unit, and the columns it is from.
 
     The UI of a single machine draws no lineage of columns, so that it is told in words, too.
     """
     lines = ["| column | formula | unit | from |", "|---|---|---|---|"]
-    definitions = definitions_of(table)
     for column in table.value_columns:
-        # Days and series identify a row; what they are stands for a formula.
+        # Days and series identify a row; what they are stands for a formula, as in tables that are not computed.
         defined = definitions.get(column.name)
         formula = (defined.formula if defined else column.description).replace("|", "\\|")
-        sources = ", ".join(map(".".join, LINEAGE[table.name][column.name]))
+        sources = ", ".join(map(".".join, lineage[column.name]))
         lines.append(f"| {column.name} | {formula} | {column.unit or ''} | {sources} |")
     return "\n".join(lines)
 
 
 def column_lineage(stored: StoredTable) -> dg.TableColumnLineage | None:
     """The columns that each column of a computed or served table is from; None for all other tables."""
+    if stored.table.name == tables.GROUP_EXECUTION_PLAN.name:
+        return dg.TableColumnLineage(
+            {
+                name: [_dep(_schema(source.table, stored.schema), *source) for source in sources]
+                for name, sources in PLAN_LINEAGE.items()
+            }
+        )
     declared = LINEAGE.get(stored.table.name)
     if declared is None or not {stored.schema} & {*_VARIANTS, "served"}:
         return None

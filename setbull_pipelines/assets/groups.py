@@ -16,6 +16,7 @@ from setbull_pipelines.assets.common import (
     pointer_metadata,
     report,
 )
+from setbull_pipelines.assets.describing import plan_description
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline import group_plans
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -69,6 +70,7 @@ def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 PLAN,
                 group="served",
                 code_version=version,
+                description=plan_description(PLAN),
                 deps=[
                     asset_key(GROUPS),
                     asset_key(StoredTable("raw", tables.CORPORATE_ACTIONS)),

@@ -35,6 +35,10 @@ def print_revisions(
 ) -> None:
     """Print the corrections of a day (None: of all), of an instrument (None: of all). Raises ``UNREADABLE``."""
     warehouse = open_warehouse(settings)
+    stored = warehouse.partitions(REVISIONS)
+    if day is not None and day.isoformat() not in stored:
+        expected = f"a session from {stored[0]} to {stored[-1]}" if stored else "a session of a run"
+        raise MissingPartition(f"--day {day}: found no bars of that day, expected {expected}")
     revisions = warehouse.read(REVISIONS, None if day is None else [day.isoformat()])
     if instrument is not None:
         revisions = revisions[revisions["instrument_key"] == instrument]

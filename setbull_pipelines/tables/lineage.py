@@ -262,3 +262,38 @@ LINEAGE: Mapping[str, Mapping[str, Sources]] = {
     "filter_results": _FILTER_RESULTS,
 }
 """By the name of the computed table and of its column."""
+
+_LISTED = "stock_groups"
+_ENTRY_TYPE = _from(_LISTED, "entry_type")
+"""Decides at which bar a plan is made."""
+_RANGE = _ENTRY_TYPE + _from("candles_5min", "timestamp high low")
+_BEFORE = _from(_OF_DAY, "series trading_day is_warm bars_of_history")
+"""Which daily bar is used, and whether its indicators may be."""
+_DAILY_ATR = _from(_OF_DAY, "atr") + _BEFORE
+_SIDE = _from(_LISTED, "direction") + _from(_DAY, "close") + _from(_OF_DAY, "ema_50") + _BEFORE
+_ENTRY = _RANGE + _SIDE
+_STOP = _ENTRY + _from(_LISTED, "stop_loss_percent")
+_LEGS = _STOP + _from(_LISTED, "position_type")
+
+PLAN_LINEAGE: Mapping[str, Sources] = {
+    **_same(_LISTED, "group_id instrument_key entry_type stop_loss_percent position_type"),
+    **_same("candles_5min", "trading_day"),
+    **_each("entry_time risk", _ENTRY_TYPE),
+    **_each("is_planned reason", _STOP),
+    **_each("direction", _SIDE),
+    **_each("indicators_day", _from(_DAY, "trading_day"), _from(_OF_DAY, "trading_day")),
+    **_each("morning_range", _RANGE),
+    **_each("daily_atr", _DAILY_ATR, _ENTRY_TYPE),
+    **_each(
+        "atr_to_morning_range range_reason",
+        _RANGE,
+        _DAILY_ATR,
+        _from("corporate_actions", "ex_date"),
+    ),
+    **_each("entry_price", _ENTRY),
+    **_each("stop_price risk_per_share", _STOP),
+    **_each("quantity", _STOP),
+    **_each("level_1_25 level_1_5 level_1_75 level_2", _STOP),
+    **_each("quantity_1 quantity_1_25 quantity_1_5 quantity_1_75 quantity_2", _LEGS),
+}
+"""Of the plan of the stock groups, from raw and served tables."""

@@ -507,7 +507,7 @@ class Warehouse:
         if hashes is None:
             (path,) = self.files(stored, [partition])
             # Not through the cache: it measures what computing reads.
-            rows = _verified_rows(str(path), stored.table.column_names)
+            rows = _verified_file(str(path)).read(stored.table.column_names)
             hashes = instrument_hashes.hashes_of_rows(stored.table, rows)
             with disk.writer_lock(path.parent):
                 disk.replace_derived(beside, instrument_hashes.to_bytes(hashes))
@@ -628,7 +628,7 @@ class Warehouse:
         is_alone = len(absent) == 1 and self.threads > 1
         for path in absent:
             # One after the other: side by side, hundreds of small files took twice the time. A single one is large.
-            held[path] = wanted(self._load(path, columns, is_alone))
+            held[path] = wanted(self._load(path, columns, is_alone, instrument_keys))
         fields = [stored.table.arrow_schema.field(name) for name in columns]
         # Column by column: putting hundreds of small tables together costs several times more.
         chunked = [
@@ -638,21 +638,30 @@ class Warehouse:
         return pyarrow.Table.from_arrays(chunked, schema=pyarrow.schema(fields))
 
     def _load(
-        self, path: str, columns: list[str], use_threads: bool
+        self,
+        path: str,
+        columns: list[str],
+        use_threads: bool,
+        instrument_keys: Collection[str] | None,
     ) -> Mapping[str, pyarrow.Array]:
-        """Read ``columns`` of a file into the cache, having checked every byte of it.
+        """Read ``columns`` of a file, having checked every byte of it; into the cache, when of all its rows.
 
-        ``use_threads`` decodes columns side by side.
+        ``use_threads`` decodes columns side by side. Of row groups without ``instrument_keys`` nothing is decoded.
         """
         try:
-            table = _verified_rows(path, columns, use_threads)
+            file = _verified_file(path)
         except DamagedPartition:
             # A copy that is damaged, or was collected since its pointer was read.
             if self._remote is None or not self._fetch_again(Path(path)):
                 raise
-            table = _verified_rows(path, columns, use_threads)
+            file = _verified_file(path)
+        groups = list(range(file.num_row_groups))
+        if instrument_keys is not None:
+            groups = encoding.groups_with(file.metadata, instrument_keys)
+        table = file.read_row_groups(groups, columns, use_threads=use_threads)
         arrays = {name: table.column(name).combine_chunks() for name in columns}
-        self.cache.put(path, arrays)
+        if len(groups) == file.num_row_groups:
+            self.cache.put(path, arrays)
         return arrays
 
     def _note_uses(self, paths: Iterable[str]) -> None:
@@ -967,8 +976,8 @@ def _file_holds(directory: Path, pointer: Pointer) -> bool:
     return disk.content_hash(data) == pointer.content_hash
 
 
-def _verified_rows(path: str, columns: list[str], use_threads: bool = False) -> pyarrow.Table:
-    """The columns of a data file, every byte of which was checked; DamagedPartition when it is not what it was."""
+def _verified_file(path: str) -> pyarrow.parquet.ParquetFile:
+    """A data file in memory, every byte of which was checked; DamagedPartition when it is not what it was."""
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -982,8 +991,7 @@ def _verified_rows(path: str, columns: list[str], use_threads: bool = False) -> 
             f"{path} is not what was published; restore an earlier version or compute the "
             "partition again"
         )
-    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
-    return file.read(columns, use_threads=use_threads)
+    return pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
 
 
 def _rows_of(

@@ -90,6 +90,11 @@ def test_what_was_known_then_comes_back_beside_what_is_known_now(
     assert "2025-06-03 09:17" in told.output
     none = setbull("revisions", "--instrument", "NSE_EQ|INE467B01029")
     assert none.output == "all days: no bar was corrected\n"
+    absent = setbull("revisions", "--day", "2025-06-01")
+    assert absent.exit_code == 2
+    assert f"--day 2025-06-01: found no bars of that day, expected a session from {DAY} to" in (
+        absent.output
+    )
 
     with duckdb.connect(str(data_directory / "setbull.duckdb"), read_only=True) as catalog:
         known = "SELECT sum(close), count(*) FROM minutes_as_of(?::TIMESTAMPTZ)"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from setbull_pipelines import tables
 from setbull_pipelines.groups.plan import DailyFacts, execution_plan, rules_of
+from setbull_pipelines.tables.lineage import PLAN_LINEAGE, Source
 
 KEY, OTHER = "NSE_EQ|INE002A01018", "NSE_EQ|INE467B01029"
 DAY, BEFORE = pd.Timestamp("2026-06-30"), pd.Timestamp("2026-06-29")
@@ -252,6 +253,35 @@ def test_no_groups_give_no_rows() -> None:
     empty = tables.STOCK_GROUPS.empty()
     rows = execution_plan(empty, BARS, facts(), DAY, at("09:15"), RULES, FIVE_MINUTES)
     assert len(tables.GROUP_EXECUTION_PLAN.schema.validate(rows)) == 0
+
+
+DISTURBED: dict[Source, tuple[pd.DataFrame, pd.DataFrame, DailyFacts]] = {
+    Source("stock_groups", "entry_type"): (groups(entry_type="2_30_ENTRY"), BARS, facts()),
+    Source("stock_groups", "direction"): (groups(direction="SHORT"), BARS, facts()),
+    Source("stock_groups", "stop_loss_percent"): (groups(stop_loss_percent=0.6), BARS, facts()),
+    Source("stock_groups", "position_type"): (groups(position_type="FIXED"), BARS, facts()),
+    Source("candles_5min", "high"): (groups(), bars(bar("09:15", 101.0, 98.0)), facts()),
+    Source("candles_5min", "low"): (groups(), bars(bar("09:15", 100.0, 97.0)), facts()),
+    Source("candles_5min", "timestamp"): (groups(), bars(bar("09:20", 100.0, 98.0)), facts()),
+    Source("candles_daily", "close"): (groups(), BARS, facts(close=80.0)),
+    Source("indicators_daily", "ema_50"): (groups(), BARS, facts(ema_50=200.0)),
+    Source("indicators_daily", "atr"): (groups(), BARS, facts(atr=7.0)),
+    Source("indicators_daily", "is_warm"): (groups(), BARS, facts(is_warm=False)),
+    Source("corporate_actions", "ex_date"): (groups(), BARS, facts(with_ex_date=frozenset({KEY}))),
+}
+
+
+@pytest.mark.parametrize("source", DISTURBED, ids=".".join)
+def test_no_value_follows_a_column_that_it_does_not_name(source: Source) -> None:
+    before, after = plan(groups()), plan(*DISTURBED[source])
+    followers = {
+        name
+        for name, value in before.items()
+        if not (value == after[name] or (pd.isna(value) and pd.isna(after[name])))
+    }
+    assert followers, "nothing changed: the test has nothing to see"
+    missing = {name for name in followers if source not in PLAN_LINEAGE[name]}
+    assert not missing, f"{sorted(missing)} follow {source}"
 
 
 CLOCKS = [f"{hour:02}:{minute:02}" for hour in range(9, 16) for minute in range(0, 60, 5)]

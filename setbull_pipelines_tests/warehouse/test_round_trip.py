@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import struct
 from datetime import date, datetime
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.store import Warehouse
-from setbull_pipelines_tests.warehouse.conftest import BARS, PROVENANCE, V1_BARS
+from setbull_pipelines_tests.warehouse.conftest import (
+    BARS,
+    DAY,
+    PROVENANCE,
+    V1_BARS,
+    bars,
+    publish,
+)
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)).map(
@@ -66,3 +77,38 @@ def test_any_frame_comes_back_identical(records):
     assert_frame_equal(found, expected)
     for name in ("open", "close", "average"):
         assert bits(found[name]) == bits(expected[name])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(frames, st.sets(text, max_size=3), st.data())
+def test_rows_of_some_instruments_do_not_depend_on_the_row_groups(records, others, data):
+    frame = frame_of(records)
+    known = sorted(set(frame["instrument_key"]))
+    wanted = others | (data.draw(st.sets(st.sampled_from(known))) if known else set())
+    with TemporaryDirectory() as folder, patch.object(encoding, "ROWS_IN_A_GROUP", 2):
+        warehouse = Warehouse(Path(folder))
+        warehouse.publish(V1_BARS, DAY, frame, **PROVENANCE, inputs={})
+        some = warehouse.read(V1_BARS, [DAY], instrument_keys=wanted)
+        everybody = warehouse.read(V1_BARS, [DAY])
+        again = warehouse.read(V1_BARS, [DAY], instrument_keys=wanted)
+    assert len(everybody) == len(records)
+    expected = everybody[everybody["instrument_key"].isin(wanted)].reset_index(drop=True)
+    assert_frame_equal(some, expected)
+    assert_frame_equal(again, expected)
+
+
+def test_row_groups_of_other_instruments_are_not_decoded(warehouse, monkeypatch):
+    monkeypatch.setattr(encoding, "ROWS_IN_A_GROUP", 4)
+    publish(warehouse, bars(instruments=tuple("ABCDEF")))
+    decoded = []
+    read = pyarrow.parquet.ParquetFile.read_row_groups
+
+    def counting(file, groups, *arguments, **options):
+        decoded.append((groups, file.num_row_groups))
+        return read(file, groups, *arguments, **options)
+
+    monkeypatch.setattr(pyarrow.parquet.ParquetFile, "read_row_groups", counting)
+    assert set(warehouse.read(V1_BARS, [DAY], instrument_keys=["D"])["instrument_key"]) == {"D"}
+    assert warehouse.read(V1_BARS, [DAY], instrument_keys=["Z"]).empty
+    assert len(warehouse.read(V1_BARS, [DAY])) == 12
+    assert decoded == [([1], 3), ([], 3), ([0, 1, 2], 3)]
