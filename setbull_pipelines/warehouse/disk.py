@@ -22,6 +22,15 @@ def content_hash(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def identity(path: str) -> tuple[int, ...] | None:
+    """Return what changes when anybody writes to a file: its place, size and moments of writing; None without it."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 def temporary_path(target: Path) -> Path:
     """Return an unused path beside ``target``: a rename is atomic only inside one file system."""
     return target.with_name(f"{TEMPORARY_PREFIX}{uuid4().hex}-{target.name}")

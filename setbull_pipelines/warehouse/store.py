@@ -70,6 +70,7 @@ _KEPT_FILE = re.compile(r"[0-9a-f]{32}\.(parquet|rows|inputs)")
 _NAMES_SHOWN = 5
 _COMPUTED_FROM = ("schema_hash", "code_version", "settings_hash", "inputs")
 _USE_NOTED_SECONDS = 3600
+_FILES_REMEMBERED = 10_000
 
 
 class Warehouse:
@@ -101,6 +102,8 @@ class Warehouse:
         self.cache = ArrowCache(cache_bytes)
         # Which hour it is, and the files whose use was noted in it (hashes: paths of years would be megabytes).
         self._uses: tuple[int, set[int]] = (0, set())
+        # Files whose every byte was checked, as they were then.
+        self._checked: dict[str, tuple[int, ...]] = {}
         self._remote = remote
         claim_folder(self.root, remote.address if remote else None)
 
@@ -507,7 +510,7 @@ class Warehouse:
         if hashes is None:
             (path,) = self.files(stored, [partition])
             # Not through the cache: it measures what computing reads.
-            rows = _verified_file(str(path)).read(stored.table.column_names)
+            rows = _checked_rows(str(path), stored.table.column_names)[0]
             hashes = instrument_hashes.hashes_of_rows(stored.table, rows)
             with disk.writer_lock(path.parent):
                 disk.replace_derived(beside, instrument_hashes.to_bytes(hashes))
@@ -644,25 +647,42 @@ class Warehouse:
         use_threads: bool,
         instrument_keys: Collection[str] | None,
     ) -> Mapping[str, pyarrow.Array]:
-        """Read ``columns`` of a file, having checked every byte of it; into the cache, when of all its rows.
+        """Read ``columns`` of a file, every byte of which was checked; into the cache, when of all its rows.
 
-        ``use_threads`` decodes columns side by side. Of row groups without ``instrument_keys`` nothing is decoded.
+        ``use_threads`` decodes columns side by side. Of row groups without ``instrument_keys`` nothing is decoded, and
+        of a file that this process has checked and nobody wrote to since nothing else is read.
         """
+        if instrument_keys is not None:
+            table = self._some_rows(path, columns, instrument_keys)
+            if table is not None:
+                return _in_one_chunk(table)
+        before = disk.identity(path)
         try:
-            file = _verified_file(path)
+            table, is_whole = _checked_rows(path, columns, use_threads, instrument_keys)
         except DamagedPartition:
             # A copy that is damaged, or was collected since its pointer was read.
             if self._remote is None or not self._fetch_again(Path(path)):
                 raise
-            file = _verified_file(path)
-        groups = list(range(file.num_row_groups))
-        if instrument_keys is not None:
-            groups = encoding.groups_with(file.metadata, instrument_keys)
-        table = file.read_row_groups(groups, columns, use_threads=use_threads)
-        arrays = {name: table.column(name).combine_chunks() for name in columns}
-        if len(groups) == file.num_row_groups:
+            before = disk.identity(path)
+            table, is_whole = _checked_rows(path, columns, use_threads, instrument_keys)
+        if len(self._checked) >= _FILES_REMEMBERED:
+            self._checked.clear()
+        self._checked[path] = before
+        arrays = _in_one_chunk(table)
+        if is_whole:
             self.cache.put(path, arrays)
         return arrays
+
+    def _some_rows(
+        self, path: str, columns: list[str], instrument_keys: Collection[str]
+    ) -> pyarrow.Table | None:
+        """The row groups with ``instrument_keys``; None where the file must be checked first, or all are wanted."""
+        found = disk.identity(path)
+        if found is None or self._checked.get(path) != found:
+            return None
+        with pyarrow.memory_map(path) as source:
+            table, is_whole = _decoded(source, columns, False, instrument_keys)
+        return None if is_whole else table
 
     def _note_uses(self, paths: Iterable[str]) -> None:
         hour = int(time.time() // _USE_NOTED_SECONDS)
@@ -976,8 +996,16 @@ def _file_holds(directory: Path, pointer: Pointer) -> bool:
     return disk.content_hash(data) == pointer.content_hash
 
 
-def _verified_file(path: str) -> pyarrow.parquet.ParquetFile:
-    """A data file in memory, every byte of which was checked; DamagedPartition when it is not what it was."""
+def _checked_rows(
+    path: str,
+    columns: list[str],
+    use_threads: bool = False,
+    instrument_keys: Collection[str] | None = None,
+) -> tuple[pyarrow.Table, bool]:
+    """As :func:`_decoded`, of a file every byte of which was checked; DamagedPartition when it is not what it was.
+
+    ``use_threads`` decodes beside the check, too.
+    """
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -985,13 +1013,51 @@ def _verified_file(path: str) -> pyarrow.parquet.ParquetFile:
             f"{path} is gone although its pointer was read a moment ago; read again, and if "
             "that fails compute the partition again"
         ) from None
+    if not use_threads:
+        _require_hash(path, disk.content_hash(data))
+        return _decoded(pyarrow.BufferReader(data), columns, use_threads, instrument_keys)
+    with ThreadPoolExecutor(1) as beside:
+        found = beside.submit(disk.content_hash, data)
+        try:
+            return _decoded(pyarrow.BufferReader(data), columns, use_threads, instrument_keys)
+        finally:
+            # Whatever decoding made of a damaged file, this is what is said of it.
+            _require_hash(path, found.result())
 
-    if disk.content_hash(data) != Path(path).stem:
+
+def _decoded(
+    source: pyarrow.NativeFile,
+    columns: list[str],
+    use_threads: bool,
+    instrument_keys: Collection[str] | None,
+) -> tuple[pyarrow.Table, bool]:
+    """The columns of the row groups that can hold ``instrument_keys`` (None: of all), and whether that is all rows.
+
+    ``use_threads`` decodes columns side by side.
+    """
+    file = pyarrow.parquet.ParquetFile(source, pre_buffer=False)
+    groups = list(range(file.num_row_groups))
+    if instrument_keys is not None:
+        groups = encoding.groups_with(file.metadata, instrument_keys)
+    table = file.read_row_groups(groups, columns, use_threads=use_threads)
+    return table, len(groups) == file.num_row_groups
+
+
+def _require_hash(path: str, found: str) -> None:
+    if found != Path(path).stem:
         raise DamagedPartition(
             f"{path} is not what was published; restore an earlier version or compute the "
             "partition again"
         )
-    return pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data), pre_buffer=False)
+
+
+def _in_one_chunk(table: pyarrow.Table) -> dict[str, pyarrow.Array]:
+    """The columns by name. Only texts come in several chunks, and putting one together copies it."""
+    columns = zip(table.column_names, table.columns, strict=True)
+    return {
+        name: column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        for name, column in columns
+    }
 
 
 def _rows_of(

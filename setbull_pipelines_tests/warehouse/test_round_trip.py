@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from datetime import date, datetime
 from pathlib import Path
@@ -11,12 +12,14 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse import encoding
+from setbull_pipelines.warehouse import disk, encoding
+from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.warehouse.conftest import (
     BARS,
@@ -100,15 +103,42 @@ def test_rows_of_some_instruments_do_not_depend_on_the_row_groups(records, other
 def test_row_groups_of_other_instruments_are_not_decoded(warehouse, monkeypatch):
     monkeypatch.setattr(encoding, "ROWS_IN_A_GROUP", 4)
     publish(warehouse, bars(instruments=tuple("ABCDEF")))
-    decoded = []
-    read = pyarrow.parquet.ParquetFile.read_row_groups
+    decoded, checked = [], []
+    read, check = pyarrow.parquet.ParquetFile.read_row_groups, disk.content_hash
 
     def counting(file, groups, *arguments, **options):
         decoded.append((groups, file.num_row_groups))
         return read(file, groups, *arguments, **options)
 
     monkeypatch.setattr(pyarrow.parquet.ParquetFile, "read_row_groups", counting)
-    assert set(warehouse.read(V1_BARS, [DAY], instrument_keys=["D"])["instrument_key"]) == {"D"}
+    monkeypatch.setattr(disk, "content_hash", lambda data: checked.append(1) or check(data))
+    for _ in range(2):
+        of_one = warehouse.read(V1_BARS, [DAY], instrument_keys=["D"])
+        assert set(of_one["instrument_key"]) == {"D"}
     assert warehouse.read(V1_BARS, [DAY], instrument_keys=["Z"]).empty
+    assert decoded == [([1], 3), ([1], 3), ([], 3)]
+    assert len(checked) == 1, "a file that nobody wrote to is checked once"
     assert len(warehouse.read(V1_BARS, [DAY])) == 12
-    assert decoded == [([1], 3), ([], 3), ([0, 1, 2], 3)]
+    assert len(checked) == 2, "all rows are checked whenever they are decoded"
+    assert len(warehouse.read(V1_BARS, [DAY], instrument_keys=["D"])) == 2
+    assert decoded[3:] == [([0, 1, 2], 3)], "what is in memory is not decoded again"
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_rows_of_some_instruments_of_a_damaged_file_are_refused(tmp_path, monkeypatch, threads):
+    """Also where the file was checked before, and its moment of writing was put back."""
+    monkeypatch.setattr(encoding, "ROWS_IN_A_GROUP", 4)
+    warehouse = Warehouse(tmp_path / "warehouse", threads=threads)
+    publish(warehouse, bars(instruments=tuple("ABCDEF")))
+    warehouse.read(V1_BARS, [DAY], instrument_keys=["D"])
+    (path,) = warehouse.files(V1_BARS, [DAY])
+    written = path.stat()
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(damaged)
+    os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
+    with pytest.raises(DamagedPartition, match="is not what was published"):
+        warehouse.read(V1_BARS, [DAY], instrument_keys=["D"])
+    with pytest.raises(DamagedPartition, match="is not what was published"):
+        warehouse.read(V1_BARS, [DAY])
