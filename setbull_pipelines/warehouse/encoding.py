@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import copy
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
@@ -25,8 +26,9 @@ from setbull_pipelines.warehouse.errors import ContractViolation
 # No identifier of a table can look like this, so it never meets a real column.
 _BATCH_POSITION = "<position in batch>"
 _CASES_SHOWN = 3
-ROWS_IN_A_GROUP = 32_768
-"""A file is divided at these rows. Rows are sorted by key, so whoever reads some instruments decodes few groups."""
+FEWEST_ROWS_IN_A_GROUP, MOST_GROUPS = 16_384, 32
+"""How a file is divided. Rows are sorted by key, so whoever reads some instruments decodes few groups; of a file with
+too many groups whoever reads all of it pays for them."""
 
 
 def schema_hash(table: Table) -> str:
@@ -79,7 +81,7 @@ def to_parquet(table: Table, rows: pyarrow.Table) -> bytes:
         sink,
         compression="zstd",
         version="2.6",
-        row_group_size=ROWS_IN_A_GROUP,
+        row_group_size=max(FEWEST_ROWS_IN_A_GROUP, math.ceil(len(rows) / MOST_GROUPS)),
         # Dictionaries of numbers that rarely repeat double the time of reading and writing.
         use_dictionary=[column.name for column in table.columns if column.kind is Kind.TEXT],
     )

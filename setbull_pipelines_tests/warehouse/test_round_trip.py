@@ -88,7 +88,7 @@ def test_rows_of_some_instruments_do_not_depend_on_the_row_groups(records, other
     frame = frame_of(records)
     known = sorted(set(frame["instrument_key"]))
     wanted = others | (data.draw(st.sets(st.sampled_from(known))) if known else set())
-    with TemporaryDirectory() as folder, patch.object(encoding, "ROWS_IN_A_GROUP", 2):
+    with TemporaryDirectory() as folder, patch.object(encoding, "FEWEST_ROWS_IN_A_GROUP", 2):
         warehouse = Warehouse(Path(folder))
         warehouse.publish(V1_BARS, DAY, frame, **PROVENANCE, inputs={})
         some = warehouse.read(V1_BARS, [DAY], instrument_keys=wanted)
@@ -101,7 +101,7 @@ def test_rows_of_some_instruments_do_not_depend_on_the_row_groups(records, other
 
 
 def test_row_groups_of_other_instruments_are_not_decoded(warehouse, monkeypatch):
-    monkeypatch.setattr(encoding, "ROWS_IN_A_GROUP", 4)
+    monkeypatch.setattr(encoding, "FEWEST_ROWS_IN_A_GROUP", 4)
     publish(warehouse, bars(instruments=tuple("ABCDEF")))
     decoded, checked = [], []
     read, check = pyarrow.parquet.ParquetFile.read_row_groups, disk.content_hash
@@ -127,7 +127,7 @@ def test_row_groups_of_other_instruments_are_not_decoded(warehouse, monkeypatch)
 @pytest.mark.parametrize("threads", [1, 4])
 def test_rows_of_some_instruments_of_a_damaged_file_are_refused(tmp_path, monkeypatch, threads):
     """Also where the file was checked before, and its moment of writing was put back."""
-    monkeypatch.setattr(encoding, "ROWS_IN_A_GROUP", 4)
+    monkeypatch.setattr(encoding, "FEWEST_ROWS_IN_A_GROUP", 4)
     warehouse = Warehouse(tmp_path / "warehouse", threads=threads)
     publish(warehouse, bars(instruments=tuple("ABCDEF")))
     warehouse.read(V1_BARS, [DAY], instrument_keys=["D"])
