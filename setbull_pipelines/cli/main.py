@@ -416,6 +416,21 @@ def kill(component: str | None, actor: str, reason: str) -> None:
 
 
 @rollout.command()
+@_by
+@_reason
+def restore(actor: str, reason: str) -> None:
+    """Get a lost or damaged log back from the files that are left of it."""
+    from setbull_pipelines.cli import rollout as work
+    from setbull_pipelines.rollout.log import IllegalLog
+
+    try:
+        for line in work.restore(_settings(), actor, reason):
+            click.echo(line)
+    except (IllegalLog, OSError, *work.UNREADABLE) as error:
+        _stop(str(error))
+
+
+@rollout.command()
 @_component
 @_by
 @_reason

@@ -9,7 +9,9 @@ from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables
 from setbull_pipelines.cli.main import _COMPONENTS, _STAGES, main
-from setbull_pipelines.pipeline.rolling_out import LOG, read_log, states
+from setbull_pipelines.pipeline.rolling_out import states
+from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
