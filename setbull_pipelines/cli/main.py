@@ -112,6 +112,7 @@ def run(
     from setbull_pipelines.cli.run import RunFailed, read_input, sessions_to_correct
     from setbull_pipelines.cli.run import run as execute
     from setbull_pipelines.cli.terminal import console
+    from setbull_pipelines.pipeline.rollout_log import LogLost
     from setbull_pipelines.sources.intake import NoInput
 
     console.print(
@@ -137,7 +138,7 @@ def run(
             console.print(line)
     try:
         outcome = execute(settings, intake, plan)
-    except RunFailed as error:
+    except (RunFailed, LogLost) as error:
         _stop(str(error), _FAILED)
     outcome.seconds = {"reading the input": seconds} | outcome.seconds
     print_report(outcome)

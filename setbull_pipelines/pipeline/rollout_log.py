@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 import pyarrow
@@ -42,16 +43,17 @@ def read_log(warehouse: Warehouse) -> tuple[LogRow, ...]:
         if warehouse.pointer(LOG, WHOLE) is not None:
             return rows_of(warehouse.read(LOG, [WHOLE]))
     except (DamagedPartition, MissingPartition) as error:
-        raise _lost(str(error)) from error
+        raise _lost("damaged", warehouse) from error
     if (warehouse.root / _STARTED).exists() or _files(warehouse):
-        raise _lost("its pointer is missing")
+        raise _lost("missing", warehouse)
     return ()
 
 
-def _lost(found: str) -> LogLost:
+def _lost(how: str, warehouse: Warehouse) -> LogLost:
     return LogLost(
-        f"{LOG.name} cannot be read: {found}. It is the only record of which V2 was taken back, so nothing is computed "
-        "or served without it; get it back by: setbull rollout restore --by NAME --reason WHY"
+        f"{LOG.name} cannot be read: {warehouse.root.joinpath(*LOG.key)} is {how}. It is the only record of which V2 "
+        "was taken back, so nothing is computed or served without it; get it back by: "
+        "setbull rollout restore --by NAME --reason WHY"
     )
 
 
@@ -117,5 +119,5 @@ def kept_rows(warehouse: Warehouse) -> tuple[tuple[LogRow, ...], bool]:
     return longest, is_sure
 
 
-def _files(warehouse: Warehouse) -> list:
+def _files(warehouse: Warehouse) -> list[Path]:
     return sorted(warehouse.root.joinpath(*LOG.key).glob("*/*.parquet"))

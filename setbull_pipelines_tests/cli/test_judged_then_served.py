@@ -47,7 +47,7 @@ def wrong_on(day: str):
         is_wrong = rows["trading_day"] == pd.Timestamp(day)
         rounded = rows["ema_50"].astype(np.float32).astype(float)
         return rows.assign(
-            ema_50=rows["ema_50"].where(~is_wrong, rounded), rsi_14=rows["rsi_14"] + 0.5 * is_wrong
+            ema_50=rows["ema_50"].where(~is_wrong, rounded), rsi=rows["rsi"] + 0.5 * is_wrong
         )
 
     return wrong
@@ -137,7 +137,7 @@ def test_the_api_answers_with_v1(evening: tuple[Path, Result]) -> None:
         )
     assert answer.status_code == 200, answer.text
     found = [candle["rsi"] for candle in answer.json()["data"]["data"]]
-    assert found == [round(value, 2) for value in rows["rsi_14"]]
+    assert found == [round(value, 2) for value in rows["rsi"]]
     assert len(found) == 75
 
 
