@@ -69,6 +69,9 @@ RELATIVE = Tolerance(
     "float64 sums in another order differ by about 1e-13; 1e-9 leaves room for 600-bar recursions and "
     "is a million times smaller than a price tick",
 )
+AT_LIMIT = RELATIVE.relative
+"""A computed number that differs from a limit by less than this share of it is at the limit, in every decision: the
+last digits of a quotient are rounding, and whole paise lie at least 1 / (100 x price in paise) from a percentage."""
 SCORE = Tolerance(
     "score",
     1e-9,

@@ -478,7 +478,7 @@ _MOVES: Mapping[str, _Given] = {
     ),
     "is_mamba": _Given(
         "strength >= 0.1, and (trend BULLISH, close > open, move_percent > 5) or (trend BEARISH, close <= open, "
-        "move_percent > 3)",
+        "move_percent > 3); within 1e-9 of a limit is at it, so a rise of exactly 5 % is never above",
         warm_up="as trend",
     ),
     "mamba_strength": _Given(
@@ -593,7 +593,7 @@ _FILTERS: Mapping[str, _Given] = {
         oracles=(REPORT, HAND_STAGES),
     ),
     "side": _Given(
-        "BULLISH if ema_deviation > 0.03, BEARISH if < -0.03",
+        "BULLISH if ema_deviation > 0.03, BEARISH if < -0.03; within 1e-9 of the limit is at it",
         null_rule="null until the ema stage is passed",
         oracles=(REPORT, HAND_STAGES),
     ),
@@ -625,7 +625,10 @@ _FILTERS: Mapping[str, _Given] = {
     ),
     "ema_threshold": _Given("0.03", **_reached("ema")),
     "ema_reason": _Given(null_rule="null where the ema stage was not reached"),
-    "rsi_passed": _Given("BULLISH: rsi >= 50; BEARISH: rsi <= 55", **_reached("rsi")),
+    "rsi_passed": _Given(
+        "BULLISH: rsi >= 50; BEARISH: rsi <= 55; within 1e-9 of the limit is at it",
+        **_reached("rsi"),
+    ),
     "rsi": _Given(
         "rsi of indicators_daily",
         warm_up="15 daily bars",

@@ -221,6 +221,10 @@ class Variant(Protocol):
         strength >= strength_threshold and (trend BULLISH, close > open, move_percent >
         bullish_move_percent) or (trend BEARISH, close <= open, move_percent >
         bearish_move_percent).
+
+        A computed number within e = 1e-9 of a limit (AT_LIMIT) is at the limit, L: a > L means a
+        > L + e |L|, a >= L means a >= L - e |L|, in moves and in filters. So a rise of exactly
+        5 %, from one whole number of paise to another, is never above 5 %, however it is rounded.
         """
         ...
 
@@ -279,37 +283,42 @@ class Variant(Protocol):
         Series as in :meth:`moves`. Stages in order, each only when the one before passed;
         columns of stages not reached are null, columns of a reached stage are filled as far as
         their value exists (mamba columns, trend to non_mamba_series, belong to the mamba
-        stage).
+        stage). A stage has three answers: a value that it asks about and that is null gives 'not
+        enough data', stopped at this stage, MISSING with the name of its column (the first in the
+        order named below), after the stage's own reasons for too little data.
 
-        start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic,
-        STALE with ``as_of`` and the last day up to it with a bar of the instrument in either
-        series. basic: fewer than volume_days bars of the series in ``candles_daily`` up to
-        as_of: 'not enough data', TOO_FEW_BARS; the as-of bar's indicators have an
-        unexplained_gap: 'not enough data', UNEXPLAINED_GAP. average_volume = floor(sum of the last
-        volume_days volumes / volume_days). Fails, in this order of checks: close <
+        start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic, STALE
+        with ``as_of`` and the last day up to it with a bar of the instrument in either series.
+        basic: fewer than volume_days bars of the series in ``candles_daily`` up to as_of: 'not
+        enough data', TOO_FEW_BARS; the as-of bar's indicators have an unexplained_gap: 'not
+        enough data', UNEXPLAINED_GAP. It asks about close and average_volume = floor(sum of the
+        last volume_days volumes / volume_days). Fails, in this order of checks: close <
         minimum_close, close > maximum_close, average_volume < minimum_average_volume. ema: the
-        as-of bar's indicators not warm, or ema_50 or rsi null: 'not enough data', stopped_at
-        ema, COLD. ema_deviation = (close - ema_50) / ema_50; > threshold: side BULLISH; <
-        -threshold: BEARISH; else rejected. rsi: BULLISH passes when rsi >= rsi_bullish, BEARISH
-        when rsi <= rsi_bearish; else rejected. mamba: no analysis row or trend_reason not null:
-        'not enough data', stopped_at mamba, COLD_TREND. mamba_ratio = mamba_days /
-        look_back_days. Fails, in this order of checks: mamba_ratio < threshold; neither
-        current_length nor longest_mamba_sequence >= minimum_sequence_length; mamba_sequences >
-        1 and long_gaps > floor(mamba_sequences / long_gaps_per_mamba_sequences); trend differs
-        from side. All passed: verdict 'bullish' or 'bearish' by the side. ``reason`` is the
-        reason text of the stage that stopped the chain, or of the mamba stage when all passed.
-        bullish_mamba_count is mamba_days when the trend is BULLISH, else 0; bearish_mamba_count
-        likewise. <stage>_passed is null when the stage was not reached or had not enough data;
-        <stage>_reason is null only when not reached. basic_threshold is BASIC_THRESHOLD;
-        ema_threshold, rsi_threshold (of the side), mamba_threshold are the numbers of the
-        settings, set when the stage is reached with data (rsi_threshold from the RSI stage on).
+        as-of bar's indicators not warm: 'not enough data', stopped_at ema, COLD. It asks about
+        ema_50 and rsi. ema_deviation = (close - ema_50) / ema_50; > threshold: side BULLISH; <
+        -threshold: BEARISH; else rejected. rsi: it asks about rsi; BULLISH passes when rsi >=
+        rsi_bullish, BEARISH when rsi <= rsi_bearish; else rejected. mamba: no analysis row or
+        trend_reason not null: 'not enough data', stopped_at mamba, COLD_TREND. It asks about
+        mamba_days, current_length, longest_mamba_sequence, mamba_sequences, long_gaps and trend.
+        mamba_ratio = mamba_days / look_back_days. Fails, in this order of checks: mamba_ratio <
+        threshold; neither current_length nor longest_mamba_sequence >= minimum_sequence_length;
+        mamba_sequences > 1 and long_gaps > floor(mamba_sequences /
+        long_gaps_per_mamba_sequences); trend differs from side. All passed: verdict 'bullish' or
+        'bearish' by the side. ``reason`` is the reason text of the stage that stopped the chain,
+        or of the mamba stage when all passed. bullish_mamba_count is mamba_days when the trend is
+        BULLISH, else 0; bearish_mamba_count likewise. <stage>_passed is null when the stage was
+        not reached or had not enough data; <stage>_reason is null only when not reached.
+        basic_threshold is BASIC_THRESHOLD; ema_threshold, rsi_threshold (of the side),
+        mamba_threshold are the numbers of the settings, set when the stage is reached with data
+        (rsi_threshold from the RSI stage on).
         """
         ...
 
 
 # The wording of filter reasons: str.format templates. Prices and RSI with 2 decimals, percents with 2.
 STALE = "data is stale: expected {expected}, have {found}"
-TOO_FEW_BARS = "{found} daily bars up to {day}, {needed} needed"
+TOO_FEW_BARS = "{found} daily bars in the look-back up to {day}, {needed} needed"
+MISSING = "{name} is not known"
 UNEXPLAINED_GAP = "unexplained gap of {ratio:.4f} on {day}: open to the close before, no corporate action is known"
 BASIC_THRESHOLD = (
     "close {minimum_close:.2f} to {maximum_close:.2f}, average volume at least {minimum_volume}"
@@ -324,7 +333,7 @@ EMA_BEARISH = "close {close:.2f} is {percent:.2f} % below EMA 50 {ema:.2f}"
 EMA_REJECTED = "close {close:.2f} is within {threshold:.2f} % of EMA 50 {ema:.2f}"
 RSI_PASSED = "RSI {rsi:.2f} confirms {side} (limit {limit:.2f})"
 RSI_REJECTED = "RSI {rsi:.2f} does not confirm {side} (limit {limit:.2f})"
-COLD_TREND = "trend is unknown: fewer than {needed} daily bars with EMA 50"
+COLD_TREND = "trend is unknown: fewer than {needed} daily bars with EMA 50 in the look-back"
 MAMBA_FEW_DAYS = "{found} mamba days of {days} are fewer than {share:.0f} %"
 MAMBA_SHORT = "no run of {needed} days or more"
 MAMBA_LONG_GAPS = "{gaps} long gaps for {runs} mamba runs, at most {allowed} allowed"

@@ -30,6 +30,7 @@ from setbull_pipelines.tables.sequences import (
     SEQUENCES,
 )
 from setbull_pipelines.variants.v1.daily_series import DailyBar, bars_of_chosen_series, day_of
+from setbull_pipelines.variants.v1.limits import is_above, is_at_least
 from setbull_pipelines.variants.v1.rows import frame_of
 
 _TREND_SIGN = {BULLISH: 1, BEARISH: -1}
@@ -107,12 +108,16 @@ def moves(
             is_bullish = bar.close > bar.open
             move_percent = move_percent_of(bar)
             strength = strength_of(move_percent, bar.volume, mean_volume, settings.volume_weight)
-            is_mamba = strength >= settings.strength_threshold and (
-                (trend == BULLISH and is_bullish and move_percent > settings.bullish_move_percent)
+            is_mamba = is_at_least(strength, settings.strength_threshold) and (
+                (
+                    trend == BULLISH
+                    and is_bullish
+                    and is_above(move_percent, settings.bullish_move_percent)
+                )
                 or (
                     trend == BEARISH
                     and not is_bullish
-                    and move_percent > settings.bearish_move_percent
+                    and is_above(move_percent, settings.bearish_move_percent)
                 )
             )
             rows.append(
