@@ -26,6 +26,7 @@ from setbull_pipelines.settings import (
     SequenceSettings,
 )
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.indicators import PERIODS, Periods
 
 Timeframe = Literal["5minute", "day"]
 _WORKERS: ContextVar[int] = ContextVar("workers", default=0)
@@ -110,33 +111,36 @@ class Variant(Protocol):
         history_starts: pd.DataFrame | None = None,
         settings: IndicatorSettings = IndicatorSettings(),
         since: pd.Timestamp | None = None,
+        periods: Periods = PERIODS,
     ) -> pd.DataFrame:
         """Indicators of ``candles_5min`` or ``candles_daily`` rows: one row per candle given.
 
         With ``since`` only the rows of trading days from it on, with the values that they have among all.
-        ``candles`` can do without the columns that nothing is computed from.
+        ``candles`` can do without the columns that nothing is computed from. Other ``periods``
+        than the columns', as many, are for oracles that publish those alone.
         Runs per instrument (per instrument and series for 'day') over the rows in time order,
         across sessions. Formulas: the column descriptions of ``tables/indicators.py``; they
         equal TA-Lib. VWAP restarts at the first bar of every trading_day and exists for
         '5minute' only. RSI is 100 when the average loss is 0, 0 when only the average gain is
-        0. bb_width is computed as 2 x bollinger_deviations x deviation (the rounded bands
+        0. bb_width is computed as 2 x periods.band_deviations x deviation (the rounded bands
         differ by too few digits on narrow bands at high prices) and is exactly 0 for a flat
         window. Ratios are null where they would divide by 0.
 
         ``history_starts`` (instrument_key, series, first_trading_day) says where each stored
         series begins; '5minute' uses series 'minutes'; None takes it from ``candles``.
         bars_of_history counts the rows of the instrument in ``candles`` up to and including
-        this one. is_warm is True when bars_of_history >= settings.warm_bars, or when the
+        this one. is_warm is True when bars_of_history >= warm_bars(settings.warm_margin_bars) of
+        ``tables/look_back.py``, or when the
         instrument is a new listing: its first_trading_day is later than the earliest
         first_trading_day of the same series (of all instruments) and not earlier than the first
-        trading_day in ``candles``, and bars_of_history >= settings.slowest_period. An
+        trading_day in ``candles``, and bars_of_history >= bars_to_first_values(). An
         instrument that ``history_starts`` does not name is not a new listing.
 
         For 'day', a bar jumped when |open / close of the bar before it - 1| >
         settings.maximum_unexplained_gap and that bar's trading_day is at most
         settings.overnight_days calendar days earlier; candles are adjusted, so a jump that a corporate
         action explains is none. unexplained_gap is open / close before of the latest bar that
-        jumped among the last settings.warm_bars bars, this one included, unexplained_gap_day
+        jumped among the last warm_bars(...) bars, this one included, unexplained_gap_day
         its trading_day: until as many bars follow, values still carry the prices from before
         it. The first bar of ``candles`` has no bar before it.
         """
@@ -240,24 +244,26 @@ class Variant(Protocol):
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """``sequence_analysis`` (one row per instrument) and ``sequence_patterns`` of one as-of day.
 
-        Scores: S are all runs, M the mamba runs. length_score = sum over M of min(length / 5,
-        1) / |S|. strength_score = mean strength of M, 0 without M. consistency_score = 0 when
-        |S| < 2 or |M| < 2, else max(0, 1 - min(sample variance of the lengths of M / 10, 1)).
-        quality_score = 0.3, 0.4, 0.3 of these. continuity_score: 0 when |S| < 2; mean of the
-        gaps <= continuity_maximum_gap_days, max(0, 1 - mean / continuity_maximum_gap_days), 0
-        when there is none. predictive_score: 0 when |S| < 3; among i with equal kinds at i and
-        i + 1, the share with the same kind at i + 2; 0 when there is none. momentum_score over
-        the last min(5, |S|) runs, j = 1 the oldest of them: 0.7 x (sum of strength_j x j / sum
-        of j) + 0.3 x mean strength. volume_average is over the moves; volume_strength = sum
-        over M of (mean volume of the run / volume_average) / |S|, 0 when volume_average is 0;
-        volume_trend = tanh(least-squares slope of volume on 0, 1, 2, ... / 1,000,000), 0 for
-        fewer than 2 moves; volume_trend_relative = slope / volume_average, 0 for fewer than 2
-        moves or average 0; volume_consistency = max(0, 1 - min(sample deviation /
-        volume_average, 1)), 0 for fewer than 2 moves or average 0. trend_percent is the larger
-        of days above and below / days x 100, null when trend_reason is not null; days_above_ema
-        and days_below_ema count days with a known ema_50. trend_reason is
-        'insufficient_history' when there are fewer than look_back_days moves or any lacks
-        ema_50. long_gaps counts NON_MAMBA runs longer than long_run_days.
+        Scores: S are all runs, M the mamba runs. length_score = sum over M of min(length / 5, 1)
+        / |S|. strength_score = mean strength of M, 0 without M. consistency_score = 0 when |S| <
+        2 or |M| < 2, else max(0, 1 - min(sample variance of the lengths of M / 10, 1)).
+        quality_score = 0.3, 0.4, 0.3 of these. continuity_score: 0 when |S| < 2; mean of the gaps
+        <= continuity_maximum_gap_days, max(0, 1 - mean / continuity_maximum_gap_days), 0 when
+        there is none. predictive_score: 0 when |S| < 3; among i with equal kinds at i and i + 1,
+        the share with the same kind at i + 2; 0 when there is none, which is always, since runs
+        alternate between the kinds. momentum_score over the last min(5, |S|) runs, j = 1 the
+        oldest of them: 0.7 x (sum of strength_j x j / sum of j) + 0.3 x mean strength.
+        volume_average is over the moves; volume_strength = sum over M of (mean volume of the run
+        / volume_average) / |S|, 0 when volume_average is 0; volume_trend = tanh(s / 1,000,000), s
+        the least-squares slope of volume on 0, 1, 2, ..., 0 for fewer than 2 moves: 6 W / (n (n^2
+        - 1)) with W = sum of (2 i - (n - 1)) x volume_i, a whole number that no rounding touches
+        before the division (volumes up to 2^58 a day); volume_trend_relative = s /
+        volume_average, 0 for fewer than 2 moves or average 0; volume_consistency = max(0, 1 -
+        min(sample deviation / volume_average, 1)), 0 for fewer than 2 moves or average 0.
+        trend_percent is the larger of days above and below / days x 100, null when trend_reason
+        is not null; days_above_ema and days_below_ema count days with a known ema_50.
+        trend_reason is 'insufficient_history' when there are fewer than look_back_days moves or
+        any lacks ema_50. long_gaps counts NON_MAMBA runs longer than long_run_days.
 
         Patterns: runs of length >= pattern_minimum_length by (kind, length); order and rank:
         frequency falling, strength falling, kind rising, length rising. average_gap_days,
