@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import exchange
-from setbull_pipelines.settings import IndicatorSettings
+from setbull_pipelines.tables.indicators import PERIODS
 from setbull_pipelines.variants import V1, V2, Variant
 
 BAR = "5min"
@@ -147,7 +147,6 @@ def _bars(run: Callable[[Path], Any]) -> Contestant:
 
 # --- five-minute bars in memory to indicators --------------------------------------------------------
 
-SETTINGS = IndicatorSettings()
 OF_INDICATORS = (
     *("ma_9", "ema_5", "ema_9", "ema_20", "ema_50", "rsi", "atr"),
     *("bb_upper", "bb_middle", "bb_lower", "bb_width"),
@@ -181,13 +180,13 @@ def _v2_kernel(arrays: dict[str, np.ndarray]) -> np.ndarray:
     kernels.write_indicators(
         *(starts, ends, ends - starts, starts),
         *(arrays[name] for name in ("day", "high", "low", "close", "volume")),
-        SETTINGS.sma_period,
-        np.array(SETTINGS.ema_periods),
-        SETTINGS.rsi_period,
-        SETTINGS.atr_period,
-        SETTINGS.bollinger_period,
-        float(SETTINGS.bollinger_deviations),
-        SETTINGS.volume_average_period,
+        PERIODS.moving_average,
+        np.array(PERIODS.exponential),
+        PERIODS.rsi,
+        PERIODS.atr,
+        PERIODS.bands,
+        float(PERIODS.band_deviations),
+        PERIODS.volume_average,
         arrays["output"],
     )
     return arrays["output"]
@@ -202,16 +201,16 @@ def _talib_calls(arrays: dict[str, np.ndarray]) -> np.ndarray:
     for start, end in zip(arrays["starts"], arrays["ends"], strict=True):
         bars = slice(start, end)
         high, low, close = (arrays[name][bars] for name in ("high", "low", "close"))
-        output[0, bars] = talib.SMA(close, SETTINGS.sma_period)
-        for row, period in enumerate(SETTINGS.ema_periods, start=1):
+        output[0, bars] = talib.SMA(close, PERIODS.moving_average)
+        for row, period in enumerate(PERIODS.exponential, start=1):
             output[row, bars] = talib.EMA(close, period)
-        output[5, bars] = talib.RSI(close, SETTINGS.rsi_period)
-        output[6, bars] = talib.ATR(high, low, close, SETTINGS.atr_period)
-        deviations = SETTINGS.bollinger_deviations
+        output[5, bars] = talib.RSI(close, PERIODS.rsi)
+        output[6, bars] = talib.ATR(high, low, close, PERIODS.atr)
+        deviations = PERIODS.band_deviations
         output[7, bars], output[8, bars], output[9, bars] = talib.BBANDS(
-            close, SETTINGS.bollinger_period, deviations, deviations
+            close, PERIODS.bands, deviations, deviations
         )
-        output[13, bars] = talib.SMA(volumes[bars], SETTINGS.volume_average_period)
+        output[13, bars] = talib.SMA(volumes[bars], PERIODS.volume_average)
     return output
 
 
@@ -252,22 +251,22 @@ def _pandas_of_one(bars: pd.DataFrame) -> pd.DataFrame:
         pd.concat([bars["high"], before], axis=1).max(axis=1)
         - pd.concat([bars["low"], before], axis=1).min(axis=1)
     ).iloc[1:]
-    window = close.rolling(SETTINGS.bollinger_period)
-    middle, reach = window.mean(), SETTINGS.bollinger_deviations * window.std(ddof=0)
-    gain = _pandas_wilder(change.clip(lower=0).iloc[1:], SETTINGS.rsi_period)
-    loss = _pandas_wilder((-change).clip(lower=0).iloc[1:], SETTINGS.rsi_period)
+    window = close.rolling(PERIODS.bands)
+    middle, reach = window.mean(), PERIODS.band_deviations * window.std(ddof=0)
+    gain = _pandas_wilder(change.clip(lower=0).iloc[1:], PERIODS.rsi)
+    loss = _pandas_wilder((-change).clip(lower=0).iloc[1:], PERIODS.rsi)
     typical = (bars["high"] + bars["low"] + close) / 3 * volume
     day = bars["trading_day"]
     traded = volume.groupby(day).cumsum()
-    emas = [_seeded(close, period, 2 / (period + 1)) for period in SETTINGS.ema_periods]
+    emas = [_seeded(close, period, 2 / (period + 1)) for period in PERIODS.exponential]
     values = (
-        close.rolling(SETTINGS.sma_period).mean(),
+        close.rolling(PERIODS.moving_average).mean(),
         *emas,
         (100 * gain / (gain + loss)).reindex(close.index),
-        _pandas_wilder(true_range, SETTINGS.atr_period).reindex(close.index),
+        _pandas_wilder(true_range, PERIODS.atr).reindex(close.index),
         *(middle + reach, middle, middle - reach, 2 * reach),
         *(2 * reach / middle, 200 * reach / middle),
-        volume.rolling(SETTINGS.volume_average_period).mean(),
+        volume.rolling(PERIODS.volume_average).mean(),
         (typical.groupby(day).cumsum() / traded).where(traded > 0),
     )
     return bars[["instrument_key", "timestamp", "trading_day"]].assign(

@@ -14,6 +14,7 @@ from setbull_pipelines.assets.variants import RECONCILIATION_GROUP
 from setbull_pipelines.automation.jobs import LANES
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.settings import Settings, load_settings
+from setbull_pipelines.tables.look_back import refuse_short_look_back
 
 BACK_FILL_JOB_NAME = "back_fill"
 # A step whose machine is lost starts again on another one, where what it had published is not computed again.
@@ -43,4 +44,4 @@ def build_cluster_defs(settings: Settings) -> dg.Definitions:
     return build_defs(settings, more_jobs=[build_back_fill()])
 
 
-defs = build_cluster_defs(load_settings())
+defs = build_cluster_defs(refuse_short_look_back(load_settings()))

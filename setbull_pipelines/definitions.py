@@ -42,6 +42,7 @@ from setbull_pipelines.automation.schedules import build_after_fetch, build_sche
 from setbull_pipelines.automation.sensors import build_sensors  # noqa: E402
 from setbull_pipelines.checks.factory import build_checks  # noqa: E402
 from setbull_pipelines.settings import Settings, load_settings  # noqa: E402
+from setbull_pipelines.tables.look_back import refuse_short_look_back  # noqa: E402
 
 logging.getLogger("setbull_pipelines").setLevel(logging.INFO)
 
@@ -84,4 +85,4 @@ def build_defs(
     )
 
 
-defs = build_defs(load_settings())
+defs = build_defs(refuse_short_look_back(load_settings()))

@@ -68,17 +68,11 @@ class AggregationSettings:
 
 @dataclass(frozen=True)
 class IndicatorSettings:
-    """Periods of the indicators, in bars. Column names of the tables carry the default periods."""
+    """When indicators can be relied on. Their periods belong to their columns: ``tables/indicators.py``."""
 
-    sma_period: int = 9
-    ema_periods: tuple[int, int, int, int] = (5, 9, 20, 50)
-    rsi_period: int = 14
-    atr_period: int = 14
-    bollinger_period: int = 20
-    bollinger_deviations: float = 2.0
-    volume_average_period: int = 10
     warm_margin_bars: int = 200
-    """Bars beyond the slowest period before a value counts as warm (seed error of EMA 50 below 0.04 %)."""
+    """Bars beyond its first value before EMA 50 counts as warm: the mean that it starts from then has 0.034 % of its
+    weight. A column that forgets more slowly is warm when its own start has no more: ``tables/look_back.py``."""
     maximum_unexplained_gap: float = 0.25
     """|open / previous close - 1| above which no corporate action is missing only by chance: price bands end at
     20 %, a bonus of 1 for 2 opens around 0.67. Not among the quality limits, because results depend on it."""
@@ -86,28 +80,6 @@ class IndicatorSettings:
     """Bars more calendar days apart are not compared: after weeks without trading a price has moved by itself."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "sma_period",
-            "rsi_period",
-            "atr_period",
-            "bollinger_period",
-            "volume_average_period",
-        ):
-            _require(
-                getattr(self, name) >= 2, f"indicators.{name}", getattr(self, name), "2 or more"
-            )
-        _require(
-            len(self.ema_periods) == 4 and all(period >= 2 for period in self.ema_periods),
-            "indicators.ema_periods",
-            self.ema_periods,
-            "four periods of 2 or more",
-        )
-        _require(
-            self.bollinger_deviations > 0,
-            "indicators.bollinger_deviations",
-            self.bollinger_deviations,
-            "a number above 0",
-        )
         _require(
             self.warm_margin_bars >= 0,
             "indicators.warm_margin_bars",
@@ -123,23 +95,6 @@ class IndicatorSettings:
         _require(
             self.overnight_days >= 1, "indicators.overnight_days", self.overnight_days, "1 or more"
         )
-
-    @property
-    def slowest_period(self) -> int:
-        """The period of the column that needs most bars before its first value."""
-        return max(
-            self.sma_period,
-            *self.ema_periods,
-            self.rsi_period + 1,
-            self.atr_period + 1,
-            self.bollinger_period,
-            self.volume_average_period,
-        )
-
-    @property
-    def warm_bars(self) -> int:
-        """Bars of history from which every column is warm."""
-        return self.slowest_period + self.warm_margin_bars
 
 
 @dataclass(frozen=True)
@@ -164,11 +119,19 @@ class SequenceSettings:
 
     def __post_init__(self) -> None:
         _require(self.look_back_days >= 2, "sequences.look_back_days", self.look_back_days, ">= 2")
+        for name in ("continuity_maximum_gap_days", "pattern_minimum_length", "long_run_days"):
+            _require(
+                getattr(self, name) >= 1, f"sequences.{name}", getattr(self, name), "1 or more"
+            )
+        for name in ("bullish_move_percent", "bearish_move_percent"):
+            value = getattr(self, name)
+            _require(0 < value < 100, f"sequences.{name}", value, "above 0 and below 100")
+        # The largest strength is 1: a move of 10 % or more and twice the mean volume.
         _require(
-            self.continuity_maximum_gap_days >= 1,
-            "sequences.continuity_maximum_gap_days",
-            self.continuity_maximum_gap_days,
-            "1 or more",
+            0 <= self.strength_threshold <= 1,
+            "sequences.strength_threshold",
+            self.strength_threshold,
+            "0 to 1",
         )
         _require(
             0 <= self.volume_weight <= 1, "sequences.volume_weight", self.volume_weight, "0 to 1"
@@ -204,7 +167,14 @@ class FilterSettings:
             f"above 0 and below filters.maximum_close ({self.maximum_close})",
         )
         _require(self.volume_days >= 1, "filters.volume_days", self.volume_days, "1 or more")
-        _require(self.ema_deviation > 0, "filters.ema_deviation", self.ema_deviation, "above 0")
+        for name in ("minimum_average_volume", "minimum_sequence_length"):
+            _require(getattr(self, name) >= 0, f"filters.{name}", getattr(self, name), "0 or more")
+        _require(
+            0 < self.ema_deviation < 1,
+            "filters.ema_deviation",
+            self.ema_deviation,
+            "above 0 and below 1",
+        )
         for name in ("rsi_bullish", "rsi_bearish"):
             _require(
                 0 <= getattr(self, name) <= 100, f"filters.{name}", getattr(self, name), "0 to 100"
@@ -318,8 +288,9 @@ class BandWidthSettings:
 class LookBackSettings:
     """Sessions before a partition that it is computed from, chosen so that a longer history changes nothing.
 
-    EMA 50 forgets its seed to 1e-9 after 519 bars; 9 sessions hold at least 600 five-minute bars even
-    when one of them is an evening session.
+    The slowest column, EMA 50, weighs its start with less than 1e-9 from bar 569 on; 9 sessions hold 576
+    five-minute bars even when one of them is an evening session and stocks trade until 15:15. Fewer sessions
+    than the columns need are refused (``tables/look_back.py``).
     """
 
     sessions_5min: int = 9
@@ -387,6 +358,9 @@ class QualitySettings:
     maximum_stale_share: float = 0.25
     """Share of instruments without a bar of the day from which the whole day counts as stale. Suspended and rarely
     traded stocks have none: 4 to 8 % of the exchange on a usual day, 12 % at most."""
+    maximum_share_jump: float = 0.10
+    """Most by which the share of stocks with a verdict, or stopped by a stage, and the number of stocks may differ from
+    the median of the sessions before: in 85 sessions of half the market no share was 0.04 away."""
     maximum_revised_share: float = 0.001
     """Share of a day's bars that may be corrected after they were final: single trades are cancelled, but more means
     that a source, or one of its files, was wrong. Corrections of provisional bars are expected and not limited."""
@@ -967,6 +941,10 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     changes: dict[str, Any] = {}
     for key, value in document.items():
         _require(key in groups, key, value, f"one of the groups {sorted(groups)} or 'profile'")
+        if key == "filters" and isinstance(value, Mapping) and "profile" in value:
+            # It would rename the numbers of another profile, and be shown beside every result.
+            expected = f"no such key here, but profile = {value['profile']!r} as the first line of the file"
+            _require(False, "filters.profile", value["profile"], expected)
         changes[key] = _group_from_mapping(groups[key], key, value)
     kill = environment.get(KILL_VARIABLE, "").strip().lower()
     _require(kill in (*_YES, *_NO), KILL_VARIABLE, kill, f"one of {_YES} or {_NO}")
@@ -979,7 +957,35 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     recorded, replay = recorded_source(directory)
     changes["input"] = str(Path(source).resolve()) if source else recorded
     loaded = dataclasses.replace(settings, **changes)
+    _refuse_contradictions(loaded)
     return replaying(loaded, replay, directory) if replay else loaded
+
+
+def _refuse_contradictions(settings: Settings) -> None:
+    """Refuse settings of different groups that each are possible and together are not."""
+    moves = settings.look_back.sessions_moves
+    for name, needed in (
+        ("sequences.look_back_days", settings.sequences.look_back_days),
+        ("filters.volume_days", settings.filters.volume_days),
+    ):
+        _require(
+            needed <= moves,
+            name,
+            needed,
+            f"at most look_back.sessions_moves ({moves}), which are read",
+        )
+    length = settings.filters.minimum_sequence_length
+    days = settings.sequences.look_back_days
+    expected = f"at most sequences.look_back_days ({days})"
+    _require(length <= days, "filters.minimum_sequence_length", length, expected)
+    shortest = settings.sequences.pattern_minimum_length
+    _require(shortest <= days, "sequences.pattern_minimum_length", shortest, expected)
+    bar = settings.aggregation.bar_minutes
+    for name in ("first_entry_bar", "second_entry_bar"):
+        start = getattr(settings.groups, name)
+        since_open = int(start[:2]) * 60 + int(start[3:]) - (9 * 60 + 15)
+        expected = f"the start of a bar of {bar} minutes that counts from 09:15"
+        _require(since_open >= 0 and since_open % bar == 0, f"groups.{name}", start, expected)
 
 
 def replaying(settings: Settings, replay: Replay, data_directory: Path) -> Settings:

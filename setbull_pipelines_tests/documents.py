@@ -41,13 +41,16 @@ def blocks_of(document: Path) -> list[Block]:
 
 def patch_of(document: Path, section: str) -> str:
     """All ``diff`` blocks below the heading ``## section``, one after the other; KeyError when there is none."""
+    return "".join(text for kind, text in blocks_of_section(document, section) if kind == "diff")
+
+
+def blocks_of_section(document: Path, section: str) -> list[tuple[str, str]]:
+    """Language and text of every block below the heading ``## section``; KeyError when there is none."""
     heading = f"\n## {section}\n"
     _, found, rest = document.read_text(encoding="utf-8").partition(heading)
     if not found:
         raise KeyError(f"{document.name} has no section {section!r}")
-    return "".join(
-        text for kind, text in _BLOCK.findall(rest.partition("\n## ")[0]) if kind == "diff"
-    )
+    return _BLOCK.findall(rest.partition("\n## ")[0])
 
 
 def patched(files: Mapping[str, str], patch: str) -> dict[str, str]:

@@ -30,8 +30,6 @@ minute_sessions = 3
 [indicators]
 warm_margin_bars = 10
 [look_back]
-sessions_5min = 2
-sessions_daily = 60
 sessions_moves = 21
 [reconciliation]
 noise_instruments = 0

@@ -19,10 +19,11 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.reconciliation.self_test.score import MUTANTS
-from setbull_pipelines_tests.documents import PROJECT, patch_of, patched
+from setbull_pipelines_tests.documents import PROJECT, blocks_of_section, patch_of, patched
 
 DOCUMENT = PROJECT / "docs" / "extending.md"
 INDICATOR, STAGE, SOURCE = RECIPES = ("An indicator", "A filter stage", "A source")
+AVERAGE = "A slower average"
 PACKAGES = ("setbull_pipelines", "setbull_pipelines_tests")
 DAY = "2026-06-30"
 SETTINGS = f"""
@@ -34,8 +35,6 @@ last_day = "{DAY}"
 [indicators]
 warm_margin_bars = 10
 [look_back]
-sessions_5min = 1
-sessions_daily = 60
 sessions_moves = 21
 [reconciliation]
 noise_instruments = 0
@@ -58,8 +57,8 @@ class Extended:
     root: Path
     data: Path
 
-    def run(self, *command: str, data: str = "sample") -> str:
-        """What ``python`` prints for ``command`` in the copy; it must end well."""
+    def run(self, *command: str, data: str = "sample", exit_code: int = 0) -> str:
+        """What ``python`` prints for ``command`` in the copy; it must end with this code."""
         own = ("SETBULL_", "DAGSTER_", "PYTHON")
         environment = {name: text for name, text in os.environ.items() if not name.startswith(own)}
         finished = subprocess.run(
@@ -80,8 +79,8 @@ class Extended:
             timeout=600,
             check=False,
         )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
-        return finished.stdout
+        assert finished.returncode == exit_code, finished.stdout + finished.stderr
+        return finished.stdout if exit_code == 0 else finished.stderr
 
     def setbull(self, *arguments: str, data: str = "sample") -> str:
         return self.run("-m", "setbull_pipelines.cli.main", *arguments, data=data)
@@ -110,28 +109,33 @@ def followed(recipes: tuple[str, ...], files: Mapping[str, str]) -> dict[str, st
     return changed
 
 
-@pytest.fixture(scope="module")
-def extended(tmp_path_factory: pytest.TempPathFactory) -> Extended:
-    """The project after all recipes, with a finished run over the last session of a small sample."""
+def copied(tmp_path_factory: pytest.TempPathFactory, recipes: tuple[str, ...]) -> Extended:
+    """The project after recipes, with an empty folder for its data."""
     root = tmp_path_factory.mktemp("extended")
     for package in PACKAGES:
         shutil.copytree(PROJECT / package, root / package)
     for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml"):
         shutil.copy2(PROJECT / name, root)
     (root / "docs").mkdir()
-    for path, text in followed(RECIPES, sources()).items():
+    for path, text in followed(recipes, sources()).items():
         (root / path).write_text(text, encoding="utf-8")
-    copy = Extended(root, tmp_path_factory.mktemp("data"))
+    return Extended(root, tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Extended:
+    """The project after all recipes, with a finished run over the last session of a small sample."""
+    copy = copied(tmp_path_factory, RECIPES)
     (copy.data / "settings.toml").write_text(SETTINGS, encoding="utf-8")
     copy.run("-m", "setbull_pipelines.cli.documentation")
     copy.setbull("run", "--from", DAY, "--to", DAY)
     return copy
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", [*RECIPES, AVERAGE])
 def test_every_recipe_can_be_followed_alone_and_gives_modules(recipe: str) -> None:
     changed = followed((recipe,), sources())
-    assert len(changed) > 1
+    assert changed
     for path, text in changed.items():
         compile(text, path, "exec")
 
@@ -189,6 +193,48 @@ def test_the_pages_have_the_new_columns(extended: Extended) -> None:
     assert pages["tables.md"].count("| roc_14 | DOUBLE | percent |") == 2
     assert pages["definitions.md"].count("| roc_14 | 100 x (close - c) / c") == 2
     assert "| turnover | close x average_volume |" in pages["definitions.md"]
+
+
+AGAINST_THE_WHOLE_HISTORY = """
+import pandas as pd
+from setbull_pipelines.settings import load_settings
+from setbull_pipelines.tables.look_back import refuse_short_look_back, warm_bars
+from setbull_pipelines.variants import V1, V2
+from setbull_pipelines_tests.variants.frames import bars_daily, random_daily, trading_days
+
+settings = refuse_short_look_back(load_settings())
+days = trading_days("2018-01-01", 1500)
+candles = bars_daily(random_daily(3, days, instruments=1, missing_share=0, volatility=0.02))
+window = candles.tail(settings.look_back.sessions_daily + 1).reset_index(drop=True)
+for variant in (V1, V2):
+    whole, recent = (variant.indicators(bars, "day")["ema_100"].iloc[-1] for bars in (candles, window))
+    seeded = candles["close"].copy()
+    seeded[99] = seeded[:100].mean()
+    expected = seeded[99:].ewm(alpha=2 / 101, adjust=False).mean().iloc[-1]
+    assert abs(whole / expected - 1) < 1e-12, (whole, expected)
+    assert abs(recent / expected - 1) < 1e-9, (recent, expected)
+    warm = variant.indicators(candles, "day")["is_warm"]
+    print(variant.name, int(warm.idxmax()) + 1, warm_bars(settings.indicators.warm_margin_bars))
+"""
+
+
+def test_a_slower_average_is_right_or_refused_with_what_to_set(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    copy = copied(tmp_path_factory, (AVERAGE,))
+    path = copy.data / "settings.toml"
+    path.write_text("", encoding="utf-8")
+    refused = copy.run("-m", "setbull_pipelines.cli.main", "run", exit_code=2)
+    assert refused.startswith(
+        "error: setting look_back.sessions_daily: found 600, expected 1136 or more: "
+    )
+    assert "ema_100" in refused
+    (settings,) = (text for kind, text in blocks_of_section(DOCUMENT, AVERAGE) if kind == "toml")
+    path.write_text(settings, encoding="utf-8")
+    assert copy.run("-c", AGAINST_THE_WHOLE_HISTORY).split("\n")[:2] == [
+        "v1 501 501",
+        "v2 501 501",
+    ]
 
 
 def test_the_stage_rejects_with_value_threshold_and_reason(extended: Extended) -> None:

@@ -7,16 +7,18 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from setbull_pipelines.cli.main import main
 from setbull_pipelines.settings import (
     PROFILES,
-    IndicatorSettings,
     InvalidSettings,
     Settings,
     fingerprint,
     load_settings,
     recorded_source,
 )
+from setbull_pipelines.tables.look_back import refuse_short_look_back
 
 
 def load(tmp_path: Path, toml: str = "", **environment: str) -> Settings:
@@ -43,26 +45,19 @@ def test_defaults_are_the_published_ones() -> None:
     assert settings.filters.maximum_close == 1000.0
     assert settings.filters.minimum_average_volume == 400_000
     assert settings.sequences.look_back_days == 21
-    assert settings.indicators.ema_periods == (5, 9, 20, 50)
-    assert settings.indicators.warm_bars == 250
+    assert settings.indicators.warm_margin_bars == 200
     assert settings.look_back.sessions_daily == 600
-
-
-def test_the_slowest_period_counts_the_bar_before_the_first_change() -> None:
-    assert IndicatorSettings().slowest_period == 50
-    assert IndicatorSettings(rsi_period=60).slowest_period == 61
-    assert IndicatorSettings(bollinger_period=70).slowest_period == 70
 
 
 def test_the_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
-        "[filters]\nminimum_close = 20\n[indicators]\nema_periods = [3, 6, 12, 24]\n"
+        "[filters]\nminimum_close = 20\n[indicators]\nwarm_margin_bars = 300\n"
         '[refresh]\nticks = ["0 17 * * *"]\n[aggregation]\nuntraded_minutes = "include"\n',
     )
     assert settings.filters == dataclasses.replace(Settings().filters, minimum_close=20.0)
     assert isinstance(settings.filters.minimum_close, float)
-    assert settings.indicators.ema_periods == (3, 6, 12, 24)
+    assert settings.indicators == dataclasses.replace(Settings().indicators, warm_margin_bars=300)
     assert settings.refresh.ticks == ("0 17 * * *",)
     assert settings.aggregation.untraded_minutes == "include"
     assert settings.sequences == Settings().sequences
@@ -143,8 +138,53 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         ("[filters]\nema_deviation = nan", "setting filters.ema_deviation: found nan"),
         (
-            "[indicators]\nvolume_average_period = 0",
-            "setting indicators.volume_average_period: found 0",
+            "[filters]\nema_deviation = 1.5",
+            "setting filters.ema_deviation: found 1.5, expected above 0 and below 1",
+        ),
+        (
+            "[filters]\nminimum_average_volume = -1",
+            "setting filters.minimum_average_volume: found -1, expected 0 or more",
+        ),
+        (
+            "[filters]\nminimum_sequence_length = -1",
+            "setting filters.minimum_sequence_length: found -1, expected 0 or more",
+        ),
+        (
+            "[filters]\nminimum_sequence_length = 22",
+            "setting filters.minimum_sequence_length: found 22, expected at most sequences.look_back_days (21)",
+        ),
+        (
+            '[filters]\nprofile = "strict"',
+            "setting filters.profile: found 'strict', expected no such key here, but profile = 'strict' as the first "
+            "line of the file",
+        ),
+        (
+            "[filters]\nvolume_days = 43",
+            "setting filters.volume_days: found 43, expected at most look_back.sessions_moves (42), which are read",
+        ),
+        (
+            "[look_back]\nsessions_moves = 19",
+            "setting sequences.look_back_days: found 21, expected at most look_back.sessions_moves (19), "
+            "which are read",
+        ),
+        *(
+            (
+                f"[sequences]\n{key} = {found}",
+                f"setting sequences.{key}: found {found}, expected {expected}",
+            )
+            for key, found, expected in (
+                ("pattern_minimum_length", 0, "1 or more"),
+                ("pattern_minimum_length", 22, "at most sequences.look_back_days (21)"),
+                ("long_run_days", -1, "1 or more"),
+                ("bullish_move_percent", -5.0, "above 0 and below 100"),
+                ("bearish_move_percent", 0.0, "above 0 and below 100"),
+                ("strength_threshold", 1.5, "0 to 1"),
+            )
+        ),
+        (
+            '[groups]\nfirst_entry_bar = "09:17"',
+            "setting groups.first_entry_bar: found '09:17', expected the start of a bar of 5 minutes that "
+            "counts from 09:15",
         ),
         (
             "[filters]\nrsi_bullish = 101",
@@ -159,17 +199,18 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             '[aggregation]\nuntraded_minutes = "both"',
             "setting aggregation.untraded_minutes: found 'both', expected 'exclude' or 'include'",
         ),
-        (
-            "[indicators]\nrsi_period = 1",
-            "setting indicators.rsi_period: found 1, expected 2 or more",
-        ),
-        (
-            "[indicators]\nema_periods = [5, 9]",
-            "setting indicators.ema_periods: found (5, 9), expected four periods of 2 or more",
-        ),
-        (
-            "[indicators]\nbollinger_deviations = 0",
-            "setting indicators.bollinger_deviations: found 0.0, expected a number above 0",
+        # A period belongs to its column.
+        *(
+            (f"[indicators]\n{key} = {found}", f"setting indicators.{key}: found {found}, expected")
+            for key, found in (
+                ("ema_periods", [5, 9, 20, 500]),
+                ("sma_period", 10),
+                ("rsi_period", 10),
+                ("atr_period", 10),
+                ("bollinger_period", 10),
+                ("bollinger_deviations", 2.5),
+                ("volume_average_period", 20),
+            )
         ),
         (
             "[indicators]\nwarm_margin_bars = -1",
@@ -354,7 +395,6 @@ def test_an_impossible_value_is_refused_in_one_sentence(
     "toml",
     [
         'profile = ["strict"]',
-        '[indicators]\nema_periods = ["a", "b", "c", "d"]',
         '[sample]\nlast_day = "the last of June"',
         '[refresh]\nticks = ["every evening"]',
         "[sample]\nminute_sessions = -1",
@@ -402,6 +442,52 @@ def test_the_fingerprint_follows_the_values() -> None:
     assert fingerprint(settings.filters, settings.sequences) != fingerprint(
         settings.sequences, settings.filters
     )
+
+
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [
+        (
+            "[look_back]\nsessions_daily = 567",
+            "setting look_back.sessions_daily: found 567, expected 568 or more: only after 569 daily bars the value "
+            "that ema_50 starts from weighs less than its tolerance",
+        ),
+        (
+            "[look_back]\nsessions_5min = 8",
+            "setting look_back.sessions_5min: found 8, expected 9 or more: only after 569 bars of 5 minutes the value "
+            "that ema_50 starts from weighs less than its tolerance",
+        ),
+        (
+            "[aggregation]\nbar_minutes = 15",
+            "setting look_back.sessions_5min: found 9, expected 25 or more: only after 569 bars of 15 minutes",
+        ),
+    ],
+)
+def test_a_look_back_that_is_too_short_for_a_column_is_refused_by_every_command(
+    toml: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        refuse_short_look_back(load(tmp_path, toml))
+    assert str(caught.value).startswith(sentence)
+    monkeypatch.setenv("SETBULL_SETTINGS", str(tmp_path / "settings.toml"))
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(tmp_path / "data"))
+    refused = CliRunner().invoke(main, ["run"])
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"error: {sentence}")
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        "",
+        "[look_back]\nsessions_daily = 568\nsessions_moves = 21",
+        "[look_back]\nsessions_moves = 21\n[filters]\nvolume_days = 21",
+        "[aggregation]\nbar_minutes = 15\n[look_back]\nsessions_5min = 25",
+    ],
+)
+def test_a_look_back_at_its_limit_is_accepted(toml: str, tmp_path: Path) -> None:
+    settings = load(tmp_path, toml)
+    assert refuse_short_look_back(settings) is settings
 
 
 def test_settings_cannot_be_changed_in_place() -> None:

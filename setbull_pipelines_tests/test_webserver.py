@@ -30,10 +30,6 @@ instruments = {INSTRUMENTS}
 daily_sessions = 40
 minute_sessions = 3
 last_day = "{DAY}"
-[look_back]
-sessions_5min = 1
-sessions_daily = 4
-sessions_moves = 3
 """
 PREPARE_SECONDS, START_SECONDS, RUN_SECONDS = 180, 120, 120
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")

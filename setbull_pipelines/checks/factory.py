@@ -13,7 +13,7 @@ import pandas as pd
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
 from setbull_pipelines.pipeline.lanes import part_of
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict
+from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict, before
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import (
@@ -48,6 +48,12 @@ def judge(
             for stored in rule.reads:
                 if stored.name not in frames:
                     frames[stored.name] = warehouse.read(stored, [_partition(stored, day)])
+            if rule.earlier_sessions and day:
+                stored_days = warehouse.partitions(rule.table)
+                earlier = [partition for partition in stored_days if partition < day.isoformat()]
+                frames[before(rule.table)] = warehouse.read(
+                    rule.table, earlier[-rule.earlier_sessions :]
+                )
         except (MissingPartition, DamagedPartition, ContractViolation) as error:
             verdicts[rule.name] = Verdict(False, str(error))
             continue

@@ -11,6 +11,7 @@ from setbull_pipelines.cli.home import PROJECT
 from setbull_pipelines.tables.bb_width import DISTANCE
 from setbull_pipelines.tables.contract import EXACT, RELATIVE, SCORE
 from setbull_pipelines.tables.definitions import Oracle, definitions_of
+from setbull_pipelines.tables.general_definitions import general_rules
 from setbull_pipelines.tables.reconciliation import RECONCILED
 from setbull_pipelines.tables.served import SERVED_SCHEMA, VARIANT
 from setbull_pipelines.warehouse.macros import MACROS
@@ -81,6 +82,8 @@ def definitions_page() -> str:
         "computed with this code; the last section names the test of each. Both variants are "
         "held against it; in a test of `v1/` V1 is, and V2 against V1.",
     ]
+    lines += ["", "## For all tables", ""]
+    lines += [f"- **{topic}.** {rule}" for topic, rule in general_rules().items()]
     oracles: dict[Oracle, None] = {}
     for table in tables.COMPUTED_TABLES:
         lines += [

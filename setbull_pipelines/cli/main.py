@@ -17,6 +17,7 @@ import click
 
 from setbull_pipelines.market.session_table import TIMEZONE
 from setbull_pipelines.settings import INPUT_VARIABLE, InvalidSettings, Settings, load_settings
+from setbull_pipelines.tables.look_back import refuse_short_look_back
 from setbull_pipelines.warehouse.errors import StoreUnavailable
 
 _FAILED = 1
@@ -55,7 +56,7 @@ def _stop(message: str, code: int = _UNUSABLE) -> NoReturn:
 
 def _settings() -> Settings:
     try:
-        return load_settings()
+        return refuse_short_look_back(load_settings())
     except InvalidSettings as error:
         _stop(str(error))
 

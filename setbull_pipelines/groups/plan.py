@@ -17,7 +17,7 @@ import pandas as pd
 from setbull_pipelines.groups.levels import levels_of
 from setbull_pipelines.tables import GROUP_EXECUTION_PLAN
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
-from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.tables.contract import AT_LIMIT, INDIA
 from setbull_pipelines.tables.groups import LONG, SHORT
 
 
@@ -197,7 +197,7 @@ class _Member:
             f"the close {self.daily['close']:.2f} of {self.before.day:%Y-%m-%d} is {abs(deviation):.2%} "
             f"{'above' if deviation >= 0 else 'below'} EMA 50 ({average:.2f})"
         )
-        if abs(deviation) <= self.before.ema_deviation:
+        if abs(deviation) <= self.before.ema_deviation * (1 + AT_LIMIT):
             raise _Missing(f"no direction: {found}, not more than {self.before.ema_deviation:.2%}")
         return (LONG if deviation > 0 else SHORT), found
 

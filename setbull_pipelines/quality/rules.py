@@ -12,6 +12,7 @@ from setbull_pipelines.quality import (
     daily_report,
     fetches,
     groups,
+    jumps,
     processing,
     raw,
     revisions,
@@ -53,6 +54,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *self_test.RULES,
         *fetches.RULES,
         *groups.RULES,
+        *jumps.RULES,
     )
     by_table = {table: list(contract_rules(table)) for table in stored}
     for rule in special:

@@ -39,3 +39,10 @@ class Rule:
     reads: tuple[StoredTable, ...]
     judge: Callable[[Mapping[str, pd.DataFrame], pd.Timestamp, Settings], Verdict]
     is_error: bool = True
+    earlier_sessions: int = 0
+    """So many stored sessions of ``table`` before the day are given to ``judge`` too, as :func:`before` names them."""
+
+
+def before(stored: StoredTable) -> str:
+    """The name of the frame with the rows of earlier sessions of a table."""
+    return f"{stored.name} before"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 import pandera.pandas as pa
 
-from setbull_pipelines.tables.contract import EXACT, RELATIVE, Column, Kind, Tolerance
+from setbull_pipelines.tables.contract import EXACT, RELATIVE, Column, Kind, Memory, Tolerance
 
 INSTRUMENT_KEY = Column(
     "instrument_key", Kind.TEXT, "Exchange segment and identifier, for example NSE_EQ|INE002A01018"
@@ -74,9 +74,10 @@ def value(
     *,
     tolerance: Tolerance = RELATIVE,
     nullable: bool = True,
+    memory: Memory | None = None,
 ) -> Column:
     """A computed float column; null where there is no value."""
-    return Column(name, Kind.FLOAT, description, unit, nullable, tolerance)
+    return Column(name, Kind.FLOAT, description, unit, nullable, tolerance, memory=memory)
 
 
 def count(name: str, description: str, unit: str = "count", *, nullable: bool = False) -> Column:

@@ -7,6 +7,7 @@ themselves (one module per stage beside this one), computing, files, Dagster.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -69,12 +70,33 @@ RELATIVE = Tolerance(
     "float64 sums in another order differ by about 1e-13; 1e-9 leaves room for 600-bar recursions and "
     "is a million times smaller than a price tick",
 )
+AT_LIMIT = RELATIVE.relative
+"""A computed number that differs from a limit by less than this share of it is at the limit, in every decision: the
+last digits of a quotient are rounding, and whole paise lie at least 1 / (100 x price in paise) from a percentage."""
 SCORE = Tolerance(
     "score",
     1e-9,
     1e-12,
     "a score is a difference of numbers near 1, so a result near 0 keeps the absolute rounding error of its parts",
 )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Which earlier bars of its series a value remembers, and so how much history it needs."""
+
+    first: int
+    """Number of the bar that has the first value; 1 is the first bar."""
+    decay: float = 0.0
+    """What remains, from one bar to the next, of the weight of the value that a recursion started from. 0: a window,
+    which has no such value and forgets a bar when it leaves."""
+
+    def bars_until(self, weight: float) -> int:
+        """Bars of history from which on the start of the recursion has at most ``weight``, above 0, in a value."""
+        if self.decay == 0 or weight >= 1:
+            return self.first
+        # A quotient that should be whole may be rounded to just above it.
+        return self.first + math.ceil(math.log(weight) / math.log(self.decay) - 1e-9)
 
 
 @dataclass(frozen=True)
@@ -90,6 +112,8 @@ class Column:
     checks: tuple[pa.Check, ...] = ()
     is_provenance: bool = False
     """It says where a row came from, not what it says: nothing is computed from it, or again because of it."""
+    memory: Memory | None = None
+    """Of an indicator that is computed over the bars of a series."""
 
 
 @dataclass(frozen=True)

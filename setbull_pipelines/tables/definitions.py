@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables.bb_width import BB_WIDTH_ALERTS, BB_WIDTH_DAILY, PERCENTILES
 from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY
 from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.tables.filters import FILTER_RESULTS
-from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY, PERIODS
+from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.tables.sequences import (
     MOVES_DAILY,
     SEQUENCE_ANALYSIS,
@@ -245,7 +247,8 @@ def _window(formula: str, bars: int, *oracles: Oracle) -> _Given:
 
 
 def _ema(period: int) -> _Given:
-    oracles = (TALIB, STOCK_INDICATORS) if period == 20 else (TALIB, OLD_DATABASE)
+    others = {5: (OLD_DATABASE,), 9: (OLD_DATABASE,), 20: (STOCK_INDICATORS,), 50: (OLD_DATABASE,)}
+    oracles = (TALIB, *others.get(period, ()))
     return _Given(
         f"e + 2 / {period + 1} x (close - e), e the value of the bar before",
         f"mean of the first {period} closes",
@@ -255,14 +258,12 @@ def _ema(period: int) -> _Given:
     )
 
 
+_WARM = warm_bars(IndicatorSettings().warm_margin_bars)
 _BANDS = (TALIB, STOCK_INDICATORS, TRADINGVIEW, OLD_DATABASE, VECTOR_BANDS)
 _RATIO_NULL = "null before the first value, and where bb_middle is 0"
 _INDICATORS: Mapping[str, _Given] = {
     "ma_9": _window("sum of the last 9 closes / 9", 9, TALIB, STOCK_INDICATORS, OLD_DATABASE),
-    "ema_5": _ema(5),
-    "ema_9": _ema(9),
-    "ema_20": _ema(20),
-    "ema_50": _ema(50),
+    **{f"ema_{period}": _ema(period) for period in PERIODS.exponential},
     "rsi": _Given(
         "100 x G / (G + L); G and L are Wilder means over 14 of the rises and the falls from close to close: "
         "m x 13 / 14 + change / 14. 100 where L is 0",
@@ -311,14 +312,15 @@ _INDICATORS: Mapping[str, _Given] = {
         oracles=(VECTOR_WARM,),
     ),
     "is_warm": _Given(
-        "bars_of_history >= 250, or >= 50 for a series whose whole life lies in the look-back",
+        f"bars_of_history >= {_WARM}, or >= {bars_to_first_values()} for a series whose whole life lies in the "
+        "look-back. The mean that EMA 50 starts from then has a weight of 0.034 %",
         oracles=(VECTOR_WARM,),
     ),
     "unexplained_gap": _Given(
         "open / close before, of the latest bar at most 10 days after the one before with |open / close before - 1| "
-        "> 0.25 after adjusting, for 250 bars from it on",
+        f"> 0.25 after adjusting, for {_WARM} bars from it on",
         warm_up="the first bar has no bar before it",
-        null_rule="null without such a bar among the last 250",
+        null_rule=f"null without such a bar among the last {_WARM}",
         oracles=(REAL_SPLITS,),
     ),
     "unexplained_gap_day": _Given(
@@ -478,7 +480,7 @@ _MOVES: Mapping[str, _Given] = {
     ),
     "is_mamba": _Given(
         "strength >= 0.1, and (trend BULLISH, close > open, move_percent > 5) or (trend BEARISH, close <= open, "
-        "move_percent > 3)",
+        "move_percent > 3); within 1e-9 of a limit is at it, so a rise of exactly 5 % is never above",
         warm_up="as trend",
     ),
     "mamba_strength": _Given(
@@ -525,7 +527,8 @@ _ANALYSIS: Mapping[str, _Given] = {
         **_SCORE,
     ),
     "predictive_score": _Given(
-        "of two neighbouring runs of one kind, the share followed by a third of that kind; 0 without such neighbours",
+        "of two neighbouring runs of one kind, the share followed by a third of that kind; 0 without such neighbours. "
+        "Runs alternate between the kinds, so that it is always 0: a column of the replaced system",
         **_SCORE,
     ),
     "momentum_score": _Given(
@@ -539,7 +542,8 @@ _ANALYSIS: Mapping[str, _Given] = {
         **_SCORE,
     ),
     "volume_trend": _Given(
-        "tanh(s / 1,000,000), s the least-squares slope of volume on 0, 1, 2, ...; 0 with fewer than 2 days",
+        "tanh(s / 1,000,000), s the least-squares slope of volume on 0, 1, 2, ...: 6 W / (n (n^2 - 1)) over n days, "
+        "W = sum of (2 i - (n - 1)) x volume, i = 0 the first day, in whole numbers; 0 with fewer than 2 days",
         **_SCORE,
     ),
     "volume_trend_relative": _Given(
@@ -551,7 +555,8 @@ _ANALYSIS: Mapping[str, _Given] = {
     ),
     "dominant_pattern": _Given(
         "KIND-length of the pattern with the largest frequency x strength x success_rate, the first in rank order",
-        null_rule="null when none is above 0",
+        null_rule="null when none is above 0, which is always: success_rate is 0 or null, a column of the replaced "
+        "system; dominant_by_continuation says what it was meant to say",
     ),
     "dominant_by_continuation": _Given(
         "KIND-length of the pattern with the largest frequency x strength x continuation_rate, the first in rank order",
@@ -565,7 +570,8 @@ _PATTERNS: Mapping[str, _Given] = {
         "mean of gap_days_to_next of the runs that have a next run", null_rule=_NO_NEXT
     ),
     "success_rate": _Given(
-        "share, of the runs that have a next run, whose next run is of the same kind",
+        "share, of the runs that have a next run, whose next run is of the same kind. Runs alternate between the "
+        "kinds, so that it is always 0: a column of the replaced system",
         null_rule=_NO_NEXT,
     ),
     "continuation_rate": _Given(
@@ -593,7 +599,7 @@ _FILTERS: Mapping[str, _Given] = {
         oracles=(REPORT, HAND_STAGES),
     ),
     "side": _Given(
-        "BULLISH if ema_deviation > 0.03, BEARISH if < -0.03",
+        "BULLISH if ema_deviation > 0.03, BEARISH if < -0.03; within 1e-9 of the limit is at it",
         null_rule="null until the ema stage is passed",
         oracles=(REPORT, HAND_STAGES),
     ),
@@ -610,7 +616,7 @@ _FILTERS: Mapping[str, _Given] = {
     "basic_threshold": _Given(**_reached("basic")),
     "basic_reason": _Given(null_rule="never null"),
     "ema_passed": _Given(
-        "|ema_deviation| > 0.03", warm_up="250 daily bars (is_warm)", **_reached("ema")
+        "|ema_deviation| > 0.03", warm_up=f"{_WARM} daily bars (is_warm)", **_reached("ema")
     ),
     "ema_50": _Given(
         "ema_50 of indicators_daily",
@@ -625,7 +631,10 @@ _FILTERS: Mapping[str, _Given] = {
     ),
     "ema_threshold": _Given("0.03", **_reached("ema")),
     "ema_reason": _Given(null_rule="null where the ema stage was not reached"),
-    "rsi_passed": _Given("BULLISH: rsi >= 50; BEARISH: rsi <= 55", **_reached("rsi")),
+    "rsi_passed": _Given(
+        "BULLISH: rsi >= 50; BEARISH: rsi <= 55; within 1e-9 of the limit is at it",
+        **_reached("rsi"),
+    ),
     "rsi": _Given(
         "rsi of indicators_daily",
         warm_up="15 daily bars",

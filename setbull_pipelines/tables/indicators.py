@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from setbull_pipelines.tables.candles import COMPUTED_SCHEMAS
 from setbull_pipelines.tables.columns import (
     BAR_START,
@@ -13,45 +15,78 @@ from setbull_pipelines.tables.columns import (
     flag,
     value,
 )
-from setbull_pipelines.tables.contract import EXACT, Table
+from setbull_pipelines.tables.contract import EXACT, Column, Memory, Table
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The periods of the indicators, in bars. Each belongs to its column, whose name or text says it: no setting."""
+
+    moving_average: int = 9
+    exponential: tuple[int, ...] = (5, 9, 20, 50)
+    rsi: int = 14
+    atr: int = 14
+    bands: int = 20
+    band_deviations: float = 2.0
+    volume_average: int = 10
+
+
+PERIODS = Periods()
+"""Those of the columns below."""
+
+
+def _exponential(period: int) -> Column:
+    return value(
+        f"ema_{period}",
+        f"Exponential moving average, {period} bars, alpha 2/{period + 1}, seeded with the mean of {period}",
+        "rupees",
+        memory=Memory(period, 1 - 2 / (period + 1)),
+    )
+
+
+def _wilder(name: str, description: str, unit: str, period: int) -> Column:
+    """The first change or true range is that of the second bar."""
+    return value(name, description, unit, memory=Memory(period + 1, 1 - 1 / period))
+
+
+_BANDS = Memory(PERIODS.bands)
 
 INDICATOR_COLUMNS = (
-    value("ma_9", "Simple moving average of 9 closes", "rupees"),
     value(
-        "ema_5",
-        "Exponential moving average, 5 bars, alpha 2/6, seeded with the mean of 5",
+        "ma_9", "Simple moving average of 9 closes", "rupees", memory=Memory(PERIODS.moving_average)
+    ),
+    *(_exponential(period) for period in PERIODS.exponential),
+    _wilder(
+        "rsi",
+        "Relative strength index (Wilder, 14); 100 when the average loss is 0",
+        "0 to 100",
+        PERIODS.rsi,
+    ),
+    _wilder(
+        "atr",
+        "Average true range (Wilder, 14); true range needs a previous close",
         "rupees",
+        PERIODS.atr,
     ),
     value(
-        "ema_9",
-        "Exponential moving average, 9 bars, alpha 2/10, seeded with the mean of 9",
+        "bb_upper",
+        "Bollinger upper band: middle + 2 population deviations of 20 closes",
         "rupees",
+        memory=_BANDS,
     ),
+    value("bb_middle", "Bollinger middle band: mean of 20 closes", "rupees", memory=_BANDS),
     value(
-        "ema_20",
-        "Exponential moving average, 20 bars, alpha 2/21, seeded with the mean of 20",
+        "bb_lower",
+        "Bollinger lower band: middle - 2 population deviations of 20 closes",
         "rupees",
+        memory=_BANDS,
     ),
+    value("bb_width", "bb_upper - bb_lower", "rupees", memory=_BANDS),
+    value("bb_width_normalized", "bb_width / bb_middle", "ratio", memory=_BANDS),
+    value("bb_width_normalized_percentage", "100 x bb_width_normalized", "percent", memory=_BANDS),
     value(
-        "ema_50",
-        "Exponential moving average, 50 bars, alpha 2/51, seeded with the mean of 50",
-        "rupees",
+        "volume_ma_10", "Mean volume of 10 bars", "shares", memory=Memory(PERIODS.volume_average)
     ),
-    value(
-        "rsi", "Relative strength index (Wilder, 14); 100 when the average loss is 0", "0 to 100"
-    ),
-    value("atr", "Average true range (Wilder, 14); true range needs a previous close", "rupees"),
-    value(
-        "bb_upper", "Bollinger upper band: middle + 2 population deviations of 20 closes", "rupees"
-    ),
-    value("bb_middle", "Bollinger middle band: mean of 20 closes", "rupees"),
-    value(
-        "bb_lower", "Bollinger lower band: middle - 2 population deviations of 20 closes", "rupees"
-    ),
-    value("bb_width", "bb_upper - bb_lower", "rupees"),
-    value("bb_width_normalized", "bb_width / bb_middle", "ratio"),
-    value("bb_width_normalized_percentage", "100 x bb_width_normalized", "percent"),
-    value("volume_ma_10", "Mean volume of 10 bars", "shares"),
 )
 VWAP = value(
     "vwap",
@@ -62,7 +97,8 @@ HISTORY_COLUMNS = (
     count("bars_of_history", "Bars of the series inside the look-back, this one included", "bars"),
     flag(
         "is_warm",
-        "True when the slowest column has 200 bars more than it needs, or the whole life of a new listing",
+        "True when the start of every recursion has at most the weight that it has of EMA 50 200 bars after its first "
+        "value (0.034 %), or the whole life of a new listing is there",
     ),
 )
 GAP_COLUMNS = (

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from setbull_pipelines.tables.indicators import PERIODS
+
 
 class Source(NamedTuple):
     """A column that values are taken from, in a table of the same variant or of ``raw``."""
@@ -66,11 +68,14 @@ _CANDLES_DAILY = {
 }
 
 
+_EXPONENTIAL = " ".join(f"ema_{period}" for period in PERIODS.exponential)
+
+
 def _indicators(candles: str, keys: str) -> dict[str, Sources]:
     return {
         **_same(candles, keys),
         **_each(
-            "ma_9 ema_5 ema_9 ema_20 ema_50 rsi bb_upper bb_middle bb_lower bb_width "
+            f"ma_9 {_EXPONENTIAL} rsi bb_upper bb_middle bb_lower bb_width "
             "bb_width_normalized bb_width_normalized_percentage",
             _from(candles, "close"),
             _ADJUSTMENT,

@@ -185,7 +185,7 @@ SEQUENCE_ANALYSIS = Table(
         ),
         value(
             "predictive_score",
-            "Share of equal neighbours continued; 0 on alternating runs",
+            "Share of equal neighbours continued; always 0, since runs alternate",
             "score",
             tolerance=SCORE,
         ),
@@ -222,7 +222,8 @@ SEQUENCE_ANALYSIS = Table(
         ),
         text(
             "dominant_pattern",
-            "KIND-length with the largest frequency x strength x success rate; null when none is above 0",
+            "KIND-length with the largest frequency x strength x success rate; always null, since that rate is never "
+            "above 0",
             nullable=True,
         ),
         text(
@@ -266,7 +267,8 @@ SEQUENCE_PATTERNS = Table(
         ),
         value(
             "success_rate",
-            "Share, of the runs that have a next run, whose next run is of the same kind; null without",
+            "Share, of the runs that have a next run, whose next run is of the same kind: 0, as runs alternate; null "
+            "without",
             "ratio",
             tolerance=SCORE,
         ),

@@ -26,6 +26,7 @@ from setbull_pipelines.settings import (
     SequenceSettings,
 )
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.indicators import PERIODS, Periods
 
 Timeframe = Literal["5minute", "day"]
 _WORKERS: ContextVar[int] = ContextVar("workers", default=0)
@@ -110,33 +111,36 @@ class Variant(Protocol):
         history_starts: pd.DataFrame | None = None,
         settings: IndicatorSettings = IndicatorSettings(),
         since: pd.Timestamp | None = None,
+        periods: Periods = PERIODS,
     ) -> pd.DataFrame:
         """Indicators of ``candles_5min`` or ``candles_daily`` rows: one row per candle given.
 
         With ``since`` only the rows of trading days from it on, with the values that they have among all.
-        ``candles`` can do without the columns that nothing is computed from.
+        ``candles`` can do without the columns that nothing is computed from. Other ``periods``
+        than the columns', as many, are for oracles that publish those alone.
         Runs per instrument (per instrument and series for 'day') over the rows in time order,
         across sessions. Formulas: the column descriptions of ``tables/indicators.py``; they
         equal TA-Lib. VWAP restarts at the first bar of every trading_day and exists for
         '5minute' only. RSI is 100 when the average loss is 0, 0 when only the average gain is
-        0. bb_width is computed as 2 x bollinger_deviations x deviation (the rounded bands
+        0. bb_width is computed as 2 x periods.band_deviations x deviation (the rounded bands
         differ by too few digits on narrow bands at high prices) and is exactly 0 for a flat
         window. Ratios are null where they would divide by 0.
 
         ``history_starts`` (instrument_key, series, first_trading_day) says where each stored
         series begins; '5minute' uses series 'minutes'; None takes it from ``candles``.
         bars_of_history counts the rows of the instrument in ``candles`` up to and including
-        this one. is_warm is True when bars_of_history >= settings.warm_bars, or when the
+        this one. is_warm is True when bars_of_history >= warm_bars(settings.warm_margin_bars) of
+        ``tables/look_back.py``, or when the
         instrument is a new listing: its first_trading_day is later than the earliest
         first_trading_day of the same series (of all instruments) and not earlier than the first
-        trading_day in ``candles``, and bars_of_history >= settings.slowest_period. An
+        trading_day in ``candles``, and bars_of_history >= bars_to_first_values(). An
         instrument that ``history_starts`` does not name is not a new listing.
 
         For 'day', a bar jumped when |open / close of the bar before it - 1| >
         settings.maximum_unexplained_gap and that bar's trading_day is at most
         settings.overnight_days calendar days earlier; candles are adjusted, so a jump that a corporate
         action explains is none. unexplained_gap is open / close before of the latest bar that
-        jumped among the last settings.warm_bars bars, this one included, unexplained_gap_day
+        jumped among the last warm_bars(...) bars, this one included, unexplained_gap_day
         its trading_day: until as many bars follow, values still carry the prices from before
         it. The first bar of ``candles`` has no bar before it.
         """
@@ -221,6 +225,10 @@ class Variant(Protocol):
         strength >= strength_threshold and (trend BULLISH, close > open, move_percent >
         bullish_move_percent) or (trend BEARISH, close <= open, move_percent >
         bearish_move_percent).
+
+        A computed number within e = 1e-9 of a limit (AT_LIMIT) is at the limit, L: a > L means a
+        > L + e |L|, a >= L means a >= L - e |L|, in moves and in filters. So a rise of exactly
+        5 %, from one whole number of paise to another, is never above 5 %, however it is rounded.
         """
         ...
 
@@ -236,24 +244,26 @@ class Variant(Protocol):
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """``sequence_analysis`` (one row per instrument) and ``sequence_patterns`` of one as-of day.
 
-        Scores: S are all runs, M the mamba runs. length_score = sum over M of min(length / 5,
-        1) / |S|. strength_score = mean strength of M, 0 without M. consistency_score = 0 when
-        |S| < 2 or |M| < 2, else max(0, 1 - min(sample variance of the lengths of M / 10, 1)).
-        quality_score = 0.3, 0.4, 0.3 of these. continuity_score: 0 when |S| < 2; mean of the
-        gaps <= continuity_maximum_gap_days, max(0, 1 - mean / continuity_maximum_gap_days), 0
-        when there is none. predictive_score: 0 when |S| < 3; among i with equal kinds at i and
-        i + 1, the share with the same kind at i + 2; 0 when there is none. momentum_score over
-        the last min(5, |S|) runs, j = 1 the oldest of them: 0.7 x (sum of strength_j x j / sum
-        of j) + 0.3 x mean strength. volume_average is over the moves; volume_strength = sum
-        over M of (mean volume of the run / volume_average) / |S|, 0 when volume_average is 0;
-        volume_trend = tanh(least-squares slope of volume on 0, 1, 2, ... / 1,000,000), 0 for
-        fewer than 2 moves; volume_trend_relative = slope / volume_average, 0 for fewer than 2
-        moves or average 0; volume_consistency = max(0, 1 - min(sample deviation /
-        volume_average, 1)), 0 for fewer than 2 moves or average 0. trend_percent is the larger
-        of days above and below / days x 100, null when trend_reason is not null; days_above_ema
-        and days_below_ema count days with a known ema_50. trend_reason is
-        'insufficient_history' when there are fewer than look_back_days moves or any lacks
-        ema_50. long_gaps counts NON_MAMBA runs longer than long_run_days.
+        Scores: S are all runs, M the mamba runs. length_score = sum over M of min(length / 5, 1)
+        / |S|. strength_score = mean strength of M, 0 without M. consistency_score = 0 when |S| <
+        2 or |M| < 2, else max(0, 1 - min(sample variance of the lengths of M / 10, 1)).
+        quality_score = 0.3, 0.4, 0.3 of these. continuity_score: 0 when |S| < 2; mean of the gaps
+        <= continuity_maximum_gap_days, max(0, 1 - mean / continuity_maximum_gap_days), 0 when
+        there is none. predictive_score: 0 when |S| < 3; among i with equal kinds at i and i + 1,
+        the share with the same kind at i + 2; 0 when there is none, which is always, since runs
+        alternate between the kinds. momentum_score over the last min(5, |S|) runs, j = 1 the
+        oldest of them: 0.7 x (sum of strength_j x j / sum of j) + 0.3 x mean strength.
+        volume_average is over the moves; volume_strength = sum over M of (mean volume of the run
+        / volume_average) / |S|, 0 when volume_average is 0; volume_trend = tanh(s / 1,000,000), s
+        the least-squares slope of volume on 0, 1, 2, ..., 0 for fewer than 2 moves: 6 W / (n (n^2
+        - 1)) with W = sum of (2 i - (n - 1)) x volume_i, a whole number that no rounding touches
+        before the division (volumes up to 2^58 a day); volume_trend_relative = s /
+        volume_average, 0 for fewer than 2 moves or average 0; volume_consistency = max(0, 1 -
+        min(sample deviation / volume_average, 1)), 0 for fewer than 2 moves or average 0.
+        trend_percent is the larger of days above and below / days x 100, null when trend_reason
+        is not null; days_above_ema and days_below_ema count days with a known ema_50.
+        trend_reason is 'insufficient_history' when there are fewer than look_back_days moves or
+        any lacks ema_50. long_gaps counts NON_MAMBA runs longer than long_run_days.
 
         Patterns: runs of length >= pattern_minimum_length by (kind, length); order and rank:
         frequency falling, strength falling, kind rising, length rising. average_gap_days,
@@ -279,37 +289,42 @@ class Variant(Protocol):
         Series as in :meth:`moves`. Stages in order, each only when the one before passed;
         columns of stages not reached are null, columns of a reached stage are filled as far as
         their value exists (mamba columns, trend to non_mamba_series, belong to the mamba
-        stage).
+        stage). A stage has three answers: a value that it asks about and that is null gives 'not
+        enough data', stopped at this stage, MISSING with the name of its column (the first in the
+        order named below), after the stage's own reasons for too little data.
 
-        start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic,
-        STALE with ``as_of`` and the last day up to it with a bar of the instrument in either
-        series. basic: fewer than volume_days bars of the series in ``candles_daily`` up to
-        as_of: 'not enough data', TOO_FEW_BARS; the as-of bar's indicators have an
-        unexplained_gap: 'not enough data', UNEXPLAINED_GAP. average_volume = floor(sum of the last
-        volume_days volumes / volume_days). Fails, in this order of checks: close <
+        start: no bar on ``as_of`` in either series: 'not enough data', stopped_at basic, STALE
+        with ``as_of`` and the last day up to it with a bar of the instrument in either series.
+        basic: fewer than volume_days bars of the series in ``candles_daily`` up to as_of: 'not
+        enough data', TOO_FEW_BARS; the as-of bar's indicators have an unexplained_gap: 'not
+        enough data', UNEXPLAINED_GAP. It asks about close and average_volume = floor(sum of the
+        last volume_days volumes / volume_days). Fails, in this order of checks: close <
         minimum_close, close > maximum_close, average_volume < minimum_average_volume. ema: the
-        as-of bar's indicators not warm, or ema_50 or rsi null: 'not enough data', stopped_at
-        ema, COLD. ema_deviation = (close - ema_50) / ema_50; > threshold: side BULLISH; <
-        -threshold: BEARISH; else rejected. rsi: BULLISH passes when rsi >= rsi_bullish, BEARISH
-        when rsi <= rsi_bearish; else rejected. mamba: no analysis row or trend_reason not null:
-        'not enough data', stopped_at mamba, COLD_TREND. mamba_ratio = mamba_days /
-        look_back_days. Fails, in this order of checks: mamba_ratio < threshold; neither
-        current_length nor longest_mamba_sequence >= minimum_sequence_length; mamba_sequences >
-        1 and long_gaps > floor(mamba_sequences / long_gaps_per_mamba_sequences); trend differs
-        from side. All passed: verdict 'bullish' or 'bearish' by the side. ``reason`` is the
-        reason text of the stage that stopped the chain, or of the mamba stage when all passed.
-        bullish_mamba_count is mamba_days when the trend is BULLISH, else 0; bearish_mamba_count
-        likewise. <stage>_passed is null when the stage was not reached or had not enough data;
-        <stage>_reason is null only when not reached. basic_threshold is BASIC_THRESHOLD;
-        ema_threshold, rsi_threshold (of the side), mamba_threshold are the numbers of the
-        settings, set when the stage is reached with data (rsi_threshold from the RSI stage on).
+        as-of bar's indicators not warm: 'not enough data', stopped_at ema, COLD. It asks about
+        ema_50 and rsi. ema_deviation = (close - ema_50) / ema_50; > threshold: side BULLISH; <
+        -threshold: BEARISH; else rejected. rsi: it asks about rsi; BULLISH passes when rsi >=
+        rsi_bullish, BEARISH when rsi <= rsi_bearish; else rejected. mamba: no analysis row or
+        trend_reason not null: 'not enough data', stopped_at mamba, COLD_TREND. It asks about
+        mamba_days, current_length, longest_mamba_sequence, mamba_sequences, long_gaps and trend.
+        mamba_ratio = mamba_days / look_back_days. Fails, in this order of checks: mamba_ratio <
+        threshold; neither current_length nor longest_mamba_sequence >= minimum_sequence_length;
+        mamba_sequences > 1 and long_gaps > floor(mamba_sequences /
+        long_gaps_per_mamba_sequences); trend differs from side. All passed: verdict 'bullish' or
+        'bearish' by the side. ``reason`` is the reason text of the stage that stopped the chain,
+        or of the mamba stage when all passed. bullish_mamba_count is mamba_days when the trend is
+        BULLISH, else 0; bearish_mamba_count likewise. <stage>_passed is null when the stage was
+        not reached or had not enough data; <stage>_reason is null only when not reached.
+        basic_threshold is BASIC_THRESHOLD; ema_threshold, rsi_threshold (of the side),
+        mamba_threshold are the numbers of the settings, set when the stage is reached with data
+        (rsi_threshold from the RSI stage on).
         """
         ...
 
 
 # The wording of filter reasons: str.format templates. Prices and RSI with 2 decimals, percents with 2.
 STALE = "data is stale: expected {expected}, have {found}"
-TOO_FEW_BARS = "{found} daily bars up to {day}, {needed} needed"
+TOO_FEW_BARS = "{found} daily bars in the look-back up to {day}, {needed} needed"
+MISSING = "{name} is not known"
 UNEXPLAINED_GAP = "unexplained gap of {ratio:.4f} on {day}: open to the close before, no corporate action is known"
 BASIC_THRESHOLD = (
     "close {minimum_close:.2f} to {maximum_close:.2f}, average volume at least {minimum_volume}"
@@ -324,7 +339,7 @@ EMA_BEARISH = "close {close:.2f} is {percent:.2f} % below EMA 50 {ema:.2f}"
 EMA_REJECTED = "close {close:.2f} is within {threshold:.2f} % of EMA 50 {ema:.2f}"
 RSI_PASSED = "RSI {rsi:.2f} confirms {side} (limit {limit:.2f})"
 RSI_REJECTED = "RSI {rsi:.2f} does not confirm {side} (limit {limit:.2f})"
-COLD_TREND = "trend is unknown: fewer than {needed} daily bars with EMA 50"
+COLD_TREND = "trend is unknown: fewer than {needed} daily bars with EMA 50 in the look-back"
 MAMBA_FEW_DAYS = "{found} mamba days of {days} are fewer than {share:.0f} %"
 MAMBA_SHORT = "no run of {needed} days or more"
 MAMBA_LONG_GAPS = "{gaps} long gaps for {runs} mamba runs, at most {allowed} allowed"

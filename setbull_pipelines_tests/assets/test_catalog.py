@@ -120,7 +120,7 @@ def test_readers_see_the_old_or_the_new_whole_while_a_run_rewrites_their_days(
     old = copied_run.settings
     new = dataclasses.replace(
         old,
-        indicators=dataclasses.replace(old.indicators, rsi_period=5),
+        indicators=dataclasses.replace(old.indicators, warm_margin_bars=150),
         filters=dataclasses.replace(old.filters, minimum_close=450.0),
     )
     path = catalog_path(old)

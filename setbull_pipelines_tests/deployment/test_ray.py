@@ -45,10 +45,6 @@ ALONE = f"""
 instruments = 12
 daily_sessions = {SESSIONS}
 minute_sessions = 3
-[look_back]
-sessions_5min = 2
-sessions_daily = 15
-sessions_moves = 5
 """
 SHARED = f"""{ALONE}
 [storage]

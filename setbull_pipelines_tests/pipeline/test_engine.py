@@ -113,10 +113,10 @@ def test_days_are_done_in_order_whatever_the_order_asked(copied_run: SmallRun) -
             {"bar_minutes": 15},
             {"candles_5min", "candles_daily", "indicators_5min", *WIDTHS},
         ),
-        # moves_daily reads the changed indicators but not RSI: what follows it stays as it is.
+        # moves_daily reads the changed indicators, its prices are the same: what follows it stays as it is.
         (
             "indicators",
-            {"rsi_period": 10},
+            {"warm_margin_bars": 150},
             {"indicators_5min", *WIDTHS, "indicators_daily", "moves_daily", "filter_results"},
         ),
         (

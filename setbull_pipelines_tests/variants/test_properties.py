@@ -6,6 +6,7 @@ belong here: expected values, comparisons of V1 with V2.
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +26,14 @@ from setbull_pipelines.tables import (
     INDICATORS_DAILY,
     Table,
 )
-from setbull_pipelines.tables.contract import RELATIVE
+from setbull_pipelines.tables.contract import RELATIVE, Memory
+from setbull_pipelines.tables.indicators import (
+    HISTORY_COLUMNS,
+    INDICATOR_COLUMNS,
+    PERIODS,
+    VWAP,
+)
+from setbull_pipelines.tables.look_back import bars_to_first_values, slowest, warm_bars
 from setbull_pipelines.variants.protocol import Timeframe, Variant
 from setbull_pipelines_tests.variants.frames import (
     INDIA,
@@ -57,27 +65,13 @@ NO_HISTORY = CANDLES_DAILY_HISTORY.empty()
 # Muhurat Friday, with ordinary days around it: sessions of different length and a weekend.
 MINUTE_DAYS = trading_days("2024-10-30", 5)
 DAILY_DAYS = trading_days("2024-01-01", 300)
-IN_RUPEES = [
-    "ma_9",
-    "ema_5",
-    "ema_9",
-    "ema_20",
-    "ema_50",
-    "atr",
-    "bb_upper",
-    "bb_middle",
-    "bb_lower",
-    "bb_width",
-    "vwap",
-]
+OF_BARS = (*INDICATOR_COLUMNS, VWAP)
+IN_RUPEES = [column.name for column in OF_BARS if column.unit == "rupees"]
 WITHOUT_SCALE = [
-    "rsi",
-    "bb_width_normalized",
-    "bb_width_normalized_percentage",
-    "volume_ma_10",
-    "bars_of_history",
-    "is_warm",
+    *(column.name for column in OF_BARS if column.unit != "rupees"),
+    *(column.name for column in HISTORY_COLUMNS),
 ]
+RECURSIONS = [column for column in INDICATOR_COLUMNS if column.memory and column.memory.decay]
 
 
 def _daily_candles(variant: Variant, seed: int, instruments: int = 4) -> pd.DataFrame:
@@ -384,8 +378,8 @@ def _assert_look_back_suffices(full: pd.DataFrame, recent: pd.DataFrame, *, rows
     assert len(full) == len(recent) == rows
     assert full["is_warm"].all()
     assert recent["is_warm"].all()
-    columns = [name for name in (*IN_RUPEES, *WITHOUT_SCALE[:-2]) if name in full]
-    assert len(columns) >= 14
+    columns = [column.name for column in OF_BARS if column.name in full]
+    assert len(columns) >= len(INDICATOR_COLUMNS)
     for column in columns:
         assert full[column].notna().all(), column
         np.testing.assert_allclose(
@@ -447,3 +441,76 @@ def test_600_days_are_enough_for_daily_bars(variant: Variant, shared_data: Path)
             recent[recent["trading_day"] == days[last]].reset_index(drop=True),
             rows=6,
         )
+
+
+# --- memory ----------------------------------------------------------------------------------------
+
+
+def _last_values(variant: Variant, candles: pd.DataFrame, periods=PERIODS) -> pd.Series:
+    return variant.indicators(candles, "day", periods=periods).iloc[-1]
+
+
+def _walk_of(bars: int, seed: int = 3) -> pd.DataFrame:
+    days = trading_days("2015-01-01", bars)
+    return bars_daily(random_daily(seed, days, instruments=1, missing_share=0, volatility=0.02))
+
+
+def test_every_indicator_says_how_far_it_looks_back() -> None:
+    assert all(column.memory for column in INDICATOR_COLUMNS)
+    assert {column.name for column in RECURSIONS} >= {"ema_50", "rsi", "atr"}
+    assert (bars_to_first_values(), warm_bars(200), slowest()) == (50, 250, ("ema_50", 569))
+
+
+@pytest.mark.parametrize("column", INDICATOR_COLUMNS, ids=lambda column: column.name)
+def test_the_first_value_is_where_the_memory_of_the_column_says(variant: Variant, column) -> None:
+    found = variant.indicators(_walk_of(80), "day")[column.name]
+    assert int(found.notna().argmax()) + 1 == column.memory.first
+    assert found.iloc[column.memory.first - 1 :].notna().all()
+
+
+@pytest.mark.parametrize("column", INDICATOR_COLUMNS, ids=lambda column: column.name)
+def test_bars_before_the_memory_of_a_column_change_nothing(variant: Variant, column) -> None:
+    """Of a recursion: nothing above the tolerance; and with half of these bars they do."""
+    full = _walk_of(700)
+    needed = column.memory.bars_until(column.tolerance.relative)
+    expected = _last_values(variant, full)[column.name]
+    recent = full.tail(needed).reset_index(drop=True)
+    found = _last_values(variant, recent)[column.name]
+    assert found == pytest.approx(expected, rel=column.tolerance.relative, abs=0)
+    shorter = full.tail(max(needed // 2, column.memory.first)).reset_index(drop=True)
+    if column.memory.decay:
+        found = _last_values(variant, shorter)[column.name]
+        assert abs(found / expected - 1) > column.tolerance.relative
+    else:
+        assert pd.isna(_last_values(variant, full.tail(needed - 1))[column.name])
+
+
+@pytest.mark.parametrize("period", [50, 100, 200])
+def test_a_slower_average_needs_a_longer_look_back_and_more_warm_bars(
+    variant: Variant, period: int
+) -> None:
+    """The bars that follow from its memory are enough, 600 are not, and the start of a warm value weighs 0.034 %."""
+    memory = Memory(period, 1 - 2 / (period + 1))
+    column = dataclasses.replace(RECURSIONS[0], name=f"ema_{period}", memory=memory)
+    columns = (*INDICATOR_COLUMNS, column)
+    needed = memory.bars_until(RELATIVE.relative)
+    assert needed == max(569, slowest(columns)[1])
+    warm = warm_bars(200, columns)
+    assert warm == pytest.approx(5 * period, abs=1)
+
+    periods = dataclasses.replace(PERIODS, exponential=(5, 9, 20, period))
+    full = _walk_of(2600)
+
+    def value_of(bars: int) -> float:
+        recent = full.tail(bars).reset_index(drop=True)
+        return _last_values(variant, recent, periods)["ema_50"]
+
+    whole = value_of(len(full))
+    assert value_of(needed) == pytest.approx(whole, rel=RELATIVE.relative, abs=0)
+    if period > 50:
+        assert abs(value_of(601) / whole - 1) > RELATIVE.relative
+    # The start is a mean of earlier closes, here at most 60 % away; its weight is what is left of that.
+    closes = full["close"].tail(warm)
+    distance = closes.max() - closes.min()
+    assert 0 < abs(value_of(warm) - whole) < 0.00034 * distance
+    assert abs(value_of(warm // 2) - whole) > abs(value_of(warm) - whole)

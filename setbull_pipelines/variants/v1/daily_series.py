@@ -63,7 +63,7 @@ def bars_of_chosen_series(
         validate="one_to_one",
     )
     bars["bars_of_history"] = bars["bars_of_history"].fillna(0).astype("int64")
-    bars["is_warm"] = bars["is_warm"].eq(True)
+    bars["is_warm"] = bars["is_warm"].eq(True).fillna(False)
     bars = bars.sort_values(bar_key)
     bars_of_series: dict[tuple[str, str], list[DailyBar]] = {}
     for key, rows in bars.groupby(["instrument_key", "series"]):

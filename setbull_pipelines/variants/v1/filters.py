@@ -6,7 +6,7 @@ about (indicators, sequence analysis), the wording (``variants/protocol.py``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
@@ -24,6 +24,7 @@ from setbull_pipelines.tables.filters import (
 from setbull_pipelines.tables.sequences import BEARISH, BULLISH
 from setbull_pipelines.variants import protocol
 from setbull_pipelines.variants.v1.daily_series import DailyBar, bars_of_chosen_series, day_of
+from setbull_pipelines.variants.v1.limits import is_above, is_at_least
 from setbull_pipelines.variants.v1.rows import frame_of
 
 _VERDICT_OF_SIDE = {BULLISH: VERDICT_BULLISH, BEARISH: VERDICT_BEARISH}
@@ -49,6 +50,23 @@ class _Outcome:
     reason: str
     columns: Mapping[str, Any]
     """Further columns of ``filter_results`` that the stage has found."""
+
+
+def _answer(
+    asked: Mapping[str, Any],
+    columns: Mapping[str, Any],
+    judged: Callable[[], tuple[bool, str, Mapping[str, Any]]],
+) -> _Outcome:
+    """The three answers of a stage: not enough data where a value that it asks about is missing, else what is judged.
+
+    ``asked`` are these values by the name of their column, ``columns`` what is shown in any case; ``judged`` is
+    asked when all values are there: whether they pass, why, and further columns.
+    """
+    for name, value in asked.items():
+        if pd.isna(value):
+            return _Outcome(None, protocol.MISSING.format(name=name), columns)
+    passed, reason, found = judged()
+    return _Outcome(passed, reason, {**columns, **found})
 
 
 def filters(
@@ -129,26 +147,26 @@ def _basic(stock: _Stock, settings: FilterSettings) -> _Outcome:
         gap_day = f"{bar.unexplained_gap_day:%Y-%m-%d}"
         reason = protocol.UNEXPLAINED_GAP.format(ratio=bar.unexplained_gap, day=gap_day)
         return _Outcome(None, reason, columns)
-    average_volume = sum(volumes) // settings.volume_days
-    columns["average_volume"] = average_volume
-    columns["basic_threshold"] = protocol.BASIC_THRESHOLD.format(
-        minimum_close=settings.minimum_close,
-        maximum_close=settings.maximum_close,
-        minimum_volume=settings.minimum_average_volume,
-    )
-    if close < settings.minimum_close:
-        reason = protocol.BASIC_CLOSE_LOW.format(close=close, limit=settings.minimum_close)
-        return _Outcome(False, reason, columns)
-    if close > settings.maximum_close:
-        reason = protocol.BASIC_CLOSE_HIGH.format(close=close, limit=settings.maximum_close)
-        return _Outcome(False, reason, columns)
-    if average_volume < settings.minimum_average_volume:
-        reason = protocol.BASIC_VOLUME_LOW.format(
-            volume=average_volume, limit=settings.minimum_average_volume
+    has_volumes = not any(pd.isna(volume) for volume in volumes)
+    average_volume = sum(volumes) // settings.volume_days if has_volumes else None
+
+    def judged() -> tuple[bool, str, Mapping[str, Any]]:
+        minimum, maximum = settings.minimum_close, settings.maximum_close
+        minimum_volume = settings.minimum_average_volume
+        threshold = protocol.BASIC_THRESHOLD.format(
+            minimum_close=minimum, maximum_close=maximum, minimum_volume=minimum_volume
         )
-        return _Outcome(False, reason, columns)
-    reason = protocol.BASIC_PASSED.format(close=close, volume=average_volume)
-    return _Outcome(True, reason, columns)
+        found = {"average_volume": average_volume, "basic_threshold": threshold}
+        if close < minimum:
+            return False, protocol.BASIC_CLOSE_LOW.format(close=close, limit=minimum), found
+        if close > maximum:
+            return False, protocol.BASIC_CLOSE_HIGH.format(close=close, limit=maximum), found
+        if average_volume < minimum_volume:
+            reason = protocol.BASIC_VOLUME_LOW.format(volume=average_volume, limit=minimum_volume)
+            return False, reason, found
+        return True, protocol.BASIC_PASSED.format(close=close, volume=average_volume), found
+
+    return _answer({"close": close, "average_volume": average_volume}, columns, judged)
 
 
 def _ema(stock: _Stock, settings: FilterSettings) -> _Outcome:
@@ -156,36 +174,36 @@ def _ema(stock: _Stock, settings: FilterSettings) -> _Outcome:
     bar = stock.bars[-1]
     deviation = (bar.close - bar.ema_50) / bar.ema_50
     columns: dict[str, Any] = {"ema_50": bar.ema_50, "ema_deviation": deviation}
-    if not bar.is_warm or isnan(bar.ema_50) or isnan(bar.rsi):
+    if not bar.is_warm:
         return _Outcome(None, protocol.COLD.format(found=bar.bars_of_history), columns)
-    columns["ema_threshold"] = settings.ema_deviation
-    if deviation > settings.ema_deviation:
-        columns["side"] = BULLISH
-        wording = protocol.EMA_BULLISH
-    elif deviation < -settings.ema_deviation:
-        columns["side"] = BEARISH
-        wording = protocol.EMA_BEARISH
-    else:
-        reason = protocol.EMA_REJECTED.format(
-            close=bar.close, threshold=settings.ema_deviation * 100, ema=bar.ema_50
+
+    def judged() -> tuple[bool, str, Mapping[str, Any]]:
+        found = {"ema_threshold": settings.ema_deviation}
+        if not is_above(abs(deviation), settings.ema_deviation):
+            reason = protocol.EMA_REJECTED.format(
+                close=bar.close, threshold=settings.ema_deviation * 100, ema=bar.ema_50
+            )
+            return False, reason, found
+        side, wording = (
+            (BULLISH, protocol.EMA_BULLISH) if deviation > 0 else (BEARISH, protocol.EMA_BEARISH)
         )
-        return _Outcome(False, reason, columns)
-    reason = wording.format(close=bar.close, percent=abs(deviation) * 100, ema=bar.ema_50)
-    return _Outcome(True, reason, columns)
+        reason = wording.format(close=bar.close, percent=abs(deviation) * 100, ema=bar.ema_50)
+        return True, reason, {**found, "side": side}
+
+    return _answer({"ema_50": bar.ema_50, "rsi": bar.rsi}, columns, judged)
 
 
 def _rsi(stock: _Stock, side: str, settings: FilterSettings) -> _Outcome:
     """Does RSI support the side?"""
     rsi = stock.bars[-1].rsi
-    if side == BULLISH:
-        limit = settings.rsi_bullish
-        passed = rsi >= limit
-    else:
-        limit = settings.rsi_bearish
-        passed = rsi <= limit
-    wording = protocol.RSI_PASSED if passed else protocol.RSI_REJECTED
-    columns = {"rsi": rsi, "rsi_threshold": limit}
-    return _Outcome(passed, wording.format(rsi=rsi, side=side, limit=limit), columns)
+    limit = settings.rsi_bullish if side == BULLISH else settings.rsi_bearish
+
+    def judged() -> tuple[bool, str, Mapping[str, Any]]:
+        passed = is_at_least(rsi, limit) if side == BULLISH else not is_above(rsi, limit)
+        wording = protocol.RSI_PASSED if passed else protocol.RSI_REJECTED
+        return passed, wording.format(rsi=rsi, side=side, limit=limit), {}
+
+    return _answer({"rsi": rsi}, {"rsi": rsi, "rsi_threshold": limit}, judged)
 
 
 def _mamba(
@@ -199,39 +217,58 @@ def _mamba(
         columns = _mamba_columns(analysis, look_back_days)
     if analysis is None or not pd.isna(analysis["trend_reason"]):
         return _Outcome(None, protocol.COLD_TREND.format(needed=look_back_days), columns)
-    columns["mamba_threshold"] = settings.mamba_ratio
+    asked = {name: analysis[name] for name in _ASKED_BY_MAMBA}
+    found = {"mamba_threshold": settings.mamba_ratio}
+    return _answer(
+        asked,
+        columns,
+        lambda: (*_mamba_judged(asked, side, settings, look_back_days), found),
+    )
 
+
+_ASKED_BY_MAMBA = (
+    "mamba_days",
+    "current_length",
+    "longest_mamba_sequence",
+    "mamba_sequences",
+    "long_gaps",
+    "trend",
+)
+
+
+def _mamba_judged(
+    analysis: Mapping[str, Any], side: str, settings: FilterSettings, look_back_days: int
+) -> tuple[bool, str]:
     mamba_days, trend = analysis["mamba_days"], analysis["trend"]
-    if columns["mamba_ratio"] < settings.mamba_ratio:
-        reason = protocol.MAMBA_FEW_DAYS.format(
+    if mamba_days / look_back_days < settings.mamba_ratio:
+        return False, protocol.MAMBA_FEW_DAYS.format(
             found=mamba_days, days=look_back_days, share=settings.mamba_ratio * 100
         )
-        return _Outcome(False, reason, columns)
     longest = max(analysis["current_length"], analysis["longest_mamba_sequence"])
     if longest < settings.minimum_sequence_length:
-        reason = protocol.MAMBA_SHORT.format(needed=settings.minimum_sequence_length)
-        return _Outcome(False, reason, columns)
+        return False, protocol.MAMBA_SHORT.format(needed=settings.minimum_sequence_length)
     runs, long_gaps = analysis["mamba_sequences"], analysis["long_gaps"]
     allowed_gaps = runs // settings.long_gaps_per_mamba_sequences
     if runs > 1 and long_gaps > allowed_gaps:
-        reason = protocol.MAMBA_LONG_GAPS.format(gaps=long_gaps, runs=runs, allowed=allowed_gaps)
-        return _Outcome(False, reason, columns)
+        return False, protocol.MAMBA_LONG_GAPS.format(
+            gaps=long_gaps, runs=runs, allowed=allowed_gaps
+        )
     if trend != side:
-        return _Outcome(False, protocol.MAMBA_TREND.format(trend=trend, side=side), columns)
-    reason = protocol.MAMBA_PASSED.format(
+        return False, protocol.MAMBA_TREND.format(trend=trend, side=side)
+    return True, protocol.MAMBA_PASSED.format(
         found=mamba_days, days=look_back_days, trend=trend, side=side
     )
-    return _Outcome(True, reason, columns)
 
 
 def _mamba_columns(analysis: Mapping[str, Any], look_back_days: int) -> dict[str, Any]:
     mamba_days, trend = analysis["mamba_days"], analysis["trend"]
+    is_known = not pd.isna(mamba_days)
     return {
-        "mamba_ratio": mamba_days / look_back_days,
+        "mamba_ratio": mamba_days / look_back_days if is_known else None,
         "trend": trend,
-        "mamba_count": mamba_days,
-        "bullish_mamba_count": mamba_days if trend == BULLISH else 0,
-        "bearish_mamba_count": mamba_days if trend == BEARISH else 0,
+        "mamba_count": mamba_days if is_known else None,
+        "bullish_mamba_count": (mamba_days if trend == BULLISH else 0) if is_known else None,
+        "bearish_mamba_count": (mamba_days if trend == BEARISH else 0) if is_known else None,
         "average_mamba_length": analysis["average_mamba_length"],
         "average_non_mamba_length": analysis["average_non_mamba_length"],
         "mamba_series": analysis["mamba_series"],

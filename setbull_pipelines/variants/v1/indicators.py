@@ -16,7 +16,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables.columns import MINUTES
-from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables.indicators import (
+    INDICATORS_5MIN,
+    INDICATORS_DAILY,
+    PERIODS,
+    Periods,
+)
+from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.variants.protocol import Timeframe
 from setbull_pipelines.variants.v1.daily_series import day_of
 
@@ -27,6 +33,7 @@ def indicators(
     history_starts: pd.DataFrame | None = None,
     settings: IndicatorSettings = IndicatorSettings(),
     since: pd.Timestamp | None = None,
+    periods: Periods = PERIODS,
 ) -> pd.DataFrame:
     """One row of indicators per candle; the contract is in ``variants/protocol.py``.
 
@@ -42,14 +49,17 @@ def indicators(
     new_listings = _new_listings(candles, history_starts)
 
     ordered = candles.sort_values(["instrument_key", "series", "timestamp"], ignore_index=True)
+    warm_from = {
+        True: bars_to_first_values(),
+        False: warm_bars(settings.warm_margin_bars),
+    }
     columns_of_series = []
     for series_key, bars in ordered.groupby(["instrument_key", "series"], sort=False):
-        columns = _indicator_columns(bars, settings)
+        columns = _indicator_columns(bars, periods)
         if timeframe == "5minute":
             columns["vwap"] = volume_weighted_average_price(bars)
         columns["bars_of_history"] = np.arange(1, len(bars) + 1)
-        bars_needed = settings.slowest_period if series_key in new_listings else settings.warm_bars
-        columns["is_warm"] = columns["bars_of_history"] >= bars_needed
+        columns["is_warm"] = columns["bars_of_history"] >= warm_from[series_key in new_listings]
         if timeframe == "day":
             columns |= unexplained_gaps(bars, settings)
         columns_of_series.append(columns)
@@ -179,14 +189,14 @@ def unexplained_gaps(
     """
     opens, closes, days = (bars[name].tolist() for name in ("open", "close", "trading_day"))
     ratios, gap_days = [], []
-    latest = None
+    latest, bars_until_warm = None, warm_bars(settings.warm_margin_bars)
     for index in range(len(bars)):
         if index > 0:
             ratio = opens[index] / closes[index - 1]
             is_overnight = (days[index] - days[index - 1]).days <= settings.overnight_days
             if is_overnight and abs(ratio - 1) > settings.maximum_unexplained_gap:
                 latest = (index, ratio, days[index])
-        if latest is not None and index - latest[0] < settings.warm_bars:
+        if latest is not None and index - latest[0] < bars_until_warm:
             ratios.append(latest[1])
             gap_days.append(latest[2])
         else:
@@ -199,34 +209,27 @@ def unexplained_gaps(
 
 
 def _indicator_columns(
-    bars: pd.DataFrame, settings: IndicatorSettings
+    bars: pd.DataFrame, periods: Periods
 ) -> dict[str, Sequence[float] | np.ndarray]:
     """Every indicator of one series of bars in time order, except VWAP."""
     highs, lows, closes = (bars[name].tolist() for name in ("high", "low", "close"))
-    upper, middle, lower, width = bollinger_bands(
-        closes, settings.bollinger_period, settings.bollinger_deviations
-    )
+    upper, middle, lower, width = bollinger_bands(closes, periods.bands, periods.band_deviations)
     width_normalized = np.divide(width, middle, out=np.full(len(bars), nan), where=middle != 0)
-    ema_5, ema_9, ema_20, ema_50 = (
-        exponential_moving_average(closes, period) for period in settings.ema_periods
-    )
     return {
-        "ma_9": simple_moving_average(closes, settings.sma_period),
-        "ema_5": ema_5,
-        "ema_9": ema_9,
-        "ema_20": ema_20,
-        "ema_50": ema_50,
-        "rsi": relative_strength_index(closes, settings.rsi_period),
-        "atr": average_true_range(highs, lows, closes, settings.atr_period),
+        "ma_9": simple_moving_average(closes, periods.moving_average),
+        **{
+            f"ema_{of_column}": exponential_moving_average(closes, period)
+            for of_column, period in zip(PERIODS.exponential, periods.exponential, strict=True)
+        },
+        "rsi": relative_strength_index(closes, periods.rsi),
+        "atr": average_true_range(highs, lows, closes, periods.atr),
         "bb_upper": upper,
         "bb_middle": middle,
         "bb_lower": lower,
         "bb_width": width,
         "bb_width_normalized": width_normalized,
         "bb_width_normalized_percentage": 100 * width_normalized,
-        "volume_ma_10": simple_moving_average(
-            bars["volume"].tolist(), settings.volume_average_period
-        ),
+        "volume_ma_10": simple_moving_average(bars["volume"].tolist(), periods.volume_average),
     }
 
 

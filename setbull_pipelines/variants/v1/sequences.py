@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from math import isnan, tanh
-from statistics import fmean, linear_regression, stdev, variance
+from statistics import fmean, stdev, variance
 from typing import NamedTuple
 
 import pandas as pd
@@ -30,6 +30,7 @@ from setbull_pipelines.tables.sequences import (
     SEQUENCES,
 )
 from setbull_pipelines.variants.v1.daily_series import DailyBar, bars_of_chosen_series, day_of
+from setbull_pipelines.variants.v1.limits import is_above, is_at_least
 from setbull_pipelines.variants.v1.rows import frame_of
 
 _TREND_SIGN = {BULLISH: 1, BEARISH: -1}
@@ -107,12 +108,16 @@ def moves(
             is_bullish = bar.close > bar.open
             move_percent = move_percent_of(bar)
             strength = strength_of(move_percent, bar.volume, mean_volume, settings.volume_weight)
-            is_mamba = strength >= settings.strength_threshold and (
-                (trend == BULLISH and is_bullish and move_percent > settings.bullish_move_percent)
+            is_mamba = is_at_least(strength, settings.strength_threshold) and (
+                (
+                    trend == BULLISH
+                    and is_bullish
+                    and is_above(move_percent, settings.bullish_move_percent)
+                )
                 or (
                     trend == BEARISH
                     and not is_bullish
-                    and move_percent > settings.bearish_move_percent
+                    and is_above(move_percent, settings.bearish_move_percent)
                 )
             )
             rows.append(
@@ -281,7 +286,7 @@ def volume_profile(days: Sequence[_Move], runs: Sequence[_Run]) -> _VolumeProfil
     """Level, trend and steadiness of the volume of the days, and the share of it in mamba runs."""
     volumes = [move.volume for move in days]
     average = fmean(volumes)
-    slope = linear_regression(range(len(volumes)), volumes).slope if len(volumes) >= 2 else 0.0
+    slope = slope_of(volumes)
     if average == 0:
         return _VolumeProfile(0.0, 0.0, 0.0, 0.0, 0.0)
     relative_volumes = [run.total_volume / run.length / average for run in _mamba(runs)]
@@ -293,6 +298,15 @@ def volume_profile(days: Sequence[_Move], runs: Sequence[_Run]) -> _VolumeProfil
         trend_relative=slope / average,
         consistency=consistency,
     )
+
+
+def slope_of(values: Sequence[int]) -> float:
+    """Least-squares slope of whole numbers on 0, 1, 2, ...; exact up to its one division; 0 for fewer than 2."""
+    count = len(values)
+    if count < 2:
+        return 0.0
+    weighted = sum((2 * place - (count - 1)) * value for place, value in enumerate(values))
+    return 6 * weighted / (count * (count**2 - 1))
 
 
 def patterns_of(runs: Sequence[_Run], trend: str, settings: SequenceSettings) -> list[_Pattern]:

@@ -33,6 +33,8 @@ _FULL_LENGTH = 5
 _FULL_VARIANCE = 10
 _MOMENTUM_RUNS = 5
 _VOLUME_TREND_SCALE = 1_000_000
+_HALF = 2**31
+"""What volumes are divided by to get two numbers of half as many digits."""
 
 
 def sequence_analysis(
@@ -164,9 +166,7 @@ def _volume_profile(looked_back: _LookBack) -> dict[str, np.ndarray]:
     days, total = looked_back.days, looked_back.total
     volume = looked_back.frame["volume"].to_numpy("float64")
     average = total(volume) / days
-    position = np.arange(len(volume)) - np.repeat(looked_back.first, days)
-    from_middle = position - np.repeat((days - 1) / 2, days)
-    slope = _quotient(total(from_middle * volume), total(from_middle**2))
+    slope = _quotient(6 * _weighted_by_place(looked_back), days * (days**2 - 1))
     squares = total((volume - np.repeat(average, days)) ** 2)
     deviation = np.sqrt(_quotient(squares, days - 1))
     has_scale = (days >= 2) & (average > 0)
@@ -177,6 +177,21 @@ def _volume_profile(looked_back: _LookBack) -> dict[str, np.ndarray]:
         "volume_trend_relative": _quotient(slope, average),
         "volume_consistency": np.where(has_scale, 1 - np.minimum(relative_deviation, 1), 0.0),
     }
+
+
+def _weighted_by_place(looked_back: _LookBack) -> np.ndarray:
+    """Sum of (2 x place - (days - 1)) x volume per instrument, place 0 the first day, rounded once.
+
+    Whole numbers in two halves: a large volume has no room for its weight, and as float64 not for its last digits.
+    """
+    days, first = looked_back.days, looked_back.first
+    volume = looked_back.frame["volume"].to_numpy("int64")
+    place = np.arange(len(volume)) - np.repeat(first, days)
+    weight = 2 * place - np.repeat(days - 1, days)
+    high, low = np.divmod(volume, _HALF)
+    return np.add.reduceat(weight * high, first) * float(_HALF) + np.add.reduceat(
+        weight * low, first
+    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow
 import pyarrow.compute
 
-from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.tables.contract import AT_LIMIT, INDIA
 
 _DAY = 86_400_000_000
 """Microseconds."""
@@ -118,6 +118,16 @@ def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     quotients = np.full(len(denominator), np.nan)
     np.divide(numerator, denominator, out=quotients, where=denominator != 0)
     return quotients
+
+
+def above(limit: float) -> float:
+    """The upper end of what counts as equal to a limit: a column is above the limit where it is above this."""
+    return limit + AT_LIMIT * abs(limit)
+
+
+def below(limit: float) -> float:
+    """The lower end of the same: a column is below the limit where it is below this."""
+    return limit - AT_LIMIT * abs(limit)
 
 
 def microseconds(column: pd.Series) -> np.ndarray:

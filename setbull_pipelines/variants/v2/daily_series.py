@@ -143,7 +143,12 @@ class _Indicators:
     ) -> np.ndarray:
         """The column ``name`` for each bar, ``missing`` where there is no row for it."""
         position = self.bars.get_indexer(columns.bar_key(group, day))
-        values = self.frame[name].to_numpy()
+        column = self.frame[name]
+        # A count or flag that can be null has no NumPy type.
+        is_nullable = pd.api.types.is_extension_array_dtype(column)
+        values = (
+            column.to_numpy(type(missing), na_value=missing) if is_nullable else column.to_numpy()
+        )
         result = np.full(len(position), missing, dtype=values.dtype)
         found = position >= 0
         result[found] = values[position[found]]

@@ -6,6 +6,8 @@ Belongs here: ``filters``. Does not belong here: wording (``variants/protocol.py
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
@@ -63,6 +65,24 @@ def filters(
     return pd.DataFrame({name: results[name] for name in FILTER_RESULTS.column_names})
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """One way out of a stage: where it holds (``True``: everywhere), and its reason in words."""
+
+    passes: bool
+    where: np.ndarray | bool
+    template: str
+    values: dict[str, object]
+
+
+def _passes(where: np.ndarray | bool, template: str, **values: object) -> _Answer:
+    return _Answer(True, where, template, values)
+
+
+def _fails(where: np.ndarray | bool, template: str, **values: object) -> _Answer:
+    return _Answer(False, where, template, values)
+
+
 class _Chain:
     """The state of every instrument in the chain, as columns; each step narrows ``running``."""
 
@@ -79,17 +99,31 @@ class _Chain:
         """End the chain without a decision for the running instruments in ``where``."""
         self._stop(stage, where, VERDICT_NOT_ENOUGH_DATA, template, values)
 
-    def reject(self, stage: str, where: np.ndarray, template: str, **values: object) -> None:
-        """End the chain with a rejection for the running instruments in ``where``."""
-        self._decided[stage] |= self.running & where
-        self._stop(stage, where, VERDICT_REJECTED, template, values)
+    def decide(
+        self, stage: str, asked: Mapping[str, np.ndarray | pd.Series], *answers: _Answer
+    ) -> np.ndarray:
+        """Decide a stage for every running instrument; returns those that had all values it asks about.
 
-    def accept(self, stage: str, where: np.ndarray, template: str, **values: object) -> None:
-        """Let the running instruments in ``where`` pass the stage."""
-        where = self.running & where
-        self._decided[stage] |= where
-        self._passed[stage] |= where
-        self._write(stage, where, template, values)
+        ``asked`` are these values by the name of their column: an instrument without one of them lacks data. Each
+        other one gets the first of ``answers`` that holds for it. Raises ValueError where none does.
+        """
+        for name, values in asked.items():
+            missing = np.asarray(pd.isna(values), dtype=bool)
+            self.lack_data(stage, missing, protocol.MISSING, name=name)
+        has_data = self.running.copy()
+        open_ = has_data.copy()
+        for answer in answers:
+            where = open_ & np.asarray(answer.where, dtype=bool)
+            open_ &= ~where
+            self._decided[stage] |= where
+            if answer.passes:
+                self._passed[stage] |= where
+                self._write(stage, where, answer.template, answer.values)
+            else:
+                self._stop(stage, where, VERDICT_REJECTED, answer.template, answer.values)
+        if open_.any():
+            raise ValueError(f"stage {stage}: no answer for {open_.sum()} instruments")
+        return has_data
 
     def side_names(self) -> pd.Series:
         return columns.texts(_SIDES, self.side)
@@ -144,8 +178,12 @@ def _basic(chain: _Chain, bars: DailyBars, day: int, settings: FilterSettings) -
     close = bars.on_as_of_day("close")
     has_volume = (bars.kept == settings.volume_days) & (bars.bars >= settings.volume_days)
     volume = np.zeros(len(close), dtype="int64")
-    np.add.at(volume, bars.recent["instrument"].to_numpy(), bars.recent["volume"].to_numpy())
+    of_bars, instrument = bars.recent["volume"], bars.recent["instrument"].to_numpy()
+    np.add.at(volume, instrument, of_bars.fillna(0).to_numpy("int64"))
     volume //= settings.volume_days
+    without_volume = np.zeros(len(close), dtype=bool)
+    without_volume[instrument[of_bars.isna()]] = True
+    average = columns.nullable_integers(volume, ~without_volume)
 
     last_day = np.datetime_as_string(bars.last_day.astype("datetime64[us]"), "D")
     chain.lack_data(stage, bars.kept == 0, protocol.STALE, expected=day_text, found=last_day)
@@ -160,19 +198,18 @@ def _basic(chain: _Chain, bars: DailyBars, day: int, settings: FilterSettings) -
     gap = bars.on_as_of_day("unexplained_gap")
     gap_day = np.datetime_as_string(bars.gap_day(), "D")
     chain.lack_data(stage, ~np.isnan(gap), protocol.UNEXPLAINED_GAP, ratio=gap, day=gap_day)
-    has_data = chain.running.copy()
     minimum, maximum = settings.minimum_close, settings.maximum_close
     minimum_volume = settings.minimum_average_volume
-    chain.reject(stage, close < minimum, protocol.BASIC_CLOSE_LOW, close=close, limit=minimum)
-    chain.reject(stage, close > maximum, protocol.BASIC_CLOSE_HIGH, close=close, limit=maximum)
-    chain.reject(
+    has_data = chain.decide(
         stage,
-        volume < minimum_volume,
-        protocol.BASIC_VOLUME_LOW,
-        volume=volume,
-        limit=minimum_volume,
+        {"close": close, "average_volume": average},
+        _fails(close < minimum, protocol.BASIC_CLOSE_LOW, close=close, limit=minimum),
+        _fails(close > maximum, protocol.BASIC_CLOSE_HIGH, close=close, limit=maximum),
+        _fails(
+            volume < minimum_volume, protocol.BASIC_VOLUME_LOW, volume=volume, limit=minimum_volume
+        ),
+        _passes(True, protocol.BASIC_PASSED, close=close, volume=volume),
     )
-    chain.accept(stage, chain.running, protocol.BASIC_PASSED, close=close, volume=volume)
     threshold = protocol.BASIC_THRESHOLD.format(
         minimum_close=minimum, maximum_close=maximum, minimum_volume=minimum_volume
     )
@@ -188,27 +225,22 @@ def _ema(chain: _Chain, bars: DailyBars, settings: FilterSettings) -> dict[str, 
     reached = chain.running.copy()
     close, ema, rsi = (bars.on_as_of_day(name) for name in ("close", "ema_50", "rsi"))
     deviation = columns.divide(close - ema, ema)
-    is_cold = ~bars.on_as_of_day("is_warm").astype(bool) | np.isnan(ema) | np.isnan(rsi)
+    is_cold = ~bars.on_as_of_day("is_warm").astype(bool)
     found = np.nan_to_num(bars.on_as_of_day("bars_of_history")).astype("int64")
 
     chain.lack_data(stage, is_cold, protocol.COLD, found=found)
-    has_data = chain.running.copy()
-    bullish = deviation > settings.ema_deviation
-    bearish = deviation < -settings.ema_deviation
-    chain.reject(
+    limit = columns.above(settings.ema_deviation)
+    bullish, bearish = deviation > limit, deviation < -limit
+    values = {"close": close, "percent": np.abs(deviation) * 100, "ema": ema}
+    threshold = settings.ema_deviation * 100
+    has_data = chain.decide(
         stage,
-        ~bullish & ~bearish,
-        protocol.EMA_REJECTED,
-        close=close,
-        threshold=settings.ema_deviation * 100,
-        ema=ema,
+        {"ema_50": ema, "rsi": rsi},
+        _passes(bullish, protocol.EMA_BULLISH, **values),
+        _passes(bearish, protocol.EMA_BEARISH, **values),
+        _fails(True, protocol.EMA_REJECTED, close=close, threshold=threshold, ema=ema),
     )
-    percent = np.abs(deviation) * 100
-    for side, where, template in (
-        (BULLISH, bullish, protocol.EMA_BULLISH),
-        (BEARISH, bearish, protocol.EMA_BEARISH),
-    ):
-        chain.accept(stage, where, template, close=close, percent=percent, ema=ema)
+    for side, where in ((BULLISH, bullish), (BEARISH, bearish)):
         chain.side[chain.running & where] = _SIDES.index(side)
     return {
         "ema_50": np.where(reached, ema, np.nan),
@@ -223,10 +255,15 @@ def _rsi(chain: _Chain, bars: DailyBars, settings: FilterSettings) -> dict[str, 
     rsi = bars.on_as_of_day("rsi")
     is_bullish = chain.side == _SIDES.index(BULLISH)
     limit = np.where(is_bullish, settings.rsi_bullish, settings.rsi_bearish)
-    confirms = np.where(is_bullish, rsi >= limit, rsi <= limit)
+    is_enough = rsi >= columns.below(settings.rsi_bullish)
+    is_low = rsi <= columns.above(settings.rsi_bearish)
     values = {"rsi": rsi, "side": chain.side_names(), "limit": limit}
-    chain.reject(stage, ~confirms, protocol.RSI_REJECTED, **values)
-    chain.accept(stage, confirms, protocol.RSI_PASSED, **values)
+    chain.decide(
+        stage,
+        {"rsi": rsi},
+        _passes(np.where(is_bullish, is_enough, is_low), protocol.RSI_PASSED, **values),
+        _fails(True, protocol.RSI_REJECTED, **values),
+    )
     return {
         "rsi": np.where(reached, rsi, np.nan),
         "rsi_threshold": np.where(reached, limit, np.nan),
@@ -246,72 +283,63 @@ def _mamba(
     row = np.where(chain.running, row, -1)
     is_analysed = row >= 0
 
+    known: dict[str, pd.arrays.IntegerArray] = {}
+
     def integers(name: str) -> np.ndarray:
-        values = np.zeros(len(row), dtype="int64")
-        values[is_analysed] = analysis[name].to_numpy("int64")[row[is_analysed]]
+        values, has_value = np.zeros(len(row), dtype="int64"), is_analysed.copy()
+        values[is_analysed] = analysis[name].fillna(0).to_numpy("int64")[row[is_analysed]]
+        has_value[is_analysed] = analysis[name].notna().to_numpy()[row[is_analysed]]
+        known[name] = columns.nullable_integers(values, has_value)
         return values
 
     def others(name: str) -> pd.Series:
         return pd.Series(analysis[name].array.take(row, allow_fill=True))
 
-    mamba_days, runs = integers("mamba_days"), integers("mamba_sequences")
-    long_gaps, trend = integers("long_gaps"), others("trend")
-    ratio = mamba_days / look_back
+    mamba_days, trend = integers("mamba_days"), others("trend")
     longest = np.maximum(integers("current_length"), integers("longest_mamba_sequence"))
+    runs, long_gaps = integers("mamba_sequences"), integers("long_gaps")
+    has_days = ~known["mamba_days"].isna()
+    ratio = mamba_days / look_back
     allowed = runs // settings.long_gaps_per_mamba_sequences
     side = chain.side_names()
 
     has_trend = is_analysed & others("trend_reason").isna().to_numpy()
     chain.lack_data(stage, ~has_trend, protocol.COLD_TREND, needed=look_back)
-    has_data = chain.running.copy()
-    chain.reject(
+    days = {"found": mamba_days, "days": look_back}
+    has_data = chain.decide(
         stage,
-        ratio < settings.mamba_ratio,
-        protocol.MAMBA_FEW_DAYS,
-        found=mamba_days,
-        days=look_back,
-        share=settings.mamba_ratio * 100,
-    )
-    chain.reject(
-        stage,
-        longest < settings.minimum_sequence_length,
-        protocol.MAMBA_SHORT,
-        needed=settings.minimum_sequence_length,
-    )
-    chain.reject(
-        stage,
-        (runs > 1) & (long_gaps > allowed),
-        protocol.MAMBA_LONG_GAPS,
-        gaps=long_gaps,
-        runs=runs,
-        allowed=allowed,
-    )
-    chain.reject(
-        stage,
-        (trend != side).to_numpy(dtype=bool),
-        protocol.MAMBA_TREND,
-        trend=trend,
-        side=side,
-    )
-    chain.accept(
-        stage,
-        chain.running,
-        protocol.MAMBA_PASSED,
-        found=mamba_days,
-        days=look_back,
-        trend=trend,
-        side=side,
+        {**known, "trend": trend},
+        _fails(
+            ratio < settings.mamba_ratio,
+            protocol.MAMBA_FEW_DAYS,
+            **days,
+            share=settings.mamba_ratio * 100,
+        ),
+        _fails(
+            longest < settings.minimum_sequence_length,
+            protocol.MAMBA_SHORT,
+            needed=settings.minimum_sequence_length,
+        ),
+        _fails(
+            (runs > 1) & (long_gaps > allowed),
+            protocol.MAMBA_LONG_GAPS,
+            gaps=long_gaps,
+            runs=runs,
+            allowed=allowed,
+        ),
+        _fails((trend != side).to_numpy(dtype=bool), protocol.MAMBA_TREND, trend=trend, side=side),
+        _passes(True, protocol.MAMBA_PASSED, **days, trend=trend, side=side),
     )
     with_trend = {
         name: np.where((trend == name).to_numpy(dtype=bool), mamba_days, 0) for name in _SIDES
     }
     return {
-        "mamba_ratio": np.where(is_analysed, ratio, np.nan),
+        "mamba_ratio": np.where(has_days, ratio, np.nan),
         "mamba_threshold": np.where(has_data, settings.mamba_ratio, np.nan),
         "trend": trend,
-        "mamba_count": columns.nullable_integers(mamba_days, is_analysed),
-        "bullish_mamba_count": columns.nullable_integers(with_trend[BULLISH], is_analysed),
-        "bearish_mamba_count": columns.nullable_integers(with_trend[BEARISH], is_analysed),
+        "mamba_count": known["mamba_days"],
+        "bullish_mamba_count": columns.nullable_integers(with_trend[BULLISH], has_days),
+        "bearish_mamba_count": columns.nullable_integers(with_trend[BEARISH], has_days),
         "average_mamba_length": others("average_mamba_length"),
         "average_non_mamba_length": others("average_non_mamba_length"),
         "mamba_series": others("mamba_series"),

@@ -14,7 +14,14 @@ import pandas as pd
 from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.columns import MINUTES
-from setbull_pipelines.tables.indicators import HISTORY_COLUMNS, INDICATOR_COLUMNS, VWAP
+from setbull_pipelines.tables.indicators import (
+    HISTORY_COLUMNS,
+    INDICATOR_COLUMNS,
+    PERIODS,
+    VWAP,
+    Periods,
+)
+from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.variants.protocol import Timeframe, workers
 from setbull_pipelines.variants.v2 import columns
 from setbull_pipelines.variants.v2.daily_series import as_of_day
@@ -34,6 +41,7 @@ def indicators(
     history_starts: pd.DataFrame | None = None,
     settings: IndicatorSettings = IndicatorSettings(),
     since: pd.Timestamp | None = None,
+    periods: Periods = PERIODS,
 ) -> pd.DataFrame:
     """Indicators of five-minute or daily candles; see ``Variant.indicators``."""
     if timeframe not in ("5minute", "day"):
@@ -63,8 +71,8 @@ def indicators(
     is_new = _is_new_listing(
         instruments, group[starts], np.minimum.reduceat(day, starts), history_starts
     )
-    is_warm = (bars_of_history >= settings.warm_bars) | (
-        np.repeat(is_new, wanted_of_series) & (bars_of_history >= settings.slowest_period)
+    is_warm = (bars_of_history >= warm_bars(settings.warm_margin_bars)) | (
+        np.repeat(is_new, wanted_of_series) & (bars_of_history >= bars_to_first_values())
     )
 
     rows = _kernel_rows(
@@ -74,13 +82,13 @@ def indicators(
         day,
         *(columns.ordered(candles[name].to_numpy("float64"), order) for name in _KERNEL_PRICES),
         columns.ordered(candles["volume"].to_numpy("int64"), order),
-        settings.sma_period,
-        np.array(settings.ema_periods, dtype="int64"),
-        settings.rsi_period,
-        settings.atr_period,
-        settings.bollinger_period,
-        float(settings.bollinger_deviations),
-        settings.volume_average_period,
+        periods.moving_average,
+        np.array(periods.exponential, dtype="int64"),
+        periods.rsi,
+        periods.atr,
+        periods.bands,
+        float(periods.band_deviations),
+        periods.volume_average,
     )
     # The kernel's rows are in the order of INDICATOR_COLUMNS and VWAP.
     values = {
@@ -123,7 +131,7 @@ def _unexplained_gaps(
     jumped &= days_apart <= settings.overnight_days
     first = np.repeat(starts, columns.run_lengths(starts, len(ratio)))
     latest = np.maximum.accumulate(np.where(jumped, bar, -1))
-    carries = (latest >= first) & (bar - latest < settings.warm_bars)
+    carries = (latest >= first) & (bar - latest < warm_bars(settings.warm_margin_bars))
     gap_day = np.where(carries, columns.days(day)[latest], np.datetime64("NaT"))
     return {
         "unexplained_gap": np.where(carries, ratio[latest], np.nan),
@@ -140,7 +148,7 @@ def _kernel_rows(
     """
     from setbull_pipelines.variants.v2 import kernels
 
-    output = np.empty((kernels.OUTPUT_ROWS, wanted.sum()))
+    output = np.empty((len(INDICATOR_COLUMNS) + 1, wanted.sum()))  # and VWAP
     places = np.cumsum(wanted) - wanted
     threads = min(workers(), -(-int(ends[-1]) // _BARS_PER_THREAD))
     blocks = np.array_split(np.arange(len(starts)), threads)

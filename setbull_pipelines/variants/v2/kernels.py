@@ -111,11 +111,10 @@ def write_bars(
         integers[0, bar], integers[1, bar], integers[2, bar] = counted, traded, total
 
 
-MOVING_AVERAGE, FIRST_EMA, RSI, ATR = 0, 1, 5, 6
-BAND_UPPER, BAND_MIDDLE, BAND_LOWER, BAND_WIDTH, BAND_RATIO, BAND_PERCENT = 7, 8, 9, 10, 11, 12
-VOLUME_AVERAGE, VWAP = 13, 14
-OUTPUT_ROWS = 15
-"""Rows that :func:`write_indicators` fills."""
+MOVING_AVERAGE, FIRST_EMA = 0, 1
+RSI, ATR, BAND_UPPER, BAND_MIDDLE, BAND_LOWER, BAND_WIDTH, BAND_RATIO, BAND_PERCENT = range(8)
+VOLUME_AVERAGE, VWAP = 8, 9
+"""Rows that :func:`write_indicators` fills; those from RSI on are counted after the last EMA."""
 
 
 @compiled
@@ -130,13 +129,13 @@ def write_indicators(
     close,
     volume,  # int64[bar]
     moving_average_period,
-    ema_periods,  # int64[4]
+    ema_periods,  # int64[EMA]
     rsi_period,
     atr_period,
     band_period,
     band_deviations,
     volume_period,
-    output,  # float64[OUTPUT_ROWS, wanted bar]
+    output,  # float64[row, wanted bar]
 ):
     """Write all indicators of the wanted bars of many series in one pass; NaN where there is no value.
 
@@ -146,7 +145,8 @@ def write_indicators(
     cache.
     """
     longest = np.max(ends - starts) if len(starts) else 0
-    of_series = np.empty((OUTPUT_ROWS, longest))
+    of_series = np.empty((len(output), longest))
+    after = FIRST_EMA + len(ema_periods)
     for series in range(len(starts)):
         bars = slice(starts[series], ends[series])
         count, first = ends[series] - starts[series], ends[series] - starts[series] - wanted[series]
@@ -164,26 +164,26 @@ def write_indicators(
         )
         for number in range(len(ema_periods)):
             _write_ema(close[bars], ema_periods[number], rows[FIRST_EMA + number, at : at + count])
-        _write_rsi(close[bars], rsi_period, rows[RSI, at : at + count])
-        _write_atr(*prices, atr_period, rows[ATR, at : at + count])
+        _write_rsi(close[bars], rsi_period, rows[after + RSI, at : at + count])
+        _write_atr(*prices, atr_period, rows[after + ATR, at : at + count])
         bands = max(first - band_period + 1, 0)
         of_bands = slice(at + bands, at + count)
         _write_bands(
             close[bars][bands:],
             band_period,
             band_deviations,
-            rows[BAND_UPPER, of_bands],
-            rows[BAND_MIDDLE, of_bands],
-            rows[BAND_LOWER, of_bands],
-            rows[BAND_WIDTH, of_bands],
-            rows[BAND_RATIO, of_bands],
-            rows[BAND_PERCENT, of_bands],
+            rows[after + BAND_UPPER, of_bands],
+            rows[after + BAND_MIDDLE, of_bands],
+            rows[after + BAND_LOWER, of_bands],
+            rows[after + BAND_WIDTH, of_bands],
+            rows[after + BAND_RATIO, of_bands],
+            rows[after + BAND_PERCENT, of_bands],
         )
         averages = max(first - volume_period + 1, 0)
         _write_volume_average(
             volume[bars][averages:],
             volume_period,
-            rows[VOLUME_AVERAGE, at + averages : at + count],
+            rows[after + VOLUME_AVERAGE, at + averages : at + count],
         )
         opening = first
         while opening > 0 and session[bars][opening - 1] == session[bars][opening]:
@@ -194,11 +194,11 @@ def write_indicators(
             close[bars][opening:],
             volume[bars][opening:],
             session[bars][opening:],
-            rows[VWAP, at + opening : at + count],
+            rows[after + VWAP, at + opening : at + count],
         )
         if first > 0:
             place = places[series]
-            for row in range(OUTPUT_ROWS):
+            for row in range(len(output)):
                 for bar in range(first, count):
                     output[row, place + bar - first] = of_series[row, bar]
 

@@ -76,9 +76,9 @@ def moves(
         _TRENDS.index(NEUTRAL),
     )
     trend = to_rows(trend)
-    rises = is_bullish & (move_percent > settings.bullish_move_percent)
-    falls = ~is_bullish & (move_percent > settings.bearish_move_percent)
-    is_mamba = (strength >= settings.strength_threshold) & (
+    rises = is_bullish & (move_percent > columns.above(settings.bullish_move_percent))
+    falls = ~is_bullish & (move_percent > columns.above(settings.bearish_move_percent))
+    is_mamba = (strength >= columns.below(settings.strength_threshold)) & (
         ((trend == _TRENDS.index(BULLISH)) & rises) | ((trend == _TRENDS.index(BEARISH)) & falls)
     )
     return pd.DataFrame(

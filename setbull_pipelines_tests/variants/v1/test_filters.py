@@ -130,7 +130,7 @@ def one_day_of(close: float) -> list[tuple[float, float]]:
             {"prices": [CALM] * 9},
             "basic",
             NOT_ENOUGH,
-            "9 daily bars up to 2025-06-30, 10 needed",
+            "9 daily bars in the look-back up to 2025-06-30, 10 needed",
         ),
         ({"prices": one_day_of(49.99)}, "basic", REJECTED, "close 49.99 is below 50.00"),
         ({"prices": one_day_of(1000.05)}, "basic", REJECTED, "close 1000.05 is above 1000.00"),
@@ -153,13 +153,13 @@ def one_day_of(close: float) -> list[tuple[float, float]]:
             {"rsi": None},
             "ema",
             NOT_ENOUGH,
-            "indicators are not warm: 300 daily bars of history",
+            "rsi is not known",
         ),
         (
             {"ema_50": float("nan")},
             "ema",
             NOT_ENOUGH,
-            "indicators are not warm: 300 daily bars of history",
+            "ema_50 is not known",
         ),
         (
             {"prices": one_day_of(103.0)},
@@ -189,13 +189,13 @@ def one_day_of(close: float) -> list[tuple[float, float]]:
             {"without_analysis": True},
             "mamba",
             NOT_ENOUGH,
-            "trend is unknown: fewer than 21 daily bars with EMA 50",
+            "trend is unknown: fewer than 21 daily bars with EMA 50 in the look-back",
         ),
         (
             {"prices": BULLISH_PRICES[-20:]},
             "mamba",
             NOT_ENOUGH,
-            "trend is unknown: fewer than 21 daily bars with EMA 50",
+            "trend is unknown: fewer than 21 daily bars with EMA 50 in the look-back",
         ),
         (
             {"prices": [CALM] * 17 + [MAMBA_DAY] * 4},
@@ -287,7 +287,9 @@ def test_nothing_later_than_the_day_is_seen() -> None:
     day = DAYS[-2]
     results = v1.filters(bars, values, analysis_of_later_day, day)
     assert results["instrument_key"].tolist() == ["NSE_EQ|A"]
-    assert results["reason"].tolist() == ["trend is unknown: fewer than 21 daily bars with EMA 50"]
+    assert results["reason"].tolist() == [
+        "trend is unknown: fewer than 21 daily bars with EMA 50 in the look-back"
+    ]
     alone = bars[bars["trading_day"] <= day]
     until_then = v1.filters(alone, indicators_of(alone), SEQUENCE_ANALYSIS.empty(), day)
     pd.testing.assert_frame_equal(results, until_then)

@@ -18,6 +18,7 @@ from setbull_pipelines.tables.indicators import (
     INDICATORS_5MIN,
     INDICATORS_DAILY,
 )
+from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.variants import v1
 from setbull_pipelines.variants.v1.indicators import (
     average_true_range,
@@ -258,7 +259,7 @@ def test_values_stay_in_their_ranges(rows) -> None:
 # --- warm or not --------------------------------------------------------------------------------
 
 QUICK = IndicatorSettings(warm_margin_bars=20)
-assert (QUICK.slowest_period, QUICK.warm_bars) == (50, 70)
+assert (bars_to_first_values(), warm_bars(QUICK.warm_margin_bars)) == (50, 70)
 
 
 def two_listings(old_bars: int = 80, new_bars: int = 60) -> pd.DataFrame:

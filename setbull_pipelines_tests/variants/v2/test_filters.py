@@ -119,7 +119,7 @@ def test_no_bar_on_the_day() -> None:
 def test_too_few_bars() -> None:
     row = verdict(candles(days=9))
     assert (row["verdict"], row["stopped_at"]) == ("not enough data", "basic")
-    assert row["reason"] == "9 daily bars up to 2025-06-30, 10 needed"
+    assert row["reason"] == "9 daily bars in the look-back up to 2025-06-30, 10 needed"
     assert row["close"] == 110
     assert row[["basic_passed", "average_volume"]].isna().all()
 
@@ -147,17 +147,17 @@ def test_average_volume_is_rounded_down_over_the_last_days() -> None:
 
 
 @pytest.mark.parametrize(
-    "indicators",
+    ("indicators", "reason"),
     [
-        indicator_row(is_warm=False),
-        indicator_row(rsi=float("nan")),
-        indicator_row(ema_50=float("nan")),
+        (indicator_row(is_warm=False), "indicators are not warm: 120 daily bars of history"),
+        (indicator_row(rsi=float("nan")), "rsi is not known"),
+        (indicator_row(ema_50=float("nan")), "ema_50 is not known"),
     ],
 )
-def test_cold_indicators(indicators: pd.DataFrame) -> None:
+def test_cold_indicators(indicators: pd.DataFrame, reason: str) -> None:
     row = verdict(indicators=indicators)
     assert (row["verdict"], row["stopped_at"]) == ("not enough data", "ema")
-    assert row["reason"] == "indicators are not warm: 120 daily bars of history"
+    assert row["reason"] == reason
     assert row["basic_passed"]
     assert row[["ema_passed", "ema_threshold", "side", "rsi", *columns_of("rsi")]].isna().all()
 
@@ -216,7 +216,7 @@ def test_long_gaps_that_are_allowed(changes: dict[str, object]) -> None:
 
 
 def test_unknown_trend() -> None:
-    reason = "trend is unknown: fewer than 21 daily bars with EMA 50"
+    reason = "trend is unknown: fewer than 21 daily bars with EMA 50 in the look-back"
     cold = analysis_row(trend="NEUTRAL", trend_reason="insufficient_history")
     row = verdict(analysis=cold)
     assert (row["verdict"], row["stopped_at"], row["reason"]) == (

@@ -17,6 +17,7 @@ from setbull_pipelines.tables import (
     INDICATORS_5MIN,
     INDICATORS_DAILY,
 )
+from setbull_pipelines.tables.indicators import Periods
 from setbull_pipelines.variants import v2
 from setbull_pipelines.variants.protocol import allowing_workers
 from setbull_pipelines_tests.variants.v2.frames import STOCK, bars, shuffled
@@ -321,9 +322,9 @@ def test_five_minute_history_starts_are_those_of_the_minutes() -> None:
     assert warm_from(result, old) is None
 
 
-def test_settings_are_used() -> None:
-    settings = IndicatorSettings(sma_period=3, ema_periods=(2, 3, 4, 5), bollinger_period=2)
-    result = v2.indicators(bars([1.0, 2, 6, 7, 8]), "day", settings=settings)
+def test_periods_are_used() -> None:
+    periods = Periods(moving_average=3, exponential=(2, 3, 4, 5), bands=2)
+    result = v2.indicators(bars([1.0, 2, 6, 7, 8]), "day", periods=periods)
     assert result["ma_9"].tolist()[2:] == pytest.approx([3, 5, 7])
     assert result["ema_5"].first_valid_index() == 1
     assert result["ema_50"].iloc[-1] == pytest.approx(4.8)
