@@ -13,6 +13,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.automation.killed import gone_process, started_run
 
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 DAYS = ("2025-06-02", "2025-06-03")
@@ -98,6 +99,17 @@ def test_a_report_that_is_gone_or_written_over_is_written_again(
         spoil()
         assert NOTHING not in run(candles)
         assert report.read_bytes() == content
+
+
+def test_a_run_that_was_killed_is_ended_and_told_by_the_next_one(candles: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        killed = started_run(instance, {"dagster/partition": DAYS[0]}, **gone_process())
+    output = run(candles)
+    assert f"an earlier run of the job daily ({killed[:8]}) was killed" in output
+    assert f"the run of daily {DAYS[0]} failed" in output
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_run_by_id(killed).status is dg.DagsterRunStatus.FAILURE
+    assert "was killed" not in run(candles)
 
 
 def test_another_setting_makes_a_run(candles: Path) -> None:
