@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 REFEREE := .venv-referee
 INPUT ?=
 TEST_PROCESSES ?= 2
+# Any number: tests run in an order drawn from it.
+ORDER_SEED ?=
 FROM ?=
 TO ?=
 
@@ -19,7 +21,7 @@ ui: $(VENV)/ready
 test: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
-	$(BIN)/python -m pytest -q --numprocesses $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -q --numprocesses $(TEST_PROCESSES) --dist loadfile $(if $(ORDER_SEED),--order-seed $(ORDER_SEED))
 
 lint: $(VENV)/ready-test
 	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks

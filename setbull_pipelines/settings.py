@@ -767,6 +767,29 @@ class ProcessingSettings:
 
 
 @dataclass(frozen=True)
+class RunSettings:
+    """How long Dagster's runs may take, and which of their steps are tried again. No result depends on these."""
+
+    max_runtime_seconds: int = 21_600
+    """Of any run; of ``setbull run`` over several sessions, for each of them. The daemon then ends the run as failed,
+    so that the queue goes on, and its process stops before the next session."""
+    intraday_max_runtime_seconds: int = 900
+    """Of a run over the session under way, for which the ticks after it wait."""
+    fetch_retries: int = 2
+    """How often the step that asks the broker is tried again when it fails, for a disk or an object store that cannot
+    be reached; single requests have ``upstox.attempts``. Steps that compute would only fail again."""
+    fetch_retry_seconds: float = 60.0
+    """Wait before the first of these; every further wait is twice as long."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_runtime_seconds", "intraday_max_runtime_seconds"):
+            _require(getattr(self, name) >= 1, f"runs.{name}", getattr(self, name), "1 or more")
+        _require(self.fetch_retries >= 0, "runs.fetch_retries", self.fetch_retries, "0 or more")
+        value = self.fetch_retry_seconds
+        _require(0 < value < math.inf, "runs.fetch_retry_seconds", value, "a number above 0")
+
+
+@dataclass(frozen=True)
 class ReportSettings:
     """What the daily report shows."""
 
@@ -868,6 +891,7 @@ class Settings:
     refresh: RefreshSettings = field(default_factory=RefreshSettings)
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     processing: ProcessingSettings = field(default_factory=ProcessingSettings)
+    runs: RunSettings = field(default_factory=RunSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     upstox: UpstoxSettings = field(default_factory=UpstoxSettings)
     groups: GroupSettings = field(default_factory=GroupSettings)

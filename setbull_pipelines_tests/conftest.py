@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+from itertools import chain
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +13,28 @@ import pytest
 # How long an example takes says something about the machine, not about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--order-seed",
+        type=int,
+        help="run the files, and the tests of each file, in an order drawn from this number",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("order_seed")
+    if seed is None:
+        return
+    draw, of_file = random.Random(seed), {}
+    for item in items:
+        of_file.setdefault(item.path, []).append(item)
+    # Files stay whole: what their tests share is made once.
+    files = list(of_file.values())
+    for tests in (files, *files):
+        draw.shuffle(tests)
+    items[:] = chain.from_iterable(files)
 
 
 @pytest.fixture(scope="session")

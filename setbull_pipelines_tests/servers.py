@@ -28,7 +28,7 @@ import pytest
 import requests
 
 PROJECT = Path(__file__).resolve().parents[1]
-_SECONDS_TO_START = 60
+_SECONDS_TO_START = 180
 
 
 def require(*modules: str) -> None:

@@ -355,6 +355,18 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "setting upstox.daily_days: found 600, expected 1 to 200, two thirds of upstox.retention_days",
         ),
         (
+            "[runs]\nmax_runtime_seconds = 0",
+            "setting runs.max_runtime_seconds: found 0, expected 1 or more",
+        ),
+        (
+            "[runs]\nfetch_retries = -1",
+            "setting runs.fetch_retries: found -1, expected 0 or more",
+        ),
+        (
+            "[runs]\nfetch_retry_seconds = 0",
+            "setting runs.fetch_retry_seconds: found 0.0, expected a number above 0",
+        ),
+        (
             "[processing]\nworkers = -1",
             "setting processing.workers: found -1, expected 0 or more",
         ),

@@ -31,7 +31,7 @@ daily_sessions = 40
 minute_sessions = 3
 last_day = "{DAY}"
 """
-PREPARE_SECONDS, START_SECONDS, RUN_SECONDS = 180, 120, 120
+PREPARE_SECONDS, START_SECONDS, RUN_SECONDS = 180, 120, 240
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
 LAUNCH = """
@@ -55,6 +55,15 @@ LOCATIONS = """{
         }
       }
     }
+  }
+}"""
+UNDER_WAY = """{
+  runsOrError(filter: {statuses: [STARTED]}) { ... on Runs { results { runId jobName } } }
+}"""
+REASON = """
+query($id: ID!) {
+  logsForRun(runId: $id) {
+    ... on EventConnection { events { __typename ... on RunFailureEvent { message } } }
   }
 }"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status tags { key value } } } }"
@@ -101,6 +110,8 @@ class Server:
     process: subprocess.Popen
     port: int
     log: Path
+    variables: dict[str, str]
+    """The environment of the processes."""
 
     def ask(self, query: str, **variables: object) -> dict:
         """The data of a GraphQL answer; errors of the server are assertion errors with its words."""
@@ -194,14 +205,39 @@ def server(data_directory, tmp_path_factory) -> Iterator[Server]:
             timeout=PREPARE_SECONDS,
         )
         assert prepared.returncode == 0, prepared.stdout[-3000:] + prepared.stderr[-3000:]
-        yield Server(process, port, log)
+        yield Server(process, port, log, variables)
     finally:
         end(process)
 
 
 @pytest.fixture(scope="module")
-def run_id(server) -> str:
-    """The ``daily`` job of the last day, launched over GraphQL and carried out by the daemon."""
+def killed(server) -> str:
+    """The Dagster run of a ``setbull run`` of the last day, which was killed when it had begun to compute."""
+    run = subprocess.Popen(
+        [*SETBULL, "run", "--from", DAY, "--to", DAY],
+        env=server.variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def computing() -> str | None:
+        assert run.poll() is None, "setbull run ended before it could be killed"
+        runs = server.ask(UNDER_WAY)["runsOrError"]["results"]
+        return next((run["runId"] for run in runs if run["jobName"] == "daily"), None)
+
+    try:
+        return server.wait("daily run of setbull run", PREPARE_SECONDS, computing)
+    finally:
+        run.kill()
+        run.wait()
+
+
+@pytest.fixture(scope="module")
+def run_id(server, killed) -> str:
+    """The ``daily`` job of the last day, launched over GraphQL and carried out by the daemon.
+
+    The killed run holds the one place of the queue when it is launched.
+    """
 
     def loaded() -> dict | None:
         entries = server.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
@@ -278,6 +314,15 @@ def test_the_daemon_carries_out_the_queued_run_of_a_partition(server, run_id):
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     assert run["status"] == "SUCCESS"
     assert tags["dagster/partition"] == DAY
+
+
+def test_a_killed_run_of_the_command_line_is_ended_and_leaves_its_place_to_the_queue(
+    server, killed, run_id
+):
+    assert server.ask(RUN, id=killed)["runOrError"]["status"] == "FAILURE"
+    events = server.ask(REASON, id=killed)["logsForRun"]["events"]
+    (reason,) = (event["message"] for event in events if event["__typename"] == "RunFailureEvent")
+    assert "is gone; it was killed, or the machine was restarted" in reason
 
 
 def of_the_daily_job(assets: dict) -> dict:

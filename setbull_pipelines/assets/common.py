@@ -6,6 +6,8 @@ Belongs here: translation between the project's terms and Dagster's. Does not be
 from __future__ import annotations
 
 import datetime
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +40,9 @@ PARTITION_TAG = "dagster/partition"
 INTRADAY_JOB_NAME = "intraday"
 AS_OF_TAG = "setbull/as_of"
 """On runs of the intraday job: the moment of their tick. Only here does a clock enter the computing."""
+MAX_RUNTIME_TAG = "dagster/max_runtime"
+"""Seconds after which the daemon ends the run."""
+_SECONDS_BETWEEN_LOOKS = 5.0
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
 _ROWS_SHOWN = 5
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
@@ -276,7 +281,7 @@ def report(
     days = cached = computed = kept = 0
     last: PartitionResult | None = None
     rows = dict.fromkeys((stored.table.name for stored in outputs), 0)
-    for result in results:
+    for result in _unless_ended(results, context):
         if result.day.isoformat() not in asked:
             report_besides(context, outputs, result, describe)
             continue
@@ -318,6 +323,37 @@ def report(
             if days == 1 and last
             else None,
         )
+
+
+def _unless_ended(
+    results: Iterable[PartitionResult], context: dg.AssetExecutionContext
+) -> Iterator[PartitionResult]:
+    """``results``, which are computed one by one, as long as nobody ended the run and it is not over its time.
+
+    The daemon ends the run of a queue in its process. A run of the command line it can only mark; such a run would go
+    on beside the next one, and be a success in the end. Raises dg.Failure.
+    """
+    looked_at = -math.inf
+    for result in results:
+        yield result
+        if time.monotonic() - looked_at < _SECONDS_BETWEEN_LOOKS:
+            continue
+        looked_at = time.monotonic()
+        record = context.instance.get_run_record_by_id(context.run_id)
+        if record is None:
+            continue
+        run, reason = record.dagster_run, None
+        if run.is_finished:
+            reason = f"somebody else ended the run ({run.status.value})"
+        elif MAX_RUNTIME_TAG in run.tags and record.start_time is not None:
+            limit = float(run.tags[MAX_RUNTIME_TAG])
+            if limit and now().timestamp() - record.start_time > limit:
+                reason = f"the run took more than the {limit:.0f} s of its settings"
+        if reason:
+            raise dg.Failure(
+                f"{reason}; what it published until {result.day} stays, and the next run goes on from there",
+                allow_retries=False,
+            )
 
 
 def first_rows(stored: StoredTable, partition: str, warehouse: Warehouse) -> dg.MetadataValue:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, now, pointer_metadata
 from setbull_pipelines.assets.describing import OWNERS
+from setbull_pipelines.market.calendar import OutsideCoverage
 from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.upstox.calls import MINUTE, CallFailed
@@ -38,6 +39,12 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="raw__fetched",
+        # What was received is kept, so that only the rest is asked for again.
+        retry_policy=dg.RetryPolicy(
+            max_retries=settings.runs.fetch_retries,
+            delay=settings.runs.fetch_retry_seconds,
+            backoff=dg.Backoff.EXPONENTIAL,
+        ),
         specs=[
             dg.AssetSpec(
                 FETCHED_KEY,
@@ -57,6 +64,9 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
     def fetched(
         context: dg.AssetExecutionContext, config: FetchConfig, warehouse: WarehouseResource
     ):
+        # Imported here: the HTTP library takes longer to load than all definitions of the project should.
+        from setbull_pipelines.sources.upstox.client import InvalidToken
+
         is_under_way = as_of(context) is not None
         listed = "not asked for"
         if settings.upstox.refresh_instruments and not is_under_way:
@@ -78,7 +88,10 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
             sessions = dict.fromkeys(sessions, config.sessions)
         if is_under_way:
             sessions = {MINUTE: sessions[MINUTE]}
-        outcome = fetching.fetch(instruments, sessions, settings, now, also_open=is_under_way)
+        try:
+            outcome = fetching.fetch(instruments, sessions, settings, now, also_open=is_under_way)
+        except (InvalidToken, OutsideCoverage) as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
         pointer = fetching.publish_fetch(outcome, warehouse.open(), settings, context.run_id)
         files = outcome.files.values()
         yield dg.MaterializeResult(

@@ -9,10 +9,16 @@ import dagster as dg
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import CATALOG_KEY
-from setbull_pipelines.assets.common import INTRADAY_JOB_NAME, TRADING_DAYS, asset_key
+from setbull_pipelines.assets.common import (
+    INTRADAY_JOB_NAME,
+    MAX_RUNTIME_TAG,
+    TRADING_DAYS,
+    asset_key,
+)
 from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY
 from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY
+from setbull_pipelines.automation.run_process import in_process_executor
 from setbull_pipelines.pipeline.fetching import is_source
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.pipeline.serving import served_table
@@ -33,12 +39,14 @@ _INTRADAY_TABLES = (
 
 def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     """``daily`` brings one trading day (or a range) from intake to reconciled filter results."""
+    limit = {MAX_RUNTIME_TAG: str(settings.runs.max_runtime_seconds)}
     daily = dg.define_asset_job(
         DAILY_JOB_NAME,
         selection=dg.AssetSelection.all()
         - dg.AssetSelection.assets(MAINTENANCE_KEY, SELF_TEST_KEY, FETCHED_KEY, FETCHES_KEY),
         partitions_def=TRADING_DAYS,
-        executor_def=dg.in_process_executor,
+        executor_def=in_process_executor,
+        tags=limit,
         description="Intake, candles, indicators, sequences, filters in V1 and V2, reconciliation, checks, catalog.",
     )
     lanes = [
@@ -46,7 +54,8 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
             name,
             selection=dg.AssetSelection.tag("setbull/variant", variant),
             partitions_def=TRADING_DAYS,
-            executor_def=dg.in_process_executor,
+            executor_def=in_process_executor,
+            tags=limit,
             description=f"All computed tables of {variant} alone, from the raw tables.",
         )
         for name, variant in LANES.items()
@@ -54,25 +63,29 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     intake = dg.define_asset_job(
         INTAKE_JOB_NAME,
         selection=dg.AssetSelection.assets(*map(asset_key, WHOLE_TABLES)),
-        executor_def=dg.in_process_executor,
+        executor_def=in_process_executor,
+        tags=limit,
         description="Reads the configured source and publishes files, instruments and coverage.",
     )
     maintenance = dg.define_asset_job(
         MAINTENANCE_JOB_NAME,
         selection=dg.AssetSelection.assets(MAINTENANCE_KEY),
-        executor_def=dg.in_process_executor,
+        executor_def=in_process_executor,
+        tags=limit,
         description="Deletes versions of partitions beyond the number that is kept.",
     )
     self_test = dg.define_asset_job(
         SELF_TEST_JOB_NAME,
         selection=dg.AssetSelection.assets(SELF_TEST_KEY),
-        executor_def=dg.in_process_executor,
+        executor_def=in_process_executor,
+        tags=limit,
         description="Breaks V2 in every known way and requires that each fault is caught and its cause named.",
     )
     fetch = dg.define_asset_job(
         FETCH_JOB_NAME,
         selection=dg.AssetSelection.assets(FETCHED_KEY, FETCHES_KEY),
-        executor_def=dg.in_process_executor,
+        executor_def=in_process_executor,
+        tags=limit,
         description="Asks the broker for the candles that are missing and makes candle files of them.",
     )
     intraday = dg.define_asset_job(
@@ -91,7 +104,8 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
             CATALOG_KEY,
         ).without_checks(),
         partitions_def=TRADING_DAYS,
-        executor_def=dg.in_process_executor,
+        executor_def=in_process_executor,
+        tags={MAX_RUNTIME_TAG: str(settings.runs.intraday_max_runtime_seconds)},
         description="The session under way: intake, then 5-minute candles, their indicators and the band-width monitor "
         "of the bars that have closed, served like those of whole days, and the plan of the stock groups. "
         "Daily tables and filters wait for the close.",

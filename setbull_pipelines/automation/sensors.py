@@ -1,6 +1,7 @@
-"""The sensor that raises alerts and delivers them.
+"""The sensor that raises alerts and delivers them, and ends runs whose process is gone.
 
-Belongs here: when the daemon looks, and from where on. Does not belong here: what is looked at (``alerting``).
+Belongs here: when the daemon looks, and from where on. Does not belong here: what is looked at (``alerting``,
+``run_process``).
 
 One plain sensor over finished runs, not one run-status sensor per end: a failed check leaves its run green, so
 successes matter as much as failures, and both must be seen in the order in which the runs ended.
@@ -12,6 +13,7 @@ import dagster as dg
 
 from setbull_pipelines.assets.common import now
 from setbull_pipelines.automation import alerting
+from setbull_pipelines.automation.run_process import end_gone_runs
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
@@ -27,13 +29,14 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Raises alerts for failed checks, failed runs, overdue sessions and changes of the rollout, "
-        "reports recoveries, and delivers what is due.",
+        "reports recoveries, and delivers what is due. Ends runs whose process is gone.",
     )
     def alerts(
         context: dg.SensorEvaluationContext, warehouse: WarehouseResource
     ) -> dg.SensorResult:
         # Runs that ended before the first look are history, not news.
         cursor = context.cursor or now().isoformat()
+        ended = end_gone_runs(context.instance)
         runs = alerting.finished_runs(
             context.instance, datetime.datetime.fromisoformat(cursor), _RUNS_PER_TICK
         )
@@ -42,6 +45,8 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         outcomes = [alerting.outcome_of(context.instance, run) for run in runs]
         found = alerting.look_and_deliver(context.instance, outcomes, warehouse.open(), settings)
         said = f"{len(runs)} runs looked at, {len(found.changed)} alerts changed"
+        if ended:
+            said += f"; {len(ended)} runs ended, whose process is gone"
         for delivery in found.deliveries:
             outcome = delivery.error or "delivered"
             said += f"; {delivery.channel}, {delivery.notices} notices: {outcome}"

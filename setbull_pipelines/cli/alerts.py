@@ -70,17 +70,19 @@ def after_run(
     run_ids: Sequence[str],
     settings: Settings,
     error: str | None = None,
+    gone: Sequence[str] = (),
 ) -> list[str]:
     """Raise and deliver the alerts of ``setbull run`` and its Dagster runs; returns what to print.
 
-    ``error`` is why the command failed. Never raises: the run is over.
+    ``error`` is why the command failed, ``gone`` are earlier runs that it found killed. Never raises: the run is over.
     """
     try:
         runs = [outcome_of(instance, instance.get_run_record_by_id(run_id)) for run_id in run_ids]
         # A failed run tells why by itself; what fails between runs is told as the command's.
         if not any(run.error for run in runs):
             runs.append(RunOutcome(None, _COMMAND, None, error, now()))
-        return _round(instance, runs, settings)[0]
+        killed = [outcome_of(instance, instance.get_run_record_by_id(run_id)) for run_id in gone]
+        return _round(instance, [*killed, *runs], settings)[0]
     except Exception as problem:
         return [f"alerts: not recorded: {problem}"]
 

@@ -18,6 +18,7 @@ from setbull_pipelines.settings import (
     SOURCE_FILE,
     InvalidSettings,
     Replay,
+    RunSettings,
     recorded_source,
     source_record,
 )
@@ -27,10 +28,11 @@ _RELATIVE_DATA = "data/"
 _SET_ASIDE = ("warehouse", "dagster", "reports", "setbull.duckdb", SOURCE_FILE)
 
 
-def prepare_dagster_home(data_directory: Path) -> Path:
+def prepare_dagster_home(data_directory: Path, runs: RunSettings = RunSettings()) -> Path:
     """Write the instance configuration for this data folder and point Dagster to it.
 
-    The project's ``dagster.yaml`` is the one source; only its relative paths are made absolute.
+    The project's ``dagster.yaml`` is the one source; its relative paths are made absolute, and how long a run may take
+    is added: assets that are chosen in the UI have no job that says it.
     """
     template = PROJECT / "dagster.yaml"
     if not template.is_file():
@@ -38,6 +40,7 @@ def prepare_dagster_home(data_directory: Path) -> Path:
             f"dagster.yaml not found at {template}; install the project in editable mode (make run does)"
         )
     configuration = _absolute(yaml.safe_load(template.read_text(encoding="utf-8")), data_directory)
+    configuration["run_monitoring"]["max_runtime_seconds"] = runs.max_runtime_seconds
     home = data_directory / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     (home / "dagster.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")

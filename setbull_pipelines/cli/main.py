@@ -130,7 +130,7 @@ def run(
         _stop(str(error))
     try:
         note = claim(settings.data_directory, settings.input, settings.replay)
-        prepare_dagster_home(settings.data_directory)
+        prepare_dagster_home(settings.data_directory, settings.runs)
     except (InvalidSettings, OSError) as error:
         _stop(str(error))
     plan = make_plan(*days, settings, first, last, sessions_to_correct(settings, intake))
@@ -256,7 +256,7 @@ def ui(port: int) -> None:
     from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
 
     settings = _settings()
-    prepare_dagster_home(settings.data_directory)
+    prepare_dagster_home(settings.data_directory, settings.runs)
     click.echo(f"opening http://127.0.0.1:{port} on the tables of {settings.data_directory}")
     os.chdir(PROJECT)
     os.execv(
@@ -537,7 +537,7 @@ def deliver_alerts() -> None:
 
     settings = _settings()
     try:
-        prepare_dagster_home(settings.data_directory)
+        prepare_dagster_home(settings.data_directory, settings.runs)
         lines, delivered = deliver_due(settings)
     except (OSError, *UNREADABLE) as error:
         _stop(str(error))

@@ -7,6 +7,7 @@ Belongs here: the order of executions and their outcome. Does not belong here: p
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,10 +15,11 @@ from datetime import date
 import dagster as dg
 from rich.markup import escape
 
-from setbull_pipelines.assets.common import now, open_warehouse
+from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, now, open_warehouse
 from setbull_pipelines.assets.maintenance import keep_limits, sentence
 from setbull_pipelines.automation.alerting import failure_of
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
+from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS
 from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.history import History
@@ -115,13 +117,19 @@ class Runner:
 
     def _execute(self, job: str, days: Sequence[date] | None) -> _Execution:
         started = time.monotonic()
-        tags = {}
+        limit = self.settings.runs.max_runtime_seconds * max(1, len(days or ()))
+        tags = {MAX_RUNTIME_TAG: str(limit)}
         if days and days[0] == days[-1]:
-            tags = {PARTITION_TAG: days[0].isoformat()}
+            tags[PARTITION_TAG] = days[0].isoformat()
         elif days:
-            tags = dict(zip(RANGE_TAGS, (days[0].isoformat(), days[-1].isoformat()), strict=True))
+            tags |= zip(RANGE_TAGS, (days[0].isoformat(), days[-1].isoformat()), strict=True)
+        run_id = str(uuid.uuid4())
         result = self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, tags=tags, run_config=_QUIET, raise_on_error=False
+            instance=self.instance,
+            tags=tags | process_tags(run_id),
+            run_config=_QUIET,
+            raise_on_error=False,
+            run_id=run_id,
         )
         self.run_ids.append(result.run_id)
         if not result.success:
@@ -179,23 +187,39 @@ def sessions_to_correct(settings: Settings, intake: raw.Intake) -> list[date]:
 def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
     """Carry out ``plan`` with the instance of the data folder, and raise alerts. Raises RunFailed."""
     with dg.DagsterInstance.get() as instance:
-        if outcome := _told_again(settings, intake, plan, instance):
+        gone = [run.run_id for run in _ended_before(instance)]
+        if outcome := _told_again(settings, intake, plan, instance, gone):
             return outcome
         runner = Runner(settings, instance)
         try:
             outcome = runner.run(plan, intake)
         except Exception as error:
-            for line in after_run(instance, runner.run_ids, settings, str(error)):
+            for line in after_run(instance, runner.run_ids, settings, str(error), gone):
                 console.print(escape(line))
             raise
-        outcome.alerts = after_run(instance, runner.run_ids, settings)
+        outcome.alerts = after_run(instance, runner.run_ids, settings, gone=gone)
         if state := state_of(plan, intake, open_warehouse(settings), settings):
             remember(instance, runner.daily_run_ids, state)
         return outcome
 
 
+def _ended_before(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """The runs that were killed, which are told and marked as failed here, so that the daemon's queue goes on."""
+    ended = end_gone_runs(instance)
+    for run in ended:
+        console.print(
+            f"an earlier run of the job {run.job_name} ({run.run_id[:8]}) was killed: its process is gone; it counts "
+            "as failed now"
+        )
+    return ended
+
+
 def _told_again(
-    settings: Settings, intake: raw.Intake, plan: Plan, instance: dg.DagsterInstance
+    settings: Settings,
+    intake: raw.Intake,
+    plan: Plan,
+    instance: dg.DagsterInstance,
+    gone: Sequence[str],
 ) -> Outcome | None:
     """The outcome of the runs that left everything as it is; None where there is something to do."""
     started = time.monotonic()
@@ -208,6 +232,6 @@ def _told_again(
         plan,
         checks=of_whole_run(earlier.checks),
         seconds={"looking for changes": time.monotonic() - started},
-        alerts=after_run(instance, [], settings),
+        alerts=after_run(instance, [], settings, gone=gone),
         unchanged_since=earlier,
     )

@@ -1,5 +1,6 @@
 """From real runs on a real instance to alerts: green runs with failed checks, failed runs, recoveries, overdue days."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import AlertSettings, Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.automation.killed import gone_process, started_run
 from setbull_pipelines_tests.pipeline.receivers import free_port
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
@@ -77,6 +79,12 @@ DEFINITIONS = dg.Definitions(
     jobs=[dg.define_asset_job("daily", partitions_def=DAYS, executor_def=dg.in_process_executor)],
 )
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture(autouse=True)
+def heard(caplog: pytest.LogCaptureFixture) -> None:
+    """The log channel, also where no other test has imported the definitions, which set its level."""
+    caplog.set_level(logging.INFO, logger="setbull_pipelines")
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +226,23 @@ def tick(instance, settings):
         return result.skip_message
 
     return evaluate
+
+
+def test_the_sensor_ends_a_killed_run_and_raises_its_alert(
+    instance, warehouse, settings, tick
+) -> None:
+    run_id = started_run(instance, {"dagster/partition": "2026-06-30"}, **gone_process())
+    works = started_run(instance, {"dagster/partition": "2026-06-29"})
+    told = "1 runs looked at, 1 alerts changed; 1 runs ended, whose process is gone; log, 1 notices"
+    assert tick().startswith(told)
+    assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.FAILURE
+    assert instance.get_run_by_id(works).status is dg.DagsterRunStatus.STARTED
+    (alert,) = read_ledger(warehouse).open
+    assert alert.title == "the run of daily 2026-06-30 failed"
+    assert "is gone; it was killed, or the machine was restarted" in alert.message
+    execute(instance)
+    tick()
+    assert not read_ledger(warehouse).open
 
 
 def test_the_sensor_starts_with_now_then_sees_every_run_once(

@@ -16,6 +16,7 @@ from setbull_pipelines.pipeline.serving import assignment_of, serve, served_tabl
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.automation.killed import gone_process, started_run
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
@@ -116,6 +117,17 @@ def test_what_is_served_against_the_stage_in_force_is_a_change(copied_run: Small
     off = assignment_of(table, Stage.OFF, run.warehouse, run.settings.rollout)
     list(serve(table, run.days, off, run.days, run.warehouse, "test"))
     assert state_of(*given, run.warehouse, run.settings) is not None
+
+
+def test_a_run_that_was_killed_is_ended_and_told_by_the_next_one(candles: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        killed = started_run(instance, {"dagster/partition": DAYS[0]}, **gone_process())
+    output = run(candles)
+    assert f"an earlier run of the job daily ({killed[:8]}) was killed" in output
+    assert f"the run of daily {DAYS[0]} failed" in output
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_run_by_id(killed).status is dg.DagsterRunStatus.FAILURE
+    assert "was killed" not in run(candles)
 
 
 def test_another_setting_makes_a_run(candles: Path) -> None:

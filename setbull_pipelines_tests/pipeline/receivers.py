@@ -28,6 +28,8 @@ class Webhook:
     answers: list[int] = field(default_factory=list)
     delay: float = 0.0
     drips: bool = False
+    dripped_out: bool = False
+    """The sender listened to the end of what drips: a minute."""
     bodies: list[dict] = field(default_factory=list)
 
     @property
@@ -68,12 +70,13 @@ def http_receiver() -> Iterator[Webhook]:
                 pass  # the sender gave up waiting
 
         def _drip(self) -> None:
-            """An answer that never ends, a byte at a time."""
+            """An answer that hardly ends, a byte at a time."""
             try:
-                for _ in range(100):
+                for _ in range(600):
                     self.wfile.write(b"H")
                     self.wfile.flush()
                     time.sleep(0.1)
+                webhook.dripped_out = True
             except OSError:
                 pass  # the sender gave up waiting
 

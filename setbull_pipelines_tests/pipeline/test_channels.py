@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,26 +90,23 @@ def test_a_receiver_that_refuses_is_a_sentence_with_its_answer(
 def test_a_slow_receiver_counts_as_down_after_the_time_of_the_settings(
     webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    webhook.delay = 5
-    started = time.monotonic()
+    webhook.delay = 60  # then it would answer that all is well
     assert sent(monkeypatch, webhook.url, 0.5)
-    assert time.monotonic() - started < 3
 
 
 def test_a_receiver_may_take_as_long_as_the_settings_say(
     webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     webhook.delay = 4.3  # the library's own patience ends after 4 seconds
-    assert sent(monkeypatch, webhook.url, 10) is None
+    assert sent(monkeypatch, webhook.url, 60) is None
 
 
 def test_a_receiver_that_never_ends_its_answer_counts_as_down(
     webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     webhook.drips = True
-    started = time.monotonic()
     assert sent(monkeypatch, webhook.url, 1)
-    assert time.monotonic() - started < 3
+    assert not webhook.dripped_out
 
 
 @pytest.mark.parametrize(

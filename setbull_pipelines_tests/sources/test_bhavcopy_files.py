@@ -56,10 +56,11 @@ def take(folder: Path) -> Intake:
 
 
 def zipped(**members: str) -> bytes:
+    """An archive without the moment of packing, which would make every collection another one."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in members.items():
-            archive.writestr(name, text)
+            archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

@@ -43,6 +43,8 @@ DAYS = ("2024-01-02", "2024-01-03", "2024-01-04")
 SECONDS = 2.0
 # More than the writer, at up to 20 a second, makes while a reader holds its list of files.
 KEPT_VERSIONS = 30
+PATIENCE = 180
+"""Seconds in which a process of a busy machine answers."""
 SUMMARY = "SELECT day, count(*), min(version), max(version) FROM {source} GROUP BY day ORDER BY day"
 
 Summary = list[tuple[int, int, int, int]]
@@ -143,16 +145,16 @@ def stress(root: Path, write: Callable[[Path, int], None], readers: list[Callabl
     for process in processes:
         process.start()
     try:
-        ready.wait(timeout=30)
+        ready.wait(timeout=PATIENCE)
         end, version = time.monotonic() + SECONDS, 0
         while time.monotonic() < end:
             version += 1
             write(root, version)
     finally:
         stop.set()
-    answers = [results.get(timeout=30) for _ in processes]
+    answers = [results.get(timeout=PATIENCE) for _ in processes]
     for process in processes:
-        process.join(timeout=30)
+        process.join(timeout=PATIENCE)
     return {"written": version, **{name: rest for name, *rest in answers}}
 
 

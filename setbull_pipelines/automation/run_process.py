@@ -1,0 +1,113 @@
+"""Which process carries out a run, and the end of runs whose process is gone.
+
+Belongs here: what a run says about its process, what the operating system says of it, ending such a run. Does not
+belong here: how long runs may take (``settings.runs``), stopping a run between two days (``assets/common``).
+
+Dagster does not notice the end of such a process: its default launcher has no health check, and a run of the command
+line has no launcher at all. It would stay "started" and keep the one place of the queue for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+
+import dagster as dg
+import psutil
+
+PROCESS_TAG = "setbull/process"
+"""On every run that works in one process: its run id, host, process id and start. With the run id, because a run that
+is executed again from the UI takes the tags of the first one along."""
+_UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_SAME_START = 30.0
+"""Seconds by which two readings of the same process' start may differ: a machine's clock is set right."""
+
+
+def process_tags(run_id: str) -> dict[str, str]:
+    """The tags that say that the run ``run_id`` is carried out by this process."""
+    process = psutil.Process()
+    said = {"run": run_id, "host": _host(), "pid": process.pid, "started": process.create_time()}
+    return {PROCESS_TAG: json.dumps(said)}
+
+
+def end_gone_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """End every unfinished run whose process is gone, as failed or, where that was asked for, as cancelled.
+
+    Returns those runs. Runs of other machines, and runs without the tag, are left as they are.
+    """
+    ended = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
+        if not _is_gone(run):
+            continue
+        # Read again: the process can have finished its run between the two looks.
+        run = instance.get_run_by_id(run.run_id)
+        if run is None or run.is_finished:
+            continue
+        reason = f"{_process_of(run)} is gone; it was killed, or the machine was restarted"
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, reason)
+        else:
+            instance.report_run_failed(run, reason)
+        ended.append(run)
+    return ended
+
+
+def _is_gone(run: dg.DagsterRun) -> bool:
+    """Whether this machine knows that the process of ``run`` is no more; False where it cannot tell."""
+    try:
+        said = json.loads(run.tags[PROCESS_TAG])
+        run_id, host, pid, started = (said[name] for name in ("run", "host", "pid", "started"))
+    except (KeyError, TypeError, ValueError):
+        return False  # no tag, or one that a person wrote
+    if run_id != run.run_id or host != _host():
+        return False
+    try:
+        process = psutil.Process(pid)
+        # A number is given again, and a killed process whose parent does not ask for it stays as a zombie.
+        is_same = abs(process.create_time() - started) <= _SAME_START
+        return not is_same or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return not psutil.pid_exists(pid)
+    except psutil.AccessDenied:
+        return False
+
+
+def _process_of(run: dg.DagsterRun) -> str:
+    said = json.loads(run.tags[PROCESS_TAG])
+    return f"process {said['pid']} of host {said['host'].partition(' ')[0]}, which carried out the run,"
+
+
+def _host() -> str:
+    """This machine and, in a container, which one: process ids mean nothing in another container."""
+    try:
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
+
+
+class _InThisProcess(dg.Executor):
+    """Dagster's in-process executor, on whose runs the process is noted."""
+
+    def __init__(self, executor: dg.Executor) -> None:
+        self._executor = executor
+
+    @property
+    def retries(self):
+        return self._executor.retries
+
+    def execute(self, plan_context, execution_plan):
+        run_id = plan_context.run_id
+        plan_context.instance.add_run_tags(run_id, process_tags(run_id))
+        yield from self._executor.execute(plan_context, execution_plan)
+
+
+@dg.executor(name="in_process", config_schema=dg.in_process_executor.config_schema)
+def in_process_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
+    """All steps in one process, which the run names in its tags."""
+    return _InThisProcess(dg.in_process_executor.executor_creation_fn(init_context))
