@@ -1,6 +1,6 @@
 """``setbull sql``: the connection that a question is put to.
 
-Belongs here: which catalog is asked, and that only questions are taken. Does not belong here: views and macros
+Belongs here: which catalog is asked. Does not belong here: views and macros
 (``warehouse/``), printing (``main``).
 """
 
@@ -24,16 +24,6 @@ from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
 from setbull_pipelines.warehouse.resources import CatalogResource
 
 _OPERATIONS = "operations"
-_QUESTIONS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-
-
-def refusal(connection: duckdb.DuckDBPyConnection, query: str) -> str | None:
-    """Why ``query`` is not taken; None when it is one question. duckdb.Error when it is not SQL."""
-    # A read-only catalog still lets COPY write other files.
-    kinds = [statement.type for statement in connection.extract_statements(query)]
-    if len(kinds) == 1 and kinds[0] in _QUESTIONS:
-        return None
-    return f"found {query!r}, expected one SELECT statement"
 
 
 def days_without_all_of_v1(settings: Settings) -> Iterator[str]:

@@ -298,10 +298,10 @@ def sql(query: str, rows: int) -> None:
     from setbull_pipelines.cli.asking import (
         days_without_all_of_v1,
         opened_catalog,
-        refusal,
         removed_rows,
     )
     from setbull_pipelines.warehouse.errors import DamagedPartition
+    from setbull_pipelines.warehouse.queries import NotOneQuestion, ask
 
     settings = _settings()
     try:
@@ -312,13 +312,12 @@ def sql(query: str, rows: int) -> None:
         for sentence in removed_rows(settings, query):
             click.echo(sentence, err=True)
         with opened_catalog(settings) as connection:
-            if reason := refusal(connection, query):
-                _stop(reason)
-            # A name that is no table must not be looked for among the variables of this program.
-            connection.execute("SET python_enable_replacements = false")
-            connection.sql(query).show(max_rows=rows, max_width=_SQL_WIDTH)
-    except (FileNotFoundError, DamagedPartition, duckdb.Error) as error:
+            ask(connection, query).show(max_rows=rows, max_width=_SQL_WIDTH)
+    except (FileNotFoundError, DamagedPartition, NotOneQuestion) as error:
         _stop(str(error))
+    except duckdb.Error as error:
+        # What follows is the statement that was made of the question.
+        _stop(str(error).partition("\n\nLINE ")[0])
 
 
 @main.group()

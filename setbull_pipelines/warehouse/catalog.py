@@ -2,13 +2,15 @@
 
 Belongs here: building the file and putting it in place. Does not belong here: the macros' text,
 which callers bring, and data: the catalog holds none. It is only ever replaced, never written to,
-so readers in other processes neither wait for it nor block it.
+so readers in other processes neither wait for it nor block it. Its macro ``catalog_root()`` names the folder
+of the files that its views read.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -17,12 +19,43 @@ from setbull_pipelines.tables.contract import Column
 from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import (
+    WITHOUT_EXTENSIONS,
     create_views,
+    lock,
     qualified_name,
     quoted_identifier,
     quoted_text,
+    set_time_zone,
 )
 from setbull_pipelines.warehouse.store import Warehouse
+
+_ROOT_MACRO = "catalog_root"
+
+
+@contextmanager
+def open_catalog(
+    path: Path, config: Mapping[str, object] | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the catalog file, locked to its folder of files; closed when the block ends.
+
+    The session time zone is Asia/Kolkata. FileNotFoundError when there is no catalog.
+    """
+    path = Path(path).resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no catalog at {path}; rebuild the catalog first")
+    # A database in memory to which the file is attached: connections to one file share their configuration in a
+    # process, so that the second one could not set its own any more.
+    spill = {"temp_directory": f"{path}.tmp"}
+    connection = duckdb.connect(":memory:", config=spill | dict(config or {}) | WITHOUT_EXTENSIONS)
+    try:
+        set_time_zone(connection)
+        connection.execute(f"ATTACH {quoted_text(str(path))} AS catalog_file (READ_ONLY)")
+        connection.execute("USE catalog_file")
+        (root,) = connection.execute(f"SELECT {_ROOT_MACRO}()").fetchone()
+        lock(connection, Path(root))
+        yield connection
+    finally:
+        connection.close()
 
 
 def rebuild_catalog(
@@ -47,6 +80,9 @@ def rebuild_catalog(
             create_views(connection, warehouse, tables)
             for stored in tables:
                 _comment(connection, stored)
+            connection.execute(
+                f"CREATE MACRO {_ROOT_MACRO}() AS {quoted_text(str(warehouse.root))}"
+            )
             for name, statement in macros_sql.items():
                 _create_macro(connection, name, statement)
             connection.commit()

@@ -1,19 +1,25 @@
 """SQL over the current files: private in-memory DuckDB connections and the statements they need.
 
-Belongs here: opening connections, the text of views. Does not belong here: the shared catalog file
-(``catalog``), queries about candles or differences. No connection here can write to the store.
+Belongs here: opening and locking connections, the text of views. Does not belong here: the shared catalog file
+(``catalog``), queries about candles or differences. No connection here can change a partition.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import StoredTable, validate_identifier
 from setbull_pipelines.warehouse.store import Warehouse
+
+WITHOUT_EXTENSIONS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+"""Configuration of connections: DuckDB downloads nothing by itself."""
+_EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\s", re.IGNORECASE)
 
 
 def quoted_identifier(name: str) -> str:
@@ -36,6 +42,38 @@ def qualified_name(stored: StoredTable) -> str:
 def set_time_zone(connection: duckdb.DuckDBPyConnection) -> None:
     """Let ``connection`` show and cast moments in Asia/Kolkata, whatever the machine's zone."""
     connection.execute(f"SET TimeZone = {quoted_text(INDIA)}")
+
+
+def lock(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Let ``connection`` open no file outside ``folder``, nor load anything, and nobody undo that.
+
+    Databases that are attached stay usable. What must be configured or attached comes before.
+    """
+    # A name that is no table must not be looked for among the variables of this program.
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute(f"SET allowed_directories = [{quoted_text(str(folder))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+class NotOneQuestion(ValueError):
+    """What was asked is not one SELECT, nor EXPLAIN of one; the message says what was found."""
+
+
+def ask(connection: duckdb.DuckDBPyConnection, question: str) -> duckdb.DuckDBPyRelation:
+    """Put a question of a user to a locked connection: one SELECT, or EXPLAIN [ANALYZE] of one.
+
+    Raises NotOneQuestion, with nothing done, and duckdb.Error for what DuckDB cannot answer or does not allow.
+    """
+    explain = _EXPLAIN.match(question)
+    select = question[explain.end() :] if explain else question
+    kinds = [statement.type for statement in connection.extract_statements(select)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise NotOneQuestion(f"found {question!r}, expected one SELECT statement")
+    # DuckDB cannot allow reading a directory without writing to it, and a SELECT can write by WITH x AS (COPY ...).
+    # Its function query() makes the text a part of another SELECT, in which it lets no WITH write.
+    asked = f"SELECT * FROM query({quoted_text(select)})"
+    return connection.sql(f"{explain.group()}{asked}" if explain else asked)
 
 
 def create_views(
@@ -71,12 +109,13 @@ def connect(
     """Open an in-memory DuckDB with a view ``schema.table`` per table; closed when the block ends.
 
     The views keep showing the versions that were current when they were made. The session time
-    zone is Asia/Kolkata.
+    zone is Asia/Kolkata. Locked to the warehouse, see :func:`lock`.
     """
-    connection = duckdb.connect(":memory:")
+    connection = duckdb.connect(":memory:", config=WITHOUT_EXTENSIONS)
     try:
         set_time_zone(connection)
         create_views(connection, warehouse, tables)
+        lock(connection, warehouse.root)
         yield connection
     finally:
         connection.close()
