@@ -524,6 +524,8 @@ class Warehouse:
         path = self._directory(stored, partition) / pointer.instrument_inputs
         if self._remote is not None and not path.exists():
             self._copy(path, pointer)
+        if not path.exists() or disk.content_hash(path.read_bytes()) != path.stem:
+            return None
         return _read_hashes(path)
 
     # Reading
