@@ -49,13 +49,31 @@ def open_catalog(
     connection = duckdb.connect(":memory:", config=spill | dict(config or {}) | WITHOUT_EXTENSIONS)
     try:
         set_time_zone(connection)
-        connection.execute(f"ATTACH {quoted_text(str(path))} AS catalog_file (READ_ONLY)")
-        connection.execute("USE catalog_file")
-        (root,) = connection.execute(f"SELECT {_ROOT_MACRO}()").fetchone()
-        lock(connection, Path(root))
+        _attach(connection, path)
+        lock(connection, _root(connection))
         yield connection
     finally:
         connection.close()
+
+
+def root_of_catalog(path: Path) -> Path | None:
+    """The folder of the files that a catalog reads; None where there is none that can say."""
+    try:
+        with duckdb.connect(":memory:", config=WITHOUT_EXTENSIONS) as connection:
+            _attach(connection, path)
+            return _root(connection)
+    except duckdb.Error:
+        return None
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    connection.execute(f"ATTACH {quoted_text(str(path))} AS catalog_file (READ_ONLY)")
+    connection.execute("USE catalog_file")
+
+
+def _root(connection: duckdb.DuckDBPyConnection) -> Path:
+    (root,) = connection.execute(f"SELECT {_ROOT_MACRO}()").fetchone()
+    return Path(root)
 
 
 def rebuild_catalog(
@@ -63,11 +81,13 @@ def rebuild_catalog(
     path: Path,
     tables: Sequence[StoredTable],
     macros_sql: Mapping[str, str],
+    is_relative: bool = False,
 ) -> Path:
     """Put a new catalog of the current files at ``path`` and return its absolute path.
 
-    ``macros_sql`` holds, by name, ``CREATE MACRO`` statements over the views. A process that has
-    the old catalog open keeps reading the old versions until it connects anew. Raises ValueError
+    ``macros_sql`` holds, by name, ``CREATE MACRO`` statements over the views. ``is_relative`` names files from the
+    folder of ``path``, so that it may be moved; readers work in it or set ``file_search_path`` to it. A process that
+    has the old catalog open keeps reading the old versions until it connects anew. Raises ValueError
     naming the macro that does not compile; the old catalog then stays.
     """
     path = Path(path).resolve()
@@ -77,12 +97,11 @@ def rebuild_catalog(
         connection = duckdb.connect(str(temporary))
         try:
             connection.begin()  # one commit for hundreds of comments
-            create_views(connection, warehouse, tables)
+            create_views(connection, warehouse, tables, path.parent if is_relative else None)
             for stored in tables:
                 _comment(connection, stored)
-            connection.execute(
-                f"CREATE MACRO {_ROOT_MACRO}() AS {quoted_text(str(warehouse.root))}"
-            )
+            root = warehouse.root.relative_to(path.parent) if is_relative else warehouse.root
+            connection.execute(f"CREATE MACRO {_ROOT_MACRO}() AS {quoted_text(str(root))}")
             for name, statement in macros_sql.items():
                 _create_macro(connection, name, statement)
             connection.commit()

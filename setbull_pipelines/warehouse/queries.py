@@ -77,17 +77,24 @@ def ask(connection: duckdb.DuckDBPyConnection, question: str) -> duckdb.DuckDBPy
 
 
 def create_views(
-    connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, tables: Iterable[StoredTable]
+    connection: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
+    tables: Iterable[StoredTable],
+    relative_to: Path | None = None,
 ) -> None:
     """Create a view for each table over exactly its current files, named by absolute path.
 
+    ``relative_to`` names them from that folder instead, which then is where this connection looks for files.
     A table without partitions becomes an empty view with the right columns and types. Raises
-    ContractViolation, DamagedPartition as :meth:`Warehouse.files`.
+    ContractViolation, DamagedPartition as :meth:`Warehouse.files`, ValueError for files outside ``relative_to``.
     """
+    if relative_to:
+        connection.execute(f"SET file_search_path = {quoted_text(str(relative_to))}")
     for stored in tables:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted_identifier(stored.schema)}")
         connection.execute(
-            f"CREATE VIEW {qualified_name(stored)} AS {_select_statement(warehouse, stored)}"
+            f"CREATE VIEW {qualified_name(stored)} AS "
+            f"{_select_statement(warehouse, stored, relative_to)}"
         )
 
 
@@ -121,7 +128,7 @@ def connect(
         connection.close()
 
 
-def _select_statement(warehouse: Warehouse, stored: StoredTable) -> str:
+def _select_statement(warehouse: Warehouse, stored: StoredTable, relative_to: Path | None) -> str:
     columns = stored.table.columns
     files = warehouse.files(stored)
     if not files:
@@ -131,6 +138,8 @@ def _select_statement(warehouse: Warehouse, stored: StoredTable) -> str:
         )
         return f"SELECT {empty} WHERE false"
     names = ", ".join(quoted_identifier(column.name) for column in columns)
+    if relative_to:
+        files = [path.relative_to(relative_to) for path in files]
     paths = ", ".join(quoted_text(str(path)) for path in files)
     # Without the switch DuckDB would take a column trading_day from the name of the directory.
     return f"SELECT {names} FROM read_parquet([{paths}], hive_partitioning = false)"
