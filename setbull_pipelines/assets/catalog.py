@@ -18,6 +18,7 @@ from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.reporting import REPORT
 from setbull_pipelines.pipeline.rolling_out import LOG
+from setbull_pipelines.pipeline.scrubbing import STORED as SCRUB
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.quality.groups import PLAN
@@ -97,6 +98,8 @@ def build_catalog_asset(settings: Settings) -> dg.AssetsDefinition:
             asset_key(REPORT),
             *(asset_key(served_table(table)) for table in tables.SERVED_TABLES),
             asset_key(PLAN),
+            # Damaged files are found, and made again, before the views name them.
+            asset_key(SCRUB),
         ],
         group_name="operations",
         owners=[OWNERS["operations"]],

@@ -15,11 +15,18 @@ from setbull_pipelines.assets.catalog import is_at_home, is_stored, stored_table
 from setbull_pipelines.assets.common import catalog_path, open_warehouse
 from setbull_pipelines.assets.served import TABLES
 from setbull_pipelines.pipeline.evicting import INTERMEDIATE
+from setbull_pipelines.pipeline.scrubbing import STORED as SCRUB
 from setbull_pipelines.pipeline.serving import days_cut_back
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.operations import DAMAGED
 from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.errors import (
+    ContractViolation,
+    DamagedPartition,
+    MissingPartition,
+)
 from setbull_pipelines.warehouse.macros import MACROS
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
 from setbull_pipelines.warehouse.resources import CatalogResource
 
@@ -52,6 +59,17 @@ def removed_rows(settings: Settings, query: str) -> Iterator[str]:
                 f"{stored.name}: {len(gone)} of {len(days)} days from {gone[0]} to {gone[-1]} were removed to save "
                 f"space; they come back by: setbull run --from {gone[0]} --to {gone[-1]}"
             )
+
+
+def damaged_days(settings: Settings, query: str) -> Iterator[str]:
+    """One sentence per partition that a table in ``query`` lacks, since its file is damaged (``operations.scrub``)."""
+    try:
+        rows = open_warehouse(settings).read(SCRUB, [WHOLE])
+    except (MissingPartition, DamagedPartition, ContractViolation):
+        return  # nothing was ever verified, or it is not known
+    for row in rows[rows["state"] == DAMAGED].itertuples():
+        if row.table_name in query:
+            yield f"{row.table_name} {row.partition}: not shown, its file is damaged: {row.path} {row.reason}"
 
 
 @contextmanager

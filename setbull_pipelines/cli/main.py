@@ -311,6 +311,7 @@ def sql(query: str, rows: int) -> None:
     import duckdb
 
     from setbull_pipelines.cli.asking import (
+        damaged_days,
         days_without_all_of_v1,
         opened_catalog,
         removed_rows,
@@ -326,7 +327,7 @@ def sql(query: str, rows: int) -> None:
                 click.echo(sentence, err=True)
         else:
             _bring_catalog_home(settings)
-        for sentence in removed_rows(settings, query):
+        for sentence in (*removed_rows(settings, query), *damaged_days(settings, query)):
             click.echo(sentence, err=True)
         with opened_catalog(settings) as connection:
             ask(connection, query).show(max_rows=rows, max_width=_SQL_WIDTH)
@@ -369,6 +370,31 @@ def catalog(root: Path | None, relative: bool) -> None:
             click.echo(rebuild_relative_catalog(open_warehouse(settings), settings))
     except (OSError, *UNREADABLE) as error:
         _stop(str(error))
+
+
+@main.command()
+def scrub() -> None:
+    """Hold stored files against their hashes, longest unverified first, and make damaged ones again."""
+    from setbull_pipelines.assets.catalog import UNREADABLE, is_stored
+    from setbull_pipelines.assets.common import now, open_warehouse, warehouse_root
+    from setbull_pipelines.assets.scrub import scrub_stored_files
+
+    settings = _settings()
+    if not warehouse_root(settings).is_dir() or not is_stored(open_warehouse(settings)):
+        _stop(f"{settings.data_directory}: found no tables, expected the data folder of a run")
+    try:
+        found = scrub_stored_files(
+            open_warehouse(settings), settings, now(), "setbull scrub", all_files=True
+        )
+    except (OSError, *UNREADABLE) as error:
+        _stop(str(error), _FAILED)
+    for damage in found.damages:
+        click.echo(damage.sentence, err=damage.reason is not None)
+    click.echo(
+        f"{found.verified:,} files verified, {len(found.damages):,} damaged, {found.left:,} left for the next scrub"
+    )
+    if any(damage.reason for damage in found.damages):
+        _stop("not all damaged files could be made again", _FAILED)
 
 
 @main.group()
