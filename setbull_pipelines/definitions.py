@@ -32,6 +32,7 @@ from setbull_pipelines.assets.maintenance import build_maintenance_asset  # noqa
 from setbull_pipelines.assets.metrics import build_metrics_asset  # noqa: E402
 from setbull_pipelines.assets.raw import build_raw_assets  # noqa: E402
 from setbull_pipelines.assets.rollout import build_rollout_log_asset  # noqa: E402
+from setbull_pipelines.assets.scrub import build_scrub_asset  # noqa: E402
 from setbull_pipelines.assets.self_test import build_self_test_asset  # noqa: E402
 from setbull_pipelines.assets.served import build_served_assets  # noqa: E402
 from setbull_pipelines.assets.variants import build_variant_assets  # noqa: E402
@@ -68,6 +69,7 @@ def build_defs(
             *build_chart_assets(),
             build_metrics_asset(settings),
             build_rollout_log_asset(settings),
+            build_scrub_asset(settings),
             build_catalog_asset(settings),
             build_maintenance_asset(settings),
             build_self_test_asset(),

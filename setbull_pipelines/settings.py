@@ -384,6 +384,7 @@ class RefreshSettings:
     hold all sessions, special ones included."""
     maintenance_tick: str = "0 6 * * 6"
     self_test_tick: str = "0 7 * * 6"
+    scrub_tick: str = "0 8 * * 6"
     catch_up_days: int = 10
     """Missed sessions requested per tick at most."""
 
@@ -394,7 +395,7 @@ class RefreshSettings:
             _require(bool(ticks), f"refresh.{name}", ticks, "at least one cron expression")
             for tick in ticks:
                 _require(bool(_CRON.fullmatch(tick)), f"refresh.{name}", tick, expected)
-        for name in ("maintenance_tick", "self_test_tick"):
+        for name in ("maintenance_tick", "self_test_tick", "scrub_tick"):
             tick = getattr(self, name)
             _require(bool(_CRON.fullmatch(tick)), f"refresh.{name}", tick, expected)
         _require(self.catch_up_days >= 1, "refresh.catch_up_days", self.catch_up_days, "1 or more")
@@ -812,12 +813,15 @@ class StorageSettings:
     files that were not used for the longest time; what coming sessions look back on stays. 0: no limit."""
     intermediate_days: int = 0
     """Days without use after which maintenance removes such a file in any case; 0: never."""
+    scrub_seconds: int = 600
+    """Longest time that a scrub reads stored files to hold them against their hashes; the next goes on from there."""
     remote: str = ""
     """Object store that several machines share, as ``s3://bucket/prefix``; the data folder then holds copies. Endpoint,
     region and credentials are read from the environment variables ``AWS_*`` only. Empty: the data folder is all."""
 
     def __post_init__(self) -> None:
         _require(self.keep_versions >= 2, "storage.keep_versions", self.keep_versions, "2 or more")
+        _require(self.scrub_seconds >= 1, "storage.scrub_seconds", self.scrub_seconds, "1 or more")
         for name in ("intermediate_limit_mib", "intermediate_days"):
             _require(getattr(self, name) >= 0, f"storage.{name}", getattr(self, name), "0 or more")
         _require(

@@ -122,7 +122,12 @@ class Checkout:
     def copy(self, root: Path) -> Checkout:
         """The same in another folder."""
         shutil.copytree(self.root, root)
-        return Checkout(root)
+        copied = Checkout(root)
+        code, output = copied.run(
+            "setbull catalog"
+        )  # or the first command would tell that it does that
+        assert code == 0, output
+        return copied
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,11 @@ def catalog_path(settings: Settings) -> Path:
     return settings.data_directory / "setbull.duckdb"
 
 
+def relative_catalog_path(settings: Settings) -> Path:
+    """The same with files named from the data folder, where ``setbull catalog --relative`` has made it."""
+    return settings.data_directory / "setbull-relative.duckdb"
+
+
 def freshness(settings: Settings) -> dg.FreshnessPolicy:
     """When the UI calls a daily table stale: later than after the longest break between two sessions.
 

@@ -4,6 +4,7 @@ Belongs here: the raw assets. Does not belong here: reading and judging rows (``
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import dagster as dg
 
@@ -26,6 +27,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.versions import raw_code_version
 from setbull_pipelines.quality.revisions import REVISIONS, markdown
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.sources.landing import DamagedLanding
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
@@ -33,6 +35,15 @@ from setbull_pipelines.warehouse.store import Warehouse
 GROUP = "raw"
 _OF_CANDLES = (tables.CANDLES_1MIN, tables.CANDLES_DAILY_HISTORY)
 _CHANGES_SHOWN = 20
+
+
+@contextmanager
+def _damage_as_failure() -> Iterator[None]:
+    """What is damaged in the landing stays damaged: one sentence, and no retry."""
+    try:
+        yield
+    except DamagedLanding as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _with_revisions(
@@ -67,7 +78,9 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     def intake(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         """Read the configured source once and publish files, instruments, coverage and corporate actions."""
         store = warehouse.open()
-        pointers = raw.publish_intake(raw.read_sources(settings), store, settings, context.run_id)
+        with _damage_as_failure():
+            sources = raw.read_sources(settings)
+            pointers = raw.publish_intake(sources, store, settings, context.run_id)
         for stored in raw.WHOLE_TABLES:
             pointer = pointers[stored.table.name]
             yield dg.MaterializeResult(
@@ -101,6 +114,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             return completeness_of(stored, result.day, store, settings)
 
         results = _with_revisions(context, store, publication.over(days))
-        yield from report(context, raw.DAY_TABLES, results, store, describe)
+        with _damage_as_failure():
+            yield from report(context, raw.DAY_TABLES, results, store, describe)
 
     return [intake, raw_day]

@@ -17,6 +17,7 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY
 from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
+from setbull_pipelines.assets.scrub import ALL_FILES_TAG, SCRUB_KEY
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY
 from setbull_pipelines.automation.run_process import in_process_executor
 from setbull_pipelines.pipeline.fetching import is_source
@@ -28,7 +29,7 @@ from setbull_pipelines.warehouse.pointers import StoredTable
 
 DAILY_JOB_NAME, INTAKE_JOB_NAME = "daily", "intake"
 MAINTENANCE_JOB_NAME, SELF_TEST_JOB_NAME = "maintenance", "self_test"
-FETCH_JOB_NAME = "fetch"
+FETCH_JOB_NAME, SCRUB_JOB_NAME = "fetch", "scrub"
 LANES = {"v1_lane": "v1", "v2_lane": "v2"}
 _INTRADAY_TABLES = (
     *(tables.CANDLES_5MIN, tables.INDICATORS_5MIN),
@@ -81,6 +82,14 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
         tags=limit,
         description="Breaks V2 in every known way and requires that each fault is caught and its cause named.",
     )
+    scrub = dg.define_asset_job(
+        SCRUB_JOB_NAME,
+        selection=dg.AssetSelection.assets(SCRUB_KEY),
+        executor_def=dg.in_process_executor,
+        tags={ALL_FILES_TAG: "all files"},
+        description="Holds all stored files against their hashes, those not looked at for the longest time first, and "
+        "makes damaged ones again.",
+    )
     fetch = dg.define_asset_job(
         FETCH_JOB_NAME,
         selection=dg.AssetSelection.assets(FETCHED_KEY, FETCHES_KEY),
@@ -110,4 +119,4 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
         "of the bars that have closed, served like those of whole days, and the plan of the stock groups. "
         "Daily tables and filters wait for the close.",
     )
-    return [daily, intraday, intake, *lanes, maintenance, self_test, fetch]
+    return [daily, intraday, intake, *lanes, maintenance, self_test, scrub, fetch]

@@ -20,6 +20,7 @@ from setbull_pipelines.automation.jobs import (
     DAILY_JOB_NAME,
     FETCH_JOB_NAME,
     MAINTENANCE_JOB_NAME,
+    SCRUB_JOB_NAME,
     SELF_TEST_JOB_NAME,
 )
 from setbull_pipelines.automation.refresh import Refresh, decide, decide_intraday
@@ -186,6 +187,13 @@ def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.Sche
         execution_timezone=INDIA,
         description="Proves that the reconciliation still catches every known fault, outside trading hours.",
     )
+    weekly_scrub = dg.ScheduleDefinition(
+        name="weekly_scrub",
+        job=jobs[SCRUB_JOB_NAME],
+        cron_schedule=settings.refresh.scrub_tick,
+        execution_timezone=INDIA,
+        description="Reads stored files to the last byte and repairs damaged ones, outside trading hours.",
+    )
     fetch_after_close = dg.ScheduleDefinition(
         name="fetch_after_close",
         job=jobs[FETCH_JOB_NAME],
@@ -193,4 +201,11 @@ def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.Sche
         execution_timezone=INDIA,
         description="Asks the broker for what is missing; on days without a session nothing is, and nothing is asked.",
     )
-    return [after_close, intraday, weekly_maintenance, weekly_self_test, fetch_after_close]
+    return [
+        after_close,
+        intraday,
+        weekly_maintenance,
+        weekly_self_test,
+        weekly_scrub,
+        fetch_after_close,
+    ]

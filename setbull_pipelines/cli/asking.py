@@ -1,39 +1,36 @@
 """``setbull sql``: the connection that a question is put to.
 
-Belongs here: which catalog is asked, and that only questions are taken. Does not belong here: views and macros
+Belongs here: which catalog is asked. Does not belong here: views and macros
 (``warehouse/``), printing (``main``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import duckdb
 
-from setbull_pipelines.assets.catalog import stored_tables
+from setbull_pipelines.assets.catalog import is_at_home, is_stored, stored_tables
 from setbull_pipelines.assets.common import catalog_path, open_warehouse
 from setbull_pipelines.assets.served import TABLES
 from setbull_pipelines.pipeline.evicting import INTERMEDIATE
+from setbull_pipelines.pipeline.scrubbing import STORED as SCRUB
 from setbull_pipelines.pipeline.serving import days_cut_back
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.operations import DAMAGED
 from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.errors import (
+    ContractViolation,
+    DamagedPartition,
+    MissingPartition,
+)
 from setbull_pipelines.warehouse.macros import MACROS
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
 from setbull_pipelines.warehouse.resources import CatalogResource
 
 _OPERATIONS = "operations"
-_QUESTIONS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-
-
-def refusal(connection: duckdb.DuckDBPyConnection, query: str) -> str | None:
-    """Why ``query`` is not taken; None when it is one question. duckdb.Error when it is not SQL."""
-    # A read-only catalog still lets COPY write other files.
-    kinds = [statement.type for statement in connection.extract_statements(query)]
-    if len(kinds) == 1 and kinds[0] in _QUESTIONS:
-        return None
-    return f"found {query!r}, expected one SELECT statement"
 
 
 def days_without_all_of_v1(settings: Settings) -> Iterator[str]:
@@ -64,29 +61,49 @@ def removed_rows(settings: Settings, query: str) -> Iterator[str]:
             )
 
 
+def damaged_days(settings: Settings, query: str) -> Iterator[str]:
+    """One sentence per partition that a table in ``query`` lacks, since its file is damaged (``operations.scrub``)."""
+    try:
+        rows = open_warehouse(settings).read(SCRUB, [WHOLE])
+    except (MissingPartition, DamagedPartition, ContractViolation):
+        return  # nothing was ever verified, or it is not known
+    for row in rows[rows["state"] == DAMAGED].itertuples():
+        if row.table_name in query:
+            yield f"{row.table_name} {row.partition}: not shown, its file is damaged: {row.path} {row.reason}"
+
+
 @contextmanager
 def opened_catalog(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the catalog file read-only; under the kill switch a private one whose served tables are those of V1.
 
     The switch works at once: on a warehouse that cannot be written, with a catalog file that was made before, with
-    a rollout log that cannot be read. The private catalog has no ``operations`` tables.
-    FileNotFoundError when there is no catalog file.
+    a rollout log that cannot be read. The private catalog has no ``operations`` tables then. One with all tables takes
+    the place of a file that reads another data folder. FileNotFoundError when there is no catalog and nothing stored.
     """
-    if not settings.rollout.kill:
+    warehouse = open_warehouse(settings)
+    if settings.rollout.kill:
+        # Plans and reports have no lanes: stored ones may be made of V2's rows, and are left out.
+        # The tables of operations need the log and its like to be readable, which the switch must not.
+        others = [
+            each for each in stored_tables() if each.schema not in (SERVED_SCHEMA, _OPERATIONS)
+        ]
+    elif is_at_home(warehouse, settings) or not is_stored(warehouse):
         resource = CatalogResource(database=str(catalog_path(settings)))
         with resource.get_connection() as connection:
             yield connection
         return
-    stored = stored_tables()
-    # Plans and reports have no lanes: stored ones may be made of V2's rows, and are left out.
-    lanes = {each.table.name for each in stored if each.schema == "v1"}
-    served = [each for each in stored if each.schema == SERVED_SCHEMA and each.table.name in lanes]
-    # The tables of operations need the log and its like to be readable, which the switch must not.
-    others = [each for each in stored if each.schema not in (SERVED_SCHEMA, _OPERATIONS)]
-    by_name = {each.table.name: each for each in others if each.schema == "v1"}
-    with connect(open_warehouse(settings), others) as connection:
-        for each in served:
-            create_view_of_lane(connection, each, by_name[each.table.name])
+    else:
+        others = stored_tables()
+    with connect(warehouse, others) as connection:
+        if settings.rollout.kill:
+            _serve_v1(connection, others)
         for macro in MACROS:
             connection.execute(macro.definition)
         yield connection
+
+
+def _serve_v1(connection: duckdb.DuckDBPyConnection, others: Sequence[StoredTable]) -> None:
+    by_name = {each.table.name: each for each in others if each.schema == "v1"}
+    for each in stored_tables():
+        if each.schema == SERVED_SCHEMA and each.table.name in by_name:
+            create_view_of_lane(connection, each, by_name[each.table.name])

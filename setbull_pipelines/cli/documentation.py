@@ -124,6 +124,12 @@ def queries_page() -> str:
         "The catalog `data/setbull.duckdb` has a view per table and these macros: the sequence repository of the "
         "system this project replaces, and candles as they were known at a moment. "
         "Ask with `setbull sql`, or open the file read-only.",
+        "",
+        "`setbull sql` takes one SELECT, or EXPLAIN [ANALYZE] of one. Its connection is locked by DuckDB's own "
+        "configuration: it opens no file outside the warehouse, writes none, and downloads no extension. A connection "
+        "of your own is as open as you make it.",
+        "",
+        "After the data folder was copied or moved, see [operations.md](operations.md).",
     ]
     for macro in MACROS:
         lines += ["", f"## {macro.name}", "", macro.description, "", "```sql", macro.example, "```"]

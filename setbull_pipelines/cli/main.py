@@ -61,6 +61,19 @@ def _settings() -> Settings:
         _stop(str(error))
 
 
+def _bring_catalog_home(settings: Settings) -> None:
+    """Tell what was done to a catalog that reads the files of another data folder, or why it stays."""
+    from setbull_pipelines.assets.catalog import UNREADABLE, bring_catalog_home
+    from setbull_pipelines.assets.common import catalog_path
+
+    try:
+        told = bring_catalog_home(settings)
+    except (OSError, *UNREADABLE) as error:
+        told = f"{catalog_path(settings)}: not of this data folder, and cannot be rebuilt: {error}"
+    if told:
+        click.echo(told, err=True)
+
+
 class _Verbs(click.Group):
     """Commands whose errors of configuration are one sentence, wherever they come up."""
 
@@ -133,6 +146,7 @@ def run(
         prepare_dagster_home(settings.data_directory, settings.runs)
     except (InvalidSettings, OSError) as error:
         _stop(str(error))
+    _bring_catalog_home(settings)
     plan = make_plan(*days, settings, first, last, sessions_to_correct(settings, intake))
     for line in (note, plan.note):
         if line:
@@ -284,6 +298,7 @@ def api(host: str, port: int) -> None:
         )
     from setbull_pipelines.api.server import NotAllowed, serve
 
+    _bring_catalog_home(settings)
     try:
         serve(settings, host, port)
     except (NotAllowed, OSError) as error:
@@ -298,12 +313,13 @@ def sql(query: str, rows: int) -> None:
     import duckdb
 
     from setbull_pipelines.cli.asking import (
+        damaged_days,
         days_without_all_of_v1,
         opened_catalog,
-        refusal,
         removed_rows,
     )
-    from setbull_pipelines.warehouse.errors import DamagedPartition
+    from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition
+    from setbull_pipelines.warehouse.queries import NotOneQuestion, ask
 
     settings = _settings()
     try:
@@ -311,16 +327,76 @@ def sql(query: str, rows: int) -> None:
             click.echo("the kill switch is on: served tables show V1", err=True)
             for sentence in days_without_all_of_v1(settings):
                 click.echo(sentence, err=True)
-        for sentence in removed_rows(settings, query):
+        else:
+            _bring_catalog_home(settings)
+        for sentence in (*removed_rows(settings, query), *damaged_days(settings, query)):
             click.echo(sentence, err=True)
         with opened_catalog(settings) as connection:
-            if reason := refusal(connection, query):
-                _stop(reason)
-            # A name that is no table must not be looked for among the variables of this program.
-            connection.execute("SET python_enable_replacements = false")
-            connection.sql(query).show(max_rows=rows, max_width=_SQL_WIDTH)
-    except (FileNotFoundError, DamagedPartition, duckdb.Error) as error:
+            ask(connection, query).show(max_rows=rows, max_width=_SQL_WIDTH)
+    except (FileNotFoundError, ContractViolation, DamagedPartition, NotOneQuestion) as error:
         _stop(str(error))
+    except duckdb.Error as error:
+        # What follows is the statement that was made of the question.
+        _stop(str(error).partition("\n\nLINE ")[0])
+
+
+@main.command()
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Data folder; default: the configured one.",
+)
+@click.option(
+    "--relative",
+    is_flag=True,
+    help="Also make setbull-relative.duckdb, which names files from the data folder; runs keep it up to date.",
+)
+def catalog(root: Path | None, relative: bool) -> None:
+    """Rebuild the DuckDB views of a data folder, after it was copied or moved."""
+    from setbull_pipelines.assets.catalog import (
+        UNREADABLE,
+        is_stored,
+        rebuild_relative_catalog,
+        refresh_catalog,
+    )
+    from setbull_pipelines.assets.common import open_warehouse, warehouse_root
+
+    settings = _settings()
+    if root:
+        settings = dataclasses.replace(settings, data_directory=root.resolve())
+    if not warehouse_root(settings).is_dir() or not is_stored(open_warehouse(settings)):
+        _stop(f"{settings.data_directory}: found no tables, expected the data folder of a run")
+    try:
+        click.echo(refresh_catalog(open_warehouse(settings), settings))
+        if relative:
+            click.echo(rebuild_relative_catalog(open_warehouse(settings), settings))
+    except (OSError, *UNREADABLE) as error:
+        _stop(str(error))
+
+
+@main.command()
+def scrub() -> None:
+    """Hold stored files against their hashes, longest unverified first, and make damaged ones again."""
+    from setbull_pipelines.assets.catalog import UNREADABLE, is_stored
+    from setbull_pipelines.assets.common import now, open_warehouse, warehouse_root
+    from setbull_pipelines.assets.scrub import scrub_stored_files
+
+    settings = _settings()
+    if not warehouse_root(settings).is_dir() or not is_stored(open_warehouse(settings)):
+        _stop(f"{settings.data_directory}: found no tables, expected the data folder of a run")
+    try:
+        found = scrub_stored_files(
+            open_warehouse(settings), settings, now(), "setbull scrub", all_files=True
+        )
+    except (OSError, *UNREADABLE) as error:
+        _stop(str(error), _FAILED)
+    for damage in found.damages:
+        click.echo(damage.sentence, err=damage.reason is not None)
+    click.echo(
+        f"{found.verified:,} files verified, {len(found.damages):,} damaged, {found.left:,} left for the next scrub"
+    )
+    if any(damage.reason for damage in found.damages):
+        _stop("not all damaged files could be made again", _FAILED)
 
 
 @main.group()
@@ -453,8 +529,10 @@ def divergence(table: str, day: datetime.date, out: Path | None) -> None:
     """Write one HTML page that shows where, how and since when V2 differs from V1."""
     from setbull_pipelines.cli.divergence import UNREADABLE, UnknownTable, write_page
 
+    settings = _settings()
+    _bring_catalog_home(settings)
     try:
-        click.echo(write_page(_settings(), table, day, out))
+        click.echo(write_page(settings, table, day, out))
     except (UnknownTable, OSError, *UNREADABLE) as error:
         _stop(str(error))
 
@@ -482,8 +560,10 @@ def report(day: datetime.date | None, opens: bool) -> None:
     """Write the daily report, one HTML file that needs no network, and print its path."""
     from setbull_pipelines.cli.daily_report import UNREADABLE, write_report
 
+    settings = _settings()
+    _bring_catalog_home(settings)
     try:
-        path = write_report(_settings(), day)
+        path = write_report(settings, day)
     except (OSError, *UNREADABLE) as error:
         _stop(str(error))
     click.echo(path)

@@ -31,6 +31,7 @@ from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed
 from setbull_pipelines.pipeline.metrics import CacheUse
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.sources.landing import DamagedLanding
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 from setbull_pipelines.warehouse.pointers import WHOLE
 
@@ -99,7 +100,7 @@ class Runner:
             history = History(intake, self.settings, self.instance)
             outcome.seconds |= history.materialize(plan)
             outcome.history = history.cache_use
-        except (MissingPartition, ContractViolation) as error:
+        except (MissingPartition, ContractViolation, DamagedLanding) as error:
             raise RunFailed(f"the history could not be published: {error}") from error
         work = "all assets and checks"
         for days in consecutive(plan.days):

@@ -18,6 +18,7 @@ from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import combined, raw_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake, replay, take_in
+from setbull_pipelines.sources.landing import DamagedLanding
 from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -122,22 +123,45 @@ class RawDays:
         return {"sources": combined(self.intake.identity_of_bars(day))}
 
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
-        """Publish candles, quarantine, accounting and revisions of each day that is not current, and report each."""
+        """Publish candles, quarantine, accounting and revisions of each day that is not current, and report each.
+
+        Raises DamagedLanding at the end, when the days that need the damaged files are all that is missing.
+        """
         progress = Progress("raw", len(days), "days")
         ordered = sorted(days)
         rows = self.intake.landed_rows()
         columns = len(tables.CANDLES_1MIN.columns)
         self._tell_of_memory({day: rows.get(day, 0) for day in ordered}, columns)
+        damage: dict[date, str] = {}
         for batch in batches(ordered, rows, columns, self._processing):
             wanted = [day for day in batch if not self.is_current(day)]
-            self._publish(wanted)
+            found = self._publish_whole(wanted)
+            damage |= found
             for day in batch:
+                if day in found:
+                    continue
                 pointers = {
                     stored.table.name: self.warehouse.pointer(stored, day.isoformat())
                     for stored in DAY_TABLES
                 }
                 yield PartitionResult(day, pointers, cached=day not in wanted)
             progress.advance(len(batch))
+        if damage:
+            first, last, text = min(damage), max(damage), next(iter(damage.values()))
+            raise DamagedLanding(
+                f"raw: {len(damage)} days from {first} to {last} were not published: {text}"
+            )
+
+    def _publish_whole(self, days: Sequence[date]) -> dict[date, str]:
+        """Publish days; returns what is damaged for those that were not, because their rows cannot be trusted."""
+        try:
+            self._publish(days)
+        except DamagedLanding as error:
+            if len(days) == 1:
+                return {days[0]: str(error)}
+            # Other files hold the rows of other days.
+            return {name: text for day in days for name, text in self._publish_whole([day]).items()}
+        return {}
 
     def _tell_of_memory(self, rows: Mapping[date, int], columns: int) -> None:
         """A day is never split: which of several rows of a bar counts is decided over all of them."""

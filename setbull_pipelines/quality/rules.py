@@ -17,6 +17,7 @@ from setbull_pipelines.quality import (
     raw,
     revisions,
     rollout_log,
+    scrubbing,
     self_test,
     served,
 )
@@ -52,6 +53,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *processing.RULES,
         *rollout_log.RULES,
         *self_test.RULES,
+        *scrubbing.RULES,
         *fetches.RULES,
         *groups.RULES,
         *jumps.RULES,

@@ -42,7 +42,11 @@ from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_SUMMARY,
     RECONCILIATIONS,
 )
-from setbull_pipelines.warehouse.queries import quoted_identifier, quoted_text
+from setbull_pipelines.warehouse.queries import (
+    WITHOUT_EXTENSIONS,
+    quoted_identifier,
+    quoted_text,
+)
 
 MEMORY_LIMIT = "2GB"
 """Memory of one comparison; DuckDB spills to a temporary directory beyond it."""
@@ -229,6 +233,7 @@ def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
                 "preserve_insertion_order": False,
                 # Parquet statistics leave NaN out, so reasoning from them would never find one.
                 "disabled_optimizers": "statistics_propagation",
+                **WITHOUT_EXTENSIONS,
             },
         )
         try:

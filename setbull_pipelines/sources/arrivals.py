@@ -4,14 +4,13 @@ Belongs here: the journal's file and what counts at a moment. Does not belong he
 was read (``landing.py``), a clock.
 
 A file that is written again is another arrival; what was read of its earlier content stays in the landing. The journal
-is one JSON file per input, replaced as a whole, so that readers need no lock.
+is one JSON file per input with its own hash, replaced as a whole, so that readers need no lock.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
+
+from setbull_pipelines.sources import checked_json
 
 _LOCK = ".arrivals.lock"
 _RESOLUTION = timedelta(microseconds=1)
@@ -59,7 +60,7 @@ class Journal:
     def arrivals(self) -> list[Arrival]:
         """All arrivals so far. Raises DamagedJournal."""
         try:
-            entries = json.loads(self._path.read_text(encoding="utf-8"))
+            entries = checked_json.entries_from_text(self._path.read_text(encoding="utf-8"))
             return [
                 Arrival(
                     entry["source"],
@@ -107,7 +108,7 @@ class Journal:
         entries = [asdict(item) | {"moment": item.moment.isoformat()} for item in arrivals]
         descriptor, name = tempfile.mkstemp(prefix=".arrivals-", dir=self._landing)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(entries, file, ensure_ascii=False)
+            file.write(checked_json.to_text(entries))
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, self._path)

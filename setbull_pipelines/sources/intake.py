@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -72,13 +73,16 @@ from setbull_pipelines.sources.landing import (
     DERIVATIVES_KIND,
     INSTRUMENTS_KIND,
     REJECTED_KIND,
+    DamagedLanding,
     Landing,
+    adopt_landing,
     land_candles,
     land_derivatives,
     land_facts,
     land_rejection,
     land_universe,
     open_landing,
+    remove_landing,
 )
 from setbull_pipelines.sources.raw_rows import (
     SUFFIXES,
@@ -118,6 +122,11 @@ CANDLES_SOURCE = "candles"
 _SERIES = {MINUTES: MINUTES_SERIES, DAILY: EXCHANGE}
 _AUCTION_SHAPE = SESSION_SHAPES.index(CLOSING_AUCTION)
 _VALUES = (*PRICE_COLUMNS, "volume", "open_interest")
+_DAMAGED_INPUT = (
+    "%s: its bytes are no longer those that were read, although nobody has written to it; restore the file. Until then "
+    "what was read of it counts."
+)
+_log = logging.getLogger(__name__)
 
 
 class NoInput(ValueError):
@@ -458,6 +467,13 @@ def replay(input: Path, landing: Path, as_of: datetime) -> Intake:
 
 
 def _intake_of(input: Path | None, landed: Sequence[_LandedFile]) -> Intake:
+    try:
+        return _read_intake(input, landed)
+    except DamagedLanding as error:
+        raise NoInput(str(error)) from error
+
+
+def _read_intake(input: Path | None, landed: Sequence[_LandedFile]) -> Intake:
     universe, instruments_listed = _universe_of(landed)
     if not any(file.landing.kind in (MINUTES, DAILY) for file in landed):
         raise NoInput(_nothing_to_read(input, landed))
@@ -518,7 +534,7 @@ def _land_files(
 ) -> list[_LandedFile]:
     files = find_files(input)
     known = KnownContents(landing / f"known-{name_of_input(input)}.json")
-    found = {}
+    found, paths = {}, {}
     for number, path in enumerate(files, start=1):
         source = source_name(input, path)
         content_hash = _readable(path, lambda path: known.hash_of(path, _content_hash))
@@ -528,13 +544,34 @@ def _land_files(
                 progress(source, number, len(files))
             content = _readable(path, Path.read_bytes)
             # The file may have changed since: a landing is named by the content that it is of.
-            content_hash = _hash_of(content)
-            folder = landing / _folder_name(source, content_hash)
-            _land_content(folder, content, file_suffix(path) or "", source)
-        found[source] = Content(content_hash, folder.name)
+            read = _hash_of(content)
+            if known.is_damaged(path, read):
+                # What was read of it counts, by the rules of then, where that is there and whole.
+                _log.warning(_DAMAGED_INPUT, path)
+            else:
+                content_hash, folder = read, landing / _folder_name(source, read)
+                _land_content(folder, content, file_suffix(path) or "", source)
+        found[source], paths[source] = Content(content_hash, folder.name), path
     known.remember()
     journal = Journal(landing, input)
-    return _counting_files(landing, _arrivals(lambda: journal.note(found, moment)))
+    return _counting_files(
+        landing,
+        _arrivals(lambda: journal.note(found, moment)),
+        land_again=lambda source, content_hash, folder: _land_again(
+            paths[source], source, content_hash, folder
+        ),
+    )
+
+
+def _land_again(path: Path, source: str, content_hash: str, folder: Path) -> None:
+    """Write a landing anew that is damaged, if the file still has the content that it is of."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return
+    if _hash_of(content) == content_hash:
+        remove_landing(folder)
+        _land_content(folder, content, file_suffix(path) or "", source)
 
 
 def _readable(path: Path, look: Callable[[Path], Any]) -> Any:
@@ -570,18 +607,26 @@ def _folder_name(source: str, content_hash: str) -> str:
 
 
 def _counting_files(
-    landing: Path, arrivals: Sequence[Arrival], as_of: datetime | None = None
+    landing: Path,
+    arrivals: Sequence[Arrival],
+    as_of: datetime | None = None,
+    land_again: Callable[[str, str, Path], None] | None = None,
 ) -> list[_LandedFile]:
     """The files that count at a moment, by path, and of candle files also their earlier contents.
 
     An earlier content cannot be read again: where the rules have changed since, its rows are as judged then.
+    ``land_again`` writes the folder of a file with a content hash anew, for as long as the file is in the input.
     """
     landed = []
     for source, of_source in sorted(counting(arrivals, as_of).items()):
         for arrival in of_source:
             content, is_current = arrival.content, arrival is of_source[-1]
             by_now = landing / _folder_name(source, content.content_hash)
-            read = open_landing(by_now) or open_landing(landing / content.landing)
+            again = None
+            if is_current and land_again:
+                again = partial(land_again, source, content.content_hash, by_now)
+            then = landing / content.landing
+            read = open_landing(by_now, again) or open_landing(then) or adopt_landing(then)
             if read is None:
                 raise NoInput(
                     f"{landing / content.landing}: found nothing whole, expected what was read of {source} on "
@@ -661,7 +706,14 @@ def _land_sample(
         name: landing / f"{content_hash}-{name.replace(' ', '-')}-{_reading_fingerprint('sample')}"
         for name in (ACTIONS_KIND, DAILY, INSTRUMENTS_KIND, *minutes_of.values())
     }
-    landings = {name: open_landing(folder) for name, folder in folders.items()}
+
+    def land_again(folder: Path) -> None:
+        remove_landing(folder)
+        _land_sample(settings, landing, progress)
+
+    landings = {
+        name: open_landing(folder, partial(land_again, folder)) for name, folder in folders.items()
+    }
 
     def land(name: str, rows: RawRows) -> None:
         if progress:

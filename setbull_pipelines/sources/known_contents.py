@@ -10,12 +10,13 @@ looked at is not remembered, because a second change within the clock's resoluti
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from setbull_pipelines.sources import checked_json
 
 _SETTLED_NANOSECONDS = 2 * 10**9
 """Coarser than the clock of any file system that tells moments of change."""
@@ -41,13 +42,22 @@ class KnownContents:
             self._now[key] = [*found, content_hash]
         return content_hash
 
+    def is_damaged(self, file: Path, content_hash: str) -> bool:
+        """Whether ``file`` was read as having another content, and nobody has written to it since."""
+        remembered = self._before.get(str(file.absolute()))
+        return (
+            remembered is not None
+            and remembered[:-1] == _signature(file)
+            and remembered[-1] != content_hash
+        )
+
     def remember(self) -> None:
         """Keep what was asked for since this was made, and nothing else."""
         if self._now == self._before:
             return
         descriptor, name = tempfile.mkstemp(prefix=".known-", dir=self._path.parent)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(self._now, file)
+            file.write(checked_json.to_text(self._now))
         os.replace(name, self._path)
 
 
@@ -58,7 +68,7 @@ def _signature(file: Path) -> list[object]:
 
 def _read(path: Path) -> dict[str, list[object]]:
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = checked_json.read(path)
     except (OSError, ValueError):
         return {}
     entries = known.items() if isinstance(known, dict) else ()

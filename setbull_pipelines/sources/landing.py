@@ -6,7 +6,8 @@ trading day. Does not belong here: judging rows, anything that concerns several 
 A folder holds ``manifest.json`` and ``rejected.parquet``, for candles also ``candles.parquet`` (a trading day is
 never split over row groups, so that a day is read without the others) and ``coverage.parquet``, for
 instruments ``instruments.parquet``, for stocks with derivatives ``derivatives.parquet``, for corporate actions and
-aliases ``facts.parquet``. It is complete or absent: written beside and renamed.
+aliases ``facts.parquet``. It is complete or absent: written beside and renamed. The manifest holds the hash of every
+file and of itself; nothing is told of a file that does not have its hash.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ import pyarrow.compute as compute
 import pyarrow.parquet
 
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.sources import checked_json
 from setbull_pipelines.sources.candle_files import LANDED_SCHEMA, CheckedCandles
 from setbull_pipelines.sources.corporate_files import ACTIONS_KIND, ALIASES_KIND, CheckedFacts
 from setbull_pipelines.sources.derivative_files import CheckedDerivatives
@@ -71,14 +73,26 @@ _FACTS_SCHEMAS = {
     for kind, table in ((ACTIONS_KIND, CORPORATE_ACTIONS), (ALIASES_KIND, INSTRUMENT_ALIASES))
 }
 _MANIFEST = "manifest.json"
+_ABOUT_FILES = ("sizes", "hashes")
+
+
+class DamagedLanding(ValueError):
+    """A landed file is not what was written; the message names it and says what to do."""
 
 
 @dataclass(frozen=True)
 class Landing:
-    """One landed file. ``manifest`` holds its kind and counts; rows are read from disk when asked for."""
+    """One landed file. ``manifest`` holds its kind and counts; rows are read from disk when asked for.
+
+    Every byte of a file is checked before the first rows of it are told. ``land_again`` writes the folder anew from
+    the input, or does nothing when that is no longer what was landed; None where there is no input to read.
+    Whatever reads rows raises DamagedLanding.
+    """
 
     folder: Path
     manifest: dict[str, Any]
+    land_again: Callable[[], None] | None = None
+    _checked: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def kind(self) -> str:
@@ -102,7 +116,7 @@ class Landing:
         groups = sorted(set(chosen["row_group"]))
         if not groups:
             return LANDED_SCHEMA.empty_table()
-        with pyarrow.parquet.ParquetFile(self.folder / "candles.parquet") as file:
+        with pyarrow.parquet.ParquetFile(self._whole("candles.parquet")) as file:
             table = file.read_row_groups(groups)
         found = table["trading_day"].cast(pyarrow.int32()).to_numpy()
         keep = np.isin(found, chosen["trading_day"].to_numpy("datetime64[D]").astype("int32"))
@@ -113,7 +127,7 @@ class Landing:
 
         ``rows_in_closing_auction`` of them start when stocks with derivatives trade no longer continuously.
         """
-        return pyarrow.parquet.read_table(self.folder / "coverage.parquet").unify_dictionaries()
+        return pyarrow.parquet.read_table(self._whole("coverage.parquet")).unify_dictionaries()
 
     def rejected(self, days: Sequence[date] | None) -> pd.DataFrame:
         """Quarantined rows of the given trading days, or with None those without a trading day."""
@@ -126,32 +140,78 @@ class Landing:
             chosen = day.isin(pyarrow.array(list(days), pyarrow.date32()))
         if not expected:
             return _pandas(_REJECTED_SCHEMA.empty_table())
-        path = self.folder / "rejected.parquet"
+        path = self._whole("rejected.parquet")
         return _pandas(pyarrow.parquet.read_table(path, filters=chosen))
 
     def instruments(self) -> pd.DataFrame:
         """The rows of an instrument file, as ``raw.instruments`` without the source."""
-        return _pandas(pyarrow.parquet.read_table(self.folder / "instruments.parquet"))
+        return _pandas(pyarrow.parquet.read_table(self._whole("instruments.parquet")))
 
     def derivatives(self) -> pd.DataFrame:
         """The rows of a list of stocks with derivatives, as ``raw.derivative_underlyings`` without the source."""
-        return _pandas(pyarrow.parquet.read_table(self.folder / "derivatives.parquet"))
+        return _pandas(pyarrow.parquet.read_table(self._whole("derivatives.parquet")))
 
     def facts(self) -> pd.DataFrame:
         """The rows of a file of corporate actions or aliases: its table without the source, and the line."""
-        return _pandas(pyarrow.parquet.read_table(self.folder / "facts.parquet"))
+        return _pandas(pyarrow.parquet.read_table(self._whole("facts.parquet")))
+
+    def _whole(self, name: str) -> Path:
+        """The path of a file of the folder that is what was written."""
+        path = self.folder / name
+        if name not in self._checked:
+            if not _is_as_written(path, self.manifest) and not self._is_whole_again(path):
+                raise DamagedLanding(
+                    f"{path}: found other bytes than were written, expected what was read of an input file, and that "
+                    "cannot be read again; restore the folder from a backup, or take the file out of the input for "
+                    "one run, so that its earlier contents no longer count"
+                )
+            self._checked.add(name)
+        return path
+
+    def _is_whole_again(self, path: Path) -> bool:
+        if self.land_again is None:
+            return False
+        self.land_again()
+        landed = open_landing(self.folder)
+        # Other row groups than those of the manifest that is in use would be read as other days.
+        return (
+            landed is not None
+            and _told(landed.manifest) == _told(self.manifest)
+            and _is_as_written(path, landed.manifest)
+        )
 
 
-def open_landing(folder: Path) -> Landing | None:
+def open_landing(folder: Path, land_again: Callable[[], None] | None = None) -> Landing | None:
     """The landing in ``folder``; None when there is none or one of its files is missing or cut short."""
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = checked_json.read(folder / _MANIFEST)
         whole = all(
             (folder / name).stat().st_size == size for name, size in manifest["sizes"].items()
         )
     except (OSError, ValueError, KeyError):
         return None
-    return Landing(folder, manifest) if whole else None
+    return Landing(folder, manifest, land_again) if whole else None
+
+
+def adopt_landing(folder: Path) -> Landing | None:
+    """The landing in ``folder`` of a version that recorded no hashes: those of the files as they are count from now on.
+
+    None when there is none, or it is not whole.
+    """
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        sizes = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
+        if sizes != manifest["sizes"]:
+            return None
+        _write_manifest(folder, manifest)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return open_landing(folder)
+
+
+def remove_landing(folder: Path) -> None:
+    """Forget what was landed in ``folder``, so that the input is read again."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
@@ -360,8 +420,7 @@ def _publish(folder: Path, manifest: dict[str, Any], write: Any) -> Landing:
     target = Path(tempfile.mkdtemp(prefix=".landing-", dir=folder.parent))
     try:
         write(target)
-        manifest["sizes"] = {file.name: file.stat().st_size for file in sorted(target.iterdir())}
-        (target / _MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")
+        _write_manifest(target, manifest)
         for file in target.iterdir():
             _flush(file)
         if folder.exists() and open_landing(folder) is None:
@@ -376,6 +435,29 @@ def _publish(folder: Path, manifest: dict[str, Any], write: Any) -> Landing:
     finally:
         shutil.rmtree(target, ignore_errors=True)
     return Landing(folder, manifest)
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Complete ``manifest`` by what is known of the files of ``folder``, and put it there."""
+    files = [path for path in sorted(folder.iterdir()) if path.suffix == ".parquet"]
+    manifest["sizes"] = {path.name: path.stat().st_size for path in files}
+    manifest["hashes"] = {path.name: checked_json.hash_of_file(path) for path in files}
+    temporary = folder / f".{_MANIFEST}"
+    temporary.write_text(checked_json.to_text(manifest), encoding="utf-8")
+    os.replace(temporary, folder / _MANIFEST)
+
+
+def _is_as_written(path: Path, manifest: dict[str, Any]) -> bool:
+    try:
+        return checked_json.hash_of_file(path) == manifest["hashes"][path.name]
+    except OSError:
+        return False
+
+
+def _told(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest says of the rows. As text and back: what was just landed has tuples and numbers of NumPy."""
+    said = {name: value for name, value in manifest.items() if name not in _ABOUT_FILES}
+    return json.loads(json.dumps(said))
 
 
 def _flush(path: Path) -> None:

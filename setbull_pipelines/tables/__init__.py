@@ -30,6 +30,7 @@ from setbull_pipelines.tables.operations import (
     FETCHES,
     PROCESSING_METRICS,
     ROLLOUT_LOG,
+    SCRUB,
     SELF_TEST,
 )
 from setbull_pipelines.tables.raw import (
@@ -105,6 +106,7 @@ OPERATIONS_TABLES = (
     FAILURES,
     ROLLOUT_LOG,
     SELF_TEST,
+    SCRUB,
     ALERTS,
     ALERT_NOTICES,
     FETCHES,
@@ -162,6 +164,7 @@ __all__ = [
     "RECONCILIATION_WINDOWS",
     "REVISIONS",
     "ROLLOUT_LOG",
+    "SCRUB",
     "SELF_TEST",
     "SEQUENCES",
     "SEQUENCE_ANALYSIS",

@@ -188,6 +188,29 @@ SELF_TEST = Table(
     ),
 )
 
+WHOLE, REPAIRED, DAMAGED = "whole", "repaired", "damaged"
+SCRUB = Table(
+    name="scrub",
+    description="When each stored file was held against its hash for the last time: one row per table and partition.",
+    schemas=("operations",),
+    key=("table_name", "partition"),
+    partitioned=False,
+    columns=(
+        label("table_name", "The stored table, such as v2.candles_5min"),
+        label("partition", "Trading day; 'all' of a table without days; 'unassigned' quarantine"),
+        text("path", "The file, from the folder of the warehouse"),
+        text("content_hash", "Hash that it should have; null when no pointer says", nullable=True),
+        label(
+            "state",
+            "'repaired': it was damaged and was made again; 'damaged': it is out of the views, reason says why",
+            (WHOLE, REPAIRED, DAMAGED),
+        ),
+        Column("verified_at", Kind.TIMESTAMP, "When it was read to the last byte"),
+        Column("damaged_at", Kind.TIMESTAMP, "When it was last found to be damaged", nullable=True),
+        text("reason", "Why it was not made again, and what to type", nullable=True),
+    ),
+)
+
 ALERT_KINDS = ("check", "run", "stale", "rollout", "bb_width")
 ALERT_STATES = ("open", "recovered", "noted")
 NOTICE_EVENTS = ("raised", "reminder", "recovered")

@@ -2,13 +2,15 @@
 
 Belongs here: building the file and putting it in place. Does not belong here: the macros' text,
 which callers bring, and data: the catalog holds none. It is only ever replaced, never written to,
-so readers in other processes neither wait for it nor block it.
+so readers in other processes neither wait for it nor block it. Its macro ``catalog_root()`` names the folder
+of the files that its views read.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -17,12 +19,61 @@ from setbull_pipelines.tables.contract import Column
 from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import (
+    WITHOUT_EXTENSIONS,
     create_views,
+    lock,
     qualified_name,
     quoted_identifier,
     quoted_text,
+    set_time_zone,
 )
 from setbull_pipelines.warehouse.store import Warehouse
+
+_ROOT_MACRO = "catalog_root"
+
+
+@contextmanager
+def open_catalog(
+    path: Path, config: Mapping[str, object] | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the catalog file, locked to its folder of files; closed when the block ends.
+
+    The session time zone is Asia/Kolkata. FileNotFoundError when there is no catalog.
+    """
+    path = Path(path).resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no catalog at {path}; rebuild the catalog first")
+    # A database in memory to which the file is attached: connections to one file share their configuration in a
+    # process, so that the second one could not set its own any more.
+    spill = {"temp_directory": f"{path}.tmp"}
+    connection = duckdb.connect(":memory:", config=spill | dict(config or {}) | WITHOUT_EXTENSIONS)
+    try:
+        set_time_zone(connection)
+        _attach(connection, path)
+        lock(connection, _root(connection))
+        yield connection
+    finally:
+        connection.close()
+
+
+def root_of_catalog(path: Path) -> Path | None:
+    """The folder of the files that a catalog reads; None where there is none that can say."""
+    try:
+        with duckdb.connect(":memory:", config=WITHOUT_EXTENSIONS) as connection:
+            _attach(connection, path)
+            return _root(connection)
+    except duckdb.Error:
+        return None
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    connection.execute(f"ATTACH {quoted_text(str(path))} AS catalog_file (READ_ONLY)")
+    connection.execute("USE catalog_file")
+
+
+def _root(connection: duckdb.DuckDBPyConnection) -> Path:
+    (root,) = connection.execute(f"SELECT {_ROOT_MACRO}()").fetchone()
+    return Path(root)
 
 
 def rebuild_catalog(
@@ -30,11 +81,13 @@ def rebuild_catalog(
     path: Path,
     tables: Sequence[StoredTable],
     macros_sql: Mapping[str, str],
+    is_relative: bool = False,
 ) -> Path:
     """Put a new catalog of the current files at ``path`` and return its absolute path.
 
-    ``macros_sql`` holds, by name, ``CREATE MACRO`` statements over the views. A process that has
-    the old catalog open keeps reading the old versions until it connects anew. Raises ValueError
+    ``macros_sql`` holds, by name, ``CREATE MACRO`` statements over the views. ``is_relative`` names files from the
+    folder of ``path``, so that it may be moved; readers work in it or set ``file_search_path`` to it. A process that
+    has the old catalog open keeps reading the old versions until it connects anew. Raises ValueError
     naming the macro that does not compile; the old catalog then stays.
     """
     path = Path(path).resolve()
@@ -44,9 +97,11 @@ def rebuild_catalog(
         connection = duckdb.connect(str(temporary))
         try:
             connection.begin()  # one commit for hundreds of comments
-            create_views(connection, warehouse, tables)
+            create_views(connection, warehouse, tables, path.parent if is_relative else None)
             for stored in tables:
                 _comment(connection, stored)
+            root = warehouse.root.relative_to(path.parent) if is_relative else warehouse.root
+            connection.execute(f"CREATE MACRO {_ROOT_MACRO}() AS {quoted_text(str(root))}")
             for name, statement in macros_sql.items():
                 _create_macro(connection, name, statement)
             connection.commit()

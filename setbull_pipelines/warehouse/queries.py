@@ -1,19 +1,25 @@
 """SQL over the current files: private in-memory DuckDB connections and the statements they need.
 
-Belongs here: opening connections, the text of views. Does not belong here: the shared catalog file
-(``catalog``), queries about candles or differences. No connection here can write to the store.
+Belongs here: opening and locking connections, the text of views. Does not belong here: the shared catalog file
+(``catalog``), queries about candles or differences. No connection here can change a partition.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import StoredTable, validate_identifier
 from setbull_pipelines.warehouse.store import Warehouse
+
+WITHOUT_EXTENSIONS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+"""Configuration of connections: DuckDB downloads nothing by itself."""
+_EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\s", re.IGNORECASE)
 
 
 def quoted_identifier(name: str) -> str:
@@ -38,18 +44,57 @@ def set_time_zone(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"SET TimeZone = {quoted_text(INDIA)}")
 
 
+def lock(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Let ``connection`` open no file outside ``folder``, nor load anything, and nobody undo that.
+
+    Databases that are attached stay usable. What must be configured or attached comes before.
+    """
+    # A name that is no table must not be looked for among the variables of this program.
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute(f"SET allowed_directories = [{quoted_text(str(folder))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+class NotOneQuestion(ValueError):
+    """What was asked is not one SELECT, nor EXPLAIN of one; the message says what was found."""
+
+
+def ask(connection: duckdb.DuckDBPyConnection, question: str) -> duckdb.DuckDBPyRelation:
+    """Put a question of a user to a locked connection: one SELECT, or EXPLAIN [ANALYZE] of one.
+
+    Raises NotOneQuestion, with nothing done, and duckdb.Error for what DuckDB cannot answer or does not allow.
+    """
+    explain = _EXPLAIN.match(question)
+    select = question[explain.end() :] if explain else question
+    kinds = [statement.type for statement in connection.extract_statements(select)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise NotOneQuestion(f"found {question!r}, expected one SELECT statement")
+    # DuckDB cannot allow reading a directory without writing to it, and a SELECT can write by WITH x AS (COPY ...).
+    # Its function query() makes the text a part of another SELECT, in which it lets no WITH write.
+    asked = f"SELECT * FROM query({quoted_text(select)})"
+    return connection.sql(f"{explain.group()}{asked}" if explain else asked)
+
+
 def create_views(
-    connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, tables: Iterable[StoredTable]
+    connection: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
+    tables: Iterable[StoredTable],
+    relative_to: Path | None = None,
 ) -> None:
     """Create a view for each table over exactly its current files, named by absolute path.
 
+    ``relative_to`` names them from that folder instead, which then is where this connection looks for files.
     A table without partitions becomes an empty view with the right columns and types. Raises
-    ContractViolation, DamagedPartition as :meth:`Warehouse.files`.
+    ContractViolation, DamagedPartition as :meth:`Warehouse.files`, ValueError for files outside ``relative_to``.
     """
+    if relative_to:
+        connection.execute(f"SET file_search_path = {quoted_text(str(relative_to))}")
     for stored in tables:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted_identifier(stored.schema)}")
         connection.execute(
-            f"CREATE VIEW {qualified_name(stored)} AS {_select_statement(warehouse, stored)}"
+            f"CREATE VIEW {qualified_name(stored)} AS "
+            f"{_select_statement(warehouse, stored, relative_to)}"
         )
 
 
@@ -71,20 +116,22 @@ def connect(
     """Open an in-memory DuckDB with a view ``schema.table`` per table; closed when the block ends.
 
     The views keep showing the versions that were current when they were made. The session time
-    zone is Asia/Kolkata.
+    zone is Asia/Kolkata. Locked to the warehouse, see :func:`lock`.
     """
-    connection = duckdb.connect(":memory:")
+    connection = duckdb.connect(":memory:", config=WITHOUT_EXTENSIONS)
     try:
         set_time_zone(connection)
         create_views(connection, warehouse, tables)
+        lock(connection, warehouse.root)
         yield connection
     finally:
         connection.close()
 
 
-def _select_statement(warehouse: Warehouse, stored: StoredTable) -> str:
+def _select_statement(warehouse: Warehouse, stored: StoredTable, relative_to: Path | None) -> str:
     columns = stored.table.columns
-    files = warehouse.files(stored)
+    # One that was damaged is gone until it is made again (``Warehouse.set_aside``): the other days are still read.
+    files = [path for path in warehouse.files(stored) if path.exists()]
     if not files:
         empty = ", ".join(
             f"NULL::{column.kind.duckdb_type} AS {quoted_identifier(column.name)}"
@@ -92,6 +139,8 @@ def _select_statement(warehouse: Warehouse, stored: StoredTable) -> str:
         )
         return f"SELECT {empty} WHERE false"
     names = ", ".join(quoted_identifier(column.name) for column in columns)
+    if relative_to:
+        files = [path.relative_to(relative_to) for path in files]
     paths = ", ".join(quoted_text(str(path)) for path in files)
     # Without the switch DuckDB would take a column trading_day from the name of the directory.
     return f"SELECT {names} FROM read_parquet([{paths}], hive_partitioning = false)"

@@ -16,7 +16,7 @@ from dagster import ConfigurableResource
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from setbull_pipelines.warehouse.queries import set_time_zone
+from setbull_pipelines.warehouse.catalog import open_catalog
 from setbull_pipelines.warehouse.remote import ObjectStore, Remote
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -53,23 +53,15 @@ class WarehouseResource(ConfigurableResource):
 class CatalogResource(DuckDBResource):
     """The catalog file, opened read-only.
 
-    Differs from its parent in two ways: the connection is closed even when the block raises, and
-    the file can never be locked against other readers or changed.
+    Differs from its parent: the connection is closed even when the block raises, the file can never be locked
+    against other readers or changed, and no file outside the warehouse can be opened.
     """
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the catalog with session time zone Asia/Kolkata; FileNotFoundError if not built."""
-        if not Path(self.database).is_file():
-            raise FileNotFoundError(
-                f"there is no catalog at {self.database}; rebuild the catalog first"
-            )
-        connection = duckdb.connect(self.database, read_only=True, config=self.connection_config)
-        try:
-            set_time_zone(connection)
+        with open_catalog(Path(self.database), self.connection_config) as connection:
             yield connection
-        finally:
-            connection.close()
 
 
 @lru_cache

@@ -107,6 +107,11 @@ class Warehouse:
         self._remote = remote
         claim_folder(self.root, remote.address if remote else None)
 
+    @property
+    def is_mirror(self) -> bool:
+        """Whether the directory holds copies of what is in an object store."""
+        return self._remote is not None
+
     # Writing
 
     def publish(
@@ -294,6 +299,26 @@ class Warehouse:
             return [replace(versions[0], evicted_at=moment)]
 
         return self._change(self._directory(stored, partition), given_up)
+
+    def path_of(self, stored: StoredTable, partition: str, pointer: Pointer | None) -> Path:
+        """Where the file of a version lies; without a pointer, where the pointer does."""
+        return self._directory(stored, partition) / (pointer.file if pointer else _POINTER_FILE)
+
+    def set_aside(self, stored: StoredTable, partition: str) -> None:
+        """Take the current file of a partition away from readers that do not check it, unless it is what was published.
+
+        It counts as gone until it is published again; its bytes go with the next :meth:`collect_garbage`. Raises
+        DamagedPartition when the pointer cannot be read.
+        """
+        directory = self._directory(stored, partition)
+        with disk.writer_lock(directory):
+            versions = self._history(directory)
+            if not versions or versions[0].evicted_at or self._holds(directory, versions[0]):
+                return
+            name = versions[0].file
+            with suppress(FileNotFoundError):
+                os.rename(directory / name, directory / f"{disk.TEMPORARY_PREFIX}damaged-{name}")
+            disk.sync_directory(directory)
 
     def collect_garbage(self, stored: StoredTable | None = None) -> int:
         """Delete versions beyond ``keep_versions``, what was evicted, and leftovers of crashed writers.
@@ -524,6 +549,8 @@ class Warehouse:
         path = self._directory(stored, partition) / pointer.instrument_inputs
         if self._remote is not None and not path.exists():
             self._copy(path, pointer)
+        if not path.exists() or disk.content_hash(path.read_bytes()) != path.stem:
+            return None
         return _read_hashes(path)
 
     # Reading

@@ -356,6 +356,20 @@ def test_the_report_fits_a_terminal_of_80_columns(
         assert any(line.startswith(f"{table.name} ") for line in lines), table.name
 
 
+WRITING = (
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{place}'",
+    "WITH x AS (COPY (SELECT 1) TO '{place}') SELECT * FROM x",
+    "COPY (SELECT 1) TO '{place}'",
+    "EXPLAIN (ANALYZE, FORMAT json) COPY (SELECT 1) TO '{place}'",
+    "EXPLAIN ANALYZE WITH x AS (COPY (SELECT 1) TO '{place}') SELECT * FROM x",
+    "SELECT * FROM query('WITH x AS (COPY (SELECT 1) TO ''{place}'') FROM x')",
+    "EXPORT DATABASE '{place}'",
+    "ATTACH '{place}' AS other",
+    "SELECT * FROM enable_logging(storage = 'file', storage_config = {{'path': '{place}'}})",
+)
+"""Statements of which all or some versions of DuckDB write a file."""
+
+
 class TestSql:
     @pytest.fixture(autouse=True)
     def catalog(self, small_run: SmallRun, data_directory: Path) -> None:
@@ -384,10 +398,51 @@ class TestSql:
         assert_refused(setbull("sql", statement))
         assert path.read_bytes() == before
 
-    def test_it_cannot_write_files(self, tmp_path: Path) -> None:
-        path = tmp_path / "written.parquet"
-        setbull("sql", f"COPY (SELECT 1) TO '{path}'")
-        assert not path.exists()
+    def test_it_writes_no_file_neither_of_the_warehouse_nor_elsewhere(
+        self, copied_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data = copied_run.settings.data_directory
+        monkeypatch.setenv("SETBULL_DATA_DIR", str(data))
+        stored = StoredTable("v1", tables.FILTER_RESULTS)
+        partition = copied_run.warehouse.files(stored)[0]
+        before = sorted(tmp_path.rglob("*"))
+        for statement in WRITING:
+            for place in (tmp_path / "written", partition.parent / "written.parquet", partition):
+                assert_refused(setbull("sql", statement.format(place=place)))
+                assert sorted(tmp_path.rglob("*")) == before, (statement, place)
+        monkeypatch.setenv("SETBULL_KILL_V2", "1")
+        for statement in WRITING[:2]:
+            assert_refused(setbull("sql", statement.format(place=partition)))
+        assert sorted(tmp_path.rglob("*")) == before
+        assert copied_run.warehouse.verify(stored, copied_run.days[0].isoformat())
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "SELECT * FROM read_text('/etc/passwd')",
+            "SELECT * FROM glob('/etc/*')",
+            "SELECT * FROM read_text('{data}/warehouse/../source.json')",
+            "SELECT * FROM 'http://127.0.0.1:9/x.parquet'",
+            "INSTALL httpfs",
+            "LOAD httpfs",
+            "SET enable_external_access = true",
+            "PRAGMA enable_profiling",
+            "SET lock_configuration = false",
+            "CALL enable_logging()",
+        ],
+    )
+    def test_it_reads_nothing_else_and_stays_locked(
+        self, statement: str, small_run: SmallRun
+    ) -> None:
+        data = small_run.settings.data_directory
+        assert_refused(setbull("sql", statement.format(data=data)))
+
+    def test_it_explains_and_lists(self) -> None:
+        explained = setbull("sql", "EXPLAIN ANALYZE SELECT verdict FROM v1.filter_results")
+        assert explained.exit_code == 0
+        assert "Total Time" in explained.output
+        assert "filter_results" in setbull("sql", "SHOW ALL TABLES").output
+        assert "verdict" in setbull("sql", "DESCRIBE v1.filter_results").output
 
     def test_it_tells_of_days_that_were_removed_to_save_space(
         self, copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.sources.landing import DamagedLanding
 from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -135,3 +136,26 @@ def test_a_file_of_corporate_actions_publishes_no_day_again(
     stored = warehouse.read(StoredTable("raw", tables.CORPORATE_ACTIONS), [WHOLE])
     assert stored["ratio"].tolist() == [2.0]
     assert stored_rows(warehouse, tables.CANDLES_1MIN, MONDAY) == len(GOOD)
+
+
+def test_a_damaged_landing_costs_only_the_days_that_need_it(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    inbox = Path(settings.input)
+    (inbox / "wednesday.csv").write_text(
+        f"{HEADER}\nNSE_EQ|INE002A01018,{WEDNESDAY}T09:15:00+05:30,100,101,99,100.5,1000\n"
+    )
+    intake = raw.read_sources(settings)
+    (inbox / "minutes.csv").unlink()
+    (damaged,) = [
+        path
+        for path in settings.data_directory.glob("landing/*/candles.parquet")
+        if f'"{MONDAY}"' in (path.parent / "manifest.json").read_text()
+    ]
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    with pytest.raises(DamagedLanding, match=f"2 days from {MONDAY} to {TUESDAY}.*{damaged}"):
+        list(raw.RawDays(intake, warehouse, settings, "test").over(DAYS))
+    assert stored_rows(warehouse, tables.CANDLES_1MIN, WEDNESDAY) == 1
+    assert warehouse.partitions(StoredTable("raw", tables.CANDLES_1MIN)) == [str(WEDNESDAY)]

@@ -69,6 +69,24 @@ def test_the_catalog_is_read_only_and_closed_after_an_error(warehouse, tmp_path)
         connection.execute("SELECT 1")
 
 
+def test_each_connection_to_the_catalog_is_locked_to_the_warehouse(warehouse, tmp_path):
+    publish(warehouse, bars())
+    path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS], {})
+    (tmp_path / "other.csv").write_text("a\n1\n")
+    resource = CatalogResource(database=str(path))
+    with resource.get_connection() as first, resource.get_connection() as second:
+        for connection in (first, second):
+            assert connection.execute("SELECT count(*) FROM v1.bars").fetchone() == (4,)
+            zone = connection.execute("SELECT current_setting('TimeZone')").fetchone()
+            assert zone == ("Asia/Kolkata",)
+            with pytest.raises(duckdb.PermissionException):
+                connection.execute(f"SELECT * FROM '{tmp_path / 'other.csv'}'")
+            with pytest.raises(duckdb.InvalidInputException, match="locked"):
+                connection.execute("SET enable_external_access = true")
+            with pytest.raises(duckdb.PermissionException):
+                connection.execute("LOAD httpfs")
+
+
 def test_a_catalog_that_was_never_built_is_named(tmp_path):
     resource = CatalogResource(database=str(tmp_path / "absent.duckdb"))
     with (

@@ -4,15 +4,14 @@ Belongs here: the folder of answers, its atomic writing, which sessions it holds
 candle files of them (``candle_files.py``), deciding what to ask for (``planning.py``).
 
 ``<interval>/<instrument key, quoted>/`` holds one file per answer, named by its range and content, and
-``manifest.json``, the list of them. An answer counts once it is in the manifest: a process that dies before
-leaves at most a file that nobody reads.
+``manifest.json``, the list of them with its hash. An answer counts once it is in the manifest: a process that dies
+before leaves at most a file that nobody reads.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import os
 import tempfile
 import zlib
@@ -23,6 +22,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from setbull_pipelines.market.calendar import TradingCalendar
+from setbull_pipelines.sources import checked_json
 from setbull_pipelines.sources.upstox.calls import INTERVALS, Call, Interval
 
 _MANIFEST = "manifest.json"
@@ -69,7 +69,8 @@ class KeptAnswers:
         """The answers whose file is there, in the order in which they were received."""
         folder = self._folder(interval, instrument_key)
         try:
-            entries = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+            text = (folder / _MANIFEST).read_text(encoding="utf-8")
+            entries = checked_json.entries_from_text(text)
             answers = [_answer(entry) for entry in entries]
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             # What a damaged list does not tell is asked for again.
@@ -156,7 +157,8 @@ class KeptAnswers:
     def _replace(self, folder: Path, answers: Iterable[KeptAnswer]) -> None:
         """Make these the answers of the folder; files that are none of them go after they no longer count."""
         answers = list(answers)
-        _write(folder / _MANIFEST, json.dumps([_entry(a) for a in answers], indent=1).encode())
+        text = checked_json.to_text([_entry(answer) for answer in answers])
+        _write(folder / _MANIFEST, text.encode())
         wanted = {_MANIFEST, *(answer.file_name for answer in answers)}
         for path in folder.iterdir():
             if path.name not in wanted:
