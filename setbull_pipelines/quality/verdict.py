@@ -16,6 +16,9 @@ NOTHING_TO_COMPARE = "nothing to compare"
 NOT_JUDGED = "not judged"
 """Among the figures of a verdict: V1 was not computed for what the rule needs. A warning that needs no alert."""
 
+TOLD_BY_OWN_ALERT = "told by an alert of its own"
+"""Among the figures of a failed verdict: an alert watches the same, so that the check raises no second one."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -24,6 +27,9 @@ class Verdict:
     passed: bool
     description: str
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+Judge = Callable[[Mapping[str, pd.DataFrame], pd.Timestamp, Settings], Verdict]
 
 
 @dataclass(frozen=True)
@@ -37,5 +43,5 @@ class Rule:
     description: str
     table: StoredTable
     reads: tuple[StoredTable, ...]
-    judge: Callable[[Mapping[str, pd.DataFrame], pd.Timestamp, Settings], Verdict]
+    judge: Judge
     is_error: bool = True

@@ -188,7 +188,7 @@ SELF_TEST = Table(
     ),
 )
 
-ALERT_KINDS = ("check", "run", "stale", "rollout", "bb_width")
+ALERT_KINDS = ("check", "run", "stale", "calendar", "rollout", "bb_width")
 ALERT_STATES = ("open", "recovered", "noted")
 NOTICE_EVENTS = ("raised", "reminder", "recovered")
 NOTICE_STATES = ("waiting", "delivered", "given up")

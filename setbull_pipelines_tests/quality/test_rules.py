@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.fetching import STORED as FETCHES
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
 from setbull_pipelines.quality.rules import all_rules
@@ -118,6 +119,10 @@ def with_a_rejected_file(frames: Frames, rule: Rule) -> pd.DataFrame:
     )
 
 
+def with_the_last_published_day(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return own(frames, rule).assign(last_day=pd.Timestamp(NSE.published_until))
+
+
 def with_a_lost_row(frames: Frames, rule: Rule) -> pd.DataFrame:
     return changed(own(frames, rule), 0, received=own(frames, rule)["received"].iloc[0] + 1)
 
@@ -194,6 +199,8 @@ TAMPERINGS: dict[str, Tampering] = {
     "underlyings_known": with_a_stock_nobody_knows,
     "one_variant_per_instrument": without_the_last_row,
     "report_says_what_is_served": without_the_last_row,
+    "calendar_reaches_on": with_the_last_published_day,
+    "calendar_is_published": with_the_last_published_day,
     "files_read": with_a_rejected_file,
     "received_rows_assigned": with_a_lost_row,
     "accounting": with_a_lost_row,
