@@ -98,7 +98,8 @@ def _asset_link(ui_address: str, asset: str, day: date | None) -> str:
 
 
 _TAKEN_BACK = (Verdict.ROLLED_BACK, Verdict.KILLED)
-_HEALTHY = (Verdict.COUNTED, Verdict.ADVANCED, Verdict.REARMED)
+# Not REARMED: a person, or a new code version, has judged no session.
+_HEALTHY = (Verdict.COUNTED, Verdict.ADVANCED)
 _NEWS = (
     Verdict.ADVANCED,
     Verdict.REARMED,

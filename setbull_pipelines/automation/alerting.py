@@ -27,7 +27,7 @@ from setbull_pipelines.alerts.observing import (
 from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import asset_key, asset_spec, now
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
-from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.calendar import NSE, MarketClosed, OutsideCoverage
 from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_beyond
 from setbull_pipelines.pipeline import alerting
 from setbull_pipelines.pipeline.bb_width import latest_session
@@ -204,11 +204,20 @@ def band_width_news(
     """What the band-width monitor says, unless its latest session is history: before the ``refresh.catch_up_days``."""
     try:
         session = latest_session(warehouse, settings)
-    except (ContractViolation, DamagedPartition, MissingPartition) as error:
+    except (
+        ContractViolation,
+        DamagedPartition,
+        MissingPartition,
+        MarketClosed,
+        OutsideCoverage,
+    ) as error:
+        # The last two: the calendar file says by now that the stored day was no session.
         logging.getLogger(__name__).warning("the band-width monitor raises no alerts: %s", error)
         return []
-    today = min(moment.astimezone(ZoneInfo(INDIA)).date(), NSE.last_day)
-    recent = NSE.trading_days(NSE.first_day, today)[-settings.refresh.catch_up_days :]
+    clock = moment.astimezone(ZoneInfo(INDIA)).replace(tzinfo=None)
+    today = min(clock.date(), NSE.last_day)
+    sessions = (*NSE.trading_days(NSE.first_day, today), *weekdays_beyond(NSE, clock))
+    recent = sessions[-settings.refresh.catch_up_days :]
     if session is None or session.day not in recent:
         return []
     bar = datetime.timedelta(minutes=settings.aggregation.bar_minutes)

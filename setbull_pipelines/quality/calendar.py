@@ -14,11 +14,11 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.coverage import REMINDERS, Outlook, outlook
 from setbull_pipelines.quality.raw import INTAKE
 from setbull_pipelines.quality.verdict import (
-    NOTHING_TO_COMPARE,
     TOLD_BY_OWN_ALERT,
     Judge,
     Rule,
     Verdict,
+    not_judged,
 )
 from setbull_pipelines.settings import Settings
 
@@ -27,11 +27,7 @@ def _judge(is_well: Callable[[Outlook], bool]) -> Judge:
     def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
         last = frames[INTAKE.name]["last_day"].max()
         if pd.isna(last):
-            return Verdict(
-                False,
-                "not judged: no row of the input has a trading day",
-                {NOTHING_TO_COMPARE: True},
-            )
+            return not_judged("no row of the input has a trading day")
         found = outlook(NSE, last.date())
         passed = is_well(found)
         told = {} if passed else {TOLD_BY_OWN_ALERT: True}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
@@ -27,6 +27,8 @@ def _one_variant(table: Table) -> Rule:
 
     def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
         rows = frames[served.name]
+        if rows.empty and all(frames[stored.name].empty for stored in lanes.values()):
+            return not_judged("neither variant has a row, and none is served")
         pairs = rows[["instrument_key", "variant"]].drop_duplicates()
         instruments = set(pairs["instrument_key"])
         mixed = len(pairs) - len(instruments)

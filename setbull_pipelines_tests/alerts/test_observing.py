@@ -123,11 +123,8 @@ TAKEN_BACK, BREACH = "rollout indicators taken back", "rollout indicators soft b
         (Verdict.KILLED, [(TAKEN_BACK, "wrong", "critical")]),
         (
             Verdict.REARMED,
-            [
-                (BREACH, "well", "warning"),
-                (TAKEN_BACK, "well", "critical"),
-                ("rollout row 7", "changed", "info"),
-            ],
+            # No session was judged, so that a breach stays told.
+            [(TAKEN_BACK, "well", "critical"), ("rollout row 7", "changed", "info")],
         ),
         (Verdict.FORCED, [("rollout row 7", "changed", "info")]),
         (Verdict.FROZEN, [("rollout row 7", "changed", "info")]),

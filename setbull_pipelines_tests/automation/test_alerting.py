@@ -7,19 +7,24 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pandas as pd
 import pytest
 
+from setbull_pipelines import tables
 from setbull_pipelines.alerts.ledger import Alert
 from setbull_pipelines.automation import alerting
 from setbull_pipelines.automation.alerting import finished_runs, look_and_deliver, outcome_of
 from setbull_pipelines.automation.sensors import build_sensors
+from setbull_pipelines.checks.factory import severity
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.alerting import read_ledger, record_findings
 from setbull_pipelines.pipeline.rolling_out import LOG, record_actions
+from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import AlertSettings, Settings
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.calendars import amended
@@ -32,6 +37,7 @@ RANGE = {
     "dagster/asset_partition_range_start": "2026-06-29",
     "dagster/asset_partition_range_end": "2026-06-30",
 }
+RULES_OF_BARS = all_rules()[StoredTable("v2", tables.CANDLES_5MIN)]
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -391,7 +397,7 @@ def test_behind_the_end_of_the_calendar_every_weekday_is_overdue_and_never_well(
 def test_the_end_of_the_calendar_is_told_60_30_and_7_days_before_and_from_then_on(
     instance, settings, warehouse
 ) -> None:
-    """Looked at every six hours through the end of the published calendar."""
+    """Looked at every twelve hours through the end of the published calendar."""
 
     def look_at(moment: datetime) -> None:
         findings = alerting.findings_of(instance, [], warehouse, settings, moment)
@@ -399,7 +405,7 @@ def test_the_end_of_the_calendar_is_told_60_30_and_7_days_before_and_from_then_o
 
     materialize(instance, *NSE.trading_days(date(2026, 10, 1), date(2027, 1, 31)))
     end = datetime(2026, 12, 31, tzinfo=INDIA)
-    for hours in range(-62 * 24, 2 * 24 + 1, 6):
+    for hours in range(-62 * 24, 2 * 24 + 1, 12):
         look_at(end + timedelta(hours=hours))
     ledger = read_ledger(warehouse)
     (alert,) = ledger.alerts
@@ -476,3 +482,33 @@ def test_what_is_not_judged_because_v1_is_cut_back_raises_no_alert(instance) -> 
     assert not evaluation.passed
     outcome = outcome_of(instance, instance.get_run_record_by_id(result.run_id))
     assert outcome.checks == ()
+
+
+def test_a_check_that_found_nothing_to_judge_ends_no_open_alert(
+    instance, warehouse, settings
+) -> None:
+    Broken.check_fails = True
+    look(instance, warehouse, settings, execute(instance))
+    assert keys(read_ledger(warehouse).open) == [CHECK]
+
+    @dg.asset_check(asset=candles, name="session_conserved")
+    def nothing_there() -> dg.AssetCheckResult:
+        (rule,) = (rule for rule in RULES_OF_BARS if rule.name == "session_conserved")
+        frames = {stored.name: stored.table.empty() for stored in rule.reads}
+        verdict = rule.judge(frames, pd.Timestamp(2026, 6, 30), settings)
+        return dg.AssetCheckResult(
+            passed=verdict.passed,
+            severity=severity(rule, verdict),
+            description=verdict.description,
+            metadata=dict(verdict.metadata),
+        )
+
+    result = dg.materialize(
+        [candles, nothing_there], partition_key="2026-06-30", instance=instance, run_config=QUIET
+    )
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+    look(instance, warehouse, settings, result.run_id)
+    assert keys(read_ledger(warehouse).open) == [CHECK]
+    (alert,) = read_ledger(warehouse).open
+    assert (alert.occurrences, alert.severity.label) == (1, "error")
