@@ -1,7 +1,8 @@
 """Every parameter of the pipeline: typed, validated, documented, in one place.
 
 Belongs here: numbers and choices, their meaning and their limits, and reading them from a TOML file and
-the environment. Does not belong here: behaviour, table columns, paths inside the warehouse.
+the environment, and the calendar file that they name. Does not belong here: behaviour, table columns, paths inside
+the warehouse.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from setbull_pipelines.market.calendar import NSE, Amendment
+from setbull_pipelines.market.calendar_file import InvalidCalendar, parse_calendar
 
 DATA_DIRECTORY_VARIABLE = "SETBULL_DATA_DIR"
 SETTINGS_FILE_VARIABLE = "SETBULL_SETTINGS"
@@ -369,6 +373,14 @@ class QualitySettings:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             _require(0 <= value <= 1, f"quality.{item.name}", value, "0 to 1")
+
+
+@dataclass(frozen=True)
+class CalendarSettings:
+    """Where holidays and sessions come from that the built-in calendar does not know."""
+
+    file: str = ""
+    """CSV with the columns date, kind, intervals, source (docs/operations.md); empty: the built-in table alone."""
 
 
 @dataclass(frozen=True)
@@ -892,6 +904,7 @@ class Settings:
     look_back: LookBackSettings = field(default_factory=LookBackSettings)
     reconciliation: ReconciliationSettings = field(default_factory=ReconciliationSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
+    calendar: CalendarSettings = field(default_factory=CalendarSettings)
     refresh: RefreshSettings = field(default_factory=RefreshSettings)
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     processing: ProcessingSettings = field(default_factory=ProcessingSettings)
@@ -941,6 +954,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     ``SETBULL_SETTINGS`` names the TOML file (groups as tables, ``profile = "strict"`` at the top for a
     filter profile), ``SETBULL_DATA_DIR`` the data folder, ``SETBULL_INPUT`` the input; ``SETBULL_KILL_V2=1``
     serves V1 everywhere. Raises :class:`InvalidSettings` for an unknown key or an impossible value.
+
+    The calendar file that they name is in force in this process from then on, for all who ask ``market.calendar.NSE``.
     """
     environment = os.environ if environment is None else environment
     document: dict[str, Any] = {}
@@ -986,6 +1001,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     changes["input"] = str(Path(source).resolve()) if source else recorded
     loaded = dataclasses.replace(settings, **changes)
     _refuse_contradictions(loaded)
+    NSE.amend(_amendment(loaded.calendar))
     return replaying(loaded, replay, directory) if replay else loaded
 
 
@@ -1014,6 +1030,20 @@ def _refuse_contradictions(settings: Settings) -> None:
         since_open = int(start[:2]) * 60 + int(start[3:]) - (9 * 60 + 15)
         expected = f"the start of a bar of {bar} minutes that counts from 09:15"
         _require(since_open >= 0 and since_open % bar == 0, f"groups.{name}", start, expected)
+
+
+def _amendment(settings: CalendarSettings) -> Amendment:
+    if not settings.file:
+        return Amendment()
+    try:
+        return parse_calendar(Path(settings.file).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InvalidSettings(
+            f"setting calendar.file: found {settings.file!r}, expected a readable CSV file ({reason})"
+        ) from error
+    except InvalidCalendar as error:
+        raise InvalidSettings(f"setting calendar.file: {settings.file}, {error}") from error
 
 
 def replaying(settings: Settings, replay: Replay, data_directory: Path) -> Settings:

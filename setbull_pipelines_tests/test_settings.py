@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.market.calendar import NSE, Amendment
 from setbull_pipelines.settings import (
     PROFILES,
     InvalidSettings,
@@ -505,3 +511,69 @@ def test_a_look_back_at_its_limit_is_accepted(toml: str, tmp_path: Path) -> None
 def test_settings_cannot_be_changed_in_place() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().filters.volume_days = 11
+
+
+@pytest.fixture
+def calendar_file(tmp_path: Path) -> Iterator[Path]:
+    """Where a calendar file can be; afterwards the calendar is the built-in one."""
+    yield tmp_path / "holidays.csv"
+    NSE.amend(Amendment())
+
+
+def test_the_calendar_file_that_settings_name_is_in_force(
+    tmp_path: Path, calendar_file: Path
+) -> None:
+    calendar_file.write_text("date,kind,intervals,source\n2027-03-22,holiday,,CMTR/1\n")
+    holi = date(2027, 3, 22)
+    assert NSE.is_trading_day(holi)
+    settings = load(tmp_path, f'[calendar]\nfile = "{calendar_file}"')
+    assert settings.calendar.file == str(calendar_file)
+    assert not NSE.is_trading_day(holi)
+    load(tmp_path)
+    assert NSE.is_trading_day(holi)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, ": found '{path}', expected a readable CSV file (No such file or directory)"),
+        (b"\xff\xfe", ": found '{path}', expected a readable CSV file (not UTF-8)"),
+        (
+            b"date,kind,intervals,source\n2027-03-22,closed,,x\n",
+            ": {path}, line 2: found kind 'closed', expected one of holiday, special, muhurat, "
+            "drill, outage, regular, published",
+        ),
+    ],
+)
+def test_a_calendar_file_that_cannot_be_used_is_one_sentence(
+    content: bytes | None, sentence: str, tmp_path: Path, calendar_file: Path
+) -> None:
+    if content is not None:
+        calendar_file.write_bytes(content)
+    with pytest.raises(InvalidSettings) as fault:
+        load(tmp_path, f'[calendar]\nfile = "{calendar_file}"')
+    assert str(fault.value) == "setting calendar.file" + sentence.format(path=calendar_file)
+
+
+def test_the_sessions_of_the_calendar_file_are_partitions_of_a_new_process(
+    calendar_file: Path,
+) -> None:
+    calendar_file.write_text(
+        "date,kind,intervals,source\n2027-03-22,holiday,,x\n2027-10-29,muhurat,18:00-19:00,x\n"
+        "2028-01-26,holiday,,x\n2028-12-31,published,,x\n"
+    )
+    settings = calendar_file.with_name("settings.toml")
+    settings.write_text(f'[calendar]\nfile = "{calendar_file}"')
+    code = (
+        "from setbull_pipelines.assets.common import TRADING_DAYS\n"
+        "from setbull_pipelines.market.calendar import NSE\n"
+        "from datetime import date\n"
+        "days = ['2027-03-19', '2027-03-22', '2028-01-25', '2028-01-26']\n"
+        "print([day in TRADING_DAYS.get_partition_keys() for day in days])\n"
+        "print(NSE.session(date(2027, 10, 29)).minutes)"
+    )
+    environment = os.environ | {"SETBULL_SETTINGS": str(settings)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.splitlines() == ["[True, False, True, False]", "60"]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from setbull_pipelines.alerts.finding import Finding, Says, Severity
+from setbull_pipelines.market.calendar import TradingCalendar
+from setbull_pipelines.market.coverage import Outlook
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.log import LogRow
 from setbull_pipelines.settings import AlertSettings
@@ -96,7 +98,8 @@ def _asset_link(ui_address: str, asset: str, day: date | None) -> str:
 
 
 _TAKEN_BACK = (Verdict.ROLLED_BACK, Verdict.KILLED)
-_HEALTHY = (Verdict.COUNTED, Verdict.ADVANCED, Verdict.REARMED)
+# Not REARMED: a person, or a new code version, has judged no session.
+_HEALTHY = (Verdict.COUNTED, Verdict.ADVANCED)
 _NEWS = (
     Verdict.ADVANCED,
     Verdict.REARMED,
@@ -147,20 +150,59 @@ def _of_row(row: LogRow, about: str, says: Says, severity: Severity, ui_address:
     )
 
 
+def of_calendar(
+    outlook: Outlook, since: datetime | None, settings: AlertSettings, now: datetime
+) -> Finding:
+    """How far the calendar reaches; ``since`` is the moment its latest reminder fell due, None while enough is left.
+
+    A reminder is one fact however often it is looked at. From the last published day on it is a new one once per
+    ``repeat_hours``.
+    """
+    observed_at = now
+    if since is not None:
+        observed_at = _once_per_period(since, settings, now) if outlook.is_over else since
+    return Finding(
+        key="calendar",
+        kind="calendar",
+        says=Says.WELL if outlook.reached is None else Says.WRONG,
+        severity=Severity.ERROR if outlook.is_over else Severity.WARNING,
+        title="the published calendar is at its end"
+        if outlook.is_over
+        else f"the published calendar ends in {outlook.days_left} days",
+        message=outlook.sentence,
+        link=settings.ui_address,
+        observed_at=observed_at,
+    )
+
+
 def of_missing_sessions(
-    missing: Sequence[date], since: datetime | None, settings: AlertSettings, now: datetime
+    missing: Sequence[date],
+    since: datetime | None,
+    calendar: TradingCalendar,
+    settings: AlertSettings,
+    now: datetime,
 ) -> Finding:
     """Sessions without a reconciliation, oldest first; ``since`` is the moment the oldest became overdue.
 
     One finding for all of them. While some are missing it is a new fact once per ``repeat_hours``, so that looking
-    every minute does not count every minute.
+    every minute does not count every minute. Of days that ``calendar`` does not cover, or only provisionally, it says
+    that nobody knows whether they were sessions.
     """
-    observed_at = now
-    if missing:
-        period = timedelta(hours=settings.repeat_hours)
-        observed_at = since + (now - since) // period * period
     named = ", ".join(map(str, missing[:_DAYS_NAMED]))
     more = f" and {len(missing) - _DAYS_NAMED} more" if len(missing) > _DAYS_NAMED else ""
+    beyond = sum(day > calendar.last_day for day in missing)
+    provisional = sum(day > calendar.published_until for day in missing) - beyond
+    certainty = ""
+    if provisional:
+        certainty += (
+            f"; {provisional} of them are after {calendar.published_until}, where the {calendar.name} calendar is "
+            "provisional, and may be holidays"
+        )
+    if beyond:
+        certainty += (
+            f"; {beyond} of them are after {calendar.last_day}, where the {calendar.name} calendar ends: every Monday "
+            "to Friday is counted there, and holidays with them"
+        )
     oldest = missing[0] if missing else None
     sessions = "1 session" if len(missing) == 1 else f"{len(missing)} sessions"
     return Finding(
@@ -169,10 +211,16 @@ def of_missing_sessions(
         says=Says.WRONG if missing else Says.WELL,
         severity=Severity.ERROR,
         title=f"{sessions} without results, the oldest {oldest}",
-        message=f"not materialized {settings.stale_after_hours:g} hours after the close: {named}{more}; "
+        message=f"not materialized {settings.stale_after_hours:g} hours after the close: {named}{more}{certainty}; "
         "is the schedule after_close on, and did its runs succeed?",
         link=_asset_link(settings.ui_address, _LAST_TABLE, oldest),
-        observed_at=observed_at,
+        observed_at=_once_per_period(since, settings, now) if missing else now,
         asset=_LAST_TABLE,
         trading_day=oldest,
     )
+
+
+def _once_per_period(since: datetime, settings: AlertSettings, now: datetime) -> datetime:
+    """The last of the moments that follow ``since`` at distances of ``repeat_hours``."""
+    period = timedelta(hours=settings.repeat_hours)
+    return since + (now - since) // period * period

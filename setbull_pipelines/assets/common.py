@@ -24,12 +24,16 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import MARK
 from setbull_pipelines.pipeline.running import AS_OF, further_on
 from setbull_pipelines.quality import completeness
-from setbull_pipelines.settings import Settings
+from setbull_pipelines.settings import Settings, load_settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
+
+# The partitions are made when this module is imported, which is before its importers load settings: without the
+# calendar file the sessions that it adds would be no partitions.
+load_settings()
 
 # Static keys from the calendar, not a daily definition with exclusions: Dagster writes the definition with
 # its 1,400 closed days (135 KB) into the event log for every check of every partition.

@@ -19,6 +19,7 @@ from setbull_pipelines.alerts.ledger import GIVEN_UP, WAITING, Alert, Ledger
 from setbull_pipelines.alerts.observing import (
     CheckOutcome,
     RunOutcome,
+    of_calendar,
     of_missing_sessions,
     of_rollout,
     of_run,
@@ -26,13 +27,14 @@ from setbull_pipelines.alerts.observing import (
 from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import asset_key, asset_spec, now
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
-from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.calendar import NSE, MarketClosed, OutsideCoverage
+from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_beyond
 from setbull_pipelines.pipeline import alerting
 from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.quality.rollout_log import LOG
-from setbull_pipelines.quality.verdict import NOT_JUDGED
+from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.errors import (
@@ -123,7 +125,8 @@ def failure_of(events: Iterable[dg.DagsterEvent]) -> str:
 def _check_outcomes(events: Iterable[dg.DagsterEvent]) -> Iterator[CheckOutcome]:
     """The last evaluation of each check and day; that of a whole range only where there is none per day.
 
-    Without those that were not judged because a person retired V1 or put it on a sample: that is no news every day.
+    Without those that were not judged because a person retired V1 or put it on a sample, which is no news every day,
+    and without those that an alert of its own tells.
     """
     last: dict[dg.AssetCheckKey, dict[str | None, dg.AssetCheckEvaluation]] = {}
     for event in events:
@@ -134,7 +137,7 @@ def _check_outcomes(events: Iterable[dg.DagsterEvent]) -> Iterator[CheckOutcome]
         for day, evaluation in by_day.items():
             if day is None and len(by_day) > 1:
                 continue
-            if evaluation.metadata.get(NOT_JUDGED):
+            if NOT_JUDGED in evaluation.metadata or TOLD_BY_OWN_ALERT in evaluation.metadata:
                 continue
             state = evaluation.metadata.get("state")
             yield CheckOutcome(
@@ -190,7 +193,8 @@ def findings_of(
         logging.getLogger(__name__).warning("the rollout log raises no alerts: %s", error)
     return [
         *findings,
-        *overdue_sessions(instance, settings, moment),
+        *coverage_of_calendar(instance, settings, moment),
+        *overdue_sessions(instance, settings, moment, _oldest_told(warehouse)),
         *band_width_news(warehouse, settings, moment),
     ]
 
@@ -201,40 +205,91 @@ def band_width_news(
     """What the band-width monitor says, unless its latest session is history: before the ``refresh.catch_up_days``."""
     try:
         session = latest_session(warehouse, settings)
-    except (ContractViolation, DamagedPartition, MissingPartition) as error:
+    except (
+        ContractViolation,
+        DamagedPartition,
+        MissingPartition,
+        MarketClosed,
+        OutsideCoverage,
+    ) as error:
+        # The last two: the calendar file says by now that the stored day was no session.
         logging.getLogger(__name__).warning("the band-width monitor raises no alerts: %s", error)
         return []
-    today = min(moment.astimezone(ZoneInfo(INDIA)).date(), NSE.last_day)
-    recent = NSE.trading_days(NSE.first_day, today)[-settings.refresh.catch_up_days :]
+    clock = moment.astimezone(ZoneInfo(INDIA)).replace(tzinfo=None)
+    today = min(clock.date(), NSE.last_day)
+    sessions = (*NSE.trading_days(NSE.first_day, today), *weekdays_beyond(NSE, clock))
+    recent = sessions[-settings.refresh.catch_up_days :]
     if session is None or session.day not in recent:
         return []
     bar = datetime.timedelta(minutes=settings.aggregation.bar_minutes)
     return list(of_bb_width(session, bar, settings.alerts, moment))
 
 
-def overdue_sessions(
+def coverage_of_calendar(
     instance: dg.DagsterInstance, settings: Settings, moment: datetime.datetime
+) -> Iterator[Finding]:
+    """How far the calendar reaches at a moment, as published by the exchange.
+
+    Nothing in a folder of history that nobody refreshes: no session of next year is missed there.
+    """
+    moment = moment.astimezone(ZoneInfo(INDIA))
+    recent = _closed_sessions(moment.replace(tzinfo=None))[-settings.refresh.catch_up_days :]
+    if materialized_days(instance).isdisjoint(recent):
+        return
+    found = outlook(NSE, moment.date())
+    since = None
+    if found.reached is not None:
+        day = NSE.published_until - datetime.timedelta(days=found.reached)
+        since = datetime.datetime.combine(day, datetime.time.min, ZoneInfo(INDIA))
+    yield of_calendar(found, since, settings.alerts, moment)
+
+
+def overdue_sessions(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    moment: datetime.datetime,
+    told_since: datetime.date | None = None,
 ) -> Iterator[Finding]:
     """What the calendar says: which of the last ``refresh.catch_up_days`` sessions have no reconciliation.
 
-    Nothing when none of them has one: then the folder holds history that nobody refreshes, or an alert has been open
-    for long. Nothing for the generated sample, which has no later sessions.
+    Also which of those since ``told_since``, the oldest one of an open alert: it is not well because its sessions are
+    no longer among the last. After the last covered day Mondays to Fridays are counted. Nothing when none of the last
+    sessions has one: then the folder holds history that nobody refreshes, or an alert has been open for long.
+    Nothing for the generated sample, which has no later sessions.
     """
     grace = datetime.timedelta(hours=settings.alerts.stale_after_hours)
     latest = moment.astimezone(ZoneInfo(INDIA)).replace(tzinfo=None) - grace
-    done = materialized_days(instance)
-    closed = NSE.trading_days(NSE.first_day, min(latest.date(), NSE.last_day))
-    if closed[-1] == latest.date() and not NSE.has_closed(closed[-1], latest):
-        closed.pop()
+    done, closed = materialized_days(instance), _closed_sessions(latest)
     recent = closed[-settings.refresh.catch_up_days :]
     if settings.input is None or done.isdisjoint(recent):
         return
-    missing = [day for day in recent if day not in done and day > min(done)]
+    first = min(recent[0], told_since or recent[0])
+    missing = [
+        day
+        for day in (*closed, *weekdays_beyond(NSE, latest))
+        if day >= first and day not in done and day > min(done)
+    ]
     since = _close(missing[0]) + grace if missing else None
-    yield of_missing_sessions(missing, since, settings.alerts, moment)
+    yield of_missing_sessions(missing, since, NSE, settings.alerts, moment)
+
+
+def _closed_sessions(moment: datetime.datetime) -> list[datetime.date]:
+    """The sessions of the calendar that were over at a moment (exchange time, without zone)."""
+    closed = NSE.trading_days(NSE.first_day, min(moment.date(), NSE.last_day))
+    if closed[-1] == moment.date() and not NSE.has_closed(closed[-1], moment):
+        closed.pop()
+    return closed
+
+
+def _oldest_told(warehouse: Warehouse) -> datetime.date | None:
+    """The oldest session of the open alert about missing ones; None when there is none."""
+    told = (alert for alert in alerting.read_ledger(warehouse).open if alert.kind == "stale")
+    return next((alert.trading_day for alert in told), None)
 
 
 def _close(day: datetime.date) -> datetime.datetime:
+    if day > NSE.last_day:
+        return regular_close(day).replace(tzinfo=ZoneInfo(INDIA))
     end = NSE.closes_at(day) or datetime.time.max
     return datetime.datetime.combine(day, end, ZoneInfo(INDIA))
 

@@ -34,15 +34,22 @@ def decide(
     Today once its session has closed, and every earlier session since the first one in ``done`` that is
     missing (catch-up after downtime), at most ``at_most``, oldest first. Never a future day, never a
     day in ``done`` or ``under_way``. Sessions after ``received_until`` wait: the broker was not asked for them.
+    After the last covered day only earlier sessions are caught up.
     """
     today = moment.date()
+    open_today, beyond = False, ""
     try:
         open_today = calendar.is_trading_day(today)
     except OutsideCoverage as error:
-        return Refresh((), str(error))
-    first = min((day for day in done if day <= today), default=today)
-    candidates = calendar.trading_days(first, today)
-    if open_today and not calendar.has_closed(today, moment):
+        if today < calendar.first_day or not done:
+            return Refresh((), str(error))
+        beyond = str(error)
+    last = min(today, calendar.last_day)
+    first = min((day for day in done if day <= last), default=last)
+    candidates = calendar.trading_days(first, last)
+    if beyond:
+        why_not_today = beyond
+    elif open_today and not calendar.has_closed(today, moment):
         candidates = candidates[:-1]
         why_not_today = f"the session of {today} has not closed at {moment:%H:%M}"
     elif not open_today:

@@ -182,7 +182,7 @@ def _report_each_day(
 
 
 def _worst(rule: Rule, verdicts: dict[datetime.date, Verdict]) -> Verdict:
-    """The verdict of a range: the first failure, errors before warnings, with the count of failed days."""
+    """The verdict of a range: the first failure, errors before warnings before days that were not judged."""
     failed = {day: verdict for day, verdict in verdicts.items() if not verdict.passed}
     if len(verdicts) == 1:
         return next(iter(verdicts.values()))
@@ -192,12 +192,21 @@ def _worst(rule: Rule, verdicts: dict[datetime.date, Verdict]) -> Verdict:
         )
     day, worst = min(
         failed.items(),
-        key=lambda item: (severity(rule, item[1]) is not dg.AssetCheckSeverity.ERROR, item[0]),
+        key=lambda item: (
+            severity(rule, item[1]) is not dg.AssetCheckSeverity.ERROR,
+            NOT_JUDGED in item[1].metadata,
+            item[0],
+        ),
     )
+    not_judged = sum(NOT_JUDGED in verdict.metadata for verdict in failed.values())
+    fails, beside = len(failed) - not_judged, f" ({not_judged} more were not judged)"
+    said = f"fails on {fails} of {len(verdicts)} days{beside if not_judged else ''}"
+    if not fails:
+        said = f"not judged on {not_judged} of {len(verdicts)} days"
     return Verdict(
         False,
-        f"fails on {len(failed)} of {len(verdicts)} days, first {day}: {worst.description}",
-        {**worst.metadata, "days": len(verdicts), "days failed": len(failed)},
+        f"{said}, first {day}: {worst.description}",
+        {**worst.metadata, "days": len(verdicts), "days failed": fails},
     )
 
 

@@ -18,6 +18,7 @@ import dagster as dg
 from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.cli.plan import Plan, consecutive
+from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.group_plans import file_identity
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.pipeline.reporting import REPORT, is_as_written, reporting_code_version
@@ -60,7 +61,7 @@ def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Setting
     pointers. One that cannot be read counts as none, which no run left behind.
     """
     parts = [code_version(""), reporting_code_version(), fingerprint(settings)]
-    parts.append(file_identity(settings.groups))
+    parts += [file_identity(settings.groups), NSE.revision]
     parts += sorted(intake.identity)
     parts += [day.isoformat() for day in plan.days]
     found = 0

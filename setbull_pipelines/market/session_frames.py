@@ -77,7 +77,7 @@ def session_placement(timestamps: pd.Series, calendar: TradingCalendar = NSE) ->
     ``timestamps`` are timezone-aware (any zone); a naive column raises ``TypeError``. The order of
     the rows does not matter.
     """
-    codes = _placement_codes(timestamps, _grid(calendar))
+    codes = _placement_codes(timestamps, _grid(calendar, calendar.revision))
     placement = pd.Categorical.from_codes(codes, categories=list(PLACEMENTS))
     return pd.Series(placement, index=timestamps.index, name="session_placement")
 
@@ -90,11 +90,13 @@ def minutes_in_session(
     Closed and uncovered days are False; :func:`session_placement` says why. Same requirements.
     ``shapes`` is the session shape of each row's instrument on its day; without it, full.
     """
-    inside = _placement_codes(timestamps, _grid(calendar)) == _CODE[IN_SESSION]
+    inside = _placement_codes(timestamps, _grid(calendar, calendar.revision)) == _CODE[IN_SESSION]
     if shapes is not None and calendar.closing_auction is not None:
         shorter = (shapes == CLOSING_AUCTION).to_numpy(dtype=bool)
         if shorter.any():
-            codes = _placement_codes(timestamps[shorter], _grid(calendar, CLOSING_AUCTION))
+            codes = _placement_codes(
+                timestamps[shorter], _grid(calendar, calendar.revision, CLOSING_AUCTION)
+            )
             inside[shorter] = codes == _CODE[IN_SESSION]
     return pd.Series(inside, index=timestamps.index, name="in_session")
 
@@ -111,7 +113,8 @@ class _Grid(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _grid(calendar: TradingCalendar, shape: SessionShape = FULL) -> _Grid:
+def _grid(calendar: TradingCalendar, revision: str, shape: SessionShape = FULL) -> _Grid:
+    # The revision is there for the cache: amending a calendar leaves it the same object.
     trading_days = calendar.trading_days(calendar.first_day, calendar.last_day)
     intervals = session_intervals(trading_days, calendar, shape)
     starts = _wall_clock(intervals["start"])

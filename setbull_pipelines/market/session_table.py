@@ -9,7 +9,10 @@ Halts inside published hours (2017-07-10, 2020-03-13, 2020-03-23) change no row:
 simply untraded. The closing auction is one row for all days: it shortens the continuous session of
 stocks with derivatives only, and which those are is an input (``raw.derivative_underlyings``).
 
-To extend the coverage, add the next year's rows from the exchange's circulars, then move LAST_DAY.
+Days after PUBLISHED_UNTIL are provisional: the exchange has not published them, only the holidays that are certain
+are closed, and the movable feasts of the year are sessions until somebody enters them. To extend the coverage without
+a release, name a file (``calendar_file.py``); with one, add the next year's rows from the exchange's circulars, then
+move PUBLISHED_UNTIL, and LAST_DAY to the end of the next provisional year.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from typing import Literal, NamedTuple
 
 TIMEZONE = "Asia/Kolkata"
 FIRST_DAY = date(2015, 1, 1)
-LAST_DAY = date(2026, 12, 31)
+PUBLISHED_UNTIL = date(2026, 12, 31)
+"""The last day of the last year whose holidays the exchange has published."""
+LAST_DAY = date(2027, 12, 31)
 
 Hours = tuple[tuple[time, time], ...]
 SessionKind = Literal["regular", "special", "muhurat", "drill", "outage"]
@@ -80,6 +85,9 @@ PRESS = "exchange announcement as reported by the press"
 PRESS_AND_BARS = f"{PRESS}; observed in daily bars"
 
 REGULAR_SOURCE = "Monday to Friday, in neither table"
+PROVISIONAL = "provisional: not published by NSE"
+PROVISIONAL_FIXED_DATE = f"{PROVISIONAL}; closed on this date in every year of this table"
+PROVISIONAL_GOOD_FRIDAY = f"{PROVISIONAL}; two days before Easter by the Gregorian reckoning"
 
 NSE_CLOSING_AUCTION = ClosingAuction(
     date(2026, 8, 3),
@@ -259,6 +267,10 @@ CLOSED_DAYS: tuple[ClosedDay, ...] = (
     ClosedDay(date(2026, 11, 10), "Diwali Balipratipada", CIRCULAR_2026),
     ClosedDay(date(2026, 11, 24), "Guru Nanak Jayanti", CIRCULAR_2026),
     ClosedDay(date(2026, 12, 25), "Christmas", CIRCULAR_2026),
+    # 1 May, 15 August, 2 October and 25 December 2027 fall on weekends.
+    ClosedDay(date(2027, 1, 26), "Republic Day", PROVISIONAL_FIXED_DATE),
+    ClosedDay(date(2027, 3, 26), "Good Friday", PROVISIONAL_GOOD_FRIDAY),
+    ClosedDay(date(2027, 4, 14), "Ambedkar Jayanti", PROVISIONAL_FIXED_DATE),
 )
 
 UNUSUAL_SESSIONS: tuple[UnusualSession, ...] = (

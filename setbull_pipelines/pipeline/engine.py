@@ -49,7 +49,12 @@ from setbull_pipelines.pipeline.running import (
 )
 from setbull_pipelines.pipeline.steps import STEPS, Frames, Input, Step
 from setbull_pipelines.pipeline.touched import InstrumentInputs, unchanged
-from setbull_pipelines.pipeline.versions import combined, variant_code_version
+from setbull_pipelines.pipeline.versions import (
+    CALENDAR,
+    calendar_mark,
+    combined,
+    variant_code_version,
+)
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.variants import V1, V2
@@ -361,6 +366,7 @@ class StepRun:
             if (
                 pointer is None
                 or AS_OF in pointer.inputs
+                or pointer.inputs.get(CALENDAR) != calendar_mark(day).get(CALENDAR)
                 or pointer.code_version != self.code_version
                 or pointer.settings_hash != self.settings_hash
                 or pointer.schema_hash != schema_hash(stored.table)
@@ -606,7 +612,7 @@ class StepRun:
             )
         first = min(self._window(item, day)[0] for item in self.step.inputs)
         hashes |= self._references.hashes(self.step, pd.Timestamp(first), pd.Timestamp(day))
-        return hashes
+        return hashes | calendar_mark(day)
 
     def _require_rows_of(
         self, part: Part | None, day: date, stored: StoredTable, window: Mapping[str, Pointer]

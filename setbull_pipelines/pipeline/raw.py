@@ -15,7 +15,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline.chunks import allowance, batches, bytes_to_publish
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.progress import Progress, logger
-from setbull_pipelines.pipeline.versions import combined, raw_code_version
+from setbull_pipelines.pipeline.versions import calendar_mark, combined, raw_code_version
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake, replay, take_in
 from setbull_pipelines.sources.landing import DamagedLanding
@@ -120,7 +120,7 @@ class RawDays:
         )
 
     def _inputs(self, day: date) -> dict[str, str]:
-        return {"sources": combined(self.intake.identity_of_bars(day))}
+        return {"sources": combined(self.intake.identity_of_bars(day))} | calendar_mark(day)
 
     def over(self, days: Sequence[date]) -> Iterator[PartitionResult]:
         """Publish candles, quarantine, accounting and revisions of each day that is not current, and report each.

@@ -98,12 +98,13 @@ def rolling_out_code_version() -> str:
 def kept_rows(warehouse: Warehouse) -> tuple[tuple[LogRow, ...], bool]:
     """The longest log among the files that are left of it, and whether it is sure to be the last one.
 
-    It is when all files that are left are whole: each version of the log is a file of its own, written before its
-    pointer.
+    It is when all files that are left are whole, and none was set aside as damaged: each version of the log is a file
+    of its own, written before its pointer.
     """
     longest: tuple[LogRow, ...] = ()
     files = _files(warehouse)
-    is_sure = bool(files)
+    folder = warehouse.root.joinpath(*LOG.key)
+    is_sure = bool(files) and not any(folder.glob(f"*/{disk.TEMPORARY_PREFIX}*"))
     for path in files:
         data = path.read_bytes()
         try:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from datetime import date
 from functools import cache
 from pathlib import Path
+
+from setbull_pipelines.market.calendar import NSE
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -62,3 +65,17 @@ def combined(hashes: Iterable[str]) -> str:
         digest.update(item.encode())
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+CALENDAR = "calendar"
+"""Name among the inputs of partitions of days on which the calendar file says something else than the table."""
+
+
+def calendar_mark(day: date) -> dict[str, str]:
+    """What to add to the inputs of a partition of a trading day: its hours, where the calendar file gives them.
+
+    Other days have no mark, so that a new row of the file makes no partition out of date but those of its day and
+    those that look back on it.
+    """
+    hours = NSE.amended_hours(day)
+    return {CALENDAR: hours} if hours else {}

@@ -16,13 +16,14 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_table import FULL
+from setbull_pipelines.quality.bars import bars_follow_from_minutes
 from setbull_pipelines.quality.raw import (
     CANDLES_1MIN,
     CANDLES_DAILY_HISTORY,
     in_session,
     session_shapes,
 )
-from setbull_pipelines.quality.verdict import Rule, Scalar, Verdict
+from setbull_pipelines.quality.verdict import NOT_JUDGED, Rule, Scalar, Verdict, not_judged
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
@@ -59,6 +60,8 @@ def _counted_minutes(minutes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 
 def _same(found: pd.DataFrame, expected: pd.DataFrame, what: str) -> Verdict:
+    if found.empty and expected.empty:
+        return not_judged(f"{what}: neither the table nor its source has a row")
     if found.index.equals(expected.index) and found.equals(expected.astype(found.dtypes)):
         cells = found.size
         return Verdict(True, f"{what}: {cells:,} values are those of the minutes", {"cells": cells})
@@ -102,12 +105,24 @@ def _daily_conserved(candles: StoredTable) -> Rule:
             _session_summary(minutes),
             "series 'minutes'",
         )
-        if not verdict.passed:
-            return verdict
-        return _same(
+        of_exchange = _same(
             _session_summary(daily[daily["series"] == EXCHANGE]),
             _session_summary(frames[CANDLES_DAILY_HISTORY.name]),
-            "series 'minutes' and 'exchange'",
+            "series 'exchange'",
+        )
+        # Of a series that neither side has nothing is said; what the other one says counts.
+        judged = [each for each in (verdict, of_exchange) if NOT_JUDGED not in each.metadata]
+        if not judged:
+            return not_judged("neither series has a bar, and no source of one a row")
+        failed = [each for each in judged if not each.passed]
+        return (
+            failed[0]
+            if failed
+            else Verdict(
+                True,
+                "; ".join(each.description for each in judged),
+                {"cells": sum(each.metadata["cells"] for each in judged)},
+            )
         )
 
     return Rule(
@@ -126,7 +141,7 @@ def _series_agree(candles: StoredTable) -> Rule:
             daily[daily["series"] == MINUTES], how="inner", rsuffix="_minutes"
         )
         if both.empty:
-            return Verdict(True, "no instrument has both series on this day", {"instruments": 0})
+            return not_judged("no instrument has both series on this day")
         shapes = session_shapes(frames[CANDLES_1MIN.name])
         in_auction = (both.index.map(shapes) != FULL) & NSE.has_closing_auction(day.date())
         limits = dataclasses.asdict(settings.quality)
@@ -168,6 +183,8 @@ def _same_keys(indicators: StoredTable, candles: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         key = list(indicators.table.key)
         found, expected = frames[indicators.name][key], frames[candles.name][key]
+        if found.empty and expected.empty:
+            return not_judged("there is no candle and no row of indicators")
         unmatched = found.merge(expected, how="outer", indicator=True)["_merge"] != "both"
         return Verdict(
             not unmatched.any(),
@@ -187,6 +204,8 @@ def _same_keys(indicators: StoredTable, candles: StoredTable) -> Rule:
 def _moves_end_today(moves: StoredTable, candles: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[moves.name]
+        if frame.empty and frames[candles.name].empty:
+            return not_judged("there is no candle and no move")
         per_instrument = frame.groupby("instrument_key")["move_day"].agg(["max", "size"])
         expected = set(frames[candles.name]["instrument_key"])
         late = int((per_instrument["max"] != day).sum())
@@ -210,6 +229,8 @@ def _moves_end_today(moves: StoredTable, candles: StoredTable) -> Rule:
 
 def _days_conserved(sequences: StoredTable, moves: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        if frames[sequences.name].empty and frames[moves.name].empty:
+            return not_judged("there is no move and no run")
         lengths = frames[sequences.name].groupby("instrument_key")["length"].sum()
         counts = frames[moves.name].groupby("instrument_key").size()
         return Verdict(
@@ -232,6 +253,8 @@ def _same_instruments(stored: StoredTable, other: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         found = set(frames[stored.name]["instrument_key"])
         expected = set(frames[other.name]["instrument_key"])
+        if not found and not expected:
+            return not_judged(f"neither table has an instrument: {stored.name}, {other.name}")
         return Verdict(
             found == expected,
             f"{len(found)} instruments, {len(expected)} in {other.name}, "
@@ -253,6 +276,8 @@ def _alerts_follow_from_bands(alerts: StoredTable, indicators: StoredTable) -> R
 
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         frame, bars = frames[alerts.name], frames[indicators.name]
+        if frame.empty and bars.empty:
+            return not_judged("there is no bar and no instrument with bands")
         alerted = frame[frame["alert_rule"].notna()]
         widths = bars.set_index(["instrument_key", "timestamp"])["bb_width"]
         of_bar = widths.reindex(pd.MultiIndex.from_frame(alerted[["instrument_key", "alert_bar"]]))
@@ -292,6 +317,8 @@ def _alerts_follow_from_bands(alerts: StoredTable, indicators: StoredTable) -> R
 def _bands_counted(widths: StoredTable, indicators: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         bars = frames[indicators.name]
+        if bars.empty and frames[widths.name].empty:
+            return not_judged("there is no bar and no instrument with bands")
         is_band = bars["bb_width"] >= settings.bb_width.minimum_width
         expected, found = int(is_band.sum()), int(frames[widths.name]["bands"].sum())
         rows, counted = len(bars), int(frames[widths.name]["bars"].sum())
@@ -312,6 +339,8 @@ def _bands_counted(widths: StoredTable, indicators: StoredTable) -> Rule:
 
 def _no_unexplained_gap(indicators: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
+        if frames[indicators.name].empty:
+            return not_judged("there is no daily bar")
         frame = frames[indicators.name].dropna(subset=["unexplained_gap"])
         frame = frame.drop_duplicates("instrument_key")
         jumped = frame[frame["unexplained_gap_day"] == day]
@@ -355,6 +384,8 @@ def _hint(gap: float) -> str:
 def _patterns_counted(patterns: StoredTable, sequences: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         runs = frames[sequences.name]
+        if runs.empty and frames[patterns.name].empty:
+            return not_judged("there is no run and no pattern")
         long_enough = runs["length"] >= settings.sequences.pattern_minimum_length
         expected, found = int(long_enough.sum()), int(frames[patterns.name]["frequency"].sum())
         return Verdict(
@@ -375,6 +406,8 @@ def _patterns_counted(patterns: StoredTable, sequences: StoredTable) -> Rule:
 def _verdicts_consistent(results: StoredTable, candles: StoredTable) -> Rule:
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[results.name]
+        if frame.empty and frames[candles.name].empty:
+            return not_judged("there is no candle and no verdict")
         missing = set(frames[candles.name]["instrument_key"]) - set(frame["instrument_key"])
         passed = frame["verdict"].isin([VERDICT_BULLISH, VERDICT_BEARISH])
         side = frame["side"].str.lower()
@@ -406,6 +439,8 @@ def _not_stale(results: StoredTable) -> Rule:
 
     def judge(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[results.name]
+        if frame.empty:
+            return not_judged("no instrument was screened")
         # A result has a series exactly when its instrument has a bar of the day.
         stale = frame[frame["series"].isna()]
         if stale.empty:
@@ -438,6 +473,8 @@ def rules(variant: str) -> tuple[Rule, ...]:
     makers: tuple[tuple[Callable[..., Rule], tuple[Table, ...]], ...] = (
         (in_session, (tables.CANDLES_5MIN,)),
         (_session_conserved, (tables.CANDLES_5MIN,)),
+        (bars_follow_from_minutes, (tables.CANDLES_5MIN,)),
+        (bars_follow_from_minutes, (tables.CANDLES_DAILY,)),
         (_daily_conserved, (tables.CANDLES_DAILY,)),
         (_series_agree, (tables.CANDLES_DAILY,)),
         (_same_keys, (tables.INDICATORS_5MIN, tables.CANDLES_5MIN)),

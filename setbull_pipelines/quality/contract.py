@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import pandas as pd
 from pandera.errors import SchemaErrors
 
-from setbull_pipelines.quality.verdict import Rule, Verdict
-from setbull_pipelines.settings import Settings
+from setbull_pipelines.quality.verdict import Judge, Rule, Verdict
 from setbull_pipelines.tables.columns import OHLC_RULES
 from setbull_pipelines.warehouse.pointers import StoredTable
 
 _CASES_SHOWN = 5
-
-Judge = Callable[[Mapping[str, pd.DataFrame], pd.Timestamp, Settings], Verdict]
 
 
 def _schema(stored: StoredTable) -> Judge:

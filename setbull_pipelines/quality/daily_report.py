@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER
 from setbull_pipelines.tables.report import REPEATED
@@ -26,6 +26,8 @@ def _judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Sett
     says, results = (
         frames[stored.name].set_index("instrument_key") for stored in (_REPORT, _RESULTS)
     )
+    if says.empty and results.empty:
+        return not_judged("no instrument was served, and none is in the report")
     missing, unknown = results.index.difference(says.index), says.index.difference(results.index)
     common = results.index.intersection(says.index)
     unequal = {

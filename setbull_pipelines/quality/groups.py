@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.groups import LONG
 from setbull_pipelines.warehouse.pointers import StoredTable
@@ -32,6 +32,8 @@ def _no_row_refused(frames: Frames, day: pd.Timestamp, settings: Settings) -> Ve
 
 def _every_instrument_answered(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
     key = list(tables.STOCK_GROUPS.key)
+    if settings.groups.file and frames[GROUPS.name].empty and frames[PLAN.name].empty:
+        return not_judged("the file of groups has no instrument")
     asked = set(frames[GROUPS.name][key].itertuples(index=False, name=None))
     plan = frames[PLAN.name]
     answered = set(plan[key].itertuples(index=False, name=None))

@@ -105,7 +105,11 @@ def _no_instrument_failed(
         "served from V1 because V2 has no row": int(failures["variant"].isna().sum()),
     }
     if failures.empty:
-        return Verdict(True, "every instrument was computed, and served from its variant", figures)
+        return Verdict(
+            True,
+            "no instrument failed, and none is served from V1 for want of a row of V2",
+            figures,
+        )
     shown = [
         f"{row.asset} {row.instrument_key}: {row.error}"
         for row in failures.head(_SHOWN).itertuples()

@@ -11,7 +11,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import CLOSED_DAY, minutes_in_session
 from setbull_pipelines.market.session_table import SESSION_SHAPES, SHAPE_NOT_KNOWN, TIMEZONE
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 from setbull_pipelines.warehouse.pointers import StoredTable
@@ -33,6 +33,8 @@ _DAYS_SHOWN = 5
 def files_read(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
     """Every input file could be read as what it is."""
     files = frames[INTAKE.name]
+    if files.empty:
+        return not_judged("no file was read")
     rejected = files[files["kind"] == "rejected"]
     if rejected.empty:
         return Verdict(True, f"all {len(files)} files were read", {"files": len(files)})
@@ -46,6 +48,8 @@ def files_read(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict
 def received_rows_assigned(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
     """Per file: received = assigned to a trading day + unassigned (and quarantined)."""
     files = frames[INTAKE.name]
+    if files.empty and frames[QUARANTINE.name].empty:
+        return not_judged("no file was read, and no row is in quarantine")
     lost = files[files["received"] != files["assigned"] + files["unassigned"]]
     quarantined = len(frames[QUARANTINE.name])
     unassigned = int(files["unassigned"].sum())
@@ -139,7 +143,7 @@ def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Ve
     if any(traded.values()):
         return Verdict(True, f"{sum(traded.values()):,} rows with trades in the session", metadata)
     if not covering:
-        return Verdict(True, f"the source does not cover {day:%Y-%m-%d}", metadata)
+        return not_judged(f"the source does not cover {day:%Y-%m-%d}")
     return Verdict(
         False,
         f"{day:%Y-%m-%d} is a session of the calendar, but nothing traded on it, though {covering} instruments "
@@ -158,6 +162,8 @@ def accounting(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict
     accepted = counts.set_index("kind")["accepted"].reindex(list(stored), fill_value=0)
     quarantined, superseded = len(frames[QUARANTINE.name]), len(frames[REVISIONS.name])
     parts = ["accepted", "quarantined", "duplicates_ignored", "superseded"]
+    if counts.empty and not (any(stored.values()) or quarantined or superseded):
+        return not_judged(f"no row of {day:%Y-%m-%d} was received, and none is stored")
     total = counts[["received", *parts]].sum()
     metadata = {name.replace("_", " "): int(value) for name, value in total.items()}
     by_rule = frames[QUARANTINE.name]["rule"].value_counts()
@@ -271,7 +277,7 @@ def _empty_day(coverage: pd.DataFrame, series: str, day: pd.Timestamp) -> Verdic
             f"though {int(inside.sum())} instruments have them before and after",
             {"instruments covering the day": int(inside.sum())},
         )
-    return Verdict(True, f"the source does not cover {day:%Y-%m-%d} with {series} candles")
+    return not_judged(f"the source does not cover {day:%Y-%m-%d} with {series} candles")
 
 
 RULES: tuple[Rule, ...] = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.columns import FINAL, PROVISIONAL
 from setbull_pipelines.tables.raw import CANDLE_VALUES
@@ -118,12 +118,14 @@ def escaped(text: str) -> str:
 def _revised(stored: StoredTable, kind: str) -> Rule:
     def judge(frames: dict[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
         bars, revisions = frames[stored.name], frames[REVISIONS.name]
+        if bars.empty:
+            return not_judged("there is no bar that could have been corrected")
         revisions = revisions[revisions["kind"] == kind]
         corrected = len(revisions.drop_duplicates(_BAR))
         after_final = len(revisions[revisions["old_state"] == FINAL].drop_duplicates(_BAR))
         provisional = int((bars["state"] == PROVISIONAL).sum())
         limit = settings.quality.maximum_revised_share
-        share = after_final / len(bars) if len(bars) else 0.0
+        share = after_final / len(bars)
         return Verdict(
             share <= limit,
             f"{after_final:,} of {len(bars):,} bars were corrected after they were final ({share:.2%}, limit "

@@ -8,6 +8,7 @@ from __future__ import annotations
 from setbull_pipelines import tables
 from setbull_pipelines.quality import (
     agreement,
+    calendar,
     computed,
     daily_report,
     fetches,
@@ -44,6 +45,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
     ]
     special = (
         *raw.RULES,
+        *calendar.RULES,
         *revisions.RULES,
         *computed.rules("v1"),
         *computed.rules("v2"),

@@ -9,7 +9,7 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.quality.processing import TABLES_OF
 from setbull_pipelines.quality.rollout_log import LOG, rows_of
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.rollout.bucketing import Variant, configured_overrides
 from setbull_pipelines.rollout.log import sessions_judged, stage_served
 from setbull_pipelines.rollout.stages import Component, Stage, served_variants
@@ -35,6 +35,8 @@ def _one_variant(table: Table) -> Rule:
 
     def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
         rows = frames[served.name]
+        if rows.empty and all(frames[stored.name].empty for stored in lanes.values()):
+            return not_judged("neither variant has a row, and none is served")
         pairs = rows[["instrument_key", "variant"]].drop_duplicates()
         instruments = set(pairs["instrument_key"])
         mixed = len(pairs) - len(instruments)

@@ -14,7 +14,11 @@ Scalar = str | int | float | bool
 NOTHING_TO_COMPARE = "nothing to compare"
 """Among the figures of a verdict: neither side has a row. A warning, neither a pass nor a fault."""
 NOT_JUDGED = "not judged"
-"""Among the figures of a verdict: V1 was not computed for what the rule needs. A warning that needs no alert."""
+"""Among the figures of a verdict: there was nothing to judge, or V1 was not computed for it. A warning, neither a pass
+nor a fault, that raises no alert and ends none."""
+
+TOLD_BY_OWN_ALERT = "told by an alert of its own"
+"""Among the figures of a failed verdict: an alert watches the same, so that the check raises no second one."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,14 @@ class Verdict:
     passed: bool
     description: str
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+def not_judged(reason: str) -> Verdict:
+    """The third answer, where a rule finds nothing that it could judge: that is no pass."""
+    return Verdict(False, f"not judged: {reason}", {NOT_JUDGED: True})
+
+
+Judge = Callable[[Mapping[str, pd.DataFrame], pd.Timestamp, Settings], Verdict]
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,7 @@ class Rule:
     description: str
     table: StoredTable
     reads: tuple[StoredTable, ...]
-    judge: Callable[[Mapping[str, pd.DataFrame], pd.Timestamp, Settings], Verdict]
+    judge: Judge
     is_error: bool = True
     earlier_sessions: int = 0
     """So many stored sessions of ``table`` before the day are given to ``judge`` too, as :func:`before` names them."""

@@ -642,10 +642,14 @@ def _counting_files(
     return landed
 
 
-@cache
 def _reading_fingerprint(suffix: str) -> str:
     """Changes with the code and calendar that judge rows, so that nothing is remembered by outdated rules."""
-    digest = hashlib.blake2b(suffix.encode(), digest_size=4)
+    return _fingerprint_of_rules(suffix, NSE.revision)
+
+
+@cache
+def _fingerprint_of_rules(suffix: str, calendar_revision: str) -> str:
+    digest = hashlib.blake2b(f"{suffix}{calendar_revision}".encode(), digest_size=4)
     for module in (
         raw_rows,
         candle_files,

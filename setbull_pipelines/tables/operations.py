@@ -211,7 +211,7 @@ SCRUB = Table(
     ),
 )
 
-ALERT_KINDS = ("check", "run", "stale", "rollout", "bb_width")
+ALERT_KINDS = ("check", "run", "stale", "calendar", "rollout", "bb_width")
 ALERT_STATES = ("open", "recovered", "noted")
 NOTICE_EVENTS = ("raised", "reminder", "recovered")
 NOTICE_STATES = ("waiting", "delivered", "given up")

@@ -14,6 +14,7 @@ from setbull_pipelines.alerts.observing import (
     of_rollout,
     of_run,
 )
+from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.rollout.controller import Decision, Verdict
 from setbull_pipelines.rollout.log import LogRow
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -122,11 +123,8 @@ TAKEN_BACK, BREACH = "rollout indicators taken back", "rollout indicators soft b
         (Verdict.KILLED, [(TAKEN_BACK, "wrong", "critical")]),
         (
             Verdict.REARMED,
-            [
-                (BREACH, "well", "warning"),
-                (TAKEN_BACK, "well", "critical"),
-                ("rollout row 7", "changed", "info"),
-            ],
+            # No session was judged, so that a breach stays told.
+            [(TAKEN_BACK, "well", "critical"), ("rollout row 7", "changed", "info")],
         ),
         (Verdict.FORCED, [("rollout row 7", "changed", "info")]),
         (Verdict.FROZEN, [("rollout row 7", "changed", "info")]),
@@ -162,7 +160,7 @@ SETTINGS = AlertSettings(stale_after_hours=4, repeat_hours=24)
 def missing(hours: float, days: int = 7) -> Finding:
     """The finding some hours after the oldest of ``days`` sessions became overdue."""
     sessions = [DAY + timedelta(days=number) for number in range(days)]
-    return of_missing_sessions(sessions, ENDED, SETTINGS, ENDED + timedelta(hours=hours))
+    return of_missing_sessions(sessions, ENDED, NSE, SETTINGS, ENDED + timedelta(hours=hours))
 
 
 def test_overdue_sessions_are_one_finding_that_names_the_oldest() -> None:
@@ -179,5 +177,14 @@ def test_looking_often_is_one_fact_per_repeat_period() -> None:
 
 
 def test_without_overdue_sessions_all_is_well_now() -> None:
-    found = of_missing_sessions([], None, SETTINGS, ENDED)
+    found = of_missing_sessions([], None, NSE, SETTINGS, ENDED)
     assert (found.says, found.observed_at, found.key) == (Says.WELL, ENDED, missing(0).key)
+
+
+def test_days_that_the_calendar_does_not_cover_are_said_to_be_guessed() -> None:
+    days = [date(2026, 12, 31), date(2027, 12, 31), date(2028, 1, 3), date(2028, 1, 4)]
+    message = of_missing_sessions(days, ENDED, NSE, SETTINGS, ENDED).message
+    assert "1 of them are after 2026-12-31, where the NSE calendar is provisional" in message
+    assert "2 of them are after 2027-12-31, where the NSE calendar ends" in message
+    assert "every Monday to Friday is counted there, and holidays with them" in message
+    assert "NSE calendar" not in missing(1).message

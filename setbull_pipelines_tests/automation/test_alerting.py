@@ -8,22 +8,29 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pandas as pd
 import pytest
 
+from setbull_pipelines import tables
 from setbull_pipelines.alerts.ledger import Alert
 from setbull_pipelines.automation import alerting
 from setbull_pipelines.automation.alerting import finished_runs, look_and_deliver, outcome_of
 from setbull_pipelines.automation.sensors import build_sensors
-from setbull_pipelines.pipeline.alerting import read_ledger
+from setbull_pipelines.checks.factory import severity
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.alerting import read_ledger, record_findings
 from setbull_pipelines.pipeline.rolling_out import record_actions
 from setbull_pipelines.quality.rollout_log import LOG
-from setbull_pipelines.quality.verdict import NOT_JUDGED
+from setbull_pipelines.quality.rules import all_rules
+from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import AlertSettings, Settings
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.automation.killed import gone_process, started_run
+from setbull_pipelines_tests.calendars import amended
 from setbull_pipelines_tests.pipeline.receivers import free_port
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
@@ -33,6 +40,7 @@ RANGE = {
     "dagster/asset_partition_range_start": "2026-06-29",
     "dagster/asset_partition_range_end": "2026-06-30",
 }
+RULES_OF_BARS = all_rules()[StoredTable("v2", tables.CANDLES_5MIN)]
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -372,6 +380,96 @@ def test_history_that_nobody_refreshes_is_not_overdue(instance, settings) -> Non
     assert overdue(instance, settings, datetime(2024, 6, 18, 20, 0, tzinfo=INDIA)) == []
 
 
+def test_a_missed_session_stays_told_when_it_is_no_longer_among_the_last(
+    instance, settings, warehouse
+) -> None:
+    settings = replace(settings, input="/candles")
+
+    def told(moment: datetime) -> list[tuple[str, str]]:
+        findings = alerting.findings_of(instance, [], warehouse, settings, moment)
+        record_findings(findings, warehouse, settings.alerts, lambda: moment)
+        return [
+            (alert.state, str(alert.trading_day))
+            for alert in read_ledger(warehouse).alerts
+            if alert.kind == "stale"
+        ]
+
+    evening = datetime(2024, 6, 4, 20, 0, tzinfo=INDIA)
+    materialize(instance, date(2024, 6, 3))
+    assert told(evening) == [("open", "2024-06-04")]
+    # 17 June is Id-Ul-Adha: the last ten sessions begin with 5 June.
+    materialize(instance, *(date(2024, 6, day) for day in (5, 6, 7, 10, 11, 12, 13, 14, 18, 19)))
+    later = datetime(2024, 6, 19, 20, 0, tzinfo=INDIA)
+    assert told(later) == [("open", "2024-06-04")]
+    materialize(instance, date(2024, 6, 4))
+    assert told(later + timedelta(hours=1)) == [("recovered", "2024-06-04")]
+
+
+def test_behind_the_end_of_the_calendar_every_weekday_is_overdue_and_never_well(
+    instance, settings
+) -> None:
+    settings = replace(settings, input="/candles")
+    materialize(instance, date(2027, 12, 30), date(2027, 12, 31))
+    new_year = datetime(2028, 1, 1, 12, 0, tzinfo=INDIA)  # a Saturday
+    assert overdue(instance, settings, new_year) == [("well", "None")]
+    monday = datetime(2028, 1, 3, 19, 31, tzinfo=INDIA)
+    assert overdue(instance, settings, monday) == [("wrong", "2028-01-03")]
+    (found,) = alerting.overdue_sessions(instance, settings, monday + timedelta(days=400))
+    assert found.says.value == "wrong"
+    assert found.title.endswith("sessions without results, the oldest 2028-01-03")
+    assert "where the NSE calendar ends: every Monday to Friday is counted there" in found.message
+
+
+def test_the_end_of_the_calendar_is_told_60_30_and_7_days_before_and_from_then_on(
+    instance, settings, warehouse
+) -> None:
+    """Looked at every twelve hours through the end of the published calendar."""
+
+    def look_at(moment: datetime) -> None:
+        findings = alerting.findings_of(instance, [], warehouse, settings, moment)
+        record_findings(findings, warehouse, settings.alerts, lambda: moment)
+
+    materialize(instance, *NSE.trading_days(date(2026, 10, 1), date(2027, 1, 31)))
+    end = datetime(2026, 12, 31, tzinfo=INDIA)
+    for hours in range(-62 * 24, 2 * 24 + 1, 12):
+        look_at(end + timedelta(hours=hours))
+    ledger = read_ledger(warehouse)
+    (alert,) = ledger.alerts
+    assert (alert.kind, alert.state, alert.severity.label) == ("calendar", "open", "error")
+    assert alert.title == "the published calendar is at its end"
+    assert "calendar.file" in alert.message
+    told = [((notice.created_at - end).days, notice.event) for notice in ledger.notices]
+    assert told == [
+        *((-60, "raised"), (-30, "reminder"), (-7, "reminder")),
+        *((0, "reminder"), (1, "reminder"), (2, "reminder")),
+    ]
+    with amended("2027-01-26,holiday,,x", "2027-12-31,published,,x"):
+        look_at(end + timedelta(days=3))
+    (alert,) = read_ledger(warehouse).alerts
+    assert alert.state == "recovered"
+
+
+def test_a_folder_of_history_is_not_told_of_the_end_of_the_calendar(instance, settings) -> None:
+    materialize(instance, date(2024, 6, 3))
+    moment = datetime(2027, 1, 4, tzinfo=INDIA)
+    assert list(alerting.coverage_of_calendar(instance, settings, moment)) == []
+    materialize(instance, date(2026, 12, 30))
+    assert len(list(alerting.coverage_of_calendar(instance, settings, moment))) == 1
+
+
+def test_a_check_that_an_alert_of_its_own_tells_raises_no_second_one(instance) -> None:
+    @dg.asset_check(asset=candles, name="session_conserved")
+    def reaches_on() -> dg.AssetCheckResult:
+        metadata = {TOLD_BY_OWN_ALERT: True}
+        return dg.AssetCheckResult(passed=False, description="7 days left", metadata=metadata)
+
+    result = dg.materialize(
+        [candles, reaches_on], partition_key="2026-06-30", instance=instance, run_config=QUIET
+    )
+    outcome = outcome_of(instance, instance.get_run_record_by_id(result.run_id))
+    assert outcome.checks == ()
+
+
 def test_the_generated_sample_is_never_overdue(instance, settings) -> None:
     materialize(instance, date(2024, 6, 3))
     assert overdue(instance, settings, datetime(2024, 7, 1, tzinfo=INDIA)) == []
@@ -410,3 +508,33 @@ def test_what_is_not_judged_because_v1_is_cut_back_raises_no_alert(instance) -> 
     assert not evaluation.passed
     outcome = outcome_of(instance, instance.get_run_record_by_id(result.run_id))
     assert outcome.checks == ()
+
+
+def test_a_check_that_found_nothing_to_judge_ends_no_open_alert(
+    instance, warehouse, settings
+) -> None:
+    Broken.check_fails = True
+    look(instance, warehouse, settings, execute(instance))
+    assert keys(read_ledger(warehouse).open) == [CHECK]
+
+    @dg.asset_check(asset=candles, name="session_conserved")
+    def nothing_there() -> dg.AssetCheckResult:
+        (rule,) = (rule for rule in RULES_OF_BARS if rule.name == "session_conserved")
+        frames = {stored.name: stored.table.empty() for stored in rule.reads}
+        verdict = rule.judge(frames, pd.Timestamp(2026, 6, 30), settings)
+        return dg.AssetCheckResult(
+            passed=verdict.passed,
+            severity=severity(rule, verdict),
+            description=verdict.description,
+            metadata=dict(verdict.metadata),
+        )
+
+    result = dg.materialize(
+        [candles, nothing_there], partition_key="2026-06-30", instance=instance, run_config=QUIET
+    )
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+    look(instance, warehouse, settings, result.run_id)
+    assert keys(read_ledger(warehouse).open) == [CHECK]
+    (alert,) = read_ledger(warehouse).open
+    assert (alert.occurrences, alert.severity.label) == (1, "error")

@@ -266,14 +266,20 @@ def test_a_session_of_unknown_hours_is_over_at_midnight():
     assert decide(NSE, datetime.combine(after, AFTERNOON), {before}, (), 10).days == (day, after)
 
 
-@pytest.mark.parametrize("today", [date(2014, 12, 31), date(2027, 1, 1)])
+@pytest.mark.parametrize("today", [date(2014, 12, 31), date(2028, 1, 3)])
 def test_outside_the_calendar_nothing_is_guessed(today):
-    answer = decide(NSE, datetime.combine(today, AFTERNOON), {date(2026, 12, 30)}, (), 10)
+    answer = decide(NSE, datetime.combine(today, AFTERNOON), {NSE.last_day}, (), 10)
     assert answer.days == ()
     assert answer.reason.startswith(
-        f"{today} is outside the NSE calendar, which covers 2015-01-01 to 2026-12-31"
+        f"{today} is outside the NSE calendar, which covers 2015-01-01 to 2027-12-31"
     )
-    assert "market/session_table.py" in answer.reason
+    assert "calendar.file" in answer.reason
+
+
+def test_behind_the_end_of_the_calendar_missed_sessions_are_still_caught_up():
+    moment, done = datetime(2028, 1, 3, 16), {date(2027, 12, 29)}
+    answer = decide(NSE, moment, done, {date(2027, 12, 30)}, 10)
+    assert answer.days == (date(2027, 12, 31),)
 
 
 SESSIONS = NSE.trading_days(date(2024, 2, 1), date(2024, 4, 30))
@@ -324,7 +330,7 @@ def looks(day: date, done: set[date] = frozenset(), every: int = 5) -> list[str]
         (date(2024, 3, 29), []),  # Good Friday
         (date(2024, 6, 8), []),  # a Saturday
         (date(2026, 11, 8), []),  # Muhurat whose hours are not announced
-        (date(2027, 1, 1), []),  # outside the calendar
+        (date(2028, 1, 3), []),  # outside the calendar
     ],
 )
 def test_a_day_is_looked_at_while_bars_close_and_once_after(day, spans):
@@ -344,7 +350,7 @@ def test_a_day_is_looked_at_while_bars_close_and_once_after(day, spans):
         (datetime(2024, 6, 5, 9, 15), "no bar of 2024-06-05 closes at 09:15"),
         (datetime(2024, 6, 5, 15, 40), "no bar of 2024-06-05 closes at 15:40"),
         (datetime(2026, 11, 8, 18, 30), "the hours of 2026-11-08 are not in the calendar"),
-        (datetime(2027, 1, 1, 11), "2027-01-01 is outside the NSE calendar"),
+        (datetime(2028, 1, 3, 11), "2028-01-03 is outside the NSE calendar"),
     ],
 )
 def test_why_a_session_is_not_looked_at(at, reason):

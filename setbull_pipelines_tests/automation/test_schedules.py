@@ -160,7 +160,7 @@ def test_a_moment_in_utc_is_read_as_exchange_time(definitions, settings, instanc
         (at(date(2024, 3, 29), 16), "2024-03-29 is not a trading day: Good Friday"),
         (at(date(2024, 6, 8), 16), "2024-06-08 is not a trading day: weekend"),
         (at(date(2023, 11, 12), 16), "the session of 2023-11-12 has not closed at 16:30"),
-        (at(date(2027, 1, 1), 16), "2027-01-01 is outside the NSE calendar"),
+        (at(date(2028, 1, 3), 16), "2028-01-03 is outside the NSE calendar"),
     ],
 )
 def test_a_skip_says_why(tick, moment, reason):

@@ -10,13 +10,14 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key, needs_warehouse
+from setbull_pipelines.checks import factory
 from setbull_pipelines.checks.factory import build_check, build_checks
 from setbull_pipelines.cli.run import of_whole_run
 from setbull_pipelines.pipeline.fetching import STORED as FETCHES
 from setbull_pipelines.pipeline.lanes import part_of
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import NOT_JUDGED, Rule, Verdict, not_judged
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
@@ -29,6 +30,7 @@ from setbull_pipelines_tests.pipeline.small_run import (
     publish_part,
 )
 
+CANDLES_1MIN = StoredTable("raw", tables.CANDLES_1MIN)
 CANDLES_5MIN = StoredTable("v1", tables.CANDLES_5MIN)
 OHLC = dg.AssetCheckKey(asset_key(CANDLES_5MIN), "ohlc")
 RANGE_START, RANGE_END = (
@@ -287,8 +289,8 @@ def test_a_part_of_v1_is_held_to_its_contract_and_not_against_whole_tables(
     day = copied_run.days[0]
     cut_back_v1(copied_run, tables.CANDLES_5MIN, stage, day)
     evaluations = Judge(copied_run.settings).over([day])
-    # Both read the minutes, of which V1 saw a part: what was traded, and how long the instrument trades.
-    for name in ("session_conserved", "in_session"):
+    # They read the minutes, of which V1 saw a part: what was traded, and how long the instrument trades.
+    for name in ("session_conserved", "bars_follow_from_minutes", "in_session"):
         against_minutes = evaluations.pop(name)
         assert not against_minutes.passed
         assert against_minutes.severity is dg.AssetCheckSeverity.WARN
@@ -345,3 +347,25 @@ def test_tables_of_the_same_sample_are_held_against_each_other(copied_run: Small
     lost = Judge(copied_run.settings, sequences).over([day])["days_conserved"]
     assert not lost.passed
     assert lost.severity is dg.AssetCheckSeverity.ERROR
+
+
+def test_a_warning_of_a_range_is_not_hidden_by_a_day_that_was_not_judged() -> None:
+    (rule,) = (rule for rule in all_rules()[CANDLES_1MIN] if rule.name == "complete")
+    days = [date(2026, 6, day) for day in (26, 29, 30)]
+    verdicts = dict(
+        zip(
+            days,
+            (not_judged("nothing"), Verdict(False, "half is missing"), Verdict(True, "all")),
+            strict=True,
+        )
+    )
+    worst = factory._worst(rule, verdicts)
+    assert worst.description == (
+        "fails on 1 of 3 days (1 more were not judged), first 2026-06-29: half is missing"
+    )
+    assert NOT_JUDGED not in worst.metadata
+    skipped = factory._worst(rule, {day: not_judged("nothing") for day in days})
+    assert skipped.description == (
+        "not judged on 3 of 3 days, first 2026-06-26: not judged: nothing"
+    )
+    assert NOT_JUDGED in skipped.metadata

@@ -123,7 +123,7 @@ def test_a_returned_list_can_be_changed_without_harm():
     assert len(NSE.trading_days(NSE.first_day, NSE.last_day)) == count
 
 
-@pytest.mark.parametrize("day", [date(2014, 12, 31), date(2027, 1, 1)])
+@pytest.mark.parametrize("day", [date(2014, 12, 31), date(2028, 1, 1)])
 def test_days_outside_the_coverage_are_refused(day):
     questions = [
         lambda: NSE.is_trading_day(day),
@@ -135,9 +135,9 @@ def test_days_outside_the_coverage_are_refused(day):
         lambda: NSE.closed_days(min(day, NSE.first_day), max(day, NSE.first_day)),
     ]
     sentence = (
-        f"{day} is outside the NSE calendar, which covers 2015-01-01 to 2026-12-31; ask for a "
-        "covered day or add the missing year's holidays and special sessions to "
-        "market/session_table.py."
+        f"{day} is outside the NSE calendar, which covers 2015-01-01 to 2027-12-31; ask for a "
+        "covered day or enter the missing year's holidays and special sessions in the file "
+        "that the setting calendar.file names."
     )
     for question in questions:
         with pytest.raises(OutsideCoverage) as refusal:
@@ -147,8 +147,8 @@ def test_days_outside_the_coverage_are_refused(day):
 
 
 def test_steps_over_the_edge_of_the_coverage_are_refused():
-    with pytest.raises(OutsideCoverage, match="Trading day number 1 after 2026-12-31 is outside"):
-        NSE.next(date(2026, 12, 31))
+    with pytest.raises(OutsideCoverage, match="Trading day number 1 after 2027-12-31 is outside"):
+        NSE.next(date(2027, 12, 31))
     with pytest.raises(OutsideCoverage, match="Trading day number 1 before 2015-01-01 is outside"):
         NSE.previous(date(2015, 1, 1))
 

@@ -14,6 +14,7 @@ from setbull_pipelines.market.session_table import (
     CLOSED_DAYS,
     FIRST_DAY,
     LAST_DAY,
+    PUBLISHED_UNTIL,
     UNUSUAL_SESSIONS,
 )
 
@@ -53,6 +54,23 @@ def test_every_year_has_its_national_holidays():
             assert holiday in closed or holiday.weekday() >= 5, holiday
 
 
+def test_what_is_not_published_is_marked_provisional_and_closes_no_movable_feast():
+    provisional = [row for row in CLOSED_DAYS if row.day > PUBLISHED_UNTIL]
+    assert [(row.day, row.name) for row in provisional] == [
+        (date(2027, 1, 26), "Republic Day"),
+        (date(2027, 3, 26), "Good Friday"),
+        (date(2027, 4, 14), "Ambedkar Jayanti"),
+    ]
+    assert all(row.source.startswith("provisional") for row in provisional)
+    assert not any("provisional" in row.source for row in CLOSED_DAYS if row not in provisional)
+    assert all(row.day <= PUBLISHED_UNTIL for row in UNUSUAL_SESSIONS)
+    # Fixed dates that are closed in every year of the table, wherever they are weekdays.
+    closed = {row.day for row in CLOSED_DAYS}
+    for year in range(2015, 2027):
+        for month, day in ((1, 26), (4, 14)):
+            assert date(year, month, day) in closed or date(year, month, day).weekday() >= 5
+
+
 def test_every_year_has_one_muhurat_session():
     years = [row.day.year for row in UNUSUAL_SESSIONS if row.kind == "muhurat"]
     assert years == list(range(2015, 2027))
@@ -88,7 +106,7 @@ def test_calendar_and_the_minutes_of_2016_have_the_same_days(shared_data):
 def test_weekdays_agree_with_an_independent_calendar_except_muhurat_sessions():
     other = exchange_calendars.get_calendar("XBOM", start="2014-12-31", end="2026-12-31")
     theirs = {day.date() for day in other.sessions if day.weekday() < 5} - {date(2014, 12, 31)}
-    ours = {day for day in NSE.trading_days(FIRST_DAY, LAST_DAY) if day.weekday() < 5}
+    ours = {day for day in NSE.trading_days(FIRST_DAY, PUBLISHED_UNTIL) if day.weekday() < 5}
     muhurat_on_weekdays = {
         date(2015, 11, 11),
         date(2017, 10, 19),
@@ -105,7 +123,7 @@ def test_weekdays_agree_with_an_independent_calendar_except_muhurat_sessions():
 def test_the_weekend_sessions_are_the_dated_ones_none_of_which_the_independent_calendar_knows():
     other = exchange_calendars.get_calendar("XBOM", start="2014-12-31", end="2026-12-31")
     assert not [day for day in other.sessions if day.weekday() >= 5]
-    ours = [day for day in NSE.trading_days(FIRST_DAY, LAST_DAY) if day.weekday() >= 5]
+    ours = [day for day in NSE.trading_days(FIRST_DAY, PUBLISHED_UNTIL) if day.weekday() >= 5]
     assert ours == [
         date(2015, 2, 28),
         date(2016, 10, 30),

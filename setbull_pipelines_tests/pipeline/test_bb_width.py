@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
 
 from setbull_pipelines import tables, variants
+from setbull_pipelines.alerts.bb_width import BandAlert, MonitoredSession
+from setbull_pipelines.automation import alerting
 from setbull_pipelines.automation.alerting import band_width_news
+from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines_tests.calendars import amended
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 
 SERVED = StoredTable("served", tables.SERVED["bb_width_alerts"])
@@ -84,6 +88,36 @@ def test_a_damaged_monitor_does_not_silence_the_other_alerts(copied_run: SmallRu
     pointer.write_text("{")
     moment = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(INDIA))
     assert band_width_news(copied_run.warehouse, copied_run.settings, moment) == []
+
+
+def test_a_stored_day_that_the_calendar_file_closes_does_not_silence_the_other_alerts(
+    small_run: SmallRun,
+) -> None:
+    day = small_run.days[-1]
+    moment = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(INDIA))
+    with amended(f"{day},holiday,,mourning"):
+        assert band_width_news(small_run.warehouse, small_run.settings, moment) == []
+
+
+def test_long_after_the_end_of_the_calendar_its_last_session_is_no_news(
+    small_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = NSE.last_day
+    alert = BandAlert("NSE_EQ|A", "squeeze", moment_of(last, 15), 1.0, 1.0, 0.0)
+    session = MonitoredSession(
+        last, moment_of(last, 9), moment_of(last, 15), moment_of(last, 16), (alert,)
+    )
+    monkeypatch.setattr(alerting, "latest_session", lambda *arguments: session)
+
+    def news(days: int) -> int:
+        moment = moment_of(last, 20) + timedelta(days=days)
+        return len(band_width_news(small_run.warehouse, small_run.settings, moment))
+
+    assert (news(0), news(3), news(60)) == (1, 1, 0)
+
+
+def moment_of(day: date, hour: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, tzinfo=ZoneInfo(INDIA))
 
 
 def test_without_a_run_there_is_no_session(tmp_path, small_run: SmallRun) -> None:

@@ -9,10 +9,16 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.landing import DamagedLanding
+from setbull_pipelines.variants import V1, V2
+from setbull_pipelines.variants.protocol import Variant
 from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.calendars import amended
+from setbull_pipelines_tests.pipeline.small_run import IN_FULL
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 4)
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)
@@ -159,3 +165,40 @@ def test_a_damaged_landing_costs_only_the_days_that_need_it(
         list(raw.RawDays(intake, warehouse, settings, "test").over(DAYS))
     assert stored_rows(warehouse, tables.CANDLES_1MIN, WEDNESDAY) == 1
     assert warehouse.partitions(StoredTable("raw", tables.CANDLES_1MIN)) == [str(WEDNESDAY)]
+
+
+def test_a_row_of_the_calendar_file_makes_its_day_out_of_date_and_no_other(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    assert not any(publish_days(settings, warehouse).values())
+    assert stored_rows(warehouse, tables.CANDLES_1MIN, TUESDAY) == 1
+    with amended(f"{TUESDAY},special,09:15-15:30 18:00-19:00,an evening session"):
+        assert publish_days(settings, warehouse) == {MONDAY: True, TUESDAY: False, WEDNESDAY: True}
+        assert stored_rows(warehouse, tables.CANDLES_1MIN, TUESDAY) == 2
+        assert all(publish_days(settings, warehouse).values())
+    assert publish_days(settings, warehouse) == {MONDAY: True, TUESDAY: False, WEDNESDAY: True}
+    assert stored_rows(warehouse, tables.CANDLES_1MIN, TUESDAY) == 1
+
+
+@pytest.mark.parametrize("variant", [V1, V2], ids=lambda variant: variant.name)
+def test_other_hours_of_the_same_minutes_make_other_bars(
+    variant: Variant, settings: Settings, warehouse: Warehouse
+) -> None:
+    """No row of the minutes changes, so that the hours alone must make the bars out of date."""
+    stored = StoredTable(variant.name, tables.CANDLES_5MIN)
+
+    def first_bars() -> dict[date, tuple[bool, str]]:
+        publish_days(settings, warehouse)
+        run = StepRun(STEPS[0], variant, warehouse, settings, "test", IN_FULL)
+        return {
+            result.day: (
+                result.cached,
+                f"{warehouse.read(stored, [result.day.isoformat()])['timestamp'].min():%H:%M}",
+            )
+            for result in run.over([MONDAY, TUESDAY])
+        }
+
+    assert first_bars() == {MONDAY: (False, "09:15"), TUESDAY: (False, "09:15")}
+    with amended(f"{TUESDAY},special,09:13-15:30,an early opening"):
+        assert first_bars() == {MONDAY: (True, "09:15"), TUESDAY: (False, "09:13")}
+    assert first_bars() == {MONDAY: (True, "09:15"), TUESDAY: (False, "09:15")}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.quality.daily_report import RULES
-from setbull_pipelines.quality.verdict import Verdict
+from setbull_pipelines.quality.verdict import NOT_JUDGED, Verdict
 from setbull_pipelines.settings import Settings
 
 (RULE,) = RULES
@@ -84,7 +84,11 @@ def test_whatever_is_different_fails(
     assert words in verdict.description
 
 
-def test_a_report_of_nobody_is_right_only_when_nobody_is_served() -> None:
-    assert not judged(SAYS.iloc[:0]).passed
+def test_a_report_of_nobody_is_wrong_or_not_judged_when_nobody_is_served() -> None:
+    wrong = judged(SAYS.iloc[:0])
+    assert not wrong.passed
+    assert NOT_JUDGED not in wrong.metadata
     frames = {"served.daily_report": SAYS.iloc[:0], "served.filter_results": SERVED.iloc[:0]}
-    assert RULE.judge(frames, pd.Timestamp("2026-06-30"), Settings()).passed
+    verdict = RULE.judge(frames, pd.Timestamp("2026-06-30"), Settings())
+    assert not verdict.passed
+    assert NOT_JUDGED in verdict.metadata

@@ -10,6 +10,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, SHAPE_NOT_KNOWN
 from setbull_pipelines.quality import raw
+from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
 
@@ -54,23 +55,24 @@ def minutes(
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "passed"),
+    ("first", "last", "is_judged"),
     [
-        ("2025-06-02", "2025-06-04", False),  # a hole inside the source's span
-        ("2025-06-03", "2025-06-03", False),  # coverage says there are rows
-        ("2025-06-04", "2025-06-05", True),  # the source begins later
-        ("2025-05-29", "2025-06-02", True),  # the source has ended
+        ("2025-06-02", "2025-06-04", True),  # a hole inside the source's span
+        ("2025-06-03", "2025-06-03", True),  # coverage says there are rows
+        ("2025-06-04", "2025-06-05", False),  # the source begins later
+        ("2025-05-29", "2025-06-02", False),  # the source has ended
     ],
 )
-def test_a_day_without_minutes_is_a_fault_only_inside_the_source(
-    first: str, last: str, passed: bool
+def test_a_day_without_minutes_is_a_fault_inside_the_source_and_not_judged_outside(
+    first: str, last: str, is_judged: bool
 ) -> None:
     frames = {
         "raw.candles_1min": tables.CANDLES_1MIN.empty(),
         "raw.coverage": coverage(first, last),
     }
     verdict = raw.minutes_complete(frames, DAY, SETTINGS)
-    assert verdict.passed is passed
+    assert not verdict.passed
+    assert (NOT_JUDGED not in verdict.metadata) is is_judged
     assert "2025-06-03" in verdict.description
 
 
@@ -91,9 +93,11 @@ def test_daily_bars_are_missed_only_in_their_own_series() -> None:
         "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
         "raw.coverage": coverage("2025-06-02", "2025-06-04", series="minutes"),
     }
-    assert raw.daily_complete(frames, DAY, SETTINGS).passed
+    assert NOT_JUDGED in raw.daily_complete(frames, DAY, SETTINGS).metadata
     frames["raw.coverage"] = coverage("2025-06-02", "2025-06-04", series="exchange")
-    assert not raw.daily_complete(frames, DAY, SETTINGS).passed
+    missed = raw.daily_complete(frames, DAY, SETTINGS)
+    assert not missed.passed
+    assert NOT_JUDGED not in missed.metadata
 
 
 PARTS = ("quarantined", "duplicates_ignored", "superseded")
@@ -251,7 +255,6 @@ def test_closed_days_filled_without_volume_are_no_trades() -> None:
         (3, 1, "2025-06-04", True),
         (3, 0, "2025-06-04", False),  # filled minutes only
         (0, 1, "2025-06-04", False),
-        (0, 1, "2025-06-02", True),  # the source has ended
     ],
 )
 def test_a_session_without_any_trade_is_told(
@@ -267,6 +270,17 @@ def test_a_session_without_any_trade_is_told(
     verdict = raw.sessions_traded(frames, DAY, SETTINGS)
     assert verdict.passed is passed
     assert ("1 instruments have candles before and after" in verdict.description) is not passed
+
+
+def test_a_session_after_the_end_of_the_source_is_not_judged() -> None:
+    frames = {
+        "raw.candles_1min": tables.CANDLES_1MIN.empty(),
+        "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
+        "raw.coverage": coverage("2025-05-29", "2025-06-02"),
+    }
+    verdict = raw.sessions_traded(frames, DAY, SETTINGS)
+    assert not verdict.passed
+    assert NOT_JUDGED in verdict.metadata
 
 
 def test_daily_bars_alone_make_a_traded_session() -> None:

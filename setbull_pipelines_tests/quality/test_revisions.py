@@ -7,6 +7,7 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.quality.revisions import RULES, changes, largest_changes, markdown, sentence
+from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import QualitySettings, Settings
 
 DAY = pd.Timestamp("2025-06-02")
@@ -96,6 +97,8 @@ def test_bars_that_changed_after_they_were_final_are_held_against_a_limit(
     assert daily.judge(frames, DAY, settings).passed, "these are minutes"
 
 
-def test_a_day_without_bars_has_no_share() -> None:
+def test_a_day_without_bars_is_not_judged() -> None:
     empty = {"raw.candles_1min": tables.CANDLES_1MIN.empty(), "raw.revisions": REVISIONS.head(0)}
-    assert RULES[0].judge(empty, DAY, Settings()).passed
+    verdict = RULES[0].judge(empty, DAY, Settings())
+    assert not verdict.passed
+    assert NOT_JUDGED in verdict.metadata

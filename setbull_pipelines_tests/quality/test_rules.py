@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.fetching import STORED as FETCHES
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
 from setbull_pipelines.quality.rules import all_rules
@@ -81,6 +82,10 @@ def with_the_exchange_far_above(frames: Frames, rule: Rule) -> pd.DataFrame:
     return changed(frame, first, high=frame["high"].iloc[first] * 1.02)
 
 
+def with_another_close(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return changed(own(frames, rule), -1, close=own(frames, rule)["close"].iloc[-1] + 0.05)
+
+
 def with_a_move_dated_later(frames: Frames, rule: Rule) -> pd.DataFrame:
     frame = own(frames, rule)
     return changed(frame, -1, move_day=frame["move_day"].iloc[-1] + pd.Timedelta(days=1))
@@ -116,6 +121,10 @@ def with_a_rejected_file(frames: Frames, rule: Rule) -> pd.DataFrame:
     return changed(
         own(frames, rule), 0, kind="rejected", reason="minutes.csv: no column 'close' found"
     )
+
+
+def with_the_last_published_day(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return own(frames, rule).assign(last_day=pd.Timestamp(NSE.published_until))
 
 
 def with_a_lost_row(frames: Frames, rule: Rule) -> pd.DataFrame:
@@ -180,6 +189,7 @@ TAMPERINGS: dict[str, Tampering] = {
     "ohlc": with_high_below_open,
     "in_session": with_a_bar_after_the_close,
     "session_conserved": with_one_more_share,
+    "bars_follow_from_minutes": with_another_close,
     "series_agree": with_the_exchange_far_above,
     "one_row_per_candle": without_the_last_row,
     "one_row_per_instrument": without_the_last_row,
@@ -194,6 +204,8 @@ TAMPERINGS: dict[str, Tampering] = {
     "underlyings_known": with_a_stock_nobody_knows,
     "one_variant_per_instrument": without_the_last_row,
     "report_says_what_is_served": without_the_last_row,
+    "calendar_reaches_on": with_the_last_published_day,
+    "calendar_is_published": with_the_last_published_day,
     "files_read": with_a_rejected_file,
     "received_rows_assigned": with_a_lost_row,
     "accounting": with_a_lost_row,
@@ -390,6 +402,28 @@ def test_a_rule_holds_on_the_rows_of_a_run_and_not_on_tampered_ones(
     assert not broken.passed
     assert len(broken.description) > 10
     assert "\n" not in broken.description
+
+
+TRUE_OF_NO_ROWS = {
+    # Every row that there is must be right: a table without rows has none that is wrong.
+    *("schema", "keys_unique", "ohlc", "in_session"),
+    # The table holds what went wrong, or what was listed: often nothing.
+    *("rows_have_a_trading_day", "closed_days_untraded", "no_instrument_failed"),
+    *("underlyings_known", "replayable"),
+}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    # Its day always has a verdict; checks/ holds the rows of both variants against it.
+    [rule for rule in RULES if rule.name not in {*TRUE_OF_NO_ROWS, "v2_agrees_with_v1"}],
+    ids=lambda rule: f"{rule.table.name}-{rule.name}",
+)
+def test_a_rule_that_finds_nothing_to_judge_does_not_pass(rule: Rule) -> None:
+    frames = {stored.name: stored.table.empty() for stored in rule.reads}
+    verdict = rule.judge(frames, pd.Timestamp(2026, 6, 30), Settings())
+    assert not verdict.passed, verdict.description
+    assert "not" in verdict.description
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.table.name}-{rule.name}")
