@@ -22,6 +22,7 @@ from setbull_pipelines.pipeline.noise import noise_floor
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.compare import compare
+from setbull_pipelines.reconciliation.drift import with_warnings
 from setbull_pipelines.reconciliation.noise import with_noise
 from setbull_pipelines.reconciliation.report import Findings
 from setbull_pipelines.settings import Settings, fingerprint
@@ -125,7 +126,9 @@ def reconcile(
     computing failed for in either variant is left out: the verdict names it, and is never a pass.
     """
     version = reconciling_code_version()
-    settings_hash = fingerprint(settings.reconciliation)
+    # A verdict under other tolerances is another verdict, whatever the code is.
+    tolerances = (column.tolerance for column in table.value_columns)
+    settings_hash = fingerprint(settings.reconciliation, *tolerances)
     outputs = (*outputs_of(table), *explanations_of(table))
     progress = Progress(f"reconciliation/{table.name}", len(days), "days")
     for day in sorted(days):
@@ -167,7 +170,9 @@ def reconcile(
                     and not evicted
                     and inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
                 )
-                comparison = with_noise(comparison, noise_floor(table, day, warehouse, settings))
+                floor = noise_floor(table, day, warehouse, settings)
+                comparison = with_noise(comparison, floor)
+                comparison = with_warnings(comparison, table, floor, v1_files)
             frames = [
                 comparison.columns,
                 comparison.cells,

@@ -98,13 +98,12 @@ def rolling_out_code_version() -> str:
 def kept_rows(warehouse: Warehouse) -> tuple[tuple[LogRow, ...], bool]:
     """The longest log among the files that are left of it, and whether it is sure to be the last one.
 
-    It is when all files that are left are whole, and none was set aside as damaged: each version of the log is a file
-    of its own, written before its pointer.
+    It is when all files that are left are whole, and the one that the pointer names, where that can be read, is among
+    them: each version of the log is a file of its own, written before its pointer.
     """
     longest: tuple[LogRow, ...] = ()
     files = _files(warehouse)
-    folder = warehouse.root.joinpath(*LOG.key)
-    is_sure = bool(files) and not any(folder.glob(f"*/{disk.TEMPORARY_PREFIX}*"))
+    is_sure = bool(files) and _named(warehouse) in (None, *(path.name for path in files))
     for path in files:
         data = path.read_bytes()
         try:
@@ -118,6 +117,14 @@ def kept_rows(warehouse: Warehouse) -> tuple[tuple[LogRow, ...], bool]:
             continue
         longest = max(longest, rows, key=len)
     return longest, is_sure
+
+
+def _named(warehouse: Warehouse) -> str | None:
+    try:
+        pointer = warehouse.pointer(LOG, WHOLE)
+    except DamagedPartition:
+        return None
+    return pointer.file if pointer else None
 
 
 def _files(warehouse: Warehouse) -> list[Path]:

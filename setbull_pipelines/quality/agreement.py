@@ -1,4 +1,4 @@
-"""The rule that V2 agrees with V1, read from the stored verdict of the reconciliation.
+"""The rules that V2 agrees with V1, and only differs by rounding, read from the stored reconciliation.
 
 Belongs here: what a verdict means for a check. Does not belong here: comparing (``reconciliation/``).
 """
@@ -64,4 +64,42 @@ def _agrees(table: Table) -> Rule:
     )
 
 
-RULES: tuple[Rule, ...] = tuple(_agrees(table) for table in tables.COMPUTED_TABLES)
+def _only_rounding(table: Table) -> Rule:
+    columns = StoredTable("reconciliation", tables.RECONCILIATIONS[table.name])
+    verdicts = StoredTable("reconciliation", tables.RECONCILIATION_VERDICTS[table.name])
+
+    def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
+        verdict = frames[verdicts.name].iloc[0]
+        found = frames[columns.name]
+        within = found["cells_within_tolerance"].sum()
+        metadata = {
+            "cells within the tolerance": int(within),
+            "columns that drift": int(found["warning"].notna().sum()),
+            "tolerances": str(verdict["tolerances"]),
+        }
+        if verdict["state"] == NOT_COMPARABLE:
+            return Verdict(False, f"not judged: {verdict['reason']}", metadata | {NOT_JUDGED: True})
+        if pd.notna(verdict["warning"]):
+            return Verdict(False, str(verdict["warning"]), metadata)
+        if not within:
+            return Verdict(True, "no cell differs inside its tolerance", metadata)
+        largest = found["largest_within_tolerance"].max()
+        return Verdict(
+            True,
+            f"{within:,} cells differ inside their tolerance, by {largest:.2g} at most: rounding",
+            metadata,
+        )
+
+    return Rule(
+        "differences_are_rounding",
+        "What differs inside the tolerance is near the noise floor, and does not lie all on one side of V1",
+        columns,
+        (columns, verdicts),
+        judge,
+        is_error=False,
+    )
+
+
+RULES: tuple[Rule, ...] = tuple(
+    rule for table in tables.COMPUTED_TABLES for rule in (_agrees(table), _only_rounding(table))
+)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,20 +28,25 @@ import pyarrow.parquet
 from setbull_pipelines.reconciliation.aligned import Aligned, read_aligned
 from setbull_pipelines.reconciliation.decisions import changed_decisions
 from setbull_pipelines.reconciliation.diagnosis import ROW, Diagnosis, diagnose
+from setbull_pipelines.reconciliation.drift import BEYOND_ROUNDING
+from setbull_pipelines.reconciliation.outcome import (
+    NUMERIC,
+    ColumnCounts,
+    Comparison,
+    RowCounts,
+    all_equal,
+    causes_in_words,
+    cells_frame,
+    columns_frame,
+    diagnoses_frame,
+    judged,
+    summary_frame,
+)
 from setbull_pipelines.reconciliation.sides import Sides
 from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables.contract import EXACT, INDIA, Column, Kind, Table
 from setbull_pipelines.tables.filters import FILTER_RESULTS
-from setbull_pipelines.tables.reconciliation import (
-    DIVERGED,
-    NOT_COMPARABLE,
-    PASS,
-    RECONCILIATION_CELLS,
-    RECONCILIATION_DECISIONS,
-    RECONCILIATION_DIAGNOSES,
-    RECONCILIATION_SUMMARY,
-    RECONCILIATIONS,
-)
+from setbull_pipelines.tables.reconciliation import RECONCILIATION_DECISIONS
 from setbull_pipelines.warehouse.queries import (
     WITHOUT_EXTENSIONS,
     quoted_identifier,
@@ -53,59 +58,8 @@ MEMORY_LIMIT = "2GB"
 
 ROWS_DIAGNOSED = 200_000
 """Rows that are read into memory to recognise the shape of a difference, in whole instruments."""
-CAUSES_IN_REASON = 3
-"""Likely causes named in the reason of a verdict; all of them are in the diagnosis table."""
-
-_NUMERIC = (Kind.FLOAT, Kind.INTEGER, Kind.NULLABLE_INTEGER)
 _MOMENTS = (Kind.TIMESTAMP, Kind.DAY)
 _IN_BOTH = "in_v1 AND in_v2"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The outcome for one table and trading day; each frame fulfils its contract in ``tables``."""
-
-    columns: pd.DataFrame
-    """One row per compared column (``RECONCILIATIONS``)."""
-    cells: pd.DataFrame
-    """The first and the worst unequal cells (``RECONCILIATION_CELLS``)."""
-    summary: pd.DataFrame
-    """One row: the verdict (``RECONCILIATION_SUMMARY``)."""
-    diagnoses: pd.DataFrame
-    """One row per likely cause (``RECONCILIATION_DIAGNOSES``)."""
-    decisions: pd.DataFrame
-    """Changed filter decisions (``RECONCILIATION_DECISIONS``); no row for every other table."""
-    state: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class _RowCounts:
-    v1: int
-    v2: int
-    only_v1: int
-    only_v2: int
-    instruments: int = 0
-    """Instruments with a row on both sides."""
-
-
-@dataclass(frozen=True)
-class _ColumnCounts:
-    """What came out for one column; differences are null for text, flags and days."""
-
-    cells_compared: int
-    cells_unequal: int = 0
-    null_differences: int = 0
-    cells_within_tolerance: int = 0
-    largest_absolute_difference: float | None = None
-    largest_relative_difference: float | None = None
-    median_relative_difference: float | None = None
-    p99_relative_difference: float | None = None
-    largest_ulp_difference: float | None = None
-    instruments_affected: int = 0
-    worst_key: str | None = None
-    worst_v1: str | None = None
-    worst_v2: str | None = None
 
 
 def compare(
@@ -130,17 +84,17 @@ def compare(
 
     Raises KeyError for a table that is not reconciled, duckdb.Error or OSError for unreadable files.
     """
-    rows = _RowCounts(_rows_in(v1_files), _rows_in(v2_files), 0, 0)
+    rows = RowCounts(_rows_in(v1_files), _rows_in(v2_files), 0, 0)
     cells: list[pd.DataFrame] = []
     diagnoses: tuple[Diagnosis, ...] = ()
     decisions = RECONCILIATION_DECISIONS.empty()
     day = pd.Timestamp(trading_day)
     if not v1_files or not v2_files:
-        rows = _RowCounts(rows.v1, rows.v2, rows.v1, rows.v2)
-        counts = {column.name: _ColumnCounts(0) for column in table.value_columns}
+        rows = RowCounts(rows.v1, rows.v2, rows.v1, rows.v2)
+        counts = {column.name: ColumnCounts(0) for column in table.value_columns}
     elif identical and rows.v1 == rows.v2:
         rows = replace(rows, instruments=_instruments_in(v1_files))
-        counts = {column.name: _all_equal(column, rows.v1) for column in table.value_columns}
+        counts = {column.name: all_equal(column, rows.v1) for column in table.value_columns}
     else:
         # Ranks need the whole list, also of the rows that are equal.
         aligned = None if table == FILTER_RESULTS else read_aligned(table, v1_files, v2_files)
@@ -159,8 +113,8 @@ def compare(
                 only_v1, only_v2 = 0, 0
                 both, instruments = aligned.rows, len(aligned.instruments)
                 columns = aligned.columns
-            rows = _RowCounts(rows.v1, rows.v2, only_v1, only_v2, instruments)
-            counts = {column.name: _all_equal(column, both) for column in table.value_columns}
+            rows = RowCounts(rows.v1, rows.v2, only_v1, only_v2, instruments)
+            counts = {column.name: all_equal(column, both) for column in table.value_columns}
             for column in columns:
                 counts[column.name], found = _compare_column(
                     connection, table, column, both, settings.sample_cells
@@ -174,14 +128,14 @@ def compare(
                 diagnoses = diagnose(_sides(connection, table, diverged, rows, files))
                 if table == FILTER_RESULTS:
                     decisions = changed_decisions(_results(connection), day)
-    state, reason = _verdict(rows, counts, v1_files, v2_files, identical)
+    state, reason = judged(rows, counts, v1_files, v2_files, identical)
     if diagnoses:
-        reason = f"{reason}; likely cause: {_causes(diagnoses)}"
+        reason = f"{reason}; likely cause: {causes_in_words(diagnoses)}"
     return Comparison(
-        columns=_columns_frame(table, day, rows, counts),
-        cells=_cells_frame(table, day, cells),
-        summary=_summary_frame(table, day, rows, counts, state, reason),
-        diagnoses=_diagnoses_frame(table, day, diagnoses),
+        columns=columns_frame(table, day, rows, counts),
+        cells=cells_frame(table, day, cells),
+        summary=summary_frame(table, day, rows, counts, state, reason),
+        diagnoses=diagnoses_frame(table, day, diagnoses),
         decisions=decisions,
         state=state,
         reason=reason,
@@ -322,23 +276,29 @@ def _compare_column(
     column: Column,
     rows_in_both: int,
     sample_cells: int,
-) -> tuple[_ColumnCounts, pd.DataFrame]:
+) -> tuple[ColumnCounts, pd.DataFrame]:
     """Return the counts of a column that differs, and its first and worst unequal cells."""
     differing = _differing(table, column)
-    different, unequal, one_sided_nulls, affected, *largest, median, p99 = _fetch_one(
-        connection,
-        "SELECT count(*), count(*) FILTER (unequal), count(*) FILTER (v1 IS NULL OR v2 IS NULL), "
-        "count(DISTINCT instrument_key) FILTER (unequal), "
-        "max(absolute_difference), max(relative_difference), max(ulp_difference), "
-        "quantile_disc(relative_difference, 0.5), quantile_disc(relative_difference, 0.99) "
-        f"FROM ({differing})",
+    beyond_rounding = f"NOT unequal AND measured_difference > {BEYOND_ROUNDING!r}"
+    different, unequal, one_sided_nulls, affected, *largest, median, p99, within, above, below = (
+        _fetch_one(
+            connection,
+            "SELECT count(*), count(*) FILTER (unequal), count(*) FILTER (v1 IS NULL OR v2 IS NULL), "
+            "count(DISTINCT instrument_key) FILTER (unequal), "
+            "max(absolute_difference), max(relative_difference), max(ulp_difference), "
+            "quantile_disc(relative_difference, 0.5), quantile_disc(relative_difference, 0.99), "
+            "max(measured_difference) FILTER (NOT unequal), "
+            f"count(*) FILTER ({beyond_rounding} AND v2 > v1), "
+            f"count(*) FILTER ({beyond_rounding} AND v2 < v1) "
+            f"FROM ({differing})",
+        )
     )
     worst = _worst_cells(connection, table, column.name, differing, sample_cells)
     cells = worst[worst["unequal"]].drop(columns="unequal")
     if unequal:
         first = _first_cells(connection, table, column.name, differing)
         cells = pd.concat([first, cells], ignore_index=True)
-    equal = _all_equal(column, rows_in_both)
+    equal = all_equal(column, rows_in_both)
     absolute, relative, ulp = largest
     counts = replace(
         equal,
@@ -354,23 +314,15 @@ def _compare_column(
         median_relative_difference=median,
         p99_relative_difference=p99,
         largest_ulp_difference=equal.largest_ulp_difference if ulp is None else ulp,
+        largest_within_tolerance=within,
+        cells_above=above,
+        cells_below=below,
         instruments_affected=affected,
         worst_key=worst.at[0, "row_key"],
         worst_v1=worst.at[0, "v1"],
         worst_v2=worst.at[0, "v2"],
     )
     return counts, cells
-
-
-def _all_equal(column: Column, cells: int) -> _ColumnCounts:
-    """Return the counts of a column without a difference; a largest difference needs a cell."""
-    largest = 0.0 if cells and column.kind in _NUMERIC else None
-    return _ColumnCounts(
-        cells,
-        largest_absolute_difference=largest,
-        largest_relative_difference=largest,
-        largest_ulp_difference=largest if column.kind is Kind.FLOAT else None,
-    )
 
 
 def _differing(table: Table, column: Column) -> str:
@@ -381,14 +333,18 @@ def _differing(table: Table, column: Column) -> str:
     if column.kind is Kind.FLOAT:
         absolute = f"abs({v1} - {v2})"
         ulps = f"abs({_float_number(v1)} - {_float_number(v2)})::DOUBLE"
-    elif column.kind in _NUMERIC:
+    elif column.kind in NUMERIC:
         # The difference of two 64-bit integers can need more bits; a float would lose the small ones.
         absolute = f"abs({v1}::HUGEINT - {v2}::HUGEINT)::DOUBLE"
     else:
         absolute = larger = "NULL::DOUBLE"
     keys = ", ".join(quoted_identifier(name) for name in table.key)
+    measured = "NULL::DOUBLE"
+    if column.tolerance.relative:
+        extra = column.tolerance.absolute / column.tolerance.relative
+        measured = f"absolute_difference / (larger + {extra!r})"
     return (
-        f"SELECT {keys}, v1, v2, absolute_difference, ulp_difference, "
+        f"SELECT {keys}, v1, v2, absolute_difference, ulp_difference, {measured} AS measured_difference, "
         # infinity / infinity is not a number
         "CASE WHEN isinf(absolute_difference) THEN absolute_difference "
         "ELSE absolute_difference / larger END AS relative_difference, unequal "
@@ -434,7 +390,7 @@ def _sides(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     diverging: list[str],
-    rows: _RowCounts,
+    rows: RowCounts,
     aligned_files: tuple[Sequence[Path], Sequence[Path]] | None,
 ) -> Sides:
     """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows.
@@ -444,7 +400,7 @@ def _sides(
     """
     columns = [column for column in table.value_columns if column.name in diverging]
     differs = " OR ".join([f"NOT coalesce({_IN_BOTH}, false)", *map(unequal_cell, columns)])
-    moments = [name for name in table.key if table.column(name).kind in (*_MOMENTS, *_NUMERIC)]
+    moments = [name for name in table.key if table.column(name).kind in (*_MOMENTS, *NUMERIC)]
     series = [name for name in table.key if name not in moments]
     selected = [
         *map(quoted_identifier, table.key),
@@ -557,138 +513,3 @@ def _time_order(table: Table) -> list[str]:
 def _fetch_one(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple:
     (row,) = connection.execute(statement).fetchall()
     return row
-
-
-def _verdict(
-    rows: _RowCounts,
-    counts: dict[str, _ColumnCounts],
-    v1_files: Sequence[Path] | None,
-    v2_files: Sequence[Path] | None,
-    identical: bool,
-) -> tuple[str, str]:
-    """Return the state and the reason for it."""
-    missing = [name for name, files in (("V1", v1_files), ("V2", v2_files)) if not files]
-    if missing:
-        return NOT_COMPARABLE, f"nothing stored for {' and '.join(missing)}"
-    if rows.v1 == rows.v2 == 0:
-        return NOT_COMPARABLE, "both sides have zero rows"
-    compared = sum(column.cells_compared for column in counts.values())
-    unequal = sum(column.cells_unequal for column in counts.values())
-    expected = rows.v1 * len(counts)
-    same_keys = rows.only_v1 == rows.only_v2 == 0
-    if rows.v1 == rows.v2 and same_keys and compared != expected:
-        return (
-            NOT_COMPARABLE,
-            f"{compared} cells were compared, {expected} expected: a key occurs more than once",
-        )
-    if rows.v1 == rows.v2 and same_keys and not unequal:
-        how = "have the same content hash" if identical else "agree"
-        return PASS, f"all {compared} cells of {rows.v1} rows {how}"
-    findings = []
-    if unequal:
-        diverged = [name for name, column in counts.items() if column.cells_unequal]
-        findings.append(f"{unequal} of {compared} cells differ, in {', '.join(diverged)}")
-    if rows.only_v1:
-        findings.append(f"{rows.only_v1} rows only in V1")
-    if rows.only_v2:
-        findings.append(f"{rows.only_v2} rows only in V2")
-    if rows.v1 - rows.only_v1 != rows.v2 - rows.only_v2:
-        findings.append(f"a key occurs more than once ({rows.v1} rows in V1, {rows.v2} in V2)")
-    return DIVERGED, "; ".join(findings)
-
-
-def _causes(diagnoses: tuple[Diagnosis, ...]) -> str:
-    shown = "; ".join(f"{found.name} in {found.sentence}" for found in diagnoses[:CAUSES_IN_REASON])
-    more = len(diagnoses) - CAUSES_IN_REASON
-    return f"{shown}; and {more} more" if more > 0 else shown
-
-
-def _diagnoses_frame(
-    table: Table, day: pd.Timestamp, diagnoses: tuple[Diagnosis, ...]
-) -> pd.DataFrame:
-    contract = RECONCILIATION_DIAGNOSES[table.name]
-    records = [
-        {
-            "rank": rank,
-            "trading_day": day,
-            "diagnosis": diagnosis.name,
-            "column_names": ",".join(diagnosis.columns),
-            "sentence": diagnosis.sentence,
-            "evidence": diagnosis.evidence_text,
-        }
-        for rank, diagnosis in enumerate(diagnoses, start=1)
-    ]
-    return contract.conform(pd.DataFrame(records, columns=contract.column_names))
-
-
-def _columns_frame(
-    table: Table, day: pd.Timestamp, rows: _RowCounts, counts: dict[str, _ColumnCounts]
-) -> pd.DataFrame:
-    contract = RECONCILIATIONS[table.name]
-    records = [
-        {
-            "column_name": column.name,
-            "trading_day": day,
-            "tolerance": column.tolerance.name,
-            **_row_counts(rows),
-            **vars(counts[column.name]),
-            "cells_identical": counts[column.name].cells_compared
-            - counts[column.name].cells_unequal
-            - counts[column.name].cells_within_tolerance,
-            "instruments": rows.instruments,
-            "share_of_instruments_affected": (
-                counts[column.name].instruments_affected / rows.instruments
-                if rows.instruments
-                else None
-            ),
-            "agrees": counts[column.name].cells_compared > 0
-            and counts[column.name].cells_unequal == 0,
-        }
-        for column in table.value_columns
-    ]
-    return contract.conform(pd.DataFrame(records, columns=contract.column_names))
-
-
-def _cells_frame(table: Table, day: pd.Timestamp, cells: list[pd.DataFrame]) -> pd.DataFrame:
-    contract = RECONCILIATION_CELLS[table.name]
-    if not any(len(frame) for frame in cells):
-        return contract.empty()
-    return contract.conform(pd.concat(cells, ignore_index=True).assign(trading_day=day))
-
-
-def _summary_frame(
-    table: Table,
-    day: pd.Timestamp,
-    rows: _RowCounts,
-    counts: dict[str, _ColumnCounts],
-    state: str,
-    reason: str,
-) -> pd.DataFrame:
-    diverged = [name for name, column in counts.items() if column.cells_unequal]
-    record = {
-        "table_name": table.name,
-        "trading_day": day,
-        "state": state,
-        "reason": reason,
-        # Instruments are left out before files are compared, by ``pipeline/reconciling.py``.
-        "state_of_compared": state,
-        "instruments_left_out": 0,
-        **_row_counts(rows),
-        "cells_compared": sum(column.cells_compared for column in counts.values()),
-        "cells_unequal": sum(column.cells_unequal for column in counts.values()),
-        "null_differences": sum(column.null_differences for column in counts.values()),
-        "cells_expected": rows.v1 * len(counts),
-        "columns_diverged": ",".join(diverged) or None,
-        # Measured apart from the comparison, see ``noise``.
-        **dict.fromkeys(("noise_floor_cells", "noise_floor_relative", "noise_floor_ulp")),
-    }
-    return RECONCILIATION_SUMMARY.conform(pd.DataFrame([record]))
-
-
-def _row_counts(rows: _RowCounts) -> dict[str, int]:
-    return {
-        "rows_v1": rows.v1,
-        "rows_v2": rows.v2,
-        "rows_only_v1": rows.only_v1,
-        "rows_only_v2": rows.only_v2,
-    }

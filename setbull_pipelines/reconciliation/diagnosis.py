@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from setbull_pipelines.reconciliation.chains import places
 from setbull_pipelines.reconciliation.extent_shapes import EXTENT_SHAPES
 from setbull_pipelines.reconciliation.finding import ColumnShape, Evidence, Finding
 from setbull_pipelines.reconciliation.row_shapes import ROW_SHAPES
@@ -31,6 +32,7 @@ CAUSE_SHAPES: tuple[ColumnShape, ...] = (
     *LOOSE_VALUE_SHAPES,
 )
 """From specific to general; the first that recognises a column is its diagnosis."""
+_LEAST_CELLS = {shape.name: shape.least_cells for shape in CAUSE_SHAPES}
 _RANKS = {
     name: rank
     for rank, name in enumerate(
@@ -75,10 +77,12 @@ def _written(value: int | float | str) -> str:
 
 
 def diagnose(sides: Sides) -> tuple[Diagnosis, ...]:
-    """Return the causes of the differences, the most specific first; every diverging column is in one.
+    """Return the causes of the differences; every diverging column is in one.
 
-    Columns with the same cause share a diagnosis. A column that no recogniser knows, and that differs only
-    where an earlier column with a known cause differs, is its echo; all others are of unknown shape.
+    Columns with the same cause share a diagnosis, and need enough unequal cells together (``least_cells``). A column
+    that no recogniser knows, and that differs only where an earlier column with a known cause differs, is its echo; so
+    is a label or flag of a later stage of the row's chain (``chains``). All others are of unknown shape. The earliest
+    stage comes first, and within a stage the most specific cause.
     """
     found: dict[tuple[str, str], dict[str, Evidence]] = {}
     left = list(sides.diverging)
@@ -89,29 +93,70 @@ def diagnose(sides: Sides) -> tuple[Diagnosis, ...]:
                 found[shape.name, finding.cause] = dict.fromkeys(columns, finding.evidence)
                 left = [] if shape.explains_cells else left
                 break
-    known: list[Difference] = []
+    place = places(sides.table)
+    left.sort(key=lambda name: place[name])
+    differences = {name: sides.difference(name) for name in left}
+    shaped = _shaped([differences[name] for name in left])
     for name in left:
-        difference = sides.difference(name)
-        label, finding = _recognised(difference, known)
+        difference = differences[name]
+        earlier = [differences[other] for other in left if place[other] < place[name]]
+        label, finding = (
+            _follows(difference, earlier)
+            or shaped.get(name)
+            or _echo(difference, [differences[other] for other in left if other in shaped])
+            or _extent(difference)
+        )
         evidence = {**finding.evidence, "unequal cells": difference.cells}
         found.setdefault((label, finding.cause), {})[name] = evidence
     diagnoses = [
         Diagnosis(name, tuple(evidence), cause, evidence)
         for (name, cause), evidence in found.items()
     ]
-    return tuple(sorted(diagnoses, key=lambda diagnosis: _RANKS[diagnosis.name]))
+    return tuple(
+        sorted(
+            diagnoses,
+            key=lambda diagnosis: (place.get(diagnosis.columns[0], -1), _RANKS[diagnosis.name]),
+        )
+    )
 
 
-def _recognised(difference: Difference, known: list[Difference]) -> tuple[str, Finding]:
-    for shape in CAUSE_SHAPES:
-        if (finding := shape.recognise(difference)) is not None:
-            known.append(difference)
-            return shape.name, finding
+def _shaped(differences: list[Difference]) -> dict[str, tuple[str, Finding]]:
+    """What the recognisers say, by column, where the columns that share a cause have enough cells to say it."""
+    named: dict[tuple[str, str], list[tuple[Difference, Finding]]] = {}
+    for difference in differences:
+        for shape in CAUSE_SHAPES:
+            if (finding := shape.recognise(difference)) is not None:
+                named.setdefault((shape.name, finding.cause), []).append((difference, finding))
+                break
+    return {
+        difference.column.name: (name, finding)
+        for (name, _), members in named.items()
+        if sum(difference.cells for difference, _ in members) >= _LEAST_CELLS[name]
+        for difference, finding in members
+    }
+
+
+def _follows(difference: Difference, earlier: list[Difference]) -> tuple[str, Finding] | None:
+    """A label or flag that differs only where an earlier stage of its row differs; a number speaks for itself."""
+    if difference.is_number:
+        return None
+    for cause in earlier:
+        if not (difference.unequal & ~cause.unequal).any():
+            name = cause.column.name
+            return ECHO, Finding(f"differs only in rows in which {name}, an earlier stage, differs")
+    return None
+
+
+def _echo(difference: Difference, known: list[Difference]) -> tuple[str, Finding] | None:
     for cause in known:
         is_part = not (difference.unequal & ~cause.unequal).any()
         # A cause that differs in every row would claim everything.
         if is_part and not cause.unequal.all():
             return ECHO, Finding(f"differs only in rows in which {cause.column.name} differs")
+    return None
+
+
+def _extent(difference: Difference) -> tuple[str, Finding]:
     for shape in EXTENT_SHAPES:
         if (finding := shape.recognise(difference)) is not None:
             return shape.name, finding

@@ -12,6 +12,9 @@ from typing import Protocol
 from setbull_pipelines.reconciliation.sides import Difference, Sides
 
 Evidence = Mapping[str, int | float | str]
+LITERAL, EXACT_MATCH, FEW = 1, 2, 3
+"""Least numbers of unequal cells: of a shape that only says what is in the cells, of one that predicts every bit of
+differing values, and of one that concludes from what cells have in common."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class ColumnShape(Protocol):
     """Recognises the shape of the difference in one column."""
 
     name: str
+    least_cells: int
+    """Unequal cells that the columns with this cause need together; with fewer of them it could be chance."""
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Return what was found, or None when the difference has another shape."""

@@ -6,11 +6,12 @@ Belongs here: what a comparison of V1 with V1 says about a comparison of V1 with
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from setbull_pipelines.reconciliation.compare import Comparison
+from setbull_pipelines.reconciliation.outcome import Comparison
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
 
 
@@ -25,6 +26,8 @@ class NoiseFloor:
     """None without a float column."""
     excess: str | None
     """Why the two differ by more than the tolerance of a column, or in their rows; None when they do not."""
+    by_column: Mapping[str, float]
+    """Largest difference within the tolerance, by column that has one, measured as the tolerance is."""
 
 
 def measured(v1_against_v1: Comparison) -> NoiseFloor | None:
@@ -37,6 +40,7 @@ def measured(v1_against_v1: Comparison) -> NoiseFloor | None:
         _largest(columns["largest_relative_difference"]),
         _largest(columns["largest_ulp_difference"]),
         v1_against_v1.reason if v1_against_v1.state == DIVERGED else None,
+        columns.set_index("column_name")["largest_within_tolerance"].dropna().to_dict(),
     )
 
 

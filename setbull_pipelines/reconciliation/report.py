@@ -97,7 +97,8 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
     """Return the diverged columns of one table and day, each with its first and its worst cell.
 
     ``columns`` and ``cells`` as in ``RECONCILIATIONS`` and ``RECONCILIATION_CELLS``. Rows that one
-    side lacks are one more line. When nothing diverged, one sentence says what was compared.
+    side lacks are one more line. When nothing diverged, one sentence says what was compared, and one what to be
+    warned of in each column.
     """
     diverged = columns[columns["cells_unequal"] > 0]
     lines = [
@@ -133,7 +134,8 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
         compared = int(columns["cells_compared"].sum())
         if not compared:
             return "Nothing was compared."
-        return f"All {len(columns)} columns agree ({compared:,} cells compared)."
+        agree = f"All {len(columns)} columns agree ({compared:,} cells compared)."
+        return "\n\n".join([agree, *columns["warning"].dropna()])
     return _table(
         (
             "column",

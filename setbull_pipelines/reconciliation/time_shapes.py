@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from setbull_pipelines.reconciliation.finding import Finding
+from setbull_pipelines.reconciliation.finding import FEW, Finding
 from setbull_pipelines.reconciliation.sides import Difference, close_to
 from setbull_pipelines.tables.contract import Kind
 
-_FEW = 3
 _LONGEST_SHIFT = 100
 _RECURSIVE = ("ema_5", "ema_9", "ema_20", "ema_50", "rsi", "atr")
 _STRAIGHT = 0.8
@@ -39,6 +38,7 @@ class HistoryBeginsLater:
     """V2 starts anew inside the series: it is in its warm-up where V1 is not."""
 
     name = "history begins later"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must become null for a while, or count from 1, at a session's open inside V1's history."""
@@ -72,10 +72,11 @@ class OtherHistory:
     """V2 counts more or fewer bars of history."""
 
     name = "other number of bars"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """All unequal cells of bars_of_history must lie on one side of V1."""
-        pairs = difference.pairs(_FEW)
+        pairs = difference.pairs(FEW)
         if pairs is None or difference.column.name != "bars_of_history":
             return None
         if not ((pairs[1] < pairs[0]).all() or (pairs[1] > pairs[0]).all()):
@@ -91,6 +92,7 @@ class OtherLookBack:
     """Both sides recurse alike, from another start before the rows that are stored."""
 
     name = "other look-back"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """A recursive column must differ little, and less from bar to bar.
@@ -98,7 +100,7 @@ class OtherLookBack:
         A table with one row per series shows no decay; then the smallness alone speaks, in columns
         that have a long memory.
         """
-        pairs = difference.pairs(_FEW)
+        pairs = difference.pairs(FEW)
         if pairs is None or difference.column.name not in _RECURSIVE:
             return None
         relative = np.abs(pairs[1] - pairs[0]) / np.maximum(np.abs(pairs[0]), np.abs(pairs[1]))
@@ -128,7 +130,7 @@ def _shrink(difference: Difference) -> float | None:
     distances, logarithms = [], []
     for rows in difference.affected_series:
         rows = rows[difference.valued[rows]]
-        if len(rows) >= _FEW:
+        if len(rows) >= FEW:
             distances.append(rows - rows.mean())
             logarithms.append(np.log(gaps[rows]) - np.log(gaps[rows]).mean())
     if not distances:
@@ -161,12 +163,13 @@ class Seeding:
     """The first values of a series differ and the difference fades: the recursion starts otherwise."""
 
     name = "seeding"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """The difference must begin with the first value of a series and fade in all of them."""
         if not difference.is_number or difference.column.name not in _RECURSIVE:
             return None
-        if difference.valued.sum() < _FEW or difference.null2[difference.unequal].any():
+        if difference.valued.sum() < FEW or difference.null2[difference.unequal].any():
             return None
         affected = [rows for rows in difference.affected_series if difference.valued[rows].any()]
         if not any(_begins_at_head(difference, rows) for rows in affected):
@@ -188,6 +191,7 @@ class SeriesMixUp:
     """V2 holds the value of the other daily series."""
 
     name = "series mix-up"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must equal V1 of the row with the same key but another series."""
@@ -201,7 +205,7 @@ class SeriesMixUp:
         )
         paired = wrong.merge(other, on=key, suffixes=("", "_of_other"))
         paired = paired[paired["series"] != paired["series_of_other"]]
-        if len(paired) != difference.cells or difference.cells < _FEW:
+        if len(paired) != difference.cells or difference.cells < FEW:
             return None
         if not close_to(paired["found"].to_numpy(), paired["value"].to_numpy()).all():
             return None
@@ -212,18 +216,19 @@ class InstrumentMixUp:
     """V2 holds the values of another instrument."""
 
     name = "instrument mix-up"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Every affected series must equal V1 of another series, at the same times."""
         affected = difference.affected_series
-        if difference.cells < _FEW or not 0 < len(affected) <= 20:
+        if difference.cells < FEW or not 0 < len(affected) <= 20:
             return None
         order = difference.sides.matched[difference.sides.order_names]
         instruments = difference.sides.instrument
         sources = {}
         for rows in affected:
             for other in difference.sides.series_rows:
-                if len(other) != len(rows) or len(rows) < _FEW or other[0] == rows[0]:
+                if len(other) != len(rows) or len(rows) < FEW or other[0] == rows[0]:
                     continue
                 if not _agree(difference.v2[rows], difference.v1[other]).all():
                     continue
@@ -243,6 +248,7 @@ class Reversed:
     """V2 was computed from the newest bar to the oldest."""
 
     name = "reversed in time"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must be V1 mirrored, per session or series; or begin each session with V1's last value."""
@@ -253,7 +259,7 @@ class Reversed:
             ("series", difference.sides.series_rows),
         ):
             groups = [
-                rows for rows in groups if len(rows) >= _FEW and difference.unequal[rows].any()
+                rows for rows in groups if len(rows) >= FEW and difference.unequal[rows].any()
             ]
             mirrored = all(
                 _agree(difference.v2[rows], difference.v1[rows[::-1]]).all() for rows in groups
@@ -262,11 +268,11 @@ class Reversed:
                 return Finding(
                     f"V2 is V1 mirrored in time within each {words}", {words: len(groups)}
                 )
-        groups = [rows for rows in difference.sides.session_rows if len(rows) >= _FEW]
+        groups = [rows for rows in difference.sides.session_rows if len(rows) >= FEW]
         firsts = np.array([rows[0] for rows in groups], dtype=int)
         lasts = np.array([rows[-1] for rows in groups], dtype=int)
         agree = close_to(difference.v2[firsts], difference.v1[lasts])
-        if len(groups) < _FEW or not (agree & ~difference.null2[firsts]).all():
+        if len(groups) < FEW or not (agree & ~difference.null2[firsts]).all():
             return None
         return Finding(
             "V2 has at each session's first bar what V1 has at its last: bars were fed newest first",
@@ -278,6 +284,7 @@ class Shift:
     """V2 has V1's values some bars away."""
 
     name = "shift"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must equal V1 k rows later or earlier, in every unequal cell that has such a row."""
@@ -293,7 +300,7 @@ class Shift:
                 own, partner = cells[exists], partners[exists]
                 valued = ~difference.null2[own]
                 # Half of the cells and a few values: less would be a coincidence.
-                if valued.sum() < _FEW or 2 * len(own) < len(cells):
+                if valued.sum() < FEW or 2 * len(own) < len(cells):
                     continue
                 if not _agree(difference.v2[own], difference.v1[partner]).all():
                     continue
@@ -309,6 +316,7 @@ class OtherOrder:
     """V2 has the same values within a series, in rows that are numbered otherwise."""
 
     name = "other order"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Sorted, the values of every affected series must be equal; rows in time cannot be reordered."""
@@ -331,6 +339,7 @@ class MissingDailyReset:
     """The first session agrees, all later ones differ: a value is carried over the night."""
 
     name = "missing daily reset"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """No unequal cell in the first session of a series, and at least 90 % of the later ones."""
@@ -355,6 +364,7 @@ class UntradedBars:
     """Only bars without volume differ."""
 
     name = "untraded bars"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Every unequal cell must be at a bar without volume so far, while traded bars agree."""
@@ -368,6 +378,7 @@ class ShorterWarmUp:
     """V2 has values before V1 has its first."""
 
     name = "shorter warm-up"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Every unequal cell must be before V1's first value of the series."""
@@ -378,6 +389,7 @@ class LongerWarmUp:
     """V2 has no value yet where V1 has its first."""
 
     name = "longer warm-up"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Every unequal cell must be before V2's first value of the series."""
@@ -399,6 +411,7 @@ class NotSmoothed:
     """V2 jumps from bar to bar where V1 is an average over time."""
 
     name = "not smoothed"
+    least_cells = _MOVES
 
     def recognise(self, difference: Difference) -> Finding | None:
         """In every affected series V2 must move several times as much as V1, at about the same level."""
@@ -408,7 +421,11 @@ class NotSmoothed:
         for rows in difference.affected_series:
             valued = rows[~difference.null1[rows] & ~difference.null2[rows]]
             v1, v2 = difference.v1[valued], difference.v2[valued]
-            if len(valued) < _MOVES or not 0.5 <= np.mean(v2) / np.mean(v1) <= 2:
+            # A single other bar also moves: up to it and back.
+            if (
+                difference.unequal[valued].sum() < _MOVES
+                or not 0.5 <= np.mean(v2) / np.mean(v1) <= 2
+            ):
                 return None
             factors.append(np.abs(np.diff(v2)).sum() / np.abs(np.diff(v1)).sum())
         if not factors or min(factors) < _ROUGH:

@@ -11,11 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from setbull_pipelines.reconciliation.finding import Finding
+from setbull_pipelines.reconciliation.finding import EXACT_MATCH, FEW, LITERAL, Finding
 from setbull_pipelines.reconciliation.sides import Difference, close_to
 
-_FEW = 3
-"""Unequal cells below which a common factor says nothing."""
 _NO_CHANCE = 20
 """Differences that chance gives one sign once in a million times."""
 _LARGEST_WINDOW = 1000
@@ -26,6 +24,7 @@ class NullAgainstZero:
     """Null on one side is 0 on the other."""
 
     name = "null versus zero"
+    least_cells = LITERAL
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Every unequal cell must be a pair of null and 0."""
@@ -47,6 +46,7 @@ class ValuesLost:
     """V2 has no value in any row of the affected series."""
 
     name = "values lost"
+    least_cells = LITERAL
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Every affected series must be null throughout in V2."""
@@ -66,6 +66,7 @@ class ZeroForValue:
     """V2 is 0 wherever it differs."""
 
     name = "zero instead of a value"
+    least_cells = LITERAL
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Every unequal cell must be 0 in V2."""
@@ -78,6 +79,7 @@ class ConstantValue:
     """V2 has the same value in every row."""
 
     name = "constant value"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must have one value in at least two rows, where V1 has several."""
@@ -94,10 +96,11 @@ class Limited:
     """V2 stops at a limit that V1 exceeds."""
 
     name = "limited"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must be one number where it differs, exceeded by V1 there and by V2 nowhere."""
-        pairs = difference.pairs(_FEW)
+        pairs = difference.pairs(FEW)
         if pairs is None or len(np.unique(pairs[1])) > 1:
             return None
         limit = pairs[1][0]
@@ -112,10 +115,11 @@ class RatioForRupees:
     """One side is a ratio to the middle band, the other an amount."""
 
     name = "ratio instead of rupees"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """The quotient of both sides must be V1's middle band of the row."""
-        pairs = difference.pairs(_FEW)
+        pairs = difference.pairs(FEW)
         if pairs is None or _MIDDLE not in difference.sides.table.column_names:
             return None
         v1, v2 = pairs
@@ -131,10 +135,11 @@ class SampleDeviation:
     """A deviation divides by n on one side and by n - 1 on the other."""
 
     name = "sample deviation"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """The distances from 0, 1 or the middle band must have the constant ratio sqrt(n / (n - 1))."""
-        pairs = difference.pairs(_FEW)
+        pairs = difference.pairs(FEW)
         if pairs is None:
             return None
         for origin, centre in _centres(difference):
@@ -167,6 +172,7 @@ class DivisorOffByOne:
     """A mean or variance divides by a count of the row on one side, by one more or less on the other."""
 
     name = "divisor off by one"
+    least_cells = EXACT_MATCH
 
     def recognise(self, difference: Difference) -> Finding | None:
         """The ratio must be n / (n + 1) or (n - 1) / n, either way round, with n a column of the row.
@@ -206,10 +212,11 @@ class SumForLast:
     """Open interest is added up over the minutes of a bar; it is a level, not a flow."""
 
     name = "sum instead of last"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must exceed V1, by about the number of minutes, and agree in bars of one minute."""
-        pairs = difference.pairs(_FEW)
+        pairs = difference.pairs(FEW)
         if pairs is None or difference.column.name != "open_interest":
             return None
         minutes = difference.sides.v1("minutes_present")[difference.unequal]
@@ -230,10 +237,11 @@ class ConstantFactor:
     """V2 is V1 times one number."""
 
     name = "constant factor"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """All quotients must be equal; whole numbers may be rounded after multiplying."""
-        pairs = difference.pairs(_FEW)
+        pairs = difference.pairs(FEW)
         if pairs is None or (pairs[0] == 0).any():
             return None
         v1, v2 = pairs
@@ -254,6 +262,7 @@ class OtherCount:
     """A mean or share is over another number of things."""
 
     name = "other count"
+    least_cells = EXACT_MATCH
 
     def recognise(self, difference: Difference) -> Finding | None:
         """The ratio must be that of two counts of the row, and not the same in all rows."""
@@ -280,6 +289,7 @@ class OtherBase:
     """A relative change is measured from its other end."""
 
     name = "other base"
+    least_cells = EXACT_MATCH
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must be x / (1 + x) or x / (1 - x) of V1's x, as a ratio or in percent."""
@@ -300,16 +310,17 @@ class FirstLeftOut:
     """A change is measured from the first member of a group, not from what came before it."""
 
     name = "first one left out"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must be 0 exactly in the rows whose group has one member, and V1 in none of these."""
-        pairs = difference.pairs(_FEW)
+        pairs = difference.pairs(FEW)
         if pairs is None:
             return None
         is_zero = pairs[1] == 0
         for name in difference.other_counts:
             is_alone = difference.sides.v1(name)[difference.unequal] == 1
-            if is_alone.sum() >= _FEW and not is_alone.all() and (is_alone == is_zero).all():
+            if is_alone.sum() >= FEW and not is_alone.all() and (is_alone == is_zero).all():
                 return Finding(
                     f"V2 is 0 exactly where {name} is 1: the first member itself is the base",
                     {"such cells": int(is_alone.sum())},
@@ -321,10 +332,11 @@ class StrengthForIndex:
     """The relative strength itself instead of the index made of it."""
 
     name = "RS instead of RSI"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V1 must be 100 - 100 / (1 + V2); without losses RS has no value and the index is 100."""
-        if difference.column.name != "rsi" or difference.valued.sum() < _FEW:
+        if difference.column.name != "rsi" or difference.valued.sum() < FEW:
             return None
         v1, v2 = difference.v1[difference.unequal], difference.v2[difference.unequal]
         expected = np.where(np.isnan(v2), 100.0, 100 - 100 / (1 + v2))
@@ -337,10 +349,11 @@ class Rounding:
     """V2 is V1 rounded to a number of decimals."""
 
     name = "rounding"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must have d decimals everywhere and be at most half a unit of the last from V1."""
-        pairs = difference.pairs(_FEW)
+        pairs = difference.pairs(FEW)
         if pairs is None:
             return None
         largest = float(np.abs(pairs[1] - pairs[0]).max())
@@ -359,10 +372,11 @@ class ConstantOffset:
     """V2 is V1 plus one number."""
 
     name = "constant offset"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """All differences must be equal."""
-        pairs = difference.pairs(2 if difference.is_whole_number else _FEW)
+        pairs = difference.pairs(2 if difference.is_whole_number else FEW)
         if pairs is None:
             return None
         offset = float(np.median(pairs[1] - pairs[0]))
@@ -375,10 +389,11 @@ class MinimumMaximumScale:
     """V2 is another column scaled to 0 at its smallest and 1 at its largest value of the series."""
 
     name = "minimum-maximum scale"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """Scale every float column of V1 per series and compare."""
-        if not difference.is_number or difference.valued.sum() < _FEW:
+        if not difference.is_number or difference.valued.sum() < FEW:
             return None
         for column in difference.sides.table.value_columns:
             if column.kind is not difference.column.kind:
@@ -405,10 +420,11 @@ class ColumnMixUp:
     """V2 holds another column of V1."""
 
     name = "column mix-up"
+    least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must equal another column in every row, with more than one value, at least 3 of them."""
-        if len(set(difference.v2[~difference.null2].tolist())) < 2 or len(difference.v2) < _FEW:
+        if len(set(difference.v2[~difference.null2].tolist())) < 2 or len(difference.v2) < FEW:
             return None
         for column in difference.sides.table.value_columns:
             other = difference.sides.v1(column.name)
@@ -431,6 +447,7 @@ class OneSided:
     """V2 is never above, or never below V1."""
 
     name = "one-sided"
+    least_cells = _NO_CHANCE
 
     def recognise(self, difference: Difference) -> Finding | None:
         """All unequal cells must differ to the same side, too many of them for chance."""

@@ -53,6 +53,18 @@ def _columns_table(name: str) -> Table:
             label("column_name", "Compared column"),
             TRADING_DAY,
             label("tolerance", "Tolerance class of the column"),
+            value(
+                "relative_tolerance",
+                "Tolerance in force, as a part of max(|v1|, |v2|); 0 for exact columns",
+                "ratio",
+                nullable=False,
+            ),
+            value(
+                "absolute_tolerance",
+                "What is allowed on top of it; 0 for exact columns",
+                OF_COLUMN,
+                nullable=False,
+            ),
             *_COUNTS,
             count(
                 "cells_identical", "Cells that are equal to the last bit, or null in both", "cells"
@@ -82,6 +94,29 @@ def _columns_table(name: str) -> Table:
                 "largest_ulp_difference",
                 "Largest number of floats between v1 and v2, one end included; null for all but floats",
                 "ULP",
+            ),
+            value(
+                "largest_within_tolerance",
+                "Largest difference of the cells within the tolerance, measured as the tolerance is: |v1 - v2| / "
+                "(max(|v1|, |v2|) + absolute / relative tolerance); null without such a cell",
+                "ratio",
+            ),
+            value(
+                "noise_floor",
+                "The same of V1 against V1, at least the rounding of one float; null when not measured and for "
+                "exact columns",
+                "ratio",
+            ),
+            count(
+                "cells_above",
+                "Cells within the tolerance in which V2 is above V1 by more than rounding (2^-46 of the value)",
+                "cells",
+            ),
+            count("cells_below", "The same, below V1", "cells"),
+            text(
+                "warning",
+                "What rounding does not explain inside the tolerance, in one sentence; null when nothing is",
+                nullable=True,
             ),
             count("instruments", "Instruments with a row on both sides", "instruments"),
             count("instruments_affected", "Instruments with an unequal cell", "instruments"),
@@ -157,6 +192,15 @@ _VERDICT_COLUMNS = (
     label(
         "columns_diverged",
         "Columns with unequal cells, comma-separated; null when none",
+        nullable=True,
+    ),
+    text(
+        "tolerances",
+        "Tolerances in force by class: a part of the larger of both values, plus an absolute part",
+    ),
+    text(
+        "warning",
+        "What a verdict warns of although the cells agree: drift inside the tolerance; null when nothing",
         nullable=True,
     ),
     count(

@@ -130,12 +130,18 @@ def flip_a_bit_of_the_rows(log: Path) -> None:
     newest.write_bytes(data)
 
 
+def lose_the_newest_rows(log: Path) -> None:
+    """As a scrub does with a damaged file: it is taken away, and the pointer stays."""
+    (log / "whole" / json.loads((log / "whole" / "current.json").read_text())["file"]).unlink()
+
+
 @pytest.mark.parametrize(
     ("spoil", "is_sure"),
     [
         (spoil_the_pointer, True),
         (lose_the_pointer, True),
         (flip_a_bit_of_the_rows, False),
+        (lose_the_newest_rows, False),
         (lose_the_folder, False),
     ],
 )

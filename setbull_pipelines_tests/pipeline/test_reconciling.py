@@ -27,6 +27,7 @@ from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.quality import agreement
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.tables import Kind, Table
+from setbull_pipelines.tables.contract import RELATIVE
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import (
@@ -40,7 +41,10 @@ from setbull_pipelines_tests.pipeline.small_run import (
 )
 
 every_table = pytest.mark.parametrize("table", tables.COMPUTED_TABLES, ids=lambda table: table.name)
-AGREES = {rule.table.table.name: rule for rule in agreement.RULES}
+AGREES, ROUNDS = (
+    {rule.table.table.name: rule for rule in agreement.RULES if rule.name == name}
+    for name in ("v2_agrees_with_v1", "differences_are_rounding")
+)
 TAMPERED = {
     "candles_5min": "volume",
     "candles_daily": "close",
@@ -115,6 +119,59 @@ def test_the_finished_run_agrees_and_compared_every_cell(small_run: SmallRun) ->
         day = f"{row.trading_day:%Y-%m-%d}"
         rows = small_run.warehouse.pointer(StoredTable("v1", table), day).rows
         assert row.cells_compared == rows * len(table.value_columns) > 0
+
+
+def test_drift_inside_the_tolerance_passes_with_a_check_that_warns(copied_run: SmallRun) -> None:
+    table, day = tables.INDICATORS_5MIN, copied_run.days[0]
+    stored, rule = StoredTable("v2", table), ROUNDS[table.name]
+    before = judge([rule], copied_run.warehouse, copied_run.settings, day)[rule.name]
+    assert before.passed
+    assert before.metadata["cells within the tolerance"] > 0
+    right = copied_run.warehouse.read(stored, [day.isoformat()])
+    drifted = right.assign(ema_50=right["ema_50"] * (1 + 5e-10))
+    publish(copied_run.warehouse, stored, day.isoformat(), drifted)
+
+    found = Reconciled(table, copied_run)
+
+    assert found.verdict.state == PASS
+    assert found.check.passed
+    told = judge([rule], copied_run.warehouse, copied_run.settings, day)[rule.name]
+    assert not told.passed
+    assert severity(rule, told) is dg.AssetCheckSeverity.WARN
+    cells = int(right["ema_50"].notna().sum())
+    assert told.description == (
+        "warning: ema_50 drifts inside its tolerance of 1e-09: largest difference 5e-10, noise floor 2.2e-16 "
+        f"(measured), V2 above V1 in 100% of {cells:,} cells that differ by more than rounding"
+    )
+    assert told.description in found.check.description
+    assert told.metadata["tolerances"] == "exact; relative 1e-09 + 0"
+
+
+def test_v1_in_the_place_of_v2_is_told_though_it_agrees(copied_run: SmallRun) -> None:
+    table, day = tables.INDICATORS_5MIN, copied_run.days[0]
+    of_v1 = copied_run.warehouse.read(StoredTable("v1", table), [day.isoformat()])
+    publish(copied_run.warehouse, StoredTable("v2", table), day.isoformat(), of_v1)
+
+    found = Reconciled(table, copied_run)
+
+    assert (found.verdict.state, found.check.passed) == (PASS, True)
+    assert "have the same content hash; V2 has V1's bits in all" in found.check.description
+
+
+def test_a_verdict_under_another_tolerance_is_made_again(
+    copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, other, day = tables.INDICATORS_5MIN, tables.CANDLES_5MIN, copied_run.days[0]
+    for unchanged in (table, other):
+        (result,) = reconcile(unchanged, [day], copied_run.warehouse, copied_run.settings, "test")
+        assert result.cached
+    monkeypatch.setitem(RELATIVE.__dict__, "relative", 1e-2)
+    (result,) = reconcile(table, [day], copied_run.warehouse, copied_run.settings, "test")
+    assert not result.cached
+    (result,) = reconcile(other, [day], copied_run.warehouse, copied_run.settings, "test")
+    assert result.cached
+    (verdict,) = read_findings(table, day, copied_run.warehouse).verdict.itertuples()
+    assert verdict.tolerances == "exact; relative 0.01 + 0"
 
 
 @every_table

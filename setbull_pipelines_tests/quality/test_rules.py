@@ -259,6 +259,12 @@ def a_verdict_that_diverged(frames: Frames, rule: Rule) -> Frames:
     return {name: frames[name].assign(state="diverged", reason="1 cell differs")}
 
 
+@breaks_elsewhere("differences_are_rounding")
+def a_verdict_with_a_warning(frames: Frames, rule: Rule) -> Frames:
+    (name,) = (stored.name for stored in rule.reads if stored.name.endswith("_verdict"))
+    return {name: frames[name].assign(warning="ema_50 drifts inside its tolerance of 1e-09")}
+
+
 def tamper(frames: Frames, rule: Rule) -> Frames:
     if rule.name in ELSEWHERE:
         return {**frames, **ELSEWHERE[rule.name](frames, rule)}
@@ -372,7 +378,10 @@ def test_every_table_that_is_received_or_computed_has_its_rules() -> None:
         for schema in table.schemas:
             assert {"schema", "keys_unique"} <= by_table[f"{schema}.{table.name}"]
     for table in tables.COMPUTED_TABLES:
-        assert by_table[f"reconciliation.{table.name}"] == {"v2_agrees_with_v1"}
+        assert by_table[f"reconciliation.{table.name}"] == {
+            "v2_agrees_with_v1",
+            "differences_are_rounding",
+        }
         # Beyond its contract, every computed table is held to the table it comes from.
         assert by_table[f"v1.{table.name}"] == by_table[f"v2.{table.name}"]
         assert len(by_table[f"v1.{table.name}"]) > 2

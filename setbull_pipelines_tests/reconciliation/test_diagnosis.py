@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.reconciliation import compare as comparing
-from setbull_pipelines.reconciliation.self_test.market import SESSIONS, Market, computed_by
+from setbull_pipelines.reconciliation.self_test.market import SESSIONS, Market
 from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY, SEQUENCES
-from setbull_pipelines.variants import V1, V2
+from setbull_pipelines.variants import V2
 from setbull_pipelines_tests.reconciliation.partition_files import compare_frames
 
 
 @pytest.fixture(scope="module")
-def market() -> Market:
-    return computed_by(V1)
+def market(variants) -> Market:
+    return variants[0]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from setbull_pipelines.reconciliation.extent_shapes import EXTENT_SHAPES
 from setbull_pipelines.reconciliation.row_shapes import ROW_SHAPES
 from setbull_pipelines.reconciliation.self_test import score
 from setbull_pipelines.reconciliation.self_test.generic_mutants import VALUES, last_agreeing
-from setbull_pipelines.reconciliation.self_test.market import RISING, Market, computed_by
+from setbull_pipelines.reconciliation.self_test.market import RISING
 from setbull_pipelines.reconciliation.self_test.score import MUTANTS, outcome_of
 from setbull_pipelines.reconciliation.time_shapes import FIRST_SHAPES, TIME_SHAPES
 from setbull_pipelines.reconciliation.value_shapes import LOOSE_VALUE_SHAPES, VALUE_SHAPES
@@ -43,11 +43,6 @@ ROW_MUTANTS = {
 def mutant_called(name: str) -> score.Mutant:
     (mutant,) = (mutant for mutant in MUTANTS if mutant.name == name)
     return mutant
-
-
-@pytest.fixture(scope="module")
-def variants() -> tuple[Market, Market]:
-    return computed_by(V1), computed_by(V2)
 
 
 @pytest.mark.parametrize("table", COMPUTED_TABLES, ids=lambda table: table.name)

@@ -25,6 +25,7 @@ from setbull_pipelines.reconciliation.self_test import (
     generic_mutants,
     indicator_mutants,
     sequence_mutants,
+    tolerance_mutants,
 )
 from setbull_pipelines.reconciliation.self_test.market import AS_OF, Market, computed_by
 from setbull_pipelines.reconciliation.self_test.mutant import Mutant
@@ -39,6 +40,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *sequence_mutants.MUTANTS,
     *filter_mutants.MUTANTS,
     *generic_mutants.MUTANTS,
+    *tolerance_mutants.MUTANTS,
 )
 NOISE_SEEDS = (1, 2, 3)
 
