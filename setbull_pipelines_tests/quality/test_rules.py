@@ -13,7 +13,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.fetching import STORED as FETCHES
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import Rule
+from setbull_pipelines.quality.verdict import Rule, before
 from setbull_pipelines.settings import SampleSettings, Settings
 from setbull_pipelines.sources.intake import take_in
 from setbull_pipelines.tables.columns import EXCHANGE
@@ -149,6 +149,10 @@ def with_a_third_stale(frames: Frames, rule: Rule) -> pd.DataFrame:
     return frame.assign(series=frame["series"].where(frame.index % 3 != 0))
 
 
+def with_nobody_who_has_a_trend(frames: Frames, rule: Rule) -> pd.DataFrame:
+    return own(frames, rule).assign(verdict="not enough data", stopped_at="mamba")
+
+
 def half_of_the_minutes(frames: Frames, rule: Rule) -> pd.DataFrame:
     return own(frames, rule).iloc[::2]
 
@@ -201,6 +205,7 @@ TAMPERINGS: dict[str, Tampering] = {
     "no_unexplained_gap": with_a_jump,
     "verdicts_consistent": with_the_opposite_verdict,
     "not_stale": with_a_third_stale,
+    "shares_are_usual": with_nobody_who_has_a_trend,
     "underlyings_known": with_a_stock_nobody_knows,
     "one_variant_per_instrument": without_the_last_row,
     "report_says_what_is_served": without_the_last_row,
@@ -355,6 +360,9 @@ def frames_of(
         frames[REVISIONS.name] = corrections_of(stored_frames["raw.candles_1min"])
     if rule.table == ALIASES:
         frames[ALIASES.name] = an_alias()
+    if rule.earlier_sessions:
+        earlier = [day.isoformat() for day in small_run.days[:-1]]
+        frames[before(rule.table)] = small_run.warehouse.read(rule.table, earlier)
     return frames, pd.Timestamp(small_run.days[-1]), small_run.settings
 
 
