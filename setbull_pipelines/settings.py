@@ -432,8 +432,13 @@ class RolloutSettings:
     minimum_cache_lookups: int = 100
     """Fewer look-ups say nothing about the hit rate."""
     maximum_calculation_seconds: float = 5.0
-    """V2's time for indicators and for sequences."""
+    """V2's processor time for indicators and for sequences, however few rows a session has."""
+    calculation_seconds_per_million_rows: float = 2.5
+    """Processor time for each million rows that V2 reads; the limit where that is more than the one above."""
     maximum_aggregation_seconds: float = 10.0
+    """The same for candles."""
+    aggregation_seconds_per_million_rows: float = 5.0
+    """The same for candles."""
     minimum_exceptions: int = 3
     """Instruments that V2 must fail for on a session before its error rate counts. They are served from V1."""
     maximum_error_rate: float = 0.05
@@ -444,7 +449,7 @@ class RolloutSettings:
     maximum_worker_share: float = 0.95
     maximum_sequence_failure_share: float = 0.03
     maximum_slowdown: float = 0.50
-    """How much more time than V1 may V2 take, as a share of V1's."""
+    """How much more processor time than V1 may V2 take, as a share of V1's."""
     minimum_seconds_compared: float = 1.0
     """Less time of V1 says nothing about how much slower V2 is."""
     maximum_memory_growth: float = 0.20
@@ -509,7 +514,12 @@ class RolloutSettings:
             self.rollback_error_rate,
             f"rollout.maximum_error_rate ({self.maximum_error_rate}) to 1",
         )
-        for name in ("maximum_calculation_seconds", "maximum_aggregation_seconds"):
+        for name in (
+            "maximum_calculation_seconds",
+            "calculation_seconds_per_million_rows",
+            "maximum_aggregation_seconds",
+            "aggregation_seconds_per_million_rows",
+        ):
             value = getattr(self, name)
             _require(0 < value < math.inf, f"rollout.{name}", value, "a number above 0")
         for name in ("maximum_slowdown", "minimum_seconds_compared", "maximum_memory_growth"):

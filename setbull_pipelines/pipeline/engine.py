@@ -72,6 +72,7 @@ from setbull_pipelines.warehouse.store import Warehouse
 logger = logging.getLogger(__name__)
 
 _V1 = "v1"
+_VARIANTS = {V1.name: V1, V2.name: V2}
 _OF_MINUTES = (tables.CANDLES_5MIN.name, tables.BB_WIDTH_DAILY.name)
 """Tables that are looked back at and begin with the first minutes."""
 
@@ -217,7 +218,7 @@ class StepRun:
         for table, days in evicted.items():
             if days:
                 step = next(step for step in STEPS if table in step.outputs)
-                variant = {V1.name: V1, V2.name: V2}[self._lanes[table.name]]
+                variant = _VARIANTS[self._lanes[table.name]]
                 given = (self.warehouse, self.settings, self.run_id, self._stages, self._as_of)
                 for _ in StepRun(step, variant, *given).over(days):
                     pass
@@ -245,6 +246,7 @@ class StepRun:
             return _Computed(inputs, chosen, empty, None, {}, f"no rows: {part.sentence}")
         kept, failures = chosen.kept, dict(chosen.failures)
         chunks = self._chunks(day, chosen)
+        _VARIANTS[self.variant.name].prepare()
         with Meter(self.warehouse.cache) as meter:
             computed, errors, rows_read = self._compute_chunks(day, chosen, chunks, part, compute)
         origin = f"{self.outputs[0].name} {day}"

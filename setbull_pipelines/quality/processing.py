@@ -55,7 +55,7 @@ def figures(
     """
     v1, v2 = (_measured(component, metrics, lane) for lane in ("v1", "v2"))
     taken = {
-        "seconds_v1": None if v1["seconds"].isna().any() else float(v1["seconds"].sum()),
+        "seconds_v1": None if v1["cpu_seconds"].isna().any() else float(v1["cpu_seconds"].sum()),
     }
     names = [StoredTable("v2", table).name for table in TABLES_OF[component]]
     failed = failures[failures["asset"].isin(names)]
@@ -74,7 +74,9 @@ def figures(
         available = float((v2["seconds"] * v2["workers"]).sum())
         allowance = settings.processing.memory_allowance_mib * 2**20
         taken |= {
-            "seconds_v2": float(v2["seconds"].sum()),
+            # By the wall V2 would be slow whenever something else is busy on the machine.
+            "seconds_v2": float(v2["cpu_seconds"].sum()),
+            "input_rows": int(v2["input_rows"].sum()),
             "cache_lookups": hits + misses,
             "cache_hit_rate": hits / (hits + misses) if hits + misses else None,
             "memory_share": float(v2["peak_memory"].max()) / allowance,
@@ -143,7 +145,8 @@ def _within_limits(
     wrong = [*breaches, *unmeasured]
     return Verdict(
         not wrong,
-        "; ".join(wrong) or "V2 is within all limits of time, memory, workers, cache and errors",
+        "; ".join(wrong)
+        or "V2 is within all limits of processor time, memory, workers, cache and errors",
         {"limits passed": len(breaches), "components not measured": len(unmeasured)},
     )
 
@@ -158,7 +161,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "within_limits",
-        "V2 keeps the limits of settings.rollout on time, memory, worker use, cache hits and errors",
+        "V2 keeps the limits of settings.rollout on processor time, memory, worker use, cache hits and errors",
         METRICS,
         (METRICS, FAILURES, *_DAILY),
         _within_limits,

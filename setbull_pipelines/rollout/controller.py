@@ -29,7 +29,7 @@ class Evidence:
     """What was measured of one component on one session. None is "not measured", which never passes.
 
     ``stage`` is the stage the session was computed under; ``settings_hash`` that of the settings the results depend
-    on. Counts are of the session, shares 0 to 1, seconds of computing the session.
+    on. Counts are of the session, shares 0 to 1, seconds of processor time that computing the session took.
     """
 
     component: Component
@@ -53,6 +53,8 @@ class Evidence:
     """Instruments that computing V2 failed for; they are served from V1."""
     error_rate: float | None = None
     """Attempts to compute V2 that failed for any reason, retried ones included."""
+    input_rows: int | None = None
+    """Rows that V2 read."""
     cache_lookups: int | None = None
     cache_hit_rate: float | None = None
     seconds_v1: float | None = None
@@ -316,8 +318,8 @@ def _required(state: State, evidence: Evidence) -> Iterator[str]:
         yield from ("cells_expected", "cells_compared", "cells_unequal", "decision_differences")
     if Variant.V2 not in state.stage.runs:
         return
-    yield from ("v2_exceptions", "error_rate", "seconds_v2", "memory_share", "worker_share")
-    yield "cache_lookups"
+    yield from ("v2_exceptions", "error_rate", "seconds_v2", "input_rows")
+    yield from ("memory_share", "worker_share", "cache_lookups")
     if evidence.cache_lookups:
         yield "cache_hit_rate"
     if state.stage.runs_both_in_full:
@@ -359,9 +361,7 @@ def soft_breaches(
         (
             "aggregation time" if aggregation else "calculation time",
             evidence.seconds_v2,
-            settings.maximum_aggregation_seconds
-            if aggregation
-            else settings.maximum_calculation_seconds,
+            _seconds_allowed(evidence, settings),
             "{:.1f} s",
         ),
         ("memory", evidence.memory_share, settings.maximum_memory_share, "{:.1%}"),
@@ -397,6 +397,16 @@ def soft_breaches(
     seconds_v1 = max(evidence.seconds_v1 or 0.0, settings.minimum_seconds_compared)
     if stage.runs_both_in_full and evidence.seconds_v2 > seconds_v1 * slowest:
         yield (
-            f"V2 took {evidence.seconds_v2:.1f} s, more than {settings.maximum_slowdown:.0%} above "
+            f"V2 took {evidence.seconds_v2:.1f} s of processor time, more than {settings.maximum_slowdown:.0%} above "
             f"V1's {evidence.seconds_v1:.1f} s"
         )
+
+
+def _seconds_allowed(evidence: Evidence, settings: RolloutSettings) -> float:
+    """Processor time that V2 may take for the session: of little data a fixed one, of more a time per row read."""
+    least, per_million = (
+        (settings.maximum_aggregation_seconds, settings.aggregation_seconds_per_million_rows)
+        if evidence.component is Component.AGGREGATION
+        else (settings.maximum_calculation_seconds, settings.calculation_seconds_per_million_rows)
+    )
+    return max(least, per_million * evidence.input_rows / 1e6)

@@ -52,6 +52,13 @@ class Variant(Protocol):
 
     name: str
 
+    def prepare(self) -> None:
+        """Do what is done once per process, such as compiling, so that it is not measured as work on some day.
+
+        No result depends on it; calling it again does nothing.
+        """
+        ...
+
     def to_5min(
         self,
         candles_1min: pd.DataFrame,

@@ -133,7 +133,8 @@ def with_a_lost_row(frames: Frames, rule: Rule) -> pd.DataFrame:
 
 def with_a_slow_v2(frames: Frames, rule: Rule) -> pd.DataFrame:
     frame = own(frames, rule)
-    return frame.assign(seconds=frame["seconds"].where(frame["variant"] != "v2", 60.0))
+    slow = frame["cpu_seconds"].where(frame["variant"] != "v2", 60.0)
+    return frame.assign(seconds=60.0, cpu_seconds=slow)
 
 
 def with_a_stage_nobody_decided(frames: Frames, rule: Rule) -> pd.DataFrame:

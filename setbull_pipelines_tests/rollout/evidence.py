@@ -37,6 +37,7 @@ def healthy(component: Component, session: date, stage: Stage, **changes: Any) -
         error_rate=0.0,
         cache_lookups=1_000,
         cache_hit_rate=0.9,
+        input_rows=100_000,
         seconds_v1=4.0,
         seconds_v2=1.0,
         memory_share=0.5,

@@ -167,6 +167,7 @@ NEEDED = {
     "cache_hit_rate",
     "seconds_v1",
     "seconds_v2",
+    "input_rows",
     "memory_share",
     "worker_share",
 }
@@ -263,6 +264,23 @@ def test_the_old_plans_conditions_are_soft(
     # In off V2 does not run, so nothing of it can be too slow.
     off = replace(state, stage=Stage.OFF)
     assert decide_with(off, **slow_v1, **{name: breach}).verdict is Verdict.ADVANCED
+
+
+@pytest.mark.parametrize(
+    ("component", "seconds_per_million"),
+    [(Component.INDICATORS, 2.5), (Component.SEQUENCES, 2.5), (Component.AGGREGATION, 5.0)],
+)
+@pytest.mark.parametrize("millions", [3, 30])
+def test_more_rows_may_take_more_time(
+    component: Component, seconds_per_million: float, millions: int
+) -> None:
+    state = replace(AT_FIFTY, component=component)
+    limit = seconds_per_million * millions
+    read = {"input_rows": millions * 1_000_000, "seconds_v1": 1_000.0}
+    assert decide_with(state, **read, seconds_v2=limit).verdict is Verdict.ADVANCED
+    found = decide_with(state, **read, seconds_v2=limit + 0.1)
+    assert found.verdict is Verdict.SOFT_BREACH
+    assert f"time {limit + 0.1:.1f} s above {limit:.1f} s" in found.reason
 
 
 def test_half_as_slow_again_as_v1_is_soft() -> None:

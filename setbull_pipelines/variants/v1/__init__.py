@@ -16,6 +16,11 @@ from setbull_pipelines.variants.v1.sequences import moves, sequence_analysis, se
 
 name = "v1"
 
+
+def prepare() -> None:
+    """Nothing: V1 compiles nothing."""
+
+
 __all__ = [
     "adjusted",
     "bb_width",
@@ -24,6 +29,7 @@ __all__ = [
     "indicators",
     "moves",
     "name",
+    "prepare",
     "sequence_analysis",
     "sequences",
     "to_5min",

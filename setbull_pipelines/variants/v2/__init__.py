@@ -10,6 +10,7 @@ from setbull_pipelines.variants.v2.analysis import sequence_analysis
 from setbull_pipelines.variants.v2.bb_width import bb_width, bb_width_alerts
 from setbull_pipelines.variants.v2.filters import filters
 from setbull_pipelines.variants.v2.indicators import indicators
+from setbull_pipelines.variants.v2.preparing import prepare
 from setbull_pipelines.variants.v2.sequences import moves, sequences
 
 name = "v2"
@@ -22,6 +23,7 @@ __all__ = [
     "indicators",
     "moves",
     "name",
+    "prepare",
     "sequence_analysis",
     "sequences",
     "to_5min",

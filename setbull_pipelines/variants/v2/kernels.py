@@ -321,3 +321,26 @@ def _write_vwap(high, low, close, volume, session, vwap):
         turnover += (high[bar] + low[bar] + close[bar]) / 3.0 * volume[bar]
         traded += volume[bar]
         vwap[bar] = turnover / traded if traded > 0 else np.nan
+
+
+def load() -> None:
+    """Compile every kernel, or load its machine code, for the types that the rest of V2 calls it with."""
+
+    def given(kind: str) -> np.ndarray:  # what columns.ordered gives
+        values = np.zeros(1, kind)
+        values.flags.writeable = False
+        return values
+
+    moments, prices, flags = given("int64"), given("float64"), given("bool")
+    integers = np.zeros(1, "int64")
+    place_minutes(moments, moments, flags, moments, moments, moments, 1, integers, integers.copy())
+    write_bars(
+        *(integers, integers + 1, prices, prices, prices, prices, moments, flags, False),
+        *(np.zeros((4, 1)), np.zeros((3, 1), "int64"), integers.copy()),
+    )
+    write_indicators(
+        *(integers, integers + 1, integers + 1, integers),
+        *(moments, prices, prices, prices, moments),
+        *(2, np.array([2]), 2, 2, 2, 2.0, 2),
+        np.zeros((FIRST_EMA + 1 + VWAP + 1, 1)),
+    )
