@@ -1,7 +1,7 @@
 """The asset that judges the rollout: one evaluation per component and trading day.
 
 Belongs here: its definition and metadata. Does not belong here: gathering
-evidence (``pipeline/rolling_out.py``), deciding (``rollout/``).
+evidence (``pipeline/evidence.py``), deciding (``rollout/``).
 """
 
 import dagster as dg

@@ -1,7 +1,7 @@
 """``setbull rollout``: what the log says, and what a person adds to it.
 
 Belongs here: reading the state for people and recording their actions. Does not belong here: options
-(``main``), deciding (``rollout/``), the log in the warehouse (``pipeline/rolling_out.py``).
+(``main``), deciding (``rollout/``), the log in the warehouse (``pipeline/rollout_log.py``).
 """
 
 from __future__ import annotations

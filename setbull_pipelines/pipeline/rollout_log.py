@@ -92,7 +92,13 @@ def publish(
 
 def rolling_out_code_version() -> str:
     """Code version of everything that decides what is written to the log."""
-    return code_version("rollout", "tables", "pipeline/rolling_out.py", "pipeline/rollout_log.py")
+    return code_version(
+        "rollout",
+        "tables",
+        "pipeline/evidence.py",
+        "pipeline/rolling_out.py",
+        "pipeline/rollout_log.py",
+    )
 
 
 def kept_rows(warehouse: Warehouse) -> tuple[tuple[LogRow, ...], bool]:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.quality.verdict import Rule, Verdict
-from setbull_pipelines.rollout.controller import Evidence, soft_breaches
+from setbull_pipelines.rollout.controller import soft_breaches
+from setbull_pipelines.rollout.evidence import Evidence
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.operations import ALL_INSTRUMENTS

@@ -14,7 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from setbull_pipelines.market.session_table import TIMEZONE
-from setbull_pipelines.rollout.controller import Decision, Evidence, State, Verdict
+from setbull_pipelines.rollout.controller import Decision, State, Verdict
+from setbull_pipelines.rollout.evidence import Evidence
 from setbull_pipelines.rollout.stages import Component, Stage
 
 CONTROLLER = "controller"

@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from setbull_pipelines.rollout.controller import Evidence, State, decide
+from setbull_pipelines.rollout.controller import State, decide
+from setbull_pipelines.rollout.evidence import Evidence
 from setbull_pipelines.rollout.log import LogRow, append, state_at
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings

@@ -8,15 +8,8 @@ from datetime import date, datetime
 import pytest
 
 from setbull_pipelines.market.calendar import OutsideCoverage
-from setbull_pipelines.rollout.controller import (
-    Decision,
-    Evidence,
-    InvalidEvidence,
-    State,
-    Verdict,
-    act,
-    decide,
-)
+from setbull_pipelines.rollout.controller import Decision, State, Verdict, act, decide
+from setbull_pipelines.rollout.evidence import Evidence, InvalidEvidence
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines_tests.rollout.evidence import healthy

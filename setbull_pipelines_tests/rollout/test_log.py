@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from setbull_pipelines.rollout.controller import Decision, Evidence, State, Verdict, act, decide
+from setbull_pipelines.rollout.controller import Decision, State, Verdict, act, decide
+from setbull_pipelines.rollout.evidence import Evidence
 from setbull_pipelines.rollout.log import (
     CONTROLLER,
     IllegalLog,

@@ -10,7 +10,8 @@ from datetime import date, timedelta
 import pytest
 
 from setbull_pipelines.rollout.bucketing import Variant
-from setbull_pipelines.rollout.controller import Evidence, State, Verdict, act
+from setbull_pipelines.rollout.controller import State, Verdict, act
+from setbull_pipelines.rollout.evidence import Evidence
 from setbull_pipelines.rollout.log import IllegalLog, LogRow, append, state_at
 from setbull_pipelines.rollout.stages import Component, Stage, served_variants
 from setbull_pipelines.settings import RolloutSettings
