@@ -91,7 +91,10 @@ def test_a_run_that_has_ended_is_left(instance, status) -> None:
     assert instance.get_run_by_id(run_id).status is status
 
 
-@pytest.mark.parametrize("other", [{"host": "another"}, {"run": "the one that is executed again"}])
+@pytest.mark.parametrize(
+    "other",
+    [{"host": "another"}, {"run": "the one that is executed again"}, {"pid": "x"}, {"pid": -1}],
+)
 def test_of_other_machines_and_of_tags_of_another_run_nothing_is_known(instance, other) -> None:
     started_run(instance, {}, **(gone_process() | other))
     assert end_gone_runs(instance) == []
