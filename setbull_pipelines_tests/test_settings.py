@@ -305,6 +305,10 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "setting rollout.rollback_error_rate: found 0.01, expected rollout.maximum_error_rate (0.05) to 1",
         ),
         (
+            "[rollout]\ncalculation_seconds_per_million_rows = 0",
+            "setting rollout.calculation_seconds_per_million_rows: found 0.0, expected a number above 0",
+        ),
+        (
             "[rollout]\nmaximum_calculation_seconds = inf",
             "setting rollout.maximum_calculation_seconds: found inf, expected a finite number",
         ),

@@ -62,20 +62,18 @@ def _is_gone(run: dg.DagsterRun) -> bool:
     """Whether this machine knows that the process of ``run`` is no more; False where it cannot tell."""
     try:
         said = json.loads(run.tags[PROCESS_TAG])
-        run_id, host, pid, started = (said[name] for name in ("run", "host", "pid", "started"))
-    except (KeyError, TypeError, ValueError):
-        return False  # no tag, or one that a person wrote
-    if run_id != run.run_id or host != _host():
-        return False
-    try:
-        process = psutil.Process(pid)
+        if said["run"] != run.run_id or said["host"] != _host():
+            return False
+        process = psutil.Process(said["pid"])
         # A number is given again, and a killed process whose parent does not ask for it stays as a zombie.
-        is_same = abs(process.create_time() - started) <= _SAME_START
+        is_same = abs(process.create_time() - said["started"]) <= _SAME_START
         return not is_same or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return not psutil.pid_exists(pid)
+    except psutil.NoSuchProcess as error:
+        return not psutil.pid_exists(error.pid)  # of other users only that they exist may be seen
     except psutil.AccessDenied:
         return False
+    except (KeyError, TypeError, ValueError):
+        return False  # no tag, or one that a person wrote
 
 
 def _process_of(run: dg.DagsterRun) -> str:

@@ -16,6 +16,7 @@ from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, TRADING_DAYS, repor
 from setbull_pipelines.automation.jobs import build_jobs
 from setbull_pipelines.automation.run_process import PROCESS_TAG, end_gone_runs
 from setbull_pipelines.cli.home import prepare_dagster_home
+from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import RunSettings, Settings
 from setbull_pipelines_tests.automation.killed import gone_process, started_run
@@ -90,7 +91,10 @@ def test_a_run_that_has_ended_is_left(instance, status) -> None:
     assert instance.get_run_by_id(run_id).status is status
 
 
-@pytest.mark.parametrize("other", [{"host": "another"}, {"run": "the one that is executed again"}])
+@pytest.mark.parametrize(
+    "other",
+    [{"host": "another"}, {"run": "the one that is executed again"}, {"pid": "x"}, {"pid": -1}],
+)
 def test_of_other_machines_and_of_tags_of_another_run_nothing_is_known(instance, other) -> None:
     started_run(instance, {}, **(gone_process() | other))
     assert end_gone_runs(instance) == []
@@ -147,6 +151,14 @@ def test_a_run_over_its_time_stops_before_the_next_day(instance) -> None:
     assert len(run_of_days(instance, {MAX_RUNTIME_TAG: "0.000001"}, lambda run_id: None)) == 1
     (run,) = instance.get_runs()
     assert run.status is STATUS.FAILURE
+
+
+def test_only_the_step_that_asks_the_broker_is_tried_again() -> None:
+    steps = [asset for asset in build_defs(Settings()).assets if hasattr(asset, "node_def")]
+    assert len(steps) > 30
+    policies = {step.node_def.name: step.node_def.retry_policy for step in steps}
+    assert policies.pop("raw__fetched").max_retries == RunSettings().fetch_retries
+    assert set(policies.values()) == {None}
 
 
 def test_every_job_and_every_other_run_has_the_limit_of_the_settings(tmp_path, monkeypatch) -> None:

@@ -27,7 +27,12 @@ from setbull_pipelines.pipeline.fetching import (
     refresh_instruments,
 )
 from setbull_pipelines.pipeline.raw import read_sources
-from setbull_pipelines.settings import UPSTOX_TOKEN_VARIABLE, Settings, UpstoxSettings
+from setbull_pipelines.settings import (
+    UPSTOX_TOKEN_VARIABLE,
+    RunSettings,
+    Settings,
+    UpstoxSettings,
+)
 from setbull_pipelines.sources.upstox.calls import CallFailed
 from setbull_pipelines.sources.upstox.master import (
     InvalidMaster,
@@ -244,6 +249,37 @@ def test_a_list_without_half_of_the_stocks_is_refused(server: Broker, settings: 
     ):
         refresh_instruments(settings, now)
     assert files_of(settings) == before
+
+
+def test_a_fetch_that_failed_is_tried_again_and_a_token_that_is_none_is_not(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refresh_instruments(settings, now)
+    monkeypatch.setattr(fetched_asset, "now", now)
+    runs = RunSettings(fetch_retries=1, fetch_retry_seconds=0.01)
+    tried, passes = [], [False, True]
+
+    def fetch_at_last(*given: object, **named: object) -> object:
+        tried.append(given)
+        if not passes.pop(0):
+            raise OSError("the folder is away")
+        return fetch(*given, **named)
+
+    def run() -> bool:
+        asset = build_fetched_asset(replace(settings, runs=runs))
+        resources = needs_warehouse(settings)
+        return dg.materialize([asset], resources=resources, raise_on_error=False).success
+
+    monkeypatch.setattr(fetched_asset.fetching, "fetch", fetch_at_last)
+    assert run()
+    assert len(tried) == 2
+    passes += [False, False, True]
+    assert not run()
+    assert len(tried) == 4
+    passes[:] = [True, True]
+    monkeypatch.setenv(UPSTOX_TOKEN_VARIABLE, "two words")
+    assert not run()
+    assert len(tried) == 5
 
 
 def test_a_fetch_of_dagster_begins_with_the_list_and_goes_on_without_it(
