@@ -32,7 +32,8 @@ from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_b
 from setbull_pipelines.pipeline import alerting
 from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.reconciling import SUMMARY
-from setbull_pipelines.pipeline.rolling_out import LOG, read_log
+from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA

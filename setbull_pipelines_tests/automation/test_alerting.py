@@ -18,7 +18,8 @@ from setbull_pipelines.automation.sensors import build_sensors
 from setbull_pipelines.checks.factory import severity
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.alerting import read_ledger, record_findings
-from setbull_pipelines.pipeline.rolling_out import LOG, record_actions
+from setbull_pipelines.pipeline.rolling_out import record_actions
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT
 from setbull_pipelines.rollout.controller import Verdict
