@@ -38,6 +38,7 @@ def build_self_test_asset() -> dg.AssetsDefinition:
                 "rightly of unknown shape": result.rightly_unknown,
                 "controls": len(result.controls),
                 "false alarms": len(result.false_alarms),
+                "one trading day at a time": result.days.sentence,
                 "score": dg.MetadataValue.md(markdown_self_test(store.read(stored, [WHOLE]))),
             },
         )

@@ -34,6 +34,7 @@ def print_score(result: SelfTest) -> None:
         console.print(
             f"[red]false alarm[/red] {control.name}, {control.table.name}: {escape(control.reason)}"
         )
+    _print_days(result)
     _print_noise(result)
     total = len(result.outcomes)
     console.print(
@@ -41,6 +42,34 @@ def print_score(result: SelfTest) -> None:
         f"({result.rightly_unknown} of them rightly as of unknown shape), "
         f"false alarms {len(result.false_alarms)} of {len(result.controls)}"
     )
+    console.print(result.days.sentence)
+
+
+def _print_days(result: SelfTest) -> None:
+    """Print the faults that the rows of one trading day show, but do not name."""
+    shown = [
+        (outcome, outcome.one_day)
+        for outcome in result.of_days
+        if outcome.one_day and not outcome.one_day.is_named
+    ]
+    if not shown:
+        return
+    days = TextTable(
+        title="not named by the rows of one trading day", title_justify="left", box=None
+    )
+    for name in ("fault", "table", "day", "expected", "found"):
+        days.add_column(name, overflow="fold")
+    for outcome, day in shown:
+        days.add_row(
+            escape(outcome.mutant.name),
+            outcome.mutant.table.name,
+            f"{day.trading_day:%Y-%m-%d}",
+            by_cause(
+                {column: day.expected[column] for column in day.found if column in day.expected}
+            ),
+            by_cause(day.found) or "missed",
+        )
+    console.print(days)
 
 
 def keep_score(result: SelfTest, settings: Settings) -> str:

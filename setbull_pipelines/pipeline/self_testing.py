@@ -13,6 +13,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.versions import code_version
+from setbull_pipelines.reconciliation.self_test.one_day import OneDay
 from setbull_pipelines.reconciliation.self_test.score import SelfTest
 from setbull_pipelines.tables.operations import CONTROL, FAULT
 from setbull_pipelines.tables.reconciliation import PASS
@@ -41,6 +42,7 @@ def publish_self_test(
             "diagnosed": outcome.is_diagnosed,
             "expected_diagnosis": by_cause(outcome.mutant.diagnoses),
             "found_diagnosis": by_cause(outcome.found) or None,
+            **_of_one_day(outcome.one_day),
         }
         for outcome in result.outcomes
     ] + [
@@ -52,6 +54,7 @@ def publish_self_test(
             "diagnosed": control.state == PASS,
             "expected_diagnosis": None,
             "found_diagnosis": None if control.state == PASS else control.reason,
+            **_of_one_day(None),
         }
         for control in result.controls
     ]
@@ -68,6 +71,18 @@ def publish_self_test(
         inputs={},
         run_id=run_id,
     )
+
+
+def _of_one_day(day: OneDay | None) -> dict[str, object]:
+    """The columns about the day that shows a fault; null without one."""
+    return {
+        "visible_on": day.trading_day if day else None,
+        "on_an_ordinary_day": day.is_ordinary if day else None,
+        "caught_on_the_day": day.is_caught if day else None,
+        "named_on_the_day": day.is_named if day else None,
+        "misnamed_on_the_day": day.is_misnamed if day else None,
+        "found_on_the_day": (by_cause(day.found) or None) if day else None,
+    }
 
 
 def by_cause(diagnoses: Mapping[str, str]) -> str:

@@ -16,10 +16,19 @@ from dataclasses import dataclass
 from setbull_pipelines.reconciliation.chains import places
 from setbull_pipelines.reconciliation.extent_shapes import EXTENT_SHAPES
 from setbull_pipelines.reconciliation.finding import ColumnShape, Evidence, Finding
+from setbull_pipelines.reconciliation.limit_shapes import LIMIT_SHAPES
+from setbull_pipelines.reconciliation.mix_up_shapes import MIX_UP_SHAPES
+from setbull_pipelines.reconciliation.rounding_shapes import ROUNDING_SHAPES
 from setbull_pipelines.reconciliation.row_shapes import ROW_SHAPES
+from setbull_pipelines.reconciliation.scale_shapes import SCALE_SHAPES
+from setbull_pipelines.reconciliation.session_shapes import FIRST_BAR_SHAPES, SESSION_SHAPES
 from setbull_pipelines.reconciliation.sides import Difference, Sides
 from setbull_pipelines.reconciliation.time_shapes import FIRST_SHAPES, TIME_SHAPES
-from setbull_pipelines.reconciliation.value_shapes import LOOSE_VALUE_SHAPES, VALUE_SHAPES
+from setbull_pipelines.reconciliation.value_shapes import (
+    COLUMN_SHAPES,
+    LOOSE_VALUE_SHAPES,
+    VALUE_SHAPES,
+)
 
 ROW = "(row)"
 """Stands for the columns where a diagnosis is about rows that one side lacks."""
@@ -27,8 +36,15 @@ ECHO = "echo"
 UNKNOWN = "unknown shape"
 CAUSE_SHAPES: tuple[ColumnShape, ...] = (
     *FIRST_SHAPES,
+    *FIRST_BAR_SHAPES,
     *VALUE_SHAPES,
+    *ROUNDING_SHAPES,
+    *SCALE_SHAPES,
+    *COLUMN_SHAPES,
+    *LIMIT_SHAPES,
+    *MIX_UP_SHAPES,
     *TIME_SHAPES,
+    *SESSION_SHAPES,
     *LOOSE_VALUE_SHAPES,
 )
 """From specific to general; the first that recognises a column is its diagnosis."""

@@ -336,7 +336,7 @@ def markdown_self_test(rows: pd.DataFrame) -> str:
     """Return the stored self-test (``SELF_TEST``), one line per fault and control, failures first."""
     ordered = rows.sort_values(["diagnosed", "number"])
     return _table(
-        ("", "name", "table", "caught", "diagnosed", "expected", "found"),
+        ("", "name", "table", "caught", "diagnosed", "expected", "found", "on one day"),
         (
             (
                 row.kind,
@@ -346,10 +346,21 @@ def markdown_self_test(rows: pd.DataFrame) -> str:
                 "yes" if row.diagnosed else "**no**",
                 _text(row.expected_diagnosis),
                 _text(row.found_diagnosis),
+                _on_one_day(row),
             )
             for row in ordered.itertuples(index=False)
         ),
     )
+
+
+def _on_one_day(row: tuple) -> str:
+    if pd.isna(row.visible_on):
+        return ""
+    if not row.caught_on_the_day:
+        return "**missed**"
+    if row.named_on_the_day:
+        return "named"
+    return "**misnamed**" if row.misnamed_on_the_day else "unknown shape"
 
 
 def _text(text: str | float) -> str:

@@ -111,6 +111,9 @@ class OtherLookBack:
         if any(_begins_at_head(difference, rows) for rows in affected):
             return None
         if all(len(rows) == 1 for rows in affected):
+            # Small differences have other causes too: the number of bars must say so.
+            if not _counts_other_bars(difference):
+                return None
             return Finding(
                 "recursion over another number of bars (small differences in a column of long memory)",
                 evidence,
@@ -122,6 +125,13 @@ class OtherLookBack:
             "the same recursion from another start: the difference shrinks exponentially",
             {**evidence, "factor per bar": shrink},
         )
+
+
+def _counts_other_bars(difference: Difference) -> bool:
+    matched = difference.sides.matched
+    if "unequal_bars_of_history" not in matched:
+        return False
+    return bool(matched["unequal_bars_of_history"].to_numpy("bool")[difference.unequal].all())
 
 
 def _shrink(difference: Difference) -> float | None:
@@ -187,31 +197,6 @@ class Seeding:
         )
 
 
-class SeriesMixUp:
-    """V2 holds the value of the other daily series."""
-
-    name = "series mix-up"
-    least_cells = FEW
-
-    def recognise(self, difference: Difference) -> Finding | None:
-        """V2 must equal V1 of the row with the same key but another series."""
-        sides = difference.sides
-        if "series" not in sides.table.key or not difference.is_number:
-            return None
-        key = [name for name in sides.table.key if name != "series"]
-        other = sides.matched[[*key, "series"]].assign(value=difference.v1)
-        wrong = sides.matched.loc[difference.unequal, [*key, "series"]].assign(
-            found=difference.v2[difference.unequal]
-        )
-        paired = wrong.merge(other, on=key, suffixes=("", "_of_other"))
-        paired = paired[paired["series"] != paired["series_of_other"]]
-        if len(paired) != difference.cells or difference.cells < FEW:
-            return None
-        if not close_to(paired["found"].to_numpy(), paired["value"].to_numpy()).all():
-            return None
-        return Finding("V2 holds the value of the other series of the same instrument and day")
-
-
 class InstrumentMixUp:
     """V2 holds the values of another instrument."""
 
@@ -221,6 +206,10 @@ class InstrumentMixUp:
     def recognise(self, difference: Difference) -> Finding | None:
         """Every affected series must equal V1 of another series, at the same times."""
         affected = difference.affected_series
+        # A few flags or labels are like those of some other instrument by chance.
+        values = difference.v2[difference.unequal]
+        if not difference.is_number or len(np.unique(values[~np.isnan(values)])) < FEW:
+            return None
         if difference.cells < FEW or not 0 < len(affected) <= 20:
             return None
         order = difference.sides.matched[difference.sides.order_names]
@@ -335,31 +324,6 @@ class OtherOrder:
         )
 
 
-class MissingDailyReset:
-    """The first session agrees, all later ones differ: a value is carried over the night."""
-
-    name = "missing daily reset"
-    least_cells = FEW
-
-    def recognise(self, difference: Difference) -> Finding | None:
-        """No unequal cell in the first session of a series, and at least 90 % of the later ones."""
-        sessions = difference.sides.session_rows
-        series = difference.sides.series
-        later = []
-        for number, rows in enumerate(sessions):
-            is_first = number == 0 or series[sessions[number - 1][0]] != series[rows[0]]
-            if is_first and difference.unequal[rows].any():
-                return None
-            if not is_first:
-                later.append(difference.unequal[rows].mean())
-        if not later or np.mean(later) < 0.9:
-            return None
-        return Finding(
-            "the first session agrees and all later ones differ: the daily restart is missing",
-            {"later sessions": len(later), "share of their cells": float(np.mean(later))},
-        )
-
-
 class UntradedBars:
     """Only bars without volume differ."""
 
@@ -397,6 +361,8 @@ class LongerWarmUp:
 
 
 def _warm_up(difference: Difference, null: np.ndarray, cause: str) -> Finding | None:
+    if not difference.is_number and difference.column.kind not in (Kind.DAY, Kind.TIMESTAMP):
+        return None
     longest = 0
     for rows in difference.affected_series:
         warm = np.flatnonzero(~null[rows])
@@ -440,11 +406,9 @@ FIRST_SHAPES = (HistoryBeginsLater(), OtherHistory(), OtherOrder())
 """Asked before the shapes of values: changed places and lengths can look like a factor or a limit."""
 TIME_SHAPES = (
     OtherLookBack(),
-    SeriesMixUp(),
     InstrumentMixUp(),
     Reversed(),
     Shift(),
-    MissingDailyReset(),
     Seeding(),
     UntradedBars(),
     ShorterWarmUp(),

@@ -101,7 +101,7 @@ class Limited:
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must be one number where it differs, exceeded by V1 there and by V2 nowhere."""
         pairs = difference.pairs(FEW)
-        if pairs is None or len(np.unique(pairs[1])) > 1:
+        if pairs is None or len(np.unique(pairs[1])) > 1 or len(np.unique(pairs[0])) < 2:
             return None
         limit = pairs[1][0]
         if (pairs[0] > limit).all() and np.nanmax(difference.v2) <= limit:
@@ -242,7 +242,7 @@ class ConstantFactor:
     def recognise(self, difference: Difference) -> Finding | None:
         """All quotients must be equal; whole numbers may be rounded after multiplying."""
         pairs = difference.pairs(FEW)
-        if pairs is None or (pairs[0] == 0).any():
+        if pairs is None or (pairs[0] == 0).any() or len(np.unique(pairs[0])) < 2:
             return None
         v1, v2 = pairs
         factor = float(np.median(v2 / v1))
@@ -345,29 +345,6 @@ class StrengthForIndex:
         return Finding("V1 = 100 - 100 / (1 + V2): V2 is average gain / average loss")
 
 
-class Rounding:
-    """V2 is V1 rounded to a number of decimals."""
-
-    name = "rounding"
-    least_cells = FEW
-
-    def recognise(self, difference: Difference) -> Finding | None:
-        """V2 must have d decimals everywhere and be at most half a unit of the last from V1."""
-        pairs = difference.pairs(FEW)
-        if pairs is None:
-            return None
-        largest = float(np.abs(pairs[1] - pairs[0]).max())
-        for decimals in range(9):
-            unit = 10.0**-decimals
-            if not close_to(difference.v2, np.round(difference.v2, decimals)).all():
-                continue
-            if largest <= unit / 2 * (1 + 1e-6) and largest > unit / 100:
-                return Finding(
-                    f"V2 is rounded to {decimals} decimals", {"largest difference": largest}
-                )
-        return None
-
-
 class ConstantOffset:
     """V2 is V1 plus one number."""
 
@@ -377,43 +354,13 @@ class ConstantOffset:
     def recognise(self, difference: Difference) -> Finding | None:
         """All differences must be equal."""
         pairs = difference.pairs(2 if difference.is_whole_number else FEW)
-        if pairs is None:
+        # Of one pair over and over, a factor and a limit say as much.
+        if pairs is None or len(np.unique(pairs[0])) < 2:
             return None
         offset = float(np.median(pairs[1] - pairs[0]))
         if not close_to(pairs[1], pairs[0] + offset).all():
             return None
         return Finding(f"V2 is V1 {offset:+g}", {"offset": offset})
-
-
-class MinimumMaximumScale:
-    """V2 is another column scaled to 0 at its smallest and 1 at its largest value of the series."""
-
-    name = "minimum-maximum scale"
-    least_cells = FEW
-
-    def recognise(self, difference: Difference) -> Finding | None:
-        """Scale every float column of V1 per series and compare."""
-        if not difference.is_number or difference.valued.sum() < FEW:
-            return None
-        for column in difference.sides.table.value_columns:
-            if column.kind is not difference.column.kind:
-                continue
-            values = difference.sides.v1(column.name)
-            if all(
-                close_to(difference.v2[rows], _scaled(values[rows])).all()
-                for rows in difference.affected_series
-            ):
-                return Finding(
-                    f"V2 is {column.name} scaled between its minimum and maximum of the series"
-                )
-        return None
-
-
-def _scaled(values: np.ndarray) -> np.ndarray:
-    known = values[~np.isnan(values)]
-    if not len(known) or known.min() == known.max():
-        return values * np.nan
-    return (values - known.min()) / (known.max() - known.min())
 
 
 class ColumnMixUp:
@@ -481,9 +428,7 @@ VALUE_SHAPES = (
     OtherBase(),
     FirstLeftOut(),
     StrengthForIndex(),
-    Rounding(),
-    MinimumMaximumScale(),
-    ColumnMixUp(),
 )
 """From specific to general. Shapes along time come next, then ``LOOSE_VALUE_SHAPES``."""
+COLUMN_SHAPES = (ColumnMixUp(),)
 LOOSE_VALUE_SHAPES = (ConstantOffset(), OneSided())

@@ -183,6 +183,22 @@ SELF_TEST = Table(
             nullable=True,
         ),
         text("found_diagnosis", "Found causes with their columns; null when none", nullable=True),
+        day(
+            "visible_on",
+            "Trading day whose rows alone show the fault, as production compares them: the last session, which is an "
+            "ordinary one, if it does, else the first that does; null for a control, for tables that have one day "
+            "and when no single day does",
+            nullable=True,
+        ),
+        flag("on_an_ordinary_day", "That day is the last session; null without one", nullable=True),
+        flag(
+            "caught_on_the_day",
+            "The rows of that day diverged, in wrong columns only",
+            nullable=True,
+        ),
+        flag("named_on_the_day", "Every cause found there was named as it deserves", nullable=True),
+        flag("misnamed_on_the_day", "A wrong cause was named there", nullable=True),
+        text("found_on_the_day", "Causes found there with their columns", nullable=True),
         label("code_version", "Version of the tested code"),
         Column("recorded_at", Kind.TIMESTAMP, "When the test ended"),
     ),

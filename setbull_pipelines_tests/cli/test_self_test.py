@@ -33,6 +33,16 @@ def test_the_whole_score_is_100_percent(monkeypatch: pytest.MonkeyPatch) -> None
     total = len(score.MUTANTS)
     assert re.search(rf"caught {total} of {total}, diagnosed {total} of {total}", result.output)
     assert "false alarms 0 of 33" in result.output
+    days = re.search(
+        r"of (\d+) faults in tables compared per day, (\d+) are visible on a single day .*caught (\d+), named (\d+), "
+        r"of unknown shape (\d+), misnamed 0",
+        " ".join(result.output.split()),
+    )
+    assert days, result.output
+    faults, visible, caught, named, unknown = map(int, days.groups())
+    assert faults == sum(mutant.has_days for mutant in score.MUTANTS) == visible == caught
+    assert named + unknown == caught
+    assert "not named by the rows of one trading day" in result.output
     assert "V1 against V1, row order 1" in result.output
 
 

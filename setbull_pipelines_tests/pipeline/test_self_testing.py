@@ -58,8 +58,18 @@ def test_every_fault_and_control_is_a_row(result: score.SelfTest, tmp_path: Path
     assert found.passed
     assert (
         found.description
-        == f"caught 4 of 4 faults, diagnosed 4, false alarms 0 of {len(result.controls)}"
+        == f"caught 4 of 4 faults, diagnosed 4, false alarms 0 of {len(result.controls)}; by the rows of one "
+        "trading day: visible 4, caught 4, named 4, misnamed 0"
     )
+    # The nulls of a warm-up are in the first session only; the others show on any day.
+    assert rows["visible_on"][:4].dt.strftime("%m-%d").tolist() == [
+        "06-18",
+        "06-03",
+        "06-03",
+        "06-18",
+    ]
+    assert rows["on_an_ordinary_day"][:4].tolist() == [True, False, False, True]
+    assert rows["visible_on"][4:].isna().all()
 
 
 def test_a_missed_or_misnamed_fault_and_a_false_alarm_fail_the_check(
@@ -70,6 +80,13 @@ def test_a_missed_or_misnamed_fault_and_a_false_alarm_fail_the_check(
     worse = {
         "missed": replace(result, outcomes=(replace(outcome, state="pass"), *result.outcomes[1:])),
         "misnamed": replace(result, outcomes=(misnamed, *result.outcomes[1:])),
+        "passed on its day": replace(
+            result,
+            outcomes=(
+                replace(outcome, one_day=replace(outcome.one_day, state="pass", found={})),
+                *result.outcomes[1:],
+            ),
+        ),
         "false alarm": replace(result, controls=(replace(control, state="diverged"),)),
         "no faults": replace(result, outcomes=()),
         "no controls": replace(result, controls=()),

@@ -10,7 +10,14 @@ import pytest
 
 from setbull_pipelines.reconciliation import compare as comparing
 from setbull_pipelines.reconciliation.self_test.market import SESSIONS, Market
-from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY, SEQUENCES
+from setbull_pipelines.tables import (
+    FILTER_RESULTS,
+    INDICATORS_5MIN,
+    INDICATORS_DAILY,
+    MOVES_DAILY,
+    SEQUENCE_ANALYSIS,
+    SEQUENCES,
+)
 from setbull_pipelines.variants import V2
 from setbull_pipelines_tests.reconciliation.partition_files import compare_frames
 
@@ -177,6 +184,78 @@ def test_differences_to_one_side_are_named_when_they_are_too_many_for_chance(
         v2.loc[rows[0], "rsi"] -= 2 * gaps[rows[0]]
         found = compare_frames(folder / "both", INDICATORS_5MIN, last_session, v2)
         assert named(found) == {"rsi": "unknown shape"}
+
+
+def test_float32_of_a_daily_row_is_no_other_look_back(tmp_path, market) -> None:
+    indicators = market["indicators_daily"]
+    day = indicators[indicators["trading_day"] == SESSIONS[-1]].reset_index(drop=True)
+    narrow = day.assign(ema_50=day["ema_50"].astype("float32").astype("float64"))
+    found = named(compare_frames(tmp_path / "narrow", INDICATORS_DAILY, day, narrow))
+    assert found == {"ema_50": "rounding to float32"}
+    # As small, but neither a float32 nor over another number of bars: nothing says what it is.
+    gaps = 1 + 1e-7 * np.sin(1 + np.arange(len(day)))
+    other = day.assign(ema_50=day["ema_50"] * gaps)
+    found = named(compare_frames(tmp_path / "other", INDICATORS_DAILY, day, other))
+    assert found == {"ema_50": "unknown shape"}
+
+
+def test_a_text_has_no_warm_up(tmp_path, market) -> None:
+    analysis = market["sequence_analysis"]
+    v1 = analysis.assign(dominant_by_continuation=pd.Series([None] * 3, dtype="str"))
+    v2 = analysis.assign(dominant_by_continuation=["MAMBA-1", "MAMBA-2", "NON_MAMBA-1"])
+    found = named(compare_frames(tmp_path, SEQUENCE_ANALYSIS, v1, v2))
+    assert found == {"dominant_by_continuation": "unknown shape"}
+
+
+def test_a_decision_at_its_limit_is_no_mix_up(tmp_path, market) -> None:
+    moves = market["moves_daily"].copy()
+    percent = moves["move_percent"].to_numpy().copy()
+    at_limit = np.flatnonzero(~moves["is_mamba"])[[1, 3, 5, 8]]
+    percent[at_limit] = 5.0
+    v1 = moves.assign(move_percent=percent)
+    for rows, diagnosis in ((4, "value equal to a limit"), (2, "unknown shape")):
+        v2 = v1.copy()
+        v2.loc[at_limit[:rows], "is_mamba"] = True
+        found = named(compare_frames(tmp_path / str(rows), MOVES_DAILY, v1, v2))
+        assert found == {"is_mamba": diagnosis}
+
+
+def test_one_bar_that_jumps_is_not_a_missing_average(tmp_path, last_session) -> None:
+    v2 = last_session.copy()
+    v2.loc[30, "atr"] *= 20
+    assert named(compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2)) == {
+        "atr": "single cell"
+    }
+
+
+def test_the_earliest_stage_of_the_filters_is_the_cause_and_the_verdict_its_echo(
+    tmp_path, market
+) -> None:
+    """V2 lets everything pass the RSI stage: each of its later columns would have a shape of its own."""
+    one = market["filter_results"].iloc[[0]]
+    rows = pd.concat([one] * 30, ignore_index=True)
+    rows["instrument_key"] = [f"NSE_EQ|INE{number:09d}" for number in range(30)]
+    stopped = np.arange(30) % 3 == 0
+    v1 = rows.assign(
+        rsi_passed=pd.array(~stopped, dtype="boolean"),
+        stopped_at=np.where(stopped, "rsi", None),
+        verdict=np.where(stopped, "rejected", "bullish"),
+        reason=np.where(stopped, "RSI is too low", "all stages passed"),
+    )
+    v2 = rows.assign(
+        rsi_passed=pd.array([True] * 30, dtype="boolean"),
+        stopped_at=None,
+        verdict="bullish",
+        reason="all stages passed",
+    )
+    sides = (FILTER_RESULTS.conform(side) for side in (v1, v2))
+    comparison = compare_frames(tmp_path, FILTER_RESULTS, *sides)
+    assert comparison.diagnoses.at[0, "column_names"] == "rsi_passed"
+    assert named(comparison) == {
+        "rsi_passed": "constant value",
+        **dict.fromkeys(("stopped_at", "verdict", "reason"), "echo"),
+    }
+    assert "rsi_passed, an earlier stage" in comparison.diagnoses.at[1, "sentence"]
 
 
 def test_a_change_from_the_first_member_is_0_in_groups_of_one_and_only_there(

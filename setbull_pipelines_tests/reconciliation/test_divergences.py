@@ -7,18 +7,24 @@ only and others from the second on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 import pytest
 
-from setbull_pipelines.reconciliation.diagnosis import ECHO, UNKNOWN
+from setbull_pipelines.reconciliation.diagnosis import CAUSE_SHAPES, ECHO, UNKNOWN
 from setbull_pipelines.reconciliation.extent_shapes import EXTENT_SHAPES
 from setbull_pipelines.reconciliation.row_shapes import ROW_SHAPES
 from setbull_pipelines.reconciliation.self_test import score
-from setbull_pipelines.reconciliation.self_test.generic_mutants import VALUES, last_agreeing
+from setbull_pipelines.reconciliation.self_test.generic_mutants import (
+    ROW_NUMBER,
+    VALUES,
+    last_agreeing,
+)
 from setbull_pipelines.reconciliation.self_test.market import RISING
 from setbull_pipelines.reconciliation.self_test.score import MUTANTS, outcome_of
-from setbull_pipelines.reconciliation.time_shapes import FIRST_SHAPES, TIME_SHAPES
-from setbull_pipelines.reconciliation.value_shapes import LOOSE_VALUE_SHAPES, VALUE_SHAPES
 from setbull_pipelines.tables import COMPUTED_TABLES, INDICATORS_5MIN, SEQUENCE_ANALYSIS
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines_tests.reconciliation.partition_files import (
@@ -56,11 +62,16 @@ def test_without_a_fault_both_variants_agree(tmp_path, variants, table) -> None:
     assert comparison.summary.at[0, "cells_compared"] == cells > 0
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_fault_diverges_in_its_columns_and_no_other_and_is_named(
-    tmp_path, variants, mutant
-) -> None:
-    outcome = outcome_of(mutant, *variants, tmp_path)
+@pytest.fixture(scope="module")
+def outcome(variants, tmp_path_factory) -> Callable[[str], score.Outcome]:
+    """The outcome of a mutant, compared once for all tests."""
+    folder = tmp_path_factory.mktemp("outcomes")
+    return cache(lambda name: outcome_of(mutant_called(name), *variants, folder))
+
+
+@pytest.mark.parametrize("name", [mutant.name for mutant in MUTANTS])
+def test_a_fault_diverges_in_its_columns_and_no_other_and_is_named(outcome, name) -> None:
+    mutant, outcome = mutant_called(name), outcome(name)
     assert outcome.state == "diverged"
     assert outcome.columns_diverged == set(mutant.diagnoses) - {"(row)"}
     assert dict(outcome.found) == dict(mutant.diagnoses)
@@ -80,15 +91,36 @@ def test_the_tables_of_a_fault_fulfil_their_contracts(tmp_path, variants, name) 
     assert dict(listed) == {column: {"first", "worst"} for column in mutant.diagnoses}
 
 
+def test_one_trading_day_at_a_time_every_fault_is_caught_and_none_misnamed(outcome) -> None:
+    """What production compares: the figures of the command and the check, held to what they must reach."""
+    days = score.SelfTest(tuple(outcome(mutant.name) for mutant in MUTANTS), ()).days
+    assert days.visible == days.mutants >= 109
+    assert days.visible_on_an_ordinary_day >= 88
+    assert days.caught == days.visible
+    assert days.misnamed == 0
+    assert days.named >= 0.8 * days.visible
+    assert f"caught {days.caught}, named {days.named}, of unknown shape" in days.sentence
+
+
+def test_a_single_day_without_a_restart_is_named(outcome) -> None:
+    day = outcome("7 VWAP never reset").one_day
+    assert day.is_ordinary
+    assert dict(day.found) == {"vwap": "missing daily reset"}
+
+
+def test_a_day_that_lets_a_fault_pass_fails_the_self_test(outcome) -> None:
+    right = outcome("7 VWAP never reset")
+    passed = replace(right, one_day=replace(right.one_day, state="pass", found={}))
+    result = score.SelfTest((right, passed), ())
+    assert (result.days.caught, result.days.named, result.failures) == (1, 1, [passed])
+    renamed = replace(right.one_day, found={"vwap": "shift"})
+    assert (renamed.is_caught, renamed.is_named, renamed.is_misnamed) == (True, False, True)
+    unnamed = replace(right.one_day, found={"vwap": "unknown shape"})
+    assert (unnamed.is_caught, unnamed.is_named, unnamed.is_misnamed) == (True, False, False)
+
+
 def test_every_recogniser_is_proven_by_a_mutant() -> None:
-    shapes = (
-        *ROW_SHAPES,
-        *FIRST_SHAPES,
-        *VALUE_SHAPES,
-        *TIME_SHAPES,
-        *LOOSE_VALUE_SHAPES,
-        *EXTENT_SHAPES,
-    )
+    shapes = (*ROW_SHAPES, *CAUSE_SHAPES, *EXTENT_SHAPES)
     names = [shape.name for shape in shapes]
     assert len(set(names)) == len(names) >= 35
     proven = {name for mutant in MUTANTS for name in mutant.diagnoses.values()}
@@ -169,7 +201,7 @@ def test_one_cell_among_48600_is_found(tmp_path, variants) -> None:
     cells = comparison.cells
     assert cells["role"].tolist() == ["first", "worst"]
     assert cells["row_key"].nunique() == 1
-    assert str(faulty.at[1234, "timestamp"]) in cells["row_key"].iloc[0]
+    assert str(faulty.at[ROW_NUMBER, "timestamp"]) in cells["row_key"].iloc[0]
 
 
 def test_one_wrong_row_is_one_cell_per_column(tmp_path, variants) -> None:

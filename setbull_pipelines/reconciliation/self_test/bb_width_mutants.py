@@ -96,7 +96,13 @@ def _(v2: Market) -> Columns:
     return {name: of_instrument[name].shift(1) for name in STATISTICS}
 
 
-@wrong("no row without a look-back", BB_WIDTH_ALERTS, "missing rows", "(row)")
+@wrong(
+    "no row without a look-back",
+    BB_WIDTH_ALERTS,
+    "missing rows",
+    "(row)",
+    of_one_day={"(row)": "empty side"},
+)
 def _(v2: Market) -> pd.DataFrame:
     return v2["bb_width_alerts"].query("look_back_sessions > 0")
 

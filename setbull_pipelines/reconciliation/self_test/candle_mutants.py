@@ -147,7 +147,7 @@ def _(v2: Market) -> pd.DataFrame:
 @wrong("one bar stored twice", CANDLES_5MIN, "duplicated rows", "(row)")
 def _(v2: Market) -> pd.DataFrame:
     bars = v2["candles_5min"]
-    return pd.concat([bars, bars.iloc[[100]]])
+    return pd.concat([bars, bars.iloc[[850]]])
 
 
 @wrong("no row at all", CANDLES_DAILY, "empty side", "(row)")

@@ -18,7 +18,8 @@ from setbull_pipelines.tables.indicators import INDICATOR_COLUMNS
 _REGISTER = Register()
 MUTANTS = _REGISTER.mutants
 wrong = _REGISTER.wrong
-ROW_NUMBER = 1234
+ROW_NUMBER = 1750
+"""A row of the last session, so that one trading day shows it."""
 VALUES = [*(column.name for column in INDICATOR_COLUMNS), "vwap", "bars_of_history"]
 
 

@@ -34,6 +34,7 @@ wrong = _REGISTER.wrong
 BOLLINGER = ("bb_upper", "bb_middle", "bb_lower")
 WIDTHS = ("bb_width", "bb_width_normalized", "bb_width_normalized_percentage")
 EMAS = {"ema_5": 5, "ema_9": 9, "ema_20": 20, "ema_50": 50}
+RUPEES = [column.name for column in INDICATORS_DAILY.columns if column.unit == "rupees"]
 INDICATORS = [column.name for column in INDICATOR_COLUMNS]
 
 
@@ -345,7 +346,8 @@ def _(v2: Market) -> Columns:
     "demerger of tomorrow applied today",
     INDICATORS_DAILY,
     "constant factor",
-    *(column.name for column in INDICATORS_DAILY.columns if column.unit == "rupees"),
+    *RUPEES,
+    of_one_day=dict.fromkeys(RUPEES, "corporate action on one bar"),
 )
 def _(v2: Market) -> pd.DataFrame:
     indicators = v2["indicators_daily"]

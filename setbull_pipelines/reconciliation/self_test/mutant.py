@@ -15,6 +15,11 @@ import pandas as pd
 from setbull_pipelines.reconciliation.self_test.market import Market
 from setbull_pipelines.tables import Table
 
+AS_OF_TABLES = (
+    *("moves_daily", "sequences", "sequence_analysis", "sequence_patterns"),
+    "filter_results",
+)
+"""Tables that are made anew for an as-of day: the sample holds one day of them, as production compares."""
 Columns = Mapping[str, object]
 Wrong = Callable[[Market], Columns | pd.DataFrame]
 
@@ -29,6 +34,13 @@ class Mutant:
     """Name of the diagnosis by column that must diverge; '(row)' for rows."""
     wrong: Wrong
     """The columns it replaces, or the whole table, from all tables of V2."""
+    of_one_day: Mapping[str, str] = field(default_factory=dict)
+    """Diagnoses by column that one trading day deserves where it shows less of the fault than all days do."""
+
+    @property
+    def has_days(self) -> bool:
+        """Whether production compares the table in pieces: the rows of one trading day at a time."""
+        return self.table.name not in AS_OF_TABLES
 
     def applied_to(self, v2: Market) -> pd.DataFrame:
         """Return the wrong table."""
@@ -51,12 +63,13 @@ class Register:
         diagnosis: str,
         *columns: str,
         others: Mapping[str, str] | None = None,
+        of_one_day: Mapping[str, str] | None = None,
     ) -> Callable[[Wrong], Wrong]:
         """Register a wrong formula, the columns that must diverge and their diagnosis."""
 
         def register(wrong: Wrong) -> Wrong:
             diagnoses = {**dict.fromkeys(columns, diagnosis), **(others or {})}
-            self.mutants.append(Mutant(name, table, diagnoses, wrong))
+            self.mutants.append(Mutant(name, table, diagnoses, wrong, of_one_day or {}))
             return wrong
 
         return register

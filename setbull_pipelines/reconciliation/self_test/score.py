@@ -21,6 +21,7 @@ from setbull_pipelines.reconciliation.diagnosis import UNKNOWN
 from setbull_pipelines.reconciliation.self_test import (
     bb_width_mutants,
     candle_mutants,
+    evidence_mutants,
     filter_mutants,
     generic_mutants,
     indicator_mutants,
@@ -29,6 +30,7 @@ from setbull_pipelines.reconciliation.self_test import (
 )
 from setbull_pipelines.reconciliation.self_test.market import AS_OF, Market, computed_by
 from setbull_pipelines.reconciliation.self_test.mutant import Mutant
+from setbull_pipelines.reconciliation.self_test.one_day import OneDay, diagnoses_of, on_one_day
 from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import DIVERGED, PASS
@@ -40,6 +42,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *sequence_mutants.MUTANTS,
     *filter_mutants.MUTANTS,
     *generic_mutants.MUTANTS,
+    *evidence_mutants.MUTANTS,
     *tolerance_mutants.MUTANTS,
 )
 NOISE_SEEDS = (1, 2, 3)
@@ -54,6 +57,8 @@ class Outcome:
     found: Mapping[str, str]
     """Name of the diagnosis by column."""
     columns_diverged: frozenset[str]
+    one_day: OneDay | None = None
+    """The same in the rows of one trading day; None for tables that have only one, or when no session shows it."""
 
     @property
     def is_caught(self) -> bool:
@@ -82,6 +87,31 @@ class Control:
 
 
 @dataclass(frozen=True)
+class DayScore:
+    """What the comparison of one trading day says about mutants of tables that are compared day by day."""
+
+    mutants: int
+    visible_on_an_ordinary_day: int
+    visible: int
+    """On an ordinary day, or on an earlier one, such as the first of a series."""
+    caught: int
+    named: int
+    misnamed: int
+    """Called by a cause that they do not have; all others that are not named are of unknown shape."""
+
+    @property
+    def sentence(self) -> str:
+        """All figures in words."""
+        unknown = self.caught - self.named - self.misnamed
+        return (
+            f"one trading day at a time: of {self.mutants} faults in tables compared per day, {self.visible} are "
+            f"visible on a single day ({self.visible_on_an_ordinary_day} on an ordinary one, the others only on an "
+            f"earlier one, such as the first of a series); of these caught {self.caught}, named {self.named}, "
+            f"of unknown shape {unknown}, misnamed {self.misnamed}"
+        )
+
+
+@dataclass(frozen=True)
 class SelfTest:
     """The score of one run."""
 
@@ -107,9 +137,31 @@ class SelfTest:
         )
 
     @property
+    def of_days(self) -> tuple[Outcome, ...]:
+        """Mutants of the tables that production compares one trading day at a time."""
+        return tuple(outcome for outcome in self.outcomes if outcome.mutant.has_days)
+
+    @property
+    def days(self) -> DayScore:
+        """What single days show of these mutants."""
+        shown = [outcome.one_day for outcome in self.of_days if outcome.one_day]
+        return DayScore(
+            len(self.of_days),
+            sum(day.is_ordinary for day in shown),
+            len(shown),
+            sum(day.is_caught for day in shown),
+            sum(day.is_named for day in shown),
+            sum(day.is_misnamed for day in shown),
+        )
+
+    @property
     def failures(self) -> list[Outcome]:
-        """Mutants that were missed or got another diagnosis."""
-        return [outcome for outcome in self.outcomes if not outcome.is_diagnosed]
+        """Mutants that were missed or got another diagnosis, or that the day that shows them let pass."""
+        return [
+            outcome
+            for outcome in self.outcomes
+            if not outcome.is_diagnosed or (outcome.one_day and not outcome.one_day.is_caught)
+        ]
 
     @property
     def false_alarms(self) -> list[Control]:
@@ -134,18 +186,20 @@ def run_self_test() -> SelfTest:
 
 def outcome_of(mutant: Mutant, v1: Market, v2: Market, folder: Path) -> Outcome:
     """Compare V1 with one mutant of V2; files are written into ``folder``."""
-    name = mutant.table.name
-    found = compare_frames(mutant.table, v1[name], mutant.applied_to(v2), folder)
+    table = mutant.table
+    name, wrong = table.name, mutant.applied_to(v2)
+
+    def compared(left: pd.DataFrame, right: pd.DataFrame) -> Comparison:
+        return compare_frames(table, left, right, folder)
+
+    found = compared(v1[name], wrong)
     diverged = found.summary.at[0, "columns_diverged"]
     return Outcome(
         mutant,
         found.state,
-        {
-            column: row.diagnosis
-            for row in found.diagnoses.itertuples()
-            for column in row.column_names.split(",")
-        },
+        diagnoses_of(found),
         frozenset() if pd.isna(diverged) else frozenset(diverged.split(",")),
+        on_one_day(mutant, v1[name], v2[name], wrong, compared) if mutant.has_days else None,
     )
 
 
