@@ -65,7 +65,7 @@ def build_defs(
             *build_group_assets(settings),
             build_daily_report_asset(settings),
             *build_chart_assets(),
-            build_metrics_asset(),
+            build_metrics_asset(settings),
             build_rollout_log_asset(settings),
             build_scrub_asset(settings),
             build_catalog_asset(settings),

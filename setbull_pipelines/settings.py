@@ -448,7 +448,10 @@ class RolloutSettings:
     maximum_calculation_seconds: float = 5.0
     """V2's time for indicators and for sequences."""
     maximum_aggregation_seconds: float = 10.0
+    minimum_exceptions: int = 3
+    """Instruments that V2 must fail for on a session before its error rate counts. They are served from V1."""
     maximum_error_rate: float = 0.05
+    """Share of the instruments that V2 fails for, above which a session is a soft breach."""
     rollback_error_rate: float = 0.10
     """Above this one session is enough to roll back."""
     maximum_memory_share: float = 0.90
@@ -481,6 +484,7 @@ class RolloutSettings:
             "minimum_cohort",
             "soft_breaches",
             "minimum_cache_lookups",
+            "minimum_exceptions",
         ):
             _require(getattr(self, name) >= 1, f"rollout.{name}", getattr(self, name), "1 or more")
         _require(

@@ -17,11 +17,11 @@ from setbull_pipelines.assets.common import (
 from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.reporting import REPORT
-from setbull_pipelines.pipeline.rolling_out import LOG
 from setbull_pipelines.pipeline.scrubbing import STORED as SCRUB
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.quality.groups import PLAN
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog, root_of_catalog
 from setbull_pipelines.warehouse.errors import (

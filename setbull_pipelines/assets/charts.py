@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import Field
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import TRADING_DAYS, WHOLE_RANGE, asset_key, days_of
+from setbull_pipelines.assets.common import TRADING_DAYS, WHOLE_RANGE, asset_key
 from setbull_pipelines.assets.describing import OWNERS, link
 from setbull_pipelines.pictures.drawing import image
 from setbull_pipelines.pipeline import charting
@@ -191,7 +191,7 @@ def _drawn(
     draw: Callable[[datetime.date, Warehouse], tuple[bytes, str]],
 ) -> dg.MaterializeResult:
     """Draw the last day of the run; where there is nothing to draw, say why."""
-    day = days_of(context)[-1]
+    day = datetime.date.fromisoformat(context.partition_keys[-1])
     try:
         png, told = draw(day, warehouse)
         found = {

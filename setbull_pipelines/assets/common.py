@@ -20,7 +20,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import MARK
-from setbull_pipelines.pipeline.running import AS_OF
+from setbull_pipelines.pipeline.running import AS_OF, further_on
 from setbull_pipelines.quality import completeness
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
@@ -149,9 +149,46 @@ def asset_spec(
     )
 
 
-def days_of(context: dg.AssetExecutionContext) -> list[datetime.date]:
-    """The trading days of this run, one or a range."""
-    return [datetime.date.fromisoformat(key) for key in context.partition_keys]
+def days_of(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, settings: Settings
+) -> list[datetime.date]:
+    """The trading days of this run, one or a range.
+
+    Raises dg.Failure where a whole day is asked for whose session has not closed, and where a session under way is
+    asked for that is over or further on than the run's moment: whatever launched the run, a finished day stays so.
+    """
+    days = [datetime.date.fromisoformat(key) for key in context.partition_keys]
+    clock, moment = now(), as_of(context)
+    if moment is None:
+        _refuse_unfinished(days, clock)
+        return days
+    (day,) = days
+    margin = settings.aggregation.bar_minutes
+    reason = None
+    if NSE.has_closed(day, clock, margin):
+        reason = f"the session of {day} has closed at {clock:%Y-%m-%d %H:%M}"
+    elif clock.replace(tzinfo=None) < moment:
+        reason = f"{moment:%H:%M} of {day} has not come at {clock:%Y-%m-%d %H:%M}"
+    else:
+        reason = further_on(day, moment, warehouse)
+    if reason:
+        raise dg.Failure(
+            f"tag {AS_OF_TAG}: found {moment:%Y-%m-%d %H:%M}, but {reason}; nothing was changed. To compute the whole "
+            f"day once it has closed, run: setbull run --from {day} --to {day}",
+            allow_retries=False,
+        )
+    return days
+
+
+def _refuse_unfinished(days: Iterable[datetime.date], clock: datetime.datetime) -> None:
+    """Without a moment that a run looks at, a day is a whole one: a half or future one would be untrue."""
+    unfinished = [day for day in days if not NSE.has_closed(day, clock)]
+    if unfinished:
+        raise dg.Failure(
+            f"the session of {unfinished[0]} has not closed at {clock:%Y-%m-%d %H:%M}: choose earlier sessions; "
+            f"the job {INTRADAY_JOB_NAME} refreshes a session under way",
+            allow_retries=False,
+        )
 
 
 def as_of(context: dg.AssetExecutionContext) -> datetime.datetime | None:
@@ -204,6 +241,26 @@ def _by_instrument(computed: int | None, kept: int | None) -> dict[str, int]:
     return {"instruments computed": computed, "instruments kept": kept}
 
 
+def report_besides(
+    context: dg.AssetExecutionContext,
+    outputs: Iterable[StoredTable],
+    result: PartitionResult,
+    describe: Callable[
+        [PartitionResult, StoredTable], Mapping[str, object]
+    ] = lambda result, stored: {},
+) -> None:
+    """Tell Dagster of a day that the run was not asked for and that came along, as an event of its own."""
+    for stored in outputs:
+        context.instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                asset_key(stored),
+                partition=result.day.isoformat(),
+                metadata=pointer_metadata(result.pointers[stored.table.name])
+                | describe(result, stored),
+            )
+        )
+
+
 def report(
     context: dg.AssetExecutionContext,
     outputs: Iterable[StoredTable],
@@ -226,15 +283,7 @@ def report(
     rows = dict.fromkeys((stored.table.name for stored in outputs), 0)
     for result in results:
         if result.day.isoformat() not in asked:
-            for stored in outputs:
-                context.instance.report_runless_asset_event(
-                    dg.AssetMaterialization(
-                        asset_key(stored),
-                        partition=result.day.isoformat(),
-                        metadata=pointer_metadata(result.pointers[stored.table.name])
-                        | describe(result, stored),
-                    )
-                )
+            report_besides(context, outputs, result, describe)
             continue
         days += 1
         cached += result.cached

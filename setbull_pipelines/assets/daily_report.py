@@ -58,7 +58,9 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
             }
             return figures | completeness_of(stored, result.day, store, settings)
 
-        results = reporting.make_reports(days_of(context), store, settings, context.run_id)
+        results = reporting.make_reports(
+            days_of(context, store, settings), store, settings, context.run_id
+        )
         yield from report(context, [stored], results, store, describe)
 
     return daily_report

@@ -93,7 +93,9 @@ def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 "plan": dg.MetadataValue.md(preview(plan.head(_SHOWN), PLAN.table, _COLUMNS_SHOWN)),
             }
 
-        results = group_plans.plan_days(days_of(context), store, settings, context.run_id)
+        results = group_plans.plan_days(
+            days_of(context, store, settings), store, settings, context.run_id
+        )
         yield from report(context, [PLAN], results, store, describe)
 
     return [stock_groups, group_execution_plan]

@@ -16,6 +16,7 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.pipeline import metrics
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
@@ -29,8 +30,8 @@ def _figures(used: metrics.CacheUse) -> dict[str, object]:
     return figures | {f"partitions computed, {why}": n for why, n in sorted(used.computed.items())}
 
 
-def build_metrics_asset() -> dg.AssetsDefinition:
-    """Comes after everything it tells about, and before the rollout is judged."""
+def build_metrics_asset(settings: Settings) -> dg.AssetsDefinition:
+    """Comes after everything it tells about."""
 
     @dg.multi_asset(
         name="operations__processing_metrics",
@@ -68,7 +69,7 @@ def build_metrics_asset() -> dg.AssetsDefinition:
                 for lane in metrics.VARIANTS
             }
 
-        results = metrics.collect(days_of(context), store, context.run_id)
+        results = metrics.collect(days_of(context, store, settings), store, context.run_id)
         for reported in report(context, metrics.OUTPUTS, results, store, describe):
             yield reported._replace(metadata={**reported.metadata, **_figures(used)})
 

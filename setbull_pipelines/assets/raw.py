@@ -3,7 +3,6 @@
 Belongs here: the raw assets. Does not belong here: reading and judging rows (``sources/``).
 """
 
-import datetime
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -11,22 +10,18 @@ import dagster as dg
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import (
-    INTRADAY_JOB_NAME,
     TRADING_DAYS,
     WHOLE_RANGE,
-    as_of,
     asset_key,
     asset_spec,
     completeness_of,
     days_of,
     first_rows,
     freshness,
-    now,
     pointer_metadata,
     report,
 )
 from setbull_pipelines.assets.fetched import FETCHED_KEY
-from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import fetching, raw
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.versions import raw_code_version
@@ -40,17 +35,6 @@ from setbull_pipelines.warehouse.store import Warehouse
 GROUP = "raw"
 _OF_CANDLES = (tables.CANDLES_1MIN, tables.CANDLES_DAILY_HISTORY)
 _CHANGES_SHOWN = 20
-
-
-def _refuse_unfinished(days: list[datetime.date], moment: datetime.datetime) -> None:
-    """Without a moment that a run looks at, a day is a whole one: a half or future one would be untrue."""
-    unfinished = [day for day in days if not NSE.has_closed(day, moment)]
-    if unfinished:
-        raise dg.Failure(
-            f"the session of {unfinished[0]} has not closed at {moment:%Y-%m-%d %H:%M}: choose earlier sessions; "
-            f"the job {INTRADAY_JOB_NAME} refreshes a session under way",
-            allow_retries=False,
-        )
 
 
 @contextmanager
@@ -120,10 +104,8 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     )
     def raw_day(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         """Publish candles, quarantine, accounting and revisions of each trading day."""
-        days = days_of(context)
-        if not as_of(context):
-            _refuse_unfinished(days, now())
         store = warehouse.open()
+        days = days_of(context, store, settings)
         publication = raw.RawDays(raw.read_sources(settings), store, settings, context.run_id)
 
         def describe(result: PartitionResult, stored: StoredTable) -> Mapping[str, object]:

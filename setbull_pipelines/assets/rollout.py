@@ -13,32 +13,37 @@ from setbull_pipelines.assets.common import (
     asset_spec,
     days_of,
     now,
+    report_besides,
 )
-from setbull_pipelines.assets.served import TABLES
 from setbull_pipelines.pictures.decisions import rollout_chart
 from setbull_pipelines.pictures.drawing import image
 from setbull_pipelines.pipeline import rolling_out
-from setbull_pipelines.pipeline.metrics import OUTPUTS
 from setbull_pipelines.pipeline.reconciling import SUMMARY
-from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.rollout_log import rolling_out_code_version
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables import COMPUTED_TABLES
+from setbull_pipelines.variants import V1
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
 
 def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
     """Appends to ``operations.rollout_log``. The table has no trading day; its evaluations have one each.
 
-    It comes after the served tables and the metrics, so that a whole run is served under the stages at its start.
+    It comes before the served tables: a session on which V2 breaches is served from V1 in the same run.
     """
-    log = rolling_out.LOG
     spec = asset_spec(
-        log,
+        LOG,
         group="operations",
-        code_version=rolling_out.rolling_out_code_version(),
+        code_version=rolling_out_code_version(),
         deps=[
             asset_key(SUMMARY),
-            *map(asset_key, OUTPUTS),
-            *(asset_key(served_table(table)) for table in TABLES),
+            *(
+                asset_key(StoredTable(lane, table))
+                for table in COMPUTED_TABLES
+                for lane in ("v1", "v2")
+            ),
         ],
     ).replace_attributes(partitions_def=TRADING_DAYS)
 
@@ -49,8 +54,13 @@ def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
         backfill_policy=WHOLE_RANGE,
     )
     def rollout_log(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
-        days = days_of(context)
-        rows = rolling_out.evaluate(days, warehouse.open(), settings, now, context.run_id)
+        store = warehouse.open()
+        days = days_of(context, store, settings)
+        rows = rolling_out.evaluate(days, store, settings, now, context.run_id)
+        for step, completed in rolling_out.complete_v1(rows, store, settings, context.run_id):
+            report_besides(
+                context, [StoredTable(V1.name, table) for table in step.outputs], completed
+            )
         for day in days:
             context.add_asset_metadata(
                 {
@@ -59,16 +69,16 @@ def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
                     for row in rows
                     if row.decision.session == day
                 },
-                asset_key=asset_key(log),
+                asset_key=asset_key(LOG),
                 partition_key=day.isoformat(),
             )
         # Dagster keeps every picture for ever: one per run.
-        chart = image("rollout history", rollout_chart(rolling_out.judged(warehouse.open())))
+        chart = image("rollout history", rollout_chart(rolling_out.judged(store)))
         context.add_asset_metadata(
             {"rollout history": dg.MetadataValue.md(chart)},
-            asset_key=asset_key(log),
+            asset_key=asset_key(LOG),
             partition_key=days[-1].isoformat(),
         )
-        yield dg.MaterializeResult(asset_key=asset_key(log), metadata={"rows appended": len(rows)})
+        yield dg.MaterializeResult(asset_key=asset_key(LOG), metadata={"rows appended": len(rows)})
 
     return rollout_log

@@ -14,10 +14,10 @@ from setbull_pipelines.assets.common import asset_key, asset_spec, now
 from setbull_pipelines.pipeline import scrubbing
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.reporting import REPORT
-from setbull_pipelines.pipeline.rolling_out import LOG
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.quality.groups import PLAN
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse

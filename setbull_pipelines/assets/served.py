@@ -18,10 +18,11 @@ from setbull_pipelines.assets.common import (
     report,
 )
 from setbull_pipelines.assets.describing import served_description
-from setbull_pipelines.pipeline import reconciling, serving
+from setbull_pipelines.pipeline import rolling_out, serving
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
-from setbull_pipelines.pipeline.rolling_out import stage_in_force
+from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.reporting.content import markdown_funnel
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
@@ -46,7 +47,7 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
                 code_version=serving.serving_code_version(),
                 deps=[
                     *(asset_key(StoredTable(lane, table)) for lane in ("v1", "v2")),
-                    asset_key(reconciling.outputs_of(table)[0]),
+                    asset_key(LOG),
                 ],
                 tags={"setbull/component": component.label},
                 description=served_description(stored, component.label),
@@ -58,23 +59,33 @@ def build_served(table: Table, settings: Settings) -> dg.AssetsDefinition:
     )
     def serve(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
-        stage = stage_in_force(component, store, settings.rollout)
-        assignment = serving.assignment_of(table, stage, store, settings.rollout)
+        log = read_log(store)
+        asked = rolling_out.serving_of(table, log, store, settings.rollout)
 
         def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
             day = serving.served_day(table, result.day, store)
+            pointer = result.pointers[stored.table.name]
             figures = {
-                "stage": assignment.stage.label,
+                "stage": asked.assignment.stage.label,
                 "instruments from V2": day.from_v2,
                 "served from V1 because V2 has no row": day.fallbacks,
                 "only in V2 and not served": day.not_served,
             } | ({} if day.share is None else {"share served from V2": day.share})
+            if reason := pointer.inputs.get(serving.WITHHELD):
+                figures |= {"served from V1 to all": reason}
             if table is tables.FILTER_RESULTS:
                 rows = store.read(stored, [result.day.isoformat()])
                 figures = {"funnel": dg.MetadataValue.md(markdown_funnel(rows))} | figures
             return figures | completeness_of(stored, result.day, store, settings)
 
-        results = serving.serve(table, days_of(context), assignment, store, context.run_id)
+        results = serving.serve(
+            table,
+            days_of(context, store, settings),
+            asked.assignment,
+            asked.judged,
+            store,
+            context.run_id,
+        )
         yield from report(context, [stored], results, store, describe)
 
     return serve

@@ -104,7 +104,7 @@ def build_variant(step: Step, variant: str, settings: Settings) -> dg.AssetsDefi
         stages = stages_in_force(store, settings.rollout)
         moment = as_of(context)
         run = StepRun(step, VARIANTS[variant], store, settings, context.run_id, stages, moment)
-        yield from report(context, outputs, run.over(days_of(context)), store)
+        yield from report(context, outputs, run.over(days_of(context, store, settings)), store)
 
     return compute
 
@@ -152,7 +152,9 @@ def build_reconciliation(table: Table, group: str, settings: Settings) -> dg.Ass
                 text += f"\n\n{divergence_hint(table.name, result.day)}"
             return {"V1 against V2": dg.MetadataValue.md(text)}
 
-        results = reconciling.reconcile(table, days_of(context), store, settings, context.run_id)
+        results = reconciling.reconcile(
+            table, days_of(context, store, settings), store, settings, context.run_id
+        )
         yield from report(context, [columns], results, store, describe)
 
     return reconcile
@@ -193,7 +195,9 @@ def build_summary(settings: Settings) -> dg.AssetsDefinition:
             verdicts = store.read(reconciling.SUMMARY, [result.day.isoformat()])
             return {"verdicts": dg.MetadataValue.md(markdown_summary(verdicts))}
 
-        results = reconciling.summarize(days_of(context), store, settings, context.run_id)
+        results = reconciling.summarize(
+            days_of(context, store, settings), store, settings, context.run_id
+        )
         yield from report(context, [reconciling.SUMMARY], results, store, describe)
 
     return summary

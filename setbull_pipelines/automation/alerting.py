@@ -30,7 +30,8 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import alerting
 from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.reconciling import SUMMARY
-from setbull_pipelines.pipeline.rolling_out import LOG, read_log
+from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA

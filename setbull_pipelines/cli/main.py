@@ -125,6 +125,7 @@ def run(
     from setbull_pipelines.cli.run import RunFailed, read_input, sessions_to_correct
     from setbull_pipelines.cli.run import run as execute
     from setbull_pipelines.cli.terminal import console
+    from setbull_pipelines.pipeline.rollout_log import LogLost
     from setbull_pipelines.sources.intake import NoInput
 
     console.print(
@@ -151,7 +152,7 @@ def run(
             console.print(line)
     try:
         outcome = execute(settings, intake, plan)
-    except RunFailed as error:
+    except (RunFailed, LogLost) as error:
         _stop(str(error), _FAILED)
     outcome.seconds = {"reading the input": seconds} | outcome.seconds
     print_report(outcome)
@@ -489,6 +490,21 @@ def freeze(component: str | None, release: bool, actor: str, reason: str) -> Non
 def kill(component: str | None, actor: str, reason: str) -> None:
     """Back to off and latched, from the next serving on."""
     _act("killed", component, actor, reason)
+
+
+@rollout.command()
+@_by
+@_reason
+def restore(actor: str, reason: str) -> None:
+    """Get a lost or damaged log back from the files that are left of it."""
+    from setbull_pipelines.cli import rollout as work
+    from setbull_pipelines.rollout.log import IllegalLog
+
+    try:
+        for line in work.restore(_settings(), actor, reason):
+            click.echo(line)
+    except (IllegalLog, OSError, *work.UNREADABLE) as error:
+        _stop(str(error))
 
 
 @rollout.command()

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 
 from setbull_pipelines.assets.common import now, open_warehouse
 from setbull_pipelines.assets.served import TABLES
-from setbull_pipelines.pipeline.rolling_out import read_log, record_actions, states
+from setbull_pipelines.pipeline.rolling_out import record_actions, restore_log, states
+from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import served_day, served_table
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.rollout.controller import State, Verdict
 from setbull_pipelines.rollout.log import LogRow
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -32,8 +34,7 @@ def _warehouse(settings: Settings) -> Warehouse:
 def status(settings: Settings) -> Iterator[str]:
     """One line per component, and one per served table with the share that is really served from V2."""
     warehouse = _warehouse(settings)
-    for component, state in states(read_log(warehouse)).items():
-        yield f"{component.label}: {_sentence(state, settings)}"
+    yield from _stages(warehouse, settings)
     for table in TABLES:
         stored = served_table(table)
         if days := warehouse.partitions(stored):
@@ -42,6 +43,11 @@ def status(settings: Settings) -> Iterator[str]:
                 f"{stored.name} {days[-1]}: {found.from_v2} of {found.instruments} instruments from V2"
                 + (f" ({found.share:.0%})" if found.share is not None else "")
             )
+
+
+def _stages(warehouse: Warehouse, settings: Settings) -> Iterator[str]:
+    for component, state in states(read_log(warehouse)).items():
+        yield f"{component.label}: {_sentence(state, settings)}"
 
 
 def _sentence(state: State, settings: Settings) -> str:
@@ -74,6 +80,19 @@ def sentence_of(row: LogRow) -> str:
         f"{decision.from_stage.label} to {decision.to_stage.label}, {decision.verdict.value}{about}: "
         f"{decision.reason}"
     )
+
+
+def restore(settings: Settings, actor: str, reason: str) -> Iterator[str]:
+    """Get a lost log back and say what it says; IllegalLog when it is not lost."""
+    rows, added = restore_log(actor, reason, _warehouse(settings), settings, now)
+    yield f"{LOG.name}: {rows:,} rows restored"
+    if added:
+        yield (
+            "it is not sure that these are all: V1 is served everywhere until you re-arm, by: "
+            "setbull rollout rearm --by NAME --reason WHY"
+        )
+        yield from map(sentence_of, added)
+    yield from _stages(_warehouse(settings), settings)
 
 
 def act(

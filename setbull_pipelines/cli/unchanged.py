@@ -21,8 +21,11 @@ from setbull_pipelines.cli.plan import Plan, consecutive
 from setbull_pipelines.pipeline.group_plans import file_identity
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.pipeline.reporting import REPORT, is_as_written, reporting_code_version
-from setbull_pipelines.pipeline.rolling_out import LOG
+from setbull_pipelines.pipeline.rolling_out import serving_of
+from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.pipeline.serving import is_as_assigned
 from setbull_pipelines.pipeline.versions import code_version, combined
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
@@ -51,7 +54,7 @@ class Earlier:
 
 
 def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Settings) -> State | None:
-    """The state that ``plan`` finds; None where a partition is damaged, or has to be computed again.
+    """The state that ``plan`` finds; None where something is damaged, or has to be computed or served again.
 
     Of the asked days the files, reports among them, are read whole and held against their hashes, of the look-back the
     pointers. One that cannot be read counts as none, which no run left behind.
@@ -72,7 +75,20 @@ def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Setting
                 return None
             parts.append(f"{stored.name} {key} {pointer.content_hash}")
         found += len(pointers)
+    if not _is_served_as_asked(plan.days, warehouse, settings):
+        return None
     return State(found, combined(parts))
+
+
+def _is_served_as_asked(days: Sequence[date], warehouse: Warehouse, settings: Settings) -> bool:
+    """Whether readers get what the stages in force, the overrides and the judgements of the days ask for."""
+    log = read_log(warehouse)
+    for table in tables.COMPUTED_TABLES:
+        if table.name in tables.SERVED:
+            asked = serving_of(table, log, warehouse, settings.rollout)
+            if not is_as_assigned(table, days, asked.assignment, asked.judged, warehouse):
+                return False
+    return True
 
 
 def earlier_runs(

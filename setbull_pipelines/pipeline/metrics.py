@@ -101,12 +101,8 @@ def collect(days: Sequence[date], warehouse: Warehouse, run_id: str) -> Iterator
     """
     for day in sorted(days):
         key = day.isoformat()
-        pointers = {stored: warehouse.pointer(stored, key) for stored in MEASURED}
-        stored_now = {stored: pointer for stored, pointer in pointers.items() if pointer}
-        rows = [_row(stored, pointer, day, run_id) for stored, pointer in stored_now.items()]
-        failed = [
-            row for stored, pointer in stored_now.items() for row in _failures(stored, pointer, day)
-        ]
+        stored_now = _stored_now(MEASURED, key, warehouse)
+        rows, failed = _records(stored_now, day, run_id)
         provenance = {
             "code_version": metrics_code_version(),
             "settings_hash": fingerprint(),
@@ -121,6 +117,37 @@ def collect(days: Sequence[date], warehouse: Warehouse, run_id: str) -> Iterator
                 stored, key, stored.table.conform(frame), **provenance, note=note
             )
         yield PartitionResult(day, published, cached=False)
+
+
+def measured(
+    lanes: Iterable[StoredTable], day: date, warehouse: Warehouse
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows that :func:`collect` would publish of ``lanes`` on ``day``: what they took, and what failed in them."""
+    metrics, failures = (
+        stored.table.conform(pd.DataFrame(records, columns=stored.table.column_names))
+        for stored, records in zip(
+            OUTPUTS, _records(_stored_now(lanes, day.isoformat(), warehouse), day, ""), strict=True
+        )
+    )
+    return metrics, failures
+
+
+def _stored_now(
+    lanes: Iterable[StoredTable], partition: str, warehouse: Warehouse
+) -> dict[StoredTable, Pointer]:
+    pointers = {stored: warehouse.pointer(stored, partition) for stored in lanes}
+    return {stored: pointer for stored, pointer in pointers.items() if pointer}
+
+
+def _records(
+    stored_now: Mapping[StoredTable, Pointer], day: date, run_id: str
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """The rows of the two tables."""
+    rows = [_row(stored, pointer, day, run_id) for stored, pointer in stored_now.items()]
+    failed = [
+        row for stored, pointer in stored_now.items() for row in _failures(stored, pointer, day)
+    ]
+    return rows, failed
 
 
 def note_evicted(

@@ -6,7 +6,7 @@ Belongs here: finding both sides, publication of columns, cells, verdict and cau
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -26,14 +26,22 @@ from setbull_pipelines.reconciliation.noise import with_noise
 from setbull_pipelines.reconciliation.report import Findings
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
-from setbull_pipelines.tables.reconciliation import SAMPLE_EMPTY, V1_RETIRED
-from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.tables.reconciliation import (
+    NOT_COMPARABLE,
+    PASS,
+    SAMPLE_EMPTY,
+    V1_RETIRED,
+)
+from setbull_pipelines.warehouse.pointers import Failure, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 SUMMARY = StoredTable("reconciliation", tables.RECONCILIATION_SUMMARY)
 DECISIONS = StoredTable("reconciliation", tables.RECONCILIATION_DECISIONS)
 _ABSENT = "never published"
 _EVICTED = "evicted"
+_LEFT_OUT = "left out"
+_NAMED = 3
+"""Instruments named in a sentence."""
 
 
 def outputs_of(table: Table) -> tuple[StoredTable, StoredTable, StoredTable]:
@@ -58,7 +66,36 @@ def compared_inputs(table: Table, pointers: Mapping[str, Pointer | None]) -> dic
         for schema, pointer in pointers.items()
     }
     part = part_of(table, pointers["v1"])
-    return inputs | ({MARK: part.mark} if part else {})
+    left_out = sorted({*failures_of(pointers["v1"]), *failures_of(pointers["v2"])})
+    return (
+        inputs
+        | ({MARK: part.mark} if part else {})
+        | ({_LEFT_OUT: ", ".join(left_out)} if left_out else {})
+    )
+
+
+def failures_of(pointer: Pointer | None) -> Mapping[str, Failure]:
+    """The instruments that are missing from a partition, since computing failed for them; none without one."""
+    return pointer.failures if pointer else {}
+
+
+def failed_in_v1_alone(table: Table, day: date, warehouse: Warehouse) -> dict[str, Failure]:
+    """The instruments that V1 failed for and V2 did not: nothing says whether V2 is right for them."""
+    v1, v2 = (
+        failures_of(warehouse.pointer(StoredTable(schema, table), day.isoformat()))
+        for schema in ("v1", "v2")
+    )
+    return {key: failure for key, failure in v1.items() if key not in v2}
+
+
+def named(failures: Mapping[str, Failure], variant: str) -> str:
+    """The first instruments of ``failures`` with the error, and how many more there are."""
+    shown = [
+        f"{key} ({variant} failed in {failures[key].origin}: {failures[key].error})"
+        for key in sorted(failures)[:_NAMED]
+    ]
+    more = len(failures) - _NAMED
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
 def reconciling_code_version() -> str:
@@ -84,7 +121,8 @@ def reconcile(
 ) -> Iterator[PartitionResult]:
     """Compare V1 and V2 of ``table`` on each day and publish what was found.
 
-    Compared are the instruments that V1 was computed for; of a retired V1 nothing is comparable.
+    Compared are the instruments that V1 was computed for; of a retired V1 nothing is comparable. An instrument that
+    computing failed for in either variant is left out: the verdict names it, and is never a pass.
     """
     version = reconciling_code_version()
     settings_hash = fingerprint(settings.reconciliation)
@@ -111,11 +149,13 @@ def reconcile(
                 for schema, pointer in pointers.items()
             }
         seconds = 0.0
+        failures = {schema: failures_of(pointer) for schema, pointer in pointers.items()}
         if not cached:
-            v1_files = warehouse.files(sides["v1"], [key]) if pointers["v1"] else None
+            left_out = {*failures["v1"], *failures["v2"]}
             with (
                 Meter(warehouse.cache) as meter,
-                _v2_files(sides["v2"], key, pointers["v2"], part, warehouse) as v2_files,
+                _files(sides["v1"], key, pointers["v1"], None, left_out, warehouse) as v1_files,
+                _files(sides["v2"], key, pointers["v2"], part, left_out, warehouse) as v2_files,
             ):
                 comparison = compare(
                     table,
@@ -131,7 +171,7 @@ def reconcile(
             frames = [
                 comparison.columns,
                 comparison.cells,
-                _telling_the_part(comparison.summary, part)
+                _telling_failures(_telling_the_part(comparison.summary, part), failures)
                 if not evicted
                 else comparison.summary.assign(reason=_evicted_reason(evicted, key)),
                 comparison.diagnoses,
@@ -178,17 +218,23 @@ def read_findings(table: Table, day: date, warehouse: Warehouse) -> Findings:
 
 
 @contextmanager
-def _v2_files(
-    v2: StoredTable, key: str, pointer: Pointer | None, part: Part | None, warehouse: Warehouse
+def _files(
+    stored: StoredTable,
+    key: str,
+    pointer: Pointer | None,
+    part: Part | None,
+    left_out: Collection[str],
+    warehouse: Warehouse,
 ) -> Iterator[list[Path] | None]:
-    """The file of V2, or one of only those instruments that V1 was computed for; None without V2."""
+    """The file of one side, or one of only the instruments in ``part`` that are not left out; None without a side."""
     if pointer is None:
         yield None
-    elif part is None:
-        yield warehouse.files(v2, [key])
+    elif part is None and not left_out:
+        yield warehouse.files(stored, [key])
     else:
-        keys = warehouse.read(v2, [key], ["instrument_key"])["instrument_key"]
-        with warehouse.extract(v2, key, part.of(keys)) as path:
+        keys = warehouse.read(stored, [key], ["instrument_key"])["instrument_key"]
+        wanted = part.of(keys) if part else set(keys)
+        with warehouse.extract(stored, key, wanted.difference(left_out)) as path:
             yield [path]
 
 
@@ -208,6 +254,26 @@ def _telling_the_part(verdict: pd.DataFrame, part: Part | None) -> pd.DataFrame:
     if not verdict[["rows_v1", "rows_v2"]].to_numpy().any():
         return verdict.assign(reason=SAMPLE_EMPTY)
     return verdict.assign(reason=verdict["reason"] + f"; {part.sentence}")
+
+
+def _telling_failures(
+    verdict: pd.DataFrame, failures: Mapping[str, Mapping[str, Failure]]
+) -> pd.DataFrame:
+    """The verdict with the instruments that were left out; agreement of the others is no pass."""
+    left_out = {*failures["v1"], *failures["v2"]}
+    if not left_out:
+        return verdict
+    told = [
+        named(of_side, variant)
+        for variant, of_side in (("V1", failures["v1"]), ("V2", failures["v2"]))
+        if of_side
+    ]
+    state = verdict["state"].iloc[0]
+    return verdict.assign(
+        state=pd.array([NOT_COMPARABLE if state == PASS else state], dtype="str"),
+        reason=verdict["reason"] + f"; not comparable: {', '.join(told)}",
+        instruments_left_out=len(left_out),
+    )
 
 
 def summarize(

@@ -12,10 +12,11 @@ from datetime import date
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import group_plans, metrics, raw, reconciling, reporting, serving
 from setbull_pipelines.pipeline.engine import StepRun
-from setbull_pipelines.pipeline.lanes import COMPONENT_OF
-from setbull_pipelines.pipeline.rolling_out import stage_in_force, stages_in_force
+from setbull_pipelines.pipeline.rolling_out import serving_of, stages_in_force
+from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1, V2
@@ -80,6 +81,10 @@ def make_again(
             raw.publish_intake(raw.read_sources(settings), warehouse, settings, run_id)
         elif stored in (GROUPS, REFUSED):
             group_plans.publish_groups(warehouse, settings, run_id)
+        elif stored == LOG:
+            raise NothingMakesIt(
+                "and made of nothing that is stored; get it back by: setbull rollout restore --by NAME --reason WHY"
+            )
         else:
             raise NothingMakesIt("and made of nothing that is stored: restore it from a backup")
         return
@@ -107,9 +112,8 @@ def _of_day(
         return reconciling.summarize(days, *given)
     if stored.key in _SERVED:
         table = _SERVED[stored.key]
-        stage = stage_in_force(COMPONENT_OF[table.name], warehouse, settings.rollout)
-        assignment = serving.assignment_of(table, stage, warehouse, settings.rollout)
-        return serving.serve(table, days, assignment, warehouse, run_id)
+        asked = serving_of(table, read_log(warehouse), warehouse, settings.rollout)
+        return serving.serve(table, days, asked.assignment, asked.judged, warehouse, run_id)
     if stored == PLAN:
         return group_plans.plan_days(days, *given)
     if stored in _MEASURED:

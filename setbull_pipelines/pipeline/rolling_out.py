@@ -1,64 +1,61 @@
-"""The rollout log in the warehouse: what it says, and what is written to it.
+"""What the rollout log says of the stored tables, and what is written to it.
 
-Belongs here: reading and appending the log, the stage in force, gathering the evidence of a trading day from stored
-tables. Does not belong here: deciding (``rollout/``), serving (``serving``), Dagster, a clock.
+Belongs here: the stage in force, gathering the evidence of a trading day from stored tables, judging it, acting for a
+person. Does not belong here: the log's bytes (``rollout_log``), deciding (``rollout/``), serving (``serving``),
+Dagster, a clock.
 
-What no table records of the rows that are stored now is not measured, and missing evidence never passes.
+What no table records of the rows that are stored now is not measured, and missing evidence never passes. A session is
+judged before it is served: nothing of its evidence is read from served tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.pipeline import serving
-from setbull_pipelines.pipeline.lanes import Part, part_of
+from setbull_pipelines.pipeline import metrics, serving
+from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
+from setbull_pipelines.pipeline.lanes import COMPONENT_OF, Part, part_of
 from setbull_pipelines.pipeline.reconciling import (
     SUMMARY,
     compared_inputs,
     explanations_of,
+    failed_in_v1_alone,
+    failures_of,
+    named,
     outputs_of,
 )
-from setbull_pipelines.pipeline.steps import STEPS
-from setbull_pipelines.pipeline.versions import code_version, combined, variant_code_version
+from setbull_pipelines.pipeline.rollout_log import LogLost, kept_rows, publish, read_log, writing
+from setbull_pipelines.pipeline.steps import STEPS, Step
+from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.quality.contract import contract_rules
-from setbull_pipelines.quality.processing import FAILURES, METRICS, TABLES_OF, figures
-from setbull_pipelines.quality.rollout_log import LOG, rows_of
+from setbull_pipelines.quality.processing import TABLES_OF, figures
+from setbull_pipelines.quality.rollout_log import LOG
+from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.rollout.controller import Evidence, State, Verdict, act, decide
 from setbull_pipelines.rollout.log import (
     IllegalLog,
     LogRow,
     append,
-    as_record,
+    sessions_judged,
+    stage_served,
     state_at,
 )
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings, Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE
-from setbull_pipelines.warehouse import disk
-from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
+from setbull_pipelines.variants import V1
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 Clock = Callable[[], datetime]
 """Gives the moment, with a zone. Asked while the log is held, so that its rows are in the order of their moments."""
 _GROUPS_OF = {table.name: step.settings_groups for step in STEPS for table in step.outputs}
-
-
-def rolling_out_code_version() -> str:
-    """Code version of everything that decides what is written to the log."""
-    return code_version("rollout", "tables", "pipeline/rolling_out.py")
-
-
-def read_log(warehouse: Warehouse) -> tuple[LogRow, ...]:
-    """The rows of the log, oldest first; none when nothing was ever written."""
-    if warehouse.pointer(LOG, WHOLE) is None:
-        return ()
-    return rows_of(warehouse.read(LOG, [WHOLE]))
 
 
 def judged(warehouse: Warehouse) -> list[tuple[date, str, str, str]]:
@@ -80,16 +77,30 @@ def states(rows: tuple[LogRow, ...]) -> dict[Component, State]:
     return {component: state_at(rows, component) for component in Component}
 
 
-def stage_in_force(component: Component, warehouse: Warehouse, settings: RolloutSettings) -> Stage:
-    """The stage that the log gives now; off under the kill switch, which needs no log."""
-    return stages_in_force(warehouse, settings)[component]
-
-
 def stages_in_force(warehouse: Warehouse, settings: RolloutSettings) -> dict[Component, Stage]:
-    """:func:`stage_in_force` of every component."""
+    """The stage that the log gives every component now; off under the kill switch, which needs no log."""
     if settings.kill:
         return dict.fromkeys(Component, Stage.OFF)
     return {component: state.stage for component, state in states(read_log(warehouse)).items()}
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What readers of one served table get: its assignment, and the sessions that the rollout has looked at."""
+
+    assignment: serving.Assignment
+    judged: set[date]
+
+
+def serving_of(
+    table: Table, log: tuple[LogRow, ...], warehouse: Warehouse, settings: RolloutSettings
+) -> Serving:
+    """What ``table`` is served by after the rows of ``log``, with the overrides and the kill switch."""
+    component = COMPONENT_OF[table.name]
+    stage = stage_served(log, component)
+    return Serving(
+        serving.assignment_of(table, stage, warehouse, settings), sessions_judged(log, component)
+    )
 
 
 def settings_hash_of(component: Component, settings: Settings) -> str:
@@ -104,10 +115,10 @@ def evaluate(
 ) -> tuple[LogRow, ...]:
     """Judge every component on each day, oldest first; returns the rows that were appended.
 
-    All days count as computed under the stages at the start, which are those that they were served with. Raises
-    IllegalLog when the stored log was tampered with, MissingPartition for a day without a summary.
+    All days count as computed under the stages at the start, so that one run advances a component by one stage at
+    most. Raises IllegalLog when the stored log was tampered with, MissingPartition for a day without a summary.
     """
-    with _writing(warehouse):
+    with writing(warehouse):
         when = clock()
         rows = before = read_log(warehouse)
         stages = stages_in_force(warehouse, settings.rollout)
@@ -119,8 +130,27 @@ def evaluate(
                 evidence = evidence_of(component, day, stage, summary, warehouse, settings)
                 decision = decide(state_at(rows, component), evidence, settings.rollout)
                 rows = append(rows, decision, when)
-        _publish(rows, inputs, warehouse, settings, run_id)
+        publish(rows, inputs, warehouse, settings, run_id)
     return rows[len(before) :]
+
+
+def complete_v1(
+    appended: Sequence[LogRow], warehouse: Warehouse, settings: Settings, run_id: str
+) -> Iterator[tuple[Step, PartitionResult]]:
+    """Compute V1 in full where a component was just taken back from a stage that had cut V1 back.
+
+    All stored days are completed, since all are served from V1 from now on. Raises as :meth:`StepRun.over`.
+    """
+    taken_back = {
+        row.decision.component
+        for row in appended
+        if not row.decision.from_stage.runs_v1_in_full and row.decision.to_stage.runs_v1_in_full
+    }
+    stages = stages_in_force(warehouse, settings.rollout)
+    for step in STEPS:
+        if COMPONENT_OF[step.outputs[0].name] in taken_back:
+            run = StepRun(step, V1, warehouse, settings, run_id, stages)
+            yield from ((step, result) for result in run.over([]))
 
 
 def record_actions(
@@ -137,24 +167,61 @@ def record_actions(
 
     IllegalLog, naming the component, when the action is not possible in its state.
     """
-    with _writing(warehouse):
+    with writing(warehouse):
         when = clock()
-        rows = before = read_log(warehouse)
-        for component in components:
-            decision = act(
-                state_at(rows, component),
-                verdict,
-                reason,
-                variant_code_version("v2"),
-                settings_hash_of(component, settings),
-                to_stage,
-            )
-            try:
-                rows = append(rows, decision, when, actor)
-            except IllegalLog as error:
-                raise IllegalLog(f"{component.label}: {error}") from error
-        _publish(rows, {}, warehouse, settings, f"action of {actor}")
+        before = read_log(warehouse)
+        rows = _acted(before, components, verdict, actor, reason, settings, when, to_stage)
+        publish(rows, {}, warehouse, settings, f"action of {actor}")
     return rows[len(before) :]
+
+
+def restore_log(
+    actor: str, reason: str, warehouse: Warehouse, settings: Settings, clock: Clock
+) -> tuple[int, tuple[LogRow, ...]]:
+    """Get a lost log back from the files that are left of it; how many rows it has, and which were added.
+
+    Where it is not sure that these are all its rows, every component is killed in the person's name: V1 is served
+    until the component is re-armed. IllegalLog when the log is not lost.
+    """
+    with writing(warehouse):
+        try:
+            read_log(warehouse)
+        except LogLost:
+            rows, is_sure = kept_rows(warehouse)
+        else:
+            raise IllegalLog(f"{LOG.name} is there and can be read: nothing to restore")
+        before = len(rows)
+        if not is_sure:
+            rows = _acted(rows, list(Component), Verdict.KILLED, actor, reason, settings, clock())
+        publish(rows, {}, warehouse, settings, f"restored by {actor}")
+    return before, rows[before:]
+
+
+def _acted(
+    rows: tuple[LogRow, ...],
+    components: Sequence[Component],
+    verdict: Verdict,
+    actor: str,
+    reason: str,
+    settings: Settings,
+    when: datetime,
+    to_stage: Stage | None = None,
+) -> tuple[LogRow, ...]:
+    """``rows`` and what a person did to each component."""
+    for component in components:
+        decision = act(
+            state_at(rows, component),
+            verdict,
+            reason,
+            variant_code_version("v2"),
+            settings_hash_of(component, settings),
+            to_stage,
+        )
+        try:
+            rows = append(rows, decision, when, actor)
+        except IllegalLog as error:
+            raise IllegalLog(f"{component.label}: {error}") from error
+    return rows
 
 
 def evidence_of(
@@ -189,7 +256,7 @@ def evidence_of(
         )
     versions = sorted({pointer.code_version for pointer in pointers})
     of_component = summary.loc[[table.name for table in compared]]
-    comparable = not (of_component["state"] == NOT_COMPARABLE).any()
+    comparable = not (of_component["state_of_compared"] == NOT_COMPARABLE).any()
     retired = not all(part.percentage for part in cut_back)
     counted = "v2" if retired else "v1"
     rows = [_pointer(warehouse, StoredTable(counted, table), day).rows for table in compared]
@@ -202,7 +269,7 @@ def evidence_of(
         settings_hash=combined(pointer.settings_hash for pointer in pointers),
         instruments=len(keys[counted]),
         rows=sum(rows),
-        cohort=_cohort(component, day, stage, warehouse, settings.rollout),
+        cohort=_cohort(component, stage, keys["v2"], warehouse, settings.rollout),
         cells_expected=None if retired else int(of_component["cells_expected"].sum()),
         cells_compared=int(of_component["cells_compared"].sum()) if comparable else None,
         cells_unequal=None
@@ -213,6 +280,7 @@ def evidence_of(
             _schema_failures(table, day, warehouse, settings) for table in compared
         ),
         likely_cause=_likely_cause(compared, day, warehouse),
+        not_compared=_not_compared(compared, day, warehouse),
         **_figures(component, day, keys["v1"] | keys["v2"], warehouse, settings),
     )
 
@@ -254,22 +322,17 @@ def _figures(
     warehouse: Warehouse,
     settings: Settings,
 ) -> dict[str, int | float | None]:
-    """What the stored rows took; nothing when the metrics are about other rows."""
-    metrics = _pointer(warehouse, METRICS, day)
+    """What the stored rows took."""
     lanes = [StoredTable(lane, table) for lane in ("v1", "v2") for table in TABLES_OF[component]]
-    if metrics is None or any(
-        metrics.inputs.get(lane.name) != _pointer(warehouse, lane, day).content_hash
-        for lane in lanes
-    ):
-        return {}
-    key = [day.isoformat()]
-    return figures(
-        component,
-        warehouse.read(METRICS, key),
-        warehouse.read(FAILURES, key),
-        instruments,
-        settings,
-    )
+    return figures(component, *metrics.measured(lanes, day, warehouse), instruments, settings)
+
+
+def _not_compared(compared: Sequence[Table], day: date, warehouse: Warehouse) -> str | None:
+    """The instruments that V1 alone failed for, with the error; None without one."""
+    failures = {}
+    for table in compared:
+        failures = failed_in_v1_alone(table, day, warehouse) | failures
+    return named(failures, "V1") if failures else None
 
 
 def _v1_part(table: Table, day: date, warehouse: Warehouse) -> Part | None:
@@ -285,21 +348,20 @@ def _instruments(compared: Sequence[Table], lane: str, day: date, warehouse: War
 
 
 def _cohort(
-    component: Component, day: date, stage: Stage, warehouse: Warehouse, settings: RolloutSettings
-) -> int | None:
-    """Instruments served from V2; None when the day was not served under this stage."""
-    keys: set[str] = set()
+    component: Component,
+    stage: Stage,
+    in_v2: set[str],
+    warehouse: Warehouse,
+    settings: RolloutSettings,
+) -> int:
+    """Instruments with rows in V2 that the stage serves from there, of one served table or another."""
+    keys, cohort = sorted(in_v2), set()
     for table in TABLES_OF[component]:
-        if table.name not in tables.SERVED:
-            continue
-        stored = serving.served_table(table)
-        pointer = _pointer(warehouse, stored, day)
-        assignment = serving.assignment_of(table, stage, warehouse, settings)
-        if pointer is None or pointer.inputs.get(serving.ASSIGNMENT) != assignment.hash:
-            return None
-        frame = warehouse.read(stored, [day.isoformat()], ["instrument_key", "variant"])
-        keys.update(frame.loc[frame["variant"] == "v2", "instrument_key"])
-    return len(keys)
+        if table.name in tables.SERVED:
+            assignment = serving.assignment_of(table, stage, warehouse, settings)
+            variants = zip(keys, assignment.variants(keys), strict=True)
+            cohort.update(key for key, variant in variants if variant is Variant.V2)
+    return len(cohort)
 
 
 def _unequal_cells(table: Table, verdict: pd.Series) -> int:
@@ -313,16 +375,19 @@ def _decision_differences(day: date, warehouse: Warehouse) -> int | None:
     """Instruments whose result, verdict or reason differs; None when nothing was decided.
 
     Filter results are the end of all components, so a difference counts against each of them. Compared are the
-    instruments that V1 decided on.
+    instruments that V1 decided on and that computing failed for in neither variant.
     """
     lanes = [StoredTable(lane, tables.FILTER_RESULTS) for lane in ("v1", "v2")]
-    if not all(_pointer(warehouse, lane, day) for lane in lanes):
+    pointers = [_pointer(warehouse, lane, day) for lane in lanes]
+    if None in pointers:
         return None
+    left_out = {key for pointer in pointers for key in failures_of(pointer)}
     part = _v1_part(tables.FILTER_RESULTS, day, warehouse)
     columns = ["instrument_key", "verdict", "reason"]
     v1, v2 = (warehouse.read(lane, [day.isoformat()], columns) for lane in lanes)
     if part:
         v2 = part.rows(v2)
+    v1, v2 = (frame[~frame["instrument_key"].isin(left_out)] for frame in (v1, v2))
     both = v1.merge(v2, how="outer", on="instrument_key", suffixes=("_v1", "_v2"), indicator=True)
     if both.empty:
         return None
@@ -341,31 +406,3 @@ def _schema_failures(table: Table, day: date, warehouse: Warehouse, settings: Se
     schema = contract_rules(stored)[0]
     verdict = schema.judge(frames, pd.Timestamp(day), settings)
     return int(verdict.metadata.get("violations", 0))
-
-
-@contextmanager
-def _writing(warehouse: Warehouse) -> Iterator[None]:
-    """Keep other writers of the log out from reading it to publishing it."""
-    directory = warehouse.root / LOG.schema
-    directory.mkdir(parents=True, exist_ok=True)
-    with disk.writer_lock(directory):
-        yield
-
-
-def _publish(
-    rows: tuple[LogRow, ...],
-    inputs: dict[str, str],
-    warehouse: Warehouse,
-    settings: Settings,
-    run_id: str,
-) -> None:
-    frame = pd.DataFrame(map(as_record, rows), columns=LOG.table.column_names)
-    warehouse.publish(
-        LOG,
-        WHOLE,
-        LOG.table.conform(frame),
-        code_version=rolling_out_code_version(),
-        settings_hash=fingerprint(settings.rollout),
-        inputs=inputs,
-        run_id=run_id,
-    )

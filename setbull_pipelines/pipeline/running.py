@@ -10,9 +10,11 @@ from datetime import date, datetime
 
 import pandas as pd
 
+from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.pointers import Pointer
+from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
 
 AS_OF = "as of"
 """Name among the inputs of a partition of a session under way. A whole day is computed from other inputs."""
@@ -38,6 +40,21 @@ def minutes_of_closed_bars(
         until = NSE.bars_closed_until(as_of, newest.to_pydatetime(), bar_minutes)
     closed = clock < until if until is not None else pd.Series(False, candles_1min.index)
     return candles_1min[closed].reset_index(drop=True)
+
+
+def further_on(day: date, as_of: datetime, warehouse: Warehouse) -> str | None:
+    """What is stored of ``day`` that a run at ``as_of`` (exchange time, without zone) would cut back, or None."""
+    key, moment = day.isoformat(), mark_of(day, as_of)[AS_OF]
+    for table in tables.COMPUTED_TABLES:
+        for schema in ("v1", "v2"):
+            stored = StoredTable(schema, table)
+            pointer = warehouse.pointer(stored, key)
+            found = pointer.inputs.get(AS_OF) if pointer else moment
+            if found is None:
+                return f"{stored.name} {key} is stored as a whole day"
+            if found > moment:
+                return f"{stored.name} {key} is stored as of {found}"
+    return None
 
 
 def require_same_moment(

@@ -1,17 +1,19 @@
 """How the served tables are made: each instrument's rows of a day, from the variant assigned to it.
 
-Belongs here: the assignment of one table, picking rows, publication, and which stored days another assignment
-makes stale. Does not belong here: which stage is in force (``rolling_out``), bucketing (``rollout/``), Dagster.
+Belongs here: the assignment of one table, whether V2 may be served on a day, picking rows, publication, and which
+stored days another assignment makes stale. Does not belong here: which stage is in force (``rolling_out``), bucketing
+(``rollout/``), Dagster.
 
 An instrument is taken whole from one lane: V2's indicators were computed from V2's candles. When the assignment
-changes, every day that was served before is served again, so that no history mixes the variants.
+changes, every day that was served before is served again, so that no history mixes the variants. A day on which V2 was
+not judged, or did not agree with V1, is served from V1 whatever the assignment.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pandas as pd
@@ -21,6 +23,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, evicted_lanes, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.reconciling import compared_inputs, outputs_of
 from setbull_pipelines.pipeline.running import AS_OF, require_same_moment
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.rollout.bucketing import (
@@ -32,6 +35,7 @@ from setbull_pipelines.rollout.bucketing import (
 from setbull_pipelines.rollout.stages import Component, Stage, served_variants
 from setbull_pipelines.settings import RolloutSettings, fingerprint
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.reconciliation import PASS
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.pointers import Failure, Pointer, StoredTable
@@ -41,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 ASSIGNMENT = "assignment"
 """Name of the assignment's hash among the inputs of a served partition."""
+WITHHELD = "V2 withheld"
+"""Name among the inputs of a served partition: why the day is served from V1 although V2 is assigned to instruments."""
 _ABSENT = "never published"
 
 
@@ -52,7 +58,8 @@ def served_table(table: Table) -> StoredTable:
 def serving_code_version() -> str:
     """Code version of everything that served rows depend on, beyond the lanes themselves."""
     return code_version(
-        "rollout/bucketing.py", "rollout/stages.py", "tables", "pipeline/serving.py"
+        *("rollout/bucketing.py", "rollout/stages.py", "rollout/log.py"),
+        *("tables", "pipeline/serving.py"),
     )
 
 
@@ -108,13 +115,16 @@ def serve(
     table: Table,
     days: Sequence[date],
     assignment: Assignment,
+    judged: Collection[date],
     warehouse: Warehouse,
     run_id: str,
 ) -> Iterator[PartitionResult]:
     """Serve ``table`` on ``days``, and again on every day that was served under another assignment.
 
-    Results come in the order of days. V1 must be published on each, since it is what is fallen back to, and for
-    all instruments in a stage that runs it in full: else MissingPartition. An absent V2 is a V2 without rows.
+    ``judged`` are the sessions that the rollout has looked at; of all others, and of those on which V2 did not agree,
+    V2 is withheld (:func:`withheld`). Results come in the order of days. V1 must be published on each, since it is
+    what is fallen back to, and for all instruments in a stage that runs it in full: else MissingPartition. An absent
+    V2 is a V2 without rows.
     Days whose V1 or V2 was evicted stay as they were served until they are asked for; a warning says so.
     """
     stored = served_table(table)
@@ -129,8 +139,58 @@ def serve(
     wanted = sorted({*days, *outdated.difference(evicted)})
     progress = Progress(stored.name, len(wanted), "days")
     for day in wanted:
-        yield _serve_day(table, day, assignment, warehouse, run_id)
+        yield _serve_day(table, day, assignment, judged, warehouse, run_id)
         progress.advance()
+
+
+def withheld(
+    table: Table, day: date, assignment: Assignment, judged: Collection[date], warehouse: Warehouse
+) -> str | None:
+    """Why no instrument is served from V2 on ``day``; None when those that are assigned to it are.
+
+    V2 is served where the rollout has looked at the session and the stored rows of V1 and V2 were compared and agree.
+    Instruments that computing failed for do not count here: those that V2 lacks fall back to V1. Where V1 is cut back
+    by a person's decision there is nothing to fall back to.
+    """
+    has_v2 = assignment.stage.percentage or assignment.overrides
+    if not assignment.stage.runs_both_in_full or not has_v2:
+        return None
+    if day not in judged:
+        return "the session was not judged"
+    key = day.isoformat()
+    stored = outputs_of(table)[2]
+    pointer = warehouse.pointer(stored, key)
+    lanes = {
+        variant.value: warehouse.pointer(StoredTable(variant.value, table), key)
+        for variant in Variant
+    }
+    if pointer is None or pointer.inputs != compared_inputs(table, lanes):
+        return "the rows that are stored were not compared"
+    verdict = warehouse.read(stored, [key]).iloc[0]
+    if verdict["state_of_compared"] != PASS:
+        return f"{verdict['state']}: {verdict['reason']}"
+    return None
+
+
+def is_as_assigned(
+    table: Table,
+    days: Sequence[date],
+    assignment: Assignment,
+    judged: Collection[date],
+    warehouse: Warehouse,
+) -> bool:
+    """Whether everything that is stored of a served table is what ``assignment`` asks for, and ``days`` are there."""
+    stored = served_table(table)
+    if any(
+        not evicted_lanes(table, day, warehouse) for day in _outdated(stored, assignment, warehouse)
+    ):
+        return False
+    pointers = (warehouse.pointer(stored, day.isoformat()) for day in days)
+    return all(
+        pointer is not None
+        and pointer.inputs.get(WITHHELD) == withheld(table, day, assignment, judged, warehouse)
+        for day, pointer in zip(days, pointers, strict=True)
+    )
 
 
 def read_served(
@@ -180,7 +240,12 @@ def _outdated(stored: StoredTable, assignment: Assignment, warehouse: Warehouse)
 
 
 def _serve_day(
-    table: Table, day: date, assignment: Assignment, warehouse: Warehouse, run_id: str
+    table: Table,
+    day: date,
+    assignment: Assignment,
+    judged: Collection[date],
+    warehouse: Warehouse,
+    run_id: str,
 ) -> PartitionResult:
     stored, key = served_table(table), day.isoformat()
     lanes = {variant: StoredTable(variant.value, table) for variant in Variant}
@@ -195,6 +260,7 @@ def _serve_day(
     moment = {name: mark for name, mark in pointers[Variant.V1].inputs.items() if name == AS_OF}
     if pointers[Variant.V2]:
         require_same_moment(stored.name, lanes[Variant.V2].name, pointers[Variant.V2], moment, key)
+    reason = withheld(table, day, assignment, judged, warehouse)
     provenance = {
         "code_version": serving_code_version(),
         "settings_hash": fingerprint(),
@@ -204,6 +270,7 @@ def _serve_day(
                 for variant, pointer in pointers.items()
             },
             ASSIGNMENT: assignment.hash,
+            **({WITHHELD: reason} if reason else {}),
             **moment,
         },
     }
@@ -216,7 +283,8 @@ def _serve_day(
             variant: warehouse.read(lane, [key]) if pointers[variant] else table.empty()
             for variant, lane in lanes.items()
         }
-        picked, fallbacks = _pick(frames, assignment)
+        in_force = replace(assignment, stage=Stage.OFF) if reason else assignment
+        picked, fallbacks = _pick(frames, in_force)
         frame = stored.table.conform(picked)
     v2 = pointers[Variant.V2]
     no_row = Failure(f"{lanes[Variant.V2].name} {key}", "no row in V2")

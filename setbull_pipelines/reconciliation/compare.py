@@ -670,6 +670,9 @@ def _summary_frame(
         "trading_day": day,
         "state": state,
         "reason": reason,
+        # Instruments are left out before files are compared, by ``pipeline/reconciling.py``.
+        "state_of_compared": state,
+        "instruments_left_out": 0,
         **_row_counts(rows),
         "cells_compared": sum(column.cells_compared for column in counts.values()),
         "cells_unequal": sum(column.cells_unequal for column in counts.values()),

@@ -54,6 +54,7 @@ def with_noise(comparison: Comparison, floor: NoiseFloor | None) -> Comparison:
         reason = f"{reason}; but V1 computed in another order differs from itself: {floor.excess}"
     summary = comparison.summary.assign(
         state=pd.array([state], dtype="str"),
+        state_of_compared=pd.array([state], dtype="str"),
         reason=pd.array([reason], dtype="str"),
         noise_floor_cells=pd.array([floor.cells], dtype="Int64"),
         noise_floor_relative=floor.largest_relative_difference,

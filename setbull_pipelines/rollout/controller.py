@@ -50,6 +50,7 @@ class Evidence:
     """Instruments that enter or leave a result, or whose verdict or reason changes."""
     schema_failures: int | None = None
     v2_exceptions: int | None = None
+    """Instruments that computing V2 failed for; they are served from V1."""
     error_rate: float | None = None
     """Attempts to compute V2 that failed for any reason, retried ones included."""
     cache_lookups: int | None = None
@@ -62,6 +63,8 @@ class Evidence:
     sequence_failure_share: float | None = None
     likely_cause: str | None = None
     """Of unequal cells, where their shape was recognised."""
+    not_compared: str | None = None
+    """Instruments that V1 alone failed for, with the error: nothing says whether V2 is right for them."""
 
     def __post_init__(self) -> None:
         if isinstance(self.session, datetime):
@@ -82,7 +85,6 @@ class Evidence:
                 (self.cells_unequal, "unequal cells"),
                 (self.decision_differences, "decision differences"),
                 (self.schema_failures, "schema failures"),
-                (self.v2_exceptions, "exceptions in V2"),
             )
             if found
         ]
@@ -271,9 +273,19 @@ def _hard_breaches(evidence: Evidence, settings: RolloutSettings) -> Iterator[st
     yield from evidence.facts_against
     measured = None not in (evidence.instruments, evidence.rows)
     enough = measured and not any(_thin(evidence, settings))
-    rate = evidence.error_rate
+    rate = _telling_error_rate(evidence, settings)
     if enough and rate is not None and rate > settings.rollback_error_rate:
-        yield f"error rate {rate:.1%} above {settings.rollback_error_rate:.1%}"
+        yield (
+            f"{evidence.v2_exceptions:,} exceptions in V2, error rate {rate:.1%} above "
+            f"{settings.rollback_error_rate:.1%}"
+        )
+
+
+def _telling_error_rate(evidence: Evidence, settings: RolloutSettings) -> float | None:
+    """The error rate where enough instruments failed for it to say something; None otherwise."""
+    if evidence.v2_exceptions is None or evidence.v2_exceptions < settings.minimum_exceptions:
+        return None
+    return evidence.error_rate
 
 
 def _obstacle(
@@ -287,6 +299,8 @@ def _obstacle(
         return f"session {session} is not after {state.last_judged}, the last one judged"
     if evidence.stage is not state.stage:
         return f"evidence of stage {evidence.stage.label}, but the stage is {state.stage.label}"
+    if evidence.not_compared:
+        return f"not comparable: {evidence.not_compared}"
     missing = [name for name in _required(state, evidence) if getattr(evidence, name) is None]
     if missing:
         return f"not measured: {', '.join(missing)}"
@@ -350,7 +364,6 @@ def soft_breaches(
             else settings.maximum_calculation_seconds,
             "{:.1f} s",
         ),
-        ("error rate", evidence.error_rate, settings.maximum_error_rate, "{:.1%}"),
         ("memory", evidence.memory_share, settings.maximum_memory_share, "{:.1%}"),
         ("worker use", evidence.worker_share, settings.maximum_worker_share, "{:.1%}"),
     ]
@@ -363,6 +376,8 @@ def soft_breaches(
                 "{:.1%}",
             )
         )
+    if (rate := _telling_error_rate(evidence, settings)) is not None:
+        limits.append(("error rate", rate, settings.maximum_error_rate, "{:.1%}"))
     for words, found, limit, form in limits:
         if found > limit:
             yield f"{words} {form.format(found)} above {form.format(limit)}"

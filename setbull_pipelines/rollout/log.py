@@ -88,6 +88,32 @@ def state_at(rows: Iterable[LogRow], component: Component, day: date | None = No
     return state
 
 
+def stage_served(rows: Iterable[LogRow], component: Component) -> Stage:
+    """The stage that readers are served under, after all ``rows``.
+
+    It is the stage of the log, but an advance by the controller counts only from the next session on: the session
+    that earned it was judged under the stage before. Raises as :func:`state_at`.
+    """
+    rows = tuple(rows)
+    stage = state_at(rows, component).stage
+    own = [row.decision for row in rows if row.decision.component is component]
+    moves = [place for place, decision in enumerate(own) if decision.verdict in _MOVES]
+    if not moves or own[moves[-1]].verdict is not Verdict.ADVANCED:
+        return stage
+    advance, after = own[moves[-1]], own[moves[-1] + 1 :]
+    counts = any(later.session is not None and later.session > advance.session for later in after)
+    return stage if counts else advance.from_stage
+
+
+def sessions_judged(rows: Iterable[LogRow], component: Component) -> set[date]:
+    """The sessions on which the controller looked at the component, whatever it decided."""
+    return {
+        row.decision.session
+        for row in rows
+        if row.decision.component is component and row.decision.session is not None
+    }
+
+
 def _require(row: LogRow, condition: bool, what: str) -> None:
     if not condition:
         raise IllegalLog(f"rollout log, row {row.number} ({row.decision.verdict}): {what}")

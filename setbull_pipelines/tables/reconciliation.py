@@ -140,6 +140,16 @@ _VERDICT_COLUMNS = (
     TRADING_DAY,
     label("state", "pass, diverged, or not comparable (which never counts as pass)", STATES),
     text("reason", "Why, in one sentence"),
+    label(
+        "state_of_compared",
+        "The state without regard to the instruments that were left out",
+        STATES,
+    ),
+    count(
+        "instruments_left_out",
+        "Instruments that were not compared, since computing V1 or V2 failed for them",
+        "instruments",
+    ),
     *_COUNTS,
     count(
         "cells_expected", "Cells that had to be compared: rows of V1 x compared columns", "cells"

@@ -327,7 +327,7 @@ def test_readers_cannot_tell_v1_from_v2(
     for table in tables.COMPUTED_TABLES:
         if table.name in tables.SERVED:
             assignment = assignment_of(table, Stage.FULL, run.warehouse, RolloutSettings())
-            list(serve(table, run.days, assignment, run.warehouse, "to v2"))
+            list(serve(table, run.days, assignment, run.days, run.warehouse, "to v2"))
     rows = run.warehouse.read(served_table(tables.INDICATORS_5MIN))
     assert set(rows["variant"]) == {"v2"}
     with serving(run.settings) as of_v2:

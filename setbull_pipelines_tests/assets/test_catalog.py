@@ -180,6 +180,6 @@ def test_patterns_of_a_verdict_are_those_of_the_variant_that_is_served(copied_ru
     assignment = assignment_of(
         tables.FILTER_RESULTS, Stage.RETIRED, warehouse, copied_run.settings.rollout
     )
-    list(serve(tables.FILTER_RESULTS, [day], assignment, warehouse, "test"))
+    list(serve(tables.FILTER_RESULTS, [day], assignment, [day], warehouse, "test"))
     assert answer() == before
     assert len(before) > 0

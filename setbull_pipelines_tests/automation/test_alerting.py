@@ -14,7 +14,8 @@ from setbull_pipelines.automation import alerting
 from setbull_pipelines.automation.alerting import finished_runs, look_and_deliver, outcome_of
 from setbull_pipelines.automation.sensors import build_sensors
 from setbull_pipelines.pipeline.alerting import read_ledger
-from setbull_pipelines.pipeline.rolling_out import LOG, record_actions
+from setbull_pipelines.pipeline.rolling_out import record_actions
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component

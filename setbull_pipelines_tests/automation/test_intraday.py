@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.assets import common
 from setbull_pipelines.assets import fetched as fetched_asset
-from setbull_pipelines.assets import raw as raw_assets
 from setbull_pipelines.assets.common import asset_key, catalog_path, warehouse_root
 from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.definitions import build_defs
@@ -24,7 +24,7 @@ from setbull_pipelines.quality.groups import PLAN
 from setbull_pipelines.settings import GroupSettings, Settings, UpstoxSettings
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,
     Broker,
@@ -40,23 +40,117 @@ SERVED = served_table(tables.CANDLES_5MIN)
 
 
 def refresh(
-    settings: Settings, instance: dg.DagsterInstance, day: date, clock: str | None
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    day: date,
+    clock: str | None,
+    name: str = "intraday",
 ) -> dg.ExecuteInProcessResult:
     tags = {"dagster/partition": day.isoformat()}
     if clock:
         tags["setbull/as_of"] = f"{day}T{clock}:00"
-    job = build_defs(settings).resolve_job_def("intraday")
+    job = build_defs(settings).resolve_job_def(name)
     return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
 
 
+def reasons(result: dg.ExecuteInProcessResult) -> set[str]:
+    """Why steps failed; more than one can."""
+    return {
+        event.step_failure_data.user_failure_data.description
+        for event in result.all_node_events
+        if event.is_step_failure
+    }
+
+
 def reason(result: dg.ExecuteInProcessResult) -> str:
-    (failure,) = [event for event in result.all_node_events if event.is_step_failure]
-    return failure.step_failure_data.user_failure_data.description
+    (found,) = reasons(result)
+    return found
+
+
+OF_A_DAY = [
+    *(StoredTable(lane, table) for table in tables.COMPUTED_TABLES for lane in ("v1", "v2")),
+    *(served_table(table) for table in tables.COMPUTED_TABLES if table.name in tables.SERVED),
+]
+
+
+def the_clock_says(monkeypatch: pytest.MonkeyPatch, day: date, clock: time) -> None:
+    moment = datetime.combine(day, clock, INDIA)
+    monkeypatch.setattr(common, "now", lambda: moment)
+
+
+@pytest.fixture
+def session(copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch) -> SmallRun:
+    """The run as it is on its last day at 15:00, before anything of that session was computed."""
+    day = copied_run.days[-1]
+    for stored in OF_A_DAY:
+        forget(copied_run.warehouse, stored, day)
+    the_clock_says(monkeypatch, day, time(15))
+    return copied_run
+
+
+def stored_of(run: SmallRun, day: date) -> dict[str, str | None]:
+    """Content of everything that is stored of a day."""
+    pointers = {stored.name: run.warehouse.pointer(stored, day.isoformat()) for stored in OF_A_DAY}
+    return {name: pointer and pointer.content_hash for name, pointer in pointers.items()}
+
+
+@pytest.mark.parametrize("clock", [time(12), time(18)], ids=["in the session", "in the evening"])
+@pytest.mark.parametrize("job", ["intraday", "v2_lane"])
+def test_an_old_run_that_is_executed_again_does_not_cut_a_finished_day(
+    job: str, clock: time, copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = copied_run.days[-1]
+    the_clock_says(monkeypatch, day, clock)
+    before = stored_of(copied_run, day)
+    result = refresh(copied_run.settings, dg.DagsterInstance.ephemeral(), day, "10:05", job)
+    assert not result.success
+    told = reasons(result)
+    found = (
+        f"v1.candles_5min {day} is stored as a whole day"
+        if clock == time(12)
+        else f"the session of {day} has closed at {day} 18:00"
+    )
+    assert told == {
+        f"tag setbull/as_of: found {day} 10:05, but {found}; nothing was changed. To compute the whole day once it "
+        f"has closed, run: setbull run --from {day} --to {day}"
+    }
+    assert stored_of(copied_run, day) == before
+    assert None not in before.values()
+
+
+def test_an_earlier_moment_does_not_cut_a_later_one(session: SmallRun) -> None:
+    day, settings = session.days[-1], session.settings
+    instance = dg.DagsterInstance.ephemeral()
+    assert refresh(settings, instance, day, "11:00").success
+    before = stored_of(session, day)
+    earlier = refresh(settings, instance, day, "10:05")
+    assert not earlier.success
+    assert f"v1.candles_5min {day} is stored as of {day} 11:00; nothing was changed" in (
+        reasons(earlier).pop()
+    )
+    assert stored_of(session, day) == before
+    to_come = refresh(settings, instance, day, "15:20")
+    assert f"15:20 of {day} has not come at {day} 15:00" in reasons(to_come).pop()
+    # The same moment again, and a later one, are no step back.
+    assert refresh(settings, instance, day, "11:00").success
+    assert refresh(settings, instance, day, "12:00").success
+    assert stored_of(session, day) != before
+
+
+def test_a_lane_computes_no_half_day_as_a_whole_one(
+    session: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = session.days[-1]
+    result = refresh(session.settings, dg.DagsterInstance.ephemeral(), day, None, "v1_lane")
+    assert not result.success
+    assert f"the session of {day} has not closed at {day} 15:00" in reasons(result).pop()
+    assert set(stored_of(session, day).values()) == {None}
 
 
 def test_the_job_serves_closed_bars_and_leaves_everything_daily_alone(
-    copied_run: SmallRun,
+    session: SmallRun,
 ) -> None:
+    copied_run = session
     day = copied_run.days[-1]
     settings, instance = copied_run.settings, dg.DagsterInstance.ephemeral()
     untouched = [
@@ -86,9 +180,9 @@ def test_the_job_serves_closed_bars_and_leaves_everything_daily_alone(
     assert shown["session under way, as of"].value == f"{day} 10:05"
 
 
-def test_the_plan_of_the_groups_follows_the_session(copied_run: SmallRun, tmp_path: Path) -> None:
-    day = copied_run.days[-1]
-    key = copied_run.warehouse.read(SERVED, [day.isoformat()])["instrument_key"].iloc[0]
+def test_the_plan_of_the_groups_follows_the_session(session: SmallRun, tmp_path: Path) -> None:
+    copied_run, day = session, session.days[-1]
+    key = copied_run.warehouse.read(SERVED)["instrument_key"].iloc[0]
     path = tmp_path / "groups.csv"
     path.write_text(
         "group_id,instrument_key,entry_type,stop_loss_percent,direction\n"
@@ -123,8 +217,7 @@ def test_a_session_under_way_is_no_whole_day(
     copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = copied_run.days[-1]
-    noon = datetime.combine(day, time(12), INDIA)
-    monkeypatch.setattr(raw_assets, "now", lambda: noon)
+    the_clock_says(monkeypatch, day, time(12))
     result = refresh(copied_run.settings, dg.DagsterInstance.ephemeral(), day, None)
     assert not result.success
     assert reason(result) == (
@@ -151,6 +244,7 @@ def test_the_minutes_of_today_are_asked_for_where_the_input_is_the_broker(
     instance = dg.DagsterInstance.ephemeral()
     moment = datetime.combine(MONDAY, time(9, 20), INDIA)
     monkeypatch.setattr(fetched_asset, "now", lambda: moment)
+    the_clock_says(monkeypatch, MONDAY, time(9, 20))
     assert refresh(settings, instance, FRIDAY, None).success
 
     asked = len(server.paths)

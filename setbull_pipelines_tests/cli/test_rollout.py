@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,9 @@ from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables
 from setbull_pipelines.cli.main import _COMPONENTS, _STAGES, main
-from setbull_pipelines.pipeline.rolling_out import LOG, read_log, states
+from setbull_pipelines.pipeline.rolling_out import states
+from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
@@ -105,17 +111,81 @@ def test_an_action_on_all_that_one_refuses_is_done_to_none(data_directory: Path)
     assert len(read_log(Warehouse(data_directory / "warehouse"))) == 1
 
 
+def spoil_the_pointer(log: Path) -> None:
+    (log / "whole" / "current.json").write_text("not a pointer")
+
+
+def lose_the_pointer(log: Path) -> None:
+    (log / "whole" / "current.json").unlink()
+
+
+def lose_the_folder(log: Path) -> None:
+    shutil.rmtree(log)
+
+
+def flip_a_bit_of_the_rows(log: Path) -> None:
+    newest = log / "whole" / json.loads((log / "whole" / "current.json").read_text())["file"]
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "is_sure"),
+    [
+        (spoil_the_pointer, True),
+        (lose_the_pointer, True),
+        (flip_a_bit_of_the_rows, False),
+        (lose_the_folder, False),
+    ],
+)
+def test_a_lost_log_is_an_error_and_never_lets_a_latched_v2_come_back(
+    spoil: Callable[[Path], None], is_sure: bool, data_directory: Path, tmp_path: Path
+) -> None:
+    lines(setbull("kill", "--component", "indicators", *SIGNED))
+    lines(setbull("force", "sequences", "50", *SIGNED))
+    before = lines(setbull("status"))
+    spoil(data_directory.joinpath("warehouse", *LOG.key))
+    # Files that this process has read are in its memory; another place is as good as another process.
+    elsewhere = shutil.copytree(data_directory, tmp_path / "elsewhere")
+    os.environ["SETBULL_DATA_DIR"] = str(elsewhere)
+    csv = tmp_path / "daily.csv"
+    csv.write_text(
+        "instrument_key,timestamp,open,high,low,close,volume\nNSE_EQ|A,2025-06-02,9,9,9,9,1\n"
+    )
+    run = CliRunner().invoke(main, ["run", "--input", str(csv)])
+    assert isinstance(run.exception, SystemExit), run.exception
+    assert run.exit_code == 1
+    told = " ".join(run.output.split())
+    assert "operations.rollout_log cannot be read" in told
+    assert "setbull rollout restore --by NAME --reason WHY" in told
+    refused(setbull("force", "indicators", "100", *SIGNED), "setbull rollout restore")
+    refused(setbull("status"), "setbull rollout restore")
+
+    restored = lines(setbull("restore", *SIGNED))
+    after = lines(setbull("status"))
+    if is_sure:
+        assert after == before
+        assert "2 rows restored" in restored[0]
+    else:
+        # What the lost rows said is not known: V1 for all, until a person re-arms.
+        assert all("stage off" in line and "latched" in line for line in after)
+        assert any("it is not sure that these are all" in line for line in restored)
+    assert any("indicators: stage off" in line and "latched" in line for line in after)
+    refused(setbull("restore", *SIGNED), "nothing to restore")
+
+
 def test_a_damaged_log_is_one_sentence_and_the_kill_switch_is_still_shown(
     data_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines(setbull("kill", *SIGNED))
     pointer = data_directory.joinpath("warehouse", *LOG.key, "whole", "current.json")
     pointer.write_text("not a pointer")
-    refused(setbull("status"), "not a pointer")
-    refused(setbull("history"), "not a pointer")
+    refused(setbull("status"), "operations.rollout_log cannot be read", "rollout restore")
+    refused(setbull("history"), "operations.rollout_log cannot be read")
     monkeypatch.setenv("SETBULL_KILL_V2", "1")
     result = setbull("status")
-    refused(result, "not a pointer")
+    refused(result, "operations.rollout_log cannot be read")
     assert "the kill switch is on: V1 is served everywhere" in result.stdout
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -22,6 +23,7 @@ from setbull_pipelines.cli.plan import make_plan
 from setbull_pipelines.cli.run import Outcome, Runner
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, MARK, Part, part_in
 from setbull_pipelines.pipeline.raw import read_sources
+from setbull_pipelines.pipeline.reconciling import reconcile, summarize
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import (
     BB_WIDTH_RULES,
@@ -34,7 +36,7 @@ from setbull_pipelines.settings import (
 )
 from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.tables import Table
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.pointers import Failure, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 MINUTE_SESSIONS = 3
@@ -112,6 +114,33 @@ PROVENANCE = {"code_version": "test", "settings_hash": "test", "inputs": {}, "ru
 def publish(warehouse: Warehouse, stored: StoredTable, partition: str, frame: pd.DataFrame) -> None:
     """Put ``frame`` in the place of a partition."""
     warehouse.publish(stored, partition, frame, **PROVENANCE)
+
+
+def reconciled(run: SmallRun, table: Table, day: date) -> None:
+    """Compare V1 and V2 of ``table`` as they are stored now, and collect the verdicts of the day."""
+    list(reconcile(table, [day], run.warehouse, run.settings, "test"))
+    list(summarize([day], run.warehouse, run.settings, "test"))
+
+
+def failed(run: SmallRun, lane: str, tables: Iterable[Table], key: str, day: date) -> None:
+    """Leave ``key`` out of tables of one lane, as if computing had failed for it in the first of them."""
+    tables = list(tables)
+    origin = f"{lane}.{tables[0].name} {day}"
+    for table in tables:
+        stored = StoredTable(lane, table)
+        pointer = run.warehouse.pointer(stored, day.isoformat())
+        rows = run.warehouse.read(stored, [day.isoformat()])
+        run.warehouse.publish(
+            *(stored, day.isoformat(), rows[rows["instrument_key"] != key].reset_index(drop=True)),
+            **{
+                name: getattr(pointer, name) for name in ("code_version", "settings_hash", "inputs")
+            },
+            run_id="test",
+            cost=pointer.cost,
+            failures={key: Failure(origin, "ZeroDivisionError: no")},
+        )
+        list(reconcile(table, [day], run.warehouse, run.settings, "test"))
+    list(summarize([day], run.warehouse, run.settings, "test"))
 
 
 def forget(warehouse: Warehouse, stored: StoredTable, day: date) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,26 +20,34 @@ from setbull_pipelines.assets.served import build_served
 from setbull_pipelines.checks.factory import judge
 from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.metrics import collect
-from setbull_pipelines.pipeline.reconciling import reconcile, summarize
+from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.rolling_out import (
-    LOG,
     evaluate,
-    read_log,
     record_actions,
-    stage_in_force,
+    serving_of,
+    stages_in_force,
     states,
 )
+from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
-from setbull_pipelines.quality.processing import FAILURES, METRICS, RULES, TABLES_OF
+from setbull_pipelines.quality.processing import METRICS, RULES, TABLES_OF
+from setbull_pipelines.quality.rollout_log import LOG
+from setbull_pipelines.rollout.bucketing import cohort
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.log import IllegalLog, LogRow, state_at
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings, Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import DamagedPartition
-from setbull_pipelines.warehouse.pointers import WHOLE, Failure, StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1, forget, publish
+from setbull_pipelines_tests.pipeline.small_run import (
+    SmallRun,
+    cut_back_v1,
+    failed,
+    publish,
+    reconciled,
+)
 
 
 def moment() -> datetime:
@@ -89,12 +97,6 @@ def restore_v2(run: SmallRun, table: Table) -> None:
     run.warehouse.restore(stored, key, earlier.content_hash)
 
 
-def reconciled(run: SmallRun, table: Table) -> None:
-    days = [run.days[0]]
-    list(reconcile(table, days, run.warehouse, run.settings, "test"))
-    list(summarize(days, run.warehouse, run.settings, "test"))
-
-
 def test_a_run_judges_every_component_on_each_of_its_days(small_run: SmallRun) -> None:
     rows = read_log(small_run.warehouse)
     found = [(row.decision.session, row.decision.component) for row in rows]
@@ -139,53 +141,93 @@ def test_healthy_sessions_advance(copied_run: SmallRun) -> None:
     for rows in judged(copied_run, settings, 0, 1).values():
         assert path(rows) == [("counted", "off"), ("advanced", "shadow")]
     for component in Component:
-        assert stage_in_force(component, copied_run.warehouse, settings.rollout) is Stage.SHADOW
+        assert stages_in_force(copied_run.warehouse, settings.rollout)[component] is Stage.SHADOW
 
 
-@pytest.mark.parametrize("how", ["no metrics", "metrics of other rows"])
-def test_a_session_whose_cost_is_not_known_holds(how: str, copied_run: SmallRun) -> None:
-    day = copied_run.days[0]
-    if how == "no metrics":
-        forget(copied_run.warehouse, METRICS, day)
-    else:
-        changed_v2(copied_run, tables.INDICATORS_DAILY, "ema_50", 1.0)
-        list(collect([day], copied_run.warehouse, "test"))
-        restore_v2(copied_run, tables.INDICATORS_DAILY)
+def test_a_session_whose_cost_is_not_known_holds(copied_run: SmallRun) -> None:
+    table, key = tables.INDICATORS_DAILY, copied_run.days[0].isoformat()
+    stored = StoredTable("v2", table)
+    # The same rows, published by somebody who measured nothing.
+    publish(copied_run.warehouse, stored, key, copied_run.warehouse.read(stored, [key]))
+    reconciled(copied_run, table, copied_run.days[0])
     forced(copied_run, Component.INDICATORS, Stage.SHADOW)
     (row,) = judged(copied_run, lenient(copied_run), 0)["indicators"]
-    # V2 alone is measured again: the summary is of the rows that are stored, the metrics are not.
     assert path([row]) == [("held", "shadow")]
-    assert row.decision.reason.startswith("not measured: v2_exceptions, error_rate, seconds_v2")
+    assert row.decision.reason.startswith("not measured: seconds_v2")
 
 
-def test_an_instrument_that_failed_in_v2_rolls_back_the_component_where_it_failed(
+EVERY_TABLE = [table for owned in TABLES_OF.values() for table in owned]
+
+
+def some_key(run: SmallRun) -> str:
+    rows = run.warehouse.read(StoredTable("v1", tables.FILTER_RESULTS), [str(run.days[0])])
+    return rows["instrument_key"].iloc[3]
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, ("advanced", "sampled")),
+        ({"minimum_exceptions": 1, "maximum_error_rate": 0.08}, ("soft breach", "100")),
+        ({"minimum_exceptions": 1, "rollback_error_rate": 0.08}, ("rolled back", "off")),
+    ],
+)
+def test_an_instrument_that_v2_failed_for_is_judged_by_rate_and_served_from_v1(
+    limits: dict[str, float], expected: tuple[str, str], copied_run: SmallRun
+) -> None:
+    day, key = copied_run.days[0], some_key(copied_run)
+    failed(copied_run, "v2", EVERY_TABLE, key, day)
+    forced(copied_run, Component.AGGREGATION, Stage.FULL)
+    generous = {"sessions_per_stage": 1, "maximum_sequence_failure_share": 1.0}
+    within = {"maximum_error_rate": 0.08} if "rollback_error_rate" in limits else {}
+    settings = lenient(
+        copied_run, highest_automatic_stage="sampled", **(generous | within | limits)
+    )
+    (row,) = judged(copied_run, settings, 0)["aggregation"]
+    assert path([row]) == [expected]
+    assert (row.decision.evidence.v2_exceptions, row.decision.evidence.cells_unequal) == (1, 0)
+    assert row.decision.evidence.decision_differences == 0
+    asked = serving_of(
+        tables.CANDLES_DAILY, read_log(copied_run.warehouse), copied_run.warehouse, settings.rollout
+    )
+    list(
+        serve(
+            *(tables.CANDLES_DAILY, [day], asked.assignment, asked.judged),
+            *(copied_run.warehouse, "test"),
+        )
+    )
+    served = copied_run.warehouse.read(served_table(tables.CANDLES_DAILY), [str(day)])
+    is_back = expected[1] == "off"
+    assert set(served.loc[served["instrument_key"] == key, "variant"]) == {"v1"}
+    assert set(served.loc[served["instrument_key"] != key, "variant"]) == {
+        "v1" if is_back else "v2"
+    }
+
+
+def test_an_instrument_that_v1_alone_failed_for_is_compared_with_nothing_and_the_day_holds(
     copied_run: SmallRun,
 ) -> None:
-    day = copied_run.days[0]
-    warehouse, key = copied_run.warehouse, copied_run.days[0].isoformat()
-    origin = f"v2.candles_5min {day}"
-    for table in (tables.CANDLES_5MIN, tables.INDICATORS_5MIN):
-        stored = StoredTable("v2", table)
-        pointer = warehouse.pointer(stored, key)
-        warehouse.publish(
-            *(stored, key, warehouse.read(stored, [key])),
-            **{
-                name: getattr(pointer, name) for name in ("code_version", "settings_hash", "inputs")
-            },
-            run_id="test",
-            cost=pointer.cost,
-            failures={"NSE_EQ|FAILED": Failure(origin, "ZeroDivisionError: no")},
+    day, key = copied_run.days[0], some_key(copied_run)
+    failed(copied_run, "v1", EVERY_TABLE, key, day)
+    for component in Component:
+        forced(copied_run, component, Stage.FULL)
+    verdicts = copied_run.warehouse.read(SUMMARY, [str(day)]).set_index("table_name")
+    assert set(verdicts["state"]) == {"not comparable"}
+    assert set(verdicts["state_of_compared"]) == {"pass"}
+    assert set(verdicts["instruments_left_out"]) == {1}
+    for component, rows in judged(copied_run, lenient(copied_run), 0).items():
+        assert path(rows) == [("held", "100")], component
+        assert rows[0].decision.reason == (
+            f"not comparable: {key} (V1 failed in v1.candles_5min {day}: ZeroDivisionError: no)"
         )
-    list(collect([day], warehouse, "test"))
-    failures = warehouse.read(FAILURES, [key])
-    assert failures[["asset", "inherited"]].values.tolist() == [
-        ["v2.candles_5min", False],
-        ["v2.indicators_5min", True],
-    ]
-    rows = judged(copied_run, lenient(copied_run), 0)
-    assert path(rows["aggregation"]) == [("rolled back", "off")]
-    assert rows["aggregation"][0].decision.reason == "1 exceptions in V2"
-    assert path(rows["indicators"]) == [("counted", "off")]
+    log = read_log(copied_run.warehouse)
+    for table in (tables.CANDLES_DAILY, tables.FILTER_RESULTS):
+        asked = serving_of(table, log, copied_run.warehouse, RolloutSettings())
+        list(serve(table, [day], asked.assignment, asked.judged, copied_run.warehouse, "test"))
+        served = copied_run.warehouse.read(served_table(table), [str(day)])
+        # Taken back, the instrument would have no row at all.
+        assert set(served["variant"]) == {"v2"}
+        assert key in set(served["instrument_key"])
 
 
 def test_days_of_one_run_count_only_for_the_stage_that_they_were_served_under(
@@ -199,7 +241,7 @@ def test_days_of_one_run_count_only_for_the_stage_that_they_were_served_under(
 def test_a_wrong_cell_of_v2_rolls_its_component_back_and_no_other(copied_run: SmallRun) -> None:
     table = tables.INDICATORS_DAILY
     changed_v2(copied_run, table, "ema_50", 1.0)
-    reconciled(copied_run, table)
+    reconciled(copied_run, table, copied_run.days[0])
     rows = judged(copied_run, lenient(copied_run), 0)
     assert path(rows["indicators"]) == [("rolled back", "off")]
     assert "unequal cells" in rows["indicators"][0].decision.reason
@@ -212,7 +254,7 @@ def test_a_row_that_v2_lacks_counts_with_all_its_cells(copied_run: SmallRun) -> 
     stored = StoredTable("v2", table)
     frame = copied_run.warehouse.read(stored, [key])
     publish(copied_run.warehouse, stored, key, frame.iloc[1:])
-    reconciled(copied_run, table)
+    reconciled(copied_run, table, copied_run.days[0])
     (row,) = judged(copied_run, lenient(copied_run), 0)["aggregation"]
     assert row.decision.evidence.cells_unequal == len(table.columns) - len(table.key)
     assert row.decision.verdict is Verdict.ROLLED_BACK
@@ -220,7 +262,7 @@ def test_a_row_that_v2_lacks_counts_with_all_its_cells(copied_run: SmallRun) -> 
 
 def test_another_decision_of_v2_rolls_everything_back(copied_run: SmallRun) -> None:
     changed_v2(copied_run, tables.FILTER_RESULTS, "reason", "another reason")
-    reconciled(copied_run, tables.FILTER_RESULTS)
+    reconciled(copied_run, tables.FILTER_RESULTS, copied_run.days[0])
     for rows in judged(copied_run, lenient(copied_run), 0).values():
         assert path(rows) == [("rolled back", "off")]
         assert "1 decision differences" in rows[0].decision.reason
@@ -240,7 +282,7 @@ def test_a_day_without_rows_holds(copied_run: SmallRun) -> None:
     for table in TABLES_OF[Component.AGGREGATION]:
         for lane in ("v1", "v2"):
             publish(copied_run.warehouse, StoredTable(lane, table), key, table.empty())
-        reconciled(copied_run, table)
+        reconciled(copied_run, table, copied_run.days[0])
     (row,) = judged(copied_run, lenient(copied_run), 0)["aggregation"]
     assert row.decision.verdict is Verdict.HELD
     assert row.decision.evidence.cells_compared is None
@@ -256,9 +298,9 @@ def test_the_kill_switch_is_a_row_and_needs_no_log_to_serve_v1(copied_run: Small
     log.unlink()
     log.write_text("not a pointer")
     warehouse = copied_run.warehouse
-    assert stage_in_force(Component.SEQUENCES, warehouse, settings.rollout) is Stage.OFF
+    assert stages_in_force(warehouse, settings.rollout)[Component.SEQUENCES] is Stage.OFF
     with pytest.raises(DamagedPartition):
-        stage_in_force(Component.SEQUENCES, warehouse, RolloutSettings())
+        stages_in_force(warehouse, RolloutSettings())
 
 
 def test_a_log_that_was_tampered_with_is_refused(copied_run: SmallRun) -> None:
@@ -266,7 +308,7 @@ def test_a_log_that_was_tampered_with_is_refused(copied_run: SmallRun) -> None:
     frame = copied_run.warehouse.read(LOG, [WHOLE])
     publish(copied_run.warehouse, LOG, WHOLE, frame.assign(actor="controller"))
     with pytest.raises(IllegalLog, match="needs a named person"):
-        stage_in_force(Component.SEQUENCES, copied_run.warehouse, RolloutSettings())
+        stages_in_force(copied_run.warehouse, RolloutSettings())
     with pytest.raises(IllegalLog, match="needs a named person"):
         judged(copied_run, lenient(copied_run), 0)
 
@@ -296,7 +338,7 @@ def test_people_acting_at_once_lose_no_row(tmp_path: Path) -> None:
     assert [row.number for row in rows] == list(range(1, 9))
 
 
-def test_the_assets_serve_the_stage_of_the_log_and_judge_what_was_served(
+def test_the_assets_judge_a_session_and_serve_the_stage_of_the_log(
     copied_run: SmallRun,
 ) -> None:
     first, second = copied_run.days
@@ -331,13 +373,20 @@ def test_the_assets_serve_the_stage_of_the_log_and_judge_what_was_served(
     assert row.decision.verdict is Verdict.COUNTED
 
 
-def test_a_cohort_that_was_not_served_under_the_stage_is_not_measured(
-    copied_run: SmallRun,
+@pytest.mark.parametrize("stage", [Stage.SHADOW, Stage.FIFTY, Stage.FULL])
+def test_the_cohort_is_that_of_the_stage_whatever_was_served_before(
+    stage: Stage, copied_run: SmallRun
 ) -> None:
-    forced(copied_run, Component.SEQUENCES, Stage.FULL)
+    forced(copied_run, Component.SEQUENCES, stage)
     (row,) = judged(copied_run, lenient(copied_run), 0)["sequences"]
-    assert row.decision.evidence.cohort is None
-    assert "not measured: cohort" in row.decision.reason
+    rows = copied_run.warehouse.read(StoredTable("v2", tables.FILTER_RESULTS), [str(row_day(row))])
+    keys = sorted(set(rows["instrument_key"]))
+    inside = cohort(keys, Component.SEQUENCES.flag, stage.percentage)
+    assert row.decision.evidence.cohort == inside.sum()
+
+
+def row_day(row: LogRow) -> date:
+    return row.decision.session
 
 
 def test_the_stored_log_is_readable_as_a_table(small_run: SmallRun) -> None:
@@ -354,10 +403,10 @@ def cut_back(run: SmallRun, component: Component, stage: Stage) -> dict[str, Par
     forced(run, component, stage)
     parts = {table.name: cut_back_v1(run, table, stage, *days) for table in TABLES_OF[component]}
     for table in TABLES_OF[component]:
-        reconciled(run, table)
+        reconciled(run, table, run.days[0])
         if table.name in tables.SERVED:
             assignment = assignment_of(table, stage, run.warehouse, RolloutSettings())
-            list(serve(table, days, assignment, run.warehouse, "test"))
+            list(serve(table, days, assignment, days, run.warehouse, "test"))
     list(collect(days, run.warehouse, "test"))
     return parts
 
@@ -414,7 +463,7 @@ def test_a_decision_counts_when_its_instrument_has_its_turn(
     sampled = results["instrument_key"].isin(parts["filter_results"].of(results["instrument_key"]))
     results.loc[results.index[sampled == inside][0], "reason"] = "another reason"
     publish(copied_run.warehouse, stored, key, results)
-    reconciled(copied_run, tables.FILTER_RESULTS)
+    reconciled(copied_run, tables.FILTER_RESULTS, copied_run.days[0])
     (row,) = judged(copied_run, lenient(copied_run), 0)["sequences"]
     assert row.decision.evidence.decision_differences == int(inside)
     assert row.decision.verdict is (Verdict.ROLLED_BACK if inside else Verdict.HELD)

@@ -190,9 +190,9 @@ def test_what_is_served_says_that_the_session_was_under_way(copied_run: SmallRun
     assignment = assignment_of(tables.CANDLES_5MIN, Stage.SHADOW, warehouse, rollout)
     # V2 still has the whole day.
     with pytest.raises(MissingPartition, match=f"needs v2.candles_5min of {day} as of {day} 10:05"):
-        list(serve(tables.CANDLES_5MIN, [day], assignment, warehouse, "t"))
+        list(serve(tables.CANDLES_5MIN, [day], assignment, [], warehouse, "t"))
     refresh(copied_run, "candles_5min", "v2", moment)
-    (result,) = serve(tables.CANDLES_5MIN, [day], assignment, copied_run.warehouse, "t")
+    (result,) = serve(tables.CANDLES_5MIN, [day], assignment, [], copied_run.warehouse, "t")
     assert result.pointers["candles_5min"].inputs[AS_OF] == f"{day} 10:05"
     served = rows_of(copied_run, "served", "candles_5min")
     assert served["timestamp"].dt.time.max() == time(10, 0)

@@ -10,7 +10,9 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
+from setbull_pipelines.pipeline.reconciling import outputs_of
 from setbull_pipelines.pipeline.serving import (
+    WITHHELD,
     Assignment,
     assignment_of,
     days_cut_back,
@@ -26,11 +28,19 @@ from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.pointers import Failure, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1, forget, publish
+from setbull_pipelines_tests.pipeline.small_run import (
+    SmallRun,
+    cut_back_v1,
+    failed,
+    forget,
+    publish,
+    reconciled,
+)
 
 TABLES = [table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED]
 every_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 DAILY = tables.CANDLES_DAILY
+WITHIN_TOLERANCE = 1 + 1e-12
 
 
 def served_in(
@@ -43,7 +53,7 @@ def served_in(
     """Serve, and tell for each day that was looked at whether it was stored already."""
     warehouse = run.warehouse
     assignment = assignment_of(table, stage, warehouse, settings)
-    results = serve(table, list(days), assignment, warehouse, "test")
+    results = serve(table, list(days), assignment, run.days, warehouse, "test")
     return {result.day: result.cached for result in results}
 
 
@@ -60,11 +70,14 @@ def variant_of(run: SmallRun, table: Table, day: date) -> dict[str, str]:
     return dict(pairs.itertuples(index=False))
 
 
-def marked_v2(run: SmallRun, table: Table, day: date, column: str) -> None:
-    """Give V2 values that V1 does not have, so that the lanes can be told apart."""
+def marked_v2(run: SmallRun, table: Table, day: date, column: str, factor: float) -> None:
+    """Give V2 values that V1 does not have, so that the lanes can be told apart, and compare them."""
     frame = rows(run.warehouse, "v2", table, day)
     stored = StoredTable("v2", table)
-    publish(run.warehouse, stored, day.isoformat(), frame.assign(**{column: frame[column] + 1_000}))
+    publish(
+        run.warehouse, stored, day.isoformat(), frame.assign(**{column: frame[column] * factor})
+    )
+    reconciled(run, table, day)
 
 
 def test_every_served_table_is_a_computed_one_with_its_variant() -> None:
@@ -103,13 +116,13 @@ def test_a_stage_serves_its_cohort_from_v2_and_all_others_from_v1(
 
 
 def test_the_rows_are_those_of_the_lane_the_column_names(copied_run: SmallRun) -> None:
-    day = copied_run.days[0]
-    marked_v2(copied_run, tables.CANDLES_5MIN, day, "volume")
-    served_in(copied_run, tables.CANDLES_5MIN, Stage.FIFTY, [day])
-    served = rows(copied_run.warehouse, "served", tables.CANDLES_5MIN, day)
+    day, table = copied_run.days[0], tables.INDICATORS_5MIN
+    marked_v2(copied_run, table, day, "ema_50", WITHIN_TOLERANCE)
+    served_in(copied_run, table, Stage.FIFTY, [day])
+    served = rows(copied_run.warehouse, "served", table, day)
     assert set(served["variant"]) == {"v1", "v2"}
     for variant, found in served.groupby("variant"):
-        lane = rows(copied_run.warehouse, variant, tables.CANDLES_5MIN, day)
+        lane = rows(copied_run.warehouse, variant, table, day)
         expected = lane[lane["instrument_key"].isin(found["instrument_key"])]
         pd.testing.assert_frame_equal(
             found.drop(columns="variant").reset_index(drop=True), expected.reset_index(drop=True)
@@ -135,8 +148,8 @@ def test_a_stage_that_changes_nobodys_variant_makes_nothing_stale(copied_run: Sm
 
 def test_changed_rows_of_a_lane_are_served_again(copied_run: SmallRun) -> None:
     first, second = copied_run.days
-    marked_v2(copied_run, tables.CANDLES_5MIN, second, "volume")
-    found = served_in(copied_run, tables.CANDLES_5MIN, Stage.OFF, [first, second])
+    marked_v2(copied_run, tables.INDICATORS_5MIN, second, "ema_50", WITHIN_TOLERANCE)
+    found = served_in(copied_run, tables.INDICATORS_5MIN, Stage.OFF, [first, second])
     assert found == {first: True, second: False}
 
 
@@ -144,14 +157,8 @@ def test_an_instrument_without_rows_in_v2_falls_back_to_v1_and_is_counted(
     copied_run: SmallRun,
 ) -> None:
     day = copied_run.days[0]
-    v2 = rows(copied_run.warehouse, "v2", DAILY, day)
-    lost = v2["instrument_key"].iloc[0]
-    publish(
-        copied_run.warehouse,
-        StoredTable("v2", DAILY),
-        day.isoformat(),
-        v2[v2["instrument_key"] != lost],
-    )
+    lost = rows(copied_run.warehouse, "v2", DAILY, day)["instrument_key"].iloc[0]
+    failed(copied_run, "v2", [DAILY], lost, day)
     served_in(copied_run, DAILY, Stage.FULL, [day])
     variants = variant_of(copied_run, DAILY, day)
     assert variants.pop(lost) == "v1"
@@ -160,7 +167,59 @@ def test_an_instrument_without_rows_in_v2_falls_back_to_v1_and_is_counted(
     assert (counted.instruments, counted.fallbacks, counted.from_v2) == (12, 1, 11)
     assert counted.share == pytest.approx(11 / 12)
     failures = copied_run.warehouse.pointer(served_table(DAILY), day.isoformat()).failures
-    assert failures == {lost: Failure(f"v2.candles_daily {day}", "no row in V2")}
+    assert failures == {lost: Failure(f"v2.candles_daily {day}", "ZeroDivisionError: no")}
+
+
+@pytest.mark.parametrize("stage", [Stage.TEN, Stage.FIFTY, Stage.FULL])
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("differs", "diverged: "),
+        ("lacks rows", "diverged: "),
+        ("was not compared again", "the rows that are stored were not compared"),
+        ("was never compared", "the rows that are stored were not compared"),
+        ("was not judged", "the session was not judged"),
+    ],
+)
+def test_v2_is_served_to_nobody_on_a_day_on_which_it_did_not_prove_equal(
+    how: str, reason: str, stage: Stage, copied_run: SmallRun
+) -> None:
+    first, second = copied_run.days
+    table, warehouse = tables.INDICATORS_5MIN, copied_run.warehouse
+    judged = copied_run.days
+    v2 = rows(warehouse, "v2", table, second)
+    if how == "differs":
+        marked_v2(copied_run, table, second, "ema_50", 1 + 1e-7)
+    elif how == "lacks rows":
+        publish(warehouse, StoredTable("v2", table), str(second), v2.iloc[1:])
+        reconciled(copied_run, table, second)
+    elif how == "was not compared again":
+        publish(
+            *(warehouse, StoredTable("v2", table), str(second)),
+            v2.assign(ema_50=v2["ema_50"] * WITHIN_TOLERANCE),
+        )
+    elif how == "was never compared":
+        forget(warehouse, outputs_of(table)[2], second)
+    else:
+        judged = (first,)
+    assignment = assignment_of(table, stage, warehouse, RolloutSettings())
+    results = list(serve(table, [second], assignment, judged, warehouse, "test"))
+    assert [result.day for result in results] == [first, second]
+    withheld = results[1].pointers[table.name].inputs[WITHHELD]
+    assert withheld.startswith(reason)
+    assert WITHHELD not in results[0].pointers[table.name].inputs
+    served = rows(warehouse, "served", table, second)
+    pd.testing.assert_frame_equal(
+        served.drop(columns="variant"), rows(warehouse, "v1", table, second)
+    )
+    assert set(served["variant"]) == {"v1"}
+    if stage is Stage.FULL:
+        assert set(variant_of(copied_run, table, first).values()) == {"v2"}
+    # Once it is compared and judged, it is what is assigned, and the day is served again.
+    if how in ("was not compared again", "was never compared", "was not judged"):
+        reconciled(copied_run, table, second)
+        list(serve(table, [second], assignment, copied_run.days, warehouse, "test"))
+        assert variant_of(copied_run, table, second) == variant_of(copied_run, table, first)
 
 
 def test_an_absent_v2_is_served_from_v1_and_an_absent_v1_is_refused(copied_run: SmallRun) -> None:
@@ -177,14 +236,8 @@ def test_an_instrument_only_in_v2_is_not_served_unless_assigned_to_it(
     copied_run: SmallRun,
 ) -> None:
     day = copied_run.days[0]
-    v1 = rows(copied_run.warehouse, "v1", DAILY, day)
-    extra = v1["instrument_key"].iloc[0]
-    publish(
-        copied_run.warehouse,
-        StoredTable("v1", DAILY),
-        day.isoformat(),
-        v1[v1["instrument_key"] != extra],
-    )
+    extra = rows(copied_run.warehouse, "v1", DAILY, day)["instrument_key"].iloc[0]
+    failed(copied_run, "v1", [DAILY], extra, day)
     served_in(copied_run, DAILY, Stage.SHADOW, [day])
     assert extra not in variant_of(copied_run, DAILY, day)
     assert served_day(DAILY, day, copied_run.warehouse).not_served == 1

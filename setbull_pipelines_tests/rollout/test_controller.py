@@ -61,7 +61,7 @@ def test_going_up_by_itself_ends_where_the_settings_say(stage: Stage) -> None:
         assert found.to_stage is (stage.following if goes_up else stage)
 
 
-HARD = ("cells_unequal", "decision_differences", "schema_failures", "v2_exceptions")
+HARD = ("cells_unequal", "decision_differences", "schema_failures")
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -89,11 +89,53 @@ def test_a_fact_counts_however_little_else_is_known(fact: str) -> None:
 
 
 def test_a_high_error_rate_takes_v2_back_unless_there_was_too_little_to_tell() -> None:
-    assert decide_with(error_rate=0.11).verdict is Verdict.ROLLED_BACK
-    assert decide_with(error_rate=0.10).verdict is Verdict.SOFT_BREACH
-    assert decide_with(error_rate=0.5, instruments=2).verdict is Verdict.HELD
-    assert decide_with(error_rate=0.5, rows=None).verdict is Verdict.HELD
-    assert decide_with(error_rate=0.5, instruments=None).verdict is Verdict.HELD
+    assert decide_with(error_rate=0.11, v2_exceptions=22).verdict is Verdict.ROLLED_BACK
+    assert decide_with(error_rate=0.10, v2_exceptions=20).verdict is Verdict.SOFT_BREACH
+    high = {"error_rate": 0.5, "v2_exceptions": 100}
+    assert decide_with(**high, instruments=2).verdict is Verdict.HELD
+    assert decide_with(**high, rows=None).verdict is Verdict.HELD
+    assert decide_with(**high, instruments=None).verdict is Verdict.HELD
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "rate", "verdict"),
+    [
+        # One instrument of 2,400, and two of three: fewer than the three that are needed.
+        (1, 1 / 2_400, Verdict.ADVANCED),
+        (2, 2 / 3, Verdict.ADVANCED),
+        (3, 0.05, Verdict.ADVANCED),
+        (3, 0.0501, Verdict.SOFT_BREACH),
+        (3, 0.10, Verdict.SOFT_BREACH),
+        (3, 0.1001, Verdict.ROLLED_BACK),
+    ],
+)
+def test_exceptions_in_v2_count_from_a_number_and_a_share_on(
+    exceptions: int, rate: float, verdict: Verdict
+) -> None:
+    found = decide_with(v2_exceptions=exceptions, error_rate=rate)
+    assert found.verdict is verdict
+    assert ("error rate" in found.reason) is (verdict is not Verdict.ADVANCED)
+
+
+def test_the_number_and_the_shares_of_exceptions_are_settings() -> None:
+    never = replace(SETTINGS, maximum_error_rate=1.0, rollback_error_rate=1.0)
+    assert decide_with(v2_exceptions=200, error_rate=1.0, settings=never).verdict is (
+        Verdict.ADVANCED
+    )
+    first = replace(SETTINGS, minimum_exceptions=1)
+    assert decide_with(v2_exceptions=1, error_rate=0.11, settings=first).verdict is (
+        Verdict.ROLLED_BACK
+    )
+
+
+def test_an_instrument_that_v1_alone_failed_for_holds_and_is_named() -> None:
+    found = decide_with(not_compared="NSE_EQ|A (V1 failed in v1.candles_5min: ValueError: no)")
+    assert outcome(found) == (Verdict.HELD, Stage.FIFTY)
+    assert found.reason == (
+        "not comparable: NSE_EQ|A (V1 failed in v1.candles_5min: ValueError: no)"
+    )
+    # A fact against V2 is one all the same.
+    assert decide_with(not_compared="NSE_EQ|A", cells_unequal=1).verdict is Verdict.ROLLED_BACK
 
 
 def test_growing_memory_is_soft_when_the_session_before_had_the_same_code_and_settings() -> None:
@@ -139,8 +181,8 @@ def test_a_figure_that_was_not_measured_holds(name: str) -> None:
 
 def test_every_figure_is_needed_by_some_component() -> None:
     measured = {item.name for item in fields(Evidence) if item.default is None}
-    # A cause is not measured: it says why a figure is what it is.
-    assert measured == NEEDED | {"sequence_failure_share", "likely_cause"}
+    # A cause is not measured: it says why a figure is what it is. What was not compared holds by itself.
+    assert measured == NEEDED | {"sequence_failure_share", "likely_cause", "not_compared"}
     sequences = replace(AT_FIFTY, component=Component.SEQUENCES)
     assert decide_with(sequences).verdict is Verdict.ADVANCED
     assert decide_with(sequences, sequence_failure_share=None).verdict is Verdict.HELD
@@ -202,7 +244,6 @@ SOFT = [
     (Component.INDICATORS, "seconds_v2", 5.0, 5.1),
     (Component.SEQUENCES, "seconds_v2", 5.0, 5.1),
     (Component.AGGREGATION, "seconds_v2", 10.0, 10.1),
-    (Component.INDICATORS, "error_rate", 0.05, 0.051),
     (Component.INDICATORS, "memory_share", 0.90, 0.91),
     (Component.INDICATORS, "worker_share", 0.95, 0.96),
     (Component.SEQUENCES, "sequence_failure_share", 0.03, 0.031),

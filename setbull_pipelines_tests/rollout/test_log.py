@@ -17,6 +17,8 @@ from setbull_pipelines.rollout.log import (
     append,
     as_record,
     from_record,
+    sessions_judged,
+    stage_served,
     state_at,
 )
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -63,7 +65,7 @@ def test_the_fold_keeps_what_the_next_decision_needs() -> None:
 
 def test_components_do_not_touch_each_other() -> None:
     rows = at_ten()
-    sequences = healthy(Component.SEQUENCES, date(2026, 3, 9), Stage.OFF, v2_exceptions=1)
+    sequences = healthy(Component.SEQUENCES, date(2026, 3, 9), Stage.OFF, schema_failures=1)
     longer = append(
         rows, decide(State(Component.SEQUENCES), sequences, SETTINGS), evening(date(2026, 3, 9))
     )
@@ -113,6 +115,41 @@ def test_a_person_moves_freezes_and_releases() -> None:
     assert (state.stage, state.latched) == (Stage.OFF, True)
     with pytest.raises(IllegalLog, match=r"row 13 \(forced\): the component is latched"):
         person(rows, Verdict.FORCED, date(2026, 3, 12), Stage.TEN)
+
+
+def test_an_advance_is_served_from_the_next_session_on() -> None:
+    rows = at_ten()
+    assert state_at(rows, INDICATORS).stage is Stage.TEN
+    before = [stage_served(rows[:length], INDICATORS) for length in range(len(rows) + 1)]
+    stages = [state_at(rows[:length], INDICATORS).stage for length in range(len(rows) + 1)]
+    assert stages == [*[Stage.OFF] * 2, *[Stage.SHADOW] * 2, *[Stage.TEN] * 2]
+    assert before == [*[Stage.OFF] * 3, *[Stage.SHADOW] * 2, Stage.TEN]
+    # The session that earned it, judged once more, changes nothing; one that is held counts as the next.
+    again = evaluate(rows[:4], march(6), SETTINGS)
+    assert again[-1].decision.verdict is Verdict.HELD
+    assert stage_served(again, INDICATORS) is Stage.SHADOW
+    thin = evaluate(
+        *(rows[:4], march(9), SETTINGS),
+        evidence=lambda state, day: healthy(INDICATORS, day, state.stage, rows=0),
+    )
+    assert thin[-1].decision.verdict is Verdict.HELD
+    assert stage_served(thin, INDICATORS) is Stage.TEN
+
+
+def test_going_back_and_what_a_person_does_is_served_at_once() -> None:
+    rows = at_ten()[:4]
+    assert stage_served(rows, INDICATORS) is Stage.SHADOW
+    forced = person(rows, Verdict.FORCED, date(2026, 3, 6), Stage.FULL)
+    assert stage_served(forced, INDICATORS) is Stage.FULL
+    killed = person(rows, Verdict.KILLED, date(2026, 3, 6))
+    assert stage_served(killed, INDICATORS) is Stage.OFF
+    taken_back = evaluate(
+        *(forced, march(9), SETTINGS),
+        evidence=lambda state, day: healthy(INDICATORS, day, state.stage, cells_unequal=1),
+    )
+    assert stage_served(taken_back, INDICATORS) is Stage.OFF
+    assert sessions_judged(taken_back, INDICATORS) == set(march(2, 4, 5, 6, 9))
+    assert sessions_judged(taken_back, Component.SEQUENCES) == set()
 
 
 def changed(row: LogRow, **changes: object) -> LogRow:

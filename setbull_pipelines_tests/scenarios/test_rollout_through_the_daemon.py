@@ -24,9 +24,10 @@ from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.alerting import ALERTS
-from setbull_pipelines.pipeline.rolling_out import LOG, read_log
+from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.quality.processing import FAILURES, METRICS
+from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.log import LogRow, state_at
 from setbull_pipelines.rollout.stages import Component
