@@ -14,7 +14,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.definitions import build_defs
-from setbull_pipelines.reconciliation.self_test.mutants import MUTANTS
+from setbull_pipelines.reconciliation.self_test.score import MUTANTS
 from setbull_pipelines.settings import RolloutSettings, Settings
 from setbull_pipelines_tests.documents import PROJECT
 
@@ -63,9 +63,7 @@ def test_the_memory_and_the_rate_of_a_whole_day() -> None:
         for heading in ("### Whole day", "### Step aggregation")
     )
     assert (100 - int(saved), 100 + int(more)) == (of_day, of_aggregation)
-    (rate,) = only(
-        r"([\d.]+) million rows/s for a whole day of V2", document("docs/migration.md")
-    )
+    (rate,) = only(r"([\d.]+) million rows/s for a whole day of V2", document("docs/migration.md"))
     (measured,) = only(r"\| V2 \| [\d.]+ \| ([\d.]+) \|", section("### Whole day"))
     assert float(rate) == round(float(measured), 1)
 
@@ -77,7 +75,9 @@ def test_the_speed_of_the_api() -> None:
         text,
     )
     assert f"first answer {first} s, then {then} s (median of 20), slowest {most} s" in measured
-    answers, p50, p99 = only(r"time: (\d+) answers in 20 s,\n\s+p50 ([\d.]+) s, p99 ([\d.]+) s", text)
+    answers, p50, p99 = only(
+        r"time: (\d+) answers in 20 s,\n\s+p50 ([\d.]+) s, p99 ([\d.]+) s", text
+    )
     found = only(r"once: (\d+) answers in 20 s, p50 ([\d.]+) s, p99 ([\d.]+) s", measured)
     assert answers == found[0]
     for said, exact in ((p50, found[1]), (p99, found[2])):

@@ -11,8 +11,12 @@ from click.testing import CliRunner
 
 from setbull_pipelines import tables
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.cli.unchanged import state_of
+from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
+from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 DAYS = ("2025-06-02", "2025-06-03")
@@ -98,6 +102,20 @@ def test_a_report_that_is_gone_or_written_over_is_written_again(
         spoil()
         assert NOTHING not in run(candles)
         assert report.read_bytes() == content
+
+
+def test_what_is_served_against_the_stage_in_force_is_a_change(copied_run: SmallRun) -> None:
+    run, table = copied_run, tables.CANDLES_DAILY
+    given = (run.outcome.plan, run.intake)
+    assert state_of(*given, run.warehouse, run.settings) is not None
+    # Served from V2 while the log says off: nothing of this is in the state that the last run left behind.
+    full = assignment_of(table, Stage.FULL, run.warehouse, run.settings.rollout)
+    list(serve(table, run.days, full, run.days, run.warehouse, "test"))
+    assert set(run.warehouse.read(served_table(table))["variant"]) == {"v2"}
+    assert state_of(*given, run.warehouse, run.settings) is None
+    off = assignment_of(table, Stage.OFF, run.warehouse, run.settings.rollout)
+    list(serve(table, run.days, off, run.days, run.warehouse, "test"))
+    assert state_of(*given, run.warehouse, run.settings) is not None
 
 
 def test_another_setting_makes_a_run(candles: Path) -> None:
