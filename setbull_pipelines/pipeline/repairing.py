@@ -82,7 +82,9 @@ def make_again(
         elif stored in (GROUPS, REFUSED):
             group_plans.publish_groups(warehouse, settings, run_id)
         elif stored == LOG:
-            raise NothingMakesIt("get it back by: setbull rollout restore --by NAME --reason WHY")
+            raise NothingMakesIt(
+                "and made of nothing that is stored; get it back by: setbull rollout restore --by NAME --reason WHY"
+            )
         else:
             raise NothingMakesIt("and made of nothing that is stored: restore it from a backup")
         return

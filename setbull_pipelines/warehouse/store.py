@@ -67,6 +67,7 @@ _WHOLE_DIRECTORY = "whole"
 _QUARANTINE = ("raw", "quarantine")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _KEPT_FILE = re.compile(r"[0-9a-f]{32}\.(parquet|rows|inputs)")
+_DAMAGED_PREFIX = "damaged-"
 _NAMES_SHOWN = 5
 _COMPUTED_FROM = ("schema_hash", "code_version", "settings_hash", "inputs")
 _USE_NOTED_SECONDS = 3600
@@ -307,8 +308,8 @@ class Warehouse:
     def set_aside(self, stored: StoredTable, partition: str) -> None:
         """Take the current file of a partition away from readers that do not check it, unless it is what was published.
 
-        It counts as gone until it is published again; its bytes go with the next :meth:`collect_garbage`. Raises
-        DamagedPartition when the pointer cannot be read.
+        It counts as gone until it is published again; the first :meth:`collect_garbage` after that deletes its bytes.
+        Raises DamagedPartition when the pointer cannot be read.
         """
         directory = self._directory(stored, partition)
         with disk.writer_lock(directory):
@@ -317,7 +318,7 @@ class Warehouse:
                 return
             name = versions[0].file
             with suppress(FileNotFoundError):
-                os.rename(directory / name, directory / f"{disk.TEMPORARY_PREFIX}damaged-{name}")
+                os.rename(directory / name, directory / f"{_DAMAGED_PREFIX}{name}")
             disk.sync_directory(directory)
 
     def collect_garbage(self, stored: StoredTable | None = None) -> int:
@@ -951,6 +952,11 @@ class Warehouse:
                 if (
                     path.name.startswith(disk.TEMPORARY_PREFIX)
                     or (_KEPT_FILE.fullmatch(path.name) and path.name not in names)
+                    # One that was not made again stays: it tells that rows are missing, of a log for instance.
+                    or (
+                        path.name.startswith(_DAMAGED_PREFIX)
+                        and (directory / path.name.removeprefix(_DAMAGED_PREFIX)).exists()
+                    )
                 )
                 and (self._remote is None or _age_seconds(path) > GRACE.total_seconds())
             ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.cli import main as commands
 from setbull_pipelines.pipeline.reporting import report_path
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
@@ -19,6 +20,8 @@ def ask(*arguments: object) -> Result:
 @pytest.fixture
 def run(copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch) -> SmallRun:
     monkeypatch.setenv("SETBULL_DATA_DIR", str(copied_run.settings.data_directory))
+    # Or the command tells that the catalog of a copy was that of another folder (test_catalog.py).
+    refresh_catalog(copied_run.warehouse, copied_run.settings)
     return copied_run
 
 

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables
+from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.cli import divergence
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline.reconciling import read_findings, reconcile
@@ -27,6 +28,8 @@ def diverged_run(copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch) -> Small
     publish(copied_run.warehouse, stored, day.isoformat(), wrong)
     list(reconcile(stored.table, [day], copied_run.warehouse, copied_run.settings, "test"))
     monkeypatch.setenv("SETBULL_DATA_DIR", str(copied_run.settings.data_directory))
+    # Or the command tells that the catalog of a copy was that of another folder (test_catalog.py).
+    refresh_catalog(copied_run.warehouse, copied_run.settings)
     return copied_run
 
 

@@ -23,6 +23,7 @@ from setbull_pipelines.cli.main import main
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import scrubbing
 from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.rollout_log import LogLost, kept_rows, read_log
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings
@@ -131,7 +132,7 @@ def test_what_cannot_be_made_again_is_out_of_the_views_and_says_what_to_type(
     assert "absent: found nothing there" in raw
     assert raw.endswith(f"setbull run --from {first} --to {first}")
     assert str(log) in of_log
-    assert "restore it from a backup" in of_log
+    assert of_log.endswith("setbull rollout restore --by NAME --reason WHY")
     column = CANDLES.table.column_names.index("trading_day")
     others = [row for row in expected if row[column].isoformat() != first]
     assert 0 < len(others) < len(expected)
@@ -222,6 +223,12 @@ def test_the_command_ends_with_an_error_while_a_file_is_damaged(
     result = CliRunner().invoke(main, ["scrub"])
     assert result.exit_code == 1
     assert f"operations.rollout_log {WHOLE}: {log} damaged" in result.stderr
+    # What is missing of the log must stay visible, or an older log would be taken for all of it.
+    copied_run.warehouse.collect_garbage()
+    with pytest.raises(LogLost):
+        read_log(copied_run.warehouse)
+    _, is_sure = kept_rows(copied_run.warehouse)
+    assert not is_sure
     log.write_bytes(content)
     result = CliRunner().invoke(main, ["scrub"])
     assert result.exit_code == 0
