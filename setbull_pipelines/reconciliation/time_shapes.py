@@ -176,7 +176,7 @@ class Seeding:
     least_cells = FEW
 
     def recognise(self, difference: Difference) -> Finding | None:
-        """The difference must begin with the first value of a series and fade in all of them."""
+        """The difference must begin with the first value of a series, and fade in all of them or fall exponentially."""
         if not difference.is_number or difference.column.name not in _RECURSIVE:
             return None
         if difference.valued.sum() < FEW or difference.null2[difference.unequal].any():
@@ -184,7 +184,7 @@ class Seeding:
         affected = [rows for rows in difference.affected_series if difference.valued[rows].any()]
         if not any(_begins_at_head(difference, rows) for rows in affected):
             return None
-        if not all(_fades(difference, rows) for rows in affected):
+        if not all(_fades(difference, rows) for rows in affected) and _shrink(difference) is None:
             return None
         gaps = np.abs(difference.v2 - difference.v1)[difference.valued]
         return Finding(

@@ -61,14 +61,14 @@ def test_every_fault_and_control_is_a_row(result: score.SelfTest, tmp_path: Path
         == f"caught 4 of 4 faults, diagnosed 4, false alarms 0 of {len(result.controls)}; by the rows of one "
         "trading day: visible 4, caught 4, named 4, misnamed 0"
     )
-    # The nulls of a warm-up are in the first session only; the others show on any day.
+    # The nulls of the bands are in the first session only; the others show on any day.
     assert rows["visible_on"][:4].dt.strftime("%m-%d").tolist() == [
         "06-18",
         "06-03",
-        "06-03",
+        "06-18",
         "06-18",
     ]
-    assert rows["on_an_ordinary_day"][:4].tolist() == [True, False, False, True]
+    assert rows["on_an_ordinary_day"][:4].tolist() == [True, False, True, True]
     assert rows["visible_on"][4:].isna().all()
 
 

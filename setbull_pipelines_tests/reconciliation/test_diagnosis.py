@@ -213,7 +213,7 @@ def test_a_decision_at_its_limit_is_no_mix_up(tmp_path, market) -> None:
     at_limit = np.flatnonzero(~moves["is_mamba"])[[1, 3, 5, 8]]
     percent[at_limit] = 5.0
     v1 = moves.assign(move_percent=percent)
-    for rows, diagnosis in ((4, "value equal to a limit"), (2, "unknown shape")):
+    for rows, diagnosis in ((4, "value equal to a limit"), (2, "single instrument")):
         v2 = v1.copy()
         v2.loc[at_limit[:rows], "is_mamba"] = True
         found = named(compare_frames(tmp_path / str(rows), MOVES_DAILY, v1, v2))
