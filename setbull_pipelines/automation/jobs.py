@@ -85,8 +85,8 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     scrub = dg.define_asset_job(
         SCRUB_JOB_NAME,
         selection=dg.AssetSelection.assets(SCRUB_KEY),
-        executor_def=dg.in_process_executor,
-        tags={ALL_FILES_TAG: "all files"},
+        executor_def=in_process_executor,
+        tags=limit | {ALL_FILES_TAG: "all files"},
         description="Holds all stored files against their hashes, those not looked at for the longest time first, and "
         "makes damaged ones again.",
     )
