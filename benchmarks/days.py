@@ -22,6 +22,7 @@ from pathlib import Path
 import dagster as dg
 
 from benchmarks.measuring import PROJECT, peak_bytes
+from benchmarks.ticks import at_the_moment_of
 from setbull_pipelines.assets.common import (
     AS_OF_TAG,
     PARTITION_TAG,
@@ -117,15 +118,17 @@ def execute(settings: Settings, job: str, tags: dict[str, str]) -> None:
     prepare_dagster_home(settings.data_directory)
     definitions = build_defs(settings)
     if job == V2_ONLY:
-        # Without the report, which tells of the reconciliation.
+        # Without the report, which tells of the reconciliation, and the judgement, which is made of it.
         tables = dg.AssetSelection.groups("served") - dg.AssetSelection.assets(asset_key(REPORT))
-        needed = tables.upstream() - dg.AssetSelection.groups("reconciliation")
+        needed = tables.upstream() - dg.AssetSelection.groups("reconciliation", "operations")
         only = dg.define_asset_job(
             V2_ONLY,
             selection=needed.required_multi_asset_neighbors().without_checks(),
             executor_def=dg.in_process_executor,
         )
         definitions = dg.Definitions.merge(definitions, dg.Definitions(jobs=[only]))
+    if AS_OF_TAG in tags:
+        at_the_moment_of(tags[AS_OF_TAG])
     with dg.DagsterInstance.get() as instance:
         definitions.resolve_job_def(job).execute_in_process(
             instance=instance, tags=tags, run_config=_QUIET

@@ -7,14 +7,17 @@ clock and the printed lines. Does not belong here: targets, checks of results.
 from __future__ import annotations
 
 import argparse
+import datetime
 import logging
 import resource
 import tempfile
 import time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from setbull_pipelines.assets import common
 from setbull_pipelines.assets.common import AS_OF_TAG, PARTITION_TAG, warehouse_root
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
@@ -23,6 +26,7 @@ from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import SampleSettings, Settings
 from setbull_pipelines.sources.intake import Intake
+from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -35,18 +39,26 @@ def _peak() -> str:
 
 
 def publish_look_back(intake: Intake, settings: Settings) -> None:
-    """What the first tick of the last session needs: raw days and 5-minute candles of the sessions before it."""
+    """What the first tick of the last session needs of the sessions before it: raw days, and what is looked back at."""
     warehouse, days = Warehouse(warehouse_root(settings)), intake.days("minutes")[:-1]
     raw.publish_intake(intake, warehouse, settings, "benchmark")
     list(raw.RawDays(intake, warehouse, settings, "benchmark").over(days))
-    step = next(step for step in STEPS if step.name == "candles_5min")
-    for variant in (V1, V2):
-        list(StepRun(step, variant, warehouse, settings, "benchmark", IN_FULL).over(days))
+    for step in STEPS:
+        if step.name in ("candles_5min", "indicators_5min", "bb_width_daily"):
+            for variant in (V1, V2):
+                list(StepRun(step, variant, warehouse, settings, "benchmark", IN_FULL).over(days))
+
+
+def at_the_moment_of(moment: str) -> None:
+    """Set the project's clock to a moment of the exchange: sessions of a sample are long over by any other."""
+    clock = datetime.datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(INDIA))
+    common.now = lambda: clock
 
 
 def tick(settings: Settings, day: str, clock: str) -> str:
     """One run of the job as of a moment: seconds of the whole by clock and processor, of its steps by clock."""
     job = build_defs(settings).resolve_job_def("intraday")
+    at_the_moment_of(f"{day}T{clock}:00")
     started, used = time.monotonic(), time.process_time()
     result = job.execute_in_process(
         instance=dg.DagsterInstance.ephemeral(),
