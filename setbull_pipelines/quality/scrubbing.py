@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.verdict import Rule, Verdict
+from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.operations import DAMAGED, REPAIRED
 from setbull_pipelines.warehouse.pointers import StoredTable
@@ -24,7 +24,7 @@ def _undamaged(
 ) -> Verdict:
     rows = frames[_STORED.name]
     if rows.empty:
-        return Verdict(False, "no file was ever verified", {"files": 0})
+        return not_judged("no file was ever verified")
     damaged = rows[rows["state"] == DAMAGED]
     return _verdict(rows, damaged, "are damaged and out of the views")
 
@@ -33,6 +33,8 @@ def _not_repaired(
     frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings
 ) -> Verdict:
     rows = frames[_STORED.name]
+    if rows.empty:
+        return not_judged("no file was ever verified")
     last = rows["verified_at"].max()
     repaired = rows[(rows["state"] == REPAIRED) & (rows["damaged_at"] == last)]
     return _verdict(rows, repaired, "were damaged and were made again: look at the disk")
@@ -42,8 +44,8 @@ def _verdict(rows: pd.DataFrame, found: pd.DataFrame, what: str) -> Verdict:
     figures = {"files": len(rows), "found": len(found)}
     if found.empty:
         oldest = rows["verified_at"].min()
-        told = f", each read to the last byte since {oldest:%Y-%m-%d %H:%M}" if len(rows) else ""
-        return Verdict(True, f"none of {len(rows)} files{told}", figures)
+        told = f"each read to the last byte since {oldest:%Y-%m-%d %H:%M}"
+        return Verdict(True, f"none of {len(rows)} files, {told}", figures)
     first = "; ".join(
         f"{row.table_name} {row.partition}: {row.path}"
         + ("" if pd.isna(row.reason) else f" {row.reason}")
