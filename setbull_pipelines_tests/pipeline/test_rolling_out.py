@@ -469,6 +469,34 @@ def test_a_decision_counts_when_its_instrument_has_its_turn(
     assert row.decision.verdict is (Verdict.ROLLED_BACK if inside else Verdict.HELD)
 
 
+def test_a_breach_of_a_sample_is_served_from_a_whole_v1_by_the_same_assets(
+    copied_run: SmallRun,
+) -> None:
+    table, key = tables.FILTER_RESULTS, str(copied_run.days[0])
+    stored = StoredTable("v1", table)
+    whole = copied_run.warehouse.read(stored, [key])
+    parts = cut_back(copied_run, Component.SEQUENCES, Stage.SAMPLED)
+    results = copied_run.warehouse.read(StoredTable("v2", table), [key])
+    sampled = results["instrument_key"].isin(parts[table.name].of(results["instrument_key"]))
+    results.loc[results.index[sampled][0], "reason"] = "another reason"
+    publish(copied_run.warehouse, StoredTable("v2", table), key, results)
+    reconciled(copied_run, table, copied_run.days[0])
+    settings = lenient(copied_run)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [build_rollout_log_asset(settings), build_served(table, settings)],
+            partition_key=key,
+            resources=needs_warehouse(settings),
+            instance=instance,
+        )
+    assert result.success
+    assert stages_in_force(copied_run.warehouse, settings.rollout)[Component.SEQUENCES] is Stage.OFF
+    pd.testing.assert_frame_equal(copied_run.warehouse.read(stored, [key]), whole)
+    served = copied_run.warehouse.read(served_table(table), [key])
+    assert set(served.pop("variant")) == {"v1"}
+    pd.testing.assert_frame_equal(served, whole)
+
+
 def test_a_part_of_v1_is_no_evidence_for_a_stage_that_runs_it_in_full(
     copied_run: SmallRun,
 ) -> None:
