@@ -10,7 +10,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict
+from setbull_pipelines.quality.verdict import (
+    NOT_JUDGED,
+    NOTHING_TO_COMPARE,
+    Rule,
+    Verdict,
+    not_judged,
+)
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE, PASS, SAMPLE_EMPTY, V1_RETIRED
@@ -69,6 +75,8 @@ def _only_rounding(table: Table) -> Rule:
     verdicts = StoredTable("reconciliation", tables.RECONCILIATION_VERDICTS[table.name])
 
     def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
+        if frames[verdicts.name].empty:
+            return not_judged("V1 and V2 were not compared")
         verdict = frames[verdicts.name].iloc[0]
         found = frames[columns.name]
         within = found["cells_within_tolerance"].sum()
