@@ -32,11 +32,12 @@ from setbull_pipelines.assets.common import (
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.automation.schedules import RANGE_TAGS
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
-from setbull_pipelines.cli.plan import make_plan
 from setbull_pipelines.cli.rollout import act
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.look_back import needs_of
+from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.reporting import REPORT
 from setbull_pipelines.pipeline.rolling_out import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS
@@ -92,25 +93,20 @@ def prepare(settings: Settings, stage: Stage) -> None:
     """Bring everything up to the session before the last: raw tables, and the look-backs of the last one."""
     claim(settings.data_directory, None)
     intake = raw.read_sources(settings)
-    plan = make_plan(
-        intake.days("minutes"), intake.days("daily"), settings, intake.last_day, intake.last_day
-    )
+    asked = {intake.last_day}
     warehouse = Warehouse(warehouse_root(settings))
     list(act(settings, list(Component), Verdict("forced"), "benchmark", "measuring", stage))
     raw.publish_intake(intake, warehouse, settings, "benchmark")
-    list(raw.RawDays(intake, warehouse, settings, "benchmark").over(plan.candles))
     stages = stages_in_force(warehouse, settings.rollout)
-    steps = {step.name: step for step in STEPS}
-    for name, days in (
-        ("candles_daily", plan.candles),
-        ("candles_5min", plan.candles_5min),
-        ("indicators_5min", plan.bb_width),
-        ("bb_width_daily", plan.bb_width),
-        ("indicators_daily", plan.indicators_daily),
-    ):
-        for variant in (V1, V2):
-            run = StepRun(steps[name], variant, warehouse, settings, "benchmark", stages)
-            list(run.over(days))
+    variants = {variant.name: variant for variant in (V1, V2)}
+    chosen = [(name, STEPS) for name in variants]
+    needs = needs_of(chosen, asked, stages, settings, references_of(warehouse))
+    before = sorted(asked.symmetric_difference(needs.raw))
+    list(raw.RawDays(intake, warehouse, settings, "benchmark").over(before))
+    for work in needs.works:
+        given = (warehouse, settings, "benchmark", stages)
+        run = StepRun(work.step, variants[work.variant], *given)
+        list(run.over([day for day in work.days if day not in asked]))
 
 
 def execute(settings: Settings, job: str, tags: dict[str, str]) -> None:

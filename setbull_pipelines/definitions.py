@@ -31,18 +31,18 @@ from setbull_pipelines.assets.groups import build_group_assets  # noqa: E402
 from setbull_pipelines.assets.maintenance import build_maintenance_asset  # noqa: E402
 from setbull_pipelines.assets.metrics import build_metrics_asset  # noqa: E402
 from setbull_pipelines.assets.raw import build_raw_assets  # noqa: E402
+from setbull_pipelines.assets.reconciliation import build_reconciliation_asset  # noqa: E402
 from setbull_pipelines.assets.rollout import build_rollout_log_asset  # noqa: E402
 from setbull_pipelines.assets.scrub import build_scrub_asset  # noqa: E402
 from setbull_pipelines.assets.self_test import build_self_test_asset  # noqa: E402
-from setbull_pipelines.assets.served import build_served_assets  # noqa: E402
+from setbull_pipelines.assets.served import build_served_asset  # noqa: E402
 from setbull_pipelines.assets.variants import build_variant_assets  # noqa: E402
-from setbull_pipelines.automation.alerting import build_alerts_spec  # noqa: E402
+from setbull_pipelines.automation.alerting import build_alerts_asset  # noqa: E402
 from setbull_pipelines.automation.jobs import build_jobs  # noqa: E402
 from setbull_pipelines.automation.landing_sensor import build_landing_sensor  # noqa: E402
 from setbull_pipelines.automation.run_process import in_process_executor  # noqa: E402
 from setbull_pipelines.automation.schedules import build_after_fetch, build_schedules  # noqa: E402
 from setbull_pipelines.automation.sensors import build_sensors  # noqa: E402
-from setbull_pipelines.checks.factory import build_checks  # noqa: E402
 from setbull_pipelines.settings import Settings, load_settings  # noqa: E402
 from setbull_pipelines.tables.look_back import refuse_short_look_back  # noqa: E402
 
@@ -63,7 +63,8 @@ def build_defs(
             build_fetched_asset(settings),
             *build_raw_assets(settings),
             *build_variant_assets(settings),
-            *build_served_assets(settings),
+            build_reconciliation_asset(settings),
+            build_served_asset(settings),
             *build_group_assets(settings),
             build_daily_report_asset(settings),
             *build_chart_assets(),
@@ -72,10 +73,9 @@ def build_defs(
             build_scrub_asset(settings),
             build_catalog_asset(settings),
             build_maintenance_asset(settings),
-            build_self_test_asset(),
-            build_alerts_spec(),
+            build_self_test_asset(settings),
+            build_alerts_asset(),
         ],
-        asset_checks=build_checks(settings),
         jobs=[*jobs, *more_jobs],
         schedules=build_schedules(settings, by_name),
         sensors=[

@@ -22,7 +22,7 @@ ORDER = (
     {"variants", "sources", "warehouse", "alerts", "groups", "pictures"},
     {"reconciliation", "quality", "reporting"},
     {"pipeline"},
-    {"assets", "checks"},
+    {"assets"},
     {"automation"},
     {"definitions", "api", "cli", "cluster"},
 )
@@ -30,7 +30,6 @@ ORDER = (
 
 MAY_USE_DAGSTER = {
     "assets",
-    "checks",
     "automation",
     "definitions",
     "cli",
@@ -186,7 +185,7 @@ def test_dagster_is_imported_only_from_floor_6_up_and_in_the_resources():
     }
     wrong = {module for module in users if not MAY_USE_DAGSTER & {room_of(module), module}}
     assert not wrong
-    assert {"warehouse.resources", "definitions", "assets.common", "checks.factory"} <= users
+    assert {"warehouse.resources", "definitions", "assets.common", "assets.lane"} <= users
 
 
 def test_sql_lives_in_the_warehouse_and_in_reconciliation():

@@ -6,9 +6,7 @@ Belongs here: translation between the project's terms and Dagster's. Does not be
 from __future__ import annotations
 
 import datetime
-import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,7 +18,6 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.describing import OWNERS, column_lineage
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pictures.preview import preview
-from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import MARK
 from setbull_pipelines.pipeline.running import AS_OF, further_on
 from setbull_pipelines.quality import completeness
@@ -46,7 +43,6 @@ AS_OF_TAG = "setbull/as_of"
 """On runs of the intraday job: the moment of their tick. Only here does a clock enter the computing."""
 MAX_RUNTIME_TAG = "dagster/max_runtime"
 """Seconds after which the daemon ends the run."""
-_SECONDS_BETWEEN_LOOKS = 5.0
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
 _ROWS_SHOWN = 5
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
@@ -241,128 +237,6 @@ def pointer_metadata(pointer: Pointer) -> dict[str, dg.MetadataValue]:
     if pointer.note:
         metadata["note"] = dg.MetadataValue.text(pointer.note)
     return metadata
-
-
-def _by_instrument(computed: int | None, kept: int | None) -> dict[str, int]:
-    """Figures of work that is done by instrument; none of other work and where a look at the pointer was enough."""
-    if computed is None or kept is None:
-        return {}
-    return {"instruments computed": computed, "instruments kept": kept}
-
-
-def report_besides(
-    context: dg.AssetExecutionContext,
-    outputs: Iterable[StoredTable],
-    result: PartitionResult,
-    describe: Callable[
-        [PartitionResult, StoredTable], Mapping[str, object]
-    ] = lambda result, stored: {},
-) -> None:
-    """Tell Dagster of a day that the run was not asked for and that came along, as an event of its own."""
-    for stored in outputs:
-        context.instance.report_runless_asset_event(
-            dg.AssetMaterialization(
-                asset_key(stored),
-                partition=result.day.isoformat(),
-                metadata=pointer_metadata(result.pointers[stored.table.name])
-                | describe(result, stored),
-            )
-        )
-
-
-def report(
-    context: dg.AssetExecutionContext,
-    outputs: Iterable[StoredTable],
-    results: Iterable[PartitionResult],
-    warehouse: Warehouse,
-    describe: Callable[
-        [PartitionResult, StoredTable], Mapping[str, object]
-    ] = lambda result, stored: {},
-) -> Iterator[dg.MaterializeResult]:
-    """Drive ``results`` to the end, attach each partition's figures, and materialize ``outputs``.
-
-    ``describe`` adds what only the caller can say about a partition. Days outside the run, which came along because
-    the stage changed, are reported each as an event of its own. Only the last day shows its first rows: Dagster keeps
-    them for ever.
-    """
-    outputs = list(outputs)
-    asked = set(context.partition_keys)
-    days = cached = computed = kept = 0
-    last: PartitionResult | None = None
-    rows = dict.fromkeys((stored.table.name for stored in outputs), 0)
-    for result in _unless_ended(results, context):
-        if result.day.isoformat() not in asked:
-            report_besides(context, outputs, result, describe)
-            continue
-        days += 1
-        cached += result.cached
-        computed += result.instruments_computed or 0
-        kept += result.instruments_kept or 0
-        last = result
-        for stored in outputs:
-            pointer = result.pointers[stored.table.name]
-            rows[stored.table.name] += pointer.rows
-            context.add_asset_metadata(
-                pointer_metadata(pointer)
-                | {
-                    "from cache": result.cached,
-                    "seconds computing": round(result.seconds, 4),
-                }
-                | _by_instrument(result.instruments_computed, result.instruments_kept)
-                | describe(result, stored),
-                asset_key=asset_key(stored),
-                partition_key=result.day.isoformat(),
-            )
-    for stored in outputs:
-        if last:
-            context.add_asset_metadata(
-                {"preview": first_rows(stored, last.day.isoformat(), warehouse)},
-                asset_key=asset_key(stored),
-                partition_key=last.day.isoformat(),
-            )
-        yield dg.MaterializeResult(
-            asset_key=asset_key(stored),
-            metadata={
-                "days in run": days,
-                "days from cache": cached,
-                "rows in run": rows[stored.table.name],
-            }
-            | (_by_instrument(computed, kept) if computed or kept else {}),
-            data_version=dg.DataVersion(last.pointers[stored.table.name].input_hash)
-            if days == 1 and last
-            else None,
-        )
-
-
-def _unless_ended(
-    results: Iterable[PartitionResult], context: dg.AssetExecutionContext
-) -> Iterator[PartitionResult]:
-    """``results``, which are computed one by one, as long as nobody ended the run and it is not over its time.
-
-    The daemon ends the run of a queue in its process. A run of the command line it can only mark; such a run would go
-    on beside the next one, and be a success in the end. Raises dg.Failure.
-    """
-    looked_at = -math.inf
-    for result in results:
-        yield result
-        if time.monotonic() - looked_at < _SECONDS_BETWEEN_LOOKS:
-            continue
-        looked_at = time.monotonic()
-        record = context.instance.get_run_record_by_id(context.run_id)
-        if record is None:
-            continue
-        run, reason = record.dagster_run, None
-        if run.is_finished:
-            reason = f"somebody else ended the run ({run.status.value})"
-        elif MAX_RUNTIME_TAG in run.tags and record.start_time is not None:
-            limit = float(run.tags[MAX_RUNTIME_TAG])
-            if limit and now().timestamp() - record.start_time > limit:
-                reason = f"the run took more than the {limit:.0f} s of its settings"
-        if reason:
-            raise dg.Failure(
-                f"{reason}; what it published until {result.day} stays, and the next run goes on from there",
-                allow_retries=False,
-            )
 
 
 def first_rows(stored: StoredTable, partition: str, warehouse: Warehouse) -> dg.MetadataValue:

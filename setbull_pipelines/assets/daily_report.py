@@ -6,6 +6,7 @@ Belongs here: its definition and metadata. Does not belong here: what is read an
 
 import dagster as dg
 
+from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
     TRADING_DAYS,
     WHOLE_RANGE,
@@ -14,8 +15,8 @@ from setbull_pipelines.assets.common import (
     completeness_of,
     days_of,
     freshness,
-    report,
 )
+from setbull_pipelines.assets.lane import Lane
 from setbull_pipelines.assets.served import GROUP
 from setbull_pipelines.pipeline import reporting
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -30,7 +31,7 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
     stored = reporting.REPORT
 
     @dg.multi_asset(
-        name="served__daily_report",
+        name="daily_report",
         specs=[
             asset_spec(
                 stored,
@@ -41,8 +42,10 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
                 freshness_policy=freshness(settings),
             )
         ],
+        check_specs=check_specs([stored]),
         partitions_def=TRADING_DAYS,
         backfill_policy=WHOLE_RANGE,
+        can_subset=True,
     )
     def daily_report(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
@@ -58,9 +61,14 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
             }
             return figures | completeness_of(stored, result.day, store, settings)
 
-        results = reporting.make_reports(
-            days_of(context, store, settings), store, settings, context.run_id
-        )
-        yield from report(context, [stored], results, store, describe)
+        lane = Lane(context, store, settings)
+        if context.selected_asset_keys:
+            days = days_of(context, store, settings)
+            yield from lane.part(
+                [stored],
+                lambda: reporting.make_reports(days, store, settings, context.run_id),
+                describe=describe,
+            )
+        yield from lane.end()
 
     return daily_report

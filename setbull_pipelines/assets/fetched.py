@@ -4,11 +4,15 @@ Belongs here: its definition and metadata, and the moment. Does not belong here:
 (``pipeline/fetching.py``), reading what was fetched (``raw.py``).
 """
 
+from collections.abc import Iterable, Iterator
+
 import dagster as dg
 from pydantic import Field
 
+from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, now, pointer_metadata
 from setbull_pipelines.assets.describing import OWNERS
+from setbull_pipelines.assets.lane import Lane, report_besides
 from setbull_pipelines.market.calendar import OutsideCoverage
 from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.settings import Settings
@@ -38,7 +42,7 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
     version = fetching.fetching_code_version()
 
     @dg.multi_asset(
-        name="raw__fetched",
+        name="fetched",
         # What was received is kept, so that only the rest is asked for again.
         retry_policy=dg.RetryPolicy(
             max_retries=settings.runs.fetch_retries,
@@ -60,76 +64,81 @@ def build_fetched_asset(settings: Settings) -> dg.AssetsDefinition:
                 fetching.STORED, group="operations", code_version=version, deps=[FETCHED_KEY]
             ),
         ],
+        check_specs=check_specs([fetching.STORED]),
+        can_subset=True,
     )
     def fetched(
         context: dg.AssetExecutionContext, config: FetchConfig, warehouse: WarehouseResource
     ):
-        # Imported here: the HTTP library takes longer to load than all definitions of the project should.
-        from setbull_pipelines.sources.upstox.client import InvalidToken
-
-        is_under_way = as_of(context) is not None
-        listed = "not asked for"
-        if settings.upstox.refresh_instruments and not is_under_way:
-            try:
-                refreshed = fetching.refresh_instruments(settings, now)
-                listed = (
-                    f"{refreshed.stocks:,} stocks, {refreshed.with_derivatives:,} with derivatives"
-                )
-            except (CallFailed, InvalidMaster) as error:
-                # Candles of the instruments known before are worth more than none.
-                listed = f"stays as it was: {error}"
-                context.log.error(f"the list of instruments {listed}")
-        try:
-            instruments = fetching.configured_instruments(settings)
-        except fetching.NoInstruments as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
-        sessions = fetching.configured_sessions(settings.upstox)
-        if config.sessions:
-            sessions = dict.fromkeys(sessions, config.sessions)
-        if is_under_way:
-            sessions = {MINUTE: sessions[MINUTE]}
-        try:
-            outcome = fetching.fetch(instruments, sessions, settings, now, also_open=is_under_way)
-        except (InvalidToken, OutsideCoverage) as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
-        pointer = fetching.publish_fetch(outcome, warehouse.open(), settings, context.run_id)
-        files = outcome.files.values()
-        yield dg.MaterializeResult(
-            asset_key=FETCHED_KEY,
-            metadata={
-                "folder": dg.MetadataValue.path(str(fetching.fetched_directory(settings))),
-                "list of instruments": listed,
-                "candles received": sum(result.candles for result in outcome.results),
-                "requests": sum(result.requests for result in outcome.results),
-                "files written": sum(of_interval.written for of_interval in files),
-                "files unchanged": sum(of_interval.unchanged for of_interval in files),
-                "damaged answers removed": sum(len(of_interval.damaged) for of_interval in files),
-            },
-        )
-        failed = [result for result in outcome.results if result.status == fetching.FAILED]
-        yield dg.MaterializeResult(
-            asset_key=FETCHES_KEY,
-            metadata=pointer_metadata(pointer)
-            | {status: outcome.count(status) for status in fetching.FETCH_STATES}
-            | {
-                "failed, the first": dg.MetadataValue.table(
-                    [
-                        dg.TableRecord(
-                            {
-                                "instrument_key": result.instrument_key,
-                                "interval": result.interval,
-                                "reason": result.reason,
-                            }
-                        )
-                        for result in failed[:_SHOWN]
-                    ],
-                    dg.TableSchema(
-                        [dg.TableColumn(n) for n in ("instrument_key", "interval", "reason")]
-                    ),
-                )
-            },
-        )
-        if outcome.stopped:
-            raise dg.Failure(outcome.stopped, allow_retries=False)
+        lane = Lane(context, warehouse.open(), settings)
+        if context.selected_asset_keys:
+            yield from _fetched(lane, config, settings)
+        yield from lane.end()
 
     return fetched
+
+
+def _fetched(lane: Lane, config: FetchConfig, settings: Settings) -> Iterator[dg.MaterializeResult]:
+    context = lane.context
+    # Imported here: the HTTP library takes longer to load than all definitions of the project should.
+    from setbull_pipelines.sources.upstox.client import InvalidToken
+
+    is_under_way = as_of(context) is not None
+    listed = "not asked for"
+    if settings.upstox.refresh_instruments and not is_under_way:
+        try:
+            refreshed = fetching.refresh_instruments(settings, now)
+            listed = f"{refreshed.stocks:,} stocks, {refreshed.with_derivatives:,} with derivatives"
+        except (CallFailed, InvalidMaster) as error:
+            # Candles of the instruments known before are worth more than none.
+            listed = f"stays as it was: {error}"
+            context.log.error(f"the list of instruments {listed}")
+    try:
+        instruments = fetching.configured_instruments(settings)
+    except fetching.NoInstruments as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    sessions = fetching.configured_sessions(settings.upstox)
+    if config.sessions:
+        sessions = dict.fromkeys(sessions, config.sessions)
+    if is_under_way:
+        sessions = {MINUTE: sessions[MINUTE]}
+    try:
+        outcome = fetching.fetch(instruments, sessions, settings, now, also_open=is_under_way)
+    except (InvalidToken, OutsideCoverage) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    pointer = fetching.publish_fetch(outcome, lane.warehouse, settings, context.run_id)
+    files = outcome.files.values()
+    made = {
+        FETCHED_KEY: {
+            "folder": dg.MetadataValue.path(str(fetching.fetched_directory(settings))),
+            "list of instruments": listed,
+            "candles received": sum(result.candles for result in outcome.results),
+            "requests": sum(result.requests for result in outcome.results),
+            "files written": sum(of_interval.written for of_interval in files),
+            "files unchanged": sum(of_interval.unchanged for of_interval in files),
+            "damaged answers removed": sum(len(of_interval.damaged) for of_interval in files),
+        },
+        FETCHES_KEY: pointer_metadata(pointer)
+        | {status: outcome.count(status) for status in fetching.FETCH_STATES}
+        | {"failed, the first": _first_failed(outcome.results)},
+    }
+    for key, metadata in made.items():
+        if key in context.selected_asset_keys:
+            yield lane.made(key, metadata)
+        else:
+            report_besides(context, [dg.AssetMaterialization(key, metadata=metadata)])
+    if outcome.stopped:
+        raise dg.Failure(outcome.stopped, allow_retries=False)
+
+
+def _first_failed(results: Iterable[fetching.FetchResult]) -> dg.MetadataValue:
+    """The first requests that failed, as a table."""
+    failed = [result for result in results if result.status == fetching.FAILED]
+    names = ("instrument_key", "interval", "reason")
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord({name: getattr(result, name) for name in names})
+            for result in failed[:_SHOWN]
+        ],
+        dg.TableSchema([dg.TableColumn(name) for name in names]),
+    )

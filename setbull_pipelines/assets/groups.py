@@ -7,16 +7,16 @@ Belongs here: their definitions and metadata. Does not belong here: reading and 
 import dagster as dg
 
 from setbull_pipelines import tables
+from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
     TRADING_DAYS,
     WHOLE_RANGE,
     asset_key,
     asset_spec,
     days_of,
-    pointer_metadata,
-    report,
 )
 from setbull_pipelines.assets.describing import plan_description
+from setbull_pipelines.assets.lane import Lane, report_whole
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline import group_plans
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -44,27 +44,29 @@ def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     version = group_plans.groups_code_version()
 
     @dg.multi_asset(
-        name="raw__stock_groups",
+        name="stock_groups",
         specs=[
             asset_spec(stored, group="raw", code_version=version) for stored in (GROUPS, REFUSED)
         ],
+        check_specs=check_specs((GROUPS, REFUSED)),
+        can_subset=True,
     )
     def stock_groups(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         """Read the file that ``groups.file`` names; its bad rows are kept beside the good ones."""
-        try:
-            pointers = group_plans.publish_groups(warehouse.open(), settings, context.run_id)
-        except UnreadableFile as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
-        for stored in (GROUPS, REFUSED):
-            pointer = pointers[stored.table.name]
-            yield dg.MaterializeResult(
-                asset_key=asset_key(stored),
-                metadata=pointer_metadata(pointer),
-                data_version=dg.DataVersion(pointer.input_hash),
-            )
+        store = warehouse.open()
+        lane = Lane(context, store, settings)
+        if context.selected_asset_keys:
+            try:
+                pointers = group_plans.publish_groups(store, settings, context.run_id)
+            except UnreadableFile as error:
+                raise dg.Failure(str(error), allow_retries=False) from None
+            report_whole(context, (GROUPS, REFUSED), pointers)
+            for stored in filter(lane.is_selected, (GROUPS, REFUSED)):
+                yield lane.materialized(stored, pointers[stored.table.name])
+        yield from lane.end()
 
     @dg.multi_asset(
-        name="served__group_execution_plan",
+        name="group_execution_plan",
         specs=[
             asset_spec(
                 PLAN,
@@ -78,8 +80,10 @@ def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 ],
             )
         ],
+        check_specs=check_specs([PLAN]),
         partitions_def=TRADING_DAYS,
         backfill_policy=WHOLE_RANGE,
+        can_subset=True,
     )
     def group_execution_plan(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
@@ -93,9 +97,14 @@ def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
                 "plan": dg.MetadataValue.md(preview(plan.head(_SHOWN), PLAN.table, _COLUMNS_SHOWN)),
             }
 
-        results = group_plans.plan_days(
-            days_of(context, store, settings), store, settings, context.run_id
-        )
-        yield from report(context, [PLAN], results, store, describe)
+        lane = Lane(context, store, settings)
+        if context.selected_asset_keys:
+            days = days_of(context, store, settings)
+            yield from lane.part(
+                [PLAN],
+                lambda: group_plans.plan_days(days, store, settings, context.run_id),
+                describe=describe,
+            )
+        yield from lane.end()
 
     return [stock_groups, group_execution_plan]

@@ -6,14 +6,15 @@ limits (``quality/processing.py``).
 
 import dagster as dg
 
+from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
     TRADING_DAYS,
     WHOLE_RANGE,
     asset_key,
     asset_spec,
     days_of,
-    report,
 )
+from setbull_pipelines.assets.lane import Lane
 from setbull_pipelines.pipeline import metrics
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import Settings
@@ -34,7 +35,7 @@ def build_metrics_asset(settings: Settings) -> dg.AssetsDefinition:
     """Comes after everything it tells about."""
 
     @dg.multi_asset(
-        name="operations__processing_metrics",
+        name="processing_metrics",
         specs=[
             asset_spec(
                 stored,
@@ -44,11 +45,14 @@ def build_metrics_asset(settings: Settings) -> dg.AssetsDefinition:
             )
             for stored in metrics.OUTPUTS
         ],
+        check_specs=check_specs(metrics.OUTPUTS),
         partitions_def=TRADING_DAYS,
         backfill_policy=WHOLE_RANGE,
+        can_subset=True,
     )
     def processing_metrics(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
+        lane = Lane(context, store, settings)
         used = metrics.CacheUse()
 
         def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
@@ -69,8 +73,14 @@ def build_metrics_asset(settings: Settings) -> dg.AssetsDefinition:
                 for lane in metrics.VARIANTS
             }
 
-        results = metrics.collect(days_of(context, store, settings), store, context.run_id)
-        for reported in report(context, metrics.OUTPUTS, results, store, describe):
-            yield reported._replace(metadata={**reported.metadata, **_figures(used)})
+        if context.selected_asset_keys:
+            days = days_of(context, store, settings)
+            for reported in lane.part(
+                metrics.OUTPUTS,
+                lambda: metrics.collect(days, store, context.run_id),
+                describe=describe,
+            ):
+                yield reported._replace(metadata={**reported.metadata, **_figures(used)})
+        yield from lane.end()
 
     return processing_metrics

@@ -6,6 +6,7 @@ evidence (``pipeline/evidence.py``), deciding (``rollout/``).
 
 import dagster as dg
 
+from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
     TRADING_DAYS,
     WHOLE_RANGE,
@@ -13,8 +14,8 @@ from setbull_pipelines.assets.common import (
     asset_spec,
     days_of,
     now,
-    report_besides,
 )
+from setbull_pipelines.assets.lane import Lane
 from setbull_pipelines.pictures.decisions import rollout_chart
 from setbull_pipelines.pictures.drawing import image
 from setbull_pipelines.pipeline import rolling_out
@@ -48,37 +49,46 @@ def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
     ).replace_attributes(partitions_def=TRADING_DAYS)
 
     @dg.multi_asset(
-        name="operations__rollout_log",
+        name="judgement",
         specs=[spec],
+        check_specs=check_specs([LOG]),
         partitions_def=TRADING_DAYS,
         backfill_policy=WHOLE_RANGE,
+        can_subset=True,
     )
     def rollout_log(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
         store = warehouse.open()
-        days = days_of(context, store, settings)
-        rows = rolling_out.evaluate(days, store, settings, now, context.run_id)
-        for step, completed in rolling_out.complete_v1(rows, store, settings, context.run_id):
-            report_besides(
-                context, [StoredTable(V1.name, table) for table in step.outputs], completed
-            )
-        for day in days:
-            context.add_asset_metadata(
-                {
-                    row.decision.component.label: f"{row.decision.to_stage.label}, "
-                    f"{row.decision.verdict.value}: {row.decision.reason}"
-                    for row in rows
-                    if row.decision.session == day
-                },
-                asset_key=asset_key(LOG),
-                partition_key=day.isoformat(),
-            )
-        # Dagster keeps every picture for ever: one per run.
-        chart = image("rollout history", rollout_chart(rolling_out.judged(store)))
-        context.add_asset_metadata(
-            {"rollout history": dg.MetadataValue.md(chart)},
-            asset_key=asset_key(LOG),
-            partition_key=days[-1].isoformat(),
-        )
-        yield dg.MaterializeResult(asset_key=asset_key(LOG), metadata={"rows appended": len(rows)})
+        lane = Lane(context, store, settings)
+        if context.selected_asset_keys:
+            yield _judged(lane, settings)
+        yield from lane.end()
 
     return rollout_log
+
+
+def _judged(lane: Lane, settings: Settings) -> dg.MaterializeResult:
+    """Evaluate the days of the run, and complete V1 where a breach calls for all of it."""
+    context, store = lane.context, lane.warehouse
+    days = days_of(context, store, settings)
+    rows = rolling_out.evaluate(days, store, settings, now, context.run_id)
+    for step, completed in rolling_out.complete_v1(rows, store, settings, context.run_id):
+        lane.bring_along([StoredTable(V1.name, table) for table in step.outputs], [completed])
+    for day in days:
+        context.add_asset_metadata(
+            {
+                row.decision.component.label: f"{row.decision.to_stage.label}, "
+                f"{row.decision.verdict.value}: {row.decision.reason}"
+                for row in rows
+                if row.decision.session == day
+            },
+            asset_key=asset_key(LOG),
+            partition_key=day.isoformat(),
+        )
+    # Dagster keeps every picture for ever: one per run.
+    chart = image("rollout history", rollout_chart(rolling_out.judged(store)))
+    context.add_asset_metadata(
+        {"rollout history": dg.MetadataValue.md(chart)},
+        asset_key=asset_key(LOG),
+        partition_key=days[-1].isoformat(),
+    )
+    return lane.made(asset_key(LOG), {"rows appended": len(rows)})

@@ -10,7 +10,9 @@ import dagster as dg
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import UNREADABLE, refresh_catalog, stored_tables
+from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import asset_key, asset_spec, now
+from setbull_pipelines.assets.lane import Lane
 from setbull_pipelines.pipeline import scrubbing
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.reporting import REPORT
@@ -56,28 +58,39 @@ def build_scrub_asset(settings: Settings) -> dg.AssetsDefinition:
         ],
     )
 
-    @dg.multi_asset(name="operations__scrub", specs=[spec])
+    @dg.multi_asset(
+        name="scrubbing",
+        specs=[spec],
+        check_specs=check_specs([scrubbing.STORED]),
+        can_subset=True,
+    )
     def scrub(context: dg.AssetExecutionContext, warehouse: WarehouseResource):
-        all_files = ALL_FILES_TAG in context.run.tags
-        try:
-            found = scrub_stored_files(warehouse.open(), settings, now(), context.run_id, all_files)
-        except UNREADABLE as error:
-            raise dg.Failure(
-                f"the catalog could not be rebuilt without damaged files: {error}",
-                allow_retries=False,
-            ) from error
-        sentences = [damage.sentence for damage in found.damages]
-        yield dg.MaterializeResult(
-            asset_key=SCRUB_KEY,
-            metadata={
-                "files verified": found.verified,
-                "files left for the next scrub": found.left,
-                "files damaged": len(sentences),
-                "files still damaged": sum(damage.reason is not None for damage in found.damages),
-                "damage": dg.MetadataValue.md(
-                    "\n".join(f"- {text}" for text in sentences) or "none"
-                ),
-            },
-        )
+        store = warehouse.open()
+        lane = Lane(context, store, settings)
+        if context.selected_asset_keys:
+            all_files = ALL_FILES_TAG in context.run.tags
+            try:
+                found = scrub_stored_files(store, settings, now(), context.run_id, all_files)
+            except UNREADABLE as error:
+                raise dg.Failure(
+                    f"the catalog could not be rebuilt without damaged files: {error}",
+                    allow_retries=False,
+                ) from error
+            sentences = [damage.sentence for damage in found.damages]
+            yield lane.made(
+                SCRUB_KEY,
+                {
+                    "files verified": found.verified,
+                    "files left for the next scrub": found.left,
+                    "files damaged": len(sentences),
+                    "files still damaged": sum(
+                        damage.reason is not None for damage in found.damages
+                    ),
+                    "damage": dg.MetadataValue.md(
+                        "\n".join(f"- {text}" for text in sentences) or "none"
+                    ),
+                },
+            )
+        yield from lane.end()
 
     return scrub

@@ -26,6 +26,7 @@ from setbull_pipelines.alerts.observing import (
 )
 from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import asset_key, asset_spec, now
+from setbull_pipelines.assets.lane import PartsFailed
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
 from setbull_pipelines.market.calendar import NSE, MarketClosed, OutsideCoverage
 from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_beyond
@@ -42,20 +43,29 @@ from setbull_pipelines.warehouse.errors import (
     DamagedPartition,
     MissingPartition,
 )
+from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 
 _CHOSEN_ASSETS = "__ASSET_JOB"
 _SHOWN = 50
 
 
-def build_alerts_spec() -> dg.AssetSpec:
-    """``operations/alerts`` in the graph. No run makes it: each change is reported with the alerts that are open."""
-    return asset_spec(
+def build_alerts_asset() -> dg.AssetsDefinition:
+    """``operations/alerts`` in the graph. No run has to make it: each change is reported with the open alerts."""
+    spec = asset_spec(
         alerting.ALERTS,
         group="operations",
         code_version=alerting.alerting_code_version(),
         deps=[asset_key(SUMMARY), asset_key(LOG)],
     )
+
+    @dg.multi_asset(name="alerts", specs=[spec], can_subset=True)
+    def alerts(warehouse: WarehouseResource):
+        """Show the alerts as they are; raising and delivering them is for the sensor and the command line."""
+        ledger = alerting.read_ledger(warehouse.open())
+        yield dg.MaterializeResult(asset_key(alerting.ALERTS), metadata=_figures(ledger))
+
+    return alerts
 
 
 def finished_runs(
@@ -116,6 +126,7 @@ def failure_of(events: Iterable[dg.DagsterEvent]) -> str:
             while error.cause:
                 error = error.cause
             message = re.sub(r"^(\w+\.)+(?=\w+:)", "", error.message.strip())
+            message = message.removeprefix(f"{PartsFailed.__name__}: ")
             return f"step {event.step_key} failed: {message}"
         if event.is_run_failure and event.message:
             reason = event.message
@@ -297,19 +308,20 @@ def _close(day: datetime.date) -> datetime.datetime:
 def _show(instance: dg.DagsterInstance, warehouse: Warehouse) -> None:
     """Report the ledger to Dagster, so that the UI shows the open alerts and what was not delivered."""
     ledger = alerting.read_ledger(warehouse)
-    states = [notice.state for notice in ledger.notices]
     instance.report_runless_asset_event(
-        dg.AssetMaterialization(
-            asset_key(alerting.ALERTS),
-            metadata={
-                "open": len(ledger.open),
-                "open alerts": dg.MetadataValue.md(markdown(ledger)),
-                "notices waiting": states.count(WAITING),
-                "notices given up": states.count(GIVEN_UP),
-                "dagster/row_count": len(ledger.alerts),
-            },
-        )
+        dg.AssetMaterialization(asset_key(alerting.ALERTS), metadata=_figures(ledger))
     )
+
+
+def _figures(ledger: Ledger) -> dict[str, object]:
+    states = [notice.state for notice in ledger.notices]
+    return {
+        "open": len(ledger.open),
+        "open alerts": dg.MetadataValue.md(markdown(ledger)),
+        "notices waiting": states.count(WAITING),
+        "notices given up": states.count(GIVEN_UP),
+        "dagster/row_count": len(ledger.alerts),
+    }
 
 
 def markdown(ledger: Ledger) -> str:

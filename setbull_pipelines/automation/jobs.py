@@ -20,6 +20,7 @@ from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
 from setbull_pipelines.assets.scrub import ALL_FILES_TAG, SCRUB_KEY
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY
 from setbull_pipelines.automation.run_process import in_process_executor
+from setbull_pipelines.pipeline.alerting import ALERTS
 from setbull_pipelines.pipeline.fetching import is_source
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.pipeline.serving import served_table
@@ -44,7 +45,9 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     daily = dg.define_asset_job(
         DAILY_JOB_NAME,
         selection=dg.AssetSelection.all()
-        - dg.AssetSelection.assets(MAINTENANCE_KEY, SELF_TEST_KEY, FETCHED_KEY, FETCHES_KEY),
+        - dg.AssetSelection.assets(
+            MAINTENANCE_KEY, SELF_TEST_KEY, FETCHED_KEY, FETCHES_KEY, asset_key(ALERTS)
+        ),
         partitions_def=TRADING_DAYS,
         executor_def=in_process_executor,
         tags=limit,

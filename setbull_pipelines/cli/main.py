@@ -120,8 +120,8 @@ def run(
         settings = _replaying(settings, as_of)
 
     from setbull_pipelines.assets.common import now
+    from setbull_pipelines.cli.days import NothingToRun, choose_days, closed_days
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
-    from setbull_pipelines.cli.plan import NothingToRun, closed_days, make_plan
     from setbull_pipelines.cli.report import print_report
     from setbull_pipelines.cli.run import RunFailed, read_input, sessions_to_correct
     from setbull_pipelines.cli.run import run as execute
@@ -138,7 +138,7 @@ def run(
         # Nothing of earlier results is touched before the input and the days are known to be good.
         intake, seconds = read_input(settings)
         days = [closed_days(intake.days(kind), now()) for kind in ("minutes", "daily")]
-        plan = make_plan(*days, settings, first, last)
+        choose_days(*days, settings, first, last)
     except (NoInput, NothingToRun) as error:
         _stop(str(error))
     try:
@@ -147,12 +147,12 @@ def run(
     except (InvalidSettings, OSError) as error:
         _stop(str(error))
     _bring_catalog_home(settings)
-    plan = make_plan(*days, settings, first, last, sessions_to_correct(settings, intake))
-    for line in (note, plan.note):
+    asked = choose_days(*days, settings, first, last, sessions_to_correct(settings, intake))
+    for line in (note, asked.note):
         if line:
             console.print(line)
     try:
-        outcome = execute(settings, intake, plan)
+        outcome = execute(settings, intake, asked)
     except (RunFailed, LogLost) as error:
         _stop(str(error), _FAILED)
     outcome.seconds = {"reading the input": seconds} | outcome.seconds

@@ -5,7 +5,9 @@ Belongs here: reading the finished tables and laying them out. Does not belong h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 
 import pandas as pd
 from rich.markup import escape
@@ -16,9 +18,12 @@ from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.assets.common import catalog_path, open_warehouse, warehouse_root
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.terminal import console
-from setbull_pipelines.pipeline.metrics import METRICS, cache_use
+from setbull_pipelines.pipeline.look_back import partitions_behind
+from setbull_pipelines.pipeline.metrics import METRICS, CacheUse, cache_use
 from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.reporting import report_path
+from setbull_pipelines.pipeline.rolling_out import stages_in_force
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.reconciliation.report import divergence_hint
 from setbull_pipelines.tables.filters import (
@@ -33,22 +38,31 @@ from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 _RESULTS = served_table(tables.FILTER_RESULTS)
+_ACCOUNTING = StoredTable("raw", tables.ACCOUNTING)
 _SHOWN = 15
 
 
 def print_report(outcome: Outcome) -> None:
     """Print everything a user wants to know after a run."""
     warehouse = open_warehouse(outcome.settings)
-    days = [day.isoformat() for day in outcome.plan.days]
+    days = [day.isoformat() for day in outcome.asked.days]
+    behind = dict(
+        partitions_behind(
+            outcome.asked.days,
+            stages_in_force(warehouse, outcome.settings.rollout),
+            outcome.settings,
+            references_of(warehouse),
+        )
+    )
     _unchanged(outcome)
     _rows(warehouse, days)
-    _intake(warehouse, [day.isoformat() for day in (*outcome.plan.candles, *outcome.plan.days)])
+    _intake(warehouse, [day.isoformat() for day in behind[_ACCOUNTING]])
     _reconciliation(warehouse, days)
     _filters(warehouse, days)
     _checks(outcome)
     _alerts(outcome)
     _time(outcome)
-    _cache(outcome, warehouse, days)
+    _cache(outcome, warehouse, behind)
     _places(outcome)
 
 
@@ -88,7 +102,7 @@ def _rows(warehouse: Warehouse, days: list[str]) -> None:
 
 def _intake(warehouse: Warehouse, days: list[str]) -> None:
     files = warehouse.read(StoredTable("raw", tables.INTAKE), [WHOLE])
-    accounting = warehouse.read(StoredTable("raw", tables.ACCOUNTING), days)
+    accounting = warehouse.read(_ACCOUNTING, days)
     quarantine = StoredTable("raw", tables.QUARANTINE)
     rules = warehouse.read(quarantine, [*days, UNASSIGNED], ["rule"])["rule"].value_counts()
     grid = _grid(
@@ -197,10 +211,26 @@ def _checks(outcome: Outcome) -> None:
             console.print(f"  [{colour}]{name}[/{colour}]: {escape(check.description or '')}")
 
 
-def _cache(outcome: Outcome, warehouse: Warehouse, days: list[str]) -> None:
+def _use_of_look_back(
+    outcome: Outcome, warehouse: Warehouse, behind: Mapping[StoredTable, Sequence[date]]
+) -> CacheUse:
+    """Which partitions of earlier sessions the run made, and which it found up to date."""
+    made, asked = Counter(), 0
+    for stored, all_days in behind.items():
+        days = [day.isoformat() for day in all_days if day not in outcome.asked.days]
+        for pointer in warehouse.pointers(stored, days).values():
+            asked += 1
+            made.update([pointer.published_because] if pointer.run_id in outcome.run_ids else [])
+    return CacheUse(asked, asked - made.total(), made)
+
+
+def _cache(
+    outcome: Outcome, warehouse: Warehouse, behind: Mapping[StoredTable, Sequence[date]]
+) -> None:
     if outcome.unchanged_since:
         return  # said at the top; what the metrics tell is about the run that computed
-    used = outcome.history + cache_use(warehouse.read(METRICS, days))
+    days = [day.isoformat() for day in outcome.asked.days]
+    used = cache_use(warehouse.read(METRICS, days)) + _use_of_look_back(outcome, warehouse, behind)
     computed = ", ".join(f"{count:,} {why}" for why, count in sorted(used.computed.items()))
     console.print(
         f"cache: {used.asked:,} partitions asked for, {used.up_to_date:,} up to date "
@@ -228,5 +258,5 @@ def _places(outcome: Outcome) -> None:
     console.print(
         "ask:    setbull sql \"SELECT * FROM served.filter_results WHERE verdict <> 'rejected'\""
     )
-    console.print(f"report: {report_path(outcome.settings, outcome.plan.days[-1])}")
+    console.print(f"report: {report_path(outcome.settings, outcome.asked.days[-1])}")
     console.print("look:   make ui (or: setbull ui), then open http://127.0.0.1:3000")

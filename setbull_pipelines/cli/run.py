@@ -1,40 +1,44 @@
 """``setbull run``: materializes every asset for a range of trading days, with the instance of the UI.
 
-Belongs here: the order of executions and their outcome. Does not belong here: printing results
-(``report``), planning (``plan``).
+Belongs here: launching the daily job and its outcome. Does not belong here: printing results (``report``), choosing
+days (``days``), computing: the lanes do that, the same for a run of the command line, of a schedule and of the UI.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.workspace.load_target import WorkspaceFileTarget
 from rich.markup import escape
 
 from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, now, open_warehouse
 from setbull_pipelines.assets.maintenance import keep_limits, sentence
 from setbull_pipelines.automation.alerting import failure_of
-from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
+from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS
 from setbull_pipelines.cli.alerts import after_run
-from setbull_pipelines.cli.history import History
-from setbull_pipelines.cli.plan import Plan, consecutive
+from setbull_pipelines.cli.days import AskedDays, consecutive
+from setbull_pipelines.cli.home import PROJECT
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed_files
-from setbull_pipelines.pipeline.metrics import CacheUse
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.sources.landing import DamagedLanding
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 from setbull_pipelines.warehouse.pointers import WHOLE
 
+LANES = ("raw_intake", "raw", "v1", "v2", "reconciliation", "judgement", "served")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -47,11 +51,11 @@ class Outcome:
     """What a run did, for the report."""
 
     settings: Settings
-    plan: Plan
+    asked: AskedDays
     checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    history: CacheUse = field(default_factory=CacheUse)
-    """How many partitions of the look-back sessions were up to date."""
+    run_ids: list[str] = field(default_factory=list)
+    """The Dagster runs."""
     disk: str | None = None
     """What was removed to keep the limits of disk space; None without limits."""
     alerts: list[str] = field(default_factory=list)
@@ -89,25 +93,16 @@ class Runner:
         self.definitions = build_defs(settings)
         self.run_ids: list[str] = []
         """The Dagster runs so far."""
-        self.daily_run_ids: list[str] = []
-        """Those of them that ran the asked days."""
 
-    def run(self, plan: Plan, intake: raw.Intake) -> Outcome:
-        """Materialize intake, the look-backs, then every asset of the asked days with all checks."""
-        outcome = Outcome(self.settings, plan)
-        outcome.seconds["publishing the input"] = self._execute(INTAKE_JOB_NAME, None).seconds
-        try:
-            history = History(intake, self.settings, self.instance)
-            outcome.seconds |= history.materialize(plan)
-            outcome.history = history.cache_use
-        except (MissingPartition, ContractViolation, DamagedLanding) as error:
-            raise RunFailed(f"the history could not be published: {error}") from error
-        work = "all assets and checks"
-        for days in consecutive(plan.days):
-            with showing_progress(f"{work}: {len(days)} sessions from {days[0]} to {days[-1]}"):
+    def run(self, asked: AskedDays) -> Outcome:
+        """Materialize every asset of the asked days with all checks: one run for each stretch of sessions."""
+        outcome = Outcome(self.settings, asked, run_ids=self.run_ids)
+        for days in consecutive(asked.days):
+            sessions = f"{len(days)} sessions from {days[0]} to {days[-1]}"
+            with showing_progress(f"all assets and checks: {sessions}"):
                 execution = self._execute(DAILY_JOB_NAME, days)
-            self.daily_run_ids.append(self.run_ids[-1])
-            outcome.seconds[work] = outcome.seconds.get(work, 0.0) + execution.seconds
+            for step, seconds in execution.seconds.items():
+                outcome.seconds[step] = outcome.seconds.get(step, 0.0) + seconds
             outcome.checks += execution.checks
         store = open_warehouse(self.settings)
         if eviction := keep_limits(store, self.settings, now(), self.run_ids[-1]):
@@ -116,32 +111,58 @@ class Runner:
             outcome.disk = sentence(eviction, self.settings)
         return outcome
 
-    def _execute(self, job: str, days: Sequence[date] | None) -> _Execution:
+    def _execute(self, job: str, days: Sequence[date]) -> _Execution:
         started = time.monotonic()
-        limit = self.settings.runs.max_runtime_seconds * max(1, len(days or ()))
-        tags = {MAX_RUNTIME_TAG: str(limit)}
-        if days and days[0] == days[-1]:
+        tags = {MAX_RUNTIME_TAG: str(self.settings.runs.max_runtime_seconds * len(days))}
+        if len(days) == 1:
             tags[PARTITION_TAG] = days[0].isoformat()
-        elif days:
+        else:
             tags |= zip(RANGE_TAGS, (days[0].isoformat(), days[-1].isoformat()), strict=True)
+        definition = self.definitions.resolve_job_def(job)
         run_id = str(uuid.uuid4())
-        result = self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            tags=tags | process_tags(run_id),
-            run_config=_QUIET,
-            raise_on_error=False,
+        run = self.instance.create_run_for_job(
+            definition,
             run_id=run_id,
+            run_config=_QUIET,
+            tags=tags | process_tags(run_id),
+            remote_job_origin=_origin_of(job),
         )
-        self.run_ids.append(result.run_id)
+        self.run_ids.append(run_id)
+        result = execute_run(InMemoryJob(definition), run, self.instance)
         if not result.success:
             raise RunFailed(failure_of(result.all_events))
-        evaluations = of_whole_run(result.get_asset_check_evaluations())
-        return _Execution(time.monotonic() - started, evaluations)
+        seconds = _seconds_of_lanes(result.all_events)
+        seconds["everything else"] = time.monotonic() - started - sum(seconds.values())
+        return _Execution(seconds, of_whole_run(_evaluations(result.all_events)))
+
+
+def _origin_of(job: str) -> RemoteJobOrigin:
+    """Where the web server finds ``job``: without it the run would be missing in its timeline and under its job."""
+    (location,) = WorkspaceFileTarget([str(PROJECT / "workspace.yaml")]).create_origins()
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job)
+
+
+def _evaluations(events: Iterable[dg.DagsterEvent]) -> list[dg.AssetCheckEvaluation]:
+    return [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+
+
+def _seconds_of_lanes(events: Iterable[dg.DagsterEvent]) -> dict[str, float]:
+    """How long each lane took, in the order in which they ended."""
+    return {
+        event.step_key: event.step_success_data.duration_ms / 1000
+        for event in events
+        if event.event_type is dg.DagsterEventType.STEP_SUCCESS and event.step_key in LANES
+    }
 
 
 @dataclass(frozen=True)
 class _Execution:
-    seconds: float
+    seconds: dict[str, float]
+    """By lane, and of everything else."""
     checks: list[dg.AssetCheckEvaluation]
 
 
@@ -185,22 +206,22 @@ def sessions_to_correct(settings: Settings, intake: raw.Intake) -> list[date]:
     return depending(sessions_of_changed_files(before, intake.files), stored, settings)
 
 
-def run(settings: Settings, intake: raw.Intake, plan: Plan) -> Outcome:
-    """Carry out ``plan`` with the instance of the data folder, and raise alerts. Raises RunFailed."""
+def run(settings: Settings, intake: raw.Intake, asked: AskedDays) -> Outcome:
+    """Run the asked days with the instance of the data folder, and raise alerts. Raises RunFailed."""
     with dg.DagsterInstance.get() as instance:
         gone = [run.run_id for run in _ended_before(instance)]
-        if outcome := _told_again(settings, intake, plan, instance, gone):
+        if outcome := _told_again(settings, intake, asked, instance, gone):
             return outcome
         runner = Runner(settings, instance)
         try:
-            outcome = runner.run(plan, intake)
+            outcome = runner.run(asked)
         except Exception as error:
             for line in after_run(instance, runner.run_ids, settings, str(error), gone):
                 console.print(escape(line))
             raise
         outcome.alerts = after_run(instance, runner.run_ids, settings, gone=gone)
-        if state := state_of(plan, intake, open_warehouse(settings), settings):
-            remember(instance, runner.daily_run_ids, state)
+        if state := state_of(asked, intake, open_warehouse(settings), settings):
+            remember(instance, runner.run_ids, state)
         return outcome
 
 
@@ -218,19 +239,19 @@ def _ended_before(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 def _told_again(
     settings: Settings,
     intake: raw.Intake,
-    plan: Plan,
+    asked: AskedDays,
     instance: dg.DagsterInstance,
     gone: Sequence[str],
 ) -> Outcome | None:
     """The outcome of the runs that left everything as it is; None where there is something to do."""
     started = time.monotonic()
-    state = state_of(plan, intake, open_warehouse(settings), settings)
-    earlier = earlier_runs(instance, DAILY_JOB_NAME, plan, state) if state else None
+    state = state_of(asked, intake, open_warehouse(settings), settings)
+    earlier = earlier_runs(instance, DAILY_JOB_NAME, asked, state) if state else None
     if earlier is None:
         return None
     return Outcome(
         settings,
-        plan,
+        asked,
         checks=of_whole_run(earlier.checks),
         seconds={"looking for changes": time.monotonic() - started},
         alerts=after_run(instance, [], settings, gone=gone),

@@ -17,12 +17,14 @@ import dagster as dg
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import stored_tables
-from setbull_pipelines.cli.plan import Plan, consecutive
+from setbull_pipelines.cli.days import AskedDays, consecutive
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.group_plans import file_identity
-from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
+from setbull_pipelines.pipeline.look_back import partitions_behind
+from setbull_pipelines.pipeline.raw import WHOLE_TABLES
+from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.reporting import REPORT, is_as_written, reporting_code_version
-from setbull_pipelines.pipeline.rolling_out import serving_of
+from setbull_pipelines.pipeline.rolling_out import serving_of, stages_in_force
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import is_as_assigned
 from setbull_pipelines.pipeline.versions import code_version, combined
@@ -34,7 +36,7 @@ from setbull_pipelines.warehouse.store import Warehouse
 
 STATE_TAG = "setbull/state"
 """On runs of ``setbull run``: the state that they left behind."""
-_VARIANTS = ("v1", "v2")
+_COVERAGE = StoredTable("raw", tables.COVERAGE)
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,10 @@ class Earlier:
     checks: list[dg.AssetCheckEvaluation]
 
 
-def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Settings) -> State | None:
-    """The state that ``plan`` finds; None where something is damaged, or has to be computed or served again.
+def state_of(
+    asked: AskedDays, intake: Intake, warehouse: Warehouse, settings: Settings
+) -> State | None:
+    """The state that a run over ``asked`` finds; None where something is damaged, or to be computed or served again.
 
     Of the asked days the files, reports among them, are read whole and held against their hashes, of the look-back the
     pointers. One that cannot be read counts as none, which no run left behind.
@@ -63,9 +67,9 @@ def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Setting
     parts = [code_version(""), reporting_code_version(), fingerprint(settings)]
     parts += [file_identity(settings.groups), NSE.revision]
     parts += sorted(intake.identity)
-    parts += [day.isoformat() for day in plan.days]
+    parts += [day.isoformat() for day in asked.days]
     found = 0
-    for stored, keys, are_asked in _partitions(plan):
+    for stored, keys, are_asked in _partitions(asked.days, warehouse, settings):
         pointers = warehouse.pointers(stored, keys)
         for key, pointer in pointers.items():
             if pointer.failures or pointer.invalidated:
@@ -76,7 +80,7 @@ def state_of(plan: Plan, intake: Intake, warehouse: Warehouse, settings: Setting
                 return None
             parts.append(f"{stored.name} {key} {pointer.content_hash}")
         found += len(pointers)
-    if not _is_served_as_asked(plan.days, warehouse, settings):
+    if not _is_served_as_asked(asked.days, warehouse, settings):
         return None
     return State(found, combined(parts))
 
@@ -93,13 +97,13 @@ def _is_served_as_asked(days: Sequence[date], warehouse: Warehouse, settings: Se
 
 
 def earlier_runs(
-    instance: dg.DagsterInstance, job: str, plan: Plan, state: State
+    instance: dg.DagsterInstance, job: str, asked: AskedDays, state: State
 ) -> Earlier | None:
-    """The successful runs of ``job`` over the days of ``plan`` that left ``state`` behind, and their checks."""
+    """The successful runs of ``job`` over the ``asked`` days that left ``state`` behind, and their checks."""
     filters = dg.RunsFilter(
         job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], tags={STATE_TAG: state.hash}
     )
-    needed = len(consecutive(plan.days))
+    needed = len(consecutive(asked.days))
     records = instance.get_run_records(filters, limit=needed)
     if len(records) < needed:
         return None
@@ -119,26 +123,21 @@ def remember(instance: dg.DagsterInstance, run_ids: Sequence[str], state: State)
         instance.add_run_tags(run_id, {STATE_TAG: state.hash})
 
 
-def _partitions(plan: Plan) -> Iterator[tuple[StoredTable, list[str], bool]]:
+def _partitions(
+    days: Sequence[date], warehouse: Warehouse, settings: Settings
+) -> Iterator[tuple[StoredTable, list[str], bool]]:
     """What a run reads or writes: table, partitions, and whether they are of the asked days."""
     for stored in (*WHOLE_TABLES, LOG):
         yield stored, [WHOLE], True
     for stored in stored_tables():
         if stored.table.partitioned:
-            yield stored, _keys(plan.days), True
-    for days, of_history in (
-        (plan.candles, [*DAY_TABLES, *_both(tables.CANDLES_DAILY)]),
-        (plan.candles_5min, _both(tables.CANDLES_5MIN)),
-        (plan.bb_width, [*_both(tables.INDICATORS_5MIN), *_both(tables.BB_WIDTH_DAILY)]),
-        (plan.indicators_daily, _both(tables.INDICATORS_DAILY)),
-    ):
-        for stored in of_history:
-            yield stored, _keys(days), False
+            yield stored, _keys(days), True
+    if warehouse.pointer(_COVERAGE, WHOLE) is None:
+        return  # nothing was ever taken in
+    stages = stages_in_force(warehouse, settings.rollout)
+    for stored, behind in partitions_behind(days, stages, settings, references_of(warehouse)):
+        yield stored, _keys(sorted(set(behind).difference(days))), False
 
 
 def _keys(days: Sequence[date]) -> list[str]:
     return [day.isoformat() for day in days]
-
-
-def _both(table: tables.Table) -> list[StoredTable]:
-    return [StoredTable(variant, table) for variant in _VARIANTS]

@@ -56,7 +56,6 @@ from setbull_pipelines.pipeline.versions import (
     variant_code_version,
 )
 from setbull_pipelines.settings import Settings, fingerprint
-from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.variants.protocol import Variant, allowing_workers
 from setbull_pipelines.warehouse import instrument_hashes
@@ -73,8 +72,6 @@ logger = logging.getLogger(__name__)
 
 _V1 = "v1"
 _VARIANTS = {V1.name: V1, V2.name: V2}
-_OF_MINUTES = (tables.CANDLES_5MIN.name, tables.BB_WIDTH_DAILY.name)
-"""Tables that are looked back at and begin with the first minutes."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +161,8 @@ class StepRun:
         self.code_version = variant_code_version(variant.name)
         self.settings_hash = fingerprint(*step.settings_groups(settings))
         self.outputs = [StoredTable(variant.name, table) for table in step.outputs]
+        self.inputs = [self._stored(item) for item in step.inputs]
+        """The tables read, raw ones and those of the lanes in force."""
         self._references = references_of(warehouse)
         self._instrument_inputs = InstrumentInputs(step, warehouse, self._references)
         self._pointers: dict[tuple[str, str], Pointer] = {}
@@ -551,15 +550,9 @@ class StepRun:
     def _window(self, item: Input, day: date) -> list[str]:
         """The partitions an input needs: the day and the sessions before it, back to the first stored one."""
         look_back = item.look_back(self.settings)
-        first = day if look_back == 0 else min(day, self._first_stored_day(item))
+        first = day if look_back == 0 else min(day, self._references.first_day(item.table))
         sessions = NSE.trading_days(first, day)
         return [session.isoformat() for session in sessions[-(look_back + 1) :]]
-
-    def _first_stored_day(self, item: Input) -> date:
-        starts = self._references.history_starts
-        if item.table.name in _OF_MINUTES:
-            starts = starts[starts["series"] == MINUTES]
-        return starts["first_trading_day"].min().date() if len(starts) else date.max
 
     def _read(self, item: Input, day: date, instruments: Collection[str] | None) -> pd.DataFrame:
         """The rows of the window; of some instruments with those of their former keys, of all for None."""

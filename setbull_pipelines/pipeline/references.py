@@ -10,6 +10,7 @@ them: the history of a former key must be in the same half as its successor.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from weakref import WeakKeyDictionary
 
 import pandas as pd
@@ -18,10 +19,13 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline.steps import Step
 from setbull_pipelines.pipeline.versions import combined
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 _HISTORY_START_COLUMNS = ["instrument_key", "series", "first_trading_day"]
+_OF_MINUTES = (tables.CANDLES_5MIN.name, tables.BB_WIDTH_DAILY.name)
+"""Tables that are looked back at and begin with the first minutes."""
 REFERENCES = (tables.CORPORATE_ACTIONS, tables.INSTRUMENT_ALIASES)
 """The raw tables behind every step whose look-back is adjusted."""
 
@@ -64,6 +68,13 @@ class References:
         self._links = list(links.itertuples(index=False, name=None))
         self._history_starts_hash = _hash_of(self.history_starts)
         self._starts_by_instrument: dict[int, dict[str, int]] = {}
+
+    def first_day(self, table: Table) -> date:
+        """The first stored session of a table that is looked back at; ``date.max`` where nothing is stored of it."""
+        starts = self.history_starts
+        if table.name in _OF_MINUTES:
+            starts = starts[starts["series"] == MINUTES]
+        return starts["first_trading_day"].min().date() if len(starts) else date.max
 
     def frames(self, step: Step, day: pd.Timestamp) -> dict[str, pd.DataFrame]:
         """The frames beside a step's inputs, under the keys of ``day``."""

@@ -14,10 +14,10 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.alerts.ledger import Alert
+from setbull_pipelines.assets.checking import severity
 from setbull_pipelines.automation import alerting
 from setbull_pipelines.automation.alerting import finished_runs, look_and_deliver, outcome_of
 from setbull_pipelines.automation.sensors import build_sensors
-from setbull_pipelines.checks.factory import severity
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.alerting import read_ledger, record_findings
 from setbull_pipelines.pipeline.rolling_out import record_actions
@@ -68,7 +68,7 @@ def session_conserved(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckRe
         "description": "volume of 3 instruments is lost",
         "severity": dg.AssetCheckSeverity.WARN if Broken.warns else dg.AssetCheckSeverity.ERROR,
     }
-    if len(context.partition_keys) > 1:  # as checks/factory.py does it
+    if len(context.partition_keys) > 1:  # as assets/checking.py does it
         for day in context.partition_keys:
             context.op_execution_context.log_event(
                 dg.AssetCheckEvaluation(

@@ -13,12 +13,11 @@ from click.testing import CliRunner, Result
 from setbull_pipelines import variants
 from setbull_pipelines.alerts.finding import Says, Severity
 from setbull_pipelines.cli import alerts as work
-from setbull_pipelines.cli.history import History
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.cli.run import RunFailed, Runner
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.pipeline.alerting import ALERTS, read_ledger, record_findings
 from setbull_pipelines.settings import AlertSettings
-from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.alerts.findings import at, finding
 from setbull_pipelines_tests.cli.conftest import QUICK
@@ -200,20 +199,20 @@ def test_a_wrong_v2_is_told_and_its_repair_too(
 
 
 @pytest.mark.usefixtures("settings_file")
-def test_a_command_that_fails_between_its_runs_is_told_until_it_succeeds(
+def test_a_command_that_fails_outside_its_runs_is_told_until_it_succeeds(
     candles: Path, webhook: Webhook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*arguments: object) -> None:
-        raise MissingPartition("raw.candles_1min has no partition 2025-06-02")
+        raise RunFailed("the run could not be launched")
 
     with monkeypatch.context() as broken:
-        broken.setattr(History, "materialize", breaks)
+        broken.setattr(Runner, "run", breaks)
         result = setbull("run", "--input", str(candles))
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: the history could not be published: raw.candles_1min")
+    assert result.stderr.startswith("error: the run could not be launched")
     (alert,) = read_ledger(warehouse).open
     assert (alert.key, alert.title) == ("run setbull run", "the run of setbull run failed")
-    assert "raw.candles_1min has no partition 2025-06-02" in webhook.bodies[0]["message"]
+    assert "the run could not be launched" in webhook.bodies[0]["message"]
     setbull("run", "--input", str(candles))
     assert read_ledger(warehouse).alerts[0].state == "recovered"
 
@@ -233,7 +232,7 @@ def test_a_step_that_raises_is_told_once_by_its_run(
     assert [(alert.key, alert.message) for alert in alerts] == [
         (
             "run daily 2025-06-03",
-            "step v1__candles_5min failed: MemoryError: the minutes do not fit",
+            "step v1 failed: v1.candles_5min: MemoryError: the minutes do not fit; 3 tables that need it were left out",
         )
     ]
 

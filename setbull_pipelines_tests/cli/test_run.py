@@ -198,7 +198,7 @@ def test_a_step_that_raises_is_one_sentence(
     result = setbull("run", "--input", dirty_csv)
     assert result.exit_code == 1
     assert result.stderr.strip() == (
-        "error: step v1__candles_5min failed: MemoryError: 32 GiB asked for"
+        "error: step v1 failed: v1.candles_5min: MemoryError: 32 GiB asked for; 3 tables that need it were left out"
     )
     assert "Traceback" not in result.output
 

@@ -107,7 +107,7 @@ def test_a_report_that_is_gone_or_written_over_is_written_again(
 
 def test_what_is_served_against_the_stage_in_force_is_a_change(copied_run: SmallRun) -> None:
     run, table = copied_run, tables.CANDLES_DAILY
-    given = (run.outcome.plan, run.intake)
+    given = (run.outcome.asked, run.intake)
     assert state_of(*given, run.warehouse, run.settings) is not None
     # Served from V2 while the log says off: nothing of this is in the state that the last run left behind.
     full = assignment_of(table, Stage.FULL, run.warehouse, run.settings.rollout)

@@ -19,11 +19,13 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.assets.common import warehouse_root
-from setbull_pipelines.cli.plan import make_plan
+from setbull_pipelines.cli.days import choose_days
 from setbull_pipelines.cli.run import Outcome, Runner
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, MARK, Part, part_in
+from setbull_pipelines.pipeline.look_back import partitions_behind
 from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.pipeline.reconciling import reconcile, summarize
+from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import (
     BB_WIDTH_RULES,
@@ -72,7 +74,13 @@ class SmallRun:
     @property
     def days(self) -> tuple[date, ...]:
         """The trading days that were asked for."""
-        return self.outcome.plan.days
+        return self.outcome.asked.days
+
+    def looked_back_at(self, schema: str, table: Table) -> list[date]:
+        """The days of a table before those asked for, which the lanes computed as their look-back."""
+        behind = partitions_behind(self.days, IN_FULL, self.settings, references_of(self.warehouse))
+        days = dict(behind)[StoredTable(schema, table)]
+        return [day for day in days if day not in self.days]
 
     def copy(self, directory: Path) -> SmallRun:
         """The same run in another folder, to publish into. Files are linked: never write into one."""
@@ -90,8 +98,8 @@ def _finished_run(directory: Path) -> SmallRun:
     runner = Runner(settings, dg.DagsterInstance.ephemeral())
     intake = read_sources(settings)
     minutes = intake.days("minutes")
-    plan = make_plan(minutes, intake.days("daily"), settings, minutes[1], None)
-    return SmallRun(settings, runner.instance, intake, runner.run(plan, intake))
+    asked = choose_days(minutes, intake.days("daily"), settings, minutes[1], None)
+    return SmallRun(settings, runner.instance, intake, runner.run(asked))
 
 
 @pytest.fixture(scope="session")

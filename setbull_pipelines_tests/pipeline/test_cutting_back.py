@@ -91,7 +91,7 @@ def test_sampled_computes_the_rows_of_the_sample_as_a_whole_v1_has_them(
 
 def test_every_instrument_is_computed_once_in_ten_sessions(copied_run: SmallRun) -> None:
     step = STEP["candles_daily"]
-    days = list(copied_run.outcome.plan.candles)[-10:]
+    days = copied_run.looked_back_at("v1", tables.CANDLES_DAILY)[-10:]
     assert len(days) == 10
     for day in days:
         forget(copied_run.warehouse, StoredTable("v1", tables.CANDLES_DAILY), day)

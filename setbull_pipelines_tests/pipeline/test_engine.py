@@ -208,7 +208,7 @@ def test_a_damaged_file_is_computed_again(
 
 def test_a_missing_look_back_is_named(copied_run: SmallRun) -> None:
     day = copied_run.days[0]
-    absent = copied_run.outcome.plan.candles[-5]
+    absent = copied_run.looked_back_at("v1", tables.CANDLES_DAILY)[-5]
     forget(copied_run.warehouse, StoredTable("v1", tables.CANDLES_DAILY), absent)
     with pytest.raises(MissingPartition) as caught:
         carry_out(STEP["indicators_daily"], "v1", copied_run, [day])

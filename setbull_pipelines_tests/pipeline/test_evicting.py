@@ -251,7 +251,10 @@ def test_asking_again_gives_the_bytes_that_were_removed(
 def test_a_correction_brings_back_the_look_back_that_it_needs(
     variant: str, copied_run: SmallRun, tmp_path
 ) -> None:
-    warehouse, sessions = copied_run.warehouse, copied_run.outcome.plan.indicators_daily
+    warehouse, sessions = (
+        copied_run.warehouse,
+        copied_run.looked_back_at("v1", tables.INDICATORS_DAILY),
+    )
     candles = StoredTable(variant, tables.CANDLES_DAILY)
     evict_all(copied_run)
     # The first session of the look-back, of whose own window most is gone.

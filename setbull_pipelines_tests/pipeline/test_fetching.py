@@ -17,10 +17,10 @@ import pyarrow.parquet
 import pytest
 
 from setbull_pipelines.assets import fetched as fetched_asset
+from setbull_pipelines.assets.checking import judge, severity
 from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
 from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY, build_fetched_asset
 from setbull_pipelines.assets.maintenance import build_maintenance_asset
-from setbull_pipelines.checks.factory import build_check, judge, severity
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.fetching import (
     STORED,
@@ -409,7 +409,7 @@ def configured(settings: Settings, tmp_path: Path, *keys: str) -> Settings:
 
 def materialize(settings: Settings) -> dg.ExecuteInProcessResult:
     return dg.materialize(
-        [build_fetched_asset(settings), build_check(STORED, RULES, settings)],
+        [build_fetched_asset(settings)],
         resources=needs_warehouse(settings),
         raise_on_error=False,
     )

@@ -26,7 +26,7 @@ def test_a_killed_backfill_computes_only_what_was_not_published(
     small_run: SmallRun, copied_run: SmallRun, tmp_path: Path
 ) -> None:
     warehouse, step = copied_run.warehouse, STEP["candles_daily"]
-    days = sorted({*copied_run.outcome.plan.candles, *copied_run.days})
+    days = sorted({*copied_run.looked_back_at("v1", tables.CANDLES_DAILY), *copied_run.days})
     for day in days:
         forget(warehouse, STORED, day)
     settings = with_processing(copied_run.settings, sessions_per_chunk=3)

@@ -18,7 +18,6 @@ from setbull_pipelines.pipeline.lanes import (
     lane_of,
     part_in,
     part_of,
-    possible_lanes,
 )
 from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -138,13 +137,3 @@ def test_earlier_sessions_of_its_own_table_are_those_of_other_parts(stage: Stage
     widths, indicators = tables.BB_WIDTH_DAILY, tables.INDICATORS_5MIN
     assert lane_of(widths, Component.INDICATORS, stages, looks_back=True) is expected
     assert lane_of(indicators, Component.INDICATORS, stages) is Variant.V1
-
-
-def test_a_step_depends_on_every_lane_that_it_may_read() -> None:
-    candles, indicators = tables.CANDLES_DAILY, tables.INDICATORS_DAILY
-    assert possible_lanes(candles, indicators, "v1") == ("v1", "v2")
-    assert possible_lanes(candles, indicators, "v2") == ("v2",)
-    assert possible_lanes(tables.MOVES_DAILY, tables.SEQUENCES, "v1") == ("v1",)
-    widths, alerts = tables.BB_WIDTH_DAILY, tables.BB_WIDTH_ALERTS
-    assert possible_lanes(widths, alerts, "v1", looks_back=True) == ("v1", "v2")
-    assert possible_lanes(widths, alerts, "v2", looks_back=True) == ("v2",)

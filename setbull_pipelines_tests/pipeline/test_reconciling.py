@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables, variants
-from setbull_pipelines.checks.factory import judge, severity
+from setbull_pipelines.assets.checking import judge, severity
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.pipeline.drilling_down import drilled, read_drilled
 from setbull_pipelines.pipeline.engine import StepRun

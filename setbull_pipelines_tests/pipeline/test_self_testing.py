@@ -11,9 +11,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from setbull_pipelines.assets.checking import judge, severity
 from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY, build_self_test_asset
-from setbull_pipelines.checks.factory import build_check, judge, severity
 from setbull_pipelines.pipeline.self_testing import STORED, publish_self_test
 from setbull_pipelines.quality.self_test import RULES
 from setbull_pipelines.reconciliation.self_test import score
@@ -112,7 +112,7 @@ def test_the_asset_stores_the_score_and_shows_it(
     monkeypatch.setattr("setbull_pipelines.assets.self_test.run_self_test", lambda: result)
     settings = Settings(data_directory=tmp_path)
     done = dg.materialize(
-        [build_self_test_asset(), build_check(STORED, RULES, settings)],
+        [build_self_test_asset(settings)],
         resources=needs_warehouse(settings),
     )
     (event,) = done.get_asset_materialization_events()

@@ -40,15 +40,7 @@ KEY = KEYS[3]
 
 def days_of(run: SmallRun, step: Step) -> list[date]:
     """The sessions that a run publishes of a step, look-backs included."""
-    plan = run.outcome.plan
-    history = {
-        "candles_5min": plan.candles_5min,
-        "candles_daily": plan.candles,
-        "indicators_5min": plan.bb_width,
-        "bb_width_daily": plan.bb_width,
-        "indicators_daily": plan.indicators_daily,
-    }
-    return sorted({*history.get(step.name, ()), *plan.days})
+    return sorted({*run.looked_back_at("v1", step.outputs[0]), *run.days})
 
 
 def bring_up_to_date(
@@ -93,7 +85,7 @@ def touched(results: dict[tuple[str, date], PartitionResult]) -> dict[tuple[str,
 
 def list_late(run: SmallRun, first_bar: int, listed: int) -> list[date]:
     """Let the daily bars of ``KEY`` begin with one session, and its series with another; returns all sessions."""
-    sessions = sorted({*run.outcome.plan.candles, *run.days})
+    sessions = sorted({*run.looked_back_at("v1", tables.CANDLES_DAILY), *run.days})
     for day in sessions[:first_bar]:
         change(run, DAILY, day, lambda rows: rows[rows["instrument_key"] != KEY])
     starts = run.warehouse.read(COVERAGE, [WHOLE])
@@ -139,7 +131,7 @@ def as_if_new(key: str, like: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
 def test_a_corrected_instrument_day_computes_just_what_depends_on_it(
     variant: str, copied_run: SmallRun, tmp_path: Path
 ) -> None:
-    middle = copied_run.outcome.plan.candles[-10]
+    middle = copied_run.looked_back_at("v1", tables.CANDLES_DAILY)[-10]
     first, second = copied_run.days
     before = {
         (stored.name, key): copied_run.warehouse.pointer(stored, key)
@@ -260,7 +252,7 @@ def test_any_corrections_give_the_bytes_of_computing_everything(
 ) -> None:
     folder = tmp_path_factory.mktemp("corrections")
     run = small_run.copy(folder / "run")
-    sessions = [*run.outcome.plan.candles[-30:], *run.days]
+    sessions = [*run.looked_back_at("v1", tables.CANDLES_DAILY)[-30:], *run.days]
     corrections = data.draw(
         st.lists(
             st.tuples(

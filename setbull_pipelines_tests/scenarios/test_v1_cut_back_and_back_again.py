@@ -13,15 +13,15 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
-from setbull_pipelines.assets.variants import build_variant
+from setbull_pipelines.assets.variants import build_lane
 from setbull_pipelines.cli.asking import days_without_all_of_v1
+from setbull_pipelines.cli.days import AskedDays
 from setbull_pipelines.cli.run import Outcome, Runner
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, part_in
 from setbull_pipelines.pipeline.metrics import collect
 from setbull_pipelines.pipeline.reconciling import SUMMARY, reconcile, summarize
 from setbull_pipelines.pipeline.rolling_out import evaluate, record_actions, stages_in_force
 from setbull_pipelines.pipeline.serving import served_table
-from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings, Settings
@@ -63,8 +63,7 @@ class Story:
         record_actions(*arguments, self.settings, moment, stage)
 
     def run_the_last_session(self) -> Outcome:
-        plan = replace(self.run.outcome.plan, days=(self.last,))
-        return Runner(self.settings, self.instance).run(plan, self.run.intake)
+        return Runner(self.settings, self.instance).run(AskedDays((self.last,)))
 
     def rows(self, lane: str, table: tables.Table) -> pd.DataFrame:
         stored = served_table(table) if lane == "served" else StoredTable(lane, table)
@@ -162,9 +161,9 @@ def test_days_that_are_completed_beside_those_of_the_run_are_told_to_dagster(
     v1 = StoredTable("v1", tables.MOVES_DAILY)
     whole = story.warehouse.pointer(v1, str(story.first))
     cut_back_v1(story.run, tables.MOVES_DAILY, Stage.RETIRED, story.first)
-    step = next(step for step in STEPS if step.name == tables.MOVES_DAILY.name)
     result = dg.materialize(
-        [build_variant(step, "v1", story.settings)],
+        [build_lane("v1", story.settings)],
+        selection=[asset_key(v1)],
         partition_key=str(story.last),
         resources=needs_warehouse(story.settings),
         instance=story.instance,
@@ -172,7 +171,7 @@ def test_days_that_are_completed_beside_those_of_the_run_are_told_to_dagster(
     assert result.success
     known = story.instance.get_materialized_partitions(asset_key(v1))
     assert known == {str(story.first), str(story.last)}
-    (event,) = result.asset_materializations_for_node("v1__moves_daily")
+    (event,) = result.asset_materializations_for_node("v1")
     assert event.metadata["days in run"].value == 1
     found = story.warehouse.pointer(v1, str(story.first))
     assert (found.content_hash, found.inputs) == (whole.content_hash, whole.inputs)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 
 import dagster as dg
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.assets import checking
+from setbull_pipelines.assets.checking import check_results, check_specs
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key, needs_warehouse
-from setbull_pipelines.checks import factory
-from setbull_pipelines.checks.factory import build_check, build_checks
 from setbull_pipelines.cli.run import of_whole_run
+from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.fetching import STORED as FETCHES
 from setbull_pipelines.pipeline.lanes import part_of
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
@@ -21,6 +23,7 @@ from setbull_pipelines.quality.verdict import NOT_JUDGED, Rule, Verdict, not_jud
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines_tests.pipeline.small_run import (
     PROVENANCE,
     SmallRun,
@@ -39,18 +42,23 @@ RANGE_START, RANGE_END = (
 )
 
 
-def already_stored(table: StoredTable) -> dg.AssetsDefinition:
-    """The asset of a table that the finished run has stored: a check needs one to be about."""
+def lane_of(
+    table: StoredTable, settings: Settings, along: Mapping[str, Collection[date]]
+) -> dg.AssetsDefinition:
+    """A lane that finds its only table stored, and judges it."""
 
-    @dg.asset(
-        key=asset_key(table),
+    @dg.multi_asset(
+        name="lane",
+        specs=[dg.AssetSpec(asset_key(table), partitions_def=TRADING_DAYS)],
+        check_specs=check_specs([table]),
         partitions_def=TRADING_DAYS,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def stored() -> dg.MaterializeResult:
-        return dg.MaterializeResult()
+    def lane(context, warehouse: WarehouseResource):
+        yield dg.MaterializeResult(asset_key(table))
+        yield from check_results(context, warehouse.open(), settings, along=along)
 
-    return stored
+    return lane
 
 
 class Judge:
@@ -60,12 +68,11 @@ class Judge:
         self,
         settings: Settings,
         table: StoredTable = CANDLES_5MIN,
-        rules: Sequence[Rule] | None = None,
+        along: Mapping[str, Collection[date]] = MappingProxyType({}),
     ) -> None:
         self.instance = dg.DagsterInstance.ephemeral()
         self._definitions = dg.Definitions(
-            assets=[already_stored(table)],
-            asset_checks=[build_check(table, rules or all_rules()[table], settings)],
+            assets=[lane_of(table, settings, along)],
             jobs=[
                 dg.define_asset_job(
                     "judge", selection=dg.AssetSelection.all(), partitions_def=TRADING_DAYS
@@ -86,7 +93,8 @@ class Judge:
             tags = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()}
             result = job.execute_in_process(instance=self.instance, tags=tags)
         assert result.success
-        return {check.check_name: check for check in result.get_asset_check_evaluations()}
+        evaluations = of_whole_run(result.get_asset_check_evaluations())
+        return {check.check_name: check for check in evaluations}
 
     def stored(self, check: dg.AssetCheckKey = OHLC) -> list[tuple[str | None, bool]]:
         """What this instance has stored of a check."""
@@ -220,7 +228,9 @@ def test_an_error_on_one_day_outweighs_an_earlier_warning(copied_run: SmallRun) 
     assert of_day.severity is dg.AssetCheckSeverity.WARN
 
 
-def test_a_rule_that_only_warns_never_fails_a_run(small_run: SmallRun) -> None:
+def test_a_rule_that_only_warns_never_fails_a_run(
+    small_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rule = Rule(
         "looks_odd",
         "Never holds",
@@ -229,15 +239,16 @@ def test_a_rule_that_only_warns_never_fails_a_run(small_run: SmallRun) -> None:
         lambda frames, day, settings: Verdict(False, f"{len(frames)} table looks odd"),
         is_error=False,
     )
-    judge = Judge(small_run.settings, rules=[rule])
+    monkeypatch.setattr(checking, "all_rules", lambda: {CANDLES_5MIN: (rule,)})
+    judge = Judge(small_run.settings)
     evaluation = judge.over([small_run.days[0]])["looks_odd"]
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
 
 
 def test_there_is_a_check_for_every_rule(tmp_path) -> None:
-    checks = build_checks(Settings(data_directory=tmp_path))
-    keys = {(key.asset_key, key.name) for check in checks for key in check.check_keys}
+    graph = build_defs(Settings(data_directory=tmp_path)).resolve_asset_graph()
+    keys = {(key.asset_key, key.name) for key in graph.asset_check_keys}
     assert keys == {
         (asset_key(table), rule.name) for table, rules in all_rules().items() for rule in rules
     }
@@ -307,31 +318,15 @@ def test_a_part_of_v1_is_held_to_its_contract_and_not_against_whole_tables(
 def test_days_that_are_served_again_besides_are_judged_too(copied_run: SmallRun) -> None:
     served = StoredTable("served", tables.SERVED["candles_daily"])
     first, second = copied_run.days
-    warehouse = copied_run.warehouse
+    # Asked for the second day, the lane serves the first again, and loses a row of it.
+    frame = copied_run.warehouse.read(served, [str(first)]).iloc[:-1]
+    copied_run.warehouse.publish(served, str(first), frame, **PROVENANCE)
+    judge = Judge(copied_run.settings, served, along={served.name: {first}})
+    check = dg.AssetCheckKey(asset_key(served), "one_variant_per_instrument")
 
-    @dg.asset(key=asset_key(served), partitions_def=TRADING_DAYS)
-    def serving(context) -> dg.MaterializeResult:
-        # Asked for the second day, it serves the first again, and loses a row of it.
-        frame = warehouse.read(served, [str(first)]).iloc[:-1]
-        warehouse.publish(served, str(first), frame, **PROVENANCE | {"run_id": context.run_id})
-        return dg.MaterializeResult()
+    told = judge.over([second])["one_variant_per_instrument"]
 
-    definitions = dg.Definitions(
-        assets=[serving],
-        asset_checks=[build_check(served, all_rules()[served], copied_run.settings)],
-        jobs=[dg.define_asset_job("serve", partitions_def=TRADING_DAYS)],
-        resources=needs_warehouse(copied_run.settings),
-        executor=dg.in_process_executor,
-    )
-    with dg.DagsterInstance.ephemeral() as instance:
-        job = definitions.resolve_job_def("serve")
-        result = job.execute_in_process(instance=instance, partition_key=str(second))
-        evaluations = result.get_asset_check_evaluations()
-        check = dg.AssetCheckKey(asset_key(served), "one_variant_per_instrument")
-        found = {(e.partition, e.passed) for e in evaluations if e.asset_check_key == check}
-        assert found == {(str(first), False), (str(second), True)}
-        assert sorted(stored_evaluations(instance, check)) == sorted(found)
-    (told,) = (each for each in of_whole_run(evaluations) if each.asset_check_key == check)
+    assert sorted(judge.stored(check)) == [(str(first), False), (str(second), True)]
     assert (told.partition, told.passed) == (str(first), False)
 
 
@@ -359,12 +354,12 @@ def test_a_warning_of_a_range_is_not_hidden_by_a_day_that_was_not_judged() -> No
             strict=True,
         )
     )
-    worst = factory._worst(rule, verdicts)
+    worst = checking._worst(rule, verdicts)
     assert worst.description == (
         "fails on 1 of 3 days (1 more were not judged), first 2026-06-29: half is missing"
     )
     assert NOT_JUDGED not in worst.metadata
-    skipped = factory._worst(rule, {day: not_judged("nothing") for day in days})
+    skipped = checking._worst(rule, {day: not_judged("nothing") for day in days})
     assert skipped.description == (
         "not judged on 3 of 3 days, first 2026-06-26: not judged: nothing"
     )

@@ -1,6 +1,7 @@
-"""Which trading days a run covers, and which earlier ones it must materialize first.
+"""Which trading days a run of the command line covers.
 
-Belongs here: days from coverage, settings and what the user asked. Does not belong here: executing.
+Belongs here: days from coverage, settings and what the user asked. Does not belong here: executing, and
+which earlier sessions a lane looks back at (``pipeline/look_back.py``).
 """
 
 from __future__ import annotations
@@ -23,33 +24,27 @@ class NothingToRun(ValueError):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Days to materialize, in the order of execution. Every list is ascending."""
+class AskedDays:
+    """The trading days of a run, ascending."""
 
     days: tuple[date, ...]
-    """The asked days: every asset and every check."""
-    candles: tuple[date, ...]
-    """Other days whose raw tables and daily candles the look-backs need."""
-    candles_5min: tuple[date, ...]
-    bb_width: tuple[date, ...]
-    """Other days whose band widths, from their five-minute indicators, are looked back at."""
-    indicators_daily: tuple[date, ...]
     note: str | None = None
+    """What a user is told of the choice."""
 
 
-def make_plan(
+def choose_days(
     minute_days: Sequence[date],
     daily_days: Sequence[date],
     settings: Settings,
     first: date | None,
     last: date | None,
     corrected: Sequence[date] = (),
-) -> Plan:
-    """Plan a run over the input's days between ``first`` and ``last`` (None: chosen here).
+) -> AskedDays:
+    """Choose the days of a run among the input's days between ``first`` and ``last`` (None: chosen here).
 
     Without both: the days with minutes and the sessions between them, without long stretches that the
     input does not cover; for the generated sample the last few of them; for an input of daily bars only
-    the last 20, because every earlier one is needed as history. ``corrected`` are stored sessions that are out
+    the last 20, because every earlier one is looked back at. ``corrected`` are stored sessions that are out
     of date, which come along.
     """
     stored = sorted({*minute_days, *daily_days})
@@ -87,24 +82,7 @@ def make_plan(
         )
         note = f"{note}; {sentence}" if note else sentence
 
-    def before(sessions: int, earliest: date | None) -> tuple[date, ...]:
-        needed: set[date] = set()
-        for stretch in stretches:
-            if earliest is not None and earliest < stretch[0]:
-                history = NSE.trading_days(earliest, NSE.previous(stretch[0]))
-                needed.update(history[max(0, len(history) - sessions) :])
-        return tuple(sorted(needed))
-
-    look_back, widths = settings.look_back, settings.bb_width.look_back_sessions
-    first_minutes = min(minute_days, default=None)
-    return Plan(
-        days=tuple(day for stretch in stretches for day in stretch),
-        candles=before(look_back.sessions_daily + look_back.sessions_moves, stored[0]),
-        candles_5min=before(look_back.sessions_5min + widths, first_minutes),
-        bb_width=before(widths, first_minutes),
-        indicators_daily=before(look_back.sessions_moves, stored[0]),
-        note=note,
-    )
+    return AskedDays(tuple(day for stretch in stretches for day in stretch), note)
 
 
 def closed_days(days: Sequence[date], moment: datetime) -> list[date]:

@@ -1,11 +1,12 @@
-"""Makes the asset checks of every table from its rules.
+"""The asset checks of every table, made of its rules.
 
 Belongs here: reading the day, calling the rule, reporting one verdict per trading day also in range runs.
 Does not belong here: rules (``quality/``).
 """
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import dagster as dg
 import pandas as pd
@@ -15,18 +16,13 @@ from setbull_pipelines.pipeline.lanes import part_of
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict, before
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
     DamagedPartition,
     MissingPartition,
 )
 from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
-from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
-
-_PUBLISHED_BESIDES = ("v1", SERVED_SCHEMA)
-"""Schemas in which a run can publish days that it was not asked for."""
 
 
 def severity(rule: Rule, verdict: Verdict) -> dg.AssetCheckSeverity:
@@ -101,77 +97,73 @@ def _result(rule: Rule, verdict: Verdict) -> dict:
     }
 
 
-def build_check(
-    table: StoredTable, rules: Sequence[Rule], settings: Settings
-) -> dg.AssetChecksDefinition:
-    """All checks of one table, in one step."""
-    key = asset_key(table)
-    partitions = TRADING_DAYS if table.table.partitioned else None
+def check_specs(tables: Iterable[StoredTable]) -> list[dg.AssetCheckSpec]:
+    """The checks of these tables, for the lane that makes them."""
+    made = list(tables)
+    rules = all_rules()
+    return [
+        dg.AssetCheckSpec(
+            rule.name,
+            asset=asset_key(table),
+            description=rule.description,
+            partitions_def=TRADING_DAYS if table.table.partitioned else None,
+            additional_deps=[
+                asset_key(read)
+                for read in rule.reads
+                if read != table and read.schema != "reconciliation" and read not in made
+            ],
+        )
+        for table in made
+        for rule in rules.get(table, ())
+    ]
 
-    @dg.multi_asset_check(
-        name="__".join((*table.key, "checks")),
-        specs=[
-            dg.AssetCheckSpec(
-                rule.name,
-                asset=key,
-                description=rule.description,
-                partitions_def=partitions,
-                additional_deps=[
-                    asset_key(read)
-                    for read in rule.reads
-                    if read != table and read.schema != "reconciliation"
-                ],
-            )
-            for rule in rules
-        ],
-    )
-    def check(
-        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
-    ) -> Iterator[dg.AssetCheckResult]:
-        store = warehouse.open()
-        if partitions is None:
-            by_day = {None: judge(rules, store, settings, None)}
+
+def check_results(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    settings: Settings,
+    left_out: Collection[str] = (),
+    along: Mapping[str, Collection[datetime.date]] = MappingProxyType({}),
+) -> Iterator[dg.AssetCheckResult]:
+    """Judge the checks that the run selects, but those of the tables ``left_out``, which were not made.
+
+    ``along`` are, by table, the days that the run was not asked for and made all the same, such as days served again.
+    """
+    selected = context.selected_asset_check_keys
+    days = None
+    for table, all_of_table in all_rules().items():
+        key = asset_key(table)
+        rules = [rule for rule in all_of_table if dg.AssetCheckKey(key, rule.name) in selected]
+        if not rules or table.name in left_out:
+            continue
+        if not table.table.partitioned:
+            by_day = {None: judge(rules, warehouse, settings, None)}
         else:
-            days = [datetime.date.fromisoformat(key) for key in context.partition_keys]
-            run_id = context.op_execution_context.run_id
-            by_day = {day: judge(rules, store, settings, day) for day in days}
-            for day in _published_besides(table, store, run_id, days):
-                found = judge(rules, store, settings, day)
+            days = days or [datetime.date.fromisoformat(key) for key in context.partition_keys]
+            by_day = {day: judge(rules, warehouse, settings, day) for day in days}
+            for day in sorted(along.get(table.name, ())):
+                found = judge(rules, warehouse, settings, day)
                 for rule in rules:
                     _report_each_day(context, key, rule, {day: found[rule.name]})
         for rule in rules:
             verdicts = {day: of_day[rule.name] for day, of_day in by_day.items()}
             # Not told by the number of days: a range can have one.
-            if partitions is not None and not context.has_partition_key:
+            if table.table.partitioned and not context.has_partition_key:
                 _report_each_day(context, key, rule, verdicts)
             yield dg.AssetCheckResult(
                 asset_key=key, check_name=rule.name, **_result(rule, _worst(rule, verdicts))
             )
 
-    return check
-
-
-def _published_besides(
-    table: StoredTable, warehouse: Warehouse, run_id: str, days: Sequence[datetime.date]
-) -> Iterator[datetime.date]:
-    """Days that the run published although it was not asked for them, such as days served again."""
-    if table.schema not in _PUBLISHED_BESIDES:
-        return
-    asked = {day.isoformat() for day in days}
-    for partition, pointer in warehouse.pointers(table).items():
-        if partition not in asked and pointer.run_id == run_id:
-            yield datetime.date.fromisoformat(partition)
-
 
 def _report_each_day(
-    context: dg.AssetCheckExecutionContext,
+    context: dg.AssetExecutionContext,
     key: dg.AssetKey,
     rule: Rule,
     verdicts: dict[datetime.date, Verdict],
 ) -> None:
     """One evaluation per day: a check returns only one, for the day or the whole range of the run."""
     for day, verdict in verdicts.items():
-        context.op_execution_context.log_event(
+        context.log_event(
             dg.AssetCheckEvaluation(
                 asset_key=key,
                 check_name=rule.name,
@@ -218,8 +210,3 @@ def _totals(verdicts: dict[datetime.date, Verdict]) -> dict[str, int]:
             if type(value) is int:
                 totals[name] = totals.get(name, 0) + value
     return totals
-
-
-def build_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
-    """The checks of every table."""
-    return [build_check(table, rules, settings) for table, rules in all_rules().items()]

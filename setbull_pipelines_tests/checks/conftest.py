@@ -1,5 +1,0 @@
-"""The small finished run, for the tests of this folder."""
-
-from setbull_pipelines_tests.pipeline.small_run import copied_run, small_run
-
-__all__ = ["copied_run", "small_run"]
