@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.describing import OWNERS, column_lineage
+from setbull_pipelines.assets.event_log import report_materializations
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -49,6 +50,8 @@ MAX_RUNTIME_TAG = "dagster/max_runtime"
 _SECONDS_BETWEEN_LOOKS = 5.0
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
 _ROWS_SHOWN = 5
+Describe = Callable[[PartitionResult, StoredTable], Mapping[str, object]]
+"""Figures of a partition that only the caller can say."""
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
 
 
@@ -251,22 +254,26 @@ def _by_instrument(computed: int | None, kept: int | None) -> dict[str, int]:
 
 
 def report_besides(
-    context: dg.AssetExecutionContext,
+    context: dg.AssetExecutionContext, materializations: Iterable[dg.AssetMaterialization]
+) -> None:
+    """Tell Dagster of days that the run was not asked for and that came along, as events of the run and its step."""
+    report_materializations(
+        context.instance, context.run, materializations, context.op_execution_context.op.name
+    )
+
+
+def came_along(
     outputs: Iterable[StoredTable],
     result: PartitionResult,
-    describe: Callable[
-        [PartitionResult, StoredTable], Mapping[str, object]
-    ] = lambda result, stored: {},
-) -> None:
-    """Tell Dagster of a day that the run was not asked for and that came along, as an event of its own."""
+    describe: Describe = lambda result, stored: {},
+) -> Iterator[dg.AssetMaterialization]:
+    """A day of ``outputs`` that a run was not asked for, for :func:`report_besides`."""
     for stored in outputs:
-        context.instance.report_runless_asset_event(
-            dg.AssetMaterialization(
-                asset_key(stored),
-                partition=result.day.isoformat(),
-                metadata=pointer_metadata(result.pointers[stored.table.name])
-                | describe(result, stored),
-            )
+        yield dg.AssetMaterialization(
+            asset_key(stored),
+            partition=result.day.isoformat(),
+            metadata=pointer_metadata(result.pointers[stored.table.name])
+            | describe(result, stored),
         )
 
 
@@ -275,25 +282,19 @@ def report(
     outputs: Iterable[StoredTable],
     results: Iterable[PartitionResult],
     warehouse: Warehouse,
-    describe: Callable[
-        [PartitionResult, StoredTable], Mapping[str, object]
-    ] = lambda result, stored: {},
+    describe: Describe = lambda result, stored: {},
 ) -> Iterator[dg.MaterializeResult]:
     """Drive ``results`` to the end, attach each partition's figures, and materialize ``outputs``.
 
     ``describe`` adds what only the caller can say about a partition. Days outside the run, which came along because
-    the stage changed, are reported each as an event of its own. Only the last day shows its first rows: Dagster keeps
+    the stage changed, are reported as events of their own. Only the last day shows its first rows: Dagster keeps
     them for ever.
     """
     outputs = list(outputs)
-    asked = set(context.partition_keys)
     days = cached = computed = kept = 0
     last: PartitionResult | None = None
     rows = dict.fromkeys((stored.table.name for stored in outputs), 0)
-    for result in _unless_ended(results, context):
-        if result.day.isoformat() not in asked:
-            report_besides(context, outputs, result, describe)
-            continue
+    for result in _asked_for(_unless_ended(results, context), context, outputs, describe):
         days += 1
         cached += result.cached
         computed += result.instruments_computed or 0
@@ -332,6 +333,25 @@ def report(
             if days == 1 and last
             else None,
         )
+
+
+def _asked_for(
+    results: Iterable[PartitionResult],
+    context: dg.AssetExecutionContext,
+    outputs: Sequence[StoredTable],
+    describe: Describe,
+) -> Iterator[PartitionResult]:
+    """Those of ``results`` that the run was asked for; the others are reported together, also when a day fails."""
+    asked = set(context.partition_keys)
+    besides: list[dg.AssetMaterialization] = []
+    try:
+        for result in results:
+            if result.day.isoformat() in asked:
+                yield result
+            else:
+                besides += came_along(outputs, result, describe)
+    finally:
+        report_besides(context, besides)
 
 
 def _unless_ended(

@@ -11,6 +11,7 @@ from setbull_pipelines.assets.common import (
     WHOLE_RANGE,
     asset_key,
     asset_spec,
+    came_along,
     days_of,
     now,
     report_besides,
@@ -57,10 +58,11 @@ def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
         store = warehouse.open()
         days = days_of(context, store, settings)
         rows = rolling_out.evaluate(days, store, settings, now, context.run_id)
+        besides: list[dg.AssetMaterialization] = []
         for step, completed in rolling_out.complete_v1(rows, store, settings, context.run_id):
-            report_besides(
-                context, [StoredTable(V1.name, table) for table in step.outputs], completed
-            )
+            outputs = [StoredTable(V1.name, table) for table in step.outputs]
+            besides += came_along(outputs, completed)
+        report_besides(context, besides)
         for day in days:
             context.add_asset_metadata(
                 {

@@ -3,8 +3,8 @@
 Belongs here: which steps publish the look-back, and telling Dagster of each partition. Does not belong here:
 which sessions those are (``plan``), how a step works (``pipeline/``).
 
-These partitions are published by the engine directly and reported with one event each, and only when they
-changed. A Dagster run writes two events per partition of every asset into SQLite, changed or not.
+These partitions are published by the engine directly and reported with one event each, those of a step together, and
+only when they changed. A Dagster run writes two events per partition of every asset into SQLite, changed or not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from uuid import uuid4
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import asset_key, open_warehouse, pointer_metadata
+from setbull_pipelines.assets.common import asset_key, came_along, open_warehouse
+from setbull_pipelines.assets.event_log import report_materializations
 from setbull_pipelines.assets.variants import VARIANTS
 from setbull_pipelines.cli.plan import Plan
 from setbull_pipelines.cli.terminal import showing_progress
@@ -80,13 +81,19 @@ class History:
             stored: self._instance.get_materialized_partitions(asset_key(stored))
             for stored in work.outputs
         }
-        for result in work.over(days):
-            self.cache_use += cache_use_of([result])
-            key = result.day.isoformat()
-            for stored in work.outputs:
-                if result.cached and key in known[stored]:
-                    continue
-                metadata = pointer_metadata(result.pointers[stored.table.name])
-                self._instance.report_runless_asset_event(
-                    dg.AssetMaterialization(asset_key(stored), partition=key, metadata=metadata)
+        made: list[dg.AssetMaterialization] = []
+        try:
+            for result in work.over(days):
+                self.cache_use += cache_use_of([result])
+                key = result.day.isoformat()
+                made += came_along(
+                    (
+                        stored
+                        for stored in work.outputs
+                        if not result.cached or key not in known[stored]
+                    ),
+                    result,
                 )
+        finally:
+            # Also those before a day that fails: they are published.
+            report_materializations(self._instance, None, made)
