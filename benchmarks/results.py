@@ -25,6 +25,7 @@ PARTS = {
     "Whole days": "benchmarks.days --with-v1 --growth --sessions 250",
     "Reconciliation": "benchmarks.reconciliation",
     "Read API": "benchmarks.api --sessions 7",
+    "Events": "benchmarks.events",
 }
 """Headings of the file, and the program under each with its options."""
 NOTES_HEADING = "Notes"

@@ -102,3 +102,16 @@ def test_days_are_measured_in_processes_of_their_own() -> None:
     figures = {what.strip(): (float(seconds), float(cpu)) for what, seconds, cpu in rows[1:]}
     assert len(figures) == 5
     assert all(seconds > 0 and cpu > 0 for seconds, cpu in figures.values()), figures
+
+
+def test_both_event_logs_are_measured_on_the_same_run() -> None:
+    command = [sys.executable, "-m", "benchmarks.events", "--sessions", "3"]
+    finished = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    _, _, *rows = (line.split("|")[1:] for line in finished.stdout.splitlines())
+    assert [row[0].strip() for row in rows] == [
+        "`SqliteEventLogStorage`",
+        "`BatchedSqliteEventLog`",
+    ]
+    assert rows[0][1:3] == rows[1][1:3]
+    assert float(rows[1][5]) < float(rows[0][5])

@@ -300,7 +300,9 @@ def test_dagster_yaml_keeps_everything_under_data_and_sends_nothing():
     assert configuration["telemetry"] == {"enabled": False}
     assert configuration["nux"] == {"enabled": False}
     assert set(paths_in(configuration)) == {
-        "data/dagster/storage",
+        "data/dagster/storage/history",
+        "data/dagster/storage/history/runs",
+        "data/dagster/storage/schedules",
         "data/dagster/artifacts",
         "data/dagster/logs",
     }
@@ -314,7 +316,7 @@ def test_the_instance_of_a_data_folder_keeps_everything_in_it(tmp_path, monkeypa
     assert Path(os.environ["DAGSTER_HOME"]) == home
     configuration = yaml.safe_load((home / "dagster.yaml").read_text(encoding="utf-8"))
     paths = paths_in(configuration)
-    assert len(paths) == 3
+    assert len(paths) == 5
     assert all(Path(path).is_relative_to(tmp_path) for path in paths), paths
     with dg.DagsterInstance.get() as instance:
         assert instance.telemetry_enabled is False

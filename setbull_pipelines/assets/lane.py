@@ -24,6 +24,7 @@ from setbull_pipelines.assets.common import (
     now,
     pointer_metadata,
 )
+from setbull_pipelines.assets.event_log import report_materializations
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
@@ -91,16 +92,16 @@ class Lane:
         self, outputs: Iterable[StoredTable], results: Iterable[PartitionResult]
     ) -> None:
         """Drive ``results`` of tables that another lane makes to the end, and report what was made."""
-        outputs = list(outputs)
-        report_besides(
-            self.context,
-            [
-                self._besides(result, stored, nothing_more)
-                for result in unless_ended(results, self.context)
-                for stored in outputs
-                if self._is_news(result, stored)
-            ],
-        )
+        outputs, besides = list(outputs), []
+        try:
+            for result in unless_ended(results, self.context):
+                besides += [
+                    self._besides(result, stored, nothing_more)
+                    for stored in outputs
+                    if self._is_news(result, stored)
+                ]
+        finally:
+            report_besides(self.context, besides)
 
     def materialized(
         self,
@@ -158,7 +159,8 @@ class Lane:
         first = f"{broken[0]}: {self._failed[broken[0]]}"
         more = f"; {len(broken) - 1} more failed: {', '.join(broken[1:])}" if broken[1:] else ""
         waiting = len(self._failed) - len(broken)
-        left_out = f"; {waiting} tables that need it were left out" if waiting else ""
+        were = "table that needs it was" if waiting == 1 else "tables that need it were"
+        left_out = f"; {waiting} {were} left out" if waiting else ""
         return f"{first}{more}{left_out}"
 
     def _report(
@@ -172,24 +174,12 @@ class Lane:
 
         Only the last day shows its first rows: Dagster keeps them for ever.
         """
-        context, asked = self.context, set(self.context.partition_keys)
+        context = self.context
         selected = [stored for stored in outputs if self.is_selected(stored)]
         days = cached = computed = kept = 0
         last: PartitionResult | None = None
         rows = dict.fromkeys((stored.name for stored in selected), 0)
-        besides: list[dg.AssetMaterialization] = []
-        for result in unless_ended(results, context):
-            is_asked = result.day.isoformat() in asked
-            besides += [
-                self._besides(result, stored, describe)
-                for stored in outputs
-                if (stored not in selected or not is_asked) and self._is_news(result, stored)
-            ]
-            if not is_asked:
-                if result.day not in look_back:
-                    for stored in selected:
-                        self._along.setdefault(stored.name, set()).add(result.day)
-                continue
+        for result in self._asked_for(unless_ended(results, context), outputs, describe, look_back):
             days += 1
             cached += result.cached
             computed += result.instruments_computed or 0
@@ -202,7 +192,6 @@ class Lane:
                     asset_key=asset_key(stored),
                     partition_key=result.day.isoformat(),
                 )
-        report_besides(context, besides)
         for stored in selected:
             if last:
                 context.add_asset_metadata(
@@ -223,6 +212,31 @@ class Lane:
                 if days == 1 and last
                 else None,
             )
+
+    def _asked_for(
+        self,
+        results: Iterable[PartitionResult],
+        outputs: list[StoredTable],
+        describe: Describe,
+        look_back: Collection[datetime.date],
+    ) -> Iterator[PartitionResult]:
+        """Those of ``results`` that the run was asked for; the others are reported together, also when a day fails."""
+        asked = set(self.context.partition_keys)
+        besides: list[dg.AssetMaterialization] = []
+        try:
+            for result in results:
+                is_asked = result.day.isoformat() in asked
+                for stored in outputs:
+                    if is_asked and self.is_selected(stored):
+                        continue
+                    if self._is_news(result, stored):
+                        besides.append(self._besides(result, stored, describe))
+                    if self.is_selected(stored) and result.day not in look_back:
+                        self._along.setdefault(stored.name, set()).add(result.day)
+                if is_asked:
+                    yield result
+        finally:
+            report_besides(self.context, besides)
 
     def _figures(
         self, result: PartitionResult, stored: StoredTable, describe: Describe
@@ -248,9 +262,10 @@ class Lane:
 def report_besides(
     context: dg.AssetExecutionContext, materializations: Iterable[dg.AssetMaterialization]
 ) -> None:
-    """Tell Dagster of tables and days that the run was not asked for and that came along."""
-    for materialization in materializations:
-        context.instance.report_runless_asset_event(materialization)
+    """Tell Dagster of tables and days that the run was not asked for and that came along, as made by its step."""
+    report_materializations(
+        context.instance, context.run, materializations, context.op_execution_context.op.name
+    )
 
 
 def report_whole(

@@ -10,6 +10,8 @@ import yaml
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
 from setbull_pipelines.settings import recorded_source
 
+STORED = {"run": "history", "event_log": "history/runs", "schedule": "schedules"}
+
 
 def results(data_directory: Path, text: str) -> None:
     """Something that a run leaves behind."""
@@ -67,7 +69,8 @@ def test_dagster_lives_in_the_data_folder_by_absolute_paths(data_directory: Path
     assert os.environ["DAGSTER_HOME"] == str(home)
     assert os.environ["SETBULL_DATA_DIR"] == str(data_directory)
     configuration = yaml.safe_load((home / "dagster.yaml").read_text())
-    assert configuration["storage"]["sqlite"]["base_dir"] == str(home / "storage")
+    storage = {name: configuration[f"{name}_storage"]["config"] for name in STORED}
+    assert storage == {name: {"base_dir": str(home / "storage" / STORED[name])} for name in STORED}
     assert configuration["telemetry"] == {"enabled": False}
     assert "data/" not in {
         value.split("dagster")[0] for value in texts(configuration) if value.startswith("data/")

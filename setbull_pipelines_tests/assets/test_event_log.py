@@ -1,0 +1,354 @@
+"""The event log of one machine: the content of Dagster's own, for any process, however it ends."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
+from setbull_pipelines.assets import event_log
+from setbull_pipelines.assets.event_log import (
+    BATCH_SIZE_VARIABLE,
+    BatchedSqliteEventLog,
+    report_materializations,
+)
+from setbull_pipelines.cli.home import prepare_dagster_home
+from setbull_pipelines_tests.assets.event_log_process import (
+    check_planned,
+    days_of_june,
+    entry,
+    judged,
+    materialized,
+    planned,
+    run_id_of,
+    store,
+)
+
+PROCESS = [sys.executable, "-m", "setbull_pipelines_tests.assets.event_log_process"]
+CANDLES = dg.AssetKey(["v2", "candles"])
+RUN = run_id_of("run")
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+DAYS = days_of_june(30)
+JUNE = dg.StaticPartitionsDefinition(DAYS)
+RANGE = {
+    "dagster/asset_partition_range_start": DAYS[0],
+    "dagster/asset_partition_range_end": DAYS[-1],
+}
+
+
+@dg.multi_asset(
+    specs=[dg.AssetSpec(["v2", name], partitions_def=JUNE) for name in ("candles", "indicators")],
+    check_specs=[dg.AssetCheckSpec("conserved", asset=["v2", "candles"])],
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def lane(context) -> Iterator[Any]:
+    yield dg.MaterializeResult(asset_key=CANDLES, metadata={"rows": 3})
+    context.log.info("a line of the step")
+    failed = judged("", 0.0, "candles", "conserved", False, DAYS[3])
+    context.log_event(failed.dagster_event.event_specific_data)
+    yield dg.MaterializeResult(asset_key=["v2", "indicators"])
+    yield dg.AssetCheckResult(asset_key=CANDLES, check_name="conserved", passed=True)
+
+
+JOB = dg.Definitions(
+    assets=[lane],
+    jobs=[dg.define_asset_job("lane", partitions_def=JUNE)],
+    executor=dg.in_process_executor,
+).resolve_job_def("lane")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Set first, so that what the code sets is undone.
+    for name in ("DAGSTER_HOME", "SETBULL_DATA_DIR", BATCH_SIZE_VARIABLE):
+        monkeypatch.setenv(name, "unset")
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[BatchedSqliteEventLog]:
+    log = BatchedSqliteEventLog(str(tmp_path))
+    yield log
+    log.dispose()
+
+
+def homes(data_directory: Path) -> tuple[Path, Path]:
+    """The folder's own instance, and one over the same files as it was before there was a class of our own."""
+    home = prepare_dagster_home(data_directory)
+    before = data_directory / "before"
+    before.mkdir()
+    configuration = yaml.safe_load((home / "dagster.yaml").read_text("utf-8"))
+    for name in ("run_storage", "event_log_storage", "schedule_storage"):
+        del configuration[name]
+    configuration["storage"] = {"sqlite": {"base_dir": str(home / "storage")}}
+    (before / "dagster.yaml").write_text(yaml.safe_dump(configuration), "utf-8")
+    return home, before
+
+
+def what_is_told(instance: dg.DagsterInstance, run_id: str) -> dict[str, object]:
+    """What pages of the UI ask for."""
+    check = dg.AssetCheckKey(CANDLES, "conserved")
+    return {
+        "status": instance.get_run_by_id(run_id).status,
+        "events": instance.all_logs(run_id),
+        "days": instance.get_materialized_partitions(CANDLES),
+        "latest": instance.get_latest_materialization_event(CANDLES),
+        "history": [
+            record.asset_materialization
+            for record in instance.fetch_materializations(CANDLES, limit=100).records
+        ],
+        "checks": [
+            (record.status, record.partition, record.run_id)
+            for record in instance.event_log_storage.get_asset_check_execution_history(check, 100)
+        ],
+        "runs": [
+            record.event_log_entry.dagster_event_type
+            for record in instance.fetch_run_status_changes(
+                dg.DagsterEventType.RUN_SUCCESS, limit=10
+            ).records
+        ],
+    }
+
+
+@pytest.mark.parametrize("ours_writes", [True, False])
+def test_either_class_reads_what_the_other_wrote(tmp_path: Path, ours_writes: bool) -> None:
+    ours, stock = homes(tmp_path)
+    writer, reader = (ours, stock) if ours_writes else (stock, ours)
+    with dg.DagsterInstance.from_config(str(writer)) as instance:
+        assert isinstance(instance.event_log_storage, BatchedSqliteEventLog) is ours_writes
+        run_id = JOB.execute_in_process(instance=instance, tags=RANGE, run_config=QUIET).run_id
+        told = what_is_told(instance, run_id)
+    with dg.DagsterInstance.from_config(str(reader)) as instance:
+        assert isinstance(instance.event_log_storage, BatchedSqliteEventLog) is not ours_writes
+        assert what_is_told(instance, run_id) == told
+        # And goes on in it.
+        JOB.execute_in_process(instance=instance, tags=RANGE, run_config=QUIET)
+        assert instance.get_runs_count() == 2
+        assert len(instance.fetch_materializations(CANDLES, limit=100).records) == 60
+    assert told["status"] is dg.DagsterRunStatus.SUCCESS
+    assert told["days"] == set(DAYS)
+    assert len(told["history"]) == 30
+    assert {(status.value, day) for status, day, _ in told["checks"]} == {
+        ("SUCCEEDED", None),
+        ("FAILED", DAYS[3]),
+    }
+
+
+def content(base_dir: Path) -> dict[str, list[tuple]]:
+    """Every row of every file, without the moments at which rows were made."""
+    found = {}
+    for path in base_dir.glob("*.db"):
+        with sqlite3.connect(path) as connection:
+            for (table,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            ).fetchall():
+                columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+                kept = ", ".join(f'"{name}"' for name in columns if not name.startswith("create_"))
+                rows = connection.execute(f"SELECT {kept} FROM {table}").fetchall()
+                if table != "secondary_indexes":
+                    found[f"{path.name} {table}"] = sorted(rows, key=repr)
+    return found
+
+
+def test_a_batch_stores_what_dagster_stores_one_by_one(tmp_path: Path) -> None:
+    """Every table of every file: an upgrade of Dagster that stores something else fails here."""
+    tables = ("candles", "indicators")
+    batches = [
+        [check_planned(RUN, 1.0, "candles", "conserved"), check_planned(RUN, 2.0, "candles", "ohlc")],
+        [planned(RUN, 3.0, table, day) for table in tables for day in DAYS],
+        [materialized(RUN, 4.0, table, day) for table in tables for day in DAYS],
+        [
+            judged(RUN, 5.0, "candles", "conserved", True),
+            judged(RUN, 5.0, "candles", "ohlc", False, DAYS[0]),
+            judged(RUN, 5.0, "indicators", "never planned", True, DAYS[0]),
+        ],
+        [entry(RUN, 6.0, dg.DagsterEventType.RUN_START), materialized(RUN, 6.0, "candles", DAYS[0])],
+    ]  # fmt: skip
+    stock = SqliteEventLogStorage(str(tmp_path / "stock"))
+    for number, batch in enumerate(batches):
+        ours = BatchedSqliteEventLog(str(tmp_path / "ours"))
+        ours.store_event_batch(batch)
+        ours.dispose()
+        for event in batch:
+            stock.store_event(event)
+        found = content(tmp_path / "ours")
+        assert found == content(tmp_path / "stock"), f"batch {number}"
+    assert len(found["index.db event_logs"]) == sum(map(len, batches))
+    assert len(found["index.db asset_event_tags"]) == 61
+    assert len(found["index.db asset_check_executions"]) == 4
+
+
+def test_what_is_overridden_is_as_the_pinned_release_has_it() -> None:
+    for name, own in vars(BatchedSqliteEventLog).items():
+        if not inspect.isfunction(own) or name in ("_engine", "_close", "_store_of_assets"):
+            continue
+        stock = getattr(SqliteEventLogStorage, name)
+        assert list(inspect.signature(own).parameters) == list(inspect.signature(stock).parameters)
+    for name in ("_event_to_row", "_store_asset_event", "_store_asset_event_tags", "_initdb"):
+        assert callable(getattr(SqliteEventLogStorage, name))
+
+
+def test_the_last_day_of_a_batch_is_the_latest(log: BatchedSqliteEventLog) -> None:
+    """Dagster sends the days of a range in the order of a set."""
+    batch = [materialized(RUN, 10.0 + place, "candles", day) for place, day in enumerate(DAYS)]
+    random.Random(3).shuffle(batch)
+    log.store_event_batch(batch)
+    records = log.get_asset_records([CANDLES])
+    latest = records[0].asset_entry.last_materialization
+    assert latest.asset_materialization.partition == DAYS[-1]
+    stored = [record.event_log_entry for record in log.get_records_for_run(RUN).records]
+    assert [each.asset_materialization.partition for each in stored] == DAYS
+    assert [each.timestamp for each in stored] == [10.0 + place for place in range(30)]
+
+
+def test_a_run_stores_its_events_together_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, _ = homes(tmp_path)
+    sizes = []
+    batch = BatchedSqliteEventLog.store_event_batch
+    monkeypatch.setattr(
+        BatchedSqliteEventLog,
+        "store_event_batch",
+        lambda log, events: (sizes.append(len(events)), batch(log, events)),
+    )
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        run_id = JOB.execute_in_process(instance=instance, tags=RANGE, run_config=QUIET).run_id
+        latest = instance.get_latest_materialization_event(CANDLES)
+    assert latest.asset_materialization.partition == DAYS[-1]
+    assert latest.run_id == run_id
+    # What is planned, one check among it; then each table.
+    assert sizes == [61, 30, 30]
+
+
+def test_files_stay_open(log: BatchedSqliteEventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(log, RUN, [0])
+    opened = []
+    connect = sqlite3.dbapi2.connect
+    monkeypatch.setattr(
+        sqlite3.dbapi2, "connect", lambda *args, **kwargs: (opened.append(args), connect(*args, **kwargs))[1]
+    )  # fmt: skip
+    store(log, RUN, range(1, 20))
+    assert opened == []
+    for number in range(10):
+        log.store_event(materialized(run_id_of(str(number)), 1.0, "candles", DAYS[0]))
+    assert len(opened) > 10
+    assert len(log._files) == event_log._FILES_KEPT_OPEN
+
+
+def events_of(log: SqliteEventLogStorage, *run_ids: str) -> list[int]:
+    return [len(log.get_records_for_run(run_id).records) for run_id in run_ids]
+
+
+def test_processes_store_side_by_side(log: BatchedSqliteEventLog, tmp_path: Path) -> None:
+    runs = [run_id_of(name) for name in ("a", "b", "c")]
+    processes = [
+        subprocess.Popen(
+            [*PROCESS, str(tmp_path), run_id, "40"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for run_id in runs[:2]
+    ]
+    store(log, runs[2], range(40))
+    for process in processes:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said.decode()
+    assert events_of(log, *runs) == [160, 160, 160]
+    assert len(content(tmp_path)["index.db event_logs"]) == 480
+
+
+def test_a_killed_process_leaves_what_it_stored(log: BatchedSqliteEventLog, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*PROCESS, str(tmp_path), RUN, "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"stored\n"
+    process.kill()
+    process.communicate()
+    assert events_of(log, RUN) == [12]
+    assert events_of(SqliteEventLogStorage(str(tmp_path)), RUN) == [12]
+
+
+def test_a_forked_process_opens_files_of_its_own(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [*PROCESS, str(tmp_path), RUN, "fork"], capture_output=True, text=True, timeout=120
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert events_of(SqliteEventLogStorage(str(tmp_path)), RUN) == [12]
+    with sqlite3.connect(tmp_path / "index.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_folder_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
+    log = BatchedSqliteEventLog(str(tmp_path / "log"))
+    store(log, RUN, [0])
+    (tmp_path / "log").rename(tmp_path / "earlier")
+    (tmp_path / "log").mkdir()
+    store(log, RUN, [1, 2])
+    log.dispose()
+    counts = [events_of(SqliteEventLogStorage(str(tmp_path / name)), RUN) for name in ("earlier", "log")]  # fmt: skip
+    assert counts == [[4], [8]]
+
+
+def test_whoever_watches_a_run_is_told_of_events_in_an_open_file(
+    log: BatchedSqliteEventLog, tmp_path: Path
+) -> None:
+    writer = BatchedSqliteEventLog(str(tmp_path))
+    store(writer, RUN, [0])
+    log.register_instance(dg.DagsterInstance.ephemeral())
+    told, three_more = [], threading.Event()
+
+    def tell(event: Any, cursor: str) -> None:
+        told.append(event)
+        if len(told) == 7:
+            three_more.set()
+
+    log.watch(RUN, None, tell)
+    for number in range(3):
+        writer.store_event(materialized(RUN, 100.0 + number, "candles", DAYS[number]))
+    assert three_more.wait(20), f"told of {len(told)} events"
+    log.end_watch(RUN, tell)
+    writer.dispose()
+
+
+def test_an_emptied_log_can_be_used_on(log: BatchedSqliteEventLog) -> None:
+    store(log, RUN, [0])
+    log.wipe()
+    assert events_of(log, RUN) == [0]
+    store(log, RUN, [0, 1])
+    assert events_of(log, RUN) == [8]
+
+
+def ephemeral(tmp_path: Path) -> dg.DagsterInstance:
+    return dg.DagsterInstance.ephemeral()
+
+
+def of_a_data_folder(tmp_path: Path) -> dg.DagsterInstance:
+    return dg.DagsterInstance.from_config(str(prepare_dagster_home(tmp_path)))
+
+
+@pytest.mark.parametrize("made", [ephemeral, of_a_data_folder])
+def test_materializations_are_reported_as_those_of_a_run(
+    tmp_path: Path, made: Callable[[Path], dg.DagsterInstance]
+) -> None:
+    with made(tmp_path) as instance:
+        run = instance.add_run(dg.DagsterRun(job_name="lane", run_id=RUN))
+        days = [dg.AssetMaterialization(CANDLES, partition=day) for day in reversed(DAYS)]
+        report_materializations(instance, run, days, step_key="lane")
+        assert instance.get_materialized_partitions(CANDLES) == set(DAYS)
+        told = instance.all_logs(RUN, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+        assert {event.step_key for event in told} == {"lane"}
+        assert len(told) == 30
+        report_materializations(instance, None, [dg.AssetMaterialization(CANDLES, partition="2026-07-01")])  # fmt: skip
+        assert instance.get_latest_materialization_event(CANDLES).run_id == ""
+        report_materializations(instance, run, [])
+        assert len(instance.all_logs(RUN)) == 30
