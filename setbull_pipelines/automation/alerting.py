@@ -28,6 +28,7 @@ from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import asset_key, asset_spec, now
 from setbull_pipelines.assets.lane import PartsFailed
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
+from setbull_pipelines.automation.told_by_tags import V2Differs
 from setbull_pipelines.market.calendar import NSE, MarketClosed, OutsideCoverage
 from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_beyond
 from setbull_pipelines.pipeline import alerting
@@ -109,12 +110,19 @@ def outcome_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunOutcome
         work=work,
         # A range can have one day.
         days=" to ".join(dict.fromkeys(days)) or None,
-        error=None if run.is_success else failure_of(events),
+        # That V2 differs is told by the alert of its check, which says on which day.
+        error=None if run.is_success or is_of_divergence(events) else failure_of(events),
         ended_at=datetime.datetime.fromtimestamp(
             record.end_time or record.update_timestamp.timestamp(), ZoneInfo(INDIA)
         ),
         checks=tuple(_check_outcomes(events)),
     )
+
+
+def is_of_divergence(events: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether a run did all its work and failed only because V2 differs from V1."""
+    errors = [event.job_failure_data.error for event in events if event.is_run_failure]
+    return any(error is not None and error.cls_name == V2Differs.__name__ for error in errors)
 
 
 def failure_of(events: Iterable[dg.DagsterEvent]) -> str:

@@ -20,6 +20,7 @@ from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
 from setbull_pipelines.assets.scrub import ALL_FILES_TAG, SCRUB_KEY
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY
 from setbull_pipelines.automation.run_process import in_process_executor
+from setbull_pipelines.automation.told_by_tags import FAIL_ON_DIVERGENCE_TAG
 from setbull_pipelines.pipeline.alerting import ALERTS
 from setbull_pipelines.pipeline.fetching import is_source
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
@@ -50,7 +51,7 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
         ),
         partitions_def=TRADING_DAYS,
         executor_def=in_process_executor,
-        tags=limit,
+        tags=limit | ({FAIL_ON_DIVERGENCE_TAG: "yes"} if settings.runs.fail_on_divergence else {}),
         description="Intake, candles, indicators, sequences, filters in V1 and V2, reconciliation, checks, catalog.",
     )
     lanes = [

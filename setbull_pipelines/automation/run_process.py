@@ -16,6 +16,8 @@ import socket
 import dagster as dg
 import psutil
 
+from setbull_pipelines.automation.told_by_tags import ChecksOfRun
+
 PROCESS_TAG = "setbull/process"
 """On every run that works in one process: its run id, host, process id and start. With the run id, because a run that
 is executed again from the UI takes the tags of the first one along."""
@@ -90,7 +92,7 @@ def _host() -> str:
 
 
 class _InThisProcess(dg.Executor):
-    """Dagster's in-process executor, on whose runs the process is noted."""
+    """Dagster's in-process executor, on whose runs the process is noted, and at the end what their checks say."""
 
     def __init__(self, executor: dg.Executor) -> None:
         self._executor = executor
@@ -101,8 +103,14 @@ class _InThisProcess(dg.Executor):
 
     def execute(self, plan_context, execution_plan):
         run_id = plan_context.run_id
-        plan_context.instance.add_run_tags(run_id, process_tags(run_id))
-        yield from self._executor.execute(plan_context, execution_plan)
+        instance, checks = plan_context.instance, ChecksOfRun()
+        instance.add_run_tags(run_id, process_tags(run_id))
+        for event in self._executor.execute(plan_context, execution_plan):
+            checks.note(event)
+            yield event
+        if tags := checks.tags():
+            instance.add_run_tags(run_id, tags)
+        checks.raise_for_divergence(plan_context.dagster_run.tags)
 
 
 @dg.executor(name="in_process", config_schema=dg.in_process_executor.config_schema)

@@ -34,6 +34,8 @@ from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
+_DONE = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+"""A run that fails only because V2 differs has left a state behind too; of others nobody remembers one."""
 STATE_TAG = "setbull/state"
 """On runs of ``setbull run``: the state that they left behind."""
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
@@ -99,10 +101,8 @@ def _is_served_as_asked(days: Sequence[date], warehouse: Warehouse, settings: Se
 def earlier_runs(
     instance: dg.DagsterInstance, job: str, asked: AskedDays, state: State
 ) -> Earlier | None:
-    """The successful runs of ``job`` over the ``asked`` days that left ``state`` behind, and their checks."""
-    filters = dg.RunsFilter(
-        job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], tags={STATE_TAG: state.hash}
-    )
+    """The runs of ``job`` over the ``asked`` days that did all their work and left ``state`` behind; their checks."""
+    filters = dg.RunsFilter(job_name=job, statuses=_DONE, tags={STATE_TAG: state.hash})
     needed = len(consecutive(asked.days))
     records = instance.get_run_records(filters, limit=needed)
     if len(records) < needed:

@@ -1,0 +1,96 @@
+"""What a finished run says of its checks in the list of runs: as tags, and as a failure where V2 differs.
+
+Belongs here: the tags of a run's checks, and the error that makes a run with a divergence red. Does not belong here:
+judging (``quality/``), alerts (``alerting``).
+
+Dagster's list of runs, its timeline and the page of a job show whether a run failed and its tags, and nothing of its
+checks: without these a day on which V2 differs would be as green as all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from setbull_pipelines.tables.reconciliation import DIVERGED
+
+CHECKS_TAG = "setbull/checks"
+"""How many checks of the run passed, warned and failed."""
+FAILED_CHECKS_TAG = "setbull/failed_checks"
+DIVERGED_TAG = "setbull/diverged"
+"""The tables of which V2 differs from V1 on a day of the run. Nobody was served from V2 there."""
+FAIL_ON_DIVERGENCE_TAG = "setbull/fail_on_divergence"
+"""On runs that are to end as failed where V2 differs (``runs.fail_on_divergence``)."""
+_SHOWN = 5
+
+
+class V2Differs(Exception):
+    """The run did all its work, and V2 differs from V1; the message says where."""
+
+
+class ChecksOfRun:
+    """Counts the evaluations of a run as they come."""
+
+    def __init__(self) -> None:
+        self._by_check: dict[dg.AssetCheckKey, list[dg.AssetCheckEvaluation]] = {}
+        self._has_failed_steps = False
+
+    def note(self, event: dg.DagsterEvent) -> None:
+        """Take in one event of the run."""
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            evaluation = event.asset_check_evaluation_data
+            self._by_check.setdefault(evaluation.asset_check_key, []).append(evaluation)
+        self._has_failed_steps |= event.is_step_failure
+
+    @property
+    def diverged(self) -> list[str]:
+        """The tables that differ, in the order of their comparison."""
+        return [
+            key.asset_key.path[-1]
+            for key, evaluations in self._by_check.items()
+            if any(_is_diverged(evaluation) for evaluation in evaluations)
+        ]
+
+    def tags(self) -> dict[str, str]:
+        """What the list of runs shows; nothing of a run without checks."""
+        if not self._by_check:
+            return {}
+        worst = {key: max(map(_rank, found)) for key, found in self._by_check.items()}
+        counts = [sum(rank == level for rank in worst.values()) for level in (0, 1, 2)]
+        said = "{} passed, {} warn, {} failed"
+        tags = {CHECKS_TAG: said.format(*counts)}
+        failed = [
+            f"{key.asset_key.to_user_string()} {key.name}"
+            for key, rank in worst.items()
+            if rank == 2
+        ]
+        if failed:
+            tags[FAILED_CHECKS_TAG] = _shortened(failed)
+        if self.diverged:
+            tags[DIVERGED_TAG] = _shortened(self.diverged)
+        return tags
+
+    def raise_for_divergence(self, tags: Mapping[str, str]) -> None:
+        """Raise V2Differs where the run's ``tags`` ask for it; a run that failed already says its own reason."""
+        if self.diverged and FAIL_ON_DIVERGENCE_TAG in tags and not self._has_failed_steps:
+            raise V2Differs(
+                f"V2 differs from V1 in {_shortened(self.diverged)}; everything was computed, and these days are "
+                "served from V1: see the failed checks of the reconciliation"
+            )
+
+
+def _is_diverged(evaluation: dg.AssetCheckEvaluation) -> bool:
+    state = evaluation.metadata.get("state")
+    return not evaluation.passed and state is not None and state.value == DIVERGED
+
+
+def _rank(evaluation: dg.AssetCheckEvaluation) -> int:
+    if evaluation.passed:
+        return 0
+    return 2 if evaluation.severity is dg.AssetCheckSeverity.ERROR else 1
+
+
+def _shortened(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
