@@ -10,16 +10,19 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
+from pandas.api.internals import create_dataframe_from_blocks
 
-from setbull_pipelines.tables.contract import Column, Kind, Table
+from setbull_pipelines.tables.contract import INDIA, Column, Kind, Table
 from setbull_pipelines.warehouse.disk import content_hash
 
 _TEXTS = (Kind.TEXT, Kind.LONG_TEXT)
+_PLAIN = (Kind.FLOAT, Kind.INTEGER, Kind.BOOLEAN, Kind.DAY)
 FEWEST_ROWS_IN_A_GROUP, MOST_GROUPS = 16_384, 32
 """How a file is divided. Rows are sorted by key, so whoever reads some instruments decodes few groups; of a file with
 too many groups whoever reads all of it pays for them."""
@@ -125,18 +128,47 @@ def plain_text(table: pyarrow.Table) -> pyarrow.Table:
 
 def to_frame(columns: Iterable[Column], table: pyarrow.Table) -> pd.DataFrame:
     """Return ``table`` as a writable frame with the pandas dtypes of ``columns``, in that order."""
-    return pd.DataFrame(
-        {column.name: _to_pandas(table.column(column.name), column.kind) for column in columns}
+    columns = list(columns)
+    # Columns of one type in one block: a frame of many blocks costs more to make and to use.
+    alike: dict[str, list[int]] = {}
+    blocks = []
+    for place, column in enumerate(columns):
+        if column.kind in _PLAIN:
+            alike.setdefault(column.kind.pandas_dtype, []).append(place)
+        else:
+            values = _extension(table.column(column.name), column.kind)
+            blocks.append((values, np.array([place])))
+    for dtype, places in alike.items():
+        block = np.empty((len(places), len(table)), dtype)
+        for row, place in zip(block, places, strict=True):
+            _fill(row, table.column(columns[place].name))
+        blocks.append((block, np.array(places)))
+    return create_dataframe_from_blocks(
+        blocks,
+        pd.RangeIndex(len(table)),
+        pd.Index([column.name for column in columns], dtype="str"),
     )
 
 
-def _to_pandas(column: pyarrow.ChunkedArray, kind: Kind) -> pd.Series:
+def _fill(row: np.ndarray, column: pyarrow.ChunkedArray) -> None:
+    start = 0
+    for chunk in column.chunks:
+        row[start : start + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+        start += len(chunk)
+
+
+def _extension(column: pyarrow.ChunkedArray, kind: Kind) -> pd.api.extensions.ExtensionArray:
     if kind in _TEXTS:
         # One chunk: later operations on a string column cost per chunk.
         text = pyarrow.chunked_array([column.cast(pyarrow.large_string()).combine_chunks()])
-        return pd.Series(pd.StringDtype(na_value=np.nan).__from_arrow__(text))
-    if kind is Kind.DAY:
-        return column.cast(pyarrow.timestamp("us")).to_pandas()
-    if kind in (Kind.NULLABLE_INTEGER, Kind.NULLABLE_BOOLEAN):
-        return pd.Series(pd.api.types.pandas_dtype(kind.pandas_dtype).__from_arrow__(column))
-    return column.to_pandas()
+        return pd.StringDtype(na_value=np.nan).__from_arrow__(text)
+    if kind is Kind.TIMESTAMP:
+        moments = np.empty(len(column), "datetime64[us]")
+        _fill(moments, column)
+        return pd.DatetimeIndex(moments, tz="UTC").tz_convert(INDIA).array
+    return _pandas_dtype(kind).__from_arrow__(column)
+
+
+@cache  # finding a type by its name takes longer than making the column
+def _pandas_dtype(kind: Kind) -> pd.api.extensions.ExtensionDtype:
+    return pd.api.types.pandas_dtype(kind.pandas_dtype)

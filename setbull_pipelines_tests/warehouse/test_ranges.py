@@ -211,13 +211,16 @@ VALUES = {
 
 
 def columns_to_try() -> list[tuple[Table, Column]]:
-    """All columns of tables with rules over rows; of the other tables one of each kind with the same checks."""
+    """One column of each kind with the same checks, of all tables; of one table with rules over rows all columns."""
     found = {}
-    for table in all_tables():
+    for table in (tables.CANDLES_DAILY, *all_tables()):
         for column in table.columns:
             checks = [(check.name, str(check.statistics)) for check in column.checks]
-            of_table = (table.name, column.name) if table.rules else None
-            found.setdefault(str((column.kind, column.nullable, checks, of_table)), (table, column))
+            own = column.name if table is tables.CANDLES_DAILY else None
+            if column.kind not in (Kind.TEXT, Kind.LONG_TEXT) or not checks or own:
+                found.setdefault(str((column.kind, column.nullable, checks)), (table, column))
+                if own:
+                    found.setdefault(own, (table, column))
     return list(found.values())
 
 
