@@ -22,7 +22,7 @@ class Lookups:
     misses: int = 0
     """Not held any more, or held without these columns: a larger cache would have had them."""
     first_reads: int = 0
-    """Never read before by this process, so that no cache could have held them."""
+    """Never read or written before by this process, so that no cache could have held them."""
 
     def since(self, earlier: Lookups) -> Lookups:
         """What was asked for after ``earlier``."""
@@ -44,7 +44,7 @@ class ArrowCache:
         self.limit_bytes = limit_bytes
         self.size_bytes = 0
         self._files: OrderedDict[str, dict[str, pyarrow.Array]] = OrderedDict()
-        # Hashes of the paths: the paths of years of partitions would be megabytes.
+        # Or written. Hashes of the paths: the paths of years of partitions would be megabytes.
         self._read_before: set[int] = set()
         self._hits = self._misses = self._first_reads = 0
         self._lock = Lock()
@@ -74,8 +74,12 @@ class ArrowCache:
             return None
 
     def put(self, path: str, arrays: Mapping[str, pyarrow.Array]) -> None:
-        """Hold ``arrays``, together with the columns already held for ``path``."""
+        """Hold ``arrays``, together with the columns already held for ``path``.
+
+        From then on a look-up that does not find them is a miss: a larger cache would have had them.
+        """
         with self._lock:
+            self._read_before.add(hash(path))
             held = self._files.pop(path, {})
             self.size_bytes -= _size(held)
             held = {**held, **arrays}

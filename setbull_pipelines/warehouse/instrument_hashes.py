@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pyarrow
@@ -35,26 +36,35 @@ def hashes_of_rows(table: Table, rows: pyarrow.Table) -> pyarrow.Table:
     ``rows`` are in key order, which begins with the instrument. Columns of provenance do not count; equal rows have
     equal hashes in whichever file and schema they are. ValueError for a table that is not ordered by instrument.
     """
+    columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
+    (hashes,) = hashes_of_partitions(table, columns, np.array([0, len(rows)]))
+    return hashes
+
+
+def hashes_of_partitions(
+    table: Table, columns: Mapping[str, pyarrow.Array], bounds: np.ndarray
+) -> list[pyarrow.Table]:
+    """As :func:`hashes_of_rows` for each of several partitions, whose rows follow one another between ``bounds``."""
     if table.key[0] != _KEY:
         raise ValueError(f"table {table.name}: found key {table.key}, expected {_KEY} first")
-    columns = [column for column in table.columns if not column.is_provenance]
     parts = []
-    for column in columns:
-        array = rows.column(column.name).combine_chunks()
+    for column in table.without_provenance.columns:
+        array = columns[column.name]
         if column.nullable:
             parts.append(array.is_null().to_numpy(zero_copy_only=False).view(np.uint8))
         parts.append(_fixed_width(array, column.kind))
     # One record per row, so that the rows of an instrument are one stretch of bytes.
     records = np.empty(
-        len(rows), [(f"part_{number}", part.dtype) for number, part in enumerate(parts)]
+        bounds[-1], [(f"part_{number}", part.dtype) for number, part in enumerate(parts)]
     )
     for number, part in enumerate(parts):
         records[f"part_{number}"] = part
-    codes = _dictionary(rows.column(_KEY).combine_chunks())
+    codes = _dictionary(columns[_KEY])
     indices = codes.indices.to_numpy()
-    starts = np.flatnonzero(np.diff(indices, prepend=-1))
-    ends = np.append(starts, len(rows))[1:]
-    keys = codes.dictionary.take(pyarrow.array(indices[starts]))
+    is_start = np.diff(indices, prepend=-1) != 0
+    is_start[bounds[:-1][bounds[:-1] < len(indices)]] = True
+    starts = np.flatnonzero(is_start)
+    ends = np.append(starts, len(indices))[1:]
     size, data = records.itemsize, memoryview(records.view(np.uint8))
     keyed = hashlib.blake2b(digest_size=_HASH_BYTES, key=table.name.encode())
     digests = []
@@ -63,7 +73,16 @@ def hashes_of_rows(table: Table, rows: pyarrow.Table) -> pyarrow.Table:
         digest.update(data[start * size : end * size])
         digests.append(digest.digest())
     hashes = np.frombuffer(b"".join(digests), "<u8")
-    return pyarrow.table([keys.cast(pyarrow.string()), hashes], schema=_SCHEMA)
+    keys = pyarrow.array(indices[starts])
+    cuts = np.searchsorted(starts, bounds).tolist()
+    return [
+        # Taken, not sliced: of a slice of texts other bytes are written than of the same texts alone.
+        pyarrow.table(
+            [codes.dictionary.take(keys[first:last]).cast(pyarrow.string()), hashes[first:last]],
+            schema=_SCHEMA,
+        )
+        for first, last in pairwise(cuts)
+    ]
 
 
 def of_mapping(hashes: Mapping[str, int]) -> pyarrow.Table:

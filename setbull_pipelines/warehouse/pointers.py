@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import lru_cache
 
 from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.warehouse.errors import DamagedPartition
@@ -146,12 +147,18 @@ _REQUIRED = [
 def versions_of(text: bytes, where: str) -> list[Pointer]:
     """The versions that a pointer names; DamagedPartition naming ``where`` it was found."""
     try:
-        record = json.loads(text)
-        return [_pointer(version) for version in (record, *record["earlier"])]
+        return list(_versions_in(text))
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedPartition(
             f"{where} is not a pointer ({error!r}); compute the partition again"
         ) from None
+
+
+# By the text, not by the file: a file is read every time, and the same bytes always say the same.
+@lru_cache(maxsize=8192)
+def _versions_in(text: bytes) -> tuple[Pointer, ...]:
+    record = json.loads(text)
+    return tuple(_pointer(version) for version in (record, *record["earlier"]))
 
 
 def _pointer(record: Mapping[str, object]) -> Pointer:

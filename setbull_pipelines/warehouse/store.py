@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -30,7 +30,7 @@ import pyarrow
 import pyarrow.compute as compute
 import pyarrow.parquet
 
-from setbull_pipelines.warehouse import disk, encoding, instrument_hashes
+from setbull_pipelines.warehouse import disk, encoding, instrument_hashes, validation
 from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
@@ -72,6 +72,20 @@ _NAMES_SHOWN = 5
 _COMPUTED_FROM = ("schema_hash", "code_version", "settings_hash", "inputs")
 _USE_NOTED_SECONDS = 3600
 _FILES_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True)
+class _Provenance:
+    """Where the rows of a publication come from; what belongs to one partition by its name."""
+
+    code_version: str
+    settings_hash: str
+    inputs: Mapping[str, Mapping[str, str]]
+    run_id: str
+    notes: Mapping[str, str]
+    costs: Mapping[str, Cost]
+    failures: Mapping[str, Mapping[str, Failure]]
+    instrument_inputs: Mapping[str, pyarrow.Table | None]
 
 
 class Warehouse:
@@ -168,58 +182,131 @@ class Warehouse:
         """
         if not frames:
             return {}
-        if set(inputs) != set(frames):
+        self._require_inputs(stored, inputs, frames)
+        batch = validation.batch_of_frames(stored.table, stored.name, frames)
+        return self._publish(
+            stored,
+            batch,
+            _Provenance(
+                code_version,
+                settings_hash,
+                inputs,
+                run_id,
+                notes or {},
+                costs or {},
+                failures or {},
+                instrument_inputs or {},
+            ),
+        )
+
+    def publish_range(
+        self,
+        stored: StoredTable,
+        frame: pd.DataFrame,
+        partitions: Sequence[str],
+        *,
+        code_version: str,
+        settings_hash: str,
+        inputs: Mapping[str, Mapping[str, str]],
+        run_id: str,
+        notes: Mapping[str, str] | None = None,
+        costs: Mapping[str, Cost] | None = None,
+        failures: Mapping[str, Mapping[str, Failure]] | None = None,
+        instrument_inputs: Mapping[str, pyarrow.Table | None] | None = None,
+    ) -> dict[str, Pointer]:
+        """As :meth:`publish_many`, of one frame with the rows of many days, in any order.
+
+        Its column ``trading_day`` tells the partition of a row; one of ``partitions`` without rows is published empty.
+        ContractViolation, with nothing written, also for rows of another day.
+        """
+        if not partitions:
+            return {}
+        self._require_inputs(stored, inputs, partitions)
+        batch = validation.batch_of_range(stored.table, stored.name, frame, partitions)
+        return self._publish(
+            stored,
+            batch,
+            _Provenance(
+                code_version,
+                settings_hash,
+                inputs,
+                run_id,
+                notes or {},
+                costs or {},
+                failures or {},
+                instrument_inputs or {},
+            ),
+        )
+
+    def _require_inputs(
+        self, stored: StoredTable, inputs: Collection[str], partitions: Collection[str]
+    ) -> None:
+        if set(inputs) != set(partitions):
             raise ValueError(
                 f"{stored.name}: inputs are named for partitions {sorted(inputs)}, "
-                f"frames for {sorted(frames)}"
+                f"frames for {sorted(partitions)}"
             )
-        directories = {partition: self._directory(stored, partition) for partition in frames}
+        for partition in partitions:
+            self._directory(stored, partition)
+
+    def _publish(
+        self, stored: StoredTable, batch: validation.Batch, provenance: _Provenance
+    ) -> dict[str, Pointer]:
+        if stored.table.without_provenance is stored.table:
+            hashes = [None] * len(batch.partitions)
+        else:
+            hashes = instrument_hashes.hashes_of_partitions(
+                stored.table, batch.columns, batch.bounds
+            )
         contract = encoding.schema_hash(stored.table)
 
-        def write(partition: str, frame: pd.DataFrame) -> Pointer:
-            rows = encoding.to_arrow(stored.table, frame)
+        def write(partition: str, rows: pyarrow.Table, known: pyarrow.Table | None) -> Pointer:
             data = encoding.to_parquet(stored.table, rows)
             content_hash = disk.content_hash(data)
             beside, values_hash, inputs_file = {}, None, None
-            if stored.table.without_provenance is not stored.table:
-                hashes = instrument_hashes.hashes_of_rows(stored.table, rows)
-                values_hash = instrument_hashes.combined(hashes)
-                beside[f"{content_hash}.rows"] = instrument_hashes.to_bytes(hashes)
-            known = (instrument_inputs or {}).get(partition)
             if known is not None:
-                by_instrument = instrument_hashes.to_bytes(known)
+                values_hash = instrument_hashes.combined(known)
+                beside[f"{content_hash}.rows"] = instrument_hashes.to_bytes(known)
+            computed_from = provenance.instrument_inputs.get(partition)
+            if computed_from is not None:
+                by_instrument = instrument_hashes.to_bytes(computed_from)
                 inputs_file = f"{disk.content_hash(by_instrument)}.inputs"
                 beside[inputs_file] = by_instrument
             pointer = Pointer(
                 file=f"{content_hash}.parquet",
-                rows=len(frame),
+                rows=len(rows),
                 schema_hash=contract,
-                code_version=code_version,
-                settings_hash=settings_hash,
-                inputs=dict(inputs[partition]),
+                code_version=provenance.code_version,
+                settings_hash=provenance.settings_hash,
+                inputs=dict(provenance.inputs[partition]),
                 content_hash=content_hash,
-                run_id=run_id,
-                note=(notes or {}).get(partition),
+                run_id=provenance.run_id,
+                note=provenance.notes.get(partition),
                 published_at=datetime.now(UTC).isoformat(timespec="microseconds"),
-                cost=(costs or {}).get(partition),
-                failures=dict((failures or {}).get(partition, {})),
+                cost=provenance.costs.get(partition),
+                failures=dict(provenance.failures.get(partition, {})),
                 instrument_inputs=inputs_file,
                 values_hash=values_hash,
                 upload=None if self._remote is None else uuid4().hex,
             )
-            return self._put(directories[partition], pointer, data, beside)
+            directory = self._directory(stored, partition)
+            pointer = self._put(directory, pointer, data, beside)
+            # Whoever reads them next in this process need not decode them.
+            self.cache.put(os.path.join(directory, pointer.file), encoding.held_rows(rows))
+            return pointer
 
-        slices = list(encoding.ordered_slices(stored.table, stored.name, frames))
-        if len(slices) == 1:
-            return {partition: write(partition, frame) for partition, frame in slices}
+        partitions, slices = zip(*batch.slices(), strict=True)
+        if len(partitions) == 1:
+            return {partitions[0]: write(partitions[0], slices[0], hashes[0])}
         with ThreadPoolExecutor(self.threads) as threads:
-            pointers = threads.map(write, *zip(*slices, strict=True))
-            return dict(zip(frames, pointers, strict=True))
+            return dict(
+                zip(partitions, threads.map(write, partitions, slices, hashes), strict=True)
+            )
 
     def check(self, stored: StoredTable, frames: Mapping[str, pd.DataFrame]) -> None:
         """Raise ContractViolation if any frame breaks the contract; write nothing."""
         if frames:
-            next(encoding.ordered_slices(stored.table, stored.name, frames))
+            validation.batch_of_frames(stored.table, stored.name, frames)
 
     def confirm(self, stored: StoredTable, partition: str, inputs: Mapping[str, str]) -> Pointer:
         """Say that computing the current version from ``inputs`` gives the same rows; returns its pointer.

@@ -16,7 +16,8 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from setbull_pipelines.tables.contract import Column, Kind, Table
-from setbull_pipelines.warehouse import disk
+from setbull_pipelines.warehouse import disk, encoding
+from setbull_pipelines.warehouse.cache import ArrowCache, Lookups
 from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import (
     ContractViolation,
@@ -321,12 +322,13 @@ def test_a_damaged_file_is_seen_and_healed_by_publishing_again(warehouse, damage
     assert not warehouse.verify(V1_BARS, DAY)
     assert not warehouse.is_current(V1_BARS, DAY, **provenance)
     with pytest.raises(DamagedPartition):
-        warehouse.read(V1_BARS)
+        Warehouse(warehouse.root).read(V1_BARS)
+    assert_frame_equal(warehouse.read(V1_BARS), bars())  # still in the memory of who published
     with pytest.raises(DamagedPartition):
         warehouse.restore(V1_BARS, DAY, pointer.content_hash)
     publish(warehouse, bars())
     assert warehouse.is_current(V1_BARS, DAY, **provenance)
-    assert_frame_equal(warehouse.read(V1_BARS), bars())
+    assert_frame_equal(Warehouse(warehouse.root).read(V1_BARS), bars())
 
 
 @pytest.mark.parametrize(
@@ -458,7 +460,8 @@ def test_unpartitioned_tables_and_quarantine_have_their_own_partitions(warehouse
 
 
 def test_repeated_reads_do_not_touch_the_files_and_new_versions_are_seen(warehouse, monkeypatch):
-    publish(warehouse, bars(price=1.0))
+    publisher = Warehouse(warehouse.root)
+    publish(publisher, bars(price=1.0))
     warehouse.read(V1_BARS, columns=["open"])
     warehouse.read(V1_BARS, columns=["close"])
     loads = []
@@ -468,9 +471,50 @@ def test_repeated_reads_do_not_touch_the_files_and_new_versions_are_seen(warehou
     )
     assert warehouse.read(V1_BARS, columns=["close", "open"])["open"].tolist() == [1, 2, 1, 2]
     assert loads == []
-    publish(warehouse, bars(price=5.0))
+    publish(publisher, bars(price=5.0))
     assert warehouse.read(V1_BARS, columns=["open"])["open"].tolist() == [5, 6, 5, 6]
     assert len(loads) == 1
+
+
+@pytest.mark.parametrize("rows_in_a_group", [16_384, 3])
+def test_what_was_published_is_held_as_reading_it_back_would_hold_it(
+    warehouse, monkeypatch, rows_in_a_group
+):
+    monkeypatch.setattr(encoding, "FEWEST_ROWS_IN_A_GROUP", rows_in_a_group)
+    frames = {DAY: bars(instruments=("C", "B", "A")), NEXT_DAY: bars(NEXT_DAY).iloc[:0]}
+    frames["2024-01-04"] = bars("2024-01-04", ("A", "D"))
+    before = warehouse.cache.lookups
+    warehouse.publish_many(V1_BARS, frames, inputs={day: {} for day in frames}, **PROVENANCE)
+    names = BARS.column_names
+    held = {str(path): warehouse.cache.get(str(path), names) for path in warehouse.files(V1_BARS)}
+    assert warehouse.cache.lookups.since(before) == Lookups(hits=3)
+    reader = Warehouse(warehouse.root)
+    for path, arrays in held.items():
+        read = reader._load(path, names, False, None)
+        for name in names:
+            assert arrays[name].equals(read[name]), name
+            assert arrays[name].type == read[name].type
+            if isinstance(arrays[name], pyarrow.DictionaryArray):
+                assert arrays[name].dictionary.equals(read[name].dictionary)
+                assert arrays[name].indices.equals(read[name].indices)
+    # Not a part of the memory of all days together, which would be held as long as one of them.
+    assert warehouse.cache.size_bytes <= 1.5 * reader.cache.size_bytes
+
+
+def test_a_frame_that_is_changed_after_it_was_published_does_not_change_what_is_read(warehouse):
+    frame = bars()
+    publish(warehouse, frame)
+    frame["open"].array._ndarray[:] = 1.0
+    frame["volume"].array._ndarray[:] = 1
+    assert_frame_equal(warehouse.read(V1_BARS), bars())
+
+
+def test_rows_that_the_memory_has_no_room_for_are_read_from_the_file(tmp_path):
+    warehouse = Warehouse(tmp_path, cache_bytes=0)
+    publish(warehouse, bars())
+    assert_frame_equal(warehouse.read(V1_BARS), bars())
+    assert warehouse.cache.lookups == Lookups(misses=1)
+    assert warehouse.cache.size_bytes == 0
 
 
 def test_the_cache_stays_below_its_limit(tmp_path):
@@ -482,8 +526,7 @@ def test_the_cache_stays_below_its_limit(tmp_path):
         inputs={day: {} for day in days},
         **PROVENANCE,
     )
-    writer.read(V1_BARS, days[:1])
-    one = writer.cache.size_bytes
+    one = writer.cache.size_bytes / 20
     small = Warehouse(tmp_path, cache_bytes=5 * one)
     expected = np.repeat(np.arange(1.0, 21.0), 4) + np.tile([0.0, 1.0], 40)
     for _ in range(2):
@@ -546,6 +589,7 @@ def test_files_are_written_by_as_many_threads_as_allowed(threads, tmp_path, monk
     warehouse.publish_many(
         V1_BARS, {day: bars(day) for day in days}, inputs={day: {} for day in days}, **PROVENANCE
     )
+    warehouse.cache = ArrowCache(2**20)
     assert_frame_equal(warehouse.read(V1_BARS), Warehouse(warehouse.root).read(V1_BARS))
     assert most == {"written": threads, "read": 1}  # small ones one after the other
 
