@@ -1,4 +1,4 @@
-"""Two partition files read side by side, for the usual case that both have the same keys in the same order.
+"""Two sides read side by side, for the usual case that both have the same keys in the same order.
 
 Belongs here: noticing that case, and which rows and columns differ at all. Does not belong here: any other case
 (``compare`` joins the files then), tolerances, SQL.
@@ -10,15 +10,13 @@ join is needed: a comparison is one pass over both files, in memory for a few ba
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow
 import pyarrow.compute
-import pyarrow.parquet
 
+from setbull_pipelines.reconciliation.rows import Rows, batches_of, count_of
 from setbull_pipelines.tables.contract import Column, Kind, Table
 
 _BATCH_ROWS = 2**18
@@ -39,16 +37,17 @@ class Aligned:
     """Rows with a difference: the key, ``v1_<name>`` and ``v2_<name>`` of every value column."""
 
 
-def read_aligned(
-    table: Table, v1_files: Sequence[Path], v2_files: Sequence[Path]
-) -> Aligned | None:
-    """Read one file per side in step.
+def read_aligned(table: Table, v1_rows: Rows, v2_rows: Rows) -> Aligned | None:
+    """Read both sides in step: rows in memory, or one file each.
 
-    None when the files do not have the same unique keys in the same ascending order, or differ in too many
+    None when they do not have the same unique keys in the same ascending order, or differ in too many
     rows: the caller must join them. Two nulls agree, and so do null and NaN. Raises OSError or
     pyarrow.ArrowException for unreadable files.
     """
-    if len(v1_files) != 1 or len(v2_files) != 1:
+    sides = (v1_rows, v2_rows)
+    if any(not isinstance(rows, pyarrow.Table) and len(rows) != 1 for rows in sides):
+        return None
+    if count_of(v1_rows) != count_of(v2_rows):
         return None
     instruments: Counter[str] = Counter()
     differing: list[pyarrow.Table] = []
@@ -56,17 +55,10 @@ def read_aligned(
     rows = rows_differing = 0
     last: tuple | None = None
     with (
-        # Buffering ahead would hold whole row groups in memory, and gains nothing on a local disk.
-        pyarrow.parquet.ParquetFile(v1_files[0], pre_buffer=False) as v1_file,
-        pyarrow.parquet.ParquetFile(v2_files[0], pre_buffer=False) as v2_file,
+        batches_of(v1_rows, table.column_names, _BATCH_ROWS) as v1_batches,
+        batches_of(v2_rows, table.column_names, _BATCH_ROWS) as v2_batches,
     ):
-        if v1_file.metadata.num_rows != v2_file.metadata.num_rows:
-            return None
-        batches = (
-            file.iter_batches(_BATCH_ROWS, columns=table.column_names)
-            for file in (v1_file, v2_file)
-        )
-        for v1, v2 in zip(*batches, strict=True):
+        for v1, v2 in zip(v1_batches, v2_batches, strict=True):
             if len(v1) != len(v2) or not all(_same(v1[name], v2[name]) for name in table.key):
                 return None
             if not _ascends(v1, table, last):
@@ -117,14 +109,14 @@ def _ascends(batch: pyarrow.RecordBatch, table: Table, last: tuple | None) -> bo
         return False
     is_above, is_equal = np.zeros(len(batch) - 1, dtype=bool), np.ones(len(batch) - 1, dtype=bool)
     for name in table.key:
-        numbers = _numbers(batch[name])
+        numbers = numbers_of(batch[name])
         is_above |= is_equal & (numbers[1:] > numbers[:-1])
         is_equal &= numbers[1:] == numbers[:-1]
     return bool(is_above.all())
 
 
-def _numbers(values: pyarrow.Array) -> np.ndarray:
-    """Integers in the order of the values."""
+def numbers_of(values: pyarrow.Array) -> np.ndarray:
+    """Integers in the order of the values, of a column of a key."""
     if pyarrow.types.is_string(values.type):
         values = values.dictionary_encode()
     if pyarrow.types.is_dictionary(values.type):
@@ -144,8 +136,11 @@ def _key(batch: pyarrow.RecordBatch, table: Table, row: int) -> tuple | None:
 
 def _differs(column: Column, v1: pyarrow.Array, v2: pyarrow.Array) -> np.ndarray | None:
     """Which cells differ at all; None for none."""
-    if v1.equals(v2):
-        return None
+    return None if v1.equals(v2) else differing_cells(column, v1, v2)
+
+
+def differing_cells(column: Column, v1: pyarrow.Array, v2: pyarrow.Array) -> np.ndarray:
+    """Which cells differ at all: two nulls agree, and so do null and NaN."""
     if column.kind is Kind.FLOAT:
         # Null becomes NaN.
         left, right = (side.to_numpy(zero_copy_only=False) for side in (v1, v2))

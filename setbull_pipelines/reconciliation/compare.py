@@ -1,34 +1,42 @@
 """Compare V1 and V2 of a computed table for one trading day, cell by cell.
 
-Belongs here: the comparison in SQL over partition files, its counts, its verdict. Does not belong
-here: which files are current (``warehouse``), what a tolerance is (``tables``), text for readers
-(``report``), Dagster.
+Belongs here: what is asked of both sides in which case, and the outcome. Does not belong
+here: which rows are current (``warehouse``), what a tolerance is (``tables``), SQL of joined sides (``joining``,
+``columns``), text for readers (``report``), Dagster.
 
-Two files with the same keys in the same order are read side by side (``aligned``), and only the rows that differ get
-into DuckDB. All other files are joined there, once, into a temporary table. Every differing column is then compared by
-queries that read that column only. Row counts come from the Parquet footers, apart from both, so that a comparison
-which lost rows on the way is noticed and cannot pass.
+Two sides with the same keys in the same order are read side by side (``aligned``), and only the rows that differ are
+looked at further, in memory (``few_differences``). All others are joined in DuckDB, once, into a temporary table. Every
+differing column is then compared by queries that read that column only. Row counts come from the sides themselves,
+apart from both, so that a comparison which lost rows on the way is noticed and cannot pass.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 
 from setbull_pipelines.reconciliation.aligned import Aligned, read_aligned
+from setbull_pipelines.reconciliation.columns import (
+    compare_column,
+    differing_columns,
+    one_sided_rows,
+)
 from setbull_pipelines.reconciliation.decisions import changed_decisions
-from setbull_pipelines.reconciliation.diagnosis import ROW, Diagnosis, diagnose
-from setbull_pipelines.reconciliation.drift import BEYOND_ROUNDING
+from setbull_pipelines.reconciliation.diagnosis import Diagnosis, diagnose
+from setbull_pipelines.reconciliation.few_differences import FewDifferences
+from setbull_pipelines.reconciliation.joining import (
+    IN_BOTH,
+    MOMENTS,
+    cell,
+    connected,
+    fetch_one,
+    join,
+    take,
+    unequal_cell,
+)
 from setbull_pipelines.reconciliation.outcome import (
     NUMERIC,
     ColumnCounts,
@@ -42,38 +50,30 @@ from setbull_pipelines.reconciliation.outcome import (
     judged,
     summary_frame,
 )
+from setbull_pipelines.reconciliation.rows import Rows, count_of, instruments_in, is_missing
 from setbull_pipelines.reconciliation.sides import Sides
 from setbull_pipelines.settings import ReconciliationSettings
-from setbull_pipelines.tables.contract import EXACT, INDIA, Column, Kind, Table
+from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.reconciliation import RECONCILIATION_DECISIONS
-from setbull_pipelines.warehouse.queries import (
-    WITHOUT_EXTENSIONS,
-    quoted_identifier,
-    quoted_text,
-)
-
-MEMORY_LIMIT = "2GB"
-"""Memory of one comparison; DuckDB spills to a temporary directory beyond it."""
+from setbull_pipelines.warehouse.queries import quoted_identifier
 
 ROWS_DIAGNOSED = 200_000
 """Rows that are read into memory to recognise the shape of a difference, in whole instruments."""
-_MOMENTS = (Kind.TIMESTAMP, Kind.DAY)
-_IN_BOTH = "in_v1 AND in_v2"
 
 
 def compare(
     table: Table,
-    v1_files: Sequence[Path] | None,
-    v2_files: Sequence[Path] | None,
+    v1: Rows | None,
+    v2: Rows | None,
     trading_day: date | pd.Timestamp,
     settings: ReconciliationSettings,
     *,
     identical: bool = False,
 ) -> Comparison:
-    """Compare the partition files of ``trading_day`` of both variants.
+    """Compare the rows that both variants have of ``trading_day``.
 
-    A side without files (None or empty) is missing. ``identical`` says that the content hashes of
+    A side that is None, or no file, is missing. ``identical`` says that the content hashes of
     both sides are equal: cells then count as compared without being read. NaN counts as null; a
     cell that is null on one side only is unequal, and so is an infinity against anything else.
 
@@ -84,306 +84,106 @@ def compare(
 
     Raises KeyError for a table that is not reconciled, duckdb.Error or OSError for unreadable files.
     """
-    rows = RowCounts(_rows_in(v1_files), _rows_in(v2_files), 0, 0)
-    cells: list[pd.DataFrame] = []
-    diagnoses: tuple[Diagnosis, ...] = ()
-    decisions = RECONCILIATION_DECISIONS.empty()
+    rows = RowCounts(count_of(v1), count_of(v2), 0, 0)
     day = pd.Timestamp(trading_day)
-    if not v1_files or not v2_files:
+    found = _Found({})
+    missing = [name for name, side in (("V1", v1), ("V2", v2)) if is_missing(side)]
+    if missing:
         rows = RowCounts(rows.v1, rows.v2, rows.v1, rows.v2)
-        counts = {column.name: ColumnCounts(0) for column in table.value_columns}
+        found.counts = {column.name: ColumnCounts(0) for column in table.value_columns}
     elif identical and rows.v1 == rows.v2:
-        rows = replace(rows, instruments=_instruments_in(v1_files))
-        counts = {column.name: all_equal(column, rows.v1) for column in table.value_columns}
+        rows = replace(rows, instruments=instruments_in(v1))
+        found.counts = {column.name: all_equal(column, rows.v1) for column in table.value_columns}
     else:
         # Ranks need the whole list, also of the rows that are equal.
-        aligned = None if table == FILTER_RESULTS else read_aligned(table, v1_files, v2_files)
-        with _connected() as connection:
-            if aligned is None:
-                _join(connection, table, v1_files, v2_files)
-                only_v1, only_v2, both, instruments = _fetch_one(
-                    connection,
-                    "SELECT count(*) FILTER (in_v2 IS NULL), count(*) FILTER (in_v1 IS NULL), "
-                    f"count(*) FILTER ({_IN_BOTH}), "
-                    f"count(DISTINCT instrument_key) FILTER ({_IN_BOTH}) FROM joined",
-                )
-                columns = _differing_columns(connection, table)
-            else:
-                _take(connection, table, aligned)
-                only_v1, only_v2 = 0, 0
-                both, instruments = aligned.rows, len(aligned.instruments)
-                columns = aligned.columns
-            rows = RowCounts(rows.v1, rows.v2, only_v1, only_v2, instruments)
-            counts = {column.name: all_equal(column, both) for column in table.value_columns}
-            for column in columns:
-                counts[column.name], found = _compare_column(
-                    connection, table, column, both, settings.sample_cells
-                )
-                cells.append(found)
-            if only_v1 or only_v2:
-                cells.append(_one_sided_rows(connection, table, settings.sample_cells))
-            diverged = [name for name, column in counts.items() if column.cells_unequal]
-            if diverged or only_v1 or only_v2 or rows.v1 != rows.v2:
-                files = None if aligned is None else (v1_files, v2_files)
-                diagnoses = diagnose(_sides(connection, table, diverged, rows, files))
-                if table == FILTER_RESULTS:
-                    decisions = changed_decisions(_results(connection), day)
-    state, reason = judged(rows, counts, v1_files, v2_files, identical)
-    if diagnoses:
-        reason = f"{reason}; likely cause: {causes_in_words(diagnoses)}"
+        aligned = None if table == FILTER_RESULTS else read_aligned(table, v1, v2)
+        if aligned is None:
+            rows, found = _compare_joined(table, v1, v2, rows, day, settings)
+        else:
+            rows = replace(rows, instruments=len(aligned.instruments))
+            found = _compare_aligned(table, v1, v2, rows, aligned, settings)
+    state, reason = judged(rows, found.counts, missing, identical)
+    if found.diagnoses:
+        reason = f"{reason}; likely cause: {causes_in_words(found.diagnoses)}"
     return Comparison(
-        columns=columns_frame(table, day, rows, counts),
-        cells=cells_frame(table, day, cells),
-        summary=summary_frame(table, day, rows, counts, state, reason),
-        diagnoses=diagnoses_frame(table, day, diagnoses),
-        decisions=decisions,
+        columns=columns_frame(table, day, rows, found.counts),
+        cells=cells_frame(table, day, found.cells),
+        summary=summary_frame(table, day, rows, found.counts, state, reason),
+        diagnoses=diagnoses_frame(table, day, found.diagnoses),
+        decisions=RECONCILIATION_DECISIONS.empty() if found.decisions is None else found.decisions,
         state=state,
         reason=reason,
     )
 
 
-def _rows_in(files: Sequence[Path] | None) -> int:
-    return sum(pyarrow.parquet.read_metadata(path).num_rows for path in files or ())
+@dataclass
+class _Found:
+    """What reading both sides has shown."""
+
+    counts: dict[str, ColumnCounts]
+    cells: list[pd.DataFrame] = field(default_factory=list)
+    diagnoses: tuple[Diagnosis, ...] = ()
+    decisions: pd.DataFrame | None = None
+    """None where nothing differs, and of tables that decide nothing."""
+
+    @property
+    def diverged(self) -> list[str]:
+        """The columns with an unequal cell."""
+        return [name for name, column in self.counts.items() if column.cells_unequal]
 
 
-def _instruments_in(files: Sequence[Path]) -> int:
-    found: set[str] = set()
-    for path in files:
-        keys = pyarrow.parquet.ParquetFile(path).read(["instrument_key"])["instrument_key"]
-        found.update(keys.unique().to_pylist())
-    return len(found)
-
-
-@contextmanager
-def joined_sides(
+def _compare_aligned(
     table: Table,
-    v1_files: Sequence[Path],
-    v2_files: Sequence[Path],
-    instruments: Sequence[str] | None = None,
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a connection with the temporary table ``joined``: both sides, one row per key.
-
-    ``instruments`` leaves all others out; None is all of them. The columns are those of ``_join``.
-    """
-    with _connected() as connection:
-        condition = "true"
-        if instruments is not None:
-            connection.register("chosen", pyarrow.table({"chosen_key": list(instruments)}))
-            condition = "instrument_key IN (SELECT chosen_key FROM chosen)"
-        _join(connection, table, v1_files, v2_files, condition=condition)
-        yield connection
-
-
-@contextmanager
-def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a connection in memory, with a folder to spill into."""
-    with TemporaryDirectory(prefix="reconciliation-") as spill:
-        connection = duckdb.connect(
-            ":memory:",
-            config={
-                "threads": os.cpu_count() or 1,
-                "memory_limit": MEMORY_LIMIT,
-                "temp_directory": spill,
-                "preserve_insertion_order": False,
-                # Parquet statistics leave NaN out, so reasoning from them would never find one.
-                "disabled_optimizers": "statistics_propagation",
-                **WITHOUT_EXTENSIONS,
-            },
-        )
-        try:
-            # As a statement: as part of the configuration it comes before the extension it needs.
-            connection.execute(f"SET TimeZone = {quoted_text(INDIA)}")
-            yield connection
-        finally:
-            connection.close()
+    v1: Rows,
+    v2: Rows,
+    rows: RowCounts,
+    aligned: Aligned,
+    settings: ReconciliationSettings,
+) -> _Found:
+    found = _Found({column.name: all_equal(column, aligned.rows) for column in table.value_columns})
+    if not aligned.columns:
+        return found
+    differences = FewDifferences(table, aligned, settings.sample_cells)
+    with connected() as connection:
+        for column in aligned.columns:
+            found.counts[column.name], cells = differences.compare_column(column, connection)
+            found.cells.append(cells)
+        if found.diverged:
+            take(connection, table, aligned)
+            found.diagnoses = diagnose(_sides(connection, table, found.diverged, rows, (v1, v2)))
+    return found
 
 
-def _join(
-    connection: duckdb.DuckDBPyConnection,
+def _compare_joined(
     table: Table,
-    v1_files: Sequence[Path],
-    v2_files: Sequence[Path],
-    name: str = "joined",
-    condition: str = "true",
-) -> None:
-    """Make the temporary table ``name``: both sides, one row per key, of rows that fulfil ``condition``.
-
-    Its columns: the key, ``v1_<name>`` and ``v2_<name>`` of every value column, ``in_v1`` and
-    ``in_v2`` (true, or null where the side has no such row).
-    """
-    keys = ", ".join(quoted_identifier(key) for key in table.key)
-    connection.execute(
-        f"CREATE TEMP TABLE {name} AS SELECT * FROM ({_side(table, 'v1')} WHERE {condition}) "
-        f"FULL JOIN ({_side(table, 'v2')} WHERE {condition}) USING ({keys})",
-        {
-            "v1_files": [str(path) for path in v1_files],
-            "v2_files": [str(path) for path in v2_files],
-        },
-    )
-
-
-def _take(connection: duckdb.DuckDBPyConnection, table: Table, aligned: Aligned) -> None:
-    """Make ``joined`` of the rows that differ, and ``instrument_rows`` of all."""
-    columns = [quoted_identifier(name) for name in table.key]
-    for side in ("v1", "v2"):
-        columns += [
-            f"{_without_nan(_cell(side, column), column)} AS {_cell(side, column)}"
-            for column in table.value_columns
-        ]
-    connection.register("differing", aligned.differing)
-    connection.execute(
-        f"CREATE TEMP TABLE joined AS SELECT {', '.join(columns)}, true AS in_v1, true AS in_v2 "
-        "FROM differing"
-    )
-    connection.unregister("differing")
-    counted = {"instrument_key": list(aligned.instruments), "rows": [*aligned.instruments.values()]}
-    connection.register("instrument_rows", pyarrow.table(counted))
-
-
-def _without_nan(value: str, column: Column) -> str:
-    return f"nullif({value}, 'NaN'::DOUBLE)" if column.kind is Kind.FLOAT else value
-
-
-def _side(table: Table, side: str) -> str:
-    columns = [quoted_identifier(name) for name in table.key]
-    for column in table.value_columns:
-        value = _without_nan(quoted_identifier(column.name), column)
-        columns.append(f"{value} AS {_cell(side, column)}")
-    # Without the switch DuckDB would take a column trading_day from the name of the directory.
-    return (
-        f"SELECT {', '.join(columns)}, true AS in_{side} "
-        f"FROM read_parquet(${side}_files, hive_partitioning = false)"
-    )
-
-
-def _cell(side: str, column: Column) -> str:
-    return quoted_identifier(f"{side}_{column.name}")
-
-
-def _differing_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> list[Column]:
-    """Return the columns with any difference, within the tolerance or not; most runs have few."""
-    differs = ", ".join(
-        f"count_if({_IN_BOTH} AND {_cell('v1', column)} IS DISTINCT FROM {_cell('v2', column)}) > 0"
-        for column in table.value_columns
-    )
-    found = _fetch_one(connection, f"SELECT {differs} FROM joined")
-    return [column for column, differ in zip(table.value_columns, found, strict=True) if differ]
-
-
-def _compare_column(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    column: Column,
-    rows_in_both: int,
-    sample_cells: int,
-) -> tuple[ColumnCounts, pd.DataFrame]:
-    """Return the counts of a column that differs, and its first and worst unequal cells."""
-    differing = _differing(table, column)
-    beyond_rounding = f"NOT unequal AND measured_difference > {BEYOND_ROUNDING!r}"
-    different, unequal, one_sided_nulls, affected, *largest, median, p99, within, above, below = (
-        _fetch_one(
+    v1: Rows,
+    v2: Rows,
+    rows: RowCounts,
+    day: pd.Timestamp,
+    settings: ReconciliationSettings,
+) -> tuple[RowCounts, _Found]:
+    with connected() as connection:
+        join(connection, table, v1, v2)
+        only_v1, only_v2, both, instruments = fetch_one(
             connection,
-            "SELECT count(*), count(*) FILTER (unequal), count(*) FILTER (v1 IS NULL OR v2 IS NULL), "
-            "count(DISTINCT instrument_key) FILTER (unequal), "
-            "max(absolute_difference), max(relative_difference), max(ulp_difference), "
-            "quantile_disc(relative_difference, 0.5), quantile_disc(relative_difference, 0.99), "
-            "max(measured_difference) FILTER (NOT unequal), "
-            f"count(*) FILTER ({beyond_rounding} AND v2 > v1), "
-            f"count(*) FILTER ({beyond_rounding} AND v2 < v1) "
-            f"FROM ({differing})",
+            "SELECT count(*) FILTER (in_v2 IS NULL), count(*) FILTER (in_v1 IS NULL), "
+            f"count(*) FILTER ({IN_BOTH}), "
+            f"count(DISTINCT instrument_key) FILTER ({IN_BOTH}) FROM joined",
         )
-    )
-    worst = _worst_cells(connection, table, column.name, differing, sample_cells)
-    cells = worst[worst["unequal"]].drop(columns="unequal")
-    if unequal:
-        first = _first_cells(connection, table, column.name, differing)
-        cells = pd.concat([first, cells], ignore_index=True)
-    equal = all_equal(column, rows_in_both)
-    absolute, relative, ulp = largest
-    counts = replace(
-        equal,
-        cells_unequal=unequal,
-        null_differences=one_sided_nulls,
-        cells_within_tolerance=different - unequal,
-        largest_absolute_difference=(
-            equal.largest_absolute_difference if absolute is None else absolute
-        ),
-        largest_relative_difference=(
-            equal.largest_relative_difference if relative is None else relative
-        ),
-        median_relative_difference=median,
-        p99_relative_difference=p99,
-        largest_ulp_difference=equal.largest_ulp_difference if ulp is None else ulp,
-        largest_within_tolerance=within,
-        cells_above=above,
-        cells_below=below,
-        instruments_affected=affected,
-        worst_key=worst.at[0, "row_key"],
-        worst_v1=worst.at[0, "v1"],
-        worst_v2=worst.at[0, "v2"],
-    )
-    return counts, cells
-
-
-def _differing(table: Table, column: Column) -> str:
-    """Return SQL for the cells of ``column`` that differ at all, in rows that both sides have."""
-    v1, v2 = _cell("v1", column), _cell("v2", column)
-    larger = f"greatest(abs({v1}::DOUBLE), abs({v2}::DOUBLE))"
-    ulps = "NULL::DOUBLE"
-    if column.kind is Kind.FLOAT:
-        absolute = f"abs({v1} - {v2})"
-        ulps = f"abs({_float_number(v1)} - {_float_number(v2)})::DOUBLE"
-    elif column.kind in NUMERIC:
-        # The difference of two 64-bit integers can need more bits; a float would lose the small ones.
-        absolute = f"abs({v1}::HUGEINT - {v2}::HUGEINT)::DOUBLE"
-    else:
-        absolute = larger = "NULL::DOUBLE"
-    keys = ", ".join(quoted_identifier(name) for name in table.key)
-    measured = "NULL::DOUBLE"
-    if column.tolerance.relative:
-        extra = column.tolerance.absolute / column.tolerance.relative
-        measured = f"absolute_difference / (larger + {extra!r})"
-    return (
-        f"SELECT {keys}, v1, v2, absolute_difference, ulp_difference, {measured} AS measured_difference, "
-        # infinity / infinity is not a number
-        "CASE WHEN isinf(absolute_difference) THEN absolute_difference "
-        "ELSE absolute_difference / larger END AS relative_difference, unequal "
-        f"FROM (SELECT {keys}, {v1} AS v1, {v2} AS v2, {unequal_cell(column)} AS unequal, "
-        f"{absolute} AS absolute_difference, {ulps} AS ulp_difference, {larger} AS larger "
-        f"FROM joined WHERE {_IN_BOTH} AND {v1} IS DISTINCT FROM {v2})"
-    )
-
-
-def unequal_cell(column: Column) -> str:
-    """Return SQL for whether a cell of ``joined`` differs by more than its tolerance."""
-    v1, v2 = _cell("v1", column), _cell("v2", column)
-    differs = f"{v1} IS DISTINCT FROM {v2}"
-    tolerance = column.tolerance
-    if tolerance == EXACT:
-        return f"({differs})"
-    allowed = f"{tolerance.relative!r} * greatest(abs({v1}), abs({v2})) + {tolerance.absolute!r}"
-    # An infinite difference would be within "relative x infinity".
-    agrees = f"isfinite({v1} - {v2}) AND abs({v1} - {v2}) <= {allowed}"
-    return f"({differs} AND NOT coalesce({agrees}, false))"
-
-
-def _float_number(value: str) -> str:
-    """Return SQL for the position of a float among all floats; neighbours differ by 1."""
-    bits = f"({value})::BIT::BIGINT::HUGEINT"
-    return f"if({bits} < 0, -9223372036854775808::HUGEINT - {bits}, {bits})"
-
-
-def _one_sided_rows(
-    connection: duckdb.DuckDBPyConnection, table: Table, sample_cells: int
-) -> pd.DataFrame:
-    keys = ", ".join(quoted_identifier(name) for name in table.key)
-    rows = (
-        f"SELECT {keys}, if(in_v1, 'present', NULL) AS v1, if(in_v2, 'present', NULL) AS v2, "
-        "NULL::DOUBLE AS absolute_difference, NULL::DOUBLE AS relative_difference, "
-        "true AS unequal FROM joined WHERE in_v1 IS NULL OR in_v2 IS NULL"
-    )
-    worst = _worst_cells(connection, table, ROW, rows, sample_cells).drop(columns="unequal")
-    return pd.concat([_first_cells(connection, table, ROW, rows), worst], ignore_index=True)
+        rows = RowCounts(rows.v1, rows.v2, only_v1, only_v2, instruments)
+        found = _Found({column.name: all_equal(column, both) for column in table.value_columns})
+        for column in differing_columns(connection, table):
+            found.counts[column.name], cells = compare_column(
+                connection, table, column, both, settings.sample_cells
+            )
+            found.cells.append(cells)
+        if only_v1 or only_v2:
+            found.cells.append(one_sided_rows(connection, table, settings.sample_cells))
+        if found.diverged or only_v1 or only_v2 or rows.v1 != rows.v2:
+            found.diagnoses = diagnose(_sides(connection, table, found.diverged, rows, None))
+            if table == FILTER_RESULTS:
+                found.decisions = changed_decisions(_results(connection), day)
+    return rows, found
 
 
 def _sides(
@@ -391,26 +191,26 @@ def _sides(
     table: Table,
     diverging: list[str],
     rows: RowCounts,
-    aligned_files: tuple[Sequence[Path], Sequence[Path]] | None,
+    aligned_sides: tuple[Rows, Rows] | None,
 ) -> Sides:
     """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows.
 
-    ``joined`` has all rows, unless there are ``aligned_files``: then it has those that differ, and
+    ``joined`` has all rows, unless there are ``aligned_sides``: then it has those that differ, and
     ``instrument_rows`` says how many there are.
     """
     columns = [column for column in table.value_columns if column.name in diverging]
-    differs = " OR ".join([f"NOT coalesce({_IN_BOTH}, false)", *map(unequal_cell, columns)])
-    moments = [name for name in table.key if table.column(name).kind in (*_MOMENTS, *NUMERIC)]
+    differs = " OR ".join([f"NOT coalesce({IN_BOTH}, false)", *map(unequal_cell, columns)])
+    moments = [name for name in table.key if table.column(name).kind in (*MOMENTS, *NUMERIC)]
     series = [name for name in table.key if name not in moments]
     selected = [
         *map(quoted_identifier, table.key),
         "in_v1",
         "in_v2",
-        *(_cell("v1", column) for column in table.value_columns),
-        *(_cell("v2", column) for column in columns),
-        *(f"{unequal_cell(column)} AS {_cell('unequal', column)}" for column in columns),
+        *(cell("v1", column) for column in table.value_columns),
+        *(cell("v2", column) for column in columns),
+        *(f"{unequal_cell(column)} AS {cell('unequal', column)}" for column in columns),
     ]
-    if aligned_files is None:
+    if aligned_sides is None:
         connection.execute(
             "CREATE TEMP VIEW instrument_rows AS "
             'SELECT instrument_key, count(*) AS "rows" FROM joined GROUP BY instrument_key'
@@ -425,13 +225,13 @@ def _sides(
         f"WHERE rows_so_far <= {ROWS_DIAGNOSED} OR place = 1"
     )
     is_chosen = "instrument_key IN (SELECT instrument_key FROM chosen)"
-    if aligned_files is not None:
-        _join(connection, table, *aligned_files, "whole", is_chosen)
+    if aligned_sides is not None:
+        join(connection, table, *aligned_sides, "whole", is_chosen)
     frame = connection.execute(
-        f"SELECT {', '.join(selected)} FROM {'joined' if aligned_files is None else 'whole'} "
+        f"SELECT {', '.join(selected)} FROM {'joined' if aligned_sides is None else 'whole'} "
         f"WHERE {is_chosen} ORDER BY {', '.join(map(quoted_identifier, (*series, *moments)))}"
     ).df()
-    (instruments,) = _fetch_one(connection, "SELECT count(*) FROM instrument_rows")
+    (instruments,) = fetch_one(connection, "SELECT count(*) FROM instrument_rows")
     return Sides(
         table,
         frame,
@@ -454,62 +254,3 @@ def _results(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     return connection.execute(
         f"SELECT instrument_key, {columns} FROM joined ORDER BY instrument_key"
     ).df()
-
-
-def _first_cells(
-    connection: duckdb.DuckDBPyConnection, table: Table, column_name: str, differing: str
-) -> pd.DataFrame:
-    """Return the earliest unequal cell of every instrument, ranked by time, then instrument."""
-    order = ", ".join(f"cell.{name}" for name in _time_order(table))
-    return connection.execute(
-        f"{_described(table, column_name, 'first', order)} FROM ("
-        f"SELECT arg_min(cell, row({order})) AS cell FROM ({differing}) AS cell "
-        "WHERE unequal GROUP BY cell.instrument_key)"
-    ).df()
-
-
-def _worst_cells(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    column_name: str,
-    differing: str,
-    sample_cells: int,
-) -> pd.DataFrame:
-    """Return the cells furthest apart, unequal ones first, ties by key; ``unequal`` says which are."""
-    keys = ", ".join(f"cell.{quoted_identifier(name)}" for name in table.key)
-    order = f"cell.unequal DESC, cell.absolute_difference DESC NULLS LAST, {keys}"
-    return connection.execute(
-        f"{_described(table, column_name, 'worst', order)}, cell.unequal FROM ("
-        f"SELECT cell FROM ({differing}) AS cell ORDER BY {order} LIMIT {sample_cells}) "
-        'ORDER BY "rank"'
-    ).df()
-
-
-def _described(table: Table, column_name: str, role: str, order: str) -> str:
-    """Return the SELECT list that turns structs named ``cell`` into rows of the cells table."""
-    return (
-        f"SELECT {quoted_text(column_name)} AS column_name, {quoted_text(role)} AS role, "
-        f'row_number() OVER (ORDER BY {order}) AS "rank", cell.instrument_key, '
-        f"{row_key(table, 'cell')} AS row_key, cell.v1::VARCHAR AS v1, cell.v2::VARCHAR AS v2, "
-        "cell.absolute_difference, cell.relative_difference"
-    )
-
-
-def row_key(table: Table, relation: str) -> str:
-    """Return SQL for the key of a row of ``relation`` as readers see it: column=value, ..."""
-    return " || ', ' || ".join(
-        f"{quoted_text(name + '=')} || {relation}.{quoted_identifier(name)}::VARCHAR"
-        for name in table.key
-    )
-
-
-def _time_order(table: Table) -> list[str]:
-    """Return the quoted key columns in time order: moments, then numbers and labels, then instrument."""
-    others = [name for name in table.key if name != "instrument_key"]
-    others.sort(key=lambda name: table.column(name).kind not in _MOMENTS)
-    return [quoted_identifier(name) for name in (*others, "instrument_key")]
-
-
-def _fetch_one(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple:
-    (row,) = connection.execute(statement).fetchall()
-    return row

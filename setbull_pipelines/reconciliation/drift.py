@@ -6,16 +6,13 @@ Belongs here: judging the differences inside the tolerance against the noise flo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
-import pyarrow.compute
-import pyarrow.parquet
 
 from setbull_pipelines.reconciliation.noise import NoiseFloor
 from setbull_pipelines.reconciliation.outcome import Comparison
+from setbull_pipelines.reconciliation.rows import Rows, values_in
 from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE, PASS
 
@@ -42,7 +39,7 @@ _LEAST_CELLS = 50
 
 
 def with_warnings(
-    comparison: Comparison, table: Table, floor: NoiseFloor | None, v1_files: Sequence[Path] | None
+    comparison: Comparison, table: Table, floor: NoiseFloor | None, v1: Rows | None
 ) -> Comparison:
     """Tell what is wrong inside the tolerance: in the columns, in the verdict and in the reason of a pass.
 
@@ -69,7 +66,7 @@ def with_warnings(
     warnings = columns["warning"].dropna().tolist()
     reason = comparison.reason
     if comparison.state == PASS:
-        for told in (*warnings, _equal_bits(comparison, table, v1_files)):
+        for told in (*warnings, _equal_bits(comparison, table, v1)):
             reason = f"{reason}; {told}" if told else reason
     summary = comparison.summary.assign(
         reason=pd.array([reason], dtype="str"),
@@ -101,23 +98,16 @@ def _warning(row: tuple, floor: float, *, is_measured: bool) -> str | None:
     )
 
 
-def _equal_bits(
-    comparison: Comparison, table: Table, v1_files: Sequence[Path] | None
-) -> str | None:
+def _equal_bits(comparison: Comparison, table: Table, v1: Rows | None) -> str | None:
     """The sentence about columns without a difference in the last bit where there always are some; None elsewhere."""
     names = ROUNDED_APART.get(table.name, ())
     columns = comparison.columns[comparison.columns["column_name"].isin(names)]
     if not names or (columns["cells_identical"] < columns["cells_compared"]).any():
         return None
-    values = sum(_values_in(path, name) for path in v1_files or () for name in names)
+    values = sum(values_in(v1, name) for name in names)
     if values < _LEAST_CELLS:
         return None
     return (
         f"V2 has V1's bits in all {values:,} values of {' and '.join(names)}, which the two variants round "
         "differently: was V2 computed by its own code?"
     )
-
-
-def _values_in(path: Path, name: str) -> int:
-    column = pyarrow.parquet.ParquetFile(path).read([name])[name]
-    return pyarrow.compute.sum(pyarrow.compute.is_finite(column)).as_py() or 0

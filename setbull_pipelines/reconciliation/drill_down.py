@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from setbull_pipelines.reconciliation.compare import joined_sides, row_key, unequal_cell
 from setbull_pipelines.reconciliation.diagnosis import ROW
+from setbull_pipelines.reconciliation.joining import joined_sides, row_key, unequal_cell
 from setbull_pipelines.tables.contract import Kind, Table
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_BARS,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -93,12 +92,10 @@ def all_equal(column: Column, cells: int) -> ColumnCounts:
 def judged(
     rows: RowCounts,
     counts: dict[str, ColumnCounts],
-    v1_files: Sequence[Path] | None,
-    v2_files: Sequence[Path] | None,
+    missing: Sequence[str],
     identical: bool,
 ) -> tuple[str, str]:
-    """Return the state and the reason for it."""
-    missing = [name for name, files in (("V1", v1_files), ("V2", v2_files)) if not files]
+    """Return the state and the reason for it; ``missing`` names the sides of which nothing is stored."""
     if missing:
         return NOT_COMPARABLE, f"nothing stored for {' and '.join(missing)}"
     if rows.v1 == rows.v2 == 0:

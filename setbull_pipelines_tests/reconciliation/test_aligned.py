@@ -7,21 +7,25 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from setbull_pipelines.reconciliation import aligned, compare
 from setbull_pipelines.reconciliation.aligned import read_aligned
-from setbull_pipelines_tests.reconciliation.partition_files import compare_frames, write
+from setbull_pipelines.settings import ReconciliationSettings
+from setbull_pipelines.warehouse.encoding import plain_text
+from setbull_pipelines_tests.reconciliation.partition_files import TRADING_DAY, write
 from setbull_pipelines_tests.reconciliation.test_compare import EVERY_KIND, ROWS, of_every_kind
 
 FRAMES = ("columns", "cells", "summary", "diagnoses", "decisions")
 OTHER_VALUES = {
-    "price": (101.5, np.nan, np.inf, -0.0),
-    "mean": (250.0 * (1 + 1e-12), 7.0, np.nan),
+    "price": (101.5, np.nan, np.inf, -np.inf, -0.0, 1.7e308, -1.7e308, 5e-324),
+    "mean": (250.0 * (1 + 1e-12), 7.0, np.nan, np.inf, -1.7e308, 1.7e308),
     "score": (0.5 + 1e-13, 0.6),
-    "volume": (1, 2**53 + 1),
+    "volume": (1, 2**53 + 1, -(2**63), 2**63 - 1),
     "open_interest": (5, pd.NA),
     "label": ("N", None),
     "reason": ("because", None),
@@ -48,21 +52,41 @@ def files_of(folder: Path, v1: pd.DataFrame, v2: pd.DataFrame, **options: bool) 
     ]
 
 
-@settings(max_examples=30, deadline=None)
+def in_memory(path: Path) -> pyarrow.Table:
+    return plain_text(pyarrow.parquet.read_table(path, partitioning=None))
+
+
+# Recognisers divide the largest floats there are.
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+@settings(max_examples=40, deadline=None)
 @given(
-    faults_v1=st.lists(st.tuples(st.integers(0, ROWS - 1), st.sampled_from(CELLS)), max_size=6),
-    faults_v2=st.lists(st.tuples(st.integers(0, ROWS - 1), st.sampled_from(CELLS)), max_size=6),
+    faults_v1=st.lists(st.tuples(st.integers(0, ROWS - 1), st.sampled_from(CELLS)), max_size=20),
+    faults_v2=st.lists(st.tuples(st.integers(0, ROWS - 1), st.sampled_from(CELLS)), max_size=20),
+    sample_cells=st.sampled_from([1, 2, 20]),
 )
-def test_it_reports_what_the_join_reports(faults_v1, faults_v2) -> None:
+def test_it_reports_what_the_join_reports_of_files_and_in_memory(
+    faults_v1, faults_v2, sample_cells
+) -> None:
     v1, v2 = changed(RIGHT, faults_v1), changed(RIGHT, faults_v2)
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         assert read_aligned(EVERY_KIND, *files_of(Path(folder), v1, v2)) is not None
-        fast = compare_frames(Path(folder), EVERY_KIND, v1, v2)
-        patch.setattr(compare, "read_aligned", lambda *files: None)
-        joined = compare_frames(Path(folder), EVERY_KIND, v1, v2)
-    assert (fast.state, fast.reason) == (joined.state, joined.reason)
-    for name in FRAMES:
-        pd.testing.assert_frame_equal(getattr(fast, name), getattr(joined, name), check_exact=True)
+        chosen = ReconciliationSettings(sample_cells=sample_cells)
+        files = files_of(Path(folder), v1, v2)
+        tables = [in_memory(path) for (path,) in files]
+        found = [
+            compare.compare(EVERY_KIND, *sides, TRADING_DAY, chosen) for sides in (files, tables)
+        ]
+        patch.setattr(compare, "read_aligned", lambda *sides: None)
+        found += [
+            compare.compare(EVERY_KIND, *sides, TRADING_DAY, chosen) for sides in (files, tables)
+        ]
+    *others, joined = found
+    for fast in others:
+        assert (fast.state, fast.reason) == (joined.state, joined.reason)
+        for name in FRAMES:
+            pd.testing.assert_frame_equal(
+                getattr(fast, name), getattr(joined, name), check_exact=True
+            )
 
 
 def test_it_reads_across_batches_and_counts_rows_of_instruments(tmp_path, monkeypatch) -> None:

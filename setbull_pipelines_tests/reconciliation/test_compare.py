@@ -11,7 +11,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from setbull_pipelines.reconciliation.compare import ROW, compare
+from setbull_pipelines.reconciliation.compare import compare
+from setbull_pipelines.reconciliation.diagnosis import ROW
 from setbull_pipelines.reconciliation.self_test.generic_mutants import last_agreeing
 from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables.contract import EXACT, RELATIVE, SCORE, Column, Kind, Table
