@@ -25,7 +25,7 @@ STORED = StoredTable("operations", tables.SELF_TEST)
 
 def self_test_code_version() -> str:
     """Code version of everything that the score depends on."""
-    return code_version("reconciliation", "tables", "variants", "market", "settings.py")
+    return code_version("reconciliation", "tables", "variants", "market")
 
 
 def publish_self_test(

@@ -6,8 +6,9 @@ Belongs here: hashing the source text that a result depends on. Does not belong 
 
 from __future__ import annotations
 
+import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -15,32 +16,86 @@ from pathlib import Path
 from setbull_pipelines.market.calendar import NSE
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_SETTINGS = "setbull_pipelines.settings"
 
 
 @cache
 def code_version(*places: str) -> str:
-    """Hash the Python sources below ``places`` (paths inside the package, folders or files).
+    """Hash the Python code below ``places`` (paths inside the package, folders or files), and the settings it reads.
 
-    Taking the text itself, not a number that people must remember to raise, makes every change of a
-    formula a new version.
+    Taking the code itself, not a number that people must remember to raise, makes every change of a
+    formula a new version. Docstrings and lines of comment are no code. Of ``settings.py`` just the groups count that
+    the code imports by name: another default of an alert makes no candle out of date.
     """
     digest = hashlib.blake2b(digest_size=8)
-    for place in places:
-        path = _PACKAGE / place
-        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(source.relative_to(_PACKAGE).as_posix().encode())
-            digest.update(source.read_bytes())
+    groups: set[str] = set()
+    for source in _sources(places):
+        code, settings = _code_of(source)
+        digest.update(source.relative_to(_PACKAGE).as_posix().encode())
+        digest.update(code)
+        groups |= settings
+    of_settings = _groups_of_settings()
+    for name in sorted(groups & of_settings.keys()):
+        digest.update(of_settings[name])
     return digest.hexdigest()
 
 
-def variant_code_version(name: str) -> str:
-    """Code version of everything that a variant's results depend on."""
-    return code_version(
+def _sources(places: Iterable[str]) -> Iterator[Path]:
+    for place in places:
+        path = _PACKAGE / place
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+@cache
+def _code_of(source: Path) -> tuple[bytes, frozenset[str]]:
+    """The text of a module without docstrings and lines of comment, and what it imports from the settings."""
+    text = source.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    settings = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == _SETTINGS
+        for alias in node.names
+    }
+    return _without_words(text, tree), frozenset(settings)
+
+
+@cache
+def _groups_of_settings() -> dict[str, bytes]:
+    """The code of each group of settings, by the name of its class; not of ``Settings``, which holds all of them."""
+    text = (_PACKAGE / "settings.py").read_text(encoding="utf-8")
+    return {
+        node.name: _without_words(ast.get_source_segment(text, node), None)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ClassDef) and node.name != "Settings"
+    }
+
+
+def _without_words(text: str, tree: ast.Module | None) -> bytes:
+    """The lines of ``text`` that do something: without strings that stand alone, comments and empty lines."""
+    words: set[int] = set()
+    inside_text: set[int] = set()
+    for node in ast.walk(tree or ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            if isinstance(node.value.value, str):  # a docstring, or the one below an attribute
+                words.update(range(node.lineno, node.end_lineno + 1))
+        elif isinstance(node, ast.Constant | ast.JoinedStr):
+            inside_text.update(range(node.lineno + 1, node.end_lineno + 1))
+    doing = []
+    for number, line in enumerate(text.splitlines(), 1):
+        is_comment = not line.strip() or line.lstrip().startswith("#")
+        if number not in words and (number in inside_text or not is_comment):
+            doing.append(line.rstrip())
+    return "\n".join(doing).encode()
+
+
+def variant_places(name: str) -> tuple[str, ...]:
+    """Where the code lies that a variant's results depend on."""
+    return (
         f"variants/{name}",
         "variants/protocol.py",
         "market",
         "tables",
-        "settings.py",
         "pipeline/steps.py",
         "pipeline/engine.py",
         "pipeline/isolating.py",
@@ -51,6 +106,11 @@ def variant_code_version(name: str) -> str:
         "warehouse/instrument_hashes.py",
         "rollout/bucketing.py",
     )
+
+
+def variant_code_version(name: str) -> str:
+    """Code version of everything that a variant's results depend on."""
+    return code_version(*variant_places(name))
 
 
 def raw_code_version() -> str:

@@ -9,35 +9,40 @@ from pathlib import Path
 import pytest
 
 from setbull_pipelines.pipeline import versions
+from setbull_pipelines_tests.test_architecture import project_imports
 
 Versions = dict[str, str]
+Edit = Callable[[str, str, str], tuple[Versions, Versions]]
+"""Edits a source file, the old text to the new one (none: at its end); the versions before and after."""
 
 
 @pytest.fixture
-def version_of_edited_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str], tuple[Versions, Versions]]]:
+def version_of_edited_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
     """Versions before and after one source file of a copy of the package is edited."""
     package = tmp_path / "package"
     shutil.copytree(versions._PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(versions, "_PACKAGE", package)
 
     def current() -> Versions:
-        versions.code_version.cache_clear()
+        for remembered in (versions.code_version, versions._code_of, versions._groups_of_settings):
+            remembered.cache_clear()
         return {
             "v1": versions.variant_code_version("v1"),
             "v2": versions.variant_code_version("v2"),
             "raw": versions.raw_code_version(),
         }
 
-    def edit(source: str) -> tuple[Versions, Versions]:
+    def edit(source: str, old: str, new: str) -> tuple[Versions, Versions]:
         before = current()
-        with open(package / source, "a", encoding="utf-8") as file:
-            file.write("\n# edited\n")
+        path = package / source
+        text = path.read_text(encoding="utf-8")
+        assert not old or text.count(old) == 1, f"{source} has {old!r} {text.count(old)} times"
+        path.write_text(text.replace(old, new) if old else text + new, encoding="utf-8")
         return before, current()
 
     yield edit
-    versions.code_version.cache_clear()
+    for remembered in (versions.code_version, versions._code_of, versions._groups_of_settings):
+        remembered.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -55,12 +60,89 @@ def version_of_edited_copy(
     ],
 )
 def test_an_edited_source_changes_the_versions_that_depend_on_it(
-    source: str,
-    changed: set[str],
-    version_of_edited_copy: Callable[[str], tuple[Versions, Versions]],
+    source: str, changed: set[str], version_of_edited_copy: Edit
 ) -> None:
-    before, after = version_of_edited_copy(source)
+    before, after = version_of_edited_copy(source, "", "\nEDITED = True\n")
     assert {name for name in before if before[name] != after[name]} == changed
+
+
+@pytest.mark.parametrize(
+    ("source", "old", "new"),
+    [
+        (
+            "variants/v1/indicators.py",
+            '"""V1 of the indicators:',
+            '"""The first of the indicators:',
+        ),
+        ("variants/v2/kernels.py", "", "\n# edited\n"),
+        ("tables/candles.py", "", '\n"""Said at the end."""\n'),
+        # Of the settings, a default that no candle depends on.
+        ("settings.py", "fail_on_divergence: bool = True", "fail_on_divergence: bool = False"),
+    ],
+)
+def test_words_change_no_version(
+    source: str, old: str, new: str, version_of_edited_copy: Edit
+) -> None:
+    before, after = version_of_edited_copy(source, old, new)
+    assert before == after
+
+
+def test_another_default_of_a_setting_is_a_new_version_of_what_reads_it(
+    version_of_edited_copy: Edit,
+) -> None:
+    before, after = version_of_edited_copy(
+        "settings.py", "warm_margin_bars: int = ", "warm_margin_bars: int = 1 + "
+    )
+    assert before["v1"] != after["v1"]
+    assert before["v2"] != after["v2"]
+
+
+def test_a_line_of_a_text_that_looks_like_a_comment_is_code(version_of_edited_copy: Edit) -> None:
+    text = '\nQUERY = """\n# {}\n"""\n'
+    before, after = version_of_edited_copy("tables/candles.py", "", text.format("first"))
+    assert before != after
+    before, after = version_of_edited_copy("tables/candles.py", "# first", "# second")
+    assert before != after
+
+
+# What the lane loads beside what its values are made of.
+NOT_IN_THE_VERSION = {
+    "pipeline.progress": "tells how far the work is",
+    "pipeline.measuring": "measures what the work took",
+    "pipeline.chunks": "how many instruments at a time, which changes no value (property test)",
+    "pipeline.versions": "says which version it is",
+    "quality": "judges what is stored",
+    "warehouse": "where bytes lie; what is read is held against the hash of what was published",
+    "rollout": "who is served, except for the buckets",
+    "sources": "the raw tables have a version of their own",
+    "settings": "by the groups that are imported",
+}
+
+
+@pytest.mark.parametrize("name", ["v1", "v2"])
+def test_the_version_of_a_lane_holds_all_that_it_imports(name: str) -> None:
+    other = {"v1": "variants.v2", "v2": "variants.v1"}[name]
+    seen: set[str] = set()
+    waiting = ["pipeline.engine", f"variants.{name}"]
+    while waiting:
+        module = waiting.pop()
+        if module in seen or module.startswith(other):
+            continue
+        seen.add(module)
+        if not any(module == each or module.startswith(f"{each}.") for each in NOT_IN_THE_VERSION):
+            waiting += project_imports(module)
+    hashed = {
+        ".".join(path.relative_to(versions._PACKAGE).with_suffix("").parts).removesuffix(
+            ".__init__"
+        )
+        for path in versions._sources(versions.variant_places(name))
+    }
+    left_out = {
+        module
+        for module in seen - hashed - {"", "variants"}
+        if not any(module == each or module.startswith(f"{each}.") for each in NOT_IN_THE_VERSION)
+    }
+    assert not left_out
 
 
 def test_a_combined_hash_depends_on_the_order_and_the_borders_of_its_parts() -> None:
