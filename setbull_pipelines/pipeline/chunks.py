@@ -59,12 +59,19 @@ def chunks_of(
 
 
 def is_full(partitions: int, rows: int, columns: int, settings: ProcessingSettings) -> bool:
-    """Whether computed partitions, with so many rows together, are published before more are computed."""
+    """Whether computed partitions, with so many rows together, are published before others."""
     if settings.sessions_per_chunk:
         return partitions >= settings.sessions_per_chunk
     return (
         partitions >= MOST_PARTITIONS or rows >= MOST_ROWS or not _has_room(rows, columns, settings)
     )
+
+
+def is_full_to_compute(days: int, rows: int, columns: int, settings: ProcessingSettings) -> bool:
+    """Whether days, with so many rows of their own, are computed before more are looked at."""
+    if settings.sessions_per_chunk:
+        return days >= settings.sessions_per_chunk
+    return rows >= MOST_ROWS or not _has_room(rows, columns, settings)
 
 
 def batches(

@@ -6,6 +6,9 @@ Belongs here: measuring. Does not belong here: what is done with the figures (``
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate, pairwise
 from threading import Event, Thread
 
 import psutil
@@ -15,6 +18,11 @@ from setbull_pipelines.warehouse.pointers import Cost
 
 # The kernel's own high-water mark cannot be used: it never falls, so that the first heavy step would be charged to all.
 _SAMPLE_SECONDS = 0.005
+_DIVIDED = (
+    *("seconds", "cpu_seconds", "input_rows"),
+    *("cache_hits", "cache_misses", "cache_first_reads"),
+)
+"""Figures that add up over pieces of work."""
 
 
 class Meter:
@@ -58,6 +66,27 @@ class Meter:
             cache_misses=self._lookups.misses,
             cache_first_reads=self._lookups.first_reads,
         )
+
+
+def shared_out(cost: Cost, weights: Sequence[int]) -> list[Cost]:
+    """``cost`` of pieces of work that were done at once, as the share of each, which add up to it.
+
+    Equal shares where all weights are 0. What was highest meanwhile, and the processors, were the same for all.
+    """
+    total = sum(weights)
+    ends = list(accumulate(weights)) if total else list(range(1, len(weights) + 1))
+    shares = [(begin, end) for begin, end in pairwise([0, *ends])]
+
+    def part(name: str, begin: int, end: int) -> int | float:
+        value = getattr(cost, name)
+        if isinstance(value, int):
+            return value * end // ends[-1] - value * begin // ends[-1]
+        return value * (end - begin) / ends[-1]
+
+    return [
+        replace(cost, **{name: part(name, begin, end) for name in _DIVIDED})
+        for begin, end in shares
+    ]
 
 
 def memory_in_use() -> int:

@@ -9,10 +9,12 @@ them: the history of a former key must be in the same half as its successor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import pandas as pd
 
 from setbull_pipelines import tables
@@ -28,6 +30,8 @@ _OF_MINUTES = (tables.CANDLES_5MIN.name, tables.BB_WIDTH_DAILY.name)
 """Tables that are looked back at and begin with the first minutes."""
 REFERENCES = (tables.CORPORATE_ACTIONS, tables.INSTRUMENT_ALIASES)
 """The raw tables behind every step whose look-back is adjusted."""
+_MOST_KNOWN = 50
+"""Of a whole exchange each can be a few hundred kilobytes."""
 
 
 _LAST: WeakKeyDictionary[Warehouse, tuple[list[str], References]] = WeakKeyDictionary()
@@ -67,14 +71,20 @@ class References:
         links = self._aliases[["old_instrument_key", "instrument_key", "from_date"]]
         self._links = list(links.itertuples(index=False, name=None))
         self._history_starts_hash = _hash_of(self.history_starts)
-        self._starts_by_instrument: dict[int, dict[str, int]] = {}
+        self._alias_dates = np.sort(self._aliases["from_date"].to_numpy("datetime64[us]"))
+        self._ex_dates = np.sort(self._actions["ex_date"].to_numpy("datetime64[us]"))
+        self._known: dict[tuple, object] = {}
+        self._first_days: dict[str, date] = {}
 
     def first_day(self, table: Table) -> date:
         """The first stored session of a table that is looked back at; ``date.max`` where nothing is stored of it."""
-        starts = self.history_starts
-        if table.name in _OF_MINUTES:
-            starts = starts[starts["series"] == MINUTES]
-        return starts["first_trading_day"].min().date() if len(starts) else date.max
+        if table.name not in self._first_days:
+            starts = self.history_starts
+            if table.name in _OF_MINUTES:
+                starts = starts[starts["series"] == MINUTES]
+            found = starts["first_trading_day"].min().date() if len(starts) else date.max
+            self._first_days[table.name] = found
+        return self._first_days[table.name]
 
     def frames(self, step: Step, day: pd.Timestamp) -> dict[str, pd.DataFrame]:
         """The frames beside a step's inputs, under the keys of ``day``."""
@@ -84,6 +94,20 @@ class References:
         if step.is_adjusted:
             frames["corporate_actions"] = self._actions_on(day)
         return frames
+
+    def aliases_in_force(self, day: pd.Timestamp) -> int:
+        """How many keys have taken another's place by ``day``; days with as many have the same."""
+        return _until(self._alias_dates, day)
+
+    def actions_between(self, first: pd.Timestamp, last: pd.Timestamp) -> dict[date, set[str]]:
+        """By ex-date after ``first`` and up to ``last``: the instruments, under the keys of ``last``."""
+        if _until(self._ex_dates, first) == _until(self._ex_dates, last):
+            return {}
+        actions = self._actions_on(last)
+        found: dict[date, set[str]] = {}
+        for action in actions[actions["ex_date"] > first].itertuples():
+            found.setdefault(action.ex_date.date(), set()).add(action.instrument_key)
+        return found
 
     def hashes(self, step: Step, first: pd.Timestamp, day: pd.Timestamp) -> dict[str, str]:
         """Hashes of what the step uses on ``day`` of these facts, with a look-back to ``first``.
@@ -95,21 +119,36 @@ class References:
             hashes["history_starts"] = self._history_starts_hash
         if step.is_adjusted:
             ex_date = self._actions["ex_date"]
-            actions = self._actions[(first < ex_date) & (ex_date <= day)]
-            hashes["corporate_actions"] = _hash_of(actions)
-            hashes["instrument_aliases"] = _hash_of(self._aliases_on(day))
+            hashes["corporate_actions"] = self._once(
+                ("actions", *self._actions_inside(first, day)),
+                lambda: _hash_of(self._actions[(first < ex_date) & (ex_date <= day)]),
+            )
+            hashes["instrument_aliases"] = self._once(
+                ("aliases", self.aliases_in_force(day)), lambda: _hash_of(self._aliases_on(day))
+            )
         return hashes
 
     def instrument_hashes(
         self, step: Step, first: pd.Timestamp, day: pd.Timestamp
-    ) -> dict[str, int]:
+    ) -> Mapping[str, int]:
         """What :meth:`hashes` says of all instruments, of each one that there are facts about, as a number."""
+        in_force = self.aliases_in_force(day)
+        name = ("facts", in_force, step.needs_history_starts, step.is_adjusted)
+        if step.is_adjusted:
+            name += self._actions_inside(first, day)
+        return self._once(name, lambda: self._instrument_hashes(step, first, day))
+
+    def _instrument_hashes(
+        self, step: Step, first: pd.Timestamp, day: pd.Timestamp
+    ) -> dict[str, int]:
         facts: list[dict[str, int]] = []
         if step.needs_history_starts:
-            in_force = len(self._aliases_on(day))
-            if in_force not in self._starts_by_instrument:
-                self._starts_by_instrument[in_force] = _by_instrument(self._history_starts_on(day))
-            facts.append(self._starts_by_instrument[in_force])
+            facts.append(
+                self._once(
+                    ("starts by instrument", self.aliases_in_force(day)),
+                    lambda: _by_instrument(self._history_starts_on(day)),
+                )
+            )
         if step.is_adjusted:
             actions = self._actions_on(day)
             facts.append(_by_instrument(actions[first < actions["ex_date"]]))
@@ -123,7 +162,10 @@ class References:
 
     def hash_about_all(self, day: pd.Timestamp, first_row: str | None) -> int:
         """What decides of all instruments which are new listings: the first day of each series, of a window."""
-        earliest = self._history_starts_on(day).groupby("series")["first_trading_day"].min()
+        earliest = self._once(
+            ("earliest", self.aliases_in_force(day)),
+            lambda: self._history_starts_on(day).groupby("series")["first_trading_day"].min(),
+        )
         return int(combined([f"{first_row}", *map("{}={}".format, earliest.index, earliest)]), 16)
 
     def renamed(self, session: pd.Timestamp, day: pd.Timestamp) -> dict[str, str]:
@@ -171,12 +213,17 @@ class References:
         return found
 
     def _aliases_on(self, day: pd.Timestamp) -> pd.DataFrame:
-        return self._aliases[self._aliases["from_date"] <= day]
+        # They are sorted by the day from which they are in force.
+        return self._aliases.iloc[: self.aliases_in_force(day)]
 
     def _history_starts_on(self, day: pd.Timestamp) -> pd.DataFrame:
+        in_force = self.aliases_in_force(day)
+        if not in_force:
+            return self.history_starts
+        return self._once(("starts", in_force), lambda: self._renamed_history_starts(day))
+
+    def _renamed_history_starts(self, day: pd.Timestamp) -> pd.DataFrame:
         starts = self.history_starts
-        if self._aliases_on(day).empty:
-            return starts
         keys = [
             self.current_key(key, start, day)
             for key, start in zip(
@@ -188,8 +235,12 @@ class References:
 
     def _actions_on(self, day: pd.Timestamp) -> pd.DataFrame:
         """An action counts for the key of ``day``, whichever key it was stated for; its own statement goes first."""
+        name = ("actions on", self.aliases_in_force(day), _until(self._ex_dates, day))
+        return self._once(name, lambda: self._renamed_actions(day))
+
+    def _renamed_actions(self, day: pd.Timestamp) -> pd.DataFrame:
         actions = self._actions[self._actions["ex_date"] <= day]
-        if self._aliases_on(day).empty:
+        if not self.aliases_in_force(day):
             return actions
         current = [
             self.current_key(key, pd.Timestamp.min, day) for key in actions["instrument_key"]
@@ -201,6 +252,22 @@ class References:
         return renamed.drop_duplicates(["instrument_key", "ex_date", "kind"]).drop(
             columns="is_renamed"
         )
+
+    def _actions_inside(self, first: pd.Timestamp, day: pd.Timestamp) -> tuple[int, int]:
+        """Equal for windows with the same actions after their first day."""
+        return _until(self._ex_dates, first), _until(self._ex_dates, day)
+
+    def _once(self, name: tuple, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, made once: facts change on few days, and every day of a run asks for them."""
+        if name not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[name] = make()
+        return self._known[name]
+
+
+def _until(days: np.ndarray, day: pd.Timestamp) -> int:
+    return int(np.searchsorted(days, day.to_datetime64(), side="right"))
 
 
 def _by_instrument(rows: pd.DataFrame, keys: pd.Series | None = None) -> dict[str, int]:

@@ -53,6 +53,13 @@ class Step:
     needs_history_starts: bool = False
     is_adjusted: bool = False
     """Its look-back is read in prices and under instrument keys of the day, by the corporate actions up to it."""
+    gives_days_since: bool = False
+    """``compute`` gives the rows of ``day`` and of all later days that it is given, not of ``day`` alone."""
+
+    def is_of_own_rows(self, settings: Settings) -> bool:
+        """Whether a day follows from its own rows alone, so that the rows of any days can be computed together."""
+        looks_back = any(item.look_back(settings) for item in self.inputs)
+        return not (looks_back or self.is_adjusted or self.needs_history_starts)
 
 
 def _candles_5min(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
@@ -156,6 +163,7 @@ STEPS: tuple[Step, ...] = (
         lambda settings: (settings.indicators, settings.look_back),
         needs_history_starts=True,
         is_adjusted=True,
+        gives_days_since=True,
     ),
     Step(
         "indicators_daily",
@@ -172,6 +180,7 @@ STEPS: tuple[Step, ...] = (
         lambda settings: (settings.indicators, settings.look_back),
         needs_history_starts=True,
         is_adjusted=True,
+        gives_days_since=True,
     ),
     Step(
         "bb_width_daily",

@@ -249,7 +249,7 @@ class Variant(Protocol):
         sequences: pd.DataFrame,
         settings: SequenceSettings = SequenceSettings(),
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """``sequence_analysis`` (one row per instrument) and ``sequence_patterns`` of one as-of day.
+        """``sequence_analysis`` (one row per instrument and as-of day) and ``sequence_patterns``, of any as-of days.
 
         Scores: S are all runs, M the mamba runs. length_score = sum over M of min(length / 5, 1)
         / |S|. strength_score = mean strength of M, 0 without M. consistency_score = 0 when |S| <

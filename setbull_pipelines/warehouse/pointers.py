@@ -64,7 +64,11 @@ class StoredTable:
 
 @dataclass(frozen=True)
 class Cost:
-    """What computing one version of a partition took: reading its inputs and computing, without publishing."""
+    """What computing one version of a partition took: reading its inputs and computing, without publishing.
+
+    Of days that were computed at once each has its share, by its rows among the rows of all of them: shares of time,
+    rows and files add up to what it took together.
+    """
 
     seconds: float
     cpu_seconds: float

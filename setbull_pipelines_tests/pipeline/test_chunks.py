@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from setbull_pipelines import tables, variants
-from setbull_pipelines.pipeline import engine
+from setbull_pipelines.pipeline import computing
 from setbull_pipelines.pipeline.chunks import (
     FEWEST_INSTRUMENTS,
     allowance,
@@ -177,7 +177,7 @@ def test_a_small_allowance_computes_in_chunks_and_says_when_it_is_not_enough(
         found = with_processing(copied_run.settings, memory_allowance_mib=512)
         limit = copied_run.warehouse.cache.limit_bytes
         monkeypatch.setattr(
-            engine, "memory_in_use", lambda: allowance(found.processing) - limit - free_bytes
+            computing, "memory_in_use", lambda: allowance(found.processing) - limit - free_bytes
         )
         return computed_together(step, variant, copied_run, list(copied_run.days), found)
 

@@ -156,6 +156,6 @@ def test_steps_read_nothing_of_where_rows_are_from(deployment: Deployment) -> No
     for variant in VARIANTS:
         run = StepRun(step, variant, deployment.warehouse, deployment.settings, "test", IN_FULL)
         assert [result.cached for result in run.over([MONDAY])] == [True]
-        frame = run._read(step.inputs[0], MONDAY, None)
+        frame = run._windows.read(step.inputs[0], [MONDAY], None)
         assert len(frame) == len(rows)
         assert list(frame.columns) == tables.CANDLES_1MIN.without_provenance.column_names

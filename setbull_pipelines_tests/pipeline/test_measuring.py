@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from setbull_pipelines import tables, variants
-from setbull_pipelines.pipeline import engine
+from setbull_pipelines.pipeline import computing
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.steps import STEPS
@@ -102,7 +102,7 @@ def test_a_variant_is_prepared_before_the_clock_starts(
             told.append("measuring")
             return super().__enter__()
 
-    monkeypatch.setattr(engine, "Meter", Clock)
+    monkeypatch.setattr(computing, "Meter", Clock)
     monkeypatch.setattr(variants.V2, "prepare", lambda: told.append("preparing"))
     day = copied_run.days[-1]
     step = next(step for step in STEPS if step.name == "candles_5min")

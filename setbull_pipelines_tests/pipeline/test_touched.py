@@ -291,7 +291,7 @@ def test_computing_some_instruments_gives_their_rows_of_computing_all(
     run = StepRun(
         *(step, VARIANTS[variant], small_run.warehouse, small_run.settings, "test", IN_FULL)
     )
-    frames = {item.table.name: run._read(item, day, None) for item in step.inputs}
+    frames = {item.table.name: run._windows.read(item, [day], None) for item in step.inputs}
     frames |= References(small_run.warehouse).frames(step, pd.Timestamp(day))
 
     def computed(keys: Sequence[str]) -> list[pd.DataFrame]:

@@ -209,7 +209,7 @@ def sequence_analysis(
     sequences: pd.DataFrame,
     settings: SequenceSettings = SequenceSettings(),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """``sequence_analysis`` and ``sequence_patterns`` of one as-of day; the contract is in ``variants/protocol.py``."""
+    """``sequence_analysis`` and ``sequence_patterns``; the contract is in ``variants/protocol.py``."""
     runs_of = _runs_by_instrument(sequences)
     analysis_rows: list[dict[str, object]] = []
     pattern_rows: list[dict[str, object]] = []

@@ -1,10 +1,10 @@
-"""V2 of the analysis of runs: scores, volume profile and patterns, for all instruments at once.
+"""V2 of the analysis of runs: scores, volume profile and patterns, for all instruments and as-of days at once.
 
 Belongs here: ``sequence_analysis``. Does not belong here: how moves and runs are found
 (``sequences.py``).
 
-Every sum per instrument is a ``bincount`` over rows sorted by instrument and time, so it adds in
-one fixed order whatever the order of the input.
+What is called an instrument below is one on one as-of day. Every sum per instrument is a ``bincount`` over rows
+sorted by instrument and time, so it adds in one fixed order whatever the order of the input.
 """
 
 from __future__ import annotations
@@ -42,17 +42,14 @@ def sequence_analysis(
     sequences: pd.DataFrame,
     settings: SequenceSettings = SequenceSettings(),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Analysis per instrument, and patterns; see ``Variant.sequence_analysis``.
+    """Analysis per as-of day and instrument, and patterns; see ``Variant.sequence_analysis``.
 
-    Raises ValueError for several as-of days, and for moves and runs of different instruments.
+    Raises ValueError for moves and runs of different instruments.
     """
     if moves.empty and sequences.empty:
         return SEQUENCE_ANALYSIS.empty(), SEQUENCE_PATTERNS.empty()
-    (move_codes, run_codes), instruments = columns.shared_codes(
-        moves["instrument_key"], sequences["instrument_key"]
-    )
-    _require_one_day(moves, sequences)
-    _require_same_instruments(move_codes, run_codes, instruments)
+    (move_codes, run_codes), instruments, as_of = _looks_back(moves, sequences)
+    _require_same_instruments(move_codes, run_codes, instruments, as_of)
     looked_back = _LookBack.read(moves, move_codes)
     runs = _Runs.read(sequences, run_codes)
 
@@ -61,7 +58,8 @@ def sequence_analysis(
     weight = patterns["frequency"] * patterns["strength"]
     analysis = pd.DataFrame(
         {
-            "instrument_key": columns.texts(instruments, np.arange(len(instruments))),
+            "instrument_key": instruments,
+            "trading_day": as_of,
             **_trend(looked_back, settings),
             **_counts(runs, settings),
             **_scores(runs, settings),
@@ -73,38 +71,46 @@ def sequence_analysis(
             ),
         }
     )
+    of_pattern = patterns["instrument"].to_numpy()
     named_patterns = patterns.assign(
-        instrument_key=columns.texts(instruments, patterns["instrument"].to_numpy()),
-        trading_day=looked_back.as_of,
+        instrument_key=instruments.take(of_pattern).array,
+        trading_day=as_of[of_pattern],
         kind=columns.texts(_KINDS, patterns["kind"].to_numpy()),
     )
     return analysis[SEQUENCE_ANALYSIS.column_names], named_patterns[SEQUENCE_PATTERNS.column_names]
 
 
-def _require_one_day(moves: pd.DataFrame, sequences: pd.DataFrame) -> None:
-    found = pd.concat([moves["trading_day"], sequences["trading_day"]]).unique()
-    if len(found) != 1:
-        raise ValueError(
-            f"sequence_analysis: found {len(found)} as-of days from {found.min()} to "
-            f"{found.max()}, expected the moves and sequences of one"
-        )
+def _looks_back(
+    moves: pd.DataFrame, sequences: pd.DataFrame
+) -> tuple[list[np.ndarray], pd.Series, np.ndarray]:
+    """Number the look-backs, one per instrument and as-of day, by both: (codes per frame, instrument, as-of day)."""
+    instrument_codes, names = columns.shared_codes(
+        moves["instrument_key"], sequences["instrument_key"]
+    )
+    days = [columns.microseconds(frame["trading_day"]) for frame in (moves, sequences)]
+    keys = [columns.bar_key(codes, day) for codes, day in zip(instrument_codes, days, strict=True)]
+    of_key, first = np.unique(np.concatenate(keys), return_index=True)
+    codes = [np.searchsorted(of_key, key) for key in keys]
+    instruments = columns.texts(names, np.concatenate(instrument_codes)[first])
+    return codes, instruments, columns.days(np.concatenate(days)[first])
 
 
 def _require_same_instruments(
-    move_codes: np.ndarray, run_codes: np.ndarray, instruments: pd.Index
+    move_codes: np.ndarray, run_codes: np.ndarray, instruments: pd.Series, as_of: np.ndarray
 ) -> None:
     has_moves = np.bincount(move_codes, minlength=len(instruments)) > 0
     has_runs = np.bincount(run_codes, minlength=len(instruments)) > 0
-    if (has_moves != has_runs).any():
+    different = has_moves != has_runs
+    if different.any():
         raise ValueError(
-            f"sequence_analysis: {instruments[has_moves != has_runs][0]} has "
-            "only one of moves and sequences, expected both"
+            f"sequence_analysis: {instruments[different].iloc[0]} has only one of moves and sequences as of "
+            f"{np.datetime_as_string(as_of[different][0], 'D')}, expected both"
         )
 
 
 @dataclass(frozen=True)
 class _LookBack:
-    """The moves sorted by instrument and day; ``code`` numbers the instruments without gaps."""
+    """The moves sorted by look-back and day; ``code`` numbers the look-backs without gaps."""
 
     frame: pd.DataFrame
     code: np.ndarray
@@ -124,12 +130,8 @@ class _LookBack:
         )
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """The sum of ``values`` (one per move) per instrument."""
+        """The sum of ``values`` (one per move) per look-back."""
         return np.bincount(self.code, weights=values, minlength=len(self.first))
-
-    @property
-    def as_of(self) -> pd.Timestamp:
-        return self.frame["trading_day"].iloc[0]
 
     @property
     def trend_sign(self) -> np.ndarray:
@@ -147,7 +149,6 @@ def _trend(looked_back: _LookBack, settings: SequenceSettings) -> dict[str, obje
     is_known = (days >= settings.look_back_days) & (looked_back.total(np.isnan(ema)) == 0)
     first, last = looked_back.first, looked_back.first + days - 1
     return {
-        "trading_day": looked_back.as_of,
         "series": frame["series"].iloc[first].array,
         "trend": frame["trend"].iloc[first].array,
         "trend_reason": columns.texts((INSUFFICIENT_HISTORY,), np.where(is_known, -1, 0)),

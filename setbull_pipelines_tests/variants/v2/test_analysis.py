@@ -251,7 +251,7 @@ def test_settings_are_used() -> None:
 
 
 def test_unfit_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="2 as-of days"):
+    with pytest.raises(ValueError, match="has only one of moves and sequences as of 2025-06-27"):
         v2.sequence_analysis(
             EXAMPLE_MOVES, EXAMPLE_RUNS.assign(trading_day=pd.Timestamp("2025-06-27"))
         )
