@@ -49,6 +49,8 @@ def _sources(places: Iterable[str]) -> Iterator[Path]:
 @cache
 def _code_of(source: Path) -> tuple[bytes, frozenset[str]]:
     """The text of a module without docstrings and lines of comment, and what it imports from the settings."""
+    if source.suffix != ".py":
+        return source.read_bytes(), frozenset()
     text = source.read_text(encoding="utf-8")
     tree = ast.parse(text)
     settings = {
