@@ -19,11 +19,12 @@ from datetime import date
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.compared import compared_inputs
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, evicted_lanes, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
-from setbull_pipelines.pipeline.reconciling import compared_inputs, outputs_of
+from setbull_pipelines.pipeline.reconciling import outputs_of
 from setbull_pipelines.pipeline.running import AS_OF, require_same_moment
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.rollout.bucketing import (
