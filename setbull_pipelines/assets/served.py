@@ -1,7 +1,7 @@
 """Assets of the served tables, which readers use.
 
 Belongs here: their definitions and metadata. Does not belong here: which variant serves an instrument
-(``rollout/``), picking rows (``pipeline/serving.py``).
+(``rollout/``), picking rows (``pipeline/assignment.py``).
 """
 
 import dagster as dg

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
 
 import pandas as pd
 
 from setbull_pipelines.pipeline.chunks import batches
 from setbull_pipelines.pipeline.lanes import part_of
+from setbull_pipelines.pipeline.ranges import frames_by_day
 from setbull_pipelines.quality.verdict import NOT_JUDGED, Rule, Verdict, before
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import (
@@ -126,21 +126,17 @@ def _rows_by_partition(
     """The rows of each partition, or why they cannot be read: that is said of the days concerned alone."""
     try:
         pointers = {key: warehouse.pointer(stored, key) for key in keys}
-        rows = warehouse.read(stored, keys)
+        if None not in pointers.values():
+            return frames_by_day(stored, pointers, warehouse)
+        # Says what is missing.
+        warehouse.files(stored, keys)
     except _UNREADABLE as error:
         if len(keys) == 1:
             return {keys[0]: error}
-        found: dict[str, pd.DataFrame | Exception] = {}
-        for key in keys:
-            found |= _rows_by_partition(stored, [key], warehouse)
-        return found
-    if len(keys) == 1:
-        return {keys[0]: rows}
-    counts = [pointers[key].rows for key in keys]
-    return {
-        key: rows.iloc[end - count : end].reset_index(drop=True)
-        for key, count, end in zip(keys, counts, accumulate(counts), strict=True)
-    }
+    found: dict[str, pd.DataFrame | Exception] = {}
+    for key in keys:
+        found |= _rows_by_partition(stored, [key], warehouse)
+    return found
 
 
 def _readable_pointer(stored: StoredTable, key: str, warehouse: Warehouse) -> Pointer | None:

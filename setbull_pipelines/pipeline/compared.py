@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from itertools import accumulate
 
 import pyarrow
 import pyarrow.compute
 
 from setbull_pipelines.pipeline.lanes import MARK, Part, part_of
+from setbull_pipelines.pipeline.ranges import tables_by_day
 from setbull_pipelines.tables import Table
-from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.pointers import Failure, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -117,17 +116,5 @@ class Side:
 
     @cached_property
     def _rows(self) -> dict[str, pyarrow.Table]:
-        counts = {of_day.key: of_day.pointers[self._stored.schema].rows for of_day in self._days}
-        if not counts:
-            return {}
-        together = self._warehouse.read_arrow(self._stored, counts)
-        if len(together) != sum(counts.values()):
-            raise DamagedPartition(
-                f"{self._stored.name}: {len(together):,} rows of {len(counts)} days were read, "
-                f"{sum(counts.values()):,} expected: another run published meanwhile; run again"
-            )
-        ends = accumulate(counts.values())
-        return {
-            key: together.slice(end - count, count)
-            for (key, count), end in zip(counts.items(), ends, strict=True)
-        }
+        pointers = {of_day.key: of_day.pointers[self._stored.schema] for of_day in self._days}
+        return tables_by_day(self._stored, pointers, self._warehouse)
