@@ -1,27 +1,21 @@
 """The asset checks of every table, made of its rules.
 
-Belongs here: reading the day, calling the rule, reporting one verdict per trading day also in range runs.
-Does not belong here: rules (``quality/``).
+Belongs here: the checks, reporting one verdict per trading day also in range runs. Does not belong here: rules
+(``quality/``), reading what they need (``pipeline/judging.py``).
 """
 
 import datetime
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 import dagster as dg
-import pandas as pd
 
 from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
-from setbull_pipelines.pipeline.lanes import part_of
+from setbull_pipelines.pipeline.judging import judge, judge_days
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict, before
+from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.errors import (
-    ContractViolation,
-    DamagedPartition,
-    MissingPartition,
-)
-from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 
@@ -31,61 +25,6 @@ def severity(rule: Rule, verdict: Verdict) -> dg.AssetCheckSeverity:
     if not rule.is_error or nothing:
         return dg.AssetCheckSeverity.WARN
     return dg.AssetCheckSeverity.ERROR
-
-
-def judge(
-    rules: Sequence[Rule], warehouse: Warehouse, settings: Settings, day: datetime.date | None
-) -> dict[str, Verdict]:
-    """Read what the rules need for the day (None for unpartitioned tables), once, and judge each."""
-    frames: dict[str, pd.DataFrame] = {}
-    verdicts = {}
-    for rule in rules:
-        try:
-            for stored in rule.reads:
-                if stored.name not in frames:
-                    frames[stored.name] = warehouse.read(stored, [_partition(stored, day)])
-            if rule.earlier_sessions and day:
-                stored_days = warehouse.partitions(rule.table)
-                earlier = [partition for partition in stored_days if partition < day.isoformat()]
-                frames[before(rule.table)] = warehouse.read(
-                    rule.table, earlier[-rule.earlier_sessions :]
-                )
-        except (MissingPartition, DamagedPartition, ContractViolation) as error:
-            verdicts[rule.name] = Verdict(False, str(error))
-            continue
-        if reason := _cut_back(rule, warehouse, day):
-            verdicts[rule.name] = Verdict(False, f"not judged: {reason}", {NOT_JUDGED: True})
-            continue
-        verdicts[rule.name] = rule.judge(frames, pd.Timestamp(day) if day else pd.NaT, settings)
-    return verdicts
-
-
-def _cut_back(rule: Rule, warehouse: Warehouse, day: datetime.date | None) -> str | None:
-    """Why a table of V1 cannot be held against other tables on the day; None when it can.
-
-    It can against tables of the same sample. A rule that reads nothing but the table itself, such as its contract,
-    is judged on the rows there are.
-    """
-    if rule.table.schema != "v1" or len(rule.reads) == 1:
-        return None
-    parts = {
-        stored.name: part_of(stored.table, warehouse.pointer(stored, _partition(stored, day)))
-        if stored.schema == "v1"
-        else None
-        for stored in rule.reads
-    }
-    cut_back = {name: part for name, part in parts.items() if part}
-    own = parts[rule.table.name]
-    if not cut_back or (own and own.percentage and set(parts.values()) == {own}):
-        return None
-    name, part = next(iter(cut_back.items()))
-    return f"{part.sentence} ({name})"
-
-
-def _partition(stored: StoredTable, day: datetime.date | None) -> str:
-    if not stored.table.partitioned:
-        return WHOLE
-    return UNASSIGNED if day is None else day.isoformat()
 
 
 def _result(rule: Rule, verdict: Verdict) -> dict:
@@ -140,9 +79,9 @@ def check_results(
             by_day = {None: judge(rules, warehouse, settings, None)}
         else:
             days = days or [datetime.date.fromisoformat(key) for key in context.partition_keys]
-            by_day = {day: judge(rules, warehouse, settings, day) for day in days}
-            for day in sorted(along.get(table.name, ())):
-                found = judge(rules, warehouse, settings, day)
+            by_day = judge_days(rules, warehouse, settings, days)
+            besides = sorted(along.get(table.name, ()))
+            for day, found in judge_days(rules, warehouse, settings, besides).items():
                 for rule in rules:
                     _report_each_day(context, key, rule, {day: found[rule.name]})
         for rule in rules:

@@ -1,7 +1,7 @@
 """The lane of the served tables, which readers use.
 
 Belongs here: its definition and metadata. Does not belong here: which variant serves an instrument
-(``rollout/``), picking rows (``pipeline/serving.py``).
+(``rollout/``), picking rows (``pipeline/assignment.py``).
 """
 
 import dagster as dg

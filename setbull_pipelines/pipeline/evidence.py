@@ -16,13 +16,12 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import metrics, serving
+from setbull_pipelines.pipeline.compared import compared_inputs, failures_of
 from setbull_pipelines.pipeline.lanes import Part, part_of
 from setbull_pipelines.pipeline.reconciling import (
     SUMMARY,
-    compared_inputs,
     explanations_of,
     failed_in_v1_alone,
-    failures_of,
     named,
     outputs_of,
 )

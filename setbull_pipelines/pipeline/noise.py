@@ -11,19 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import cached_property
 
 import pandas as pd
-import pyarrow.parquet
 
 from setbull_pipelines.pipeline.lanes import lane_read
 from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.steps import STEPS, Frames, Input, Step
 from setbull_pipelines.reconciliation.compare import compare
-from setbull_pipelines.reconciliation.noise import NoiseFloor, measured
-from setbull_pipelines.settings import Settings
+from setbull_pipelines.reconciliation.noise import NoiseFloor, measured, without_noise
+from setbull_pipelines.settings import ReconciliationSettings, Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.variants import V1
 from setbull_pipelines.warehouse import encoding
@@ -32,43 +31,123 @@ from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 
-def noise_floor(
-    table: Table, day: date, warehouse: Warehouse, settings: Settings
-) -> NoiseFloor | None:
-    """Compute V1 of ``table`` on ``day`` twice for a few instruments and compare the two.
+class NoiseFloors:
+    """V1 of ``table`` against itself on each of some days, whose inputs are read together."""
 
-    None when nothing can be measured: the setting asks for none, V1 has no row, or an input of the day
-    cannot be read.
-    """
-    (step,) = (step for step in STEPS if table in step.outputs)
-    try:
-        instruments = sample(
-            _instruments(warehouse, table, day), day, settings.reconciliation.noise_instruments
-        )
-        if not instruments:
+    def __init__(
+        self, table: Table, days: Sequence[date], warehouse: Warehouse, settings: Settings
+    ) -> None:
+        self._table, self._warehouse, self._settings = table, warehouse, settings
+        (self._step,) = (step for step in STEPS if table in step.outputs)
+        self._days = days
+        self._references = references_of(warehouse)
+
+    def of(self, day: date) -> NoiseFloor | None:
+        """Compute V1 on ``day`` twice for a few instruments and compare the two.
+
+        None when nothing can be measured: the setting asks for none, V1 has no row, or an input of the day
+        cannot be read.
+        """
+        inputs = self._inputs.get(day)
+        if inputs is None:
             return None
-        v1 = warehouse.pointer(StoredTable("v1", table), day.isoformat())
-        frames = _inputs(step, v1, instruments, day, warehouse, settings)
-    except (MissingPartition, DamagedPartition, ContractViolation):
-        return None
+        instruments, frames = inputs
+        plain, other = both_ways(self._table, self._step, frames, instruments, day, self._settings)
+        return floor_between(self._table, plain, other, day, self._settings.reconciliation)
+
+    @cached_property
+    def _inputs(self) -> dict[date, tuple[list[str], Frames]]:
+        """The instruments and the inputs of each day that can be measured."""
+        try:
+            return self._read_together(self._days)
+        except (MissingPartition, DamagedPartition, ContractViolation):
+            if len(self._days) == 1:
+                return {}
+        found = {}
+        for day in self._days:
+            # A day that cannot be read is not measured, and takes none of the others along.
+            found |= NoiseFloors(self._table, [day], self._warehouse, self._settings)._inputs
+        return found
+
+    def _read_together(self, days: Sequence[date]) -> dict[date, tuple[list[str], Frames]]:
+        chosen = {day: instruments for day in days if (instruments := self._sample(day))}
+        v1 = self._warehouse.pointers(
+            StoredTable("v1", self._table), [day.isoformat() for day in chosen]
+        )
+        wanted = [
+            _Wanted(day, self._keys(instruments, day), v1[day.isoformat()])
+            for day, instruments in chosen.items()
+        ]
+        read = {
+            item.table.name: _read(item, wanted, self._warehouse, self._settings)
+            for item in self._step.inputs
+        }
+        return {
+            day: (instruments, self._frames({name: of[day] for name, of in read.items()}, day))
+            for day, instruments in chosen.items()
+        }
+
+    def _sample(self, day: date) -> list[str]:
+        size = self._settings.reconciliation.noise_instruments
+        stored = StoredTable("v1", self._table)
+        if not size or self._warehouse.pointer(stored, day.isoformat()) is None:
+            return []
+        keys = self._warehouse.read_arrow(stored, [day.isoformat()], ["instrument_key"])
+        return sample(sorted(keys["instrument_key"].unique().to_pylist()), day, size)
+
+    def _keys(self, instruments: Sequence[str], day: date) -> Collection[str]:
+        if not self._step.is_adjusted:
+            return instruments
+        return self._references.with_former_keys(instruments, pd.Timestamp(day))
+
+    def _frames(self, frames: Frames, day: date) -> Frames:
+        moment = pd.Timestamp(day)
+        if self._step.is_adjusted:
+            frames = {
+                name: self._references.under_current_keys(frame, moment)
+                for name, frame in frames.items()
+            }
+        return {**frames, **self._references.frames(self._step, moment)}
+
+
+def both_ways(
+    table: Table,
+    step: Step,
+    frames: Frames,
+    instruments: Sequence[str],
+    day: date,
+    settings: Settings,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """V1 as a run computes it, and from shuffled rows, in two parts that are computed at once in a thread each."""
     place = step.outputs.index(table)
 
     def compute(given: Frames) -> pd.DataFrame:
         return step.compute(V1, given, pd.Timestamp(day), settings)[place]
 
     plain = compute(frames)
-    with ThreadPoolExecutor(len(instruments)) as threads:
-        parts = threads.map(compute, (_shuffled(frames, key, day) for key in instruments))
-        other = pd.concat(parts, ignore_index=True)
-    with TemporaryDirectory(prefix="noise-") as folder:
-        sides = []
-        for name, frame in (("plain", plain), ("other", other)):
-            path = Path(folder) / f"{name}.parquet"
-            path.write_bytes(
-                encoding.to_parquet(table, encoding.to_arrow(table, table.conform(frame)))
-            )
-            sides.append([path])
-        return measured(compare(table, *sides, day, settings.reconciliation))
+    parts = [keys for keys in (instruments[:1], instruments[1:]) if keys]
+    with ThreadPoolExecutor(len(parts)) as threads:
+        computed = threads.map(compute, (_shuffled(frames, keys, day) for keys in parts))
+        other = pd.concat(computed, ignore_index=True)
+    return table.conform(plain), table.conform(other)
+
+
+def floor_between(
+    table: Table,
+    plain: pd.DataFrame,
+    other: pd.DataFrame,
+    day: date,
+    settings: ReconciliationSettings,
+) -> NoiseFloor | None:
+    """What comparing two results of V1 says, both sorted by key; None without rows.
+
+    Mostly they are the same, value by value, which needs no more than a look.
+    """
+    is_same = plain.equals(other) and not plain.duplicated(list(table.key)).any()
+    if is_same and len(plain):
+        return without_noise(table, len(plain))
+    sides = (encoding.plain_text(encoding.to_arrow(table, frame)) for frame in (plain, other))
+    return measured(compare(table, *sides, day, settings))
 
 
 def sample(instruments: Sequence[str], day: date, size: int) -> list[str]:
@@ -78,63 +157,56 @@ def sample(instruments: Sequence[str], day: date, size: int) -> list[str]:
     return [instruments[(first + place) % len(instruments)] for place in range(size)]
 
 
-def _instruments(warehouse: Warehouse, table: Table, day: date) -> list[str]:
-    keys = warehouse.read(StoredTable("v1", table), [day.isoformat()], ["instrument_key"])
-    return sorted(keys["instrument_key"].unique())
+@dataclass(frozen=True)
+class _Wanted:
+    """What is read for one day."""
 
-
-def _inputs(
-    step: Step,
-    v1: Pointer,
-    instruments: Sequence[str],
-    day: date,
-    warehouse: Warehouse,
-    settings: Settings,
-) -> dict[str, pd.DataFrame]:
-    references = references_of(warehouse)
-    keys = (
-        references.with_former_keys(instruments, pd.Timestamp(day))
-        if step.is_adjusted
-        else instruments
-    )
-    frames = {
-        item.table.name: _read(item, v1, keys, day, warehouse, settings) for item in step.inputs
-    }
-    if step.is_adjusted:
-        frames = {
-            name: references.under_current_keys(frame, pd.Timestamp(day))
-            for name, frame in frames.items()
-        }
-    return frames | references.frames(step, pd.Timestamp(day))
+    day: date
+    keys: Collection[str]
+    v1: Pointer
 
 
 def _read(
-    item: Input,
-    v1: Pointer,
-    instruments: Collection[str],
-    day: date,
-    warehouse: Warehouse,
-    settings: Settings,
-) -> pd.DataFrame:
-    """Read the rows of ``instruments`` on the day and the stored sessions of its look-back."""
-    stored = StoredTable("raw" if item.is_raw else lane_read(item.table, v1).value, item.table)
-    key = day.isoformat()
+    item: Input, wanted: Sequence[_Wanted], warehouse: Warehouse, settings: Settings
+) -> dict[date, pd.DataFrame]:
+    """The rows of each day's instruments, on the day and on the stored sessions of its look-back.
+
+    Days that are read from one lane are read together: their windows have most sessions in common.
+    """
+    found = {}
+    by_lane: dict[StoredTable, list[_Wanted]] = {}
+    for of_day in wanted:
+        schema = "raw" if item.is_raw else lane_read(item.table, of_day.v1).value
+        by_lane.setdefault(StoredTable(schema, item.table), []).append(of_day)
     look_back = item.look_back(settings)
-    earlier = [name for name in warehouse.partitions(stored) if name < key] if look_back else []
-    files = warehouse.files(stored, [*earlier[-look_back:], key])
-    # Not through the cache of the warehouse: of hundreds of files only a few rows are wanted.
-    rows = pyarrow.parquet.read_table(
-        files, filters=[("instrument_key", "in", list(instruments))], partitioning=None
-    )
-    return encoding.to_frame([item.table.column(name) for name in item.column_names], rows)
+    for stored, days in by_lane.items():
+        partitions = warehouse.partitions(stored) if look_back else []
+        windows = {}
+        for of_day in days:
+            key = of_day.day.isoformat()
+            earlier = [name for name in partitions if name < key][-look_back:] if look_back else []
+            windows[of_day.day] = [*earlier, key]
+        rows = warehouse.read(
+            stored,
+            {key for window in windows.values() for key in window},
+            item.column_names,
+            {key for of_day in days for key in of_day.keys},
+        )
+        for of_day in days:
+            window = windows[of_day.day]
+            first, last = pd.Timestamp(window[0]), pd.Timestamp(window[-1])
+            is_inside = rows["trading_day"].between(first, last)
+            is_wanted = is_inside & rows["instrument_key"].isin(of_day.keys)
+            found[of_day.day] = rows[is_wanted].reset_index(drop=True)
+    return found
 
 
-def _shuffled(frames: Frames, instrument: str, day: date) -> Frames:
-    """The rows of one instrument in another order; where series begin stays known of all."""
+def _shuffled(frames: Frames, instruments: Collection[str], day: date) -> Frames:
+    """The rows of some instruments in another order; where series begin stays known of all."""
     return {
         name: frame
         if name == "history_starts"
-        else frame[frame["instrument_key"] == instrument].sample(
+        else frame[frame["instrument_key"].isin(instruments)].sample(
             frac=1.0, random_state=day.toordinal(), ignore_index=True
         )
         for name, frame in frames.items()

@@ -6,19 +6,19 @@ Belongs here: finding both sides, publication of columns, cells, verdict and cau
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from pathlib import Path
 
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.chunks import batches
+from setbull_pipelines.pipeline.compared import ComparedDay, Side, compared_inputs, failures_of
 from setbull_pipelines.pipeline.drilling_down import drill_down, read_drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
-from setbull_pipelines.pipeline.lanes import MARK, Part, evicted_lanes, part_of
+from setbull_pipelines.pipeline.lanes import Part, evicted_lanes, part_of
 from setbull_pipelines.pipeline.measuring import Meter
-from setbull_pipelines.pipeline.noise import noise_floor
+from setbull_pipelines.pipeline.noise import NoiseFloors
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.compare import compare
@@ -33,14 +33,12 @@ from setbull_pipelines.tables.reconciliation import (
     SAMPLE_EMPTY,
     V1_RETIRED,
 )
-from setbull_pipelines.warehouse.pointers import Failure, Pointer, StoredTable
+from setbull_pipelines.warehouse.pointers import Cost, Failure, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 SUMMARY = StoredTable("reconciliation", tables.RECONCILIATION_SUMMARY)
 DECISIONS = StoredTable("reconciliation", tables.RECONCILIATION_DECISIONS)
-_ABSENT = "never published"
 _EVICTED = "evicted"
-_LEFT_OUT = "left out"
 _NAMED = 3
 """Instruments named in a sentence."""
 
@@ -58,26 +56,6 @@ def explanations_of(table: Table) -> tuple[StoredTable, ...]:
     """Where the likely causes of its differences are stored; for the filters also changed decisions."""
     causes = StoredTable("reconciliation", tables.RECONCILIATION_DIAGNOSES[table.name])
     return (causes, DECISIONS) if table == tables.FILTER_RESULTS else (causes,)
-
-
-def compared_inputs(table: Table, pointers: Mapping[str, Pointer | None]) -> dict[str, str]:
-    """What a comparison of the stored partitions of ``v1`` and ``v2`` is made from."""
-    inputs = {
-        StoredTable(schema, table).name: pointer.content_hash if pointer else _ABSENT
-        for schema, pointer in pointers.items()
-    }
-    part = part_of(table, pointers["v1"])
-    left_out = sorted({*failures_of(pointers["v1"]), *failures_of(pointers["v2"])})
-    return (
-        inputs
-        | ({MARK: part.mark} if part else {})
-        | ({_LEFT_OUT: ", ".join(left_out)} if left_out else {})
-    )
-
-
-def failures_of(pointer: Pointer | None) -> Mapping[str, Failure]:
-    """The instruments that are missing from a partition, since computing failed for them; none without one."""
-    return pointer.failures if pointer else {}
 
 
 def failed_in_v1_alone(table: Table, day: date, warehouse: Warehouse) -> dict[str, Failure]:
@@ -106,6 +84,7 @@ def reconciling_code_version() -> str:
         "tables",
         "variants/v1",
         "rollout/bucketing.py",
+        "pipeline/compared.py",
         "pipeline/lanes.py",
         "pipeline/noise.py",
         "pipeline/reconciling.py",
@@ -123,80 +102,121 @@ def reconcile(
     """Compare V1 and V2 of ``table`` on each day and publish what was found.
 
     Compared are the instruments that V1 was computed for; of a retired V1 nothing is comparable. An instrument that
-    computing failed for in either variant is left out: the verdict names it, and is never a pass.
+    computing failed for in either variant is left out: the verdict names it, and is never a pass. Rows are read, and
+    results published, for as many days at once as fit in memory; each day is judged by its own rows.
     """
-    version = reconciling_code_version()
+    asked = {day: _looked_up(table, day, warehouse, settings) for day in sorted(days)}
+    outputs = (*outputs_of(table), *explanations_of(table))
+    progress = Progress(f"reconciliation/{table.name}", len(asked), "days")
+    rows = {day: of_day.rows for day, of_day in asked.items() if not of_day.cached}
+    columns = len(table.columns)
+    for batch in batches(list(asked), rows, columns, settings.processing):
+        wanted = [asked[day] for day in batch if not asked[day].cached]
+        published, seconds = _compare(table, wanted, outputs, warehouse, settings, run_id)
+        for day in batch:
+            key = day.isoformat()
+            pointers = published.get(key) or _pointers(outputs, warehouse, key)
+            has_cells = pointers[outputs[1].table.name].rows > 0
+            drill_down(table, day, warehouse, settings, run_id, has_cells=has_cells)
+            progress.advance()
+            yield PartitionResult(day, pointers, asked[day].cached, seconds.get(key, 0.0))
+
+
+def _looked_up(table: Table, day: date, warehouse: Warehouse, settings: Settings) -> ComparedDay:
+    key = day.isoformat()
+    sides = {schema: StoredTable(schema, table) for schema in ("v1", "v2")}
+    pointers = {schema: warehouse.pointer(stored, key) for schema, stored in sides.items()}
     # A verdict under other tolerances is another verdict, whatever the code is.
     tolerances = (column.tolerance for column in table.value_columns)
-    settings_hash = fingerprint(settings.reconciliation, *tolerances)
+    provenance = {
+        "code_version": reconciling_code_version(),
+        "settings_hash": fingerprint(settings.reconciliation, *tolerances),
+        "inputs": compared_inputs(table, pointers),
+    }
+    part = part_of(table, pointers["v1"])
     outputs = (*outputs_of(table), *explanations_of(table))
-    progress = Progress(f"reconciliation/{table.name}", len(days), "days")
-    for day in sorted(days):
-        key = day.isoformat()
-        sides = {schema: StoredTable(schema, table) for schema in ("v1", "v2")}
-        pointers = {schema: warehouse.pointer(stored, key) for schema, stored in sides.items()}
-        part = part_of(table, pointers["v1"])
-        inputs = compared_inputs(table, pointers)
-        provenance = {
-            "code_version": version,
-            "settings_hash": settings_hash,
-            "inputs": inputs,
+    cached = all(warehouse.is_current(stored, key, **provenance) for stored in outputs)
+    evicted = [] if cached else evicted_lanes(table, day, warehouse)
+    if evicted:
+        # Rows that are gone are a missing side, whatever their hashes say; it is judged again when they are back.
+        provenance["inputs"] |= {_EVICTED: ", ".join(evicted)}
+        pointers = {
+            schema: None if sides[schema].name in evicted else pointer
+            for schema, pointer in pointers.items()
         }
-        cached = all(warehouse.is_current(stored, key, **provenance) for stored in outputs)
-        evicted = evicted_lanes(table, day, warehouse)
-        if evicted and not cached:
-            # Rows that are gone are a missing side, whatever their hashes say; it is judged again when they are back.
-            provenance["inputs"] = inputs | {_EVICTED: ", ".join(evicted)}
-            pointers = {
-                schema: None if sides[schema].name in evicted else pointer
-                for schema, pointer in pointers.items()
-            }
-        seconds = 0.0
-        failures = {schema: failures_of(pointer) for schema, pointer in pointers.items()}
-        if not cached:
-            left_out = {*failures["v1"], *failures["v2"]}
-            with (
-                Meter(warehouse.cache) as meter,
-                _files(sides["v1"], key, pointers["v1"], None, left_out, warehouse) as v1_files,
-                _files(sides["v2"], key, pointers["v2"], part, left_out, warehouse) as v2_files,
-            ):
-                comparison = compare(
-                    table,
-                    v1_files,
-                    v2_files,
-                    pd.Timestamp(day),
-                    settings.reconciliation,
-                    identical=part is None
-                    and not evicted
-                    and inputs[sides["v1"].name] == inputs[sides["v2"].name] != _ABSENT,
-                )
-                floor = noise_floor(table, day, warehouse, settings)
-                comparison = with_noise(comparison, floor)
-                comparison = with_warnings(comparison, table, floor, v1_files)
-            frames = [
-                comparison.columns,
-                comparison.cells,
-                _telling_failures(_telling_the_part(comparison.summary, part), failures)
-                if not evicted
-                else comparison.summary.assign(reason=_evicted_reason(evicted, key)),
-                comparison.diagnoses,
-            ]
-            if table == tables.FILTER_RESULTS:
-                frames.append(comparison.decisions)
-            rows = sum(pointer.rows for pointer in pointers.values() if pointer)
-            cost = meter.cost(rows)
-            seconds = cost.seconds
-            for stored, frame in zip(outputs, frames, strict=True):
-                note = None if len(frame) else "no rows: nothing differs"
-                warehouse.publish(
-                    stored, key, frame, **provenance, run_id=run_id, note=note, cost=cost
-                )
-                cost = None  # told once, with the first table
-        published = _pointers(outputs, warehouse, key)
-        has_cells = published[outputs[1].table.name].rows > 0
-        drill_down(table, day, warehouse, settings, run_id, has_cells=has_cells)
-        progress.advance()
-        yield PartitionResult(day, published, cached, seconds)
+    return ComparedDay(day, provenance, cached, pointers, part, evicted)
+
+
+def _compare(
+    table: Table,
+    days: Sequence[ComparedDay],
+    outputs: Sequence[StoredTable],
+    warehouse: Warehouse,
+    settings: Settings,
+    run_id: str,
+) -> tuple[dict[str, dict[str, Pointer]], dict[str, float]]:
+    """Compare each day and publish all of them; the pointers and the seconds by partition."""
+    if not days:
+        return {}, {}
+    sides = {schema: Side(StoredTable(schema, table), days, warehouse) for schema in ("v1", "v2")}
+    noise = NoiseFloors(table, [of_day.day for of_day in days], warehouse, settings)
+    frames: dict[str, list[pd.DataFrame]] = {}
+    costs: dict[str, Cost] = {}
+    for of_day in days:
+        # What is read for all days is told with the first.
+        with Meter(warehouse.cache) as meter:
+            frames[of_day.key] = _frames_of(table, of_day, sides, noise, settings)
+        costs[of_day.key] = meter.cost(of_day.rows)
+    (provenance, *_) = (of_day.provenance for of_day in days)
+    published: dict[str, dict[str, Pointer]] = {of_day.key: {} for of_day in days}
+    for place, stored in enumerate(outputs):
+        of_table = {key: of_day[place] for key, of_day in frames.items()}
+        pointers = warehouse.publish_many(
+            stored,
+            of_table,
+            code_version=provenance["code_version"],
+            settings_hash=provenance["settings_hash"],
+            inputs={of_day.key: of_day.provenance["inputs"] for of_day in days},
+            run_id=run_id,
+            notes={
+                key: None if len(frame) else "no rows: nothing differs"
+                for key, frame in of_table.items()
+            },
+            # Told once, with the first table.
+            costs=costs if place == 0 else {},
+        )
+        for key, pointer in pointers.items():
+            published[key][stored.table.name] = pointer
+    return published, {key: cost.seconds for key, cost in costs.items()}
+
+
+def _frames_of(
+    table: Table,
+    of_day: ComparedDay,
+    sides: Mapping[str, Side],
+    noise: NoiseFloors,
+    settings: Settings,
+) -> list[pd.DataFrame]:
+    """What is published of a day, in the order of the outputs."""
+    v1 = sides["v1"].rows_of(of_day)
+    comparison = compare(
+        table,
+        v1,
+        v1 if of_day.is_identical else sides["v2"].rows_of(of_day),
+        pd.Timestamp(of_day.day),
+        settings.reconciliation,
+        identical=of_day.is_identical,
+    )
+    floor = noise.of(of_day.day)
+    comparison = with_warnings(with_noise(comparison, floor), table, floor, v1)
+    if of_day.evicted:
+        reason = _evicted_reason(of_day.evicted, of_day.key)
+        verdict = comparison.summary.assign(reason=reason)
+    else:
+        verdict = _telling_the_part(comparison.summary, of_day.part)
+        verdict = _telling_failures(verdict, of_day.failures)
+    frames = [comparison.columns, comparison.cells, verdict, comparison.diagnoses]
+    return [*frames, comparison.decisions] if table == tables.FILTER_RESULTS else frames
 
 
 def read_findings(table: Table, day: date, warehouse: Warehouse) -> Findings:
@@ -220,27 +240,6 @@ def read_findings(table: Table, day: date, warehouse: Warehouse) -> Findings:
         bars,
         decisions[0] if decisions else None,
     )
-
-
-@contextmanager
-def _files(
-    stored: StoredTable,
-    key: str,
-    pointer: Pointer | None,
-    part: Part | None,
-    left_out: Collection[str],
-    warehouse: Warehouse,
-) -> Iterator[list[Path] | None]:
-    """The file of one side, or one of only the instruments in ``part`` that are not left out; None without a side."""
-    if pointer is None:
-        yield None
-    elif part is None and not left_out:
-        yield warehouse.files(stored, [key])
-    else:
-        keys = warehouse.read(stored, [key], ["instrument_key"])["instrument_key"]
-        wanted = part.of(keys) if part else set(keys)
-        with warehouse.extract(stored, key, wanted.difference(left_out)) as path:
-            yield [path]
 
 
 def _evicted_reason(evicted: Sequence[str], key: str) -> str:

@@ -1,7 +1,7 @@
 """How the served tables are made: each instrument's rows of a day, from the variant assigned to it.
 
-Belongs here: the assignment of one table, whether V2 may be served on a day, picking rows, publication, and which
-stored days another assignment makes stale. Does not belong here: which stage is in force (``rolling_out``), bucketing
+Belongs here: whether V2 may be served on a day, publication, which stored days another assignment makes stale, what
+readers get. Does not belong here: picking rows (``assignment``), which stage is in force (``rolling_out``), bucketing
 (``rollout/``), Dagster.
 
 An instrument is taken whole from one lane: V2's indicators were computed from V2's candles. When the assignment
@@ -12,33 +12,36 @@ not judged, or did not agree with V1, is served from V1 whatever the assignment.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.assignment import Assignment, pick
+from setbull_pipelines.pipeline.chunks import MOST_PARTITIONS, MOST_ROWS
+from setbull_pipelines.pipeline.compared import compared_inputs
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, evicted_lanes, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
-from setbull_pipelines.pipeline.reconciling import compared_inputs, outputs_of
+from setbull_pipelines.pipeline.ranges import frames_by_day
+from setbull_pipelines.pipeline.reconciling import outputs_of
 from setbull_pipelines.pipeline.running import AS_OF, require_same_moment
-from setbull_pipelines.pipeline.versions import code_version, combined
+from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.rollout.bucketing import (
-    Override,
     Variant,
     configured_overrides,
     realised_share,
 )
-from setbull_pipelines.rollout.stages import Component, Stage, served_variants
+from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import RolloutSettings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import PASS
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import MissingPartition
-from setbull_pipelines.warehouse.pointers import Failure, Pointer, StoredTable
+from setbull_pipelines.warehouse.pointers import Cost, Failure, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 logger = logging.getLogger(__name__)
@@ -59,35 +62,8 @@ def serving_code_version() -> str:
     """Code version of everything that served rows depend on, beyond the lanes themselves."""
     return code_version(
         *("rollout/bucketing.py", "rollout/stages.py", "rollout/log.py"),
-        *("tables", "pipeline/serving.py"),
+        *("tables", "pipeline/assignment.py", "pipeline/serving.py"),
     )
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Which variant serves which instrument of one table. A function of the key, never of the day."""
-
-    component: Component
-    stage: Stage
-    overrides: Mapping[str, Override]
-    previous: Mapping[str, Variant]
-    """Of frozen instruments: the variant they had."""
-
-    def variants(self, keys: Sequence[str]) -> list[Variant]:
-        """The variant of each instrument, in the order of ``keys``."""
-        return served_variants(keys, self.component, self.stage, self.overrides, self.previous)
-
-    @property
-    def hash(self) -> str:
-        """Equal for assignments that give every instrument the same variant."""
-        overridden = sorted(self.overrides) if self.stage.runs_both_in_full else []
-        return combined(
-            [
-                self.component.flag,
-                str(self.stage.percentage),
-                *map("{}={}".format, overridden, self.variants(overridden)),
-            ]
-        )
 
 
 def assignment_of(
@@ -138,9 +114,14 @@ def serve(
         )
     wanted = sorted({*days, *outdated.difference(evicted)})
     progress = Progress(stored.name, len(wanted), "days")
-    for day in wanted:
-        yield _serve_day(table, day, assignment, judged, warehouse, run_id)
-        progress.advance()
+    prepared = (_prepared(table, day, assignment, judged, warehouse) for day in wanted)
+    for batch in _batches(prepared):
+        pointers = _publish(table, batch, assignment, warehouse, run_id)
+        for of_day in batch:
+            progress.advance()
+            pointer = pointers.get(of_day.key) or warehouse.pointer(stored, of_day.key)
+            seconds = 0.0 if of_day.cached else pointer.cost.seconds
+            yield PartitionResult(of_day.day, {stored.table.name: pointer}, of_day.cached, seconds)
 
 
 def withheld(
@@ -239,14 +220,31 @@ def _outdated(stored: StoredTable, assignment: Assignment, warehouse: Warehouse)
             yield date.fromisoformat(key)
 
 
-def _serve_day(
-    table: Table,
-    day: date,
-    assignment: Assignment,
-    judged: Collection[date],
-    warehouse: Warehouse,
-    run_id: str,
-) -> PartitionResult:
+@dataclass(frozen=True)
+class _Day:
+    """A day that is served, and what it is served from."""
+
+    day: date
+    pointers: Mapping[Variant, Pointer | None]
+    provenance: Mapping[str, object]
+    withheld: str | None
+    """Why no instrument is served from V2; None when those that are assigned to it are."""
+    cached: bool
+
+    @property
+    def key(self) -> str:
+        """The partition."""
+        return self.day.isoformat()
+
+    @property
+    def rows(self) -> int:
+        """The rows to read."""
+        return 0 if self.cached else sum(each.rows for each in self.pointers.values() if each)
+
+
+def _prepared(
+    table: Table, day: date, assignment: Assignment, judged: Collection[date], warehouse: Warehouse
+) -> _Day:
     stored, key = served_table(table), day.isoformat()
     lanes = {variant: StoredTable(variant.value, table) for variant in Variant}
     pointers = {variant: warehouse.pointer(lane, key) for variant, lane in lanes.items()}
@@ -274,65 +272,74 @@ def _serve_day(
             **moment,
         },
     }
-    if warehouse.is_current(stored, key, **provenance):
-        return PartitionResult(
-            day, {stored.table.name: warehouse.pointer(stored, key)}, cached=True
-        )
-    with Meter(warehouse.cache) as meter:
-        frames = {
-            variant: warehouse.read(lane, [key]) if pointers[variant] else table.empty()
-            for variant, lane in lanes.items()
+    cached = warehouse.is_current(stored, key, **provenance)
+    return _Day(day, pointers, provenance, reason, cached)
+
+
+def _batches(days: Iterable[_Day]) -> Iterator[list[_Day]]:
+    """Days that are read and published together."""
+    batch: list[_Day] = []
+    for of_day in days:
+        batch.append(of_day)
+        if len(batch) == MOST_PARTITIONS or sum(each.rows for each in batch) >= MOST_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _publish(
+    table: Table, batch: Sequence[_Day], assignment: Assignment, warehouse: Warehouse, run_id: str
+) -> dict[str, Pointer]:
+    """Publish the days of a batch that are not up to date; their pointers by partition."""
+    days = [of_day for of_day in batch if not of_day.cached]
+    if not days:
+        return {}
+    rows: dict[Variant, dict[str, pd.DataFrame]] = {}
+    frames: dict[str, pd.DataFrame] = {}
+    costs: dict[str, Cost] = {}
+    failures: dict[str, dict[str, Failure]] = {}
+    for of_day in days:
+        # What is read for all days is told with the first.
+        with Meter(warehouse.cache) as meter:
+            rows = rows or _rows_by_day(table, days, warehouse)
+            of_lanes = {name: of.get(of_day.key, table.empty()) for name, of in rows.items()}
+            in_force = replace(assignment, stage=Stage.OFF) if of_day.withheld else assignment
+            picked, fallbacks = pick(of_lanes, in_force)
+            frames[of_day.key] = served_table(table).table.conform(picked)
+        costs[of_day.key] = meter.cost(sum(map(len, of_lanes.values())))
+        v2 = of_day.pointers[Variant.V2]
+        no_row = Failure(f"{Variant.V2.value}.{table.name} {of_day.key}", "no row in V2")
+        failures[of_day.key] = {
+            name: (v2.failures if v2 else {}).get(name, no_row) for name in fallbacks
         }
-        in_force = replace(assignment, stage=Stage.OFF) if reason else assignment
-        picked, fallbacks = _pick(frames, in_force)
-        frame = stored.table.conform(picked)
-    v2 = pointers[Variant.V2]
-    no_row = Failure(f"{lanes[Variant.V2].name} {key}", "no row in V2")
-    pointer = warehouse.publish(
-        stored,
-        key,
-        frame,
-        **provenance,
+    return warehouse.publish_many(
+        served_table(table),
+        frames,
+        code_version=serving_code_version(),
+        settings_hash=fingerprint(),
+        inputs={of_day.key: of_day.provenance["inputs"] for of_day in days},
         run_id=run_id,
-        note=None if len(frame) else "no rows: neither variant has any to serve",
-        cost=meter.cost(sum(map(len, frames.values()))),
-        failures={name: (v2.failures if v2 else {}).get(name, no_row) for name in fallbacks},
+        notes={
+            key: None if len(frame) else "no rows: neither variant has any to serve"
+            for key, frame in frames.items()
+        },
+        costs=costs,
+        failures=failures,
     )
-    return PartitionResult(
-        day, {stored.table.name: pointer}, cached=False, seconds=pointer.cost.seconds
-    )
 
 
-def _pick(
-    frames: Mapping[Variant, pd.DataFrame], assignment: Assignment
-) -> tuple[pd.DataFrame, list[str]]:
-    """Rows of V2 for instruments that are assigned to it and have some there, of V1 for all others.
-
-    Also the instruments that fell back: assigned to V2, and only V1 has rows of them.
-    """
-    keys = {variant: frame["instrument_key"].unique() for variant, frame in frames.items()}
-    in_v2 = set(keys[Variant.V2])
-    both = list(dict.fromkeys([*keys[Variant.V1], *keys[Variant.V2]]))
-    on_v2 = [
-        key
-        for key, variant in zip(both, assignment.variants(both), strict=True)
-        if variant is Variant.V2
-    ]
-    chosen = {Variant.V2: in_v2.intersection(on_v2)}
-    chosen[Variant.V1] = set(both) - chosen[Variant.V2]
-    rows = [
-        _of(frames[variant], keys[variant], chosen[variant]).assign(variant=variant.value)
+def _rows_by_day(
+    table: Table, days: Sequence[_Day], warehouse: Warehouse
+) -> dict[Variant, dict[str, pd.DataFrame]]:
+    return {
+        variant: frames_by_day(
+            StoredTable(variant.value, table),
+            {of_day.key: found for of_day in days if (found := of_day.pointers[variant])},
+            warehouse,
+        )
         for variant in Variant
-    ]
-    return pd.concat(rows, ignore_index=True), sorted(key for key in on_v2 if key not in in_v2)
-
-
-def _of(rows: pd.DataFrame, present: Sequence[str], keys: Collection[str]) -> pd.DataFrame:
-    """The rows of some of the instruments that are present; mostly they are all of them, or none."""
-    found = [key for key in present if key in keys]
-    if len(found) == len(present):
-        return rows
-    return rows[rows["instrument_key"].isin(found)]
+    }
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import pandas as pd
-from pandera.errors import SchemaErrors
+import copy
 
-from setbull_pipelines.quality.verdict import Judge, Rule, Verdict
+import pandas as pd
+from pandera.errors import SchemaError, SchemaErrors
+
+from setbull_pipelines.quality.verdict import Judge, JudgeTogether, Rule, Verdict
 from setbull_pipelines.tables.columns import OHLC_RULES
 from setbull_pipelines.warehouse.pointers import StoredTable
 
 _CASES_SHOWN = 5
+_AS_IN_CONTRACT = "columns, types, nulls and ranges are those of the contract"
 
 
 def _schema(stored: StoredTable) -> Judge:
@@ -24,9 +27,33 @@ def _schema(stored: StoredTable) -> Judge:
                 for case in cases.head(_CASES_SHOWN).itertuples()
             )
             return _breach(len(cases), len(frame), shown)
-        return _holds("columns, types, nulls and ranges are those of the contract", frame)
+        return _holds(_AS_IN_CONTRACT, frame)
 
     return judge
+
+
+def _schema_together(stored: StoredTable) -> JudgeTogether:
+    """Rows of all days in one pass: where they fulfil the contract, those of each day do, but for repeated keys."""
+    judge = _schema(stored)
+    key = list(stored.table.key)
+
+    def judge_together(days, settings) -> list[Verdict]:
+        frames = [of_day[stored.name] for of_day in days]
+        # A key may occur on two days, and only once on each.
+        schema = copy.copy(stored.table.schema)
+        schema.unique = None
+        try:
+            schema.validate(pd.concat(frames, ignore_index=True))
+        except SchemaError:
+            return [judge(of_day, pd.NaT, settings) for of_day in days]
+        return [
+            judge(of_day, pd.NaT, settings)
+            if frame.duplicated(key).any()
+            else _holds(_AS_IN_CONTRACT, frame)
+            for of_day, frame in zip(days, frames, strict=True)
+        ]
+
+    return judge_together
 
 
 def _keys_unique(stored: StoredTable) -> Judge:
@@ -82,6 +109,7 @@ def contract_rules(stored: StoredTable) -> tuple[Rule, ...]:
             stored,
             reads,
             _schema(stored),
+            judge_together=_schema_together(stored),
         ),
         Rule("keys_unique", "No key occurs twice", stored, reads, _keys_unique(stored)),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -36,6 +36,7 @@ def not_judged(reason: str) -> Verdict:
 
 
 Judge = Callable[[Mapping[str, pd.DataFrame], pd.Timestamp, Settings], Verdict]
+JudgeTogether = Callable[[Sequence[Mapping[str, pd.DataFrame]], Settings], list[Verdict]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Rule:
     is_error: bool = True
     earlier_sessions: int = 0
     """So many stored sessions of ``table`` before the day are given to ``judge`` too, as :func:`before` names them."""
+    judge_together: JudgeTogether | None = None
+    """Gives for the frames of each of several days what ``judge`` gives for them alone, in less time. For rules about
+    single rows."""
 
 
 def before(stored: StoredTable) -> str:

@@ -145,8 +145,8 @@ def _compare_aligned(
         return found
     differences = FewDifferences(table, aligned, settings.sample_cells)
     with connected() as connection:
-        for column in aligned.columns:
-            found.counts[column.name], cells = differences.compare_column(column, connection)
+        for name, (counts, cells) in differences.compare_columns(connection).items():
+            found.counts[name] = counts
             found.cells.append(cells)
         if found.diverged:
             take(connection, table, aligned)

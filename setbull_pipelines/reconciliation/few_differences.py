@@ -9,25 +9,21 @@ take to plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow
-import pyarrow.compute
 
 from setbull_pipelines.reconciliation.aligned import Aligned, differing_cells, numbers_of
 from setbull_pipelines.reconciliation.drift import BEYOND_ROUNDING
 from setbull_pipelines.reconciliation.joining import row_key, time_order
 from setbull_pipelines.reconciliation.outcome import NUMERIC, ColumnCounts, all_equal
 from setbull_pipelines.tables.contract import EXACT, Column, Kind, Table
-from setbull_pipelines.warehouse.queries import quoted_identifier
 
-Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 _LOWEST = np.iinfo(np.int64).min
 
 
@@ -49,6 +45,41 @@ class _Cells:
     """The difference as the tolerance measures it."""
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """The cells of one column that are told: the first of each instrument, then the worst."""
+
+    column: Column
+    cells: _Cells
+    first: np.ndarray
+    worst: np.ndarray
+
+    @property
+    def _chosen(self) -> np.ndarray:
+        return np.concatenate([self.first, self.worst])
+
+    @property
+    def places(self) -> np.ndarray:
+        """Their rows among those that differ."""
+        return self.cells.places[self._chosen]
+
+    @property
+    def is_unequal(self) -> np.ndarray:
+        """Whether they differ by more than the tolerance: the worst need not."""
+        return self.cells.unequal[self._chosen]
+
+    def told_with(self, texts: pd.DataFrame) -> pd.DataFrame:
+        """Rows of the cells table, of their ``texts``."""
+        first, worst = len(self.first), len(self.worst)
+        return texts.assign(
+            column_name=self.column.name,
+            role=["first"] * first + ["worst"] * worst,
+            rank=[*range(1, first + 1), *range(1, worst + 1)],
+            absolute_difference=self.cells.absolute[self._chosen],
+            relative_difference=self.cells.relative[self._chosen],
+        )
+
+
 class FewDifferences:
     """Two sides with the same keys in the same order, of which the rows that differ are in memory."""
 
@@ -56,43 +87,46 @@ class FewDifferences:
         self._table, self._aligned, self._sample_cells = table, aligned, sample_cells
         self._rows = aligned.differing
 
-    def compare_column(
-        self, column: Column, connection: duckdb.DuckDBPyConnection
-    ) -> tuple[ColumnCounts, pd.DataFrame]:
-        """Return the counts of a column that differs, and its first and worst unequal cells."""
+    def compare_columns(
+        self, connection: duckdb.DuckDBPyConnection
+    ) -> dict[str, tuple[ColumnCounts, pd.DataFrame]]:
+        """Return the counts of each column that differs, and its first and worst unequal cells."""
+        chosen = [self._choose(column) for column in self._aligned.columns]
+        texts = self._texts(chosen, connection)
+        return {
+            listed.column.name: (self._counts(listed, shown), shown[listed.is_unequal])
+            for listed, shown in zip(chosen, texts, strict=True)
+        }
+
+    def _choose(self, column: Column) -> _Listed:
         cells = self._cells(column)
+        first = self._first(cells) if cells.unequal.any() else np.empty(0, dtype=np.int64)
+        return _Listed(column, cells, first, self._worst(cells))
+
+    def _counts(self, listed: _Listed, shown: pd.DataFrame) -> ColumnCounts:
+        cells, worst = listed.cells, shown.iloc[len(listed.first)]
         unequal = int(cells.unequal.sum())
-        worst = self._worst(cells)
-        first = self._first(cells) if unequal else np.empty(0, dtype=np.int64)
-        shown = self._described(column, cells, np.concatenate([first, worst]), connection)
-        worst_cell = shown.iloc[len(first)]
-        roles = ["first"] * len(first) + ["worst"] * len(worst)
-        ranks = [*range(1, len(first) + 1), *range(1, len(worst) + 1)]
-        is_listed = np.concatenate([np.ones(len(first), dtype=bool), cells.unequal[worst]])
-        shown.insert(1, "role", roles)
-        shown.insert(2, "rank", ranks)
-        equal = all_equal(column, self._aligned.rows)
+        equal = all_equal(listed.column, self._aligned.rows)
         is_beyond = ~cells.unequal & (cells.measured > BEYOND_ROUNDING)
-        largest = _largest(cells.absolute), _largest(cells.relative), _largest(cells.ulps)
-        counts = replace(
+        return replace(
             equal,
             cells_unequal=unequal,
             null_differences=int(cells.one_sided.sum()),
             cells_within_tolerance=len(cells.places) - unequal,
-            largest_absolute_difference=_or(largest[0], equal.largest_absolute_difference),
-            largest_relative_difference=_or(largest[1], equal.largest_relative_difference),
+            largest_absolute_difference=_largest(cells.absolute, equal.largest_absolute_difference),
+            largest_relative_difference=_largest(cells.relative, equal.largest_relative_difference),
             median_relative_difference=_quantile(cells.relative, 50),
             p99_relative_difference=_quantile(cells.relative, 99),
-            largest_ulp_difference=_or(largest[2], equal.largest_ulp_difference),
-            largest_within_tolerance=_largest(cells.measured[~cells.unequal]),
+            largest_ulp_difference=_largest(cells.ulps, equal.largest_ulp_difference),
+            largest_within_tolerance=_largest(cells.measured[~cells.unequal], None),
             cells_above=int((is_beyond & cells.above).sum()),
             cells_below=int((is_beyond & ~cells.above).sum()),
-            instruments_affected=len(np.unique(self._instruments[cells.places[cells.unequal]])),
-            worst_key=worst_cell["row_key"],
-            worst_v1=worst_cell["v1"],
-            worst_v2=worst_cell["v2"],
+            # Of each that is affected there is a first cell.
+            instruments_affected=len(listed.first),
+            worst_key=worst["row_key"],
+            worst_v1=worst["v1"],
+            worst_v2=worst["v2"],
         )
-        return counts, shown[is_listed]
 
     @cached_property
     def _instruments(self) -> np.ndarray:
@@ -159,32 +193,57 @@ class FewDifferences:
         _, first = np.unique(self._instruments[cells.places[in_time]], return_index=True)
         return in_time[np.sort(first)]
 
+    def _texts(
+        self, chosen: list[_Listed], connection: duckdb.DuckDBPyConnection
+    ) -> list[pd.DataFrame]:
+        """The first and the worst cells of each column as rows of the cells table, in words as SQL writes them.
+
+        Columns of one type are asked for together.
+        """
+        by_type: dict[pyarrow.DataType, list[int]] = {}
+        for place, listed in enumerate(chosen):
+            of_type = self._rows.schema.field(f"v1_{listed.column.name}").type
+            by_type.setdefault(of_type, []).append(place)
+        found: dict[int, pd.DataFrame] = {}
+        for of_type, places in by_type.items():
+            texts = self._described([chosen[place] for place in places], of_type, connection)
+            ends = accumulate(len(chosen[place].places) for place in places)
+            for place, end in zip(places, ends, strict=True):
+                listed = chosen[place]
+                shown = texts.iloc[end - len(listed.places) : end].reset_index(drop=True)
+                found[place] = listed.told_with(shown)
+        return [found[place] for place in range(len(chosen))]
+
     def _described(
         self,
-        column: Column,
-        cells: _Cells,
-        chosen: np.ndarray,
+        chosen: list[_Listed],
+        of_type: pyarrow.DataType,
         connection: duckdb.DuckDBPyConnection,
     ) -> pd.DataFrame:
-        """The chosen cells as rows of the cells table, in words as SQL writes them."""
-        rows = self._rows.take(pyarrow.array(cells.places[chosen]))
-        keys = {name: rows[name] for name in self._table.key}
-        values = {side: rows[f"{side}_{column.name}"] for side in ("v1", "v2")}
-        places = {"place": pyarrow.array(np.arange(len(chosen)))}
-        connection.register("cell", pyarrow.table(keys | values | places))
+        rows = [self._rows.take(pyarrow.array(listed.places)) for listed in chosen]
+        columns = {
+            name: pyarrow.chunked_array([chunk for each in rows for chunk in each[name].chunks])
+            for name in self._table.key
+        }
+        for side in ("v1", "v2"):
+            chunks = [
+                chunk
+                for listed, each in zip(chosen, rows, strict=True)
+                for chunk in each[f"{side}_{listed.column.name}"].chunks
+            ]
+            columns[side] = pyarrow.chunked_array(chunks, of_type)
+        columns["place"] = pyarrow.array(np.arange(sum(map(len, rows))))
+        connection.register("cell", pyarrow.table(columns))
         v1, v2 = (
-            f"nullif({side}, 'NaN'::DOUBLE)" if column.kind is Kind.FLOAT else side
+            f"nullif({side}, 'NaN'::DOUBLE)" if pyarrow.types.is_floating(of_type) else side
             for side in ("v1", "v2")
         )
-        described = connection.execute(
-            f"SELECT {quoted_identifier('instrument_key')}, {row_key(self._table, 'cell')} AS row_key, "
+        texts = connection.execute(
+            f"SELECT instrument_key, {row_key(self._table, 'cell')} AS row_key, "
             f"{v1}::VARCHAR AS v1, {v2}::VARCHAR AS v2 FROM cell ORDER BY place"
         ).df()
         connection.unregister("cell")
-        described.insert(0, "column_name", column.name)
-        return described.assign(
-            absolute_difference=cells.absolute[chosen], relative_difference=cells.relative[chosen]
-        )
+        return texts
 
 
 def _judged(
@@ -214,13 +273,10 @@ def _apart(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return (larger.view(np.uint64) - smaller.view(np.uint64)).astype(np.float64)
 
 
-def _largest(values: np.ndarray) -> float | None:
+def _largest(values: np.ndarray, without: float | None) -> float | None:
+    """The largest value, or what there is without any."""
     found = values[~np.isnan(values)]
-    return float(found.max()) if len(found) else None
-
-
-def _or(value: float | None, otherwise: float | None) -> float | None:
-    return otherwise if value is None else value
+    return float(found.max()) if len(found) else without
 
 
 def _quantile(values: np.ndarray, percent: int) -> float | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from setbull_pipelines.reconciliation.outcome import Comparison
+from setbull_pipelines.reconciliation.outcome import Comparison, all_equal
+from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
 
 
@@ -42,6 +43,16 @@ def measured(v1_against_v1: Comparison) -> NoiseFloor | None:
         v1_against_v1.reason if v1_against_v1.state == DIVERGED else None,
         columns.set_index("column_name")["largest_within_tolerance"].dropna().to_dict(),
     )
+
+
+def without_noise(table: Table, rows: int) -> NoiseFloor:
+    """What :func:`measured` reads off two results of ``rows`` rows, at least one, that are the same value by value."""
+    equal = [all_equal(column, rows) for column in table.value_columns]
+    differences = (
+        pd.Series([getattr(column, name) for column in equal], dtype="float64")
+        for name in ("largest_relative_difference", "largest_ulp_difference")
+    )
+    return NoiseFloor(rows * len(equal), *map(_largest, differences), None, {})
 
 
 def with_noise(comparison: Comparison, floor: NoiseFloor | None) -> Comparison:

@@ -203,7 +203,7 @@ def summary_frame(
         "trading_day": day,
         "state": state,
         "reason": reason,
-        # Instruments are left out before files are compared, by ``pipeline/reconciling.py``.
+        # Instruments are left out before files are compared, by ``pipeline/compared.py``.
         "state_of_compared": state,
         "instruments_left_out": 0,
         **_row_counts(rows),

@@ -200,6 +200,10 @@ class Table:
 
     def empty(self) -> pd.DataFrame:
         """A frame without rows that satisfies the contract."""
+        return self._empty.copy()
+
+    @cached_property
+    def _empty(self) -> pd.DataFrame:
         return pd.DataFrame(
             {column.name: pd.Series(dtype=column.kind.pandas_dtype) for column in self.columns}
         )
@@ -215,7 +219,12 @@ class Table:
             raise ValueError(
                 f"table {self.name}: missing columns {missing}, unexpected columns {extra}"
             )
-        typed = frame[self.column_names].astype(
-            {column.name: column.kind.pandas_dtype for column in self.columns}
+        # Column by column: of a frame as a whole this takes three times as long, which counts for one of a few rows.
+        typed = pd.DataFrame(
+            {
+                column.name: frame[column.name].astype(column.kind.pandas_dtype)
+                for column in self.columns
+            },
+            index=frame.index,
         )
         return typed.sort_values(list(self.key), kind="stable", ignore_index=True)

@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 
 from setbull_pipelines.assets import fetched as fetched_asset
-from setbull_pipelines.assets.checking import judge, severity
+from setbull_pipelines.assets.checking import severity
 from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
 from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY, build_fetched_asset
 from setbull_pipelines.assets.maintenance import build_maintenance_asset
@@ -33,6 +33,7 @@ from setbull_pipelines.pipeline.fetching import (
     publish_fetch,
     remove_expired,
 )
+from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.quality.fetches import RULES
 from setbull_pipelines.settings import UPSTOX_TOKEN_VARIABLE, Settings, UpstoxSettings

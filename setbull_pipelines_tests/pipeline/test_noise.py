@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -14,14 +14,20 @@ from hypothesis import strategies as st
 
 from setbull_pipelines import tables, variants
 from setbull_pipelines.pipeline import noise
-from setbull_pipelines.pipeline.noise import noise_floor, sample
+from setbull_pipelines.pipeline.noise import NoiseFloors, floor_between, sample
 from setbull_pipelines.pipeline.reconciling import SUMMARY, outputs_of, reconcile
-from setbull_pipelines.reconciliation.compare import Comparison
+from setbull_pipelines.reconciliation.compare import compare
+from setbull_pipelines.reconciliation.noise import NoiseFloor, measured
 from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE
+from setbull_pipelines.warehouse.encoding import plain_text, to_arrow
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish
+
+
+def noise_floor(table: Table, day: date, run: SmallRun) -> NoiseFloor | None:
+    return NoiseFloors(table, [day], run.warehouse, run.settings).of(day)
 
 
 @given(
@@ -58,21 +64,19 @@ def test_the_sample_is_computed_as_the_stored_table_was(
     table: Table, small_run: SmallRun, monkeypatch
 ) -> None:
     """The inputs and windows are those of the engine, or the floor would be about something else."""
-    day, frames, right = small_run.days[-1], [], noise.compare
+    day, frames, right = small_run.days[-1], [], noise.floor_between
 
-    def kept(table: Table, plain: list[Path], *others: object) -> Comparison:
-        frames.append(pd.read_parquet(plain[0], partitioning=None))
+    def kept(table: Table, plain: pd.DataFrame, *others: object) -> NoiseFloor | None:
+        frames.append(plain)
         return right(table, plain, *others)
 
-    monkeypatch.setattr(noise, "compare", kept)
-    assert noise_floor(table, day, small_run.warehouse, small_run.settings) is not None
+    monkeypatch.setattr(noise, "floor_between", kept)
+    assert noise_floor(table, day, small_run) is not None
     (plain,) = frames
     stored = small_run.warehouse.read(StoredTable("v1", table), [day.isoformat()])
     of_sample = stored[stored["instrument_key"].isin(plain["instrument_key"])]
     assert plain["instrument_key"].nunique() == 3
-    pd.testing.assert_frame_equal(
-        table.conform(plain), of_sample.reset_index(drop=True), check_exact=True
-    )
+    pd.testing.assert_frame_equal(plain, of_sample.reset_index(drop=True), check_exact=True)
 
 
 def test_a_v1_that_depends_on_the_order_of_its_rows_makes_the_verdict_not_comparable(
@@ -98,10 +102,8 @@ def test_without_an_input_a_row_or_the_setting_nothing_is_measured(copied_run: S
     day, warehouse = copied_run.days[0], copied_run.warehouse
 
     def measured(table: Table, **settings: object) -> object:
-        changed = ReconciliationSettings(**settings)
-        return noise_floor(
-            table, day, warehouse, replace(copied_run.settings, reconciliation=changed)
-        )
+        changed = replace(copied_run.settings, reconciliation=ReconciliationSettings(**settings))
+        return noise_floor(table, day, replace(copied_run, settings=changed))
 
     assert measured(tables.SEQUENCES) is not None
     assert measured(tables.SEQUENCES, noise_instruments=0) is None
@@ -110,3 +112,42 @@ def test_without_an_input_a_row_or_the_setting_nothing_is_measured(copied_run: S
     stored = StoredTable("v1", tables.CANDLES_5MIN)
     publish(warehouse, stored, day.isoformat(), tables.CANDLES_5MIN.empty())
     assert measured(tables.CANDLES_5MIN) is None
+
+
+def test_a_day_that_cannot_be_read_takes_no_other_day_along(copied_run: SmallRun) -> None:
+    first, last = copied_run.days
+    forget(copied_run.warehouse, StoredTable("raw", tables.CANDLES_1MIN), last)
+    given = (copied_run.warehouse, copied_run.settings)
+    found = NoiseFloors(tables.CANDLES_5MIN, [first, last], *given)
+    assert found.of(first) == NoiseFloors(tables.CANDLES_5MIN, [first], *given).of(first)
+    assert found.of(first).cells > 0
+    assert found.of(last) is None
+
+
+@pytest.mark.parametrize("table", tables.COMPUTED_TABLES, ids=lambda table: table.name)
+def test_two_equal_results_need_no_comparison_to_say_what_one_says(
+    table: Table, small_run: SmallRun
+) -> None:
+    day = small_run.days[-1]
+    rows = small_run.warehouse.read(StoredTable("v1", table), [day.isoformat()])
+    sides = [plain_text(to_arrow(table, rows))] * 2
+    settings = ReconciliationSettings()
+    compared = measured(compare(table, *sides, day, settings))
+    assert floor_between(table, rows, rows.copy(), day, settings) == compared
+    assert compared.cells == len(rows) * len(table.value_columns) > 0
+
+
+def test_what_differs_in_the_last_bit_or_repeats_a_key_is_compared(small_run: SmallRun) -> None:
+    table, day = tables.INDICATORS_5MIN, small_run.days[-1]
+    rows = small_run.warehouse.read(StoredTable("v1", table), [day.isoformat()])
+    other = rows.copy()
+    place = other["ema_50"].first_valid_index()
+    other.loc[place, "ema_50"] = np.nextafter(other.at[place, "ema_50"], np.inf)
+    settings = ReconciliationSettings()
+    floor = floor_between(table, rows, other, day, settings)
+    assert floor.largest_ulp_difference == 1
+    assert set(floor.by_column) == {"ema_50"}
+    twice = table.conform(pd.concat([rows, rows.iloc[:1]]))
+    assert floor_between(table, twice, twice.copy(), day, settings) is None
+    nothing = table.empty()
+    assert floor_between(table, nothing, nothing.copy(), day, settings) is None

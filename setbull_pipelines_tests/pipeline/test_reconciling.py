@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables, variants
-from setbull_pipelines.assets.checking import judge, severity
+from setbull_pipelines.assets.checking import severity
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.pipeline.drilling_down import drilled, read_drilled
 from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.reconciling import (
     DECISIONS,

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.checking import judge
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
 from setbull_pipelines.assets.rollout import build_rollout_log_asset
 from setbull_pipelines.assets.served import build_served
+from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.metrics import collect
 from setbull_pipelines.pipeline.reconciling import SUMMARY

@@ -449,7 +449,7 @@ TRUE_OF_NO_ROWS = {
 
 @pytest.mark.parametrize(
     "rule",
-    # Its day always has a verdict; checks/ holds the rows of both variants against it.
+    # Its day always has a verdict; the check holds the rows of both variants against it.
     [rule for rule in RULES if rule.name not in {*TRUE_OF_NO_ROWS, "v2_agrees_with_v1"}],
     ids=lambda rule: f"{rule.table.name}-{rule.name}",
 )

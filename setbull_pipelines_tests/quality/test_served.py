@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.checking import judge
 from setbull_pipelines.pipeline import serving
+from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.rolling_out import evaluate, record_actions, serving_of
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import served_table
