@@ -230,12 +230,11 @@ def test_every_computed_table_has_a_check_that_can_fail_a_run(graph):
         assert errors & present, f"{key.to_user_string()} has no check of severity ERROR"
 
 
-def test_every_check_of_a_daily_table_is_partitioned(graph):
-    for check in graph.asset_check_nodes:
-        asset = graph.get(check.key.asset_key)
-        # The log of the rollout is one table that every day adds to: it is judged as a whole.
-        expected = None if asset.key.path[-1] == "rollout_log" else asset.partitions_def
-        assert check.partitions_def == expected, check.key.to_user_string()
+def test_no_check_is_partitioned(graph):
+    """One that is leaves a row per day as planned: a run gives a check one result."""
+    checks = list(graph.asset_check_nodes)
+    assert len(checks) > 100
+    assert {check.partitions_def for check in checks} == {None}
 
 
 LOAD = """

@@ -1,7 +1,10 @@
 """The asset checks of every table, made of its rules.
 
-Belongs here: the checks, reporting one verdict per trading day also in range runs. Does not belong here: rules
-(``quality/``), reading what they need (``pipeline/judging.py``).
+Belongs here: the checks, reporting the verdicts of the days. Does not belong here: rules (``quality/``), reading what
+they need (``pipeline/judging.py``).
+
+A run gives one result per check, with the figures of each day; days that did not pass, or pass again, have an
+evaluation of their own besides. One for every day of every check was half of all events.
 """
 
 import datetime
@@ -10,13 +13,23 @@ from types import MappingProxyType
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import TRADING_DAYS, asset_key
+from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.pipeline.judging import judge, judge_days
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import NOT_JUDGED, NOTHING_TO_COMPARE, Rule, Verdict
+from setbull_pipelines.quality.verdict import (
+    NOT_JUDGED,
+    NOTHING_TO_COMPARE,
+    Rule,
+    Verdict,
+    not_judged,
+)
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+
+BY_DAY = "by day"
+"""In the metadata of a result: for each day that was judged whether it ``passed``, and its figures."""
+_FAILED = "FAILED"
 
 
 def severity(rule: Rule, verdict: Verdict) -> dg.AssetCheckSeverity:
@@ -45,7 +58,6 @@ def check_specs(tables: Iterable[StoredTable]) -> list[dg.AssetCheckSpec]:
             rule.name,
             asset=asset_key(table),
             description=rule.description,
-            partitions_def=TRADING_DAYS if table.table.partitioned else None,
             additional_deps=[
                 asset_key(read)
                 for read in rule.reads
@@ -69,71 +81,109 @@ def check_results(
     ``along`` are, by table, the days that the run was not asked for and made all the same, such as days served again.
     """
     selected = context.selected_asset_check_keys
-    days = None
     for table, all_of_table in all_rules().items():
         key = asset_key(table)
         rules = [rule for rule in all_of_table if dg.AssetCheckKey(key, rule.name) in selected]
         if not rules or table.name in left_out:
             continue
         if not table.table.partitioned:
-            by_day = {None: judge(rules, warehouse, settings, None)}
-        else:
-            days = days or [datetime.date.fromisoformat(key) for key in context.partition_keys]
-            by_day = judge_days(rules, warehouse, settings, days)
-            besides = sorted(along.get(table.name, ()))
-            for day, found in judge_days(rules, warehouse, settings, besides).items():
-                for rule in rules:
-                    _report_each_day(context, key, rule, {day: found[rule.name]})
+            found = judge(rules, warehouse, settings, None)
+            for rule in rules:
+                yield dg.AssetCheckResult(
+                    asset_key=key, check_name=rule.name, **_result(rule, found[rule.name])
+                )
+            continue
+        by_day = judge_days(rules, warehouse, settings, _days_to_judge(context, table, warehouse))
+        besides = sorted(along.get(table.name, ()))
+        of_besides = judge_days(rules, warehouse, settings, besides)
+        report_days(context, key, rules, by_day | of_besides)
         for rule in rules:
             verdicts = {day: of_day[rule.name] for day, of_day in by_day.items()}
-            # Not told by the number of days: a range can have one.
-            if table.table.partitioned and not context.has_partition_key:
-                _report_each_day(context, key, rule, verdicts)
-            yield dg.AssetCheckResult(
-                asset_key=key, check_name=rule.name, **_result(rule, _worst(rule, verdicts))
-            )
+            yield result_of_days(key, rule, verdicts)
 
 
-def _report_each_day(
+def _days_to_judge(
+    context: dg.AssetExecutionContext, table: StoredTable, warehouse: Warehouse
+) -> list[datetime.date]:
+    """The days of the run; the latest stored one in a run of checks alone, for which the UI names no day."""
+    has_days = context.has_partition_key or context.has_partition_key_range
+    keys = context.partition_keys if has_days else warehouse.partitions(table)[-1:]
+    return [datetime.date.fromisoformat(key) for key in keys]
+
+
+def report_days(
     context: dg.AssetExecutionContext,
     key: dg.AssetKey,
-    rule: Rule,
-    verdicts: dict[datetime.date, Verdict],
+    rules: Iterable[Rule],
+    by_day: Mapping[datetime.date, Mapping[str, Verdict]],
 ) -> None:
-    """One evaluation per day: a check returns only one, for the day or the whole range of the run."""
-    for day, verdict in verdicts.items():
-        context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=key,
-                check_name=rule.name,
-                partition=day.isoformat(),
-                **_result(rule, verdict),
+    """An evaluation of its own for every day that did not pass, and for days that pass and were last told as failed.
+
+    The worst day of a check is the last: the UI shows that one as its state.
+    """
+    rules = list(rules)
+    failed = context.instance.event_log_storage.get_asset_check_partition_info(
+        [dg.AssetCheckKey(key, rule.name) for rule in rules],
+        partition_keys=[day.isoformat() for day in by_day],
+    )
+    told_as_failed = {
+        (info.check_key.name, info.partition_key)
+        for info in failed
+        if info.latest_execution_status.value == _FAILED
+    }
+    for rule in rules:
+        verdicts = {day: verdicts[rule.name] for day, verdicts in by_day.items()}
+        for day in reversed(_worst_first(rule, verdicts)):
+            verdict, partition = verdicts[day], day.isoformat()
+            if verdict.passed and (rule.name, partition) not in told_as_failed:
+                continue
+            context.log_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=key,
+                    check_name=rule.name,
+                    partition=partition,
+                    **_result(rule, verdict),
+                )
             )
-        )
 
 
-def _worst(rule: Rule, verdicts: dict[datetime.date, Verdict]) -> Verdict:
-    """The verdict of a range: the first failure, errors before warnings before days that were not judged."""
+def result_of_days(
+    key: dg.AssetKey, rule: Rule, verdicts: Mapping[datetime.date, Verdict]
+) -> dg.AssetCheckResult:
+    """The result of a run: its worst day, and what each of its days says."""
+    by_day = {
+        day.isoformat(): {"passed": verdict.passed, **verdict.metadata}
+        for day, verdict in verdicts.items()
+    }
+    result = _result(rule, _worst(rule, verdicts))
+    if by_day:
+        result["metadata"] |= {
+            "first day": min(by_day),
+            "last day": max(by_day),
+            BY_DAY: dg.MetadataValue.json(by_day),
+        }
+    return dg.AssetCheckResult(asset_key=key, check_name=rule.name, **result)
+
+
+def _worst(rule: Rule, verdicts: Mapping[datetime.date, Verdict]) -> Verdict:
+    """The verdict of a range: its worst day's.
+
+    A range that holds has no figures but its days: the UI would draw their sum among those of single days.
+    """
+    if not verdicts:
+        return not_judged(f"{rule.table.name} has no partition")
     failed = {day: verdict for day, verdict in verdicts.items() if not verdict.passed}
     if len(verdicts) == 1:
         return next(iter(verdicts.values()))
     if not failed:
-        return Verdict(
-            True, f"holds on {len(verdicts)} days", {"days": len(verdicts), **_totals(verdicts)}
-        )
-    day, worst = min(
-        failed.items(),
-        key=lambda item: (
-            severity(rule, item[1]) is not dg.AssetCheckSeverity.ERROR,
-            NOT_JUDGED in item[1].metadata,
-            item[0],
-        ),
-    )
-    not_judged = sum(NOT_JUDGED in verdict.metadata for verdict in failed.values())
-    fails, beside = len(failed) - not_judged, f" ({not_judged} more were not judged)"
-    said = f"fails on {fails} of {len(verdicts)} days{beside if not_judged else ''}"
+        return Verdict(True, f"holds on {len(verdicts)} days", {"days": len(verdicts)})
+    day = _worst_first(rule, failed)[0]
+    worst = failed[day]
+    skipped = sum(NOT_JUDGED in verdict.metadata for verdict in failed.values())
+    fails, beside = len(failed) - skipped, f" ({skipped} more were not judged)"
+    said = f"fails on {fails} of {len(verdicts)} days{beside if skipped else ''}"
     if not fails:
-        said = f"not judged on {not_judged} of {len(verdicts)} days"
+        said = f"not judged on {skipped} of {len(verdicts)} days"
     return Verdict(
         False,
         f"{said}, first {day}: {worst.description}",
@@ -141,11 +191,14 @@ def _worst(rule: Rule, verdicts: dict[datetime.date, Verdict]) -> Verdict:
     )
 
 
-def _totals(verdicts: dict[datetime.date, Verdict]) -> dict[str, int]:
-    """The counts of all days added up."""
-    totals: dict[str, int] = {}
-    for verdict in verdicts.values():
-        for name, value in verdict.metadata.items():
-            if type(value) is int:
-                totals[name] = totals.get(name, 0) + value
-    return totals
+def _worst_first(rule: Rule, verdicts: Mapping[datetime.date, Verdict]) -> list[datetime.date]:
+    """The days: errors, warnings, days that were not judged, days that passed; each in their order."""
+    return sorted(
+        verdicts,
+        key=lambda day: (
+            verdicts[day].passed,
+            severity(rule, verdicts[day]) is not dg.AssetCheckSeverity.ERROR,
+            NOT_JUDGED in verdicts[day].metadata,
+            day,
+        ),
+    )

@@ -25,6 +25,7 @@ from setbull_pipelines.alerts.observing import (
     of_run,
 )
 from setbull_pipelines.assets.catalog import refresh_catalog
+from setbull_pipelines.assets.checking import BY_DAY
 from setbull_pipelines.assets.common import asset_key, asset_spec, now
 from setbull_pipelines.assets.lane import PartsFailed
 from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
@@ -142,10 +143,11 @@ def failure_of(events: Iterable[dg.DagsterEvent]) -> str:
 
 
 def _check_outcomes(events: Iterable[dg.DagsterEvent]) -> Iterator[CheckOutcome]:
-    """The last evaluation of each check and day; that of a whole range only where there is none per day.
+    """What each check says of each day; of the whole table where it has no days.
 
-    Without those that were not judged because a person retired V1 or put it on a sample, which is no news every day,
-    and without those that an alert of its own tells.
+    Days with an evaluation of their own say that, the last one; the others passed, where the result of the run names
+    them. Without those that were not judged because a person retired V1 or put it on a sample, which is no news every
+    day, and without those that an alert of its own tells.
     """
     last: dict[dg.AssetCheckKey, dict[str | None, dg.AssetCheckEvaluation]] = {}
     for event in events:
@@ -153,21 +155,34 @@ def _check_outcomes(events: Iterable[dg.DagsterEvent]) -> Iterator[CheckOutcome]
             evaluation = event.asset_check_evaluation_data
             last.setdefault(evaluation.asset_check_key, {})[evaluation.partition] = evaluation
     for by_day in last.values():
-        for day, evaluation in by_day.items():
-            if day is None and len(by_day) > 1:
+        of_run = by_day.pop(None, None)
+        judged = of_run.metadata[BY_DAY].value if of_run and BY_DAY in of_run.metadata else {}
+        if of_run and not judged and not by_day:
+            by_day[None] = of_run
+        for day in sorted({*judged, *by_day}, key=str):
+            if day not in by_day:
+                if judged[day]["passed"]:
+                    yield _check_outcome(of_run, day, True, judged[day].get("state"))
                 continue
+            evaluation = by_day[day]
             if NOT_JUDGED in evaluation.metadata or TOLD_BY_OWN_ALERT in evaluation.metadata:
                 continue
             state = evaluation.metadata.get("state")
-            yield CheckOutcome(
-                asset=evaluation.asset_key.to_user_string(),
-                check=evaluation.check_name,
-                day=datetime.date.fromisoformat(day) if day else None,
-                passed=evaluation.passed,
-                is_error=evaluation.severity is dg.AssetCheckSeverity.ERROR,
-                description=evaluation.description or "the check gives no reason",
-                state=str(state.value) if state else None,
-            )
+            yield _check_outcome(evaluation, day, evaluation.passed, state and state.value)
+
+
+def _check_outcome(
+    evaluation: dg.AssetCheckEvaluation, day: str | None, passed: bool, state: object
+) -> CheckOutcome:
+    return CheckOutcome(
+        asset=evaluation.asset_key.to_user_string(),
+        check=evaluation.check_name,
+        day=datetime.date.fromisoformat(day) if day else None,
+        passed=passed,
+        is_error=evaluation.severity is dg.AssetCheckSeverity.ERROR,
+        description=evaluation.description or "the check gives no reason",
+        state=str(state) if state else None,
+    )
 
 
 @dataclass(frozen=True)

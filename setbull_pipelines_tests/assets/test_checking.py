@@ -96,6 +96,15 @@ class Judge:
         evaluations = of_whole_run(result.get_asset_check_evaluations())
         return {check.check_name: check for check in evaluations}
 
+    def alone(self) -> dict[str, dg.AssetCheckEvaluation]:
+        """Run the checks without the asset, for no day."""
+        job = self._definitions.resolve_implicit_global_asset_job_def()
+        checks = set(job.asset_layer.asset_graph.asset_check_keys)
+        result = job.get_subset(asset_selection=set(), asset_check_selection=checks)
+        result = result.execute_in_process(instance=self.instance)
+        assert result.success
+        return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
     def stored(self, check: dg.AssetCheckKey = OHLC) -> list[tuple[str | None, bool]]:
         """What this instance has stored of a check."""
         return stored_evaluations(self.instance, check)
@@ -127,25 +136,48 @@ def break_prices(run: SmallRun, day: date) -> None:
 CONSERVED = dg.AssetCheckKey(asset_key(CANDLES_5MIN), "session_conserved")
 
 
-def test_a_run_over_one_day_stores_the_verdict_of_that_day(small_run: SmallRun) -> None:
+def by_day(evaluation: dg.AssetCheckEvaluation) -> dict[str, dict]:
+    """What the result of a run says of each of its days."""
+    return evaluation.metadata[checking.BY_DAY].value
+
+
+def test_a_run_over_one_day_tells_the_verdict_of_that_day(small_run: SmallRun) -> None:
     judge = Judge(small_run.settings)
     day = small_run.days[0]
     evaluations = judge.over([day])
     assert set(evaluations) == {rule.name for rule in all_rules()[CANDLES_5MIN]}
     assert all(check.passed for check in evaluations.values())
-    assert judge.stored() == [(day.isoformat(), True)]
+    assert all(set(by_day(check)) == {str(day)} for check in evaluations.values())
+    figures = {
+        name: entry.value for name, entry in evaluations["session_conserved"].metadata.items()
+    }
+    assert by_day(evaluations["session_conserved"])[str(day)] == {
+        "passed": True,
+        "cells": figures["cells"],
+    }
+    assert judge.stored() == [(None, True)]
 
 
-def test_a_run_over_a_range_stores_a_verdict_per_day(small_run: SmallRun) -> None:
+def test_a_run_over_a_range_tells_the_verdict_of_each_day(small_run: SmallRun) -> None:
+    judge = Judge(small_run.settings)
+    conserved = judge.over(small_run.days)["session_conserved"]
+    told = by_day(conserved)
+    assert list(told) == [str(day) for day in small_run.days]
+    for day in small_run.days:
+        alone = judge.over([day])["session_conserved"]
+        assert told[str(day)] == by_day(alone)[str(day)]
+    figures = {name: entry.value for name, entry in conserved.metadata.items()}
+    assert (figures["first day"], figures["last day"]) == (min(told), max(told))
+    # The UI draws the numbers of all results: no sum of a range among those of days.
+    assert "cells" not in figures
+    assert judge.stored() == [(None, True)] * 3
+
+
+def test_no_row_is_left_as_planned(small_run: SmallRun) -> None:
     judge = Judge(small_run.settings)
     judge.over(small_run.days)
-    stored = judge.stored()
-    for day in small_run.days:
-        assert (day.isoformat(), True) in stored
-    assert {partition for partition, _ in stored} <= {
-        None,
-        *(day.isoformat() for day in small_run.days),
-    }
+    records = judge.instance.event_log_storage.get_asset_check_execution_history(OHLC, 100)
+    assert [(record.status.value, record.partition) for record in records] == [("SUCCEEDED", None)]
 
 
 def test_the_same_range_can_be_judged_again(small_run: SmallRun) -> None:
@@ -155,6 +187,59 @@ def test_the_same_range_can_be_judged_again(small_run: SmallRun) -> None:
     again = judge.over(small_run.days)
     assert all(check.passed for check in again.values())
     assert len(judge.stored()) == 2 * once
+
+
+def test_a_day_is_told_by_itself_while_it_fails_and_once_when_it_passes_again(
+    small_run: SmallRun, copied_run: SmallRun
+) -> None:
+    _, bad = copied_run.days
+    judge = Judge(copied_run.settings)
+    judge.over(copied_run.days)
+    break_prices(copied_run, bad)
+    judge.over(copied_run.days)
+    judge.over(copied_run.days)
+    right = small_run.warehouse.read(CANDLES_5MIN, [bad.isoformat()])
+    publish(copied_run.warehouse, CANDLES_5MIN, bad.isoformat(), right)
+    judge.over(copied_run.days)
+    judge.over(copied_run.days)
+    judge.over([bad])
+    failed, passes = (str(bad), False), (str(bad), True)
+    assert judge.stored(CONSERVED) == [
+        (None, True),
+        *((None, False), failed) * 2,
+        *((None, True), passes),
+        *((None, True),) * 2,
+    ]
+
+
+def test_the_state_of_a_check_is_its_worst_day(small_run: SmallRun, copied_run: SmallRun) -> None:
+    """The UI takes the last row: not that of a later day which passes again."""
+    first, second = copied_run.days
+    judge = Judge(copied_run.settings)
+    break_prices(copied_run, second)
+    judge.over([second])
+    right = small_run.warehouse.read(CANDLES_5MIN, [str(second)])
+    publish(copied_run.warehouse, CANDLES_5MIN, str(second), right)
+    break_prices(copied_run, first)
+    judge.over(copied_run.days)
+    latest = judge.instance.event_log_storage.get_latest_asset_check_execution_by_key([CONSERVED])
+    assert (latest[CONSERVED].status.value, latest[CONSERVED].partition) == ("FAILED", str(first))
+    assert judge.stored(CONSERVED)[-3:] == [(None, False), (str(second), True), (str(first), False)]
+
+
+def test_checks_by_themselves_judge_the_latest_day(copied_run: SmallRun) -> None:
+    """Where the UI runs checks alone, it asks for no day."""
+    latest = copied_run.days[-1]
+    break_prices(copied_run, latest)
+    judge = Judge(copied_run.settings)
+    conserved = judge.alone()["session_conserved"]
+    assert set(by_day(conserved)) == {str(latest)}
+    assert not conserved.passed
+    for partition in copied_run.warehouse.partitions(CANDLES_5MIN):
+        forget(copied_run.warehouse, CANDLES_5MIN, date.fromisoformat(partition))
+    conserved = judge.alone()["session_conserved"]
+    assert conserved.severity is dg.AssetCheckSeverity.WARN
+    assert conserved.description == "not judged: v1.candles_5min has no partition"
 
 
 def test_a_day_that_fails_in_a_range_is_named(copied_run: SmallRun) -> None:
@@ -168,10 +253,11 @@ def test_a_day_that_fails_in_a_range_is_named(copied_run: SmallRun) -> None:
     assert of_range.severity is dg.AssetCheckSeverity.ERROR
     assert of_range.description.startswith(f"fails on 1 of 2 days, first {bad}: ")
     assert of_range.metadata["days failed"].value == 1
-    stored = judge.stored(CONSERVED)
-    assert (good.isoformat(), True) in stored
-    assert (bad.isoformat(), False) in stored
-    assert (good.isoformat(), False) not in stored
+    assert {day: said["passed"] for day, said in by_day(of_range).items()} == {
+        str(good): True,
+        str(bad): False,
+    }
+    assert judge.stored(CONSERVED) == [(None, False), (str(bad), False)]
 
 
 def test_a_day_that_fails_alone_says_why_and_a_repaired_day_passes(
@@ -187,7 +273,12 @@ def test_a_day_that_fails_alone_says_why_and_a_repaired_day_passes(
     right = small_run.warehouse.read(CANDLES_5MIN, [day.isoformat()])
     publish(copied_run.warehouse, CANDLES_5MIN, day.isoformat(), right)
     assert judge.over([day])["session_conserved"].passed
-    assert judge.stored(CONSERVED) == [(day.isoformat(), False), (day.isoformat(), True)]
+    assert judge.stored(CONSERVED) == [
+        (None, False),
+        (day.isoformat(), False),
+        (None, True),
+        (day.isoformat(), True),
+    ]
 
 
 def test_a_table_that_is_absent_fails_its_checks_without_breaking_the_run(
@@ -254,7 +345,7 @@ def test_there_is_a_check_for_every_rule(tmp_path) -> None:
     }
 
 
-def test_the_finished_run_has_one_verdict_per_rule_and_stored_one_per_day(
+def test_the_finished_run_has_one_verdict_per_rule_and_tells_each_day(
     small_run: SmallRun,
 ) -> None:
     outcome = small_run.outcome
@@ -270,11 +361,16 @@ def test_the_finished_run_has_one_verdict_per_rule_and_stored_one_per_day(
     rules = [(table, rule) for table, rules in of_the_day.items() for rule in rules]
     assert sorted(judged) == sorted((asset_key(table), rule.name) for table, rule in rules)
     for table, rule in rules:
-        days = [day.isoformat() for day in small_run.days] if table.table.partitioned else [None]
         key = dg.AssetCheckKey(asset_key(table), rule.name)
+        (told,) = (check for check in outcome.checks if check.asset_check_key == key)
+        if not table.table.partitioned:
+            assert set(stored_evaluations(small_run.instance, key)) == {(None, True)}
+            continue
         first = 1 if rule.earlier_sessions else 0
-        expected = {(day, place >= first) for place, day in enumerate(days)}
-        assert expected <= set(stored_evaluations(small_run.instance, key))
+        expected = {str(day): place >= first for place, day in enumerate(small_run.days)}
+        assert {day: said["passed"] for day, said in by_day(told).items()} == expected
+        own = [(day, False) for day, passed in expected.items() if not passed]
+        assert stored_evaluations(small_run.instance, key) == [(None, not own), *own]
 
 
 @pytest.mark.parametrize("passed", [True, False])

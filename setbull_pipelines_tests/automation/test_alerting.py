@@ -14,7 +14,7 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.alerts.ledger import Alert
-from setbull_pipelines.assets.checking import severity
+from setbull_pipelines.assets.checking import report_days, result_of_days, severity
 from setbull_pipelines.automation import alerting
 from setbull_pipelines.automation.alerting import finished_runs, look_and_deliver, outcome_of
 from setbull_pipelines.automation.sensors import build_sensors
@@ -23,7 +23,8 @@ from setbull_pipelines.pipeline.alerting import read_ledger, record_findings
 from setbull_pipelines.pipeline.rolling_out import record_actions
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT
+from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT, Rule
+from setbull_pipelines.quality.verdict import Verdict as RuleVerdict
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import AlertSettings, Settings
@@ -61,25 +62,20 @@ def candles() -> None:
         raise ValueError("the minutes are upside down")
 
 
-@dg.asset_check(asset=candles, partitions_def=DAYS)
+CONSERVED = Rule(
+    "session_conserved", "no volume is lost", StoredTable("v2", tables.CANDLES_5MIN), (), None
+)
+
+
+@dg.asset_check(asset=candles)
 def session_conserved(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    result = {
-        "passed": not Broken.check_fails,
-        "description": "volume of 3 instruments is lost",
-        "severity": dg.AssetCheckSeverity.WARN if Broken.warns else dg.AssetCheckSeverity.ERROR,
-    }
-    if len(context.partition_keys) > 1:  # as assets/checking.py does it
-        for day in context.partition_keys:
-            context.op_execution_context.log_event(
-                dg.AssetCheckEvaluation(
-                    asset_key=candles.key,
-                    check_name="session_conserved",
-                    partition=day,
-                    metadata={},
-                    **result,
-                )
-            )
-    return dg.AssetCheckResult(**result)
+    rule = replace(CONSERVED, is_error=not Broken.warns)
+    verdict = RuleVerdict(not Broken.check_fails, "volume of 3 instruments is lost")
+    days = map(date.fromisoformat, context.op_execution_context.partition_keys)
+    verdicts = dict.fromkeys(days, verdict)
+    of_days = {day: {rule.name: verdict} for day in verdicts}
+    report_days(context.op_execution_context, candles.key, [rule], of_days)
+    return result_of_days(candles.key, rule, verdicts)
 
 
 DEFINITIONS = dg.Definitions(
@@ -166,6 +162,22 @@ def test_a_range_run_raises_per_day_and_one_good_day_recovers_its_own(
     Broken.check_fails = False
     look(instance, warehouse, settings, execute(instance))
     assert keys(read_ledger(warehouse).open) == [CHECK.replace("30", "29")]
+
+
+def test_a_range_that_passes_recovers_each_of_its_days(instance, warehouse, settings) -> None:
+    Broken.check_fails = True
+    look(instance, warehouse, settings, execute(instance, RANGE))
+    Broken.check_fails = False
+    passes = execute(instance, RANGE)
+    changed = look(instance, warehouse, settings, passes).changed
+    assert {alert.state for alert in changed} == {"recovered"}
+    assert keys(changed) == [CHECK.replace("30", "29"), CHECK]
+    # The days of a run that changed nothing are told too: a run that was never looked at can have recovered them.
+    again = outcome_of(instance, instance.get_run_record_by_id(execute(instance, RANGE)))
+    assert [(str(check.day), check.passed) for check in again.checks] == [
+        ("2026-06-29", True),
+        ("2026-06-30", True),
+    ]
 
 
 def test_a_failed_run_is_raised_with_its_reason_until_the_same_work_succeeds(
