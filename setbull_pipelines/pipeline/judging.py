@@ -44,7 +44,7 @@ def judge_days(
     What the rules need is read once for as many days as fit in memory. A rule sees the rows of one day; one that judges
     days together says the same of each (``Rule.judge_together``).
     """
-    reads = {stored for rule in rules for stored in rule.reads}
+    reads = {stored.name: stored for rule in rules for stored in rule.reads}.values()
     rows = {
         day: sum(
             pointer.rows
@@ -98,16 +98,16 @@ class _Frames:
 
     def __init__(self, warehouse: Warehouse, days: Sequence[Day]) -> None:
         self._warehouse, self._days = warehouse, days
-        self._read: dict[StoredTable, dict[str, pd.DataFrame | Exception]] = {}
+        self._read: dict[str, dict[str, pd.DataFrame | Exception]] = {}
 
     def given(self, rule: Rule, day: Day) -> dict[str, pd.DataFrame]:
         """The frames of one day by name. Raises as ``Warehouse.read`` for what cannot be read."""
         frames = {}
         for stored in rule.reads:
-            if stored not in self._read:
+            if stored.name not in self._read:
                 keys = sorted({_partition(stored, each) for each in self._days})
-                self._read[stored] = _rows_by_partition(stored, keys, self._warehouse)
-            rows = self._read[stored][_partition(stored, day)]
+                self._read[stored.name] = _rows_by_partition(stored, keys, self._warehouse)
+            rows = self._read[stored.name][_partition(stored, day)]
             if isinstance(rows, Exception):
                 raise rows
             frames[stored.name] = rows

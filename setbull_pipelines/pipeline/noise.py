@@ -174,12 +174,13 @@ def _read(
     Days that are read from one lane are read together: their windows have most sessions in common.
     """
     found = {}
-    by_lane: dict[StoredTable, list[_Wanted]] = {}
+    by_lane: dict[str, list[_Wanted]] = {}
     for of_day in wanted:
         schema = "raw" if item.is_raw else lane_read(item.table, of_day.v1).value
-        by_lane.setdefault(StoredTable(schema, item.table), []).append(of_day)
+        by_lane.setdefault(schema, []).append(of_day)
     look_back = item.look_back(settings)
-    for stored, days in by_lane.items():
+    for schema, days in by_lane.items():
+        stored = StoredTable(schema, item.table)
         partitions = warehouse.partitions(stored) if look_back else []
         windows = {}
         for of_day in days:

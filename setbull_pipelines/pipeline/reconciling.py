@@ -87,6 +87,7 @@ def reconciling_code_version() -> str:
         "pipeline/compared.py",
         "pipeline/lanes.py",
         "pipeline/noise.py",
+        "pipeline/ranges.py",
         "pipeline/reconciling.py",
         "pipeline/steps.py",
     )

@@ -62,7 +62,7 @@ def serving_code_version() -> str:
     """Code version of everything that served rows depend on, beyond the lanes themselves."""
     return code_version(
         *("rollout/bucketing.py", "rollout/stages.py", "rollout/log.py"),
-        *("tables", "pipeline/assignment.py", "pipeline/serving.py"),
+        *("tables", "pipeline/assignment.py", "pipeline/ranges.py", "pipeline/serving.py"),
     )
 
 

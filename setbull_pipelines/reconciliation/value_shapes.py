@@ -83,12 +83,12 @@ class ConstantValue:
 
     def recognise(self, difference: Difference) -> Finding | None:
         """V2 must have one value in at least two rows, where V1 has several."""
-        if len(difference.v2) < 2 or difference.null2.any():
+        v2 = difference.v2
+        if len(v2) < 2 or difference.null2.any() or (v2 != v2[0]).any():
             return None
-        values, v1_values = set(difference.v2.tolist()), set(difference.v1.tolist())
-        if len(values) > 1 or len(v1_values) < 2:
+        if len(set(difference.v1.tolist())) < 2:
             return None
-        (value,) = values
+        (value,) = v2[:1].tolist()
         return Finding(f"V2 is {value} in every row", {"rows": len(difference.v2)})
 
 

@@ -11,7 +11,7 @@ from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget
 
-RULES = {stored: rules for stored, rules in all_rules().items() if stored.table.partitioned}
+RULES = {stored.name: rules for stored, rules in all_rules().items() if stored.table.partitioned}
 V2_BARS = StoredTable("v2", tables.CANDLES_5MIN)
 
 
@@ -30,7 +30,7 @@ def test_each_day_has_the_verdict_that_it_has_alone(small_run: SmallRun) -> None
 def test_what_cannot_be_read_concerns_its_own_day(copied_run: SmallRun) -> None:
     first, last = copied_run.days
     forget(copied_run.warehouse, V2_BARS, last)
-    given = (RULES[V2_BARS], copied_run.warehouse, copied_run.settings)
+    given = (RULES[V2_BARS.name], copied_run.warehouse, copied_run.settings)
     found = judge_days(*given, copied_run.days)
     assert found[first] == judge(*given, first)
     assert all(verdict.passed for verdict in found[first].values())
@@ -44,7 +44,7 @@ def frames_of(run: SmallRun) -> list[dict[str, pd.DataFrame]]:
 
 @pytest.mark.parametrize("broken", [0, 1])
 def test_a_breach_of_the_contract_is_that_of_its_day(broken: int, small_run: SmallRun) -> None:
-    rule = RULES[V2_BARS][0]
+    rule = RULES[V2_BARS.name][0]
     frames = frames_of(small_run)
     wrong = frames[broken][V2_BARS.name].copy()
     wrong.loc[3, "close"] = -1.0
@@ -55,7 +55,7 @@ def test_a_breach_of_the_contract_is_that_of_its_day(broken: int, small_run: Sma
 
 
 def test_a_key_may_be_there_on_two_days_and_not_twice_on_one(small_run: SmallRun) -> None:
-    rule = RULES[V2_BARS][0]
+    rule = RULES[V2_BARS.name][0]
     first = frames_of(small_run)[0]
     assert all(
         verdict.passed for verdict in rule.judge_together([first, first], small_run.settings)
