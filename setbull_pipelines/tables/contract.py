@@ -133,6 +133,10 @@ class Table:
     partitioned: bool = True
     rules: tuple[pa.Check, ...] = field(default=())
 
+    def __hash__(self) -> int:
+        # By name: the hash of pandera's checks changes when they validate for the first time.
+        return hash(self.name)
+
     def __post_init__(self) -> None:
         missing = set(self.key) - set(self.column_names)
         if missing:

@@ -51,6 +51,10 @@ class StoredTable:
                 f"only in {self.table.schemas}"
             )
 
+    def __hash__(self) -> int:
+        # By name: the hash of a contract changes when pandera validates with it for the first time.
+        return hash(self.name)
+
     @property
     def key(self) -> tuple[str, str]:
         """Schema and table name, the asset key of the project."""
