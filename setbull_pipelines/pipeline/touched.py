@@ -1,7 +1,7 @@
 """Which instruments of a day have to be computed again: those that anything changed for.
 
 Belongs here: the hash of all that an instrument is computed from, held against that of the stored rows; asking for an
-instrument to be computed again. Does not belong here: computing (``computing``), hashing rows (``warehouse/``), Dagster.
+instrument to be computed again. Does not belong here: computing (``computing``), hashing rows (``warehouse/``).
 
 The hash of an instrument on a day is the sum of the hashes of its rows in every partition of the window and of the
 facts about it. A sum, because it does not depend on how many partitions without rows of the instrument are read:
