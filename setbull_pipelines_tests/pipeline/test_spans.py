@@ -366,10 +366,11 @@ def test_days_that_do_not_fit_together_are_computed_in_smaller_ranges(
     monkeypatch.setattr("setbull_pipelines.pipeline.chunks.FEWEST_INSTRUMENTS", 6)
     monkeypatch.setattr(
         "setbull_pipelines.pipeline.computing.memory_in_use",
-        lambda: allowance(processing) - runs["range"].warehouse.cache.limit_bytes - 150_000,
+        lambda: allowance(processing) - runs["range"].warehouse.cache.limit_bytes - 40_000,
     )
     counts = compute_chain(runs, VARIANTS["v2"], scenario.days[:12])
-    assert 1 < counts["candles_daily"] < 12
+    # More than the chunks of one range, fewer than those of ranges of one day.
+    assert 2 < counts["candles_daily"] < 2 * 12
 
 
 @given(
