@@ -1,6 +1,6 @@
 """How much is worked on at once: instruments per computation, sessions per publication, within the memory allowance.
 
-Belongs here: the estimate of what rows need, and splitting by it. Does not belong here: computing (``engine``),
+Belongs here: the estimate of what rows need, and splitting by it. Does not belong here: computing (``computing``),
 measuring (``measuring``). No result depends on how work was split, which a property test holds.
 
 The estimate is made before anything is read, from the row counts of pointers. It can be wrong, so it never stops a run:

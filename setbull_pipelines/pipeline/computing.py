@@ -25,7 +25,7 @@ from setbull_pipelines.pipeline.isolating import (
 )
 from setbull_pipelines.pipeline.measuring import Meter, memory_in_use, shared_out
 from setbull_pipelines.pipeline.running import minutes_of_closed_bars
-from setbull_pipelines.pipeline.spans import Outputs, Rows, by_day, calls, groups, rows_until
+from setbull_pipelines.pipeline.spans import Outputs, Rows, by_day, calls, groups, rows_of_windows
 from setbull_pipelines.pipeline.steps import Frames
 from setbull_pipelines.pipeline.windows import Windows
 from setbull_pipelines.settings import Settings
@@ -167,9 +167,8 @@ class Computing:
         except Exception:
             # Whose fault it is on which day is found day by day.
             return False
-        for name, frame in frames.items():
-            for day, count in zip(days, rows_until(frame, days), strict=True):
-                found[day].rows_read[name] += count
+        for day, read in rows_of_windows(frames, days, self._windows):
+            found[day].rows_read.update(read)
         for stretch, outputs in computed:
             for day, of_day in zip(stretch, by_day(outputs, stretch), strict=True):
                 found[day].outputs.append(of_day)

@@ -1,7 +1,7 @@
 """Finding the instruments that a computation fails for, so that the others go on.
 
 Belongs here: searching by halves and what an error is called. Does not belong here: what is computed
-(``engine``), what becomes of the instruments that failed.
+(``computing``), what becomes of the instruments that failed.
 """
 
 from __future__ import annotations

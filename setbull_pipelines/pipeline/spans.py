@@ -11,7 +11,8 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -60,10 +61,19 @@ class Rows:
         return int(sum(end - begin for begin, end in bounds))
 
 
-def rows_until(frame: pd.DataFrame, days: Sequence[date]) -> list[int]:
-    """How many rows of ``frame``, which is in the order of its days, are there up to each of ``days``."""
-    found = np.searchsorted(_days_of(frame), np.array(days, "datetime64[D]"), side="right")
-    return found.tolist()
+def rows_of_windows(
+    frames: Mapping[str, pd.DataFrame], days: Sequence[date], windows: Windows
+) -> Iterator[tuple[date, Counter[str]]]:
+    """How many of the rows, which are in the order of their days, are in the window of each day, by table."""
+    own = {name: _days_of(frame) for name, frame in frames.items()}
+    for day in days:
+        last = np.datetime64(day, "D")
+        found = Counter()
+        for item, start in zip(windows.step.inputs, windows.starts(day), strict=True):
+            name = item.table.name
+            end = np.searchsorted(own[name], last, side="right")
+            found[name] = int(end - np.searchsorted(own[name], np.datetime64(start, "D")))
+        yield day, found
 
 
 def by_day(outputs: Outputs, days: Sequence[date]) -> list[Outputs]:

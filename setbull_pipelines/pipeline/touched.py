@@ -1,7 +1,7 @@
 """Which instruments of a day have to be computed again: those that anything changed for.
 
 Belongs here: the hash of all that an instrument is computed from, held against that of the stored rows; asking for an
-instrument to be computed again. Does not belong here: computing (``engine``), hashing rows (``warehouse/``), Dagster.
+instrument to be computed again. Does not belong here: computing (``computing``), hashing rows (``warehouse/``).
 
 The hash of an instrument on a day is the sum of the hashes of its rows in every partition of the window and of the
 facts about it. A sum, because it does not depend on how many partitions without rows of the instrument are read:
@@ -50,6 +50,7 @@ class InstrumentInputs:
         self._step, self._warehouse, self._references = step, warehouse, references
         self._codes: dict[str, int] = {}
         self._partitions: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self._sums: dict[StoredTable, _Sums] = {}
         self._last_keys: tuple[pyarrow.ChunkedArray, np.ndarray] | None = None
 
     def on(
@@ -60,19 +61,13 @@ class InstrumentInputs:
         ``failed`` ones are not there when the others are computed. Raises as reading the rows.
         """
         moment = pd.Timestamp(day)
-        read = [(key, self._hashes(stored, key)) for stored, keys in windows for key in keys]
-        if self._step.is_adjusted:
-            read = [
-                (key, (self._under_current_keys(codes, key, moment), hashes))
-                for key, (codes, hashes) in read
-            ]
-        totals = np.zeros(len(self._codes), dtype=np.uint64)
-        has_rows = np.zeros(len(self._codes), dtype=bool)
-        for _, (codes, hashes) in read:
-            # A key and its former one can have rows on the same day: a plain += would count one of them.
-            np.add.at(totals, codes, hashes)
-            has_rows[codes] = True
-        first = min((key for key, _ in read), default=day.isoformat())
+        windows = list(windows)
+        is_renamed = self._step.is_adjusted and self._references.aliases_in_force(moment) > 0
+        if is_renamed:
+            totals, has_rows = self._sums_under_current_keys(windows, moment)
+        else:
+            totals, has_rows = self._sums_of_windows(windows)
+        first = min((keys[0] for _, keys in windows), default=day.isoformat())
         facts = self._references.instrument_hashes(self._step, pd.Timestamp(first), moment)
         found = {
             key: total + facts.get(key, 0)
@@ -84,20 +79,68 @@ class InstrumentInputs:
         inside = part.of(found) if part else found.keys()
         about_all, anchor = 0, None
         if self._step.needs_history_starts:
-            first_day, anchor = self._first_row(read, inside - set(failed))
+            first_day, anchor = self._first_row(windows, inside - set(failed), moment)
             about_all = self._references.hash_about_all(moment, first_day)
         return Found({key: (found[key] + about_all) % _MODULUS for key in inside}, anchor)
 
+    def _sums_of_windows(self, windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
+        """By code: the sum of the hashes of all rows, and whether there are any."""
+        found = [self._sums_of(stored, keys) for stored, keys in windows]
+        totals = np.zeros(len(self._codes), dtype=np.uint64)
+        rows = np.zeros(len(self._codes), dtype=np.int64)
+        for sums in found:
+            totals[: len(sums.totals)] += sums.totals
+            rows[: len(sums.rows)] += sums.rows
+        return totals, rows > 0
+
+    def _sums_of(self, stored: StoredTable, keys: Sequence[str]) -> _Sums:
+        # Taken out until it is complete: reading a partition can fail.
+        sums = self._sums.pop(stored, None)
+        if sums is None or not sums.reaches(keys):
+            sums = _Sums()
+        gone, come = sums.move_to(keys)
+        for key in gone:
+            sums.take_away(*self._hashes(stored, key))
+        for key in come:
+            sums.add(*self._hashes(stored, key))
+        self._sums[stored] = sums
+        return sums
+
+    def _sums_under_current_keys(
+        self, windows: Sequence[Window], moment: pd.Timestamp
+    ) -> tuple[np.ndarray, np.ndarray]:
+        read = [
+            (self._codes_on(stored, key, moment), self._hashes(stored, key)[1])
+            for stored, keys in windows
+            for key in keys
+        ]
+        totals = np.zeros(len(self._codes), dtype=np.uint64)
+        has_rows = np.zeros(len(self._codes), dtype=bool)
+        for codes, hashes in read:
+            # A key and its former one can have rows on the same day: a plain += would count one of them.
+            np.add.at(totals, codes, hashes)
+            has_rows[codes] = True
+        return totals, has_rows
+
     def _first_row(
-        self, read: Iterable[tuple[str, tuple[np.ndarray, np.ndarray]]], keys: Collection[str]
+        self, windows: Sequence[Window], keys: Collection[str], moment: pd.Timestamp
     ) -> tuple[str | None, str | None]:
         """The first day with rows of one of ``keys``, and the first of those."""
         by_code = {self._codes[key]: key for key in keys}
-        for session, (codes, _) in sorted(read, key=lambda pair: pair[0]):
+        sessions = [(session, stored) for stored, keys in windows for session in keys]
+        for session, stored in sorted(sessions, key=lambda pair: pair[0]):
+            codes = self._codes_on(stored, session, moment)
             here = [by_code[code] for code in codes.tolist() if code in by_code]
             if here:
                 return session, min(here)
         return None, None
+
+    def _codes_on(self, stored: StoredTable, session: str, moment: pd.Timestamp) -> np.ndarray:
+        """The codes of the instruments with rows of a session, under their keys of ``moment``."""
+        codes = self._hashes(stored, session)[0]
+        if not self._step.is_adjusted:
+            return codes
+        return self._under_current_keys(codes, session, moment)
 
     def _under_current_keys(
         self, codes: np.ndarray, session: str, moment: pd.Timestamp
@@ -126,6 +169,43 @@ class InstrumentInputs:
 
     def _code(self, key: str) -> int:
         return self._codes.setdefault(key, len(self._codes))
+
+
+class _Sums:
+    """Sums over the partitions of a window, by code, that move with it: what has left is taken away again.
+
+    Exact, because sums of whole numbers modulo 2^64 are.
+    """
+
+    def __init__(self) -> None:
+        self._keys: Sequence[str] = ()
+        self.totals, self.rows = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
+
+    def reaches(self, keys: Sequence[str]) -> bool:
+        """Whether the window of ``keys``, sessions without a gap, begins inside this one and ends no earlier."""
+        return bool(self._keys) and self._keys[0] <= keys[0] <= self._keys[-1] <= keys[-1]
+
+    def move_to(self, keys: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """The partitions that have left the window and those that have come, for the caller to take away and add."""
+        left = self._keys.index(keys[0]) if self._keys else 0
+        gone, come = self._keys[:left], keys[len(self._keys) - left :]
+        self._keys = keys
+        return gone, come
+
+    def add(self, codes: np.ndarray, hashes: np.ndarray) -> None:
+        """Add the hashes of a partition, each code once."""
+        missing = codes.max(initial=-1) + 1 - len(self.totals)
+        if missing > 0:
+            self.totals, self.rows = (
+                np.pad(each, (0, missing)) for each in (self.totals, self.rows)
+            )
+        self.totals[codes] += hashes
+        self.rows[codes] += 1
+
+    def take_away(self, codes: np.ndarray, hashes: np.ndarray) -> None:
+        """The inverse of :meth:`add`."""
+        self.totals[codes] -= hashes
+        self.rows[codes] -= 1
 
 
 def unchanged(
