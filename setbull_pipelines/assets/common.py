@@ -18,7 +18,6 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.describing import OWNERS, column_lineage
-from setbull_pipelines.assets.event_log import report_materializations
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -257,6 +256,9 @@ def report_besides(
     context: dg.AssetExecutionContext, materializations: Iterable[dg.AssetMaterialization]
 ) -> None:
     """Tell Dagster of days that the run was not asked for and that came along, as events of the run and its step."""
+    # Loading the definitions does not pay for the libraries of the event log.
+    from setbull_pipelines.assets.event_log import report_materializations
+
     report_materializations(
         context.instance, context.run, materializations, context.op_execution_context.op.name
     )
