@@ -24,7 +24,6 @@ from setbull_pipelines.assets.common import (
     now,
     pointer_metadata,
 )
-from setbull_pipelines.assets.event_log import report_materializations
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
@@ -263,6 +262,9 @@ def report_besides(
     context: dg.AssetExecutionContext, materializations: Iterable[dg.AssetMaterialization]
 ) -> None:
     """Tell Dagster of tables and days that the run was not asked for and that came along, as made by its step."""
+    # Loading the definitions does not pay for the libraries of the event log.
+    from setbull_pipelines.assets.event_log import report_materializations
+
     report_materializations(
         context.instance, context.run, materializations, context.op_execution_context.op.name
     )

@@ -122,8 +122,10 @@ def outcome_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunOutcome
 
 def is_of_divergence(events: Iterable[dg.DagsterEvent]) -> bool:
     """Whether a run did all its work and failed only because V2 differs from V1."""
-    errors = [event.job_failure_data.error for event in events if event.is_run_failure]
-    return any(error is not None and error.cls_name == V2Differs.__name__ for error in errors)
+    failures = [event.event_specific_data for event in events if event.is_run_failure]
+    # A run that was ended from outside has no data, one whose steps failed no error.
+    errors = [failure.error for failure in failures if failure is not None and failure.error]
+    return any(error.cls_name == V2Differs.__name__ for error in errors)
 
 
 def failure_of(events: Iterable[dg.DagsterEvent]) -> str:
