@@ -96,6 +96,10 @@ def _fetched(lane: Lane, config: FetchConfig, settings: Settings) -> Iterator[dg
     try:
         instruments = fetching.configured_instruments(settings)
     except fetching.NoInstruments as error:
+        if _comes_along_only(context, settings):
+            for key in context.selected_asset_keys:
+                lane.leave(key, f"nothing was asked for, and the input is something else: {error}")
+            return
         raise dg.Failure(str(error), allow_retries=False) from None
     sessions = fetching.configured_sessions(settings.upstox)
     if config.sessions:
@@ -129,6 +133,16 @@ def _fetched(lane: Lane, config: FetchConfig, settings: Settings) -> Iterator[dg
             report_besides(context, [dg.AssetMaterialization(key, metadata=metadata)])
     if outcome.stopped:
         raise dg.Failure(outcome.stopped, allow_retries=False)
+
+
+def _comes_along_only(context: dg.AssetExecutionContext, settings: Settings) -> bool:
+    """Whether the run is about other assets too, of a folder that no list of the broker's instruments is named for.
+
+    Who materializes everything in the UI does not mean to ask a broker that was never set up.
+    """
+    selected = context.run.asset_selection or set()
+    others = selected - {FETCHED_KEY, FETCHES_KEY}
+    return bool(others) and not settings.upstox.instruments and not fetching.is_source(settings)
 
 
 def _first_failed(results: Iterable[fetching.FetchResult]) -> dg.MetadataValue:

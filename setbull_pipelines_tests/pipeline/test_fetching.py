@@ -15,12 +15,16 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pyarrow.parquet
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from setbull_pipelines.assets import fetched as fetched_asset
 from setbull_pipelines.assets.checking import severity
 from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
 from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY, build_fetched_asset
 from setbull_pipelines.assets.maintenance import build_maintenance_asset
+from setbull_pipelines.automation.alerting import failure_of
+from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.fetching import (
     STORED,
@@ -489,3 +493,22 @@ def test_maintenance_removes_answers_and_candles_past_their_retention(
 
 def test_nothing_is_removed_where_nothing_was_fetched(tmp_path: Path) -> None:
     assert remove_expired(Settings(data_directory=tmp_path), FRIDAY) == 0
+
+
+@pytest.mark.parametrize("with_others", [False, True])
+def test_a_broker_that_was_never_set_up_fails_a_fetch_and_not_a_run_of_everything(
+    settings: Settings, with_others: bool
+) -> None:
+    keys = {FETCHED_KEY, FETCHES_KEY}
+    if with_others:
+        keys |= {dg.AssetKey(["raw", "intake"])}
+    definitions = build_defs(settings)
+    job = definitions.resolve_implicit_global_asset_job_def().get_subset(asset_selection=keys)
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(job, asset_selection=frozenset(keys))
+        result = execute_run(InMemoryJob(job), run, instance)
+        assert result.success is with_others
+        if not with_others:
+            assert "upstox.instruments: found no file" in failure_of(result.all_events)
+        made = {event.asset_key for event in result.all_events if event.is_step_materialization}
+        assert not made & {FETCHED_KEY, FETCHES_KEY}
