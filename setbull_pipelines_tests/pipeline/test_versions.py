@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,6 +75,7 @@ def test_an_edited_source_changes_the_versions_that_depend_on_it(
             '"""V1 of the indicators:',
             '"""The first of the indicators:',
         ),
+        ("variants/v1/indicators.py", "# the first bar has no change", "# no change yet"),
         ("variants/v2/kernels.py", "", "\n# edited\n"),
         ("tables/candles.py", "", '\n"""Said at the end."""\n'),
         # Of the settings, a default that no candle depends on.
@@ -103,6 +105,25 @@ def test_a_line_of_a_text_that_looks_like_a_comment_is_code(version_of_edited_co
     assert before != after
     before, after = version_of_edited_copy("tables/candles.py", "# first", "# second")
     assert before != after
+
+
+def test_what_counts_as_code_is_what_the_syntax_tree_says() -> None:
+    """Of every module of the package: strings that stand alone are gone, all others are there."""
+    looked_at = 0
+    for path in sorted(versions._PACKAGE.rglob("*.py")):
+        text = path.read_text("utf-8")
+        code = versions._without_words(text).decode()
+        nodes = list(ast.walk(ast.parse(text)))
+        words = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found = ast.get_source_segment(text, node)
+                if id(node) in words:
+                    assert len(found) < 30 or found not in code, (path, found)
+                elif found and "\n" not in found:  # parts of f-strings have no place of their own
+                    assert found in code, (path, found)
+                looked_at += 1
+    assert looked_at > 5_000
 
 
 # What the lane loads beside what its values are made of.
