@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,10 @@ from setbull_pipelines.reconciliation.self_test.score import MUTANTS
 from setbull_pipelines_tests.documents import PROJECT, blocks_of_section, patch_of, patched
 
 DOCUMENT = PROJECT / "docs" / "extending.md"
-INDICATOR, STAGE, SOURCE = RECIPES = ("An indicator", "A filter stage", "A source")
+INDICATOR, STAGE, SOURCE, IN_SQL = RECIPES = (
+    *("An indicator", "A filter stage", "A source"),
+    "A table in SQL",
+)
 AVERAGE = "A slower average"
 PACKAGES = ("setbull_pipelines", "setbull_pipelines_tests")
 DAY = "2026-06-30"
@@ -274,3 +278,27 @@ def test_the_source_is_read_judged_and_computed(extended: Extended) -> None:
     assert rejected.values.tolist() == [[4, "high below low"]]
     bars = extended.ask("SELECT close, volume FROM served.candles_5min", "of-vendor")
     assert bars.values.tolist() == [[1422.0, 20000.0]]
+
+
+def test_the_table_in_sql_is_made_by_the_daily_job_and_alone(extended: Extended) -> None:
+    alone = extended.run(
+        *("-m", "dagster", "asset", "materialize", "-m", "setbull_pipelines.definitions"),
+        *("--select", "own/breadth"),
+        data="sample",
+    )
+    assert "RUN_SUCCESS" in alone
+    counted = """
+        import os, dagster as dg
+        os.environ["DAGSTER_HOME"] = os.environ["SETBULL_DATA_DIR"] + "/dagster"
+        with dg.DagsterInstance.get() as instance:
+            event = instance.get_latest_materialization_event(dg.AssetKey(["own", "breadth"]))
+            run = instance.get_run_by_id(event.run_id)
+            print(run.job_name, event.asset_materialization.metadata["stocks by verdict"].value)
+    """
+    told = extended.run("-c", textwrap.dedent(counted), data="sample")
+    assert told.startswith("daily ")
+    verdicts = extended.ask(
+        "SELECT verdict, count(*) AS stocks FROM served.filter_results GROUP BY ALL"
+    )
+    for row in verdicts.itertuples():
+        assert re.search(rf"{row.verdict} +{row.stocks}\b", told)

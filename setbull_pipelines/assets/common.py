@@ -25,7 +25,7 @@ from setbull_pipelines.settings import Settings, load_settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
-from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.resources import CatalogResource, WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 
 # The partitions are made when this module is imported, which is before its importers load settings: without the
@@ -247,8 +247,11 @@ def first_rows(stored: StoredTable, partition: str, warehouse: Warehouse) -> dg.
 
 
 def needs_warehouse(settings: Settings) -> dict[str, object]:
-    """The resources of every asset and check."""
-    return {"warehouse": _warehouse_resource(settings)}
+    """The resources of every asset and check; ``duckdb`` is the catalog, for assets that are written in SQL."""
+    return {
+        "warehouse": _warehouse_resource(settings),
+        "duckdb": CatalogResource(database=str(catalog_path(settings))),
+    }
 
 
 def open_warehouse(settings: Settings) -> Warehouse:

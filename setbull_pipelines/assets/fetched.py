@@ -97,8 +97,8 @@ def _fetched(lane: Lane, config: FetchConfig, settings: Settings) -> Iterator[dg
         instruments = fetching.configured_instruments(settings)
     except fetching.NoInstruments as error:
         if _comes_along_only(context, settings):
-            for key in context.selected_asset_keys:
-                lane.leave(key, f"nothing was asked for, and the input is something else: {error}")
+            nothing = fetching.Fetched((), {}, None)
+            yield from _told(lane, nothing, f"nothing was asked for: {error}", settings)
             return
         raise dg.Failure(str(error), allow_retries=False) from None
     sessions = fetching.configured_sessions(settings.upstox)
@@ -110,6 +110,16 @@ def _fetched(lane: Lane, config: FetchConfig, settings: Settings) -> Iterator[dg
         outcome = fetching.fetch(instruments, sessions, settings, now, also_open=is_under_way)
     except (InvalidToken, OutsideCoverage) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
+    yield from _told(lane, outcome, listed, settings)
+    if outcome.stopped:
+        raise dg.Failure(outcome.stopped, allow_retries=False)
+
+
+def _told(
+    lane: Lane, outcome: fetching.Fetched, listed: str, settings: Settings
+) -> Iterator[dg.MaterializeResult]:
+    """Store what became of each instrument, and say it of the selected assets."""
+    context = lane.context
     pointer = fetching.publish_fetch(outcome, lane.warehouse, settings, context.run_id)
     files = outcome.files.values()
     made = {
@@ -131,8 +141,6 @@ def _fetched(lane: Lane, config: FetchConfig, settings: Settings) -> Iterator[dg
             yield lane.made(key, metadata)
         else:
             report_besides(context, [dg.AssetMaterialization(key, metadata=metadata)])
-    if outcome.stopped:
-        raise dg.Failure(outcome.stopped, allow_retries=False)
 
 
 def _comes_along_only(context: dg.AssetExecutionContext, settings: Settings) -> bool:

@@ -115,11 +115,6 @@ class Lane:
             dg.DataVersion(pointer.input_hash),
         )
 
-    def leave(self, key: dg.AssetKey, reason: str) -> None:
-        """Say of a selected asset that it is not made, on purpose; it stays as it is in the UI."""
-        self._made.add(key)
-        self.context.log.warning(f"{key.to_user_string()} is left as it is: {reason}")
-
     def made(
         self,
         key: dg.AssetKey,

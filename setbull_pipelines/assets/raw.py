@@ -26,8 +26,13 @@ from setbull_pipelines.assets.fetched import FETCHED_KEY
 from setbull_pipelines.assets.lane import Lane, report_whole
 from setbull_pipelines.pipeline import fetching, raw
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.look_back import needs_of
+from setbull_pipelines.pipeline.references import references_of
+from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.versions import raw_code_version
 from setbull_pipelines.quality.revisions import REVISIONS, markdown
+from setbull_pipelines.rollout.bucketing import Variant
+from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.intake import Intake, NoInput
 from setbull_pipelines.sources.landing import DamagedLanding
@@ -93,6 +98,24 @@ def bring_up_days(lane: Lane, days: Collection[date], settings: Settings) -> Non
         with reading_as_failure():
             publication = raw.RawDays(LANDED.read(run_id, settings), store, settings, run_id)
             lane.bring_along(raw.DAY_TABLES, publication.over(wanted))
+
+
+def _looked_back_at(
+    context: dg.AssetExecutionContext, days: Collection[date], store: Warehouse, settings: Settings
+) -> set[date]:
+    """The days before ``days`` that computed tables of the same run are made from; of V1 cut back, as of all of it."""
+    made = set(context.op_execution_context.job_def.asset_layer.executable_asset_keys)
+    asked = [
+        (variant.value, [step for step in STEPS if _is_any_of(variant, step, made)])
+        for variant in Variant
+    ]
+    in_full = dict.fromkeys(Component, Stage.SHADOW)
+    needs = needs_of(asked, days, in_full, settings, references_of(store))
+    return set(needs.raw).difference(days)
+
+
+def _is_any_of(variant: Variant, step: Step, made: Collection[dg.AssetKey]) -> bool:
+    return any(asset_key(StoredTable(variant.value, table)) in made for table in step.outputs)
 
 
 def _is_stored(day: date, store: Warehouse) -> bool:
@@ -179,6 +202,8 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             bring_up_intake(lane, settings)
             with reading_as_failure():
                 landed = LANDED.read(context.run_id, settings)
+            # Before the days of the run, so that the last of these is the latest that the UI shows.
+            bring_up_days(lane, _looked_back_at(context, days, store, settings), settings)
             publication = raw.RawDays(landed, store, settings, context.run_id)
             results = _with_revisions(context, store, publication.over(days))
             yield from lane.part(raw.DAY_TABLES, lambda: results, describe=describe)

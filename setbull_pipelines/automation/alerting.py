@@ -49,6 +49,8 @@ from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 
 _CHOSEN_ASSETS = "__ASSET_JOB"
+_WRAPPERS = ("DagsterExecutionStepExecutionError", "Failure")
+"""Errors of Dagster round the one that a step raised."""
 _SHOWN = 50
 
 
@@ -134,7 +136,8 @@ def failure_of(events: Iterable[dg.DagsterEvent]) -> str:
     for event in events:
         if event.is_step_failure:
             error = event.step_failure_data.error
-            while error.cause:
+            # What the step raised, which says more than what that was raised from.
+            while error.cause and error.cls_name in _WRAPPERS:
                 error = error.cause
             message = re.sub(r"^(\w+\.)+(?=\w+:)", "", error.message.strip())
             message = message.removeprefix(f"{PartsFailed.__name__}: ")

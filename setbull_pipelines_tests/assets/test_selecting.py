@@ -10,7 +10,7 @@ import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import create_execution_plan, execute_run
 
-from setbull_pipelines.assets.common import asset_key, needs_warehouse, open_warehouse
+from setbull_pipelines.assets.common import asset_key, open_warehouse
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import COMPUTED_TABLES
@@ -195,7 +195,3 @@ class TestFromAnEmptyFolder:
         wanted = StoredTable("v1", COMPUTED_TABLES[0])
         self.launch(settings, [asset_key(wanted)], ("2026-06-29", self.DAY))
         assert open_warehouse(settings).partitions(wanted) == ["2026-06-29", self.DAY]
-
-
-def test_resources_are_the_only_thing_that_a_lane_needs(tmp_path: Path) -> None:
-    assert set(needs_warehouse(small_settings(tmp_path))) == {"warehouse"}

@@ -163,7 +163,7 @@ def test_a_lost_log_is_an_error_and_never_lets_a_latched_v2_come_back(
     assert isinstance(run.exception, SystemExit), run.exception
     assert run.exit_code == 1
     told = " ".join(run.output.split())
-    assert "operations.rollout_log cannot be read" in told
+    assert "operations.rollout_log cannot be read" in told, run.output
     assert "setbull rollout restore --by NAME --reason WHY" in told
     refused(setbull("force", "indicators", "100", *SIGNED), "setbull rollout restore")
     refused(setbull("status"), "setbull rollout restore")

@@ -510,5 +510,15 @@ def test_a_broker_that_was_never_set_up_fails_a_fetch_and_not_a_run_of_everythin
         assert result.success is with_others
         if not with_others:
             assert "upstox.instruments: found no file" in failure_of(result.all_events)
-        made = {event.asset_key for event in result.all_events if event.is_step_materialization}
-        assert not made & {FETCHED_KEY, FETCHES_KEY}
+        made = {
+            event.asset_key: event.materialization.metadata
+            for event in result.all_events
+            if event.is_step_materialization
+        }
+        if with_others:
+            assert made[FETCHED_KEY]["requests"].value == 0
+            assert made[FETCHED_KEY]["list of instruments"].value.startswith(
+                "nothing was asked for"
+            )
+        else:
+            assert FETCHED_KEY not in made

@@ -79,7 +79,7 @@ def test_an_action_that_divides_no_bar_recomputes_nothing(
 
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_the_history_of_a_former_key_is_that_of_its_successor(
-    variant: str, copied_run: SmallRun
+    variant: str, copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = copied_run.days[-1]
     stored = StoredTable(variant, tables.INDICATORS_DAILY)
@@ -110,10 +110,11 @@ def test_the_history_of_a_former_key_is_that_of_its_successor(
     publish(copied_run.warehouse, ALIASES, WHOLE, alias((OLD, KEY, change)))
     pd.testing.assert_frame_equal(indicators(), expected, check_exact=True)
     # The noise floor reads only the instruments of its sample, and must find their former keys.
-    pointer = copied_run.warehouse.pointer(stored, day.isoformat())
-    frames = noise._inputs(
-        STEP["indicators_daily"], pointer, [KEY], day, copied_run.warehouse, copied_run.settings
+    floors = noise.NoiseFloors(
+        tables.INDICATORS_DAILY, [day], copied_run.warehouse, copied_run.settings
     )
+    monkeypatch.setattr(floors, "_sample", lambda day: [KEY])
+    _, frames = floors._inputs[day]
     read = frames["candles_daily"]
     assert set(read["instrument_key"]) == {KEY}
     bars = expected.loc[expected["instrument_key"] == KEY].set_index("series")["bars_of_history"]
