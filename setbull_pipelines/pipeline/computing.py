@@ -25,7 +25,16 @@ from setbull_pipelines.pipeline.isolating import (
 )
 from setbull_pipelines.pipeline.measuring import Meter, memory_in_use, shared_out
 from setbull_pipelines.pipeline.running import minutes_of_closed_bars
-from setbull_pipelines.pipeline.spans import Outputs, Rows, by_day, calls, groups, rows_of_windows
+from setbull_pipelines.pipeline.spans import (
+    Outputs,
+    Rows,
+    by_day,
+    calls,
+    days_with_rows,
+    groups,
+    of_days,
+    rows_of_windows,
+)
 from setbull_pipelines.pipeline.steps import Frames
 from setbull_pipelines.pipeline.windows import Windows
 from setbull_pipelines.settings import Settings
@@ -37,11 +46,10 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Computed:
-    """A day that waits to be validated and published."""
+class ComputedDay:
+    """What is known of a day that was computed, besides its rows."""
 
     chosen: Chosen
-    frames: Outputs
     cost: Cost | None
     """None where nothing was read or computed."""
     failures: dict[str, Failure]
@@ -54,15 +62,42 @@ class Computed:
         return {key: value for key, value in inputs.items() if key not in self.failures}
 
 
+@dataclass(frozen=True)
+class Computed:
+    """Days that were computed at once, or one day, that wait to be validated and published."""
+
+    days: list[ComputedDay]
+    frames: Outputs
+    """Rows of all the days, in any order."""
+
+    def each(self) -> list[Computed]:
+        """One for each of the days."""
+        if len(self.days) == 1:
+            return [self]
+        days = [each.chosen.day for each in self.days]
+        frames = by_day(self.frames, days)
+        return [Computed([day], rows) for day, rows in zip(self.days, frames, strict=True)]
+
+
 @dataclass
 class _Found:
     """What has been computed of a day so far."""
 
     outputs: list[Outputs] = field(default_factory=list)
+    """Of the day alone."""
     errors: dict[str, str] = field(default_factory=dict)
     rows_read: Counter[str] = field(default_factory=Counter)
     """Rows of the window, by table."""
     own_rows: int = 0
+
+
+@dataclass
+class _Group:
+    """What has been computed so far of days that can be computed at once."""
+
+    days: list[Chosen]
+    outputs: list[Outputs] = field(default_factory=list)
+    """Of all the days, and of no other."""
 
 
 class Computing:
@@ -84,10 +119,11 @@ class Computing:
 
     def compute(self, days: Sequence[Chosen], validate: bool = False) -> list[Computed]:
         """Compute ``days``; ``validate`` makes rows that break the contract a failure of their instrument."""
-        computed: dict[date, Computed] = {}
-        for together in self._read_together(days, validate):
-            computed |= self._compute(together, validate)
-        return [computed[chosen.day] for chosen in days]
+        return [
+            computed
+            for together in self._read_together(days, validate)
+            for computed in self._compute(together, validate)
+        ]
 
     def _read_together(self, days: Sequence[Chosen], validate: bool) -> Iterator[list[Chosen]]:
         """``days`` in parts that are computed for the same instruments; alone what is not of whole days."""
@@ -98,32 +134,37 @@ class Computing:
             found.setdefault(chosen.day if is_alone else touched, []).append(chosen)
         yield from found.values()
 
-    def _compute(self, days: Sequence[Chosen], validate: bool) -> dict[date, Computed]:
+    def _compute(self, days: Sequence[Chosen], validate: bool) -> list[Computed]:
         part = self._windows.part(days[0].day)
         if part and not part.percentage:
             empty = tuple(stored.table.empty() for stored in self._outputs)
             note = f"no rows: {part.sentence}"
-            return {each.day: Computed(each, empty, None, {}, note) for each in days}
+            return [Computed([ComputedDay(each, None, {}, note)], empty) for each in days]
         chunks, fits = self._chunks(days)
         if not fits and len(days) > 1:
             middle = len(days) // 2
-            return self._compute(days[:middle], validate) | self._compute(days[middle:], validate)
+            return self._compute(days[:middle], validate) + self._compute(days[middle:], validate)
         found = {chosen.day: _Found() for chosen in days}
+        together = [_Group(group) for group in groups(days, self._windows, self._settings)]
         self._variant.prepare()
         with Meter(self._warehouse.cache) as meter:
-            rows = sum(self._compute_chunk(days, chunk, found, validate) for chunk in chunks)
+            rows = sum(
+                self._compute_chunk(days, chunk, together, found, validate) for chunk in chunks
+            )
         if len(days) == 1:
             rows = sum(found[days[0].day].rows_read.values())
-        costs = shared_out(meter.cost(rows), [found[each.day].own_rows for each in days])
-        return {
-            chosen.day: self._finished(chosen, found[chosen.day], replace(cost, chunks=len(chunks)))
-            for chosen, cost in zip(days, costs, strict=True)
+        shares = shared_out(meter.cost(rows), [found[each.day].own_rows for each in days])
+        costs = {
+            chosen.day: replace(cost, chunks=len(chunks))
+            for chosen, cost in zip(days, shares, strict=True)
         }
+        return [computed for group in together for computed in self._finished(group, found, costs)]
 
     def _compute_chunk(
         self,
         days: Sequence[Chosen],
         chunk: Collection[str] | None,
+        together: Sequence[_Group],
         found: Mapping[date, _Found],
         validate: bool,
     ) -> int:
@@ -134,24 +175,24 @@ class Computing:
         rows = Rows(self._windows, [chosen.day for chosen in days], wanted)
         for chosen in days:
             found[chosen.day].own_rows += rows.on(chosen.day)
-        for group in groups(days, self._windows, self._settings):
-            if len(group) == 1 or not self._compute_at_once(group, chunk, rows, found):
-                for chosen in group:
+        for group in together:
+            if len(group.days) == 1 or not self._compute_at_once(group, chunk, rows, found):
+                for chosen in group.days:
                     self._compute_alone(chosen, chunk, rows, found[chosen.day], validate)
         return len(rows)
 
     def _compute_at_once(
         self,
-        group: Sequence[Chosen],
+        group: _Group,
         chunk: Collection[str] | None,
         rows: Rows,
         found: Mapping[date, _Found],
     ) -> bool:
         """Compute several days of whole instruments; False, and nothing computed, when one of them raises."""
-        days = [chosen.day for chosen in group]
-        last = group[-1]
+        days = [chosen.day for chosen in group.days]
+        last = group.days[-1]
         frames = self._under_current_keys(rows, days)
-        computed: list[tuple[list[date], Outputs]] = []
+        computed: list[Outputs] = []
         try:
             for call in calls(days, frames, last.anchor, self._windows):
                 are_all = call.days == days
@@ -161,7 +202,7 @@ class Computing:
                     given = without(given, list(call.left_out))
                 outputs = self._call(given, call.days[0], validate=False)
                 not_taken = {*call.not_taken, *([] if chunk is None else [_along(last, chunk)])}
-                computed.append((call.days, _without_rows_of(not_taken, outputs)))
+                computed.append(of_days(_without_rows_of(not_taken, outputs), call.days))
         except NOT_OF_AN_INSTRUMENT:
             raise
         except Exception:
@@ -169,9 +210,7 @@ class Computing:
             return False
         for day, read in rows_of_windows(frames, days, self._windows):
             found[day].rows_read.update(read)
-        for stretch, outputs in computed:
-            for day, of_day in zip(stretch, by_day(outputs, stretch), strict=True):
-                found[day].outputs.append(of_day)
+        group.outputs += computed
         return True
 
     def _compute_alone(
@@ -225,7 +264,52 @@ class Computing:
                 self._warehouse.check(stored, {day.isoformat(): frame})
         return outputs
 
-    def _finished(self, chosen: Chosen, found: _Found, cost: Cost) -> Computed:
+    def _finished(
+        self, group: _Group, found: Mapping[date, _Found], costs: Mapping[date, Cost]
+    ) -> Iterator[Computed]:
+        """The days together where all of them were computed at once, each for itself otherwise."""
+        days = [chosen.day for chosen in group.days]
+        if len(days) > 1 and not any(found[day].outputs for day in days):
+            yield self._computed(group.days, group.outputs, found, costs)
+            return
+        at_once = [by_day(outputs, days) for outputs in group.outputs]
+        for place, chosen in enumerate(group.days):
+            outputs = [by_place[place] for by_place in at_once] + found[chosen.day].outputs
+            yield self._computed([chosen], outputs, found, costs)
+
+    def _computed(
+        self,
+        days: Sequence[Chosen],
+        outputs: Sequence[Outputs],
+        found: Mapping[date, _Found],
+        costs: Mapping[date, Cost],
+    ) -> Computed:
+        frames = self._together([*outputs, *self._kept(days)])
+        there = {days[0].day} if any(map(len, frames)) else set()
+        if len(days) > 1:
+            there = days_with_rows(frames)
+        return Computed(
+            [
+                self._about(chosen, found[chosen.day], costs[chosen.day], chosen.day in there)
+                for chosen in days
+            ],
+            frames,
+        )
+
+    def _kept(self, days: Sequence[Chosen]) -> list[Outputs]:
+        """The stored rows of instruments that nothing has changed for."""
+        days_of: dict[frozenset[str], list[str]] = {}
+        for chosen in days:
+            if chosen.kept:
+                days_of.setdefault(chosen.kept, []).append(chosen.day.isoformat())
+        return [
+            tuple(
+                self._warehouse.read(stored, keys, instrument_keys=kept) for stored in self._outputs
+            )
+            for kept, keys in days_of.items()
+        ]
+
+    def _about(self, chosen: Chosen, found: _Found, cost: Cost, has_rows: bool) -> ComputedDay:
         kept, failures = chosen.kept, dict(chosen.failures)
         origin = f"{self._outputs[0].name} {chosen.day}"
         failures |= {key: Failure(origin, error) for key, error in found.errors.items()}
@@ -235,21 +319,11 @@ class Computing:
                 "%s: %s instruments failed and are left out; the first, %s: %s",
                 *(origin, f"{len(found.errors):,}", key, error),
             )
-        computed = list(found.outputs)
-        if kept:
-            key = chosen.day.isoformat()
-            computed.append(
-                tuple(
-                    self._warehouse.read(stored, [key], instrument_keys=kept)
-                    for stored in self._outputs
-                )
-            )
-        outputs = self._together(computed)
         note = None
-        if not any(len(frame) for frame in outputs):
+        if not has_rows:
             note = self._reason_for_no_rows(chosen, found.rows_read, failures)
         cost = replace(cost, instruments_computed=len(chosen.touched), instruments_kept=len(kept))
-        return Computed(chosen, outputs, cost, failures, note)
+        return ComputedDay(chosen, cost, failures, note)
 
     def _reason_for_no_rows(
         self, chosen: Chosen, rows_read: Mapping[str, int], failures: Collection[str]

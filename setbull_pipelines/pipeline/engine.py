@@ -31,6 +31,7 @@ from setbull_pipelines.warehouse import instrument_hashes
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines.warehouse.validation import Batch
 
 _VARIANTS = {V1.name: V1, V2.name: V2}
 
@@ -101,6 +102,7 @@ class StepRun:
         wanted = sorted({*days, *self._choosing.cut_back()})
         progress = Progress(f"{self.variant.name}/{self.step.name}", len(wanted), "days")
         batch: list[Chosen] = []
+        rows = 0
         for day in wanted:
             try:
                 found = self._look_at(day)
@@ -111,9 +113,12 @@ class StepRun:
                 yield found
             else:
                 batch.append(found)
-                if self._is_full(batch):
+                rows += self._rows_to_compute(found)
+                if is_full_to_compute(
+                    len(batch), rows, self._most_columns, self.settings.processing
+                ):
                     yield from self._bring_up_to_date(batch)
-                    batch = []
+                    batch, rows = [], 0
             progress.advance()
         yield from self._bring_up_to_date(batch)
 
@@ -149,11 +154,6 @@ class StepRun:
     def _compute(self, batch: Sequence[Chosen], validate: bool = False) -> list[Computed]:
         return self._computing.compute(batch, validate)
 
-    def _is_full(self, batch: Sequence[Chosen]) -> bool:
-        """Whether the days are computed before more are looked at."""
-        rows = sum(self._rows_to_compute(chosen) for chosen in batch)
-        return is_full_to_compute(len(batch), rows, self._most_columns, self.settings.processing)
-
     def _rows_to_compute(self, chosen: Chosen) -> int:
         part = self._windows.part(chosen.day)
         return 0 if part and not part.percentage else self._windows.rows_of_own(chosen.day)
@@ -176,81 +176,97 @@ class StepRun:
             instruments_kept=len(chosen.kept),
         )
 
-    def _bring_up_to_date(self, batch: Sequence[Chosen]) -> Iterator[PartitionResult]:
-        """Compute days, and publish them, no more at once than can be encoded side by side."""
-        together: list[Computed] = []
+    def _bring_up_to_date(self, batch: Sequence[Chosen]) -> list[PartitionResult]:
+        """Compute days and publish them; those computed one by one no more at once than is encoded side by side."""
+        results: list[PartitionResult] = []
+        alone: list[Computed] = []
         for computed in self._compute(batch) if batch else []:
-            together.append(computed)
-            rows = sum(len(frame) for each in together for frame in each.frames)
-            if is_full(len(together), rows, self._most_columns, self.settings.processing):
-                yield from self._publish(together)
-                together = []
-        if together:
-            yield from self._publish(together)
+            if len(computed.days) > 1:
+                results += self._publish([computed])
+                continue
+            alone.append(computed)
+            rows = sum(len(frame) for each in alone for frame in each.frames)
+            if is_full(len(alone), rows, self._most_columns, self.settings.processing):
+                results += self._publish(alone)
+                alone = []
+        if alone:
+            results += self._publish(alone)
+        return sorted(results, key=lambda result: result.day)
 
-    def _publish(self, batch: list[Computed]) -> Iterator[PartitionResult]:
+    def _publish(self, batch: list[Computed]) -> list[PartitionResult]:
+        """Publish days that were computed at once, or days that were computed one by one."""
         try:
             pointers = self._publish_together(batch)
         except ContractViolation:
             batch = [
                 again
-                for computed in batch
+                for together in batch
+                for computed in together.each()
                 for again in (
                     [computed]
                     if self._keeps_the_contract(computed)
-                    else self._compute([computed.chosen], validate=True)
+                    else self._compute([computed.days[0].chosen], validate=True)
                 )
             ]
             pointers = self._publish_together(batch)
-        for computed in batch:
-            day = computed.chosen.day
-            yield PartitionResult(
-                day,
+        return [
+            PartitionResult(
+                day.chosen.day,
                 {
-                    stored.table.name: published[day.isoformat()]
+                    stored.table.name: published[day.chosen.day.isoformat()]
                     for stored, published in zip(self.outputs, pointers, strict=True)
                 },
                 cached=False,
-                seconds=computed.cost.seconds if computed.cost else 0.0,
-                instruments_computed=len(computed.chosen.touched),
-                instruments_kept=len(computed.chosen.kept),
+                seconds=day.cost.seconds if day.cost else 0.0,
+                instruments_computed=len(day.chosen.touched),
+                instruments_kept=len(day.chosen.kept),
             )
+            for computed in batch
+            for day in computed.days
+        ]
 
     def _publish_together(self, batch: Sequence[Computed]) -> list[dict[str, Pointer]]:
         """Publish all outputs of all days. ContractViolation, with nothing written, when one breaks its contract."""
-        by_key = {computed.chosen.day.isoformat(): computed for computed in batch}
-        frames_of = [
-            {key: computed.frames[position] for key, computed in by_key.items()}
-            for position in range(len(self.outputs))
+        by_key = {day.chosen.day.isoformat(): day for computed in batch for day in computed.days}
+        # The outputs of one step belong together: all are checked before the first is written.
+        checked = [
+            self._checked(stored, position, batch, list(by_key))
+            for position, stored in enumerate(self.outputs)
         ]
-        # The outputs of one step belong together: all are checked before the first is written, and
-        # publishing checks the first of them anyway.
-        for stored, frames in zip(self.outputs[1:], frames_of[1:], strict=True):
-            self.warehouse.check(stored, frames)
+        computed_from = {
+            key: instrument_hashes.of_mapping(day.instrument_inputs) for key, day in by_key.items()
+        }
         return [
-            self.warehouse.publish_many(
+            self.warehouse.publish_batch(
                 stored,
-                frames,
+                rows,
                 code_version=self.code_version,
                 settings_hash=self.settings_hash,
-                inputs={key: computed.chosen.inputs for key, computed in by_key.items()},
+                inputs={key: day.chosen.inputs for key, day in by_key.items()},
                 run_id=self.run_id,
-                notes={key: computed.note for key, computed in by_key.items()},
+                notes={key: day.note for key, day in by_key.items()},
                 # One computation makes all outputs: its cost is told once.
-                costs={key: computed.cost for key, computed in by_key.items()}
+                costs={key: day.cost for key, day in by_key.items()}
                 if stored == self.outputs[0]
                 else {},
-                failures={key: computed.failures for key, computed in by_key.items()},
-                instrument_inputs={
-                    key: instrument_hashes.of_mapping(computed.instrument_inputs)
-                    for key, computed in by_key.items()
-                },
+                failures={key: day.failures for key, day in by_key.items()},
+                instrument_inputs=computed_from,
             )
-            for stored, frames in zip(self.outputs, frames_of, strict=True)
+            for stored, rows in zip(self.outputs, checked, strict=True)
         ]
 
+    def _checked(
+        self, stored: StoredTable, position: int, batch: Sequence[Computed], keys: Sequence[str]
+    ) -> Batch:
+        """The rows of one output, in the form that is published."""
+        frames = [computed.frames[position] for computed in batch]
+        if len(frames) < len(keys):
+            return self.warehouse.check_range(stored, frames[0], keys)
+        return self.warehouse.check(stored, dict(zip(keys, frames, strict=True)))
+
     def _keeps_the_contract(self, computed: Computed) -> bool:
-        key = computed.chosen.day.isoformat()
+        """Of a single day."""
+        key = computed.days[0].chosen.day.isoformat()
         try:
             for stored, frame in zip(self.outputs, computed.frames, strict=True):
                 self.warehouse.check(stored, {key: frame})

@@ -177,19 +177,22 @@ class RawDays:
     def _publish(self, days: Sequence[date]) -> None:
         if not days:
             return
-        landed = self.intake.load_days(days)
+        landed = self.intake.load_range(days)
+        inputs = {day.isoformat(): self._inputs(day) for day in days}
         for stored in DAY_TABLES:
             name = stored.table.name
-            frames = {day.isoformat(): getattr(landed[day], name) for day in days}
-            self.warehouse.publish_many(
+            frame = getattr(landed, name)
+            there = {day.date().isoformat() for day in frame["trading_day"].unique()}
+            self.warehouse.publish_range(
                 stored,
-                frames,
+                frame,
+                list(inputs),
                 **self._provenance,
-                inputs={day.isoformat(): self._inputs(day) for day in days},
+                inputs=inputs,
                 run_id=self.run_id,
                 notes={
                     key: f"no rows: the source has no {name} rows for {key}"
-                    for key, frame in frames.items()
-                    if frame.empty
+                    for key in inputs
+                    if key not in there
                 },
             )

@@ -95,6 +95,21 @@ def by_day(outputs: Outputs, days: Sequence[date]) -> list[Outputs]:
     return list(zip(*of_tables, strict=True))
 
 
+def of_days(outputs: Outputs, days: Sequence[date]) -> Outputs:
+    """The rows of ``days``, in the order that they have."""
+    wanted = np.array(days, "datetime64[D]")
+    found = []
+    for frame in outputs:
+        chosen = np.isin(_days_of(frame), wanted)
+        found.append(frame if chosen.all() else frame[chosen])
+    return tuple(found)
+
+
+def days_with_rows(outputs: Outputs) -> set[date]:
+    """The days that have a row in any of the frames."""
+    return {day for frame in outputs for day in np.unique(_days_of(frame)).tolist()}
+
+
 def groups(days: Sequence[Chosen], windows: Windows, settings: Settings) -> list[list[Chosen]]:
     """``days`` in groups that one call can compute, each in order; most often alone, where windows slide."""
     step, found = windows.step, {}

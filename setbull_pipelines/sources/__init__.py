@@ -5,6 +5,6 @@ Belongs here: reading, judging and landing input. Does not belong here: variants
 
 from __future__ import annotations
 
-from setbull_pipelines.sources.intake import Intake, LandedDay, NoInput, Progress, replay, take_in
+from setbull_pipelines.sources.intake import Intake, LandedRows, NoInput, Progress, replay, take_in
 
-__all__ = ["Intake", "LandedDay", "NoInput", "Progress", "replay", "take_in"]
+__all__ = ["Intake", "LandedRows", "NoInput", "Progress", "replay", "take_in"]

@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -134,8 +134,8 @@ class NoInput(ValueError):
 
 
 @dataclass(frozen=True)
-class LandedDay:
-    """The raw tables of one trading day, each satisfying its contract."""
+class LandedRows:
+    """The raw tables of one or several trading days, each satisfying its contract."""
 
     candles_1min: pd.DataFrame
     candles_daily_history: pd.DataFrame
@@ -295,7 +295,7 @@ class Intake:
         """Last trading day with rows of either kind; None when no row has a trading day."""
         return max((*self.days(MINUTES)[-1:], *self.days(DAILY)[-1:]), default=None)
 
-    def load_day(self, day: date) -> LandedDay:
+    def load_day(self, day: date) -> LandedRows:
         """The raw tables of one trading day; without rows when the input has none."""
         return self.load_days([day])[day]
 
@@ -305,8 +305,20 @@ class Intake:
         rows = pd.concat(days).groupby("trading_day")["accepted"].sum()
         return {day.date(): int(count) for day, count in rows.items()}
 
-    def load_days(self, days: Sequence[date]) -> dict[date, LandedDay]:
-        """The raw tables of several trading days, read together.
+    def load_days(self, days: Sequence[date]) -> dict[date, LandedRows]:
+        """The raw tables of each of several trading days, read together."""
+        wanted = sorted(set(days))
+        together = self.load_range(wanted)
+        by_day = {
+            table.name: _split(getattr(together, table.name), wanted) for table in fields(together)
+        }
+        return {
+            day: LandedRows(**{name: frames[number] for name, frames in by_day.items()})
+            for number, day in enumerate(wanted)
+        }
+
+    def load_range(self, days: Sequence[date]) -> LandedRows:
+        """The raw tables of several trading days, each in one frame, day after day; their indexes tell nothing.
 
         Of bars with equal instrument and timestamp the last one counts, in the order of ``correcting``.
         """
@@ -321,20 +333,15 @@ class Intake:
             ),
         ).sort_values(["trading_day", "source", "line"], ignore_index=True)
         accounting = self._account(wanted, resolved, rejected)
-        parts = {
-            "candles_1min": _in_contract(CANDLES_1MIN, resolved[MINUTES].accepted),
-            "candles_daily_history": _in_contract(CANDLES_DAILY_HISTORY, resolved[DAILY].accepted),
-            "quarantine": quarantine,
-            "accounting": accounting,
-            "revisions": _in_contract(
+        return LandedRows(
+            candles_1min=_in_contract(CANDLES_1MIN, resolved[MINUTES].accepted),
+            candles_daily_history=_in_contract(CANDLES_DAILY_HISTORY, resolved[DAILY].accepted),
+            quarantine=quarantine,
+            accounting=accounting,
+            revisions=_in_contract(
                 REVISIONS, pd.concat([part.revisions for part in resolved.values()])
             ).sort_values(["trading_day", *REVISIONS.key], ignore_index=True),
-        }
-        by_day = {name: _split(frame, wanted) for name, frame in parts.items()}
-        return {
-            day: LandedDay(**{name: frames[number] for name, frames in by_day.items()})
-            for number, day in enumerate(wanted)
-        }
+        )
 
     def _candle_files(self, kind: str) -> list[_LandedFile]:
         """The files of a kind, as they arrived; those of one moment by path."""
@@ -374,9 +381,11 @@ class Intake:
 
     def _rejected(self, days: Sequence[date]) -> pd.DataFrame:
         parts = [
-            file.landing.rejected(days).assign(source=file.source, kind=file.landing.kind)
+            found.assign(source=file.source, kind=file.landing.kind)
             for file in self._landed
             if file.landing.kind in (MINUTES, DAILY) and file.is_current
+            # Of hundreds of files most have none.
+            if len(found := file.landing.rejected(days))
         ]
         empty = QUARANTINE.empty().assign(kind=pd.Series(dtype="str"))
         return pd.concat([empty, *parts], ignore_index=True)

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ class Landing:
             expected = self.days.loc[wanted, "rejected"].sum()
             chosen = day.isin(pyarrow.array(list(days), pyarrow.date32()))
         if not expected:
-            return _pandas(_REJECTED_SCHEMA.empty_table())
+            return _nothing_rejected().copy()
         path = self._whole("rejected.parquet")
         return _pandas(pyarrow.parquet.read_table(path, filters=chosen))
 
@@ -395,6 +395,11 @@ def _write(path: Path, table: pyarrow.Table) -> None:
     pyarrow.parquet.write_table(
         table, path, compression="zstd", row_group_size=_FEWEST_ROWS_IN_A_GROUP
     )
+
+
+@cache  # files are asked by the hundred, and most have nothing
+def _nothing_rejected() -> pd.DataFrame:
+    return _pandas(_REJECTED_SCHEMA.empty_table())
 
 
 def _pandas(table: pyarrow.Table) -> pd.DataFrame:

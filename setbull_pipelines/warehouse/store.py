@@ -183,20 +183,17 @@ class Warehouse:
         if not frames:
             return {}
         self._require_inputs(stored, inputs, frames)
-        batch = validation.batch_of_frames(stored.table, stored.name, frames)
-        return self._publish(
+        return self.publish_batch(
             stored,
-            batch,
-            _Provenance(
-                code_version,
-                settings_hash,
-                inputs,
-                run_id,
-                notes or {},
-                costs or {},
-                failures or {},
-                instrument_inputs or {},
-            ),
+            self.check(stored, frames),
+            code_version=code_version,
+            settings_hash=settings_hash,
+            inputs=inputs,
+            run_id=run_id,
+            notes=notes,
+            costs=costs,
+            failures=failures,
+            instrument_inputs=instrument_inputs,
         )
 
     def publish_range(
@@ -222,7 +219,35 @@ class Warehouse:
         if not partitions:
             return {}
         self._require_inputs(stored, inputs, partitions)
-        batch = validation.batch_of_range(stored.table, stored.name, frame, partitions)
+        return self.publish_batch(
+            stored,
+            self.check_range(stored, frame, partitions),
+            code_version=code_version,
+            settings_hash=settings_hash,
+            inputs=inputs,
+            run_id=run_id,
+            notes=notes,
+            costs=costs,
+            failures=failures,
+            instrument_inputs=instrument_inputs,
+        )
+
+    def publish_batch(
+        self,
+        stored: StoredTable,
+        batch: validation.Batch,
+        *,
+        code_version: str,
+        settings_hash: str,
+        inputs: Mapping[str, Mapping[str, str]],
+        run_id: str,
+        notes: Mapping[str, str] | None = None,
+        costs: Mapping[str, Cost] | None = None,
+        failures: Mapping[str, Mapping[str, Failure]] | None = None,
+        instrument_inputs: Mapping[str, pyarrow.Table | None] | None = None,
+    ) -> dict[str, Pointer]:
+        """As :meth:`publish_many`, of what :meth:`check` or :meth:`check_range` gave for the table."""
+        self._require_inputs(stored, inputs, batch.partitions)
         return self._publish(
             stored,
             batch,
@@ -303,10 +328,15 @@ class Warehouse:
                 zip(partitions, threads.map(write, partitions, slices, hashes), strict=True)
             )
 
-    def check(self, stored: StoredTable, frames: Mapping[str, pd.DataFrame]) -> None:
-        """Raise ContractViolation if any frame breaks the contract; write nothing."""
-        if frames:
-            validation.batch_of_frames(stored.table, stored.name, frames)
+    def check(self, stored: StoredTable, frames: Mapping[str, pd.DataFrame]) -> validation.Batch:
+        """The frames as :meth:`publish_batch` takes them; ContractViolation if any of them breaks the contract."""
+        return validation.batch_of_frames(stored.table, stored.name, frames)
+
+    def check_range(
+        self, stored: StoredTable, frame: pd.DataFrame, partitions: Sequence[str]
+    ) -> validation.Batch:
+        """As :meth:`check`, of one frame with the rows of many days (:meth:`publish_range`)."""
+        return validation.batch_of_range(stored.table, stored.name, frame, partitions)
 
     def confirm(self, stored: StoredTable, partition: str, inputs: Mapping[str, str]) -> Pointer:
         """Say that computing the current version from ``inputs`` gives the same rows; returns its pointer.

@@ -227,13 +227,13 @@ def test_raw_sessions_are_read_in_batches_of_the_setting(
     copied_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     intake, read = copied_run.intake, []
-    known = type(intake).load_days
+    known = type(intake).load_range
 
-    def load_days(self, days):
+    def load_range(self, days):
         read.append(len(days))
         return known(self, days)
 
-    monkeypatch.setattr(type(intake), "load_days", load_days)
+    monkeypatch.setattr(type(intake), "load_range", load_range)
     days = intake.days("daily")[-7:]
     for sessions in (3, 0):
         found = with_processing(copied_run.settings, sessions_per_chunk=sessions)
