@@ -98,6 +98,11 @@ class Sample:
     corporate_actions: RawRows
 
 
+def first_day(settings: SampleSettings) -> date:
+    """The first session that has daily bars."""
+    return _sessions(settings)[0]
+
+
 def minute_days(settings: SampleSettings) -> list[date]:
     """The sessions that have minutes, in order."""
     return _sessions(settings)[-settings.minute_sessions :]

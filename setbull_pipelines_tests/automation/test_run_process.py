@@ -12,7 +12,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, TRADING_DAYS, report
+from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, report
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.automation.jobs import build_jobs
 from setbull_pipelines.automation.run_process import PROCESS_TAG, end_gone_runs
 from setbull_pipelines.cli.home import prepare_dagster_home
@@ -113,7 +114,9 @@ def run_of_days(instance: dg.DagsterInstance, tags: dict[str, str], after_first)
     """The days that a run of three computes, when ``after_first`` is called in the first of them with its id."""
     computed: list[date] = []
 
-    @dg.asset(partitions_def=TRADING_DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+    @dg.asset(
+        partitions_def=trading_days(Settings()), backfill_policy=dg.BackfillPolicy.single_run()
+    )
     def days(context) -> None:
         def results() -> Iterator[PartitionResult]:
             for key in context.partition_keys:
