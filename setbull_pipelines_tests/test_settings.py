@@ -577,7 +577,12 @@ def test_the_sessions_of_the_calendar_file_are_partitions_of_a_new_process(
         "print([day in keys for day in days])\n"
         "print(NSE.session(date(2027, 10, 29)).minutes)"
     )
-    environment = os.environ | {"SETBULL_SETTINGS": str(settings)}
+    # Of files, since the days of the sample end with it.
+    environment = os.environ | {
+        "SETBULL_SETTINGS": str(settings),
+        "SETBULL_INPUT": str(settings.parent),
+        "SETBULL_DATA_DIR": str(settings.with_name("data")),
+    }
     found = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )

@@ -16,7 +16,6 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.describing import OWNERS, column_lineage
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline.lanes import MARK
@@ -153,7 +152,7 @@ def days_of(
     Raises dg.Failure where a whole day is asked for whose session has not closed, and where a session under way is
     asked for that is over or further on than the run's moment: whatever launched the run, a finished day stays so.
     """
-    days = _asked_days(context, settings)
+    days = _asked_days(context)
     clock, moment = now(), as_of(context)
     if moment is None:
         _refuse_unfinished(days, clock)
@@ -176,16 +175,19 @@ def days_of(
     return days
 
 
-def _asked_days(context: dg.AssetExecutionContext, settings: Settings) -> list[datetime.date]:
-    """The partitions that the run names, which need not be those of the UI: a command or a program can name any."""
+def _asked_days(context: dg.AssetExecutionContext) -> list[datetime.date]:
+    """The partitions that the run names.
+
+    They need not be those of this process: a program can name any, and the UI offers those it has loaded.
+    """
     asked = context.op_execution_context.partition_key_range
-    known = trading_days(settings)
+    known = context.assets_def.partitions_def
     for key in (asked.start, asked.end):
         if not known.has_partition_key(key):
             first, last = known.get_first_partition_key(), known.get_last_partition_key()
             raise dg.Failure(
-                f"partition: found {key}, expected a session from {first}, the first of the input, to {last}; after "
-                "older candles have arrived, reload the code location",
+                f"partition: found {key}, expected a session from {first}, the first of the input, to {last}; reload "
+                "the code location to see these in the UI",
                 allow_retries=False,
             )
     return [datetime.date.fromisoformat(key) for key in context.partition_keys]

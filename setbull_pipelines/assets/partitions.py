@@ -1,4 +1,4 @@
-"""The trading days as Dagster partitions: from the first session of the input to the end of the calendar.
+"""The trading days as Dagster partitions: from the first session of the input to its last, or to the calendar's.
 
 Belongs here: which days the UI offers. Does not belong here: which of them a run computes (``common``), when they are
 asked for (``automation/``).
@@ -15,7 +15,7 @@ from functools import lru_cache
 import dagster as dg
 
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.raw import first_session
+from setbull_pipelines.pipeline.raw import first_session, last_session
 from setbull_pipelines.settings import Settings
 
 
@@ -23,18 +23,20 @@ def trading_days(settings: Settings) -> dg.StaticPartitionsDefinition:
     """The partitions of every daily table.
 
     They begin with ``calendar.first_partition``, by default the first session of the input. While nothing is known of
-    an input, they are all the days of the calendar.
+    an input, they are all the days of the calendar. They end with the generated sample, and otherwise with the
+    calendar: a daemon that runs for months asks for days that were still to come when it loaded them.
     """
     if settings.calendar.first_partition:
         first = datetime.date.fromisoformat(settings.calendar.first_partition)
     else:
         first = first_session(settings) or NSE.first_day
-    return _sessions_from(min(max(first, NSE.first_day), NSE.last_day), NSE.revision)
+    last = last_session(settings) or NSE.last_day
+    return _sessions(min(max(first, NSE.first_day), last), last, NSE.revision)
 
 
 @lru_cache(maxsize=4)
-def _sessions_from(first: datetime.date, revision: str) -> dg.StaticPartitionsDefinition:
+def _sessions(
+    first: datetime.date, last: datetime.date, revision: str
+) -> dg.StaticPartitionsDefinition:
     """``revision`` is the calendar's: a calendar file can add days."""
-    return dg.StaticPartitionsDefinition(
-        [day.isoformat() for day in NSE.trading_days(first, NSE.last_day)]
-    )
+    return dg.StaticPartitionsDefinition([day.isoformat() for day in NSE.trading_days(first, last)])

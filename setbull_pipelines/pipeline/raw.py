@@ -20,7 +20,7 @@ from setbull_pipelines.pipeline.versions import calendar_mark, combined, raw_cod
 from setbull_pipelines.settings import FIRST_SESSION_FILE, InvalidSettings, Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake, replay, take_in
 from setbull_pipelines.sources.landing import DamagedLanding
-from setbull_pipelines.sources.sample import first_day
+from setbull_pipelines.sources.sample import daily_days
 from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -61,7 +61,8 @@ def read_sources(settings: Settings) -> Intake:
     The clock is read here, for whoever takes in: what is new arrives now. A replay takes in nothing.
     """
     intake = _taken_in(settings)
-    _record_first_session(intake, settings)
+    if settings.input is not None:
+        _record_first_session(intake, settings)
     return intake
 
 
@@ -77,16 +78,23 @@ def _taken_in(settings: Settings) -> Intake:
 
 
 def first_session(settings: Settings) -> date | None:
-    """The first day with rows of the input, as the last intake recorded it; before the first one of files: None."""
+    """The first day with rows of the input; of files, as the last intake recorded it, and None before that."""
+    if settings.input is None:
+        return daily_days(settings.sample)[0]
     record = settings.data_directory / FIRST_SESSION_FILE
     try:
         return date.fromisoformat(record.read_text(encoding="utf-8").strip())
     except FileNotFoundError:
-        return first_day(settings.sample) if settings.input is None else None
+        return None
     except ValueError as error:
         raise InvalidSettings(
             f"{record}: found {error}, expected a date YYYY-MM-DD; delete it, and the next intake writes it again"
         ) from error
+
+
+def last_session(settings: Settings) -> date | None:
+    """The day after which the input can have no rows; None for files, which go on arriving."""
+    return daily_days(settings.sample)[-1] if settings.input is None else None
 
 
 def _record_first_session(intake: Intake, settings: Settings) -> None:

@@ -98,9 +98,9 @@ class Sample:
     corporate_actions: RawRows
 
 
-def first_day(settings: SampleSettings) -> date:
-    """The first session that has daily bars."""
-    return _sessions(settings)[0]
+def daily_days(settings: SampleSettings) -> list[date]:
+    """The sessions that have daily bars, in order."""
+    return _sessions(settings)
 
 
 def minute_days(settings: SampleSettings) -> list[date]:

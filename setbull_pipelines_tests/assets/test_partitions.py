@@ -11,12 +11,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
-from setbull_pipelines.assets.common import days_of
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import asset_key, days_of, open_warehouse
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.raw import first_session, read_sources
+from setbull_pipelines.pipeline.raw import last_session, read_sources
 from setbull_pipelines.settings import (
     FIRST_SESSION_FILE,
     CalendarSettings,
@@ -24,8 +26,9 @@ from setbull_pipelines.settings import (
     SampleSettings,
     Settings,
 )
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.documents import PROJECT
-from setbull_pipelines_tests.pipeline.small_run import SmallRun
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, small_settings
 
 HEADER = "instrument_key,timestamp,open,high,low,close,volume,oi\n"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -45,16 +48,15 @@ def first_of(settings: Settings) -> str:
 def test_the_sample_has_its_own_days_before_anything_ran(tmp_path: Path) -> None:
     settings = Settings(data_directory=tmp_path)
     keys = trading_days(settings).get_partition_keys()
-    assert len([key for key in keys if key <= settings.sample.last_day]) == (
-        settings.sample.daily_sessions
-    )
-    assert keys[-1] == str(NSE.last_day)
+    assert len(keys) == settings.sample.daily_sessions
+    assert keys[-1] == settings.sample.last_day
     assert not list(tmp_path.iterdir())
 
 
 def test_the_finished_run_has_published_from_the_first_partition_on(small_run: SmallRun) -> None:
-    assert first_of(small_run.settings) == str(small_run.intake.days("daily")[0])
-    assert first_session(small_run.settings) == small_run.intake.days("daily")[0]
+    intake = small_run.intake
+    assert first_of(small_run.settings) == str(intake.days("daily")[0])
+    assert last_session(small_run.settings) == max(*intake.days("daily"), *intake.days("minutes"))
 
 
 def test_candles_begin_with_the_first_that_was_taken_in(tmp_path: Path) -> None:
@@ -63,6 +65,8 @@ def test_candles_begin_with_the_first_that_was_taken_in(tmp_path: Path) -> None:
     candles(tmp_path / "candles", date(2026, 6, 30))
     read_sources(settings)
     assert first_of(settings) == "2026-06-30"
+    # Days to come: a daemon asks for them long after it has loaded the definitions.
+    assert trading_days(settings).get_last_partition_key() == str(NSE.last_day)
     # Older candles: whoever loads the definitions from now on has their day.
     candles(tmp_path / "candles", date(2026, 6, 25))
     read_sources(settings)
@@ -81,7 +85,7 @@ def test_the_setting_comes_first(tmp_path: Path) -> None:
 def test_a_record_that_is_no_date_is_named(tmp_path: Path) -> None:
     (tmp_path / FIRST_SESSION_FILE).write_text("yesterday")
     with pytest.raises(InvalidSettings, match=r"first_session: found .*yesterday"):
-        trading_days(Settings(data_directory=tmp_path))
+        trading_days(Settings(data_directory=tmp_path, input="candles"))
 
 
 def test_every_daily_table_and_job_has_the_same_days(tmp_path: Path) -> None:
@@ -96,20 +100,24 @@ def test_every_daily_table_and_job_has_the_same_days(tmp_path: Path) -> None:
     assert [job.partitions_def for job in daily] == [trading_days(settings)] * 2
 
 
-def test_another_process_has_the_same_days(small_run: SmallRun, tmp_path: Path) -> None:
+def test_another_process_has_the_same_days(tmp_path: Path) -> None:
+    settings = Settings(data_directory=tmp_path / "data", input=str(tmp_path / "candles"))
+    candles(tmp_path / "candles", date(2026, 6, 25))
+    read_sources(settings)
     code = (
         "from setbull_pipelines.definitions import defs\n"
         "print(defs.resolve_job_def('daily').partitions_def.get_first_partition_key())"
     )
+    of_folders = {"SETBULL_DATA_DIR": str(settings.data_directory), "SETBULL_INPUT": settings.input}
     finished = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"SETBULL_DATA_DIR": str(small_run.settings.data_directory)},
+        env=os.environ | of_folders,
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert finished.stdout.strip() == first_of(small_run.settings)
+    assert finished.stdout.strip() == "2026-06-25"
 
 
 @pytest.mark.parametrize("key", ["2026-06-24", "2026-06-27"])
@@ -117,14 +125,40 @@ def test_a_run_for_another_day_says_which_there_are(tmp_path: Path, key: str) ->
     settings = Settings(
         data_directory=tmp_path, calendar=CalendarSettings(first_partition="2026-06-25")
     )
-    wider = replace(settings, calendar=CalendarSettings(first_partition="2026-06-01"))
-    other = [*trading_days(wider).get_partition_keys(), "2026-06-27"]
 
-    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(sorted(other)))
+    @dg.asset(partitions_def=trading_days(settings))
     def days(context) -> None:
         days_of(context, None, settings)
 
-    result = dg.materialize([days], partition_key=key, run_config=QUIET, raise_on_error=False)
+    # As whoever loaded other days asks for one: only by the tag.
+    result = dg.materialize(
+        [days], tags={"dagster/partition": key}, run_config=QUIET, raise_on_error=False
+    )
     (failed,) = result.get_step_failure_events()
     message = failed.step_failure_data.error.message
     assert f"partition: found {key}, expected a session from 2026-06-25" in message
+
+
+def test_days_that_are_looked_back_at_need_no_partition(tmp_path: Path) -> None:
+    """They are made, told, and left out of what the UI counts, in the run that makes them and in the next one."""
+    day = "2026-06-30"
+    settings = replace(small_settings(tmp_path), calendar=CalendarSettings(first_partition=day))
+    definitions = build_defs(settings)
+    job = definitions.resolve_implicit_global_asset_job_def()
+    looking_back, looked_at = (
+        StoredTable("v2", table) for table in (tables.INDICATORS_5MIN, tables.CANDLES_5MIN)
+    )
+    with dg.instance_for_test() as instance:
+        for key in (asset_key(looking_back), asset_key(looked_at)):
+            result = job.get_subset(asset_selection={key}).execute_in_process(
+                instance=instance, partition_key=day, run_config=QUIET, raise_on_error=False
+            )
+            assert result.success, [event.message for event in result.all_events]
+        stored = open_warehouse(settings).partitions(looked_at)
+        assert min(stored) < day == max(stored)
+        assert instance.get_materialized_partitions(asset_key(looked_at)) == set(stored)
+        status = get_and_update_asset_status_cache_value(
+            instance, asset_key(looked_at), trading_days(settings)
+        )
+        counted = status.deserialize_materialized_partition_subsets(trading_days(settings))
+        assert set(counted.get_partition_keys()) == {day}
