@@ -40,7 +40,7 @@ $(VENV)/ready: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/ready-test: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench,cluster]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench,cluster,dg]'
 	@touch $@
 
 # The outside referee needs older libraries than the project, so it gets an environment of its own.

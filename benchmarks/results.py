@@ -26,6 +26,7 @@ PARTS = {
     "Reconciliation": "benchmarks.reconciliation",
     "Read API": "benchmarks.api --sessions 7",
     "Events": "benchmarks.events",
+    "Small runs": "benchmarks.small_runs",
 }
 """Headings of the file, and the program under each with its options."""
 NOTES_HEADING = "Notes"

@@ -67,6 +67,28 @@ query($id: ID!) {
   }
 }"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status tags { key value } } } }"
+ORIGINS = """{
+  runsOrError {
+    ... on Runs {
+      results { runId jobName tags { key value } repositoryOrigin { repositoryLocationName repositoryName } }
+    }
+  }
+}"""
+BACKFILL = """
+mutation($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}"""
+BACKFILLS = """{
+  partitionBackfillsOrError {
+    ... on PartitionBackfills {
+      results { id status error { message } runs(limit: 50) { id status } }
+    }
+  }
+}"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 FAILED_STEPS = """
 query($id: ID!) {
@@ -177,10 +199,8 @@ def prepare(data_directory: Path) -> None:
             assert instance.all_instigator_state() == []
 
 
-@pytest.fixture(scope="module")
-def server(data_directory, tmp_path_factory) -> Iterator[Server]:
-    """``setbull ui`` until the end of the module, and beside it ``setbull run`` for the day before."""
-    folder = tmp_path_factory.mktemp("server")
+def start_server(folder: Path, data_directory: Path) -> Server:
+    """``setbull ui`` on a data folder, with the settings of this module; ``folder`` is for its log."""
     (folder / "settings.toml").write_text(SETTINGS, encoding="utf-8")
     variables = environment(data_directory, folder / "settings.toml")
     prepare(data_directory)
@@ -195,6 +215,27 @@ def server(data_directory, tmp_path_factory) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    return Server(process, port, log, variables)
+
+
+def loaded_location(server: Server) -> dict:
+    """The code location, once it is loaded."""
+
+    def loaded() -> dict | None:
+        entries = server.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+        return entries[0] if entries and entries[0]["loadStatus"] == "LOADED" else None
+
+    location = server.wait("loaded code location", START_SECONDS, loaded)
+    assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation", location
+    return location
+
+
+@pytest.fixture(scope="module")
+def server(data_directory, tmp_path_factory) -> Iterator[Server]:
+    """``setbull ui`` until the end of the module, and beside it ``setbull run`` for the day before."""
+    folder = tmp_path_factory.mktemp("server")
+    started = start_server(folder, data_directory)
+    variables = started.variables
     try:
         prepared = subprocess.run(
             [*SETBULL, "run", "--from", DAY_BEFORE, "--to", DAY_BEFORE],
@@ -205,9 +246,9 @@ def server(data_directory, tmp_path_factory) -> Iterator[Server]:
             timeout=PREPARE_SECONDS,
         )
         assert prepared.returncode == 0, prepared.stdout[-3000:] + prepared.stderr[-3000:]
-        yield Server(process, port, log, variables)
+        yield started
     finally:
-        end(process)
+        end(started.process)
 
 
 @pytest.fixture(scope="module")
@@ -238,13 +279,7 @@ def run_id(server, killed) -> str:
 
     The killed run holds the one place of the queue when it is launched.
     """
-
-    def loaded() -> dict | None:
-        entries = server.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
-        return entries[0] if entries and entries[0]["loadStatus"] == "LOADED" else None
-
-    location = server.wait("loaded code location", START_SECONDS, loaded)
-    assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation", location
+    location = loaded_location(server)
     launched = server.ask(
         LAUNCH,
         params={
@@ -323,6 +358,25 @@ def test_a_killed_run_of_the_command_line_is_ended_and_leaves_its_place_to_the_q
     events = server.ask(REASON, id=killed)["logsForRun"]["events"]
     (reason,) = (event["message"] for event in events if event["__typename"] == "RunFailureEvent")
     assert "is gone; it was killed, or the machine was restarted" in reason
+
+
+def test_runs_of_the_command_line_belong_to_the_code_location_of_the_web_server(server, killed):
+    """Without an origin a run is missing in the timeline and on the page of its job."""
+    runs = {run["runId"]: run for run in server.ask(ORIGINS)["runsOrError"]["results"]}
+    assert runs[killed]["jobName"] == "daily"
+    of_the_day_before = [
+        run
+        for run in runs.values()
+        if {"key": "dagster/partition", "value": DAY_BEFORE} in run["tags"]
+    ]
+    assert of_the_day_before
+    for run in (runs[killed], *of_the_day_before):
+        assert run["repositoryOrigin"] == {
+            "repositoryLocationName": "setbull_pipelines",
+            "repositoryName": "__repository__",
+        }
+    tags = {tag["key"]: tag["value"] for tag in of_the_day_before[0]["tags"]}
+    assert tags["setbull/checks"].endswith(" 0 failed")
 
 
 def of_the_daily_job(assets: dict) -> dict:

@@ -272,6 +272,8 @@ def ui(port: int) -> None:
     settings = _settings()
     prepare_dagster_home(settings.data_directory, settings.runs)
     click.echo(f"opening http://127.0.0.1:{port} on the tables of {settings.data_directory}")
+    # Dagster points to its newer command `dg dev`, which is an extra here: no news for who opens the UI.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
     os.chdir(PROJECT)
     os.execv(
         sys.executable,

@@ -262,7 +262,7 @@ def test_a_wrong_function_of_v2_is_a_divergence(
         return bars.assign(volume=bars["volume"] - 1)
 
     monkeypatch.setattr(engine, "variant_code_version", lambda name: "wrong")
-    wrong = SimpleNamespace(name="v2", to_5min=to_5min_that_forgets_a_share)
+    wrong = SimpleNamespace(name="v2", prepare=lambda: None, to_5min=to_5min_that_forgets_a_share)
     step = next(step for step in STEPS if step.name == "candles_5min")
     run = StepRun(step, wrong, copied_run.warehouse, copied_run.settings, "test", IN_FULL)
     (result,) = run.over([copied_run.days[0]])
