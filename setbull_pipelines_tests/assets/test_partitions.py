@@ -11,11 +11,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, days_of, open_warehouse
 from setbull_pipelines.assets.partitions import trading_days
+from setbull_pipelines.automation.schedules import RANGE_TAGS
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.raw import last_session, read_sources
@@ -120,23 +123,40 @@ def test_another_process_has_the_same_days(tmp_path: Path) -> None:
     assert finished.stdout.strip() == "2026-06-25"
 
 
-@pytest.mark.parametrize("key", ["2026-06-24", "2026-06-27"])
-def test_a_run_for_another_day_says_which_there_are(tmp_path: Path, key: str) -> None:
-    settings = Settings(
-        data_directory=tmp_path, calendar=CalendarSettings(first_partition="2026-06-25")
-    )
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"dagster/partition": "2026-06-24"},
+        {"dagster/partition": "2026-07-01"},
+        dict(zip(RANGE_TAGS, ("2026-06-24", "2026-06-29"), strict=True)),
+    ],
+    ids=["before", "after", "range"],
+)
+def test_a_run_for_a_day_that_another_process_offered_says_which_there_are(
+    tmp_path: Path, tags: dict[str, str]
+) -> None:
+    """As the UI of a folder of which nothing was known does, after its first intake and before a reload."""
 
-    @dg.asset(partitions_def=trading_days(settings))
-    def days(context) -> None:
-        days_of(context, None, settings)
+    def job_of(partitions: dg.StaticPartitionsDefinition) -> dg.JobDefinition:
+        @dg.asset(partitions_def=partitions, backfill_policy=dg.BackfillPolicy.single_run())
+        def days(context) -> None:
+            days_of(context, None, Settings())
 
-    # As whoever loaded other days asks for one: only by the tag.
-    result = dg.materialize(
-        [days], tags={"dagster/partition": key}, run_config=QUIET, raise_on_error=False
+        job = dg.define_asset_job("days", executor_def=dg.in_process_executor)
+        return dg.Definitions(assets=[days], jobs=[job]).resolve_job_def("days")
+
+    offered = trading_days(Settings(data_directory=tmp_path, input="candles"))
+    begin = CalendarSettings(first_partition="2026-06-25")
+    known = trading_days(Settings(data_directory=tmp_path, calendar=begin))
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(job_of(offered), run_config=QUIET, tags=tags)
+        result = execute_run(InMemoryJob(job_of(known)), run, instance)
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    (day, *_) = tags.values()
+    assert (
+        f"partition: found {day}, expected a session from 2026-06-25, the first of the input, to 2026-06-30; reload"
+        in failed.step_failure_data.error.message
     )
-    (failed,) = result.get_step_failure_events()
-    message = failed.step_failure_data.error.message
-    assert f"partition: found {key}, expected a session from 2026-06-25" in message
 
 
 def test_days_that_are_looked_back_at_need_no_partition(tmp_path: Path) -> None:
