@@ -9,7 +9,6 @@ from __future__ import annotations
 import dagster as dg
 from dagster_ray import ray_executor
 
-from setbull_pipelines.assets.common import TRADING_DAYS
 from setbull_pipelines.assets.variants import RECONCILIATION_GROUP
 from setbull_pipelines.automation.jobs import LANES
 from setbull_pipelines.definitions import build_defs
@@ -32,7 +31,6 @@ def build_back_fill() -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         BACK_FILL_JOB_NAME,
         selection=computed[0] | computed[1] | dg.AssetSelection.groups(RECONCILIATION_GROUP),
-        partitions_def=TRADING_DAYS,
         executor_def=EXECUTOR,
         op_retry_policy=_RETRIES,
         description="V1, V2 and their reconciliation of a range of days, each step on a machine of the Ray cluster.",

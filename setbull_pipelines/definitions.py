@@ -67,7 +67,7 @@ def build_defs(
             build_served_asset(settings),
             *build_group_assets(settings),
             build_daily_report_asset(settings),
-            *build_chart_assets(),
+            *build_chart_assets(settings),
             build_metrics_asset(settings),
             build_rollout_log_asset(settings),
             build_scrub_asset(settings),

@@ -30,6 +30,8 @@ KILL_VARIABLE = "SETBULL_KILL_V2"
 UPSTOX_TOKEN_VARIABLE = "SETBULL_UPSTOX_TOKEN"
 """Holds the access token of the broker's API, which is a secret and has no setting."""
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+FIRST_SESSION_FILE = "first_session"
+"""In the data folder: the first day of its input, from which on there are partitions."""
 SOURCE_FILE = "source.json"
 """In the data folder: which input its tables were made from, and of a replay the moment."""
 
@@ -381,6 +383,20 @@ class CalendarSettings:
 
     file: str = ""
     """CSV with the columns date, kind, intervals, source (docs/operations.md); empty: the built-in table alone."""
+    first_partition: str = ""
+    """The first day (YYYY-MM-DD) that the UI offers; empty: the first session of the input."""
+
+    def __post_init__(self) -> None:
+        try:
+            if self.first_partition:
+                date.fromisoformat(self.first_partition)
+        except ValueError:
+            _require(
+                False,
+                "calendar.first_partition",
+                self.first_partition,
+                "a date YYYY-MM-DD, or nothing",
+            )
 
 
 @dataclass(frozen=True)

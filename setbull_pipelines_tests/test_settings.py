@@ -569,14 +569,20 @@ def test_the_sessions_of_the_calendar_file_are_partitions_of_a_new_process(
     settings = calendar_file.with_name("settings.toml")
     settings.write_text(f'[calendar]\nfile = "{calendar_file}"')
     code = (
-        "from setbull_pipelines.assets.common import TRADING_DAYS\n"
+        "from setbull_pipelines.definitions import defs\n"
         "from setbull_pipelines.market.calendar import NSE\n"
         "from datetime import date\n"
         "days = ['2027-03-19', '2027-03-22', '2028-01-25', '2028-01-26']\n"
-        "print([day in TRADING_DAYS.get_partition_keys() for day in days])\n"
+        "keys = defs.resolve_job_def('daily').partitions_def.get_partition_keys()\n"
+        "print([day in keys for day in days])\n"
         "print(NSE.session(date(2027, 10, 29)).minutes)"
     )
-    environment = os.environ | {"SETBULL_SETTINGS": str(settings)}
+    # Of files, since the days of the sample end with it.
+    environment = os.environ | {
+        "SETBULL_SETTINGS": str(settings),
+        "SETBULL_INPUT": str(settings.parent),
+        "SETBULL_DATA_DIR": str(settings.with_name("data")),
+    }
     found = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )

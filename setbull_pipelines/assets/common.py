@@ -1,4 +1,4 @@
-"""What all assets share: the partitions, the column schema of the UI, and reporting of partitions.
+"""What all assets share: the days of a run, the column schema of the UI, and reporting of partitions.
 
 Belongs here: translation between the project's terms and Dagster's. Does not belong here: single assets.
 """
@@ -21,22 +21,13 @@ from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline.lanes import MARK
 from setbull_pipelines.pipeline.running import AS_OF, further_on
 from setbull_pipelines.quality import completeness
-from setbull_pipelines.settings import Settings, load_settings
+from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.resources import CatalogResource, WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 
-# The partitions are made when this module is imported, which is before its importers load settings: without the
-# calendar file the sessions that it adds would be no partitions.
-load_settings()
-
-# Static keys from the calendar, not a daily definition with exclusions: Dagster writes the definition with
-# its 1,400 closed days (135 KB) into the event log for every check of every partition.
-TRADING_DAYS = dg.StaticPartitionsDefinition(
-    [day.isoformat() for day in NSE.trading_days(NSE.first_day, NSE.last_day)]
-)
 PARTITION_TAG = "dagster/partition"
 INTRADAY_JOB_NAME = "intraday"
 AS_OF_TAG = "setbull/as_of"
@@ -149,7 +140,6 @@ def asset_spec(
             "key": ", ".join(stored.table.key),
             **({"dagster/column_lineage": lineage} if lineage else {}),
         },
-        partitions_def=TRADING_DAYS if stored.table.partitioned else None,
         freshness_policy=freshness_policy,
     )
 
@@ -162,7 +152,7 @@ def days_of(
     Raises dg.Failure where a whole day is asked for whose session has not closed, and where a session under way is
     asked for that is over or further on than the run's moment: whatever launched the run, a finished day stays so.
     """
-    days = [datetime.date.fromisoformat(key) for key in context.partition_keys]
+    days = _asked_days(context)
     clock, moment = now(), as_of(context)
     if moment is None:
         _refuse_unfinished(days, clock)
@@ -183,6 +173,24 @@ def days_of(
             allow_retries=False,
         )
     return days
+
+
+def _asked_days(context: dg.AssetExecutionContext) -> list[datetime.date]:
+    """The partitions that the run names.
+
+    They need not be those of this process: a program can name any, and the UI offers those it has loaded.
+    """
+    asked = context.op_execution_context.partition_key_range
+    known = context.assets_def.partitions_def
+    for key in (asked.start, asked.end):
+        if not known.has_partition_key(key):
+            first, last = known.get_first_partition_key(), known.get_last_partition_key()
+            raise dg.Failure(
+                f"partition: found {key}, expected a session from {first}, the first of the input, to {last}; reload "
+                "the code location to see these in the UI",
+                allow_retries=False,
+            )
+    return [datetime.date.fromisoformat(key) for key in context.partition_keys]
 
 
 def _refuse_unfinished(days: Iterable[datetime.date], clock: datetime.datetime) -> None:

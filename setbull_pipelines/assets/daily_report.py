@@ -8,7 +8,6 @@ import dagster as dg
 
 from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
-    TRADING_DAYS,
     WHOLE_RANGE,
     asset_key,
     asset_spec,
@@ -17,6 +16,7 @@ from setbull_pipelines.assets.common import (
     freshness,
 )
 from setbull_pipelines.assets.lane import Lane
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.assets.served import GROUP
 from setbull_pipelines.pipeline import reporting
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -43,7 +43,7 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
             )
         ],
         check_specs=check_specs([stored]),
-        partitions_def=TRADING_DAYS,
+        partitions_def=trading_days(settings),
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

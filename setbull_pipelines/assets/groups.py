@@ -9,7 +9,6 @@ import dagster as dg
 from setbull_pipelines import tables
 from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
-    TRADING_DAYS,
     WHOLE_RANGE,
     asset_key,
     asset_spec,
@@ -17,6 +16,7 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.describing import plan_description
 from setbull_pipelines.assets.lane import Lane, report_whole
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline import group_plans
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -81,7 +81,7 @@ def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             )
         ],
         check_specs=check_specs([PLAN]),
-        partitions_def=TRADING_DAYS,
+        partitions_def=trading_days(settings),
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

@@ -8,13 +8,13 @@ import dagster as dg
 
 from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
-    TRADING_DAYS,
     WHOLE_RANGE,
     asset_key,
     asset_spec,
     days_of,
 )
 from setbull_pipelines.assets.lane import Lane
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import metrics
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import Settings
@@ -46,7 +46,7 @@ def build_metrics_asset(settings: Settings) -> dg.AssetsDefinition:
             for stored in metrics.OUTPUTS
         ],
         check_specs=check_specs(metrics.OUTPUTS),
-        partitions_def=TRADING_DAYS,
+        partitions_def=trading_days(settings),
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

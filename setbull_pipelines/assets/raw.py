@@ -13,7 +13,6 @@ import dagster as dg
 from setbull_pipelines import tables
 from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
-    TRADING_DAYS,
     WHOLE_RANGE,
     asset_key,
     asset_spec,
@@ -24,6 +23,7 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.fetched import FETCHED_KEY
 from setbull_pipelines.assets.lane import Lane, report_whole
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import fetching, raw
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.look_back import needs_of
@@ -183,7 +183,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         name="raw",
         specs=specs(raw.DAY_TABLES, [asset_key(StoredTable("raw", tables.INTAKE))]),
         check_specs=check_specs(raw.DAY_TABLES),
-        partitions_def=TRADING_DAYS,
+        partitions_def=trading_days(settings),
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

@@ -9,13 +9,13 @@ import dagster as dg
 from setbull_pipelines import tables
 from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
-    TRADING_DAYS,
     WHOLE_RANGE,
     asset_key,
     asset_spec,
     days_of,
 )
 from setbull_pipelines.assets.lane import Describe, Lane
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -65,7 +65,7 @@ def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
             ),
         ],
         check_specs=check_specs(outputs),
-        partitions_def=TRADING_DAYS,
+        partitions_def=trading_days(settings),
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

@@ -8,7 +8,6 @@ import dagster as dg
 
 from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
-    TRADING_DAYS,
     WHOLE_RANGE,
     asset_key,
     asset_spec,
@@ -16,6 +15,7 @@ from setbull_pipelines.assets.common import (
     now,
 )
 from setbull_pipelines.assets.lane import Lane
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pictures.decisions import rollout_chart
 from setbull_pipelines.pictures.drawing import image
 from setbull_pipelines.pipeline import rolling_out
@@ -46,13 +46,13 @@ def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
                 for lane in ("v1", "v2")
             ),
         ],
-    ).replace_attributes(partitions_def=TRADING_DAYS)
+    )
 
     @dg.multi_asset(
         name="judgement",
         specs=[spec],
         check_specs=check_specs([LOG]),
-        partitions_def=TRADING_DAYS,
+        partitions_def=trading_days(settings),
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

@@ -9,7 +9,6 @@ import dagster as dg
 from setbull_pipelines import tables
 from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
-    TRADING_DAYS,
     WHOLE_RANGE,
     asset_key,
     asset_spec,
@@ -19,6 +18,7 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.describing import served_description
 from setbull_pipelines.assets.lane import Describe, Lane
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import rolling_out, serving
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
@@ -57,7 +57,7 @@ def build_served_asset(settings: Settings) -> dg.AssetsDefinition:
             for table, stored in of_table
         ],
         check_specs=check_specs(stored for _, stored in of_table),
-        partitions_def=TRADING_DAYS,
+        partitions_def=trading_days(settings),
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

@@ -12,7 +12,6 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets import raw
 from setbull_pipelines.assets.checking import check_specs
 from setbull_pipelines.assets.common import (
-    TRADING_DAYS,
     WHOLE_RANGE,
     as_of,
     asset_key,
@@ -21,6 +20,7 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.describing import computed_description
 from setbull_pipelines.assets.lane import Lane
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.look_back import needs_of
 from setbull_pipelines.pipeline.references import REFERENCES, references_of
@@ -57,7 +57,7 @@ def build_lane(variant: str, settings: Settings) -> dg.AssetsDefinition:
             for stored in outputs[step.name]
         ],
         check_specs=check_specs(stored for step in STEPS for stored in outputs[step.name]),
-        partitions_def=TRADING_DAYS,
+        partitions_def=trading_days(settings),
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

@@ -12,7 +12,6 @@ from setbull_pipelines.assets.catalog import CATALOG_KEY
 from setbull_pipelines.assets.common import (
     INTRADAY_JOB_NAME,
     MAX_RUNTIME_TAG,
-    TRADING_DAYS,
     asset_key,
 )
 from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY
@@ -49,7 +48,6 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
         - dg.AssetSelection.assets(
             MAINTENANCE_KEY, SELF_TEST_KEY, FETCHED_KEY, FETCHES_KEY, asset_key(ALERTS)
         ),
-        partitions_def=TRADING_DAYS,
         executor_def=in_process_executor,
         tags=limit | ({FAIL_ON_DIVERGENCE_TAG: "yes"} if settings.runs.fail_on_divergence else {}),
         description="Intake, candles, indicators, sequences, filters in V1 and V2, reconciliation, checks, catalog.",
@@ -58,7 +56,6 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
         dg.define_asset_job(
             name,
             selection=dg.AssetSelection.tag("setbull/variant", variant),
-            partitions_def=TRADING_DAYS,
             executor_def=in_process_executor,
             tags=limit,
             description=f"All computed tables of {variant} alone, from the raw tables.",
@@ -116,7 +113,6 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
             *map(asset_key, (GROUPS, REFUSED, PLAN)),
             CATALOG_KEY,
         ).without_checks(),
-        partitions_def=TRADING_DAYS,
         executor_def=in_process_executor,
         tags={MAX_RUNTIME_TAG: str(settings.runs.intraday_max_runtime_seconds)},
         description="The session under way: intake, then 5-minute candles, their indicators and the band-width monitor "

@@ -122,19 +122,22 @@ def release(
     done: Collection[datetime.date],
     under_way: Collection[datetime.date],
     at_most: int,
+    first_offered: datetime.date = datetime.date.min,
 ) -> tuple[Memory, dict[datetime.date, str]]:
     """The touched sessions to request at ``moment`` (exchange time, without zone), and the memory without them.
 
     The oldest ones that follow each other, so that one run takes them in order. Sessions before the first one in
     ``done`` are history, which nobody refreshes: they are forgotten. Those that have not closed yet stay in the
-    memory, and so do those from the first one under way on, since they look back on it.
+    memory, and so do those from the first one under way on, since they look back on it, and those before
+    ``first_offered``, of which there are no partitions until the definitions are loaded again.
     """
     first = min((day for day in done if day <= moment.date()), default=moment.date())
     kept = {day: cause for day, cause in memory.sessions.items() if day >= first}
     ready = [
         day
         for day in sorted(kept)
-        if day < min(under_way, default=datetime.date.max) and calendar.has_closed(day, moment)
+        if first_offered <= day < min(under_way, default=datetime.date.max)
+        and calendar.has_closed(day, moment)
     ]
     stretch = calendar.trading_days(ready[0], ready[-1]) if ready else []
     ready = [day for day, session in zip(ready, stretch, strict=False) if day == session][:at_most]

@@ -5,7 +5,7 @@ Belongs here: when the daemon looks, what it reads, what it requests. Does not b
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -18,6 +18,7 @@ from setbull_pipelines.automation.schedules import (
     RANGE_TAGS,
     days_under_way,
     materialized_days,
+    offered_days,
 )
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.raw import WHOLE_TABLES
@@ -37,6 +38,7 @@ _SHOWN = 3
 
 def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.SensorDefinition:
     """The sensor ``new_files``; off until somebody switches it on, because it launches runs."""
+    first_offered = offered_days(settings).first
 
     @dg.sensor(
         name="new_files",
@@ -67,7 +69,10 @@ def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.Sens
             done,
             under_way,
             settings.refresh.catch_up_days,
+            first_offered,
         )
+        if older := [day for day in memory.sessions if day < first_offered]:
+            context.log.warning(_reload(older, first_offered))
         requests = [_request(sessions)] if sessions else []
         if memory.waiting:
             # The daemon drops a key it has seen: the same files are asked for once, even if their intake fails.
@@ -80,7 +85,7 @@ def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.Sens
             )
         return dg.SensorResult(
             run_requests=requests,
-            skip_reason=None if requests else _idle(memory),
+            skip_reason=None if requests else _idle(memory, first_offered),
             cursor=memory.to_text(),
         )
 
@@ -117,7 +122,16 @@ def _date(moment: pd.Timestamp) -> datetime.date | None:
     return None if pd.isna(moment) else moment.date()
 
 
-def _idle(memory: landing.Memory) -> str:
+def _idle(memory: landing.Memory, first_offered: datetime.date) -> str:
+    if older := [day for day in memory.sessions if day < first_offered]:
+        return _reload(older, first_offered)
     if memory.sessions:
         return f"{len(memory.sessions)} touched sessions are under way or not closed yet"
     return f"no new content in {len(memory.files)} files"
+
+
+def _reload(older: Collection[datetime.date], first_offered: datetime.date) -> str:
+    return (
+        f"{len(older)} touched sessions, the first is {min(older)}, are older than {first_offered}, with which the "
+        "partitions began when the code location was loaded: reload it, and they are refreshed"
+    )

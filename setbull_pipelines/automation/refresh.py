@@ -21,6 +21,20 @@ class Refresh:
     reason: str
 
 
+@dataclass(frozen=True)
+class Offered:
+    """The first and the last day of which there are partitions."""
+
+    first: datetime.date = datetime.date.min
+    last: datetime.date = datetime.date.max
+
+    def why_not(self, day: datetime.date) -> str | None:
+        """Why the day is no partition; None for one between the first and the last."""
+        if day > self.last:
+            return f"the input ends with {self.last}"
+        return f"the input begins with {self.first}" if day < self.first else None
+
+
 def decide(
     calendar: TradingCalendar,
     moment: datetime.datetime,
@@ -28,13 +42,14 @@ def decide(
     under_way: Collection[datetime.date],
     at_most: int,
     received_until: datetime.date = datetime.date.max,
+    offered: Offered = Offered(),
 ) -> Refresh:
     """The sessions to refresh at ``moment`` (exchange time, without zone).
 
     Today once its session has closed, and every earlier session since the first one in ``done`` that is
     missing (catch-up after downtime), at most ``at_most``, oldest first. Never a future day, never a
     day in ``done`` or ``under_way``. Sessions after ``received_until`` wait: the broker was not asked for them.
-    After the last covered day only earlier sessions are caught up.
+    After the last covered day, and after the last ``offered`` one, only earlier sessions are caught up.
     """
     today = moment.date()
     open_today, beyond = False, ""
@@ -44,11 +59,16 @@ def decide(
         if today < calendar.first_day or not done:
             return Refresh((), str(error))
         beyond = str(error)
-    last = min(today, calendar.last_day)
-    first = min((day for day in done if day <= last), default=last)
+    not_offered = offered.why_not(today)
+    if not_offered and (today < offered.first or not done):
+        return Refresh((), not_offered)
+    last = min(today, calendar.last_day, offered.last)
+    first = max(min((day for day in done if day <= last), default=last), offered.first)
     candidates = calendar.trading_days(first, last)
     if beyond:
         why_not_today = beyond
+    elif not_offered:
+        why_not_today = not_offered
     elif open_today and not calendar.has_closed(today, moment):
         candidates = candidates[:-1]
         why_not_today = f"the session of {today} has not closed at {moment:%H:%M}"
@@ -72,12 +92,13 @@ def decide_intraday(
     done: Collection[datetime.date],
     unfinished: Collection[str],
     bar_minutes: int,
+    offered: Offered = Offered(),
 ) -> Refresh:
     """Whether to refresh the session under way at ``moment`` (exchange time, without zone).
 
     While an interval of the session is open and a bar of it has closed, and once more within ``bar_minutes`` after
     its end, for its last bar. Never beside one of the ``unfinished`` runs (their jobs), so that late runs do
-    not pile up, and never on a day in ``done``, which was computed as a whole.
+    not pile up, never on a day in ``done``, which was computed as a whole, and on no other than ``offered`` days.
     """
     today = moment.date()
     try:
@@ -85,6 +106,8 @@ def decide_intraday(
             return Refresh((), f"{today} is not a trading day: {calendar.why_closed(today)}")
     except OutsideCoverage as error:
         return Refresh((), str(error))
+    if not_offered := offered.why_not(today):
+        return Refresh((), not_offered)
     bar = datetime.timedelta(minutes=bar_minutes)
     intervals = [
         (

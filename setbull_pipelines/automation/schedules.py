@@ -16,6 +16,7 @@ from setbull_pipelines.assets.common import (
     asset_key,
     now,
 )
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.automation.jobs import (
     DAILY_JOB_NAME,
     FETCH_JOB_NAME,
@@ -23,7 +24,7 @@ from setbull_pipelines.automation.jobs import (
     SCRUB_JOB_NAME,
     SELF_TEST_JOB_NAME,
 )
-from setbull_pipelines.automation.refresh import Refresh, decide, decide_intraday
+from setbull_pipelines.automation.refresh import Offered, Refresh, decide, decide_intraday
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import fetching
 from setbull_pipelines.pipeline.reconciling import SUMMARY
@@ -71,11 +72,24 @@ def unfinished_jobs(instance: dg.DagsterInstance) -> list[str]:
     ]
 
 
+def offered_days(settings: Settings) -> Offered:
+    """Which days there are partitions of now.
+
+    Schedules and sensors ask once, when they are built: their jobs keep the partitions of that moment.
+    """
+    days = trading_days(settings)
+    return Offered(
+        datetime.date.fromisoformat(days.get_first_partition_key()),
+        datetime.date.fromisoformat(days.get_last_partition_key()),
+    )
+
+
 def due(
     instance: dg.DagsterInstance,
     warehouse: Warehouse,
     settings: Settings,
     moment: datetime.datetime,
+    offered: Offered,
 ) -> Refresh:
     """What the daily refresh has to do at ``moment`` (exchange time, without zone)."""
     received_until = datetime.date.max
@@ -88,6 +102,7 @@ def due(
         days_under_way(instance),
         settings.refresh.catch_up_days,
         received_until,
+        offered,
     )
 
 
@@ -110,6 +125,7 @@ def _in_exchange_time(moment: datetime.datetime) -> datetime.datetime:
 
 def build_after_fetch(settings: Settings, jobs: dict[str, object]) -> dg.SensorDefinition:
     """The sensor ``after_fetch``; off until somebody switches it on, because it launches runs."""
+    offered = offered_days(settings)
 
     @dg.run_status_sensor(
         name="after_fetch",
@@ -124,7 +140,7 @@ def build_after_fetch(settings: Settings, jobs: dict[str, object]) -> dg.SensorD
         if not fetching.is_source(settings):
             return dg.SkipReason("the input is not what is fetched from the broker")
         moment = _in_exchange_time(now())
-        refresh = due(context.instance, warehouse.open(), settings, moment)
+        refresh = due(context.instance, warehouse.open(), settings, moment, offered)
         return requests_of(refresh, moment) or dg.SkipReason(refresh.reason)
 
     return after_fetch
@@ -132,6 +148,7 @@ def build_after_fetch(settings: Settings, jobs: dict[str, object]) -> dg.SensorD
 
 def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.ScheduleDefinition]:
     """After the close of regular sessions and in the evening for the special ones; and during sessions."""
+    offered = offered_days(settings)
 
     @dg.schedule(
         name="after_close",
@@ -144,7 +161,7 @@ def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.Sche
     )
     def after_close(context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource):
         moment = _in_exchange_time(context.scheduled_execution_time)
-        refresh = due(context.instance, warehouse.open(), settings, moment)
+        refresh = due(context.instance, warehouse.open(), settings, moment, offered)
         return requests_of(refresh, moment) or dg.SkipReason(refresh.reason)
 
     @dg.schedule(
@@ -164,6 +181,7 @@ def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.Sche
             materialized_days(context.instance),
             unfinished_jobs(context.instance),
             settings.aggregation.bar_minutes,
+            offered,
         )
         if not refresh.days:
             return dg.SkipReason(refresh.reason)

@@ -45,11 +45,17 @@ def choose_days(
     Without both: the days with minutes and the sessions between them, without long stretches that the
     input does not cover; for the generated sample the last few of them; for an input of daily bars only
     the last 20, because every earlier one is looked back at. ``corrected`` are stored sessions that are out
-    of date, which come along.
+    of date, which come along. None lies before ``calendar.first_partition``.
     """
+    begin = settings.calendar.first_partition
+    minute_days, daily_days, corrected = (
+        [day for day in days if day.isoformat() >= begin]
+        for days in (minute_days, daily_days, corrected)
+    )
     stored = sorted({*minute_days, *daily_days})
     if not stored:
-        raise NothingToRun("the input has no candle on any NSE trading day that has closed")
+        since = f" since {begin} (calendar.first_partition)" if begin else ""
+        raise NothingToRun(f"the input has no candle on any NSE trading day{since} that has closed")
     note = None
     if first is None and last is None:
         candidates = sorted(minute_days) or stored

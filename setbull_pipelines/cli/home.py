@@ -14,6 +14,7 @@ import yaml
 
 from setbull_pipelines.settings import (
     DATA_DIRECTORY_VARIABLE,
+    FIRST_SESSION_FILE,
     INPUT_VARIABLE,
     SOURCE_FILE,
     InvalidSettings,
@@ -25,7 +26,7 @@ from setbull_pipelines.settings import (
 
 PROJECT = Path(__file__).resolve().parents[2]
 _RELATIVE_DATA = "data/"
-_SET_ASIDE = ("warehouse", "dagster", "reports", "setbull.duckdb", SOURCE_FILE)
+_SET_ASIDE = ("warehouse", "dagster", "reports", "setbull.duckdb", SOURCE_FILE, FIRST_SESSION_FILE)
 
 
 def prepare_dagster_home(data_directory: Path, runs: RunSettings = RunSettings()) -> Path:

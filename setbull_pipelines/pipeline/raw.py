@@ -7,6 +7,7 @@ Belongs here: publication of landed rows as the raw tables. Does not belong here
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,9 +17,10 @@ from setbull_pipelines.pipeline.chunks import allowance, batches, bytes_to_publi
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import calendar_mark, combined, raw_code_version
-from setbull_pipelines.settings import Settings, fingerprint
+from setbull_pipelines.settings import FIRST_SESSION_FILE, InvalidSettings, Settings, fingerprint
 from setbull_pipelines.sources.intake import Intake, replay, take_in
 from setbull_pipelines.sources.landing import DamagedLanding
+from setbull_pipelines.sources.sample import daily_days
 from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -58,6 +60,13 @@ def read_sources(settings: Settings) -> Intake:
 
     The clock is read here, for whoever takes in: what is new arrives now. A replay takes in nothing.
     """
+    intake = _taken_in(settings)
+    if settings.input is not None:
+        _record_first_session(intake, settings)
+    return intake
+
+
+def _taken_in(settings: Settings) -> Intake:
     source = None if settings.input is None else Path(settings.input)
     if settings.replay and source:
         return replay(source, landing_directory(settings), settings.replay.as_of)
@@ -66,6 +75,36 @@ def read_sources(settings: Settings) -> Intake:
         logger.info("reading file %s of %s: %s", number, total, name)
 
     return take_in(source, landing_directory(settings), settings.sample, datetime.now(UTC), show)
+
+
+def first_session(settings: Settings) -> date | None:
+    """The first day with rows of the input; of files, as the last intake recorded it, and None before that."""
+    if settings.input is None:
+        return daily_days(settings.sample)[0]
+    record = settings.data_directory / FIRST_SESSION_FILE
+    try:
+        return date.fromisoformat(record.read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InvalidSettings(
+            f"{record}: found {error}, expected a date YYYY-MM-DD; delete it, and the next intake writes it again"
+        ) from error
+
+
+def last_session(settings: Settings) -> date | None:
+    """The day after which the input can have no rows; None for files, which go on arriving."""
+    return daily_days(settings.sample)[-1] if settings.input is None else None
+
+
+def _record_first_session(intake: Intake, settings: Settings) -> None:
+    """Record it beside the tables, for whoever loads the definitions: asking the landing takes longer."""
+    days = [*intake.days("minutes")[:1], *intake.days("daily")[:1]]
+    record = settings.data_directory / FIRST_SESSION_FILE
+    if days and not (record.is_file() and record.read_text(encoding="utf-8") == str(min(days))):
+        written = record.with_name(f"{record.name}.{os.getpid()}")
+        written.write_text(str(min(days)), encoding="utf-8")
+        written.replace(record)
 
 
 def publish_intake(

@@ -98,6 +98,11 @@ class Sample:
     corporate_actions: RawRows
 
 
+def daily_days(settings: SampleSettings) -> list[date]:
+    """The sessions that have daily bars, in order."""
+    return _sessions(settings)
+
+
 def minute_days(settings: SampleSettings) -> list[date]:
     """The sessions that have minutes, in order."""
     return _sessions(settings)[-settings.minute_sessions :]

@@ -12,7 +12,8 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.assets import checking
 from setbull_pipelines.assets.checking import check_results, check_specs
-from setbull_pipelines.assets.common import TRADING_DAYS, asset_key, needs_warehouse
+from setbull_pipelines.assets.common import asset_key, needs_warehouse
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.cli.run import of_whole_run
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.fetching import STORED as FETCHES
@@ -49,10 +50,10 @@ def lane_of(
 
     @dg.multi_asset(
         name="lane",
-        specs=[dg.AssetSpec(asset_key(table), partitions_def=TRADING_DAYS)],
+        specs=[dg.AssetSpec(asset_key(table))],
         can_subset=True,
         check_specs=check_specs([table]),
-        partitions_def=TRADING_DAYS,
+        partitions_def=trading_days(settings),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def lane(context, warehouse: WarehouseResource):
@@ -75,11 +76,7 @@ class Judge:
         self.instance = dg.DagsterInstance.ephemeral()
         self._definitions = dg.Definitions(
             assets=[lane_of(table, settings, along)],
-            jobs=[
-                dg.define_asset_job(
-                    "judge", selection=dg.AssetSelection.all(), partitions_def=TRADING_DAYS
-                )
-            ],
+            jobs=[dg.define_asset_job("judge", selection=dg.AssetSelection.all())],
             resources=needs_warehouse(settings),
             executor=dg.in_process_executor,
         )

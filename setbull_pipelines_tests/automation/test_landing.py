@@ -107,6 +107,13 @@ def test_stored_sessions_that_look_back_on_touched_ones_come_along_once() -> Non
     assert with_dependents(None, after, {FRIDAY}, Settings()) == after
 
 
+def test_sessions_without_a_partition_stay_and_hold_up_no_later_ones() -> None:
+    memory = Memory(sessions=dict.fromkeys((MONDAY, TUESDAY, WEDNESDAY), "cause"))
+    kept, released = release(NSE, memory, FRIDAY_NIGHT, {MONDAY}, set(), 5, TUESDAY)
+    assert list(released) == [TUESDAY, WEDNESDAY]
+    assert list(kept.sessions) == [MONDAY]
+
+
 def test_the_memory_survives_the_cursor() -> None:
     memory = Memory({"a.csv": FileState(3, 2**62, "ab")}, {"b.csv": "cd"}, {FRIDAY: "cause"})
     assert Memory.from_text(memory.to_text()) == memory
@@ -138,8 +145,12 @@ class Deployment:
             refresh=RefreshSettings(catch_up_days=2),
         )
         self.instance = instance
-        self.repository = build_defs(self.settings).get_repository_def()
         self.cursor: str | None = None
+        self.load()
+
+    def load(self) -> None:
+        """Load the definitions, as the code location does when it is reloaded."""
+        self.repository = build_defs(self.settings).get_repository_def()
 
     def put(self, name: str, *days: date, price: int = 100) -> None:
         path = self.inbox / name
@@ -270,6 +281,32 @@ def test_a_session_under_way_is_asked_for_afterwards(deployment: Deployment) -> 
     assert deployment.tick().skip_message == "1 touched sessions are under way or not closed yet"
     deployment.instance.delete_run(run)
     assert asked(deployment.tick()) == [("daily", "2025-06-03")]
+
+
+def test_days_older_than_the_partitions_wait_until_the_code_location_is_reloaded(
+    deployment: Deployment,
+) -> None:
+    deployment.put("a.csv", WEDNESDAY)
+    deployment.take_in()
+    deployment.load()
+    deployment.finish(WEDNESDAY)
+    deployment.tick()
+    # Older candles arrive, and the command line runs their days: its process knows them, this one does not.
+    deployment.put("b.csv", MONDAY, TUESDAY)
+    deployment.take_in()
+    deployment.finish(MONDAY, TUESDAY)
+    waits = (
+        "2 touched sessions, the first is 2025-06-02, are older than 2025-06-04, with which the partitions began when "
+        "the code location was loaded: reload it, and they are refreshed"
+    )
+    # Wednesday looks back on them.
+    data = deployment.tick()
+    assert asked(data) == [("daily", "2025-06-04")]
+    idle = deployment.tick()
+    assert (asked(idle), idle.skip_message) == ([], waits)
+    deployment.load()
+    assert asked(deployment.tick()) == [("daily", "2025-06-02 to 2025-06-03")]
+    assert deployment.tick().skip_message == "no new content in 2 files"
 
 
 def test_without_a_folder_it_says_why_it_does_nothing(

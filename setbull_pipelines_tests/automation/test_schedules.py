@@ -23,7 +23,7 @@ from setbull_pipelines.automation import schedules
 from setbull_pipelines.automation.schedules import days_under_way, materialized_days
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.fetching import STORED, fetched_directory
-from setbull_pipelines.settings import RefreshSettings, Settings
+from setbull_pipelines.settings import CalendarSettings, RefreshSettings, Settings
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import publish
@@ -42,8 +42,11 @@ BEFORE = date(2024, 6, 4)
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory) -> Settings:
+    # Days before the sample, of which the calendar knows holidays and special sessions of every kind.
     return Settings(
-        data_directory=tmp_path_factory.mktemp("data"), refresh=RefreshSettings(catch_up_days=3)
+        data_directory=tmp_path_factory.mktemp("data"),
+        refresh=RefreshSettings(catch_up_days=3),
+        calendar=CalendarSettings(first_partition="2023-01-01"),
     )
 
 
@@ -248,6 +251,31 @@ def test_results_of_later_days_do_not_break_the_tick(tick, instance):
     """The generated sample may lie after the clock's day."""
     materialize(instance, [date(2026, 6, 30)])
     assert days_asked(tick(at(WEDNESDAY, 16))) == ["2024-06-05"]
+
+
+def test_no_session_after_the_last_of_the_sample_is_asked_for(tick, look, instance):
+    after = at(date(2026, 7, 15), 16)
+    for said in (tick(after), look(at(after.date(), 10, 5))):
+        assert said.run_requests == []
+        assert said.skip_message == "the input ends with 2026-06-30"
+    materialize(instance, [date(2026, 6, 26)])
+    assert days_asked(tick(after)) == ["2026-06-29", "2026-06-30"]
+    materialize(instance, [date(2026, 6, 29), date(2026, 6, 30)])
+    said = tick(after)
+    assert said.run_requests == []
+    assert said.skip_message == "the input ends with 2026-06-30; no earlier session is missing"
+
+
+def test_days_that_became_older_than_the_partitions_are_not_asked_for(tmp_path, instance):
+    later = CalendarSettings(first_partition="2024-06-05")
+    settings = Settings(data_directory=tmp_path, calendar=later)
+    materialize(instance, [date(2024, 6, 3)])
+    assert days_asked(ticking(settings, instance, "after_close")(at(WEDNESDAY, 16))) == [
+        "2024-06-05"
+    ]
+    before = ticking(settings, instance, "after_close")(at(BEFORE, 16))
+    assert before.run_requests == []
+    assert before.skip_message == "the input begins with 2024-06-05"
 
 
 def test_what_the_schedule_reads_from_the_instance(instance):

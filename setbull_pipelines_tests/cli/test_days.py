@@ -14,7 +14,7 @@ from setbull_pipelines.cli.days import (
     closed_days,
 )
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.settings import Settings
+from setbull_pipelines.settings import CalendarSettings, Settings
 
 DAILY = NSE.trading_days(date(2024, 1, 1), date(2025, 6, 30))
 MINUTES = DAILY[-30:]
@@ -95,3 +95,16 @@ def test_stored_sessions_that_look_back_on_corrected_ones_come_along() -> None:
     assert asked.days == (first, *later)
     assert f"2 stored sessions from {later[0]} to {later[-1]}" in asked.note
     assert choose_days([], DAILY, FILES, first, first, [first]).note is None
+
+
+def test_no_day_before_the_first_partition_of_the_settings_is_run() -> None:
+    begin = DAILY[-3]
+    settings = Settings(input="candles", calendar=CalendarSettings(first_partition=str(begin)))
+    expected = tuple(DAILY[-3:])
+    assert choose_days(MINUTES, DAILY, settings, None, None).days == expected
+    assert choose_days(MINUTES, DAILY, settings, DAILY[0], None).days == expected
+    corrected = choose_days(MINUTES, DAILY, settings, DAILY[-1], None, corrected=DAILY[:5])
+    assert corrected.days == (DAILY[-1],)
+    late = Settings(input="candles", calendar=CalendarSettings(first_partition="2026-01-01"))
+    with pytest.raises(NothingToRun, match=r"since 2026-01-01 \(calendar\.first_partition\)"):
+        choose_days(MINUTES, DAILY, late, None, None)

@@ -20,6 +20,7 @@ from setbull_pipelines.pipeline.charting import (
     widths,
 )
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 
@@ -93,7 +94,7 @@ def test_the_first_rows_are_those_of_the_whole_partition(small_run) -> None:
 
 @pytest.mark.parametrize("config", [{}, {"instrument": "NOBODY"}], ids=["default", "unknown"])
 def test_charts_are_drawn_of_the_last_day_or_say_why_not(small_run, config) -> None:
-    charts = build_chart_assets()
+    charts = build_chart_assets(Settings())
     # All but the funnel can be asked for an instrument.
     chosen = {chart.op.name: {"config": config} for chart in charts[:3]} if config else {}
     first, last = (day.isoformat() for day in (small_run.days[0], small_run.days[-1]))
