@@ -16,7 +16,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
 from setbull_pipelines.assets.rollout import build_rollout_log_asset
-from setbull_pipelines.assets.served import build_served
+from setbull_pipelines.assets.served import build_served_asset
 from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.metrics import collect
@@ -347,7 +347,8 @@ def test_the_assets_judge_a_session_and_serve_the_stage_of_the_log(
     forced(copied_run, Component.AGGREGATION, Stage.FULL)
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [*(build_served(each, settings) for each in both), build_rollout_log_asset(settings)],
+            [build_served_asset(settings), build_rollout_log_asset(settings)],
+            selection=[*(asset_key(served_table(each)) for each in both), asset_key(LOG)],
             partition_key=second.isoformat(),
             resources=needs_warehouse(settings),
             instance=instance,
@@ -357,8 +358,10 @@ def test_the_assets_judge_a_session_and_serve_the_stage_of_the_log(
         # The other stored day is served again too, and Dagster is told.
         known = instance.get_materialized_partitions(key)
         assert known == {day.isoformat() for day in (first, second)}
-        (event,) = result.asset_materializations_for_node("served__candles_daily")
-        assert event.asset_key == key
+        events = result.asset_materializations_for_node("served")
+        assert {event.asset_key for event in events} == {
+            asset_key(served_table(each)) for each in both
+        }
     for each in both:
         served = copied_run.warehouse.read(served_table(each))
         assert set(served["variant"]) == {"v2"}
@@ -484,7 +487,8 @@ def test_a_breach_of_a_sample_is_served_from_a_whole_v1_by_the_same_assets(
     settings = lenient(copied_run)
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [build_rollout_log_asset(settings), build_served(table, settings)],
+            [build_rollout_log_asset(settings), build_served_asset(settings)],
+            selection=[asset_key(served_table(table)), asset_key(LOG)],
             partition_key=key,
             resources=needs_warehouse(settings),
             instance=instance,

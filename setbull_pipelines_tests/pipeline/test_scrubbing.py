@@ -185,7 +185,7 @@ def test_the_weekly_job_scrubs_all_files_and_its_checks_tell_what_was_found(
     job = build_defs(copied_run.settings).resolve_job_def(SCRUB_JOB_NAME)
     result = job.execute_in_process(instance=instance)
     assert result.success
-    (event,) = result.asset_materializations_for_node("operations__scrub")
+    (event,) = result.asset_materializations_for_node("scrubbing")
     figures = event.metadata
     assert figures["files verified"].value > 100
     assert (figures["files damaged"].value, figures["files still damaged"].value) == (1, 0)
