@@ -9,7 +9,7 @@ from __future__ import annotations
 import dagster as dg
 from dagster_ray import ray_executor
 
-from setbull_pipelines.assets.variants import RECONCILIATION_GROUP
+from setbull_pipelines.assets.reconciliation import GROUP as RECONCILIATION_GROUP
 from setbull_pipelines.automation.jobs import LANES
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.settings import Settings, load_settings

@@ -161,7 +161,7 @@ def test_only_the_step_that_asks_the_broker_is_tried_again() -> None:
     steps = [asset for asset in build_defs(Settings()).assets if hasattr(asset, "node_def")]
     assert len(steps) > 15
     policies = {step.node_def.name: step.node_def.retry_policy for step in steps}
-    assert policies.pop("raw__fetched").max_retries == RunSettings().fetch_retries
+    assert policies.pop("fetched").max_retries == RunSettings().fetch_retries
     assert set(policies.values()) == {None}
 
 
