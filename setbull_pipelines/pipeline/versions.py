@@ -52,14 +52,14 @@ def _code_of(source: Path) -> tuple[bytes, frozenset[str]]:
     if source.suffix != ".py":
         return source.read_bytes(), frozenset()
     text = source.read_text(encoding="utf-8")
-    tree = ast.parse(text)
+    nodes = list(_nodes(ast.parse(text)))
     settings = {
         alias.name
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.ImportFrom) and node.module == _SETTINGS
         for alias in node.names
     }
-    return _without_words(text, tree), frozenset(settings)
+    return _without_words(text, nodes), frozenset(settings)
 
 
 @cache
@@ -67,17 +67,29 @@ def _groups_of_settings() -> dict[str, bytes]:
     """The code of each group of settings, by the name of its class; not of ``Settings``, which holds all of them."""
     text = (_PACKAGE / "settings.py").read_text(encoding="utf-8")
     return {
-        node.name: _without_words(ast.get_source_segment(text, node), None)
+        node.name: _without_words(segment, list(_nodes(ast.parse(segment))))
         for node in ast.parse(text).body
         if isinstance(node, ast.ClassDef) and node.name != "Settings"
+        for segment in (ast.get_source_segment(text, node),)
     }
 
 
-def _without_words(text: str, tree: ast.Module | None) -> bytes:
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those inside an expression or a simple statement of one line: most, and none that is asked for."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        is_short = getattr(node, "lineno", None) == getattr(node, "end_lineno", 0)
+        if not is_short or hasattr(node, "body"):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _without_words(text: str, nodes: Iterable[ast.AST]) -> bytes:
     """The lines of ``text`` that do something: without strings that stand alone, comments and empty lines."""
     words: set[int] = set()
     inside_text: set[int] = set()
-    for node in ast.walk(tree or ast.parse(text)):
+    for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             if isinstance(node.value.value, str):  # a docstring, or the one below an attribute
                 words.update(range(node.lineno, node.end_lineno + 1))
