@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Collection, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,10 @@ _PLAIN = (Kind.FLOAT, Kind.INTEGER, Kind.BOOLEAN, Kind.DAY)
 FEWEST_ROWS_IN_A_GROUP, MOST_GROUPS = 16_384, 32
 """How a file is divided. Rows are sorted by key, so whoever reads some instruments decodes few groups; of a file with
 too many groups whoever reads all of it pays for them."""
+_TABLES_REMEMBERED = 1000
 
 
+@lru_cache(maxsize=_TABLES_REMEMBERED)
 def schema_hash(table: Table) -> str:
     """Return the hash of column names, order, types and nullability; wording does not count."""
     fields = [f"{field.name} {field.type} {field.nullable}" for field in table.arrow_schema]
@@ -86,6 +88,15 @@ def to_parquet(table: Table, rows: pyarrow.Table) -> bytes:
     No pandas metadata and no time of writing go in, so the bytes depend on the rows alone (and on
     the Arrow release, which names itself in the footer).
     """
+    return _encoded(table, rows) if len(rows) else _encoded_without_rows(table)
+
+
+@lru_cache(maxsize=_TABLES_REMEMBERED)  # of some tables most days have none
+def _encoded_without_rows(table: Table) -> bytes:
+    return _encoded(table, to_arrow(table, table.empty()))
+
+
+def _encoded(table: Table, rows: pyarrow.Table) -> bytes:
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(
         rows,

@@ -26,6 +26,7 @@ from setbull_pipelines.pipeline.raw import RawDays
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.settings import ProcessingSettings, Settings
 from setbull_pipelines.variants.protocol import workers
+from setbull_pipelines.warehouse import validation
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget
@@ -221,6 +222,35 @@ def test_sessions_per_chunk_are_published_together(copied_run: SmallRun) -> None
         return published
 
     assert [stored_after_the_first_result(count) for count in (1, 2, 0)] == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("step", "together"),
+    [("candles_5min", True), ("sequence_analysis", True), ("moves_daily", False)],
+)
+def test_every_output_is_checked_once(
+    copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch, step: str, together: bool
+) -> None:
+    warehouse, days = copied_run.warehouse, list(copied_run.days)
+    outputs = STEP[step].outputs
+    for table in outputs:
+        for day in days:
+            forget(warehouse, StoredTable("v2", table), day)
+    checked: dict[str, list[tuple[str, int]]] = {"frames": [], "range": []}
+    for name, asked in checked.items():
+        known = getattr(validation, f"batch_of_{name}")
+
+        def watched(table, *others, known=known, asked=asked):
+            found = known(table, *others)
+            asked.append((table.name, len(found.partitions)))
+            return found
+
+        monkeypatch.setattr(validation, f"batch_of_{name}", watched)
+    run = StepRun(STEP[step], variants.V2, warehouse, copied_run.settings, "chunks", IN_FULL)
+    assert [result.day for result in run.over(days)] == days
+    expected = [(table.name, len(days)) for table in outputs]
+    assert checked["range" if together else "frames"] == expected
+    assert not checked["frames" if together else "range"]
 
 
 def test_raw_sessions_are_read_in_batches_of_the_setting(

@@ -21,6 +21,7 @@ import dagster as dg
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.automation.told_by_tags import DIVERGED_TAG
 from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.alerting import ALERTS
@@ -168,7 +169,10 @@ class Daemon:
                 lambda: any(run.is_finished for run in instance.get_runs(filters)),
             )
             (run,) = instance.get_runs(filters)
-            assert run.is_success, self
+            # A run on whose day V2 differs does all its work, and is red.
+            differs = sessions[-1] in (DIVERGED, STILL_WRONG)
+            assert run.is_success is not differs, self
+            assert (DIVERGED_TAG in run.tags) is differs, run.tags
 
     def wait_for(self, what: str, has_come: Callable[[], bool]) -> None:
         deadline = time.monotonic() + RUN_SECONDS

@@ -249,6 +249,14 @@ def test_days_and_ranges_hold_the_same_rows(inbox: Path) -> None:
         alone = taken.load_day(day)
         for name in ("candles_1min", "candles_daily_history", "quarantine", "accounting"):
             pd.testing.assert_frame_equal(getattr(alone, name), getattr(together[day], name))
+    in_one = taken.load_range(days)
+    for name in ("candles_1min", "candles_daily_history", "quarantine", "accounting", "revisions"):
+        frame = getattr(in_one, name)
+        assert frame["trading_day"].is_monotonic_increasing
+        parts = [getattr(together[day], name) for day in days]
+        pd.testing.assert_frame_equal(
+            frame.reset_index(drop=True), pd.concat(parts, ignore_index=True)
+        )
     assert [len(together[day].candles_1min) for day in days] == [1, 2, 0, 0]
     assert len(together[date(2025, 6, 4)].candles_daily_history) == 1
     assert (taken.first_day, taken.last_day) == (DAY, date(2025, 6, 4))
