@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.assets import checking
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import NOT_JUDGED, Verdict, before
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
-from setbull_pipelines_tests.checks.test_factory import Judge
+from setbull_pipelines_tests.assets.test_checking import Judge
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 
 RESULTS = StoredTable("served", tables.SERVED["filter_results"])
@@ -120,9 +121,12 @@ def test_the_first_stored_session_is_not_judged_and_does_not_pass() -> None:
     assert "no session before it is stored" in verdict.description
 
 
-def test_a_run_holds_a_day_against_the_stored_sessions_before_it(copied_run: SmallRun) -> None:
+def test_a_run_holds_a_day_against_the_stored_sessions_before_it(
+    copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = copied_run.days
-    judge = Judge(copied_run.settings, RESULTS, [RULE])
+    monkeypatch.setattr(checking, "all_rules", lambda: {RESULTS: (RULE,)})
+    judge = Judge(copied_run.settings, RESULTS)
     (evaluation,) = judge.over([first]).values()
     assert not evaluation.passed
     assert evaluation.metadata[NOT_JUDGED].value is True
