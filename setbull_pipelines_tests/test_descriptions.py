@@ -15,7 +15,7 @@ from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.lineage import LINEAGE, PLAN_LINEAGE
-from setbull_pipelines.warehouse.resources import WarehouseResource
+from setbull_pipelines.warehouse.resources import CatalogResource, WarehouseResource
 
 NUMERIC = ("DOUBLE", "BIGINT")
 NO_TABLE = {"raw/fetched", "operations/catalog", "operations/maintenance"}
@@ -157,10 +157,12 @@ def test_every_launchpad_field_is_typed_with_a_help_text_and_a_safe_default(grap
 
 
 def test_every_field_of_the_resources_has_a_help_text(repository) -> None:
-    assert set(repository.get_top_level_resources()) == {"warehouse"}
-    assert issubclass(WarehouseResource, ConfigurableResource)
-    for name, field in WarehouseResource.model_fields.items():
-        assert len(field.description or "") > SHORTEST, name
+    resources = {"warehouse": WarehouseResource, "duckdb": CatalogResource}
+    assert set(repository.get_top_level_resources()) == set(resources)
+    for resource in resources.values():
+        assert issubclass(resource, ConfigurableResource)
+        for name, field in resource.model_fields.items():
+            assert len(field.description or "") > SHORTEST, name
 
 
 def test_an_untyped_or_silent_field_is_seen() -> None:

@@ -141,7 +141,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     # The environment that make installs, with the libraries of the one that runs the tests.
     commands = root / ".venv" / "bin"
     commands.mkdir(parents=True)
-    for name, module in (("python", ""), ("setbull", "-m setbull_pipelines.cli.main ")):
+    for name, module in (
+        ("python", ""),
+        ("setbull", "-m setbull_pipelines.cli.main "),
+        ("dg", "-m dagster_dg_cli.cli "),
+    ):
         (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module}"$@"\n')
         (commands / name).chmod(0o755)
     for name in ("ready", "ready-test"):

@@ -127,3 +127,14 @@ def test_every_folder_of_the_data_folder_is_named() -> None:
     written = set(re.findall(r'data_directory / "([a-z-]+)"', source))
     named = set(re.findall(r"^\| `([a-z-]+)/", document("data/README.md"), re.MULTILINE))
     assert named == written
+
+
+def test_what_the_sample_costs() -> None:
+    said = only(
+        r"after: 96 s and ([\d.]+) s of processor time", document("docs/decisions/0002-lanes.md")
+    )
+    measured = only(
+        r"\| `setbull run`, the sample, empty folder \| [\d.]+ \| ([\d.]+) \|",
+        section("## Small runs"),
+    )
+    assert said == measured

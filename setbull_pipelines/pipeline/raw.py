@@ -60,13 +60,6 @@ def read_sources(settings: Settings) -> Intake:
 
     The clock is read here, for whoever takes in: what is new arrives now. A replay takes in nothing.
     """
-    intake = _taken_in(settings)
-    if settings.input is not None:
-        _record_first_session(intake, settings)
-    return intake
-
-
-def _taken_in(settings: Settings) -> Intake:
     source = None if settings.input is None else Path(settings.input)
     if settings.replay and source:
         return replay(source, landing_directory(settings), settings.replay.as_of)
@@ -102,6 +95,7 @@ def _record_first_session(intake: Intake, settings: Settings) -> None:
     days = [*intake.days("minutes")[:1], *intake.days("daily")[:1]]
     record = settings.data_directory / FIRST_SESSION_FILE
     if days and not (record.is_file() and record.read_text(encoding="utf-8") == str(min(days))):
+        settings.data_directory.mkdir(parents=True, exist_ok=True)
         written = record.with_name(f"{record.name}.{os.getpid()}")
         written.write_text(str(min(days)), encoding="utf-8")
         written.replace(record)
@@ -132,6 +126,8 @@ def publish_intake(
     pointers["quarantine"] = warehouse.publish(
         _QUARANTINE, UNASSIGNED, intake.unassigned, **provenance
     )
+    if settings.input is not None:
+        _record_first_session(intake, settings)
     return pointers
 
 

@@ -21,7 +21,7 @@ from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.automation.schedules import RANGE_TAGS
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.raw import last_session, read_sources
+from setbull_pipelines.pipeline.raw import last_session, publish_intake, read_sources
 from setbull_pipelines.settings import (
     FIRST_SESSION_FILE,
     CalendarSettings,
@@ -42,6 +42,10 @@ def candles(folder: Path, day: date) -> None:
     (folder / f"{day}.csv").write_text(
         HEADER + f"NSE_EQ|INE009A01021,{day}T09:15:00+05:30,100,101,99,100.5,10,0\n"
     )
+
+
+def take_in(settings: Settings) -> None:
+    publish_intake(read_sources(settings), open_warehouse(settings), settings, "test")
 
 
 def first_of(settings: Settings) -> str:
@@ -66,13 +70,13 @@ def test_candles_begin_with_the_first_that_was_taken_in(tmp_path: Path) -> None:
     settings = Settings(data_directory=tmp_path / "data", input=str(tmp_path / "candles"))
     assert first_of(settings) == str(NSE.trading_days(NSE.first_day, NSE.last_day)[0])
     candles(tmp_path / "candles", date(2026, 6, 30))
-    read_sources(settings)
+    take_in(settings)
     assert first_of(settings) == "2026-06-30"
     # Days to come: a daemon asks for them long after it has loaded the definitions.
     assert trading_days(settings).get_last_partition_key() == str(NSE.last_day)
     # Older candles: whoever loads the definitions from now on has their day.
     candles(tmp_path / "candles", date(2026, 6, 25))
-    read_sources(settings)
+    take_in(settings)
     assert first_of(settings) == "2026-06-25"
     by_definitions = build_defs(settings).resolve_job_def("daily").partitions_def
     assert by_definitions.get_first_partition_key() == "2026-06-25"
@@ -106,7 +110,7 @@ def test_every_daily_table_and_job_has_the_same_days(tmp_path: Path) -> None:
 def test_another_process_has_the_same_days(tmp_path: Path) -> None:
     settings = Settings(data_directory=tmp_path / "data", input=str(tmp_path / "candles"))
     candles(tmp_path / "candles", date(2026, 6, 25))
-    read_sources(settings)
+    take_in(settings)
     code = (
         "from setbull_pipelines.definitions import defs\n"
         "print(defs.resolve_job_def('daily').partitions_def.get_first_partition_key())"
