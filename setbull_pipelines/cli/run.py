@@ -124,7 +124,8 @@ class Runner:
             definition,
             run_id=run_id,
             run_config=_QUIET,
-            tags=tags | process_tags(run_id),
+            # A run that is created this way has none of the tags of its job by itself.
+            tags={**definition.run_tags, **tags, **process_tags(run_id)},
             remote_job_origin=_origin_of(job),
         )
         self.run_ids.append(run_id)

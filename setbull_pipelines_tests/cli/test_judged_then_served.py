@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables, variants
+from setbull_pipelines.automation.told_by_tags import DIVERGED_TAG
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.settings import load_settings
@@ -90,6 +92,13 @@ def test_the_run_finds_it_and_takes_v2_back(evening: tuple[Path, Result]) -> Non
     assert "aggregation: stage 100" in status
     history = setbull("rollout", "history", "--component", "indicators").stdout.splitlines()
     assert [line for line in history if f"session {SECOND}" in line and "rolled back" in line]
+
+
+def test_the_run_is_red_and_its_tags_name_the_tables(evening: tuple[Path, Result]) -> None:
+    with dg.DagsterInstance.get() as instance:
+        runs = instance.get_runs(dg.RunsFilter(job_name="daily"))
+    assert runs[-1].status is dg.DagsterRunStatus.FAILURE
+    assert "indicators_5min" in runs[-1].tags[DIVERGED_TAG]
 
 
 def test_the_same_evening_readers_get_v1_on_every_session(evening: tuple[Path, Result]) -> None:
