@@ -138,3 +138,14 @@ def test_what_the_sample_costs() -> None:
         section("## Small runs"),
     )
     assert said == measured
+
+
+def test_what_an_event_costs() -> None:
+    ours, dagsters = only(
+        r"Over 250 days an event takes ([\d.]+) ms of processor time where Dagster's class needs ([\d.]+) ",
+        document("docs/architecture.md"),
+    )
+    row = r"\| `{}` \| 250 \| [\d,]+ \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|"
+    events = section("## Events")
+    assert (ours,) == only(row.format("BatchedSqliteEventLog"), events)
+    assert (dagsters,) == only(row.format("SqliteEventLogStorage"), events)

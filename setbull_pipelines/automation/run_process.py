@@ -16,7 +16,7 @@ import socket
 import dagster as dg
 import psutil
 
-from setbull_pipelines.automation.told_by_tags import ChecksOfRun
+from setbull_pipelines.automation.told_by_tags import NO_RETRY, ChecksOfRun
 
 PROCESS_TAG = "setbull/process"
 """On every run that works in one process: its run id, host, process id and start. With the run id, because a run that
@@ -108,9 +108,12 @@ class _InThisProcess(dg.Executor):
         for event in self._executor.execute(plan_context, execution_plan):
             checks.note(event)
             yield event
-        if tags := checks.tags():
+        asked, tags = plan_context.dagster_run.tags, checks.tags()
+        if checks.fails_for_divergence(asked):
+            tags |= NO_RETRY
+        if tags:
             instance.add_run_tags(run_id, tags)
-        checks.raise_for_divergence(plan_context.dagster_run.tags)
+        checks.raise_for_divergence(asked)
 
 
 @dg.executor(name="in_process", config_schema=dg.in_process_executor.config_schema)

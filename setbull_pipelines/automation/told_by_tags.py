@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from setbull_pipelines.tables.reconciliation import DIVERGED
 
@@ -22,6 +23,8 @@ DIVERGED_TAG = "setbull/diverged"
 """The tables of which V2 differs from V1 on a day of the run. Nobody was served from V2 there."""
 FAIL_ON_DIVERGENCE_TAG = "setbull/fail_on_divergence"
 """On runs that are to end as failed where V2 differs (``runs.fail_on_divergence``)."""
+NO_RETRY = {MAX_RETRIES_TAG: "0"}
+"""Where Dagster starts failed runs again (several machines do), V2 would differ again, and twice more be told."""
 _SHOWN = 5
 
 
@@ -71,9 +74,13 @@ class ChecksOfRun:
             tags[DIVERGED_TAG] = _shortened(self.diverged)
         return tags
 
+    def fails_for_divergence(self, tags: Mapping[str, str]) -> bool:
+        """Whether the run's ``tags`` ask for its failure; one that failed already says its own reason."""
+        return bool(self.diverged) and FAIL_ON_DIVERGENCE_TAG in tags and not self._has_failed_steps
+
     def raise_for_divergence(self, tags: Mapping[str, str]) -> None:
-        """Raise V2Differs where the run's ``tags`` ask for it; a run that failed already says its own reason."""
-        if self.diverged and FAIL_ON_DIVERGENCE_TAG in tags and not self._has_failed_steps:
+        """Raise V2Differs where :meth:`fails_for_divergence`."""
+        if self.fails_for_divergence(tags):
             raise V2Differs(
                 f"V2 differs from V1 in {_shortened(self.diverged)}; everything was computed, and these days are "
                 "served from V1: see the failed checks of the reconciliation"

@@ -205,8 +205,13 @@ class Computing:
                 computed.append(of_days(_without_rows_of(not_taken, outputs), call.days))
         except NOT_OF_AN_INSTRUMENT:
             raise
-        except Exception:
-            # Whose fault it is on which day is found day by day.
+        except Exception as error:
+            # Whose fault it is on which day is found day by day; where it is nobody's, only this line tells of it.
+            logger.warning(
+                "%s: %s days from %s to %s cannot be computed at once (%s: %s); each is computed alone",
+                *(self._outputs[0].name, f"{len(days):,}", days[0], days[-1]),
+                *(type(error).__name__, error),
+            )
             return False
         for day, read in rows_of_windows(frames, days, self._windows):
             found[day].rows_read.update(read)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -72,20 +72,6 @@ _NAMES_SHOWN = 5
 _COMPUTED_FROM = ("schema_hash", "code_version", "settings_hash", "inputs")
 _USE_NOTED_SECONDS = 3600
 _FILES_REMEMBERED = 10_000
-
-
-@dataclass(frozen=True)
-class _Provenance:
-    """Where the rows of a publication come from; what belongs to one partition by its name."""
-
-    code_version: str
-    settings_hash: str
-    inputs: Mapping[str, Mapping[str, str]]
-    run_id: str
-    notes: Mapping[str, str]
-    costs: Mapping[str, Cost]
-    failures: Mapping[str, Mapping[str, Failure]]
-    instrument_inputs: Mapping[str, pyarrow.Table | None]
 
 
 class Warehouse:
@@ -182,7 +168,6 @@ class Warehouse:
         """
         if not frames:
             return {}
-        self._require_inputs(stored, inputs, frames)
         return self.publish_batch(
             stored,
             self.check(stored, frames),
@@ -218,7 +203,6 @@ class Warehouse:
         """
         if not partitions:
             return {}
-        self._require_inputs(stored, inputs, partitions)
         return self.publish_batch(
             stored,
             self.check_range(stored, frame, partitions),
@@ -247,36 +231,13 @@ class Warehouse:
         instrument_inputs: Mapping[str, pyarrow.Table | None] | None = None,
     ) -> dict[str, Pointer]:
         """As :meth:`publish_many`, of what :meth:`check` or :meth:`check_range` gave for the table."""
-        self._require_inputs(stored, inputs, batch.partitions)
-        return self._publish(
-            stored,
-            batch,
-            _Provenance(
-                code_version,
-                settings_hash,
-                inputs,
-                run_id,
-                notes or {},
-                costs or {},
-                failures or {},
-                instrument_inputs or {},
-            ),
-        )
-
-    def _require_inputs(
-        self, stored: StoredTable, inputs: Collection[str], partitions: Collection[str]
-    ) -> None:
-        if set(inputs) != set(partitions):
+        if set(inputs) != set(batch.partitions):
             raise ValueError(
                 f"{stored.name}: inputs are named for partitions {sorted(inputs)}, "
-                f"frames for {sorted(partitions)}"
+                f"frames for {sorted(batch.partitions)}"
             )
-        for partition in partitions:
-            self._directory(stored, partition)
-
-    def _publish(
-        self, stored: StoredTable, batch: validation.Batch, provenance: _Provenance
-    ) -> dict[str, Pointer]:
+        # All names are looked at before the first file is written: the rows of a dictionary do not say theirs.
+        directories = {name: self._directory(stored, name) for name in batch.partitions}
         if stored.table.without_provenance is stored.table:
             hashes = [None] * len(batch.partitions)
         else:
@@ -292,7 +253,7 @@ class Warehouse:
             if known is not None:
                 values_hash = instrument_hashes.combined(known)
                 beside[f"{content_hash}.rows"] = instrument_hashes.to_bytes(known)
-            computed_from = provenance.instrument_inputs.get(partition)
+            computed_from = (instrument_inputs or {}).get(partition)
             if computed_from is not None:
                 by_instrument = instrument_hashes.to_bytes(computed_from)
                 inputs_file = f"{disk.content_hash(by_instrument)}.inputs"
@@ -301,23 +262,24 @@ class Warehouse:
                 file=f"{content_hash}.parquet",
                 rows=len(rows),
                 schema_hash=contract,
-                code_version=provenance.code_version,
-                settings_hash=provenance.settings_hash,
-                inputs=dict(provenance.inputs[partition]),
+                code_version=code_version,
+                settings_hash=settings_hash,
+                inputs=dict(inputs[partition]),
                 content_hash=content_hash,
-                run_id=provenance.run_id,
-                note=provenance.notes.get(partition),
+                run_id=run_id,
+                note=(notes or {}).get(partition),
                 published_at=datetime.now(UTC).isoformat(timespec="microseconds"),
-                cost=provenance.costs.get(partition),
-                failures=dict(provenance.failures.get(partition, {})),
+                cost=(costs or {}).get(partition),
+                failures=dict((failures or {}).get(partition, {})),
                 instrument_inputs=inputs_file,
                 values_hash=values_hash,
                 upload=None if self._remote is None else uuid4().hex,
             )
-            directory = self._directory(stored, partition)
-            pointer = self._put(directory, pointer, data, beside)
+            pointer = self._put(directories[partition], pointer, data, beside)
             # Whoever reads them next in this process need not decode them.
-            self.cache.put(os.path.join(directory, pointer.file), encoding.held_rows(rows))
+            self.cache.put(
+                os.path.join(directories[partition], pointer.file), encoding.held_rows(rows)
+            )
             return pointer
 
         partitions, slices = zip(*batch.slices(), strict=True)
@@ -336,6 +298,8 @@ class Warehouse:
         self, stored: StoredTable, frame: pd.DataFrame, partitions: Sequence[str]
     ) -> validation.Batch:
         """As :meth:`check`, of one frame with the rows of many days (:meth:`publish_range`)."""
+        for partition in partitions:
+            self._directory(stored, partition)  # what is no day cannot be told from the rows
         return validation.batch_of_range(stored.table, stored.name, frame, partitions)
 
     def confirm(self, stored: StoredTable, partition: str, inputs: Mapping[str, str]) -> Pointer:

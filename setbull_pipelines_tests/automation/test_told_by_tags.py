@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.api import execute_run
 from dagster._core.execution.job_execution_result import JobExecutionResult
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from setbull_pipelines.automation.alerting import failure_of, is_of_divergence, outcome_of
 from setbull_pipelines.automation.run_process import in_process_executor
@@ -26,7 +29,11 @@ NAMES = ("v2_agrees_with_v1", "differences_are_rounding", "schema")
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
+    # As deployment/dagster.yaml has it: a lost run is started again by itself.
+    settings = {
+        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False}
+    }
+    with dg.DagsterInstance.ephemeral(settings=settings) as instance:
         yield instance
 
 
@@ -95,6 +102,14 @@ def test_a_run_with_a_divergence_is_red_names_it_and_raises_no_alert_of_its_own(
     outcome = outcome_of(instance, instance.get_run_record_by_id(result.run_id))
     assert outcome.error is None
     assert [check.passed for check in outcome.checks] == [False, False, True]
+    # Nothing is gained by starting it again; any other run that ends this way is.
+    ended = instance.get_run_by_id(result.run_id)
+    others = {name: tag for name, tag in ended.tags.items() if name != MAX_RETRIES_TAG}
+    retried = [
+        auto_reexecution_should_retry_run(instance, each, RunFailureReason.RUN_EXCEPTION)
+        for each in (ended, ended.with_tags(others))
+    ]
+    assert retried == [False, True]
     failure = next(event for event in result.all_events if event.is_run_failure)
     assert "V2 differs from V1 in candles_5min" in failure.job_failure_data.error.message
 
