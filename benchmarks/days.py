@@ -26,11 +26,11 @@ from benchmarks.ticks import at_the_moment_of
 from setbull_pipelines.assets.common import (
     AS_OF_TAG,
     PARTITION_TAG,
+    RANGE_TAGS,
     asset_key,
     warehouse_root,
 )
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
-from setbull_pipelines.automation.schedules import RANGE_TAGS
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
 from setbull_pipelines.cli.rollout import act
 from setbull_pipelines.definitions import build_defs

@@ -18,8 +18,8 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
+from setbull_pipelines.assets.common import RANGE_TAGS
 from setbull_pipelines.assets.event_log import BATCH_SIZE_VARIABLE, BatchedSqliteEventLog
-from setbull_pipelines.automation.schedules import RANGE_TAGS
 from setbull_pipelines.market.calendar import NSE
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -29,6 +29,7 @@ from setbull_pipelines.warehouse.resources import CatalogResource, WarehouseReso
 from setbull_pipelines.warehouse.store import Warehouse
 
 PARTITION_TAG = "dagster/partition"
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 INTRADAY_JOB_NAME = "intraday"
 AS_OF_TAG = "setbull/as_of"
 """On runs of the intraday job: the moment of their tick. Only here does a clock enter the computing."""

@@ -26,9 +26,9 @@ from setbull_pipelines.alerts.observing import (
 )
 from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.checking import BY_DAY
-from setbull_pipelines.assets.common import asset_key, asset_spec, now
+from setbull_pipelines.assets.common import PARTITION_TAG, RANGE_TAGS, asset_key, asset_spec, now
 from setbull_pipelines.assets.lane import PartsFailed
-from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS, materialized_days
+from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.automation.told_by_tags import V2Differs
 from setbull_pipelines.market.calendar import NSE, MarketClosed, OutsideCoverage
 from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_beyond

@@ -11,11 +11,10 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 
-from setbull_pipelines.assets.common import now
+from setbull_pipelines.assets.common import RANGE_TAGS, now
 from setbull_pipelines.automation import landing
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
 from setbull_pipelines.automation.schedules import (
-    RANGE_TAGS,
     days_under_way,
     materialized_days,
     offered_days,

@@ -12,15 +12,22 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Mapping
+from datetime import date
 
 import dagster as dg
 import psutil
 
+from setbull_pipelines.assets.common import RANGE_TAGS
 from setbull_pipelines.automation.told_by_tags import NO_RETRY, ChecksOfRun
+from setbull_pipelines.market.calendar import NSE
 
-PROCESS_TAG = "setbull/process"
+PROCESS_TAG = ".dagster/setbull_process"
 """On every run that works in one process: its run id, host, process id and start. With the run id, because a run that
-is executed again from the UI takes the tags of the first one along."""
+is executed again from the UI takes the tags of the first one along. With Dagster's prefix of tags that its UI hides:
+in the list of runs it would be a line of JSON beside every run."""
+DAYS_TAG = "setbull/days"
+"""The sessions of a run over several, to be read: Dagster shows only the two ends, as tags of their own."""
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -36,6 +43,14 @@ def process_tags(run_id: str) -> dict[str, str]:
     process = psutil.Process()
     said = {"run": run_id, "host": _host(), "pid": process.pid, "started": process.create_time()}
     return {PROCESS_TAG: json.dumps(said)}
+
+
+def days_tag(asked: Mapping[str, str]) -> dict[str, str]:
+    """The tag that names the sessions of a run with the tags ``asked``; nothing of a run that has no range."""
+    if not all(tag in asked for tag in RANGE_TAGS):
+        return {}
+    first, last = (date.fromisoformat(asked[tag]) for tag in RANGE_TAGS)
+    return {DAYS_TAG: f"{len(NSE.trading_days(first, last))} sessions, {first} to {last}"}
 
 
 def end_gone_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
@@ -104,11 +119,12 @@ class _InThisProcess(dg.Executor):
     def execute(self, plan_context, execution_plan):
         run_id = plan_context.run_id
         instance, checks = plan_context.instance, ChecksOfRun()
-        instance.add_run_tags(run_id, process_tags(run_id))
+        asked = plan_context.dagster_run.tags
+        instance.add_run_tags(run_id, process_tags(run_id) | days_tag(asked))
         for event in self._executor.execute(plan_context, execution_plan):
             checks.note(event)
             yield event
-        asked, tags = plan_context.dagster_run.tags, checks.tags()
+        tags = checks.tags()
         if checks.fails_for_divergence(asked):
             tags |= NO_RETRY
         if tags:

@@ -13,6 +13,7 @@ from setbull_pipelines.assets.common import (
     AS_OF_TAG,
     INTRADAY_JOB_NAME,
     PARTITION_TAG,
+    RANGE_TAGS,
     asset_key,
     now,
 )
@@ -33,7 +34,6 @@ from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 
-RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,

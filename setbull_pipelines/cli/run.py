@@ -20,12 +20,17 @@ from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from rich.markup import escape
 
-from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, now, open_warehouse
+from setbull_pipelines.assets.common import (
+    MAX_RUNTIME_TAG,
+    PARTITION_TAG,
+    RANGE_TAGS,
+    now,
+    open_warehouse,
+)
 from setbull_pipelines.assets.maintenance import keep_limits, sentence
 from setbull_pipelines.automation.alerting import failure_of, is_of_divergence
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
-from setbull_pipelines.automation.schedules import PARTITION_TAG, RANGE_TAGS
 from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.days import AskedDays, consecutive
 from setbull_pipelines.cli.home import PROJECT

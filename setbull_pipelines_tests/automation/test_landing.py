@@ -11,10 +11,9 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from setbull_pipelines.assets.common import asset_key, needs_warehouse, warehouse_root
+from setbull_pipelines.assets.common import RANGE_TAGS, asset_key, needs_warehouse, warehouse_root
 from setbull_pipelines.automation import landing_sensor
 from setbull_pipelines.automation.landing import Memory, Taken, notice, release, with_dependents
-from setbull_pipelines.automation.schedules import RANGE_TAGS
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.raw import publish_intake, read_sources

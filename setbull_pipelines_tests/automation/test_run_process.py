@@ -12,11 +12,11 @@ import dagster as dg
 import pytest
 import yaml
 
-from setbull_pipelines.assets.common import MAX_RUNTIME_TAG
+from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, RANGE_TAGS
 from setbull_pipelines.assets.lane import unless_ended
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.automation.jobs import build_jobs
-from setbull_pipelines.automation.run_process import PROCESS_TAG, end_gone_runs
+from setbull_pipelines.automation.run_process import PROCESS_TAG, days_tag, end_gone_runs
 from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -177,3 +177,11 @@ def test_every_job_and_every_other_run_has_the_limit_of_the_settings(tmp_path, m
     home = prepare_dagster_home(tmp_path, runs)
     configuration = yaml.safe_load((home / "dagster.yaml").read_text(encoding="utf-8"))
     assert configuration["run_monitoring"]["max_runtime_seconds"] == 77
+
+
+def test_a_run_over_a_range_says_its_sessions_in_words(instance) -> None:
+    asked = dict(zip(RANGE_TAGS, ("2026-06-24", "2026-06-29"), strict=True))
+
+    # 2026-06-26 is Muharram, and the 27th and 28th are a weekend.
+    assert days_tag(asked) == {"setbull/days": "3 sessions, 2026-06-24 to 2026-06-29"}
+    assert days_tag({"dagster/partition": "2026-06-24"}) == {}
