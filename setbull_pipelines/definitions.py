@@ -40,7 +40,7 @@ from setbull_pipelines.assets.variants import build_variant_assets  # noqa: E402
 from setbull_pipelines.automation.alerting import build_alerts_asset  # noqa: E402
 from setbull_pipelines.automation.jobs import build_jobs  # noqa: E402
 from setbull_pipelines.automation.landing_sensor import build_landing_sensor  # noqa: E402
-from setbull_pipelines.automation.run_process import in_process_executor  # noqa: E402
+from setbull_pipelines.automation.run_process import build_executor  # noqa: E402
 from setbull_pipelines.automation.schedules import build_after_fetch, build_schedules  # noqa: E402
 from setbull_pipelines.automation.sensors import build_sensors  # noqa: E402
 from setbull_pipelines.settings import Settings, load_settings  # noqa: E402
@@ -84,7 +84,7 @@ def build_defs(
             build_after_fetch(settings, by_name),
         ],
         resources=needs_warehouse(settings),
-        executor=in_process_executor,
+        executor=build_executor(settings.runs.fail_on_divergence),
     )
 
 

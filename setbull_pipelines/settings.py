@@ -820,8 +820,8 @@ class RunSettings:
     fetch_retry_seconds: float = 60.0
     """Wait before the first of these; every further wait is twice as long."""
     fail_on_divergence: bool = True
-    """Whether a run of the daily job ends as failed, in red, when V2 differs from V1 on one of its days: after all its
-    work is done and everything is served from V1."""
+    """Whether a run, whatever launched it, ends as failed, in red, when V2 differs from V1 on one of its days: after
+    all its work is done and, where it serves, everything is served from V1."""
 
     def __post_init__(self) -> None:
         for name in ("max_runtime_seconds", "intraday_max_runtime_seconds"):

@@ -18,8 +18,6 @@ from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY
 from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
 from setbull_pipelines.assets.scrub import ALL_FILES_TAG, SCRUB_KEY
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY
-from setbull_pipelines.automation.run_process import in_process_executor
-from setbull_pipelines.automation.told_by_tags import FAIL_ON_DIVERGENCE_TAG
 from setbull_pipelines.pipeline.alerting import ALERTS
 from setbull_pipelines.pipeline.fetching import is_source
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
@@ -48,15 +46,13 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
         - dg.AssetSelection.assets(
             MAINTENANCE_KEY, SELF_TEST_KEY, FETCHED_KEY, FETCHES_KEY, asset_key(ALERTS)
         ),
-        executor_def=in_process_executor,
-        tags=limit | ({FAIL_ON_DIVERGENCE_TAG: "yes"} if settings.runs.fail_on_divergence else {}),
+        tags=limit,
         description="Intake, candles, indicators, sequences, filters in V1 and V2, reconciliation, checks, catalog.",
     )
     lanes = [
         dg.define_asset_job(
             name,
             selection=dg.AssetSelection.tag("setbull/variant", variant),
-            executor_def=in_process_executor,
             tags=limit,
             description=f"All computed tables of {variant} alone, from the raw tables.",
         )
@@ -65,28 +61,24 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     intake = dg.define_asset_job(
         INTAKE_JOB_NAME,
         selection=dg.AssetSelection.assets(*map(asset_key, WHOLE_TABLES)),
-        executor_def=in_process_executor,
         tags=limit,
         description="Reads the configured source and publishes files, instruments and coverage.",
     )
     maintenance = dg.define_asset_job(
         MAINTENANCE_JOB_NAME,
         selection=dg.AssetSelection.assets(MAINTENANCE_KEY),
-        executor_def=in_process_executor,
         tags=limit,
         description="Deletes versions of partitions beyond the number that is kept.",
     )
     self_test = dg.define_asset_job(
         SELF_TEST_JOB_NAME,
         selection=dg.AssetSelection.assets(SELF_TEST_KEY),
-        executor_def=in_process_executor,
         tags=limit,
         description="Breaks V2 in every known way and requires that each fault is caught and its cause named.",
     )
     scrub = dg.define_asset_job(
         SCRUB_JOB_NAME,
         selection=dg.AssetSelection.assets(SCRUB_KEY),
-        executor_def=in_process_executor,
         tags=limit | {ALL_FILES_TAG: "all files"},
         description="Holds all stored files against their hashes, those not looked at for the longest time first, and "
         "makes damaged ones again.",
@@ -94,7 +86,6 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     fetch = dg.define_asset_job(
         FETCH_JOB_NAME,
         selection=dg.AssetSelection.assets(FETCHED_KEY, FETCHES_KEY),
-        executor_def=in_process_executor,
         tags=limit,
         description="Asks the broker for the candles that are missing and makes candle files of them.",
     )
@@ -113,7 +104,6 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
             *map(asset_key, (GROUPS, REFUSED, PLAN)),
             CATALOG_KEY,
         ).without_checks(),
-        executor_def=in_process_executor,
         tags={MAX_RUNTIME_TAG: str(settings.runs.intraday_max_runtime_seconds)},
         description="The session under way: intake, then 5-minute candles, their indicators and the band-width monitor "
         "of the bars that have closed, served like those of whole days, and the plan of the stock groups. "

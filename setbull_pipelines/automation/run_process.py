@@ -109,8 +109,9 @@ def _host() -> str:
 class _InThisProcess(dg.Executor):
     """Dagster's in-process executor, on whose runs the process is noted, and at the end what their checks say."""
 
-    def __init__(self, executor: dg.Executor) -> None:
+    def __init__(self, executor: dg.Executor, fails_on_divergence: bool) -> None:
         self._executor = executor
+        self._fails_on_divergence = fails_on_divergence
 
     @property
     def retries(self):
@@ -119,20 +120,25 @@ class _InThisProcess(dg.Executor):
     def execute(self, plan_context, execution_plan):
         run_id = plan_context.run_id
         instance, checks = plan_context.instance, ChecksOfRun()
-        asked = plan_context.dagster_run.tags
-        instance.add_run_tags(run_id, process_tags(run_id) | days_tag(asked))
+        instance.add_run_tags(
+            run_id, process_tags(run_id) | days_tag(plan_context.dagster_run.tags)
+        )
         for event in self._executor.execute(plan_context, execution_plan):
             checks.note(event)
             yield event
-        tags = checks.tags()
-        if checks.fails_for_divergence(asked):
-            tags |= NO_RETRY
-        if tags:
+        difference = checks.difference if self._fails_on_divergence else None
+        if tags := checks.tags() | (NO_RETRY if difference else {}):
             instance.add_run_tags(run_id, tags)
-        checks.raise_for_divergence(asked)
+        if difference:
+            raise difference
 
 
-@dg.executor(name="in_process", config_schema=dg.in_process_executor.config_schema)
-def in_process_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
-    """All steps in one process, which the run names in its tags."""
-    return _InThisProcess(dg.in_process_executor.executor_creation_fn(init_context))
+def build_executor(fails_on_divergence: bool) -> dg.ExecutorDefinition:
+    """All steps in one process, which the run names in its tags; ``runs.fail_on_divergence``."""
+
+    @dg.executor(name="in_process", config_schema=dg.in_process_executor.config_schema)
+    def in_process_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
+        executor = dg.in_process_executor.executor_creation_fn(init_context)
+        return _InThisProcess(executor, fails_on_divergence)
+
+    return in_process_executor

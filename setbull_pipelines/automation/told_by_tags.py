@@ -9,8 +9,6 @@ checks: without these a day on which V2 differs would be as green as all others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import dagster as dg
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
@@ -20,9 +18,7 @@ CHECKS_TAG = "setbull/checks"
 """How many checks of the run passed, warned and failed."""
 FAILED_CHECKS_TAG = "setbull/failed_checks"
 DIVERGED_TAG = "setbull/diverged"
-"""The tables of which V2 differs from V1 on a day of the run. Nobody was served from V2 there."""
-FAIL_ON_DIVERGENCE_TAG = "setbull/fail_on_divergence"
-"""On runs that are to end as failed where V2 differs (``runs.fail_on_divergence``)."""
+"""The tables of which V2 differs from V1 on a day of the run."""
 NO_RETRY = {MAX_RETRIES_TAG: "0"}
 """Where Dagster starts failed runs again (several machines do), V2 would differ again, and twice more be told."""
 _SHOWN = 5
@@ -74,17 +70,15 @@ class ChecksOfRun:
             tags[DIVERGED_TAG] = _shortened(self.diverged)
         return tags
 
-    def fails_for_divergence(self, tags: Mapping[str, str]) -> bool:
-        """Whether the run's ``tags`` ask for its failure; one that failed already says its own reason."""
-        return bool(self.diverged) and FAIL_ON_DIVERGENCE_TAG in tags and not self._has_failed_steps
-
-    def raise_for_divergence(self, tags: Mapping[str, str]) -> None:
-        """Raise V2Differs where :meth:`fails_for_divergence`."""
-        if self.fails_for_divergence(tags):
-            raise V2Differs(
-                f"V2 differs from V1 in {_shortened(self.diverged)}; everything was computed, and these days are "
-                "served from V1: see the failed checks of the reconciliation"
-            )
+    @property
+    def difference(self) -> V2Differs | None:
+        """The reason to end the run as failed; None where V2 agrees, and where a failed step is the reason already."""
+        if not self.diverged or self._has_failed_steps:
+            return None
+        return V2Differs(
+            f"V2 differs from V1 in {_shortened(self.diverged)}; all assets of the run were materialized: see the "
+            "failed checks of the reconciliation"
+        )
 
 
 def _is_diverged(evaluation: dg.AssetCheckEvaluation) -> bool:

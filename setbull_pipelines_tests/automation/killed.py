@@ -17,7 +17,7 @@ import psutil
 
 from setbull_pipelines.automation.run_process import (
     PROCESS_TAG,
-    in_process_executor,
+    build_executor,
     process_tags,
 )
 
@@ -28,7 +28,7 @@ def work() -> None:
     time.sleep(600)
 
 
-@dg.job(executor_def=in_process_executor)
+@dg.job(executor_def=build_executor(fails_on_divergence=True))
 def endless() -> None:
     work()
 

@@ -14,11 +14,10 @@ from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from setbull_pipelines.automation.alerting import failure_of, is_of_divergence, outcome_of
-from setbull_pipelines.automation.run_process import in_process_executor
+from setbull_pipelines.automation.run_process import build_executor
 from setbull_pipelines.automation.told_by_tags import (
     CHECKS_TAG,
     DIVERGED_TAG,
-    FAIL_ON_DIVERGENCE_TAG,
     FAILED_CHECKS_TAG,
 )
 
@@ -64,12 +63,11 @@ def run(
 
     definitions = dg.Definitions(
         assets=[compared],
-        jobs=[dg.define_asset_job("daily", executor_def=in_process_executor)],
+        jobs=[dg.define_asset_job("daily", executor_def=build_executor(asked))],
     )
     job = definitions.resolve_job_def("daily")
-    tags = {FAIL_ON_DIVERGENCE_TAG: "yes"} if asked else {}
     # As the command line does it: execute_in_process would take an executor of its own.
-    begun = instance.create_run_for_job(job, run_config=QUIET, tags=tags)
+    begun = instance.create_run_for_job(job, run_config=QUIET)
     return execute_run(InMemoryJob(job), begun, instance)
 
 
