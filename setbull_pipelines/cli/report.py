@@ -14,9 +14,9 @@ from rich.markup import escape
 from rich.table import Table as TextTable
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.assets.common import catalog_path, open_warehouse, warehouse_root
 from setbull_pipelines.cli.run import Outcome
+from setbull_pipelines.cli.session import session_lines
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline.look_back import partitions_behind
 from setbull_pipelines.pipeline.metrics import METRICS, CacheUse, cache_use
@@ -24,7 +24,7 @@ from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.reporting import report_path
 from setbull_pipelines.pipeline.rolling_out import stages_in_force
-from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.serving import SERVED_SCHEMA, served_table
 from setbull_pipelines.reconciliation.report import divergence_hint
 from setbull_pipelines.tables.filters import (
     RANK_ORDER,
@@ -40,6 +40,7 @@ from setbull_pipelines.warehouse.store import Warehouse
 _RESULTS = served_table(tables.FILTER_RESULTS)
 _ACCOUNTING = StoredTable("raw", tables.ACCOUNTING)
 _SHOWN = 15
+_FILES_SHOWN = 6
 
 
 def print_report(outcome: Outcome) -> None:
@@ -55,9 +56,9 @@ def print_report(outcome: Outcome) -> None:
         )
     )
     _unchanged(outcome)
-    _rows(warehouse, days)
     _intake(warehouse, [day.isoformat() for day in behind[_ACCOUNTING]])
     _reconciliation(warehouse, days)
+    _session(outcome, warehouse)
     _filters(warehouse, days)
     _checks(outcome)
     _alerts(outcome)
@@ -84,22 +85,6 @@ def _grid(title: str, columns: Iterable[str]) -> TextTable:
     return grid
 
 
-def _rows(warehouse: Warehouse, days: list[str]) -> None:
-    grid = _grid(f"\nrows per table, {days[0]} to {days[-1]}", ("table", "rows", "days with rows"))
-    for stored in stored_tables():
-        if stored.schema == "reconciliation" and stored != SUMMARY:
-            continue
-        partitions = days if stored.table.partitioned else [WHOLE]
-        pointers = [pointer for key in partitions if (pointer := warehouse.pointer(stored, key))]
-        with_rows = sum(pointer.rows > 0 for pointer in pointers)
-        grid.add_row(
-            stored.name,
-            f"{sum(pointer.rows for pointer in pointers):,}",
-            f"{with_rows}" if stored.table.partitioned else "-",
-        )
-    console.print(grid)
-
-
 def _intake(warehouse: Warehouse, days: list[str]) -> None:
     files = warehouse.read(StoredTable("raw", tables.INTAKE), [WHOLE])
     accounting = warehouse.read(_ACCOUNTING, days)
@@ -108,7 +93,7 @@ def _intake(warehouse: Warehouse, days: list[str]) -> None:
     grid = _grid(
         "\nfiles", ("file", "kind", "rows", "without a trading day", "first day", "last day")
     )
-    for row in files.itertuples():
+    for row in files.head(_FILES_SHOWN).itertuples():
         grid.add_row(
             escape(row.source),
             row.kind,
@@ -118,6 +103,8 @@ def _intake(warehouse: Warehouse, days: list[str]) -> None:
             f"{row.last_day:%Y-%m-%d}" if pd.notna(row.last_day) else "-",
         )
     console.print(grid)
+    if len(files) > _FILES_SHOWN:
+        console.print(f"  and {len(files) - _FILES_SHOWN:,} more (table raw.intake)")
     for row in files[files["reason"].notna()].itertuples():
         # The reason for a rejected file begins with its name, that for ignored columns does not.
         console.print(
@@ -137,17 +124,17 @@ def _intake(warehouse: Warehouse, days: list[str]) -> None:
 
 def _reconciliation(warehouse: Warehouse, days: list[str]) -> None:
     summary = warehouse.read(SUMMARY, days)
-    grid = _grid(
-        "\nV1 against V2",
-        ("table", "verdict", PASS, DIVERGED, NOT_COMPARABLE, "cells compared", "cells unequal"),
-    )
-    for name in (table.name for table in tables.COMPUTED_TABLES):
+    columns = ("table", "rows V1", "rows V2", "served", "verdict", PASS, DIVERGED, NOT_COMPARABLE)
+    grid = _grid("\nV1 against V2", (*columns, "cells compared", "cells unequal"))
+    for table in tables.COMPUTED_TABLES:
+        name = table.name
         rows = summary[summary["table_name"] == name]
         states = rows["state"].value_counts()
         worst = next(state for state in (DIVERGED, NOT_COMPARABLE, PASS) if states.get(state, 0))
         colour = {PASS: "green", DIVERGED: "red", NOT_COMPARABLE: "yellow"}[worst]
         grid.add_row(
             name,
+            *(_rows(warehouse, schema, table, days) for schema in ("v1", "v2", SERVED_SCHEMA)),
             f"[{colour}]{worst}[/{colour}]",
             *(f"{states.get(state, 0)} days" for state in (PASS, DIVERGED, NOT_COMPARABLE)),
             f"{rows['cells_compared'].sum():,}",
@@ -164,6 +151,20 @@ def _reconciliation(warehouse: Warehouse, days: list[str]) -> None:
         first = diverged[diverged["trading_day"] == diverged["trading_day"].min()]
         table = next(name for name in RECONCILED if (first["table_name"] == name).any())
         console.print(f"  {divergence_hint(table, first['trading_day'].iloc[0])}")
+
+
+def _rows(warehouse: Warehouse, schema: str, table: tables.Table, days: list[str]) -> str:
+    """How many rows a table has on these days; empty where it is not served."""
+    if schema == SERVED_SCHEMA and table.name not in tables.SERVED:
+        return ""
+    stored = served_table(table) if schema == SERVED_SCHEMA else StoredTable(schema, table)
+    return f"{sum(pointer.rows for pointer in warehouse.pointers(stored, days).values()):,}"
+
+
+def _session(outcome: Outcome, warehouse: Warehouse) -> None:
+    console.print()
+    for line in session_lines(warehouse, outcome.asked.days[-1], outcome.settings):
+        console.print(escape(line))
 
 
 def _filters(warehouse: Warehouse, days: list[str]) -> None:

@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 
 _WIDTH_OF_FILES = 140
+_SHOWN_FROM_SECONDS = 1.0
 console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
 
 
 class _ProgressLines(logging.Handler):
-    """Shows progress records: one changing line in a terminal, one line each elsewhere."""
+    """Shows progress records: one changing line in a terminal, one line each elsewhere.
+
+    Results stay. Work that was done within a second is no line of its own where lines do not change.
+    """
 
     def __init__(self, status) -> None:
         super().__init__()
@@ -25,10 +30,12 @@ class _ProgressLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if console.is_terminal:
-            self._status.update(message)
-        else:
-            console.print(f"  {message}")
+        if getattr(record, "stays", False):
+            console.print(f"  {escape(message)}")
+        elif console.is_terminal:
+            self._status.update(escape(message))
+        elif getattr(record, "seconds", _SHOWN_FROM_SECONDS) >= _SHOWN_FROM_SECONDS:
+            console.print(f"  {escape(message)}")
 
 
 @contextmanager

@@ -11,6 +11,11 @@ import time
 logger = logging.getLogger("setbull_pipelines.progress")
 
 
+def tell(line: str) -> None:
+    """Log one result while the work goes on: a line that stays, where progress replaces its last line."""
+    logger.info("%s", line, extra={"stays": True})
+
+
 class Progress:
     """Counts finished units of one piece of work and logs them at most once per ``interval`` seconds."""
 
@@ -38,4 +43,5 @@ class Progress:
             self.unit,
             rate,
             left,
+            extra={"seconds": seconds},
         )

@@ -19,7 +19,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import Part, evicted_lanes, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.noise import NoiseFloors
-from setbull_pipelines.pipeline.progress import Progress
+from setbull_pipelines.pipeline.progress import Progress, tell
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.reconciliation.compare import compare
 from setbull_pipelines.reconciliation.drift import with_warnings
@@ -28,6 +28,7 @@ from setbull_pipelines.reconciliation.report import Findings
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import (
+    DIVERGED,
     NOT_COMPARABLE,
     PASS,
     SAMPLE_EMPTY,
@@ -121,6 +122,22 @@ def reconcile(
             drill_down(table, day, warehouse, settings, run_id, has_cells=has_cells)
             progress.advance()
             yield PartitionResult(day, pointers, asked[day].cached, seconds.get(key, 0.0))
+    if asked:
+        tell(_found(table, warehouse.read(outputs[2], [day.isoformat() for day in asked])))
+
+
+def _found(table: Table, verdicts: pd.DataFrame) -> str:
+    """The verdicts of all days in one line, for who watches the run."""
+    days, counts = len(verdicts), verdicts["state"].value_counts()
+    compared, unequal = (int(verdicts[f"cells_{name}"].sum()) for name in ("compared", "unequal"))
+    if counts.get(PASS, 0) == days:
+        return f"{table.name}: V2 agrees with V1 on {days} of {days} days, {compared:,} cells"
+    others = ", ".join(
+        f"{state} on {counts[state]} of {days} days"
+        for state in (DIVERGED, NOT_COMPARABLE)
+        if counts.get(state, 0)
+    )
+    return f"{table.name}: {others}, {unequal:,} of {compared:,} cells differ"
 
 
 def _looked_up(table: Table, day: date, warehouse: Warehouse, settings: Settings) -> ComparedDay:

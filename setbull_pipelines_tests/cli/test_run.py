@@ -266,16 +266,17 @@ def report(small_run: SmallRun, data_directory: Path, capsys: pytest.CaptureFixt
     return capsys.readouterr().out
 
 
-def test_the_report_counts_the_rows_of_every_table(report: str, small_run: SmallRun) -> None:
-    lines = [line.split() for line in report.splitlines()]
-    counted = {line[0]: line[1] for line in lines if len(line) == 3 and "." in line[0]}
+def test_the_report_counts_the_rows_of_every_computed_table(
+    report: str, small_run: SmallRun
+) -> None:
+    section = report.split("V1 against V2")[1].split("session of")[0]
     days = [day.isoformat() for day in small_run.days]
-    for table in (tables.CANDLES_1MIN, *tables.COMPUTED_TABLES):
-        for schema in table.schemas:
-            stored = StoredTable(schema, table)
-            rows = len(small_run.warehouse.read(stored, days))
+    for table in tables.COMPUTED_TABLES:
+        (line,) = (line for line in section.splitlines() if line.startswith(f"{table.name} "))
+        for place, schema in enumerate(table.schemas, start=1):
+            rows = len(small_run.warehouse.read(StoredTable(schema, table), days))
             assert rows > 0
-            assert counted[stored.name] == f"{rows:,}"
+            assert line.split()[place] == f"{rows:,}"
 
 
 def test_the_report_gives_the_verdict_of_every_table(report: str) -> None:

@@ -50,7 +50,7 @@ def dagster_runs() -> int:
 def without_times(output: str) -> list[str]:
     """What is printed between the first lines and the times, without empty lines."""
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
-    first = next(place for place, line in enumerate(lines) if line.startswith("rows per table"))
+    first = next(place for place, line in enumerate(lines) if line.startswith("rows of these days"))
     last = next(place for place, line in enumerate(lines) if line.startswith("time: "))
     return [line for line in lines[first:last] if "alerts:" not in line]
 
