@@ -112,12 +112,26 @@ class _Frames:
                 raise rows
             frames[stored.name] = rows
         if rule.earlier_sessions and day:
-            stored_days = self._warehouse.partitions(rule.table)
-            earlier = [partition for partition in stored_days if partition < day.isoformat()]
-            frames[before(rule.table)] = self._warehouse.read(
-                rule.table, earlier[-rule.earlier_sessions :]
-            )
+            frames[before(rule.table)] = self._earlier(rule, day)
         return frames
+
+    def _earlier(self, rule: Rule, day: datetime.date) -> pd.DataFrame:
+        """The rows of the stored sessions before ``day`` that the rule asks for, read once for all days."""
+        name = f"{before(rule.table)}, {rule.earlier_sessions}"
+        stored_days = self._warehouse.partitions(rule.table)
+
+        def wanted(each: Day) -> list[str]:
+            earlier = [key for key in stored_days if each and key < each.isoformat()]
+            return earlier[-rule.earlier_sessions :]
+
+        if name not in self._read:
+            keys = sorted({key for each in self._days for key in wanted(each)})
+            self._read[name] = _rows_by_partition(rule.table, keys, self._warehouse)
+        found = [self._read[name][key] for key in wanted(day)]
+        for rows in found:
+            if isinstance(rows, Exception):
+                raise rows
+        return pd.concat(found, ignore_index=True) if found else rule.table.table.empty()
 
 
 def _rows_by_partition(

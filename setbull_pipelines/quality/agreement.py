@@ -15,6 +15,7 @@ from setbull_pipelines.quality.verdict import (
     NOTHING_TO_COMPARE,
     Rule,
     Verdict,
+    before,
     not_judged,
 )
 from setbull_pipelines.settings import Settings
@@ -44,11 +45,12 @@ def _agrees(table: Table) -> Rule:
             "null differences": int(verdict["null_differences"]),
         }
         if rows == 0 and len(frames[v2.name]) == 0:
-            return Verdict(
-                False,
-                "not comparable: neither V1 nor V2 has a row",
-                metadata | {NOTHING_TO_COMPARE: True},
-            )
+            metadata |= {NOTHING_TO_COMPARE: True}
+            if not frames[before(columns)]["cells_compared"].sum():
+                # A table that never had one, such as five-minute bars of daily candles, is no reason for an alert.
+                reason = "neither V1 nor V2 has a row, nor had one on the session before"
+                return Verdict(False, f"not comparable: {reason}", metadata | {NOT_JUDGED: True})
+            return Verdict(False, "not comparable: neither V1 nor V2 has a row", metadata)
         if str(verdict["reason"]) in (V1_RETIRED, SAMPLE_EMPTY):
             return Verdict(
                 False,
@@ -67,6 +69,7 @@ def _agrees(table: Table) -> Rule:
         columns,
         (verdicts, v1, v2),
         judge,
+        earlier_sessions=1,
     )
 
 

@@ -13,7 +13,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.fetching import STORED as FETCHES
 from setbull_pipelines.pipeline.self_testing import STORED as SELF_TEST
 from setbull_pipelines.quality.rules import all_rules
-from setbull_pipelines.quality.verdict import Rule, before
+from setbull_pipelines.quality.verdict import NOT_JUDGED, Rule, before
 from setbull_pipelines.settings import SampleSettings, Settings
 from setbull_pipelines.sources.intake import take_in
 from setbull_pipelines.tables.columns import EXCHANGE
@@ -504,3 +504,26 @@ def test_an_unexplained_gap_is_named_with_the_ratio_that_would_explain_it(
     before = rule.judge({rule.table.name: earlier}, day, small_run.settings)
     assert before.passed
     assert before.metadata["jumped before, still unexplained"] == 1
+
+
+@pytest.mark.parametrize("compared_before", [0, 12])
+def test_two_empty_tables_never_agree_and_are_news_only_where_there_were_rows_before(
+    compared_before: int, stored_frames: Frames, small_run: SmallRun, quarantined: pd.DataFrame
+) -> None:
+    (rule,) = (
+        rule
+        for rule in RULES
+        if rule.name == "v2_agrees_with_v1" and rule.table.table.name == "moves_daily"
+    )
+    frames, day, settings = frames_of(rule, stored_frames, small_run, quarantined)
+    for stored in rule.reads:
+        if stored.schema in ("v1", "v2"):
+            frames[stored.name] = stored.table.empty()
+    earlier = frames[before(rule.table)]
+    frames[before(rule.table)] = earlier.assign(cells_compared=compared_before)
+
+    verdict = rule.judge(frames, day, settings)
+
+    assert not verdict.passed
+    assert verdict.description.startswith("not comparable: neither V1 nor V2 has a row")
+    assert (NOT_JUDGED in verdict.metadata) is (compared_before == 0)
