@@ -1023,7 +1023,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if kill in _YES:
         rollout = changes.get("rollout", settings.rollout)
         changes["rollout"] = dataclasses.replace(rollout, kill=True)
-    directory = Path(environment.get(DATA_DIRECTORY_VARIABLE) or "data").resolve()
+    directory = data_directory(environment)
     changes["data_directory"] = directory
     source = environment.get(INPUT_VARIABLE)
     recorded, replay = recorded_source(directory)
@@ -1108,6 +1108,11 @@ def recorded_source(data_directory: Path) -> tuple[str | None, Replay | None]:
             f'{path}: found something else than {{"input": ...}}; restore it, or delete it to start from the '
             "generated sample"
         ) from None
+
+
+def data_directory(environment: Mapping[str, str]) -> Path:
+    """The data folder that the environment names, or ``data`` in the working folder."""
+    return Path(environment.get(DATA_DIRECTORY_VARIABLE) or "data").resolve()
 
 
 def source_record(source: str | None, replay: Replay | None) -> dict[str, object]:

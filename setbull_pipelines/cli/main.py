@@ -16,12 +16,20 @@ from zoneinfo import ZoneInfo
 import click
 
 from setbull_pipelines.market.session_table import TIMEZONE
-from setbull_pipelines.settings import INPUT_VARIABLE, InvalidSettings, Settings, load_settings
+from setbull_pipelines.settings import (
+    INPUT_VARIABLE,
+    InvalidSettings,
+    Settings,
+    data_directory,
+    load_settings,
+)
 from setbull_pipelines.tables.look_back import refuse_short_look_back
 from setbull_pipelines.warehouse.errors import StoreUnavailable
 
 _FAILED = 1
 _UNUSABLE = 2
+_INTERRUPTED = 130
+"""As shells say of what SIGINT ended."""
 _SQL_WIDTH = 200
 
 
@@ -75,13 +83,24 @@ def _bring_catalog_home(settings: Settings) -> None:
 
 
 class _Verbs(click.Group):
-    """Commands whose errors of configuration are one sentence, wherever they come up."""
+    """Commands whose errors are one sentence, wherever they come up."""
 
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
         except (InvalidSettings, StoreUnavailable) as error:
             _stop(str(error))
+        except KeyboardInterrupt:
+            _stop(
+                "interrupted; what was published is whole, and the same command goes on",
+                _INTERRUPTED,
+            )
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            from setbull_pipelines.cli.last_resort import EXIT_CODE, sentence_about
+
+            _stop(sentence_about(error, data_directory(os.environ)), EXIT_CODE)
 
 
 @click.group(cls=_Verbs)

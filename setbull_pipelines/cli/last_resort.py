@@ -1,0 +1,69 @@
+"""What a user sees of an error that nobody foresaw: one sentence, and where the traceback was written.
+
+Belongs here: the sentence, the log file, keeping secrets out of both. Does not belong here: errors that a command
+expects, which have sentences of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+EXIT_CODE = 70
+"""A fault of the program (``EX_SOFTWARE`` of sysexits.h); 2 is a fault of the input, 1 a failed check."""
+_FOLDER = "logs"
+_SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY|DATABASE_URL|IMPORT_URL")
+_SHORTEST_SECRET = 4
+"""Shorter values of the environment would be replaced in the middle of words."""
+
+
+def sentence_about(error: BaseException, data_directory: Path) -> str:
+    """One sentence for the terminal, after the traceback was written below ``data_directory``.
+
+    Where it cannot be written, for a full disk or a folder that may only be read, the sentence says so.
+    """
+    what = _without_secrets(f"{type(error).__name__}: {_first_line(error)}")
+    path = _write(error, data_directory)
+    where = (
+        f"the traceback is in {path}"
+        if path
+        else f"its traceback could not be written below {data_directory}"
+    )
+    if isinstance(error, OSError):
+        return f"{what}; {where}. Once that is mended, the same command goes on where it stopped"
+    return (
+        f"{what}; this is a fault of the program, and {where}. What was published before is whole; the same command "
+        "may be tried again"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "without a message"
+
+
+def _write(error: BaseException, data_directory: Path) -> Path | None:
+    text = _without_secrets("".join(traceback.format_exception(error)))
+    name = f"error-{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{os.getpid()}.log"
+    with suppress(OSError):
+        folder = data_directory / _FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / name
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        return path
+    return None
+
+
+def _without_secrets(text: str) -> str:
+    secrets = (
+        value
+        for name, value in os.environ.items()
+        if _SECRET_NAMES.search(name) and len(value) >= _SHORTEST_SECRET
+    )
+    for value in sorted(secrets, key=len, reverse=True):
+        text = text.replace(value, "***")
+    return text
