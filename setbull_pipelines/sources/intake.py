@@ -34,6 +34,8 @@ from setbull_pipelines.market.session_table import (
 )
 from setbull_pipelines.settings import SampleSettings, fingerprint
 from setbull_pipelines.sources import (
+    action_layouts,
+    action_purposes,
     bhavcopy_files,
     candle_files,
     corporate_files,
@@ -65,6 +67,7 @@ from setbull_pipelines.sources.corporate_files import (
     ALIASES_KIND,
     check_facts,
     facts_kind,
+    told_twice,
 )
 from setbull_pipelines.sources.correcting import Corrections, correct, differing, had_closed
 from setbull_pipelines.sources.derivative_files import check_derivatives, is_derivatives
@@ -612,6 +615,7 @@ def _folder_name(source: str, content_hash: str) -> str:
     suffix = file_suffix(Path(source)) or ""
     # The body of a response names no instrument: equal bodies can be of two.
     named = response_files.instrument_in_path(source) if suffix.startswith(".json") else None
+    named = named or action_layouts.symbol_in_name(source)
     return f"{content_hash}-{_reading_fingerprint(suffix + (named or ''))}"
 
 
@@ -663,6 +667,8 @@ def _fingerprint_of_rules(suffix: str, calendar_revision: str) -> str:
         raw_rows,
         candle_files,
         corporate_files,
+        action_layouts,
+        action_purposes,
         universe_files,
         derivative_files,
         bhavcopy_files,
@@ -681,6 +687,7 @@ def _land_content(folder: Path, content: bytes, suffix: str, source: str) -> Lan
         rows = read_rows(content, suffix)
         if suffix.startswith(".json") and response_files.is_response(rows.names):
             rows = response_files.as_candles(rows, source)
+        rows = action_layouts.with_symbol(rows, source)
         return _land_rows(folder, rows)
     except UnreadableFile as error:
         return land_rejection(folder, str(error))
@@ -761,7 +768,7 @@ def _intake_row(file: _LandedFile, superseded: int) -> dict[str, Any]:
     elif manifest["ignored_columns"]:
         reason = f"ignored columns: {', '.join(manifest['ignored_columns'])}"
     else:
-        reason = None
+        reason = manifest.get("note")
     return {
         "source": file.listed_as,
         "content_hash": file.content_hash,
@@ -834,10 +841,16 @@ def _facts(
             parts.append(rows.assign(instrument_key=pd.Series(keys, dtype="str")))
     rows = pd.concat(parts, ignore_index=True)
     key, facts = list(table.key), [name for name in table.column_names if name != "source"]
+    quarantined = []
+    if table is CORPORATE_ACTIONS:
+        again = told_twice(rows)
+        quarantined = [
+            _told_otherwise(row, facts) for row in again[~again["is_equal"]].to_dict("records")
+        ]
+        rows = rows.drop(index=again.index)
     superseded, ignored = rows.duplicated(key, keep="last"), rows.duplicated(facts, keep="last")
     last = rows.loc[~superseded, [*key, "line", "source"]]
     contradicted = rows[superseded & ~ignored].merge(last, on=key, suffixes=("", "_of_last"))
-    quarantined = []
     for row in contradicted.to_dict("records"):
         values = [[str(row[name])] for name in facts]
         quarantined.append(
@@ -851,10 +864,25 @@ def _facts(
                 "record": records(facts, values)[0],
             }
         )
+    found = pd.DataFrame(quarantined, columns=QUARANTINE.column_names)
     return (
         table.conform(rows[~superseded].drop(columns="line")),
-        _in_contract(QUARANTINE, pd.DataFrame(quarantined, columns=QUARANTINE.column_names)),
+        # A row can state two actions; it was received once.
+        _in_contract(QUARANTINE, found.drop_duplicates(["source", "line"], ignore_index=True)),
     )
+
+
+def _told_otherwise(row: dict[str, Any], facts: Sequence[str]) -> dict[str, Any]:
+    """The quarantine row of a "split or bonus" whose splits and bonuses another row states otherwise."""
+    return {
+        "source": row["source"],
+        "line": row["line"],
+        "instrument_key": row["instrument_key"],
+        "rule": "superseded",
+        "reason": f"Found {row['ratio']:g} new shares per old share, expected {row['ratio_stated']:g} by the rows that "
+        "tell splits and bonuses apart, which count.",
+        "record": records(facts, [[str(row[name])] for name in facts])[0],
+    }
 
 
 def _instruments_of_candles(files: Sequence[_LandedFile], coverage: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,79 @@
+"""The purposes of an exchange's list of corporate actions: which texts change the number of shares, and how.
+
+Belongs here: the grammar of ``PURPOSE`` (NSE) and ``Purpose`` (BSE). Does not belong here: columns and dates
+(``action_layouts.py``), rows that state a kind and a ratio themselves (``corporate_files.py``).
+
+A text is read as a whole or not at all: where one of its parts may move prices and cannot be read, nothing counts.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from setbull_pipelines.tables.actions import BONUS, SPLIT
+
+_PARTS = re.compile(r"/(?!-)|;|\+|&|\band\b|\n", re.IGNORECASE)
+"""What stands between two actions; the slash of "10/-" does not."""
+_NUMBER = r"(\d{1,6}(?:\.\d{1,4})?)"
+_RUPEES = rf"(?:r[se]\.?|inr|₹)?\s*{_NUMBER}\s*(?:/-)?"
+_BONUS = re.compile(
+    rf"bonus(?:\s+(?:issue|shares?))?(?:\s+in\s+the\s+ratio(?:\s+of)?)?\s*[-:]?\s*{_NUMBER}\s*:\s*{_NUMBER}\.?"
+)
+_SPLIT_WORDS = (
+    r"(?:(?:face\s*value|fv|stock|share)\s*(?:split(?:ting)?|splt|sub-?\s?division|consolidation)|"
+    r"sub-?\s?division|consolidation)"
+)
+_SPLIT = re.compile(
+    rf"{_SPLIT_WORDS}(?:\s*\((?:sub-?\s?division|consolidation)\))?(?:\s+of\s+(?:equity\s+)?shares?)?"
+    rf"\s*-?\s*(?:from|frm)?\s*-?\s*{_RUPEES}(?:\s*per\s*share)?\s*(?:to|-)\s*{_RUPEES}(?:\s*per\s*share)?\.?"
+)
+_MOVES_NO_PRICE = re.compile(
+    r"\bdiv(?:idend)?\b|\bdividends?\b|\bmeeting\b|\b[ae]\.?g\.?m\b|\bpostal ballot\b|\binterest\b|\bredemption\b|"
+    r"\bbuy\s?-?\s?back\b|\bbook closure\b|\bdistribution\b|\breturn of capital\b|\bresults?\b|\belection\b"
+)
+
+
+class UnreadablePurpose(ValueError):
+    """A purpose that may change prices and does not say by how much; the message says what was expected."""
+
+
+def share_actions(purpose: str) -> list[tuple[str, float]]:
+    """Kind and ratio (new shares per old share) of what a purpose says; none for dividends, meetings and the like.
+
+    Raises :class:`UnreadablePurpose` for everything else, so that nothing is guessed.
+    """
+    found: dict[str, float] = {}
+    for part in _PARTS.split(purpose):
+        text = " ".join(part.lower().split()).strip(" .,")
+        if not text:
+            continue
+        kind, ratio = _read(text)
+        if kind is None:
+            continue
+        if kind in found:
+            raise UnreadablePurpose(f"one {kind} a day")
+        found[kind] = ratio
+    return list(found.items())
+
+
+def _read(text: str) -> tuple[str | None, float]:
+    try:
+        if match := _BONUS.fullmatch(text):
+            new, held = map(Fraction, match.groups())
+            return BONUS, float((new + held) / held)
+        if match := _SPLIT.fullmatch(text):
+            before, after = map(Fraction, match.groups())
+            return SPLIT, float(before / after)
+    except ZeroDivisionError:
+        raise UnreadablePurpose("a ratio without 0") from None
+    if _MOVES_NO_PRICE.search(text) and not re.search(r"bonus|split|rights?\b|merger", text):
+        return None, 1.0
+    if re.search(r"\brights?\b", text):
+        raise UnreadablePurpose(
+            "a ratio: what rights are worth depends on the close before; state it as kind rights"
+        )
+    raise UnreadablePurpose(
+        "a bonus as 'Bonus 1:1', a split as 'Face Value Split - From Rs 10/- To Rs 2/-', or what moves no price, such "
+        "as a dividend"
+    )
