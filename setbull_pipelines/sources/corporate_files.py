@@ -49,6 +49,18 @@ class CheckedFacts:
     """What ``raw.intake`` tells of the file."""
 
 
+class NotARatio(ValueError):
+    """A text that is no ratio of an action; the message says what was expected."""
+
+
+def ratio_of(text: str) -> float:
+    """New shares per old share, as a file would write it. Raises NotARatio."""
+    try:
+        return _ratio(text)
+    except _Fault as fault:
+        raise NotARatio(str(fault)) from None
+
+
 class _Fault(Exception):
     """Why a row states no fact."""
 

@@ -39,6 +39,7 @@ from setbull_pipelines.sources import (
     bhavcopy_files,
     candle_files,
     corporate_files,
+    decided_actions,
     derivative_files,
     raw_rows,
     response_files,
@@ -446,8 +447,11 @@ def take_in(
     sample: SampleSettings,
     moment: datetime,
     progress: Progress | None = None,
+    decided: Path | None = None,
 ) -> Intake:
     """Read every file of ``input`` (a file or a folder, searched to the bottom) that is not landed yet.
+
+    And the file of ``decided`` corporate actions, where it is there.
 
     What is new is taken in at ``moment``, which has a time zone. Without an input the generated sample takes its place,
     taken in when its last day was over. Landings of files that are no longer in the input stay on disk and out of the
@@ -455,9 +459,9 @@ def take_in(
     """
     landing.mkdir(parents=True, exist_ok=True)
     landed = (
-        _land_sample(sample, landing, progress)
+        [*_land_sample(sample, landing, progress), *_land_decided(decided, landing)]
         if input is None
-        else _land_files(input, landing, moment, progress)
+        else _land_files(input, landing, moment, progress, decided)
     )
     return _intake_of(input, landed)
 
@@ -542,13 +546,18 @@ def source_name(input: Path, path: Path) -> str:
 
 
 def _land_files(
-    input: Path, landing: Path, moment: datetime, progress: Progress | None
+    input: Path,
+    landing: Path,
+    moment: datetime,
+    progress: Progress | None,
+    decided: Path | None,
 ) -> list[_LandedFile]:
-    files = find_files(input)
+    files = {source_name(input, path): path for path in find_files(input)}
+    if decided is not None and decided.is_file():
+        files[decided_actions.SOURCE] = decided
     known = KnownContents(landing / f"known-{name_of_input(input)}.json")
     found, paths = {}, {}
-    for number, path in enumerate(files, start=1):
-        source = source_name(input, path)
+    for number, (source, path) in enumerate(files.items(), start=1):
         content_hash = _readable(path, lambda path: known.hash_of(path, _content_hash))
         folder = landing / _folder_name(source, content_hash)
         if open_landing(folder) is None:
@@ -757,6 +766,19 @@ def _land_sample(
         for name, landed in landings.items()
         if landed is not None
     ]
+
+
+def _land_decided(decided: Path | None, landing: Path) -> list[_LandedFile]:
+    """The decided corporate actions beside the sample, which has no journal: taken in when they were written."""
+    if decided is None or not decided.is_file():
+        return []
+    content = _readable(decided, Path.read_bytes)
+    content_hash = _hash_of(content)
+    folder = landing / _folder_name(decided.name, content_hash)
+    landed = open_landing(folder) or _land_content(folder, content, ".csv", decided.name)
+    source = decided_actions.SOURCE
+    moment = datetime.fromtimestamp(decided.stat().st_mtime, ZoneInfo(INDIA))
+    return [_LandedFile(source, source, content_hash, landed, moment)]
 
 
 def _intake_row(file: _LandedFile, superseded: int) -> dict[str, Any]:
