@@ -53,7 +53,9 @@ class NotRun:
 
 
 NOT_RUN = (
-    NotRun("actions.md", "text 2025-06-23 HALVED", "what a gap prints; cli/test_actions.py makes it"),
+    NotRun(
+        "actions.md", "text 2025-06-23 HALVED", "what a gap prints; cli/test_actions.py makes it"
+    ),
     NotRun(
         "README.md",
         "sh make run ",

@@ -233,6 +233,36 @@ def fetch(
         _stop(f"{failed} of {len(fetched.results)} failed", _FAILED)
 
 
+@main.command("import")
+@click.argument("source", required=False)
+@click.option(
+    "--timezone",
+    "zone",
+    type=click.Choice(("Asia/Kolkata", "UTC")),
+    help="Zone of moments without one; default: told by the session that they lie in.",
+)
+@click.option(
+    "--validate", "validates", is_flag=True, help="Hold what was imported against V1 instead."
+)
+def import_old(source: str | None, zone: str | None, validates: bool) -> None:
+    """Bring the old system's tables into imported/: SQL dumps, CSV exports, or mysql://USER@HOST:PORT/DATABASE."""
+    from setbull_pipelines.cli import importing as work
+    from setbull_pipelines.cli.rollout import UNREADABLE
+    from setbull_pipelines.sources.legacy.old_tables import CannotImport
+
+    settings = _settings()
+    try:
+        lines = (
+            work.validate(settings)
+            if validates
+            else work.bring(work.streams_of(source), settings, zone)
+        )
+        for line in lines:
+            click.echo(line)
+    except (CannotImport, OSError, *UNREADABLE) as error:
+        _stop(str(error))
+
+
 @main.command()
 @click.argument("instrument")
 @click.option(
