@@ -120,9 +120,7 @@ def _why(column: str, old: dict, v1: pd.Series, earlier: pd.Series | None) -> st
         return SIDE
     if not _equal("trend", old.get("trend"), v1["trend"]):
         return TREND
-    if column == "current_price":
-        return UNKNOWN
-    return TREND if column != "trend" else UNKNOWN
+    return UNKNOWN
 
 
 def _why_not(v1: pd.Series | None) -> str:
