@@ -129,6 +129,9 @@ def mariadb() -> Iterator[Server]:
                 *(f"--socket={server.socket}", f"--pid-file={folder / 'pid'}"),
                 # The zone of a session that says nothing: what is asked must not depend on it.
                 "--default-time-zone=-03:00",
+                # Nothing has to outlive the test.
+                *("--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0"),
+                *("--innodb-doublewrite=0", "--innodb-buffer-pool-size=16M"),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
