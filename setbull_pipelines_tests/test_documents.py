@@ -68,6 +68,11 @@ NOT_RUN = (
     NotRun("corrections.md", "sh setbull run --input data/fetched", "needs files of a fetch"),
     NotRun("extending.md", "diff ", "patches, which test_extending.py applies and runs"),
     NotRun(
+        "import.md",
+        "sh export SETBULL_IMPORT_PASSWORD",
+        "needs the old database; sources/legacy/test_live.py starts one",
+    ),
+    NotRun(
         "scaling.md", "sh export RAY_USAGE", "starts a Ray cluster; deployment/test_ray.py does"
     ),
     NotRun(

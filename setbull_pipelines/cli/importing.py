@@ -34,6 +34,10 @@ _SCHEMES = ("mysql://", "mariadb://")
 _SHOWN = 40
 
 
+class Miscounted(ValueError):
+    """The database counts other rows than were exported; the message says how many counts differ."""
+
+
 def streams_of(source: str | None, environment: Mapping[str, str] | None = None) -> list[Stream]:
     """What is to be imported: a file, a folder, or the database of a URL. Raises CannotImport."""
     environment = os.environ if environment is None else environment
@@ -57,7 +61,7 @@ def streams_of(source: str | None, environment: Mapping[str, str] | None = None)
 
 
 def bring(streams: list[Stream], settings: Settings, zone: str | None) -> Iterator[str]:
-    """Import, and say what was read and written. Raises CannotImport."""
+    """Import, and say what was read and written. Raises CannotImport, Miscounted."""
     said: list[str] = []
     state, loaded = import_from(streams, settings, zone, said.append)
     yield from said
@@ -65,7 +69,7 @@ def bring(streams: list[Stream], settings: Settings, zone: str | None) -> Iterat
     yield f"written to {imported_directory(settings)}"
     if wrong := miscounted(state):
         yield from wrong[:_SHOWN]
-        raise CannotImport(f"{len(wrong)} counts of the database differ from what was exported")
+        raise Miscounted(f"{len(wrong)} counts of the database differ from what was exported")
     yield f"now run: setbull run --input {imported_directory(settings)}, then: setbull import --validate"
 
 
@@ -139,6 +143,9 @@ def _of_counts(found: pd.DataFrame) -> Iterator[str]:
 
 
 def _of_held(held: Held, found: pd.DataFrame) -> Iterator[str]:
+    if not (held.days or held.not_stored):
+        yield f"{held.table}: none was imported"
+        return
     finding = held.finding
     unknown = int((found["cause"] == UNKNOWN).sum())
     yield (

@@ -259,6 +259,8 @@ def import_old(source: str | None, zone: str | None, validates: bool) -> None:
         )
         for line in lines:
             click.echo(line)
+    except work.Miscounted as error:
+        _stop(str(error), _FAILED)
     except (CannotImport, OSError, *UNREADABLE) as error:
         _stop(str(error))
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from setbull_pipelines.cli.importing import PASSWORD_VARIABLE, URL_VARIABLE, streams_of
+from setbull_pipelines.cli.main import main
 from setbull_pipelines.sources.legacy import exporting, live
 from setbull_pipelines.sources.legacy.exporting import (
     PARTS,
@@ -121,6 +123,21 @@ def test_a_row_that_was_deleted_meanwhile_is_told(server: Server, tmp_path: Path
     assert miscounted(bring(server, tmp_path / "imported")) == [
         f"{server.url}/stock_candle_data 1minute 2025-06-02: the database counts 19 rows, 20 were exported"
     ]
+
+
+def test_a_miscount_is_the_exit_code(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
+    first = CliRunner().invoke(main, ["import", server.url])
+    assert first.exit_code == 0, first.output
+    assert PASSWORD not in first.output
+    server.execute("DELETE FROM setbull.stock_candle_data WHERE id = 2001")
+    second = CliRunner().invoke(main, ["import", server.url])
+    assert second.exit_code == 1
+    assert "counts 19 rows, 20 were exported" in second.stdout
+    assert "error: 1 counts of the database differ" in second.stderr
 
 
 def test_the_session_cannot_write_even_where_its_user_may(server: Server) -> None:
