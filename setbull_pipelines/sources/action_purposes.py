@@ -29,8 +29,12 @@ _SPLIT = re.compile(
     rf"\s*-?\s*(?:from|frm)?\s*-?\s*{_RUPEES}(?:\s*per\s*share)?\s*(?:to|-)\s*{_RUPEES}(?:\s*per\s*share)?\.?"
 )
 _MOVES_NO_PRICE = re.compile(
-    r"\bdiv(?:idend)?\b|\bdividends?\b|\bmeeting\b|\b[ae]\.?g\.?m\b|\bpostal ballot\b|\binterest\b|\bredemption\b|"
-    r"\bbuy\s?-?\s?back\b|\bbook closure\b|\bdistribution\b|\breturn of capital\b|\bresults?\b|\belection\b"
+    r"\bdiv(?:idends?)?\b|\bmeeting\b|\b[ae]\.?g\.?m\b|\bpostal ballot\b|\binterest\b|\bredemption\b|"
+    r"\bbuy\s?-?\s?back\b|\bbook closure\b|\bdistribution\b|\bresults?\b|\belection\b|^(?:per )?sh(?:are)?$"
+)
+"""The last is what a slash leaves of "Rs 2/Sh"."""
+_MAY_MOVE_PRICES = re.compile(
+    r"bonus|spli?t|rights?\b|merger|spin|consolidat|sub-?\s?div|reduction|arrangement|amalgam"
 )
 
 
@@ -67,7 +71,7 @@ def _read(text: str) -> tuple[str | None, float]:
             return SPLIT, float(before / after)
     except ZeroDivisionError:
         raise UnreadablePurpose("a ratio without 0") from None
-    if _MOVES_NO_PRICE.search(text) and not re.search(r"bonus|split|rights?\b|merger", text):
+    if _MOVES_NO_PRICE.search(text) and not _MAY_MOVE_PRICES.search(text):
         return None, 1.0
     if re.search(r"\brights?\b", text):
         raise UnreadablePurpose(

@@ -856,7 +856,8 @@ def _facts(
     Of rows with one key the last by file and line counts; earlier ones that say the same are ignored.
     """
     parts = [table.empty().assign(line=pd.Series(dtype="int64"))]
-    for file in landed:
+    # What a person decided counts, whatever other files say.
+    for file in sorted(landed, key=lambda file: file.source == decided_actions.SOURCE):
         if file.landing.kind == kind:
             rows = file.landing.facts().assign(source=file.source)
             keys = universe.keys_of(file, rows["instrument_key"])

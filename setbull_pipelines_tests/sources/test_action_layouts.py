@@ -52,6 +52,8 @@ def nse(symbol: str, purpose: str, day: str = "28-Oct-2024", series: str = "EQ")
         ("AGM/Div-Rs.1.50 Per Share", []),
         ("Interim Dividend - Rs. - 5.0000", []),
         ("Special Dividend - Rs 20 Per Share", []),
+        ("DIV-RS.2/SH", []),
+        ("Dividend - Re 1 Per Share & Bonus 1:1", [("bonus", 2.0)]),
         ("Interest Payment", []),
         ("Buy Back", []),
     ],
@@ -77,6 +79,8 @@ def test_purposes_that_are_read(purpose: str, expected: list[tuple[str, float]])
         "Bonus 1:1/Demerger",
         "Bonus 1:1/Bonus 1:2",
         "Dividend - Rs 5 Per Share Bonus 1:1",
+        "Dividend In Scheme Of Arrangement",
+        "Sub-Division/Split From Rs 10 To Rs 5",
         "something new",
     ],
 )

@@ -46,6 +46,7 @@ class ExportStream(Stream):
                 chunksize=ROWS_IN_A_CHUNK,
                 keep_default_na=False,
                 na_values=list(_NULLS),
+                encoding_errors="backslashreplace",
             )
             for number, piece in enumerate(pieces):
                 if number < done.chunks:

@@ -21,6 +21,7 @@ from setbull_pipelines.sources.legacy.old_tables import (
     CANDLES_5MIN,
     COLUMNS,
     ROWS_IN_A_CHUNK,
+    USED,
     CannotImport,
     Chunk,
     Progress,
@@ -65,7 +66,7 @@ class TableStream(Stream):
         """The rows with ids after the mark of what is done, all from one moment."""
         with connected(self.database) as connection:
             there = columns_of(connection, self.database, self.table)
-            wanted = [name for name in COLUMNS[self.table] if name in there]
+            wanted = [name for name in USED[self.table] if name in there]
             is_numbered = there.get("id") in ("int", "bigint", "mediumint", "smallint")
             number, mark = done.chunks, done.mark
             while True:

@@ -72,7 +72,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     GROUP_STOCKS: ("id", "group_id", "stock_id"),
     STOCKS: ("id", "symbol", "name", "security_id"),
 }
-"""Without a CREATE TABLE or a header a row has these, in this order; of others only those here are kept."""
+"""Without a CREATE TABLE or a header a row has these, in this order."""
+USED: dict[str, tuple[str, ...]] = COLUMNS | {CANDLES: COLUMNS[CANDLES][:10]}
+"""What is kept of a row. Nothing reads the indicators of one-minute and daily candles."""
 REQUIRED: dict[str, tuple[str, ...]] = {
     CANDLES: (
         "instrument_key",
@@ -159,5 +161,5 @@ def chunk_of(stream: str, number: int, table: str, rows: pd.DataFrame, mark: str
         raise CannotImport(
             f"{stream}: {table} has the columns {', '.join(rows.columns)}, expected also {', '.join(missing)}"
         )
-    known = [name for name in rows.columns if name in COLUMNS[table]]
+    known = [name for name in rows.columns if name in USED[table]]
     return Chunk(stream, number, table, rows[known], mark)

@@ -11,6 +11,7 @@ import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TextIO
 
@@ -19,6 +20,7 @@ import pandas as pd
 from setbull_pipelines.sources.legacy.old_tables import (
     COLUMNS,
     ROWS_IN_A_CHUNK,
+    USED,
     CannotImport,
     Chunk,
     Progress,
@@ -34,10 +36,7 @@ _INSERT = re.compile(
     rf"\s*(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s+(?:`?\w+`?\.)?{_NAME}\s*(?:\((?P<columns>[^)]*)\))?\s*VALUES\s*",
     re.I,
 )
-_VALUE = re.compile(
-    r"\s*(?:(?:_\w+\s*)?'(?P<text>(?:[^'\\]|\\.|'')*)'|(?P<null>NULL)\b|(?P<plain>[^\s',()]+))\s*(?P<end>[,)])",
-    re.S | re.I,
-)
+_VALUE = r"\s*(?:(?:_\w+\s*)?'(?:[^'\\]++|\\.|'')*+'|[^\s',()]++)\s*"
 _ESCAPE = re.compile(r"\\(.)|''", re.S)
 _ESCAPED = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a"}
 _SETS_UTC = re.compile(r"SET\s+TIME_ZONE\s*=\s*'\+00:00'", re.I)
@@ -62,31 +61,30 @@ class DumpStream(Stream):
             nonlocal number
             rows, waiting[table] = waiting[table], []
             if number >= done.chunks:
-                frame = pd.DataFrame(rows, columns=list(names[table]), dtype=object)
+                known = [name for name in names[table] if name in USED[table]]
+                frame = pd.DataFrame(rows, columns=known, dtype=object)
                 yield chunk_of(self.name, number, table, frame, "")
             number += 1
 
         for statement in _statements(self.path):
             if created := _CREATE.match(statement):
-                columns[created["table"].lower()] = tuple(_COLUMN.findall(statement))
+                named = (name.lower() for name in _COLUMN.findall(statement))
+                columns[created["table"].lower()] = tuple(named)
             elif inserted := _INSERT.match(statement):
                 table = inserted["table"].lower()
                 if table not in COLUMNS:
                     continue
                 stated = inserted["columns"]
-                found = tuple(re.findall(r"\w+", stated)) if stated else columns[table]
+                found = columns[table]
+                if stated:
+                    found = tuple(name.lower() for name in re.findall(r"\w+", stated))
                 if names.get(table, found) != found and waiting.get(table):
                     yield from flush(table)
                 names[table] = found
                 kept = waiting.setdefault(table, [])
-                for row in _rows(statement, inserted.end(), self.path):
-                    if len(row) != len(found):
-                        begins = ", ".join(map(str, row[:5]))
-                        raise CannotImport(
-                            f"{self.path}: found a row of {table} with {len(row)} values ({begins} ...), expected "
-                            f"{len(found)} ({', '.join(found[:5])} ...)"
-                        )
-                    kept.append(row)
+                wanted = tuple(column in USED[table] for column in found)
+                expected = f"{self.path}: {table}"
+                kept += _rows(statement, inserted.end(), wanted, expected)
                 if len(kept) >= ROWS_IN_A_CHUNK:
                     yield from flush(table)
         for table in [table for table, rows in waiting.items() if rows]:
@@ -102,7 +100,7 @@ def dump_stream(path: Path, name: str) -> DumpStream:
 
 def _opened(path: Path) -> TextIO:
     opened = gzip.open if path.suffix == ".gz" else open
-    return opened(path, "rt", encoding="utf-8", errors="surrogateescape", newline="\n")
+    return opened(path, "rt", encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _statements(path: Path) -> Iterator[str]:
@@ -139,28 +137,32 @@ def _is_whole(statement: str) -> bool:
     ).count("'")
 
 
-def _rows(statement: str, position: int, path: Path) -> Iterator[list[str | None]]:
-    opening = re.compile(r"\s*,?\s*\(")
-    while begun := opening.match(statement, position):
-        position = begun.end()
-        row: list[str | None] = []
-        while True:
-            found = _VALUE.match(statement, position)
-            if found is None:
-                shown = statement[position : position + 40]
-                raise CannotImport(f"{path}: found {shown!r}, expected a value of a row")
-            position = found.end()
-            text = found["text"]
-            if text is not None:
-                row.append(_ESCAPE.sub(_unescaped, text) if "\\" in text or "''" in text else text)
-            else:
-                row.append(None if found["null"] else found["plain"])
-            if found["end"] == ")":
-                break
-        yield row
+@cache
+def _row_of(wanted: tuple[bool, ...]) -> re.Pattern[str]:
+    """A row with as many values, of which the wanted ones are told: most columns of the large tables are not used."""
+    values = ",".join(f"({_VALUE})" if is_wanted else _VALUE for is_wanted in wanted)
+    return re.compile(rf"\s*,?\s*\({values}\)", re.S)
+
+
+def _rows(
+    statement: str, position: int, wanted: tuple[bool, ...], expected: str
+) -> Iterator[list[str | None]]:
+    """The wanted values of the rows after ``position``; each row must begin where the one before it ended."""
+    following = _row_of(wanted).scanner(statement, position).match
+    while found := following():
+        yield [_plain(value) for value in found.groups()]
+        position = found.end()
     if statement[position:].strip() not in (";", ""):
-        shown = statement[position : position + 40].strip()
-        raise CannotImport(f"{path}: found {shown!r}, expected a row or the end of the statement")
+        shown = statement[position : position + 60].strip()
+        raise CannotImport(f"{expected}: found {shown!r}, expected a row with {len(wanted)} values")
+
+
+def _plain(value: str) -> str | None:
+    value = value.strip()
+    if not value.endswith("'"):
+        return None if value.upper() == "NULL" else value
+    text = value[value.index("'") + 1 : -1]
+    return _ESCAPE.sub(_unescaped, text) if "\\" in text or "''" in text else text
 
 
 def _unescaped(match: re.Match[str]) -> str:

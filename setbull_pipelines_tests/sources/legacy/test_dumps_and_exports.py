@@ -70,7 +70,8 @@ def test_any_text_comes_out_of_a_dump_as_it_went_in(values: list[str | None]) ->
     ]
     statement = f"INSERT INTO `t` VALUES ({','.join(escaped)}),({','.join(escaped)});"
     begin = statement.index("(")
-    assert list(sql_dumps._rows(statement, begin, Path("d.sql"))) == [values, values]
+    wanted = (True,) * len(values)
+    assert list(sql_dumps._rows(statement, begin, wanted, "d.sql")) == [values, values]
 
 
 def test_columns_are_those_of_the_statement_or_of_the_created_table(tmp_path: Path) -> None:
@@ -91,8 +92,8 @@ def test_columns_are_those_of_the_statement_or_of_the_created_table(tmp_path: Pa
     ("text", "sentence"),
     [
         ("INSERT INTO `stocks` VALUES (1,'A'", "has no end"),
-        ("INSERT INTO `stocks` VALUES (1,'A',NULL,'B','C');\n", "with 5 values"),
-        ("INSERT INTO `stocks` VALUES (1,'A',NULL,f(2));\n", "expected a value of a row"),
+        ("INSERT INTO `stocks` VALUES (1,'A',NULL,'B','C');\n", "expected a row with 4 values"),
+        ("INSERT INTO `stocks` VALUES (1,'A',NULL,f(2));\n", "expected a row with 4 values"),
         (
             "INSERT INTO `stocks` VALUES (1,'A',NULL,2) ON DUPLICATE KEY UPDATE id=1;\n",
             "expected a row",
