@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from setbull_pipelines.sources.action_purposes import UnreadablePurpose, share_actions
+from setbull_pipelines.sources.corporate_files import check_facts
+from setbull_pipelines.sources.raw_rows import UnreadableFile, read_rows
 from setbull_pipelines_tests.sources.test_corporate_files import inbox, take, write  # noqa: F401
 
 NSE = (
@@ -197,3 +202,57 @@ def test_a_genuine_move_has_no_ratio(inbox: Path) -> None:  # noqa: F811
     taken = take(inbox)
     assert taken.corporate_actions["ratio"].tolist() == [1.0, 1.0]
     assert taken.unassigned[["line", "rule"]].values.tolist() == [[4, "impossible ratio"]]
+
+
+_WORDS = st.sampled_from(
+    [
+        "Bonus",
+        "1:1",
+        "1 : 2",
+        "Face Value Split",
+        "(Sub-Division)",
+        "-",
+        "From",
+        "Rs",
+        "10/-",
+        "To",
+        "Re 1/-",
+        "Per Share",
+        "/",
+        "Dividend",
+        "Rights",
+        "Demerger",
+        "0",
+        ":",
+        "AGM",
+        "And",
+        "Consolidation",
+    ]
+)
+
+
+@given(st.lists(_WORDS, max_size=12).map(" ".join) | st.text(max_size=40))
+def test_any_purpose_is_read_refused_or_moves_nothing(purpose: str) -> None:
+    try:
+        found = share_actions(purpose)
+    except UnreadablePurpose:
+        return
+    assert len({kind for kind, _ in found}) == len(found)
+    assert all(kind in ("bonus", "split") and ratio > 0 for kind, ratio in found)
+    if not found:
+        assert not any(word in purpose.lower() for word in ("bonus", "split", "demerger"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([NSE, BSE, "Date,Ticker,Dividends,Stock Splits"]),
+    st.lists(st.lists(st.text(max_size=12), min_size=1, max_size=11), min_size=1, max_size=5),
+)
+def test_any_rows_of_a_layout_are_accepted_or_quarantined(
+    header: str, rows: list[list[str]]
+) -> None:
+    lines = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows]
+    with suppress(UnreadableFile):
+        found = read_rows("\n".join([header, *lines]).encode("utf-8", "replace"), ".csv")
+        checked = check_facts(found)
+        assert len(checked.rejected) <= checked.received == found.received

@@ -6,6 +6,7 @@ Belongs here: reading them as text in pieces. Does not belong here: what the col
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class ExportStream(Stream):
                 rows = piece.rename(columns=lambda name: name.strip().lower()).astype(object)
                 rows = rows.where(rows.notna(), None)
                 yield chunk_of(self.name, number, self.table, rows, "")
-        except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError) as error:
+        except (ValueError, OSError, EOFError, zlib.error) as error:
             raise CannotImport(
                 f"{self.path}: cannot be read ({str(error).splitlines()[0]}), expected a whole CSV export"
             ) from error

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,10 +109,15 @@ def file_streams(source: Path) -> list[Stream]:
         name = path.name if source.is_file() else path.relative_to(source).as_posix()
         kind = "".join(path.suffixes[-2:] if path.suffix == ".gz" else [path.suffix]).lower()
         stream: Stream | None = None
-        if kind in (".sql", ".sql.gz", ".dump"):
-            stream = dump_stream(path, name)
-        elif kind in (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"):
-            stream = export_stream(path, name)
+        try:
+            if kind in (".sql", ".sql.gz", ".dump"):
+                stream = dump_stream(path, name)
+            elif kind in (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"):
+                stream = export_stream(path, name)
+        except (OSError, EOFError, zlib.error) as error:
+            raise CannotImport(
+                f"{path}: cannot be read ({error}), expected a whole file"
+            ) from error
         if stream:
             streams.append(stream)
         else:

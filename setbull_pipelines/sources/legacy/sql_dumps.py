@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -122,7 +123,7 @@ def _statements(path: Path) -> Iterator[str]:
                 if line.rstrip().endswith(";") and _is_whole(text := "".join(gathered)):
                     yield text
                     gathered, size = [], 0
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise CannotImport(f"{path}: cannot be read ({error}), expected a whole dump") from error
     if gathered:
         raise CannotImport(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from setbull_pipelines.settings import SampleSettings
@@ -303,3 +310,76 @@ def test_a_source_without_old_tables_is_told(name: str, tmp_path: Path) -> None:
         file_streams(tmp_path / "source")
     with pytest.raises(CannotImport, match="found nothing there"):
         file_streams(tmp_path / "nowhere")
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_damaged_files_end_in_a_sentence(data: st.DataObject, tmp_path: Path) -> None:
+    """Bytes that are cut, changed or put in anywhere: what is read is kept, all else is CannotImport."""
+    kind = data.draw(st.sampled_from(["d.sql", "d.sql.gz", "stock_candle_data.csv"]))
+    rows = minutes(12)
+    text = as_csv(rows) if kind.endswith("csv") else as_dump("stock_candle_data", rows)
+    content = text.encode()
+    if kind.endswith("gz"):
+        content = gzip.compress(content)
+    place = data.draw(st.integers(0, len(content)))
+    added = data.draw(
+        st.binary(max_size=6) | st.sampled_from([b"'", b"\\", b",", b"(", b"\n", b"NULL"])
+    )
+    length = data.draw(st.integers(0, 40) | st.just(len(content)))
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    (folder / kind).write_bytes(content[:place] + added + content[place + length :])
+    with suppress(CannotImport):
+        state = bring(folder / kind, folder / "imported", "Asia/Kolkata")
+        loaded = sum(
+            len(pd.read_parquet(path)) for path in (folder / "imported").glob("[1d]*/*.parquet")
+        )
+        others = sum(
+            rows
+            for (_, interval, _), rows in state.counts().items()
+            if interval not in ("1minute", "day")
+        )
+        assert sum(state.counts().values()) == loaded + others
+
+
+def test_an_import_that_is_killed_leaves_what_the_next_one_goes_on_from(tmp_path: Path) -> None:
+    source = tmp_path / "stock_candle_data.csv"
+    rows = [row for day in (2, 3, 4, 5, 6, 9, 10, 11, 12, 13) for row in minutes(44, day)]
+    source.write_text(as_csv(rows))
+    program = (
+        "import sys, time\n"
+        "from setbull_pipelines.sources.legacy import csv_exports, exporting\n"
+        "csv_exports.ROWS_IN_A_CHUNK = 10\n"
+        "real = exporting._write_parts\n"
+        "def slow(*given):\n"
+        "    time.sleep(0.05)\n"
+        "    return real(*given)\n"
+        "exporting._write_parts = slow\n"
+        "from setbull_pipelines.cli.main import main\n"
+        "main(['import', sys.argv[1], '--timezone', 'Asia/Kolkata'])\n"
+    )
+    environment = dict(os.environ) | {"SETBULL_DATA_DIR": str(tmp_path / "data")}
+    command = [sys.executable, "-c", program, str(source)]
+    folder = tmp_path / "data" / "imported"
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (State.read(folder).streams.get(source.name) or {}).get("chunks", 0) > 5:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    done = State.read(folder).streams[source.name]["chunks"]
+    assert 5 < done < 44
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert f"440 rows ({440 - 10 * done} new)" in again.stdout
+    bring(source, tmp_path / "whole", "Asia/Kolkata")
+    files = sorted(path.name for path in (tmp_path / "whole" / "1minute").iterdir())
+    assert len(files) == 10
+    for name in files:
+        one, other = (
+            pd.read_parquet(place / "1minute" / name) for place in (tmp_path / "whole", folder)
+        )
+        pd.testing.assert_frame_equal(one, other)
