@@ -18,23 +18,27 @@ _PARTS = re.compile(r"/(?!-)|;|\+|&|\band\b|\n", re.IGNORECASE)
 _NUMBER = r"(\d{1,6}(?:\.\d{1,4})?)"
 _RUPEES = rf"(?:r[se]\.?|inr|₹)?\s*{_NUMBER}\s*(?:/-)?"
 _BONUS = re.compile(
-    rf"bonus(?:\s+(?:issue|shares?))?(?:\s+in\s+the\s+ratio(?:\s+of)?)?\s*[-:]?\s*{_NUMBER}\s*:\s*{_NUMBER}\.?"
+    r"bonus(?: issue| shares?)?(?: in the ratio)?(?: of)?\s*[-:]?\s*"
+    rf"{_NUMBER}\s*:\s*{_NUMBER}"
 )
 _SPLIT_WORDS = (
-    r"(?:(?:face\s*value|fv|stock|share)\s*(?:split(?:ting)?|splt|sub-?\s?division|consolidation)|"
+    r"(?:(?:face\s*valu[es]|fv|stock|share)\s*(?:split(?:ting)?|splt|sub-?\s?division|consolidation)|"
     r"sub-?\s?division|consolidation)"
 )
+_EACH = r"(?:\s*per(?:\s*share)?)?"
 _SPLIT = re.compile(
     rf"{_SPLIT_WORDS}(?:\s*\((?:sub-?\s?division|consolidation)\))?(?:\s+of\s+(?:equity\s+)?shares?)?"
-    rf"\s*-?\s*(?:from|frm)?\s*-?\s*{_RUPEES}(?:\s*per\s*share)?\s*(?:to|-)\s*{_RUPEES}(?:\s*per\s*share)?\.?"
+    rf"\s*[-:]?\s*(?:from|frm)?\s*-?\s*{_RUPEES}{_EACH}\s*(?:to|-)\s*{_RUPEES}{_EACH}"
 )
+_REMARK = re.compile(r"\([^()]*revised\)")
 _MOVES_NO_PRICE = re.compile(
-    r"\bdiv(?:idends?)?\b|\bmeeting\b|\b[ae]\.?g\.?m\b|\bpostal ballot\b|\binterest\b|\bredemption\b|"
-    r"\bbuy\s?-?\s?back\b|\bbook closure\b|\bdistribution\b|\bresults?\b|\belection\b|^(?:per )?sh(?:are)?$"
+    r"\bdiv(?:i?dends?)?\b|\bmeet(?:ing|ig|ng)\b|\b[ae]\.?g\.?m\b|\bpostal ballot\b|\be-voting\b|\binterest\b|"
+    r"\bredemption\b|\bbuy\s?-?\s?back\b|\bbook closure\b|\bdistribution\b|\bresults?\b|\belection\b|"
+    r"^(?:per )?sh(?:are)?$"
 )
-"""The last is what a slash leaves of "Rs 2/Sh"."""
+"""As the exchanges write them, slips of the pen included. The last is what a slash leaves of "Rs 2/Sh"."""
 _MAY_MOVE_PRICES = re.compile(
-    r"bonus|spli?t|rights?\b|merger|spin|consolidat|sub-?\s?div|reduction|arrangement|amalgam"
+    r"bonus|spli?t|rights?\b|merger|spin|consolidat|sub-?\s?div|reduction|arr?angement|amalgam|distribution of"
 )
 
 
@@ -49,7 +53,7 @@ def share_actions(purpose: str) -> list[tuple[str, float]]:
     """
     found: dict[str, float] = {}
     for part in _PARTS.split(purpose):
-        text = " ".join(part.lower().split()).strip(" .,")
+        text = " ".join(_REMARK.sub("", part.lower()).split()).strip(" .,")
         if not text:
             continue
         kind, ratio = _read(text)
