@@ -104,8 +104,8 @@ HISTORY_COLUMNS = (
 GAP_COLUMNS = (
     value(
         "unexplained_gap",
-        "Open / previous close, adjusted for corporate actions, of the latest bar whose price jumped without one (one "
-        "of kind genuine included) and from which on the series is not warm yet; null when there is none",
+        "Open / previous close, adjusted for corporate actions, of the latest bar whose price jumped without one and "
+        "from which on the series is not warm yet; null when there is none",
         "ratio",
         tolerance=EXACT,
     ),
