@@ -189,43 +189,50 @@ def _mark_of(stream: str) -> str:
 
 def _write_parts(chunk: Chunk, zone: str, folder: Path) -> Mapping[tuple[str, str, str], int]:
     counts: Counter[tuple[str, str, str]] = Counter()
-    for kind, interval, about, day, rows in _divided(chunk, zone):
+    for kind, about, counted, rows in _divided(chunk, zone):
         place = folder / PARTS / kind / about
         place.mkdir(parents=True, exist_ok=True)
         path = place / f"{_mark_of(chunk.stream)}-{chunk.number:08d}.parquet"
         temporary = path.with_suffix(f".{os.getpid()}")
         rows.to_parquet(temporary, index=False)
         temporary.replace(path)
-        for name, of_day in day.value_counts().items():
-            counts[chunk.table, interval, str(name)] += int(of_day)
+        for (interval, day), of_day in counted.value_counts().items():
+            counts[chunk.table, interval, day] += int(of_day)
     return counts
 
 
-def _divided(chunk: Chunk, zone: str) -> Iterator[tuple[str, str, str, pd.Series, pd.DataFrame]]:
-    """Kind of part, interval, what it is about, day of every row, and the rows with their moment in exchange time."""
+def _divided(chunk: Chunk, zone: str) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
+    """Per part of a chunk: its kind, what it is about, interval and day of every row, and the rows.
+
+    Kinds and what they are about are never texts of the source: they are names of folders.
+    """
     rows = chunk.rows
-    if chunk.table == FILTERED:
-        moments = pd.to_datetime(rows["filter_date"], errors="coerce", format="mixed")
-        # The old system cut to midnight UTC; a dump in UTC shows the evening before.
-        days = (moments + pd.Timedelta(hours=5, minutes=30)).where(moments.dt.hour >= 18, moments)
-        named = days.dt.strftime("%Y-%m-%d").fillna(NO_DAY)
-        yield FILTERED, "", "all", named, rows.assign(trading_day=named)
-        return
+    counted = pd.DataFrame({"interval": "", "day": ""}, index=rows.index)
     if chunk.table not in (CANDLES, CANDLES_5MIN):
-        yield chunk.table, "", "all", pd.Series("", rows.index), rows
+        if chunk.table == FILTERED:
+            counted["day"] = _filter_days(rows["filter_date"])
+            rows = rows.assign(trading_day=counted["day"])
+        yield chunk.table, "all", counted, rows
         return
     moments = pd.to_datetime(rows["timestamp"], errors="coerce", format="mixed")
     moments = moments.dt.tz_localize(zone) if moments.dt.tz is None else moments
     rows = rows.assign(moment=moments.dt.tz_convert(INDIA))
-    days = rows["moment"].dt.strftime("%Y-%m-%d").fillna(NO_DAY)
-    default = pd.Series("5minute" if chunk.table == CANDLES_5MIN else "", rows.index)
-    intervals = rows.get("time_interval", default).fillna(default)
-    for interval, own in rows.groupby(intervals, sort=True):
-        of_interval = days[own.index]
-        whole = {MINUTE: of_interval, DAY: of_interval.str[:7].where(of_interval != NO_DAY, NO_DAY)}
-        about = of_interval if chunk.table == CANDLES_5MIN else whole.get(interval)
-        if about is None:
-            about = pd.Series("all", own.index)
-        kind = CANDLES_5MIN if chunk.table == CANDLES_5MIN else f"{CANDLES}.{interval}"
-        for name, part in own.groupby(about, sort=True):
-            yield kind, str(interval), str(name), days[part.index], part
+    counted["day"] = rows["moment"].dt.strftime("%Y-%m-%d").fillna(NO_DAY)
+    if chunk.table == CANDLES_5MIN:
+        counted["interval"] = rows.get("time_interval", counted["interval"]).fillna("")
+        kinds, about = pd.Series(CANDLES_5MIN, rows.index), counted["day"]
+    else:
+        counted["interval"] = rows["time_interval"].fillna("")
+        is_known = counted["interval"].isin([MINUTE, DAY])
+        kinds = (CANDLES + "." + counted["interval"]).where(is_known, f"{CANDLES}.other")
+        months = counted["day"].str[:7].where(counted["day"] != NO_DAY, NO_DAY)
+        about = counted["day"].where(counted["interval"] != DAY, months).where(is_known, "all")
+    for (kind, name), part in rows.groupby([kinds, about], sort=True):
+        yield str(kind), str(name), counted.loc[part.index], part
+
+
+def _filter_days(dates: pd.Series) -> pd.Series:
+    """The old system cut the date to midnight UTC; a dump in UTC shows the evening before."""
+    moments = pd.to_datetime(dates, errors="coerce", format="mixed")
+    days = (moments + pd.Timedelta(hours=5, minutes=30)).where(moments.dt.hour >= 18, moments)
+    return days.dt.strftime("%Y-%m-%d").fillna(NO_DAY)

@@ -172,6 +172,24 @@ def test_other_intervals_are_counted_and_not_loaded(tmp_path: Path) -> None:
     assert {path.parent.name for path in (tmp_path / "imported").glob("*/*.parquet")} == {"1minute"}
 
 
+def test_no_text_of_a_source_becomes_a_path(tmp_path: Path) -> None:
+    intervals = ["../../../escaped", "a/b", "\x00", "", "week"]
+    rows = [
+        *minutes(20),
+        *(candle(n, datetime(2025, 6, 2, 10), i) for n, i in enumerate(intervals)),
+    ]
+    source = tmp_path / "source" / "stock_candle_data.sql"
+    source.parent.mkdir()
+    source.write_text(as_dump("stock_candle_data", rows))
+    state = bring(source, tmp_path / "imported")
+    assert sum(state.counts().values()) == 25
+    kinds = sorted(path.name for path in (tmp_path / "imported" / PARTS).iterdir())
+    assert kinds == ["state.json", "stock_candle_data.1minute", "stock_candle_data.other"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["imported", "source"]
+    (other,) = exporting.parts_of(tmp_path / "imported", "stock_candle_data.other")["all"]
+    assert len(pd.read_parquet(other)) == 5, "one part of all of them, none written over"
+
+
 def test_a_killed_import_goes_on_with_the_next_chunk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
