@@ -146,9 +146,10 @@ def _decide(
     stored = [date.fromisoformat(item) for item in open_warehouse(settings).partitions(SUMMARY)]
     first = max([day, *stored[:1]])
     if sessions := depending([first], stored, settings):
+        of_input = f" --input {shlex.quote(settings.input)}" if settings.input else ""
         yield (
             f"{len(sessions)} stored sessions from {sessions[0]} to {sessions[-1]} can change; the sensor new_files "
-            "requests them, or: setbull run"
+            f"requests them, or: setbull run{of_input}"
         )
 
 

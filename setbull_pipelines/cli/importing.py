@@ -7,6 +7,7 @@ Belongs here: what is read from the environment, sentences, and the file of diff
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def bring(streams: list[Stream], settings: Settings, zone: str | None) -> Iterat
     if wrong := miscounted(state):
         yield from wrong[:_SHOWN]
         raise Miscounted(f"{len(wrong)} counts of the database differ from what was exported")
-    yield f"now run: setbull run --input {imported_directory(settings)}, then: setbull import --validate"
+    folder = shlex.quote(str(imported_directory(settings)))
+    yield f"now run: setbull run --input {folder}, then: setbull import --validate"
 
 
 def validate(settings: Settings) -> Iterator[str]:

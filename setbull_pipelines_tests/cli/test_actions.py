@@ -124,6 +124,7 @@ def test_from_a_gap_to_the_sessions_that_its_explanation_changes(
     accepted = lines("accept", "HALVED", str(GAP_DAY), *SIGNED)
     assert f"Asha: accepted split or bonus 2 of {HALVED} on {GAP_DAY}: seen" in accepted[0]
     assert accepted[1].startswith(f"6 stored sessions from {GAP_DAY} to {DAYS[-1]} can change")
+    assert accepted[1].endswith(f"or: setbull run --input {finished / 'candles'}")
     lines("genuine", FALLEN, str(GAP_DAY), *SIGNED)
     assert lines("propose") == ["no gap without a corporate action is undecided"]
 
