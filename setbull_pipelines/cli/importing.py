@@ -155,7 +155,8 @@ def _of_held(held: Held, found: pd.DataFrame) -> Iterator[str]:
         f"{finding.equal:,} equal, {len(found):,} different ({unknown:,} of unknown cause)"
     )
     for row in by_cause(found).itertuples():
-        yield f"  {row.column}: {row.cells:,} {row.cause}; first {row.first}: old {row.old}, V1 {row.v1}"
+        old, v1 = ("nothing" if pd.isna(value) else value for value in (row.old, row.v1))
+        yield f"  {row.column}: {row.cells:,} {row.cause}; first {row.first}: old {old}, V1 {v1}"
     if held.not_stored:
         yield (
             f"  {len(held.not_stored)} days are not held, V1 has no tables of them: {held.not_stored[0]} to "
