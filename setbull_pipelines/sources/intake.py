@@ -34,9 +34,12 @@ from setbull_pipelines.market.session_table import (
 )
 from setbull_pipelines.settings import SampleSettings, fingerprint
 from setbull_pipelines.sources import (
+    action_layouts,
+    action_purposes,
     bhavcopy_files,
     candle_files,
     corporate_files,
+    decided_actions,
     derivative_files,
     raw_rows,
     response_files,
@@ -65,6 +68,7 @@ from setbull_pipelines.sources.corporate_files import (
     ALIASES_KIND,
     check_facts,
     facts_kind,
+    told_twice,
 )
 from setbull_pipelines.sources.correcting import Corrections, correct, differing, had_closed
 from setbull_pipelines.sources.derivative_files import check_derivatives, is_derivatives
@@ -443,8 +447,11 @@ def take_in(
     sample: SampleSettings,
     moment: datetime,
     progress: Progress | None = None,
+    decided: Path | None = None,
 ) -> Intake:
     """Read every file of ``input`` (a file or a folder, searched to the bottom) that is not landed yet.
+
+    And the file of ``decided`` corporate actions, where it is there.
 
     What is new is taken in at ``moment``, which has a time zone. Without an input the generated sample takes its place,
     taken in when its last day was over. Landings of files that are no longer in the input stay on disk and out of the
@@ -452,9 +459,9 @@ def take_in(
     """
     landing.mkdir(parents=True, exist_ok=True)
     landed = (
-        _land_sample(sample, landing, progress)
+        [*_land_sample(sample, landing, progress), *_land_decided(decided, landing)]
         if input is None
-        else _land_files(input, landing, moment, progress)
+        else _land_files(input, landing, moment, progress, decided)
     )
     return _intake_of(input, landed)
 
@@ -539,13 +546,18 @@ def source_name(input: Path, path: Path) -> str:
 
 
 def _land_files(
-    input: Path, landing: Path, moment: datetime, progress: Progress | None
+    input: Path,
+    landing: Path,
+    moment: datetime,
+    progress: Progress | None,
+    decided: Path | None,
 ) -> list[_LandedFile]:
-    files = find_files(input)
+    files = {source_name(input, path): path for path in find_files(input)}
+    if decided is not None and decided.is_file():
+        files[decided_actions.SOURCE] = decided
     known = KnownContents(landing / f"known-{name_of_input(input)}.json")
     found, paths = {}, {}
-    for number, path in enumerate(files, start=1):
-        source = source_name(input, path)
+    for number, (source, path) in enumerate(files.items(), start=1):
         content_hash = _readable(path, lambda path: known.hash_of(path, _content_hash))
         folder = landing / _folder_name(source, content_hash)
         if open_landing(folder) is None:
@@ -612,6 +624,7 @@ def _folder_name(source: str, content_hash: str) -> str:
     suffix = file_suffix(Path(source)) or ""
     # The body of a response names no instrument: equal bodies can be of two.
     named = response_files.instrument_in_path(source) if suffix.startswith(".json") else None
+    named = named or action_layouts.symbol_in_name(source)
     return f"{content_hash}-{_reading_fingerprint(suffix + (named or ''))}"
 
 
@@ -663,6 +676,8 @@ def _fingerprint_of_rules(suffix: str, calendar_revision: str) -> str:
         raw_rows,
         candle_files,
         corporate_files,
+        action_layouts,
+        action_purposes,
         universe_files,
         derivative_files,
         bhavcopy_files,
@@ -681,6 +696,7 @@ def _land_content(folder: Path, content: bytes, suffix: str, source: str) -> Lan
         rows = read_rows(content, suffix)
         if suffix.startswith(".json") and response_files.is_response(rows.names):
             rows = response_files.as_candles(rows, source)
+        rows = action_layouts.with_symbol(rows, source)
         return _land_rows(folder, rows)
     except UnreadableFile as error:
         return land_rejection(folder, str(error))
@@ -752,6 +768,19 @@ def _land_sample(
     ]
 
 
+def _land_decided(decided: Path | None, landing: Path) -> list[_LandedFile]:
+    """The decided corporate actions beside the sample, which has no journal: taken in when they were written."""
+    if decided is None or not decided.is_file():
+        return []
+    content = _readable(decided, Path.read_bytes)
+    content_hash = _hash_of(content)
+    folder = landing / _folder_name(decided.name, content_hash)
+    landed = open_landing(folder) or _land_content(folder, content, ".csv", decided.name)
+    source = decided_actions.SOURCE
+    moment = datetime.fromtimestamp(decided.stat().st_mtime, ZoneInfo(INDIA))
+    return [_LandedFile(source, source, content_hash, landed, moment)]
+
+
 def _intake_row(file: _LandedFile, superseded: int) -> dict[str, Any]:
     """A row of ``raw.intake``; ``superseded`` rows were good by themselves, but a later file knows better."""
     manifest, days = file.landing.manifest, file.landing.days
@@ -761,7 +790,7 @@ def _intake_row(file: _LandedFile, superseded: int) -> dict[str, Any]:
     elif manifest["ignored_columns"]:
         reason = f"ignored columns: {', '.join(manifest['ignored_columns'])}"
     else:
-        reason = None
+        reason = manifest.get("note")
     return {
         "source": file.listed_as,
         "content_hash": file.content_hash,
@@ -827,17 +856,24 @@ def _facts(
     Of rows with one key the last by file and line counts; earlier ones that say the same are ignored.
     """
     parts = [table.empty().assign(line=pd.Series(dtype="int64"))]
-    for file in landed:
+    # What a person decided counts, whatever other files say.
+    for file in sorted(landed, key=lambda file: file.source == decided_actions.SOURCE):
         if file.landing.kind == kind:
             rows = file.landing.facts().assign(source=file.source)
             keys = universe.keys_of(file, rows["instrument_key"])
             parts.append(rows.assign(instrument_key=pd.Series(keys, dtype="str")))
     rows = pd.concat(parts, ignore_index=True)
     key, facts = list(table.key), [name for name in table.column_names if name != "source"]
+    quarantined = []
+    if table is CORPORATE_ACTIONS:
+        again = told_twice(rows)
+        quarantined = [
+            _told_otherwise(row, facts) for row in again[~again["is_equal"]].to_dict("records")
+        ]
+        rows = rows.drop(index=again.index)
     superseded, ignored = rows.duplicated(key, keep="last"), rows.duplicated(facts, keep="last")
     last = rows.loc[~superseded, [*key, "line", "source"]]
     contradicted = rows[superseded & ~ignored].merge(last, on=key, suffixes=("", "_of_last"))
-    quarantined = []
     for row in contradicted.to_dict("records"):
         values = [[str(row[name])] for name in facts]
         quarantined.append(
@@ -851,10 +887,25 @@ def _facts(
                 "record": records(facts, values)[0],
             }
         )
+    found = pd.DataFrame(quarantined, columns=QUARANTINE.column_names)
     return (
         table.conform(rows[~superseded].drop(columns="line")),
-        _in_contract(QUARANTINE, pd.DataFrame(quarantined, columns=QUARANTINE.column_names)),
+        # A row can state two actions; it was received once.
+        _in_contract(QUARANTINE, found.drop_duplicates(["source", "line"], ignore_index=True)),
     )
+
+
+def _told_otherwise(row: dict[str, Any], facts: Sequence[str]) -> dict[str, Any]:
+    """The quarantine row of a "split or bonus" whose splits and bonuses another row states otherwise."""
+    return {
+        "source": row["source"],
+        "line": row["line"],
+        "instrument_key": row["instrument_key"],
+        "rule": "superseded",
+        "reason": f"Found {row['ratio']:g} new shares per old share, expected {row['ratio_stated']:g} by the rows that "
+        "tell splits and bonuses apart, which count.",
+        "record": records(facts, [[str(row[name])] for name in facts])[0],
+    }
 
 
 def _instruments_of_candles(files: Sequence[_LandedFile], coverage: pd.DataFrame) -> pd.DataFrame:

@@ -287,6 +287,7 @@ def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
         **_counts(checked.received, checked.rejected),
         "keyed_by_symbol": checked.keyed_by_symbol,
         "ignored_columns": [],
+        "note": checked.note,
         "days": [],
     }
 
