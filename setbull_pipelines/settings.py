@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from setbull_pipelines.market.calendar import NSE, Amendment
 from setbull_pipelines.market.calendar_file import InvalidCalendar, parse_calendar
@@ -36,6 +37,8 @@ SOURCE_FILE = "source.json"
 """In the data folder: which input its tables were made from, and of a replay the moment."""
 
 
+_READING_TABLE = "input"
+"""Of the settings file. As a field of the settings that word is the place of the candles."""
 _CRON = re.compile(r"[\d*,/-]+( [\d*,/-]+){4}")
 
 
@@ -881,6 +884,98 @@ class StorageSettings:
 
 
 @dataclass(frozen=True)
+class InputSettings:
+    """How input files are understood where they do not say it themselves: the table ``[input]`` of a settings file.
+
+    Each is also an option of ``setbull run`` and ``setbull check``.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What columns mean, found = expected: ``{date = "timestamp"}``. Of files without a header, whose columns have no
+    names, the number from 1: ``{1 = "symbol", 2 = "date", 3 = "time"}``."""
+    timezone: str = ""
+    """Time zone of moments without offset, such as ``Asia/Kolkata``; empty: the exchange's where every row lies in its
+    hours."""
+    timestamp_format: str = ""
+    """How moments are written, in the signs of strptime, such as ``%d/%m/%Y %H:%M``; empty: found out."""
+    day_first: bool | None = None
+    """Whether 02-06-2025 is a day of June; without it a day above 12 in the file decides."""
+    label: Literal["", "start", "end"] = ""
+    """Which minute of its bar a moment is: ``end`` shifts by one minute; empty: the start, unless whole sessions say
+    otherwise."""
+    symbol_from: Literal["", "file name"] = ""
+    """``file name``: all of it, in upper case, is the symbol; empty: the content says it, or a name of a usual form."""
+    symbol_pattern: str = ""
+    """Regular expression for file names, whose first group is the symbol: ``^([A-Z]+)_``."""
+    symbols: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Symbols (or instrument keys) of single files: ``{"prices.csv" = "RELIANCE"}``."""
+    separator: str = ""
+    """What separates the fields of text files, such as ``;`` or ``tab``; empty: found out."""
+    decimal: Literal["", ".", ","] = ""
+    """Decimal sign of text files; empty: found out."""
+    volume: Literal["", "per bar", "cumulative"] = ""
+    """``cumulative``: a running total over the day, of which differences are taken; empty: per bar, unless it never
+    falls."""
+    exchange: Literal["", "NSE", "BSE"] = ""
+    """Where symbols are listed; empty: as the file or its name says, else NSE."""
+    series: tuple[str, ...] = ("EQ",)
+    """Series of the exchange's day files that candles are made of; add BE, SM, ST for shares in other segments."""
+    unpacked_limit_mib: int = 1024
+    """The most that one compressed file may hold, in mebibytes."""
+
+    def __post_init__(self) -> None:
+        for name in ("columns", "symbols"):
+            pairs = [*getattr(self, name).keys(), *getattr(self, name).values()]
+            is_text = all(isinstance(text, str) and text.strip() for text in pairs)
+            _require(is_text, f"input.{name}", getattr(self, name), "names = texts")
+        if self.timezone:
+            try:
+                ZoneInfo(self.timezone)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                expected = "the name of a time zone, such as Asia/Kolkata or UTC"
+                _require(False, "input.timezone", self.timezone, expected)
+        for name, allowed in (
+            ("label", ("", "start", "end")),
+            ("symbol_from", ("", "file name")),
+            ("decimal", ("", ".", ",")),
+            ("volume", ("", "per bar", "cumulative")),
+            ("exchange", ("", "NSE", "BSE")),
+        ):
+            value = getattr(self, name)
+            _require(value in allowed, f"input.{name}", value, f"one of {list(allowed)}")
+        try:
+            groups = re.compile(self.symbol_pattern).groups
+        except re.error as error:
+            _require(False, "input.symbol_pattern", self.symbol_pattern, f"a pattern ({error})")
+        _require(
+            not self.symbol_pattern or groups >= 1,
+            "input.symbol_pattern",
+            self.symbol_pattern,
+            "a pattern with one group, such as ^([A-Z]+)_",
+        )
+        _require(
+            len(self.separator) <= 1 or self.separator == "tab",
+            "input.separator",
+            self.separator,
+            "one sign, or tab",
+        )
+        _require(
+            "%" in self.timestamp_format or not self.timestamp_format,
+            "input.timestamp_format",
+            self.timestamp_format,
+            "signs of strptime, such as %d/%m/%Y %H:%M",
+        )
+        _require(
+            bool(self.series) and all(text.isalnum() for text in self.series),
+            "input.series",
+            self.series,
+            "one or more series, such as EQ",
+        )
+        limit = self.unpacked_limit_mib
+        _require(limit >= 1, "input.unpacked_limit_mib", limit, "1 or more")
+
+
+@dataclass(frozen=True)
 class SampleSettings:
     """The generated sample: what is made when no input is named."""
 
@@ -925,6 +1020,8 @@ class Settings:
     """File or folder with candles; None is the generated sample."""
     replay: Replay | None = None
     """None: everything that has arrived counts. Set by ``setbull run --as-of``, never in a file of settings."""
+    reading: InputSettings = field(default_factory=InputSettings)
+    """The table ``[input]`` of the settings file, and options of the command line."""
     aggregation: AggregationSettings = field(default_factory=AggregationSettings)
     indicators: IndicatorSettings = field(default_factory=IndicatorSettings)
     sequences: SequenceSettings = field(default_factory=SequenceSettings)
@@ -962,6 +1059,10 @@ def _group_from_mapping(defaults: Any, name: str, values: Any) -> Any:
         default = known[key]
         if isinstance(default, tuple) and isinstance(value, list):
             value = tuple(value)
+        elif default is None:
+            _require(isinstance(value, bool), f"{name}.{key}", value, "true or false")
+            changes[key] = value
+            continue
         elif isinstance(default, float) and type(value) is int:
             value = float(value)
         _require(
@@ -1006,7 +1107,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     sequences, filters = PROFILES[profile]
     settings = Settings(sequences=sequences, filters=filters)
     groups = {
-        item.name: getattr(settings, item.name)
+        _READING_TABLE if item.name == "reading" else item.name: getattr(settings, item.name)
         for item in dataclasses.fields(settings)
         if dataclasses.is_dataclass(getattr(settings, item.name))
     }
@@ -1018,6 +1119,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
             expected = f"no such key here, but profile = {value['profile']!r} as the first line of the file"
             _require(False, "filters.profile", value["profile"], expected)
         changes[key] = _group_from_mapping(groups[key], key, value)
+    if _READING_TABLE in changes:
+        changes["reading"] = changes.pop(_READING_TABLE)
     kill = environment.get(KILL_VARIABLE, "").strip().lower()
     _require(kill in (*_YES, *_NO), KILL_VARIABLE, kill, f"one of {_YES} or {_NO}")
     if kill in _YES:

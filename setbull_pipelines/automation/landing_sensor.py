@@ -23,7 +23,7 @@ from setbull_pipelines.automation.schedules import (
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.raw import WHOLE_TABLES
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.sources.intake import NoInput
+from setbull_pipelines.sources.found_files import NoInput
 from setbull_pipelines.sources.watching import scan
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.resources import WarehouseResource

@@ -127,7 +127,7 @@ def run(
     from setbull_pipelines.cli.run import run as execute
     from setbull_pipelines.cli.terminal import console
     from setbull_pipelines.pipeline.rollout_log import LogLost
-    from setbull_pipelines.sources.intake import NoInput
+    from setbull_pipelines.sources.found_files import NoInput
 
     console.print(
         f"input: {settings.input or 'generated sample (not real prices)'}\n"

@@ -62,12 +62,19 @@ def read_sources(settings: Settings) -> Intake:
     """
     source = None if settings.input is None else Path(settings.input)
     if settings.replay and source:
-        return replay(source, landing_directory(settings), settings.replay.as_of)
+        return replay(source, landing_directory(settings), settings.replay.as_of, settings.reading)
 
     def show(name: str, number: int, total: int) -> None:
         logger.info("reading file %s of %s: %s", number, total, name)
 
-    return take_in(source, landing_directory(settings), settings.sample, datetime.now(UTC), show)
+    return take_in(
+        source,
+        landing_directory(settings),
+        settings.sample,
+        datetime.now(UTC),
+        show,
+        settings.reading,
+    )
 
 
 def first_session(settings: Settings) -> date | None:

@@ -44,6 +44,8 @@ from setbull_pipelines.tables import (
 )
 
 INSTRUMENTS_KIND, DERIVATIVES_KIND, REJECTED_KIND = "instruments", "derivatives", "rejected"
+NOT_READ_KIND = "not read"
+"""A file that is listed and nothing more."""
 
 _FEWEST_ROWS_IN_A_GROUP = 20_000
 _COVERAGE_SCHEMA = pyarrow.schema(
@@ -96,8 +98,8 @@ class Landing:
 
     @property
     def kind(self) -> str:
-        """``minutes``, ``daily``, ``instruments``, ``derivatives``, ``corporate_actions``, ``instrument_aliases`` or
-        ``rejected``."""
+        """``minutes``, ``daily``, ``instruments``, ``derivatives``, ``corporate_actions``, ``instrument_aliases``,
+        ``rejected`` or ``not read``."""
         return self.manifest["kind"]
 
     @cached_property
@@ -225,6 +227,7 @@ def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
     manifest = {
         "kind": checked.kind,
         **_counts(checked.received, checked.rejected),
+        "taken_for": "; ".join((f"{checked.kind} candles", *checked.notes)),
         "keyed_by_symbol": checked.keyed_by_symbol,
         "last_symbols": checked.last_symbols,
         "ignored_columns": checked.ignored_columns,
@@ -250,6 +253,7 @@ def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
     """Write the judged rows of an instrument file."""
     manifest = {
         "kind": INSTRUMENTS_KIND,
+        "taken_for": "list of instruments",
         **_counts(checked.received, checked.rejected),
         "keys_by_symbol": checked.keys_by_symbol,
         "ignored_columns": [],
@@ -267,6 +271,7 @@ def land_derivatives(folder: Path, checked: CheckedDerivatives) -> Landing:
     """Write the judged rows of a list of stocks with derivatives."""
     manifest = {
         "kind": DERIVATIVES_KIND,
+        "taken_for": "list of stocks with derivatives",
         **_counts(checked.received, checked.rejected),
         "keyed_by_symbol": checked.keyed_by_symbol,
         "ignored_columns": checked.ignored_columns,
@@ -284,6 +289,7 @@ def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
     """Write the judged rows of a file of corporate actions or aliases."""
     manifest = {
         "kind": checked.kind,
+        "taken_for": checked.kind.replace("_", " "),
         **_counts(checked.received, checked.rejected),
         "keyed_by_symbol": checked.keyed_by_symbol,
         "ignored_columns": [],
@@ -298,10 +304,15 @@ def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
     return _publish(folder, manifest, write)
 
 
-def land_rejection(folder: Path, reason: str) -> Landing:
-    """Remember that a file is of no use, and why."""
+def land_rejection(folder: Path, reason: str, is_other: bool = False) -> Landing:
+    """Remember that a file is of no use, and why; of one that ``is_other`` nobody expected any."""
     empty = pd.DataFrame(columns=_REJECTED_SCHEMA.names)
-    manifest = {"kind": REJECTED_KIND, "reason": reason, **_counts(0, empty), "days": []}
+    manifest = {
+        "kind": NOT_READ_KIND if is_other else REJECTED_KIND,
+        "reason": reason,
+        **_counts(0, empty),
+        "days": [],
+    }
     return _publish(folder, manifest, lambda target: _write_rejected(target, empty))
 
 

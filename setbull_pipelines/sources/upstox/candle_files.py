@@ -23,7 +23,7 @@ import pyarrow
 import pyarrow.parquet
 
 from setbull_pipelines.market.calendar import TradingCalendar
-from setbull_pipelines.sources.raw_rows import PROVISIONAL_MARK
+from setbull_pipelines.sources.parquet_rows import PROVISIONAL_MARK
 from setbull_pipelines.sources.upstox import answers
 from setbull_pipelines.sources.upstox.answers import Candles, read_answer
 from setbull_pipelines.sources.upstox.calls import MINUTE, Call, Interval
