@@ -1078,12 +1078,15 @@ def _group_from_mapping(defaults: Any, name: str, values: Any) -> Any:
     return dataclasses.replace(defaults, **changes)
 
 
-def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    environment: Mapping[str, str] | None = None, with_recorded: bool = True
+) -> Settings:
     """Read the settings: defaults, then the TOML file, then the environment.
 
     ``SETBULL_SETTINGS`` names the TOML file (groups as tables, ``profile = "strict"`` at the top for a
     filter profile), ``SETBULL_DATA_DIR`` the data folder, ``SETBULL_INPUT`` the input; ``SETBULL_KILL_V2=1``
-    serves V1 everywhere. Raises :class:`InvalidSettings` for an unknown key or an impossible value.
+    serves V1 everywhere. Files are understood as the last run of the data folder was told to, if
+    ``with_recorded``. Raises :class:`InvalidSettings` for an unknown key or an impossible value.
 
     The calendar file that they name is in force in this process from then on, for all who ask ``market.calendar.NSE``.
     """
@@ -1129,8 +1132,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     directory = Path(environment.get(DATA_DIRECTORY_VARIABLE) or "data").resolve()
     changes["data_directory"] = directory
     source = environment.get(INPUT_VARIABLE)
-    recorded, replay = recorded_source(directory)
+    recorded, replay, reading = recorded_source(directory)
     changes["input"] = str(Path(source).resolve()) if source else recorded
+    if with_recorded and reading and changes["input"] == recorded:
+        of_file = changes.get("reading", settings.reading)
+        changes["reading"] = _group_from_mapping(of_file, _READING_TABLE, reading)
     loaded = dataclasses.replace(settings, **changes)
     _refuse_contradictions(loaded)
     NSE.amend(_amendment(loaded.calendar))
@@ -1190,8 +1196,11 @@ def replaying(settings: Settings, replay: Replay, data_directory: Path) -> Setti
     )
 
 
-def recorded_source(data_directory: Path) -> tuple[str | None, Replay | None]:
-    """The input that the data folder's tables were made from, None for the generated sample, and of which replay.
+def recorded_source(
+    data_directory: Path,
+) -> tuple[str | None, Replay | None, dict[str, Any]]:
+    """The input that the data folder's tables were made from, None for the generated sample, of which replay, and what
+    the command line said of reading it.
 
     ``setbull run`` records both, so that the UI's code server works on the same.
     """
@@ -1199,13 +1208,14 @@ def recorded_source(data_directory: Path) -> tuple[str | None, Replay | None]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         replay = record.get("replay")
-        return record["input"], (
+        as_of = (
             Replay(datetime.fromisoformat(replay["as_of"]), Path(replay["landing"]))
             if replay
             else None
         )
+        return record["input"], as_of, dict(record.get("reading", {}))
     except FileNotFoundError:
-        return None, None
+        return None, None, {}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidSettings(
             f'{path}: found something else than {{"input": ...}}; restore it, or delete it to start from the '
@@ -1213,9 +1223,13 @@ def recorded_source(data_directory: Path) -> tuple[str | None, Replay | None]:
         ) from None
 
 
-def source_record(source: str | None, replay: Replay | None) -> dict[str, object]:
+def source_record(
+    source: str | None, replay: Replay | None, reading: Mapping[str, Any] | None = None
+) -> dict[str, object]:
     """What :func:`recorded_source` reads."""
-    if replay is None:
-        return {"input": source}
-    moment = {"as_of": replay.as_of.isoformat(), "landing": str(replay.landing)}
-    return {"input": source, "replay": moment}
+    record: dict[str, object] = {"input": source}
+    if replay is not None:
+        record["replay"] = {"as_of": replay.as_of.isoformat(), "landing": str(replay.landing)}
+    if reading:
+        record["reading"] = dict(reading)
+    return record

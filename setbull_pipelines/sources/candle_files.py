@@ -42,6 +42,8 @@ PRICE_COLUMNS = ("open", "high", "low", "close")
 REQUIRED_COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
 KNOWN_COLUMNS = ("instrument_key", "symbol", *REQUIRED_COLUMNS, "open_interest")
 WRITE_TIMESTAMPS_LIKE = "2025-06-09T09:15:00+05:30"
+OTHER_SERIES = "other series"
+"""Rule of rows of the exchange's day files that are of none of the wanted series."""
 SAME_PRICE = 1e-9
 """Prices that differ by less, of themselves, are one: what dividing by a split factor leaves of equal ones."""
 
@@ -141,7 +143,9 @@ def _require_columns(rows: RawRows) -> None:
     if missing:
         raise UnreadableFile(
             f"found the columns {', '.join(rows.names[:30])}, expected also {', '.join(missing)}; the settings say "
-            'what other names mean: [input] columns = {date = "timestamp"} (or --columns date=timestamp)'
+            'what other names mean: [input] columns = {date = "timestamp"} (or --columns date=timestamp)',
+            "missing column",
+            value=", ".join(rows.names[:30]),
         )
     for name in KNOWN_COLUMNS:
         if name in rows.names and pyarrow.types.is_nested(rows.columns[name].type):
@@ -157,7 +161,9 @@ def _with_volume(rows: RawRows, instruments: Instruments) -> RawRows:
     if not len(instruments.keys) or not instruments.is_index.all():
         raise UnreadableFile(
             f"found the columns {', '.join(rows.names[:30])}, expected also volume; the settings say what other names "
-            'mean: [input] columns = {qty = "volume"} (or --columns qty=volume)'
+            'mean: [input] columns = {qty = "volume"} (or --columns qty=volume)',
+            "missing column",
+            value=", ".join(rows.names[:30]),
         )
     nothing = pyarrow.nulls(len(rows.lines), pyarrow.string())
     table = rows.columns.append_column("volume", pyarrow.chunked_array([nothing]))
@@ -328,7 +334,7 @@ def _judge_series(verdicts: Verdicts, rows: RawRows, reading: InputSettings) -> 
         )
     else:
         expected = f"{' or '.join(wanted)}, the exchange series that candles are made of"
-    verdicts.reject(~np.isin(found, wanted), "other series", "series", expected)
+    verdicts.reject(~np.isin(found, wanted), OTHER_SERIES, "series", expected)
 
 
 def _judge_prices_and_interest(verdicts: Verdicts, numbers: dict[str, Numbers]) -> None:

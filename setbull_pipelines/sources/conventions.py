@@ -89,7 +89,10 @@ def refuse_coarse(bars: Bars, coarse: dict[int, int]) -> None:
         shown = " or ".join(map(str, lengths[:3]))
         throughout = "throughout" if len(lengths) == 1 else "by instrument"
         raise UnreadableFile(
-            f"found bars {shown} minutes apart {throughout}, expected one-minute or daily candles"
+            f"found bars {shown} minutes apart {throughout}, expected one-minute or daily candles",
+            "longer than a minute",
+            value=f"{shown} minutes",
+            count=len(coarse),
         )
 
 
@@ -134,7 +137,11 @@ def refuse_end_labels(
             f"found labels from {first:%H:%M} (line {lines[bars.places[example]]}, {first:%Y-%m-%d}) to the minute of "
             f"the close, and none of the open, in {by_end} of {whole} whole sessions: these are the ends of bars, "
             'expected their starts; [input] label = "end" (or --label end) shifts them by one minute, label = "start" '
-            "takes them as they are"
+            "takes them as they are",
+            "end labels",
+            line=int(lines[bars.places[example]]),
+            value=f"{first:%Y-%m-%d %H:%M}",
+            count=by_end,
         )
 
 
@@ -167,7 +174,11 @@ def refuse_cumulative(bars: Bars, volume: np.ndarray, lines: np.ndarray) -> None
         f"found a volume that never falls within the day, from {found[start]:,.0f} (line {lines[bars.places[start]]}) "
         f"to {found[end]:,.0f} (line {lines[bars.places[end]]}), in {never_falls.sum()} of {traded.sum()} days of "
         'instruments: a running total, expected the volume of each bar; [input] volume = "cumulative" (or --volume '
-        'cumulative) takes the differences, volume = "per bar" takes it as it is'
+        'cumulative) takes the differences, volume = "per bar" takes it as it is',
+        "cumulative volume",
+        line=int(lines[bars.places[end]]),
+        value=f"{found[end]:,.0f}",
+        count=int(never_falls.sum()),
     )
 
 

@@ -184,7 +184,10 @@ def _headerless(first: list[str], separator: str, skipped: int, reading: InputSe
         raise UnreadableFile(
             f"the first line looks like data ({separator.join(first)[:120]}), expected a header that names the "
             f"columns; if these names are right, add to the settings file: [input] columns = {{{proposed}}}, or "
-            f"--columns {option}"
+            f"--columns {option}",
+            "no header",
+            line=skipped + 1,
+            value=separator.join(first)[:120],
         )
     names = [named.get(place, f"column {place + 1}") for place in range(len(first))]
     return _Dialect(separator, skipped, skipped, column_names(names))

@@ -91,6 +91,16 @@ class Intake:
         return instruments_of_candles(self._files_of_candles, self.coverage)
 
     @property
+    def landed(self) -> tuple[LandedFile, ...]:
+        """What was landed of every file, earlier contents among them."""
+        return self._landed
+
+    def knows(self, file: LandedFile, landed: Sequence[str]) -> list[bool]:
+        """Whether each instrument of a file, as it was landed, is one of the universe."""
+        keys = self._universe.keys_of(file, landed)
+        return [bool(known) for known in self._universe.knows(keys)]
+
+    @property
     def _files_of_candles(self) -> list[LandedFile]:
         return [file for file in self._landed if file.landing.kind in (MINUTES, DAILY)]
 
@@ -138,6 +148,11 @@ class Intake:
         """Last trading day with rows of either kind; None when no row has a trading day."""
         return max((*self.days(MINUTES)[-1:], *self.days(DAILY)[-1:]), default=None)
 
+    @property
+    def has_accepted_rows(self) -> bool:
+        """Whether any candle of any file was accepted, as far as its file alone can tell."""
+        return any(int(file.days["accepted"].sum()) for file in self._files_of_candles)
+
     def load_day(self, day: date) -> LandedRows:
         """The raw tables of one trading day; without rows when the input has none."""
         return self.load_days([day])[day]
@@ -145,6 +160,8 @@ class Intake:
     def landed_rows(self) -> dict[date, int]:
         """Accepted rows of every trading day, of all files together; known without reading rows."""
         days = [file.days for kind in (MINUTES, DAILY) for file in self._candle_files(kind)]
+        if not days:
+            return {}
         rows = pd.concat(days).groupby("trading_day")["accepted"].sum()
         return {day.date(): int(count) for day, count in rows.items()}
 

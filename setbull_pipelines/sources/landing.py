@@ -78,6 +78,18 @@ _MANIFEST = "manifest.json"
 _ABOUT_FILES = ("sizes", "hashes")
 
 
+@dataclass(frozen=True)
+class Rejection:
+    """A file that is of no use as a whole, and why; ``is_other`` when it need not be meant as input at all."""
+
+    reason: str
+    is_other: bool = False
+    rule: str = "unreadable file"
+    line: int | None = None
+    value: str | None = None
+    count: int | None = None
+
+
 class DamagedLanding(ValueError):
     """A landed file is not what was written; the message names it and says what to do."""
 
@@ -304,12 +316,13 @@ def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
     return _publish(folder, manifest, write)
 
 
-def land_rejection(folder: Path, reason: str, is_other: bool = False) -> Landing:
-    """Remember that a file is of no use, and why; of one that ``is_other`` nobody expected any."""
+def land_rejection(folder: Path, rejection: Rejection) -> Landing:
+    """Remember that a file is of no use, and why."""
     empty = pd.DataFrame(columns=_REJECTED_SCHEMA.names)
     manifest = {
-        "kind": NOT_READ_KIND if is_other else REJECTED_KIND,
-        "reason": reason,
+        "kind": NOT_READ_KIND if rejection.is_other else REJECTED_KIND,
+        "reason": rejection.reason,
+        "broken": {name: getattr(rejection, name) for name in ("rule", "line", "value", "count")},
         **_counts(0, empty),
         "days": [],
     }

@@ -196,7 +196,10 @@ def _order(
     )
     raise UnreadableFile(
         f"found dates such as {example!r} {why}, expected to know which comes first: [input] day_first = true "
-        "(or --day-first) if the day does, day_first = false (--month-first) if the month does"
+        "(or --day-first) if the day does, day_first = false (--month-first) if the month does",
+        "ambiguous dates",
+        value=str(example),
+        count=int(by_numbers.sum()),
     )
 
 

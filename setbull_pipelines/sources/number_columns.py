@@ -86,7 +86,9 @@ def _style(columns: Mapping[str, pyarrow.ChunkedArray], reading: InputSettings) 
     if example := _first(found, _ONE_COMMA):
         raise UnreadableFile(
             f"found numbers such as {example!r}, which can be thousands or a decimal comma, expected to know: "
-            '[input] decimal = "." for thousands, decimal = "," for decimals (or --decimal)'
+            '[input] decimal = "." for thousands, decimal = "," for decimals (or --decimal)',
+            "ambiguous numbers",
+            value=example,
         )
     return None
 

@@ -28,7 +28,22 @@ _NEVER_TWICE = frozenset(
 
 
 class UnreadableFile(ValueError):
-    """A file that cannot be used as a whole; the message says what was found and what was expected."""
+    """A file that cannot be used as a whole; the message says what was found and what was expected.
+
+    ``rule`` is a short name of what it breaks, ``line`` and ``value`` are where that shows first, ``count`` how often.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        rule: str = "unreadable file",
+        *,
+        line: int | None = None,
+        value: str | None = None,
+        count: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.rule, self.line, self.value, self.count = rule, line, value, count
 
 
 class NotATable(UnreadableFile):

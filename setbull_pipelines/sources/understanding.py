@@ -7,7 +7,7 @@ keeping what was read (``landing.py``).
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow
@@ -29,6 +29,7 @@ from setbull_pipelines.sources.derivative_files import (
 from setbull_pipelines.sources.file_names import question, said_by_settings
 from setbull_pipelines.sources.landing import (
     Landing,
+    Rejection,
     land_candles,
     land_derivatives,
     land_facts,
@@ -43,14 +44,6 @@ from setbull_pipelines.sources.universe_files import CheckedUniverse, check_univ
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Rejection:
-    """A file that is of no use as a whole, and why; ``is_other`` when it need not be meant as input at all."""
-
-    reason: str
-    is_other: bool = False
-
-
 Understood = CheckedCandles | CheckedUniverse | CheckedDerivatives | CheckedFacts | Rejection
 
 
@@ -60,7 +53,8 @@ def understood(content: bytes, suffix: str, source: str, reading: InputSettings)
         return judged(read_rows(content, suffix, reading), source, reading)
     except UnreadableFile as error:
         # Notes and licences have this suffix as well.
-        return Rejection(str(error), isinstance(error, NotATable) and suffix.startswith(".txt"))
+        is_other = isinstance(error, NotATable) and suffix.startswith(".txt")
+        return Rejection(str(error), is_other, error.rule, error.line, error.value, error.count)
     except (OSError, MemoryError):
         raise  # of this machine, not of the file: another time it may be read
     except Exception as error:
@@ -68,7 +62,8 @@ def understood(content: bytes, suffix: str, source: str, reading: InputSettings)
         _log.exception("%s: cannot be read", source)
         return Rejection(
             f"found content that this version cannot read ({type(error).__name__}: {str(error)[:200]}); this is a "
-            "fault of the program: please report it"
+            "fault of the program: please report it",
+            rule="fault of the program",
         )
 
 
@@ -104,7 +99,7 @@ def land(folder: Path, found: Understood) -> Landing:
         return land_derivatives(folder, found)
     if isinstance(found, CheckedFacts):
         return land_facts(folder, found)
-    return land_rejection(folder, found.reason, found.is_other)
+    return land_rejection(folder, found)
 
 
 def _with_named_columns(rows: RawRows, reading: InputSettings) -> RawRows:
@@ -133,7 +128,7 @@ def _as_candles(rows: RawRows, layout: Layout, source: str, reading: InputSettin
     symbol = said or layout.identity(source)
     if symbol is None:
         what = "candles" if layout.NAME == "candles" else f"candles ({layout.NAME})"
-        raise UnreadableFile(question(source, what))
+        raise UnreadableFile(question(source, what), "no instrument", value=source)
     name = "instrument_key" if "|" in symbol else "symbol"
     column = pyarrow.chunked_array([pyarrow.array([symbol] * len(rows.lines), pyarrow.string())])
     told = f"instrument {symbol} {'by [input]' if said else 'from the file name'}"
