@@ -386,8 +386,10 @@ def _accepted(
     instruments: Instruments,
     numbers: dict[str, Numbers],
 ) -> pyarrow.Table:
-    categories, rank = np.unique(instruments.keys.astype(str), return_inverse=True)
-    keys = rank[instruments.codes[accepted]].astype("int32")
+    # Only keys with rows: whoever takes keys apart never meets one that is none.
+    used, place = np.unique(instruments.codes[accepted], return_inverse=True)
+    categories, rank = np.unique(instruments.keys[used].astype(str), return_inverse=True)
+    keys = rank[place].astype("int32")
     wall_clock = moments.wall_clock[moments.codes[accepted]]
     days = wall_clock // MICROSECONDS_PER_DAY
     # Stable, so rows of one bar stay in the order of their lines.

@@ -33,6 +33,7 @@ from setbull_pipelines.sources.raw_rows import (
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SAMPLE_BYTES = 1 << 16
 _SAMPLE_LINES = 30
+_LONGEST_HEADER = 1 << 24
 _FEWEST_FIELDS_OF_CANDLES = 5
 _FEWEST_NUMBERS_OF_DATA = 4
 _NUMBER = re.compile(r"[+-]?[\d,.]*\d[\d,.]*(?:e[+-]?\d+)?", re.IGNORECASE)
@@ -56,8 +57,8 @@ def text_rows(content: bytes, reading: InputSettings) -> RawRows:
     notes = [code_page] if code_page else []
     if dialect.separator != ",":
         notes.append(f"separated by {SEPARATORS.get(dialect.separator, dialect.separator)}")
-    if dialect.skipped:
-        notes.append(f"{dialect.skipped} lines above the header")
+    if dialect.title:
+        notes.append(f"{dialect.title} lines above the header")
     if dialect.first_row == dialect.skipped:
         notes.append("no header, columns named by [input]")
     return _rows(content, dialect, tuple(notes))
@@ -101,14 +102,17 @@ class _Dialect:
     skipped: int
     first_row: int
     names: list[str]
+    title: int = 0
+    """How many of the skipped lines say something to people."""
 
 
 def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
     lines = _first_lines(content)
     said = "\t" if reading.separator == "tab" else reading.separator
-    skipped = 0
+    skipped = of_excel = 0
     if lines and (excel := re.fullmatch(r"sep=(.)", lines[0].strip("\r\n"))):
         said, skipped = said or excel[1], 1
+        of_excel = 1
     shown = lines[skipped:]
     separator = said or _separator(shown)
     rows = [_fields(line, separator) for line in shown]
@@ -123,11 +127,13 @@ def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
     # A separator at the end of every row, which the header does not have.
     if following and all(len(row) == len(header) + 1 and not row[-1] for row in following):
         header = [*header, ""]
-    return _Dialect(separator, skipped, skipped + 1, column_names(header))
+    return _Dialect(separator, skipped, skipped + 1, column_names(header), skipped - of_excel)
 
 
 def _first_lines(content: bytes) -> list[str]:
-    sample = content[:_SAMPLE_BYTES]
+    # All of the first line, however long: it names the columns.
+    end_of_first = content.find(b"\n", 0, _LONGEST_HEADER)
+    sample = content[: max(_SAMPLE_BYTES, end_of_first)]
     cut = len(content) > len(sample)
     lines = sample.decode(errors="replace").splitlines()
     return lines[:_SAMPLE_LINES] if not cut or len(lines) == 1 else lines[:-1][:_SAMPLE_LINES]

@@ -22,7 +22,7 @@ _ENDING = re.compile(
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9&]*(?:-[A-Z0-9&]+)*")
 _INTERVAL = re.compile(
     r"\d+|\d+ ?(?:M|MIN|MINS|MINUTE|MINUTES|H|HR|HOUR|D|DAY|DAYS|W|S|SEC)|M1|M5|D1|H1|1440|"
-    r"MINUTE|MINUTES|MIN|DAY|DAILY|D|EOD|INTRADAY|TO"
+    r"MINUTE|MINUTES|MIN|DAY|DAILY|D|EOD|INTRADAY|TO|ONE|THREE|FIVE|TEN|FIFTEEN|THIRTY|HOUR"
 )
 _DATE = re.compile(
     r"\d{4}(?:-\d\d){0,2}|\d{1,2}-(?:\d{1,2}|[A-Z]{3})-\d{2,4}|\d{1,2}[A-Z]{3}\d{2,4}|\d{6,14}"

@@ -43,7 +43,7 @@ _ANY = (
     r"|(?P<day_n>\d{1,2})[-/ .]?(?P<name>[a-z]{3})[a-z]*[-/ .,]*(?P<year_n>\d{4}|\d{2})"
     r"|(?P<name_m>[a-z]{3})[a-z]*\.? +(?P<day_m>\d{1,2})(?:st|nd|rd|th)?,? +(?P<year_m>\d{4})"
     r")"
-    r"(?:(?:[T ,]+|(?<=\d{8}))"
+    r"(?:(?:[t ,]+|(?<=\d{8}))"
     r"(?:(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second_of>\d{2})(?:[.:,](?P<fraction>\d{1,9}))?)?"
     r"|(?P<hour_c>\d{2})(?P<minute_c>\d{2})(?P<second_c>\d{2})?)"
     r"(?: ?(?P<half>[ap])\.?m\.?)?"
@@ -105,7 +105,7 @@ def _epochs(found: pd.Series) -> Texts:
         if inside.sum() > best_inside.sum():
             best, best_unit, best_inside = name, unit, inside
     exact = found.where(best_inside, "0").str.partition(".")[0].astype("int64").to_numpy()
-    microseconds = exact * 10**6 // best_unit if best_unit <= 10**6 else exact // 10**3
+    microseconds = exact * (10**6 // best_unit) if best_unit <= 10**6 else exact // 10**3
     wall = (microseconds + 330 * 60 * 10**6).view("datetime64[us]")
     status = np.where(best_inside, AWARE, UNREADABLE)
     return Texts(status, wall, (f"epoch {best}",) if best else ())

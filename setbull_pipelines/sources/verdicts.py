@@ -82,7 +82,7 @@ def rejected_rows(
         _quarantine_entry(
             line=int(rows.lines[position]),
             day=None if dayless[position] else days[position],
-            key=keys[position] or None,
+            key=_shortened(keys[position]) or None,
             ground=verdicts.ground(position),
             value=columns[verdicts.ground(position).column][number],
             date_found=days[position].astype(date),
@@ -106,6 +106,12 @@ def rejected_rows(
     return pd.DataFrame(entries, columns=REJECTED_COLUMNS)
 
 
+def _shortened(text: str | None) -> str | None:
+    if text is None or len(text) <= _LONGEST_VALUE:
+        return text
+    return f"{text[:_LONGEST_VALUE]}... ({len(text):,} signs)"
+
+
 def _quarantine_entry(
     line: int,
     day: np.datetime64 | None,
@@ -116,6 +122,7 @@ def _quarantine_entry(
     record: str,
 ) -> dict[str, Any]:
     expected = ground.expected if isinstance(ground.expected, str) else ground.expected(date_found)
+    value = _shortened(value)
     found = "no value" if value is None else repr(value)
     return {
         "line": line,
