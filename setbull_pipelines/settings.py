@@ -63,7 +63,8 @@ class AggregationSettings:
     bar_minutes: int = 5
     """Length of an intraday bar in minutes, counted from the open of each session interval."""
     untraded_minutes: Literal["exclude", "include"] = "exclude"
-    """``exclude``: a minute with volume 0 makes no bar (charting platforms); ``include``: it does (broker)."""
+    """``exclude``: a minute with volume 0 makes no bar (charting platforms); ``include``: it does (broker). Those of an
+    index, which is never traded, always do."""
 
     def __post_init__(self) -> None:
         _require(self.bar_minutes >= 1, "aggregation.bar_minutes", self.bar_minutes, "1 or more")

@@ -74,6 +74,11 @@ def instrument_key(segment: str, identifier: str) -> str:
     return key
 
 
+def is_index(key: str) -> bool:
+    """Whether a key is of an index, which has prices and is never traded."""
+    return key.partition("|")[0].endswith("_INDEX")
+
+
 def isin_of(key: str) -> str | None:
     """The ISIN of a key, or None when its identifier is a symbol, a token or an index name.
 

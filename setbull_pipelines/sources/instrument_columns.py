@@ -17,6 +17,7 @@ from setbull_pipelines.market.instruments import (
     SEGMENTS,
     InvalidInstrumentKey,
     instrument_key,
+    is_index,
     parse_instrument_key,
 )
 from setbull_pipelines.settings import InputSettings
@@ -53,7 +54,7 @@ class Instruments(NamedTuple):
     @property
     def is_index(self) -> np.ndarray:
         """Whether each distinct instrument is an index, which nobody trades."""
-        return np.array([str(key).partition("|")[0].endswith("_INDEX") for key in self.keys], bool)
+        return np.array([is_index(str(key)) for key in self.keys], bool)
 
 
 def read_instruments(

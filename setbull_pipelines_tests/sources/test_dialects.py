@@ -38,7 +38,11 @@ def zstd(content: bytes) -> bytes:
         (PLAIN.encode("utf-16"), "a.csv", "UTF-16"),
         (codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"), "a.csv", "UTF-16"),
         (PLAIN.encode("utf-8-sig"), "a.csv", None),
-        (PLAIN.replace("volume", "volume,caf\xe9").encode("cp1252"), "a.csv", "Windows-1252"),
+        (
+            table(*(f"{row},x" for row in ROWS), header=f"{HEADER},café").encode("cp1252"),
+            "a.csv",
+            "Windows-1252",
+        ),
         (PLAIN.replace(",", ";"), "a.csv", "separated by semicolons"),
         (PLAIN.replace(",", "\t"), "a.tsv", "separated by tabs"),
         (PLAIN.replace(",", "|"), "a.txt", "separated by bars"),
