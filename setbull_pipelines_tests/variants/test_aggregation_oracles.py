@@ -254,7 +254,7 @@ def test_bars_of_2016_equal_sql(variant: Variant, shared_data: Path) -> None:
         for bucket, bars in found.items():
             expected = connection.execute(
                 f"SELECT instrument_key, epoch_us({bucket}) AS start, arg_min(open, timestamp), "
-                "max(high), min(low), arg_max(close, timestamp), sum(volume), count(*) "
+                "max(high), min(low), arg_max(close, timestamp), sum(volume), count(*) FILTER (volume > 0) "
                 "FROM read_parquet(?) WHERE list_contains(?, symbol) "
                 "AND (volume > 0 OR symbol = 'NIFTYAUTO') "
                 "GROUP BY instrument_key, start ORDER BY instrument_key, start",
