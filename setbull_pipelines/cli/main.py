@@ -128,7 +128,7 @@ def run(
     from setbull_pipelines.assets.common import now
     from setbull_pipelines.cli.days import NothingToRun, choose_days, closed_days
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
-    from setbull_pipelines.cli.refused import tell_refusals, with_nothing_accepted
+    from setbull_pipelines.cli.refused import tell_what_was_understood, with_nothing_accepted
     from setbull_pipelines.cli.report import print_report
     from setbull_pipelines.cli.run import RunFailed, read_input, sessions_to_correct
     from setbull_pipelines.cli.run import run as execute
@@ -163,7 +163,7 @@ def run(
     for line in (note, asked.note):
         if line:
             console.print(line)
-    tell_refusals(intake, settings, reading)
+    tell_what_was_understood(intake, settings, reading)
     try:
         outcome = execute(settings, intake, asked)
     except (RunFailed, LogLost) as error:

@@ -21,12 +21,13 @@ from setbull_pipelines.settings import SOURCE_FILE, Settings, recorded_source
 from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.sources.moments import DAILY, MINUTES
 
+_SENTENCES = 10
 _LITTLE = 0.9
 """Of the rows received; where fewer were accepted, a run begins with the report."""
 
 
-def tell_refusals(intake: Intake, settings: Settings, given: Mapping[str, Any]) -> None:
-    """The report on the input, where a file was refused or little of the rows was accepted; else nothing."""
+def tell_what_was_understood(intake: Intake, settings: Settings, given: Mapping[str, Any]) -> None:
+    """What was taken for granted of files; the whole report where one was refused or little of the rows accepted."""
     if settings.input is None:
         return
     received = int(intake.files["received"].sum())
@@ -34,6 +35,12 @@ def tell_refusals(intake: Intake, settings: Settings, given: Mapping[str, Any]) 
     is_refused = (intake.files["kind"] == "rejected").any()
     if is_refused or accepted < _LITTLE * received:
         click.echo("\n".join(lines_of(report_on(settings.input, intake, settings, given))))
+        return
+    # What is plain needs no words.
+    told = intake.files[intake.files["taken_for"].str.contains("; ", regex=False, na=False)]
+    for taken_for, files in list(told.groupby("taken_for", sort=False))[:_SENTENCES]:
+        first, more = files["source"].iloc[0], len(files) - 1
+        click.echo(f"{first}{f' and {more} more files' if more else ''}: {taken_for}")
 
 
 def with_nothing_accepted(intake: Intake, settings: Settings, given: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.instruments import is_index
 from setbull_pipelines.market.session_frames import CLOSED_DAY, minutes_in_session
 from setbull_pipelines.market.session_table import SESSION_SHAPES, SHAPE_NOT_KNOWN, TIMEZONE
 from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
@@ -132,7 +133,7 @@ def closed_days_untraded(frames: Frames, day: pd.Timestamp, settings: Settings) 
 def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
     """A session of the calendar inside the span of the source has trades."""
     traded = {
-        stored.name: int((frames[stored.name]["volume"] > 0).sum())
+        stored.name: int(_traded(frames[stored.name]).sum())
         for stored in (CANDLES_1MIN, CANDLES_DAILY_HISTORY)
     }
     coverage = frames[COVERAGE.name]
@@ -150,6 +151,11 @@ def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Ve
         f"have candles before and after: the source has a hole or the calendar a session too many",
         metadata,
     )
+
+
+def _traded(candles: pd.DataFrame) -> pd.Series:
+    """Whether something moved: an index has prices without volume."""
+    return (candles["volume"] > 0) | candles["instrument_key"].map(is_index).astype(bool)
 
 
 def accounting(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:

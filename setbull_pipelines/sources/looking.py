@@ -92,8 +92,8 @@ def holes_by_series(intake: Intake) -> list[Hole]:
     have = pd.concat(accepted)
     have = have.assign(trading_day=pd.to_datetime(have["trading_day"]).astype("datetime64[us]"))
     have["instrument_key"] = have["instrument_key"].astype("str")
-    span = have.groupby("instrument_key")["trading_day"].agg(["min", "max"])
-    rows = pd.concat(lost).merge(span, left_on="instrument_key", right_index=True)
+    span = have.groupby("instrument_key")["trading_day"].agg(["min", "max"]).reset_index()
+    rows = pd.concat(lost).merge(span, on="instrument_key")
     inside = rows[(rows["trading_day"] > rows["min"]) & (rows["trading_day"] < rows["max"])]
     both = ["trading_day", "instrument_key"]
     inside = inside.merge(have[both].drop_duplicates(), on=both, how="left", indicator="also")
