@@ -18,7 +18,7 @@ from typing import Any
 from setbull_pipelines.cli.reading_options import as_words
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.sources.candle_files import OTHER_SERIES
+from setbull_pipelines.sources.candle_rules import OTHER_SERIES
 from setbull_pipelines.sources.intake import Intake, NoCandles, take_in
 from setbull_pipelines.sources.landing import NOT_READ_KIND
 from setbull_pipelines.sources.looking import FileLook, Refusal, holes_by_series, looks
@@ -56,6 +56,16 @@ class Report:
         return [refusal for file in self.files for refusal in file.refusals]
 
     @property
+    def paste(self) -> dict[str, Any]:
+        """Settings of ``[input]`` that the refusals ask for, with what is not known as an example."""
+        merged: dict[str, Any] = {}
+        for refusal in self.refusals:
+            for name, value in refusal.paste.items():
+                before = merged.get(name)
+                merged[name] = {**before, **value} if isinstance(before, dict) else value
+        return merged
+
+    @property
     def exit_code(self) -> int:
         """Whether everything, something or nothing was accepted; what nobody asked for does not count."""
         if not self.accepted:
@@ -72,6 +82,7 @@ class Report:
             "instruments": self.instruments,
             "files": [file.as_dict() for file in self.files],
             "missing": self.missing,
+            "paste": self.paste,
             "next": self.next,
             "exit_code": self.exit_code,
         }
@@ -118,6 +129,8 @@ def lines_of(report: Report, every_file: bool = False) -> list[str]:
         lines.append(f"and {left} more files (--json has all)")
     if report.missing:
         lines += ["", "what is missing:", *(f"  {sentence}" for sentence in report.missing)]
+    if report.paste:
+        lines += ["", *_lines_to_paste(report)]
     received = sum(file.received for file in report.files)
     lines += [
         "",
@@ -126,6 +139,30 @@ def lines_of(report: Report, every_file: bool = False) -> list[str]:
         f"next: {report.next}",
     ]
     return lines
+
+
+def _lines_to_paste(report: Report) -> list[str]:
+    lines = [
+        "to paste into the settings file (SETBULL_SETTINGS), with your own values where they are an example:",
+        "  [input]",
+        *(f"  {name} = {_toml(value)}" for name, value in report.paste.items()),
+        f"or: setbull check {shlex.quote(report.input)}{as_words(report.paste)}",
+    ]
+    if len(report.files) > 1 and set(report.paste) - {"symbols"}:
+        lines.append(
+            "these hold for every file of an input: put files that need others into a folder of their own"
+        )
+    return lines
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        pairs = (
+            f"{json.dumps(name, ensure_ascii=False)} = {_toml(said)}"
+            for name, said in value.items()
+        )
+        return f"{{{', '.join(pairs)}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _worst_first(files: Sequence[FileLook]) -> list[FileLook]:

@@ -14,7 +14,7 @@ from setbull_pipelines.market.session_frames import CLOSED_DAY, minutes_in_sessi
 from setbull_pipelines.market.session_table import SESSION_SHAPES, SHAPE_NOT_KNOWN, TIMEZONE
 from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.sources.candle_files import OTHER_SERIES
+from setbull_pipelines.sources.candle_rules import OTHER_SERIES
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 from setbull_pipelines.warehouse.pointers import StoredTable
 

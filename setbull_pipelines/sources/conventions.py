@@ -142,6 +142,7 @@ def refuse_end_labels(
             line=int(lines[bars.places[example]]),
             value=f"{first:%Y-%m-%d %H:%M}",
             count=by_end,
+            paste={"label": "end"},
         )
 
 
@@ -179,6 +180,7 @@ def refuse_cumulative(bars: Bars, volume: np.ndarray, lines: np.ndarray) -> None
         line=int(lines[bars.places[end]]),
         value=f"{found[end]:,.0f}",
         count=int(never_falls.sum()),
+        paste={"volume": "cumulative"},
     )
 
 

@@ -194,6 +194,7 @@ def _headerless(first: list[str], separator: str, skipped: int, reading: InputSe
             "no header",
             line=skipped + 1,
             value=separator.join(first)[:120],
+            paste={"columns": {str(number): name for number, name in _proposed(first)}},
         )
     names = [named.get(place, f"column {place + 1}") for place in range(len(first))]
     return _Dialect(separator, skipped, skipped, column_names(names))

@@ -6,20 +6,24 @@ not belong here: printing (``cli/``), deciding anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from setbull_pipelines.sources.candle_files import OTHER_SERIES
+from setbull_pipelines.sources.candle_rules import NAIVE_TIMESTAMP, OTHER_SERIES
 from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.sources.landed_files import LandedFile
 from setbull_pipelines.sources.landing import NOT_READ_KIND, REJECTED_KIND
 from setbull_pipelines.sources.moments import DAILY, MINUTES
+from setbull_pipelines.tables.contract import INDIA
 
 _VALUES = ("open", "high", "low", "close", "volume")
 _INSTRUMENTS_SHOWN = 5
+_UTC_OPENS, _INDIA_OPENS = 3, 9
+"""The hours in which a session begins, on the clocks of UTC and of India."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Refusal:
     column: str | None
     value: str | None
     reason: str
+    paste: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of ``[input]`` that would say what is meant, as an example."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,7 @@ def _refusals(file: LandedFile, counts: pd.Series, intake: Intake) -> list[Refus
                 None,
                 broken["value"],
                 landing.manifest["reason"],
+                broken["paste"],
             )
         ]
     days = list(landing.days["trading_day"].dt.date)
@@ -195,10 +202,19 @@ def _refusals(file: LandedFile, counts: pd.Series, intake: Intake) -> list[Refus
                 column,
                 value,
                 first["reason"],
+                _paste(str(rule), value),
             )
         )
     found += _unknown(file, counts, intake)
     return sorted(found, key=lambda refusal: -(refusal.count or 0))
+
+
+def _paste(rule: str, value: str | None) -> dict[str, Any]:
+    """The setting that rejected rows ask for; for moments without zone the one whose session holds the first."""
+    if rule != NAIVE_TIMESTAMP:
+        return {}
+    clock = re.search(r"\b(\d\d):\d\d", value or "")
+    return {"timezone": "UTC" if clock and _UTC_OPENS <= int(clock[1]) < _INDIA_OPENS else INDIA}
 
 
 def _unknown(file: LandedFile, counts: pd.Series, intake: Intake) -> list[Refusal]:

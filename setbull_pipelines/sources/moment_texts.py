@@ -200,6 +200,7 @@ def _order(
         "ambiguous dates",
         value=str(example),
         count=int(by_numbers.sum()),
+        paste={"day_first": True},
     )
 
 

@@ -89,6 +89,7 @@ def _style(columns: Mapping[str, pyarrow.ChunkedArray], reading: InputSettings) 
             '[input] decimal = "." for thousands, decimal = "," for decimals (or --decimal)',
             "ambiguous numbers",
             value=example,
+            paste={"decimal": ","},
         )
     return None
 

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -31,6 +32,7 @@ class UnreadableFile(ValueError):
     """A file that cannot be used as a whole; the message says what was found and what was expected.
 
     ``rule`` is a short name of what it breaks, ``line`` and ``value`` are where that shows first, ``count`` how often.
+    ``paste`` are the settings of ``[input]`` that would say what is meant.
     """
 
     def __init__(
@@ -41,9 +43,11 @@ class UnreadableFile(ValueError):
         line: int | None = None,
         value: str | None = None,
         count: int | None = None,
+        paste: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.rule, self.line, self.value, self.count = rule, line, value, count
+        self.paste = dict(paste or {})
 
 
 class NotATable(UnreadableFile):

@@ -17,7 +17,7 @@ import pandas as pd
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import minutes_in_session
 from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, SESSION_SHAPES
-from setbull_pipelines.sources.candle_files import PRICE_COLUMNS, closing_auction_hours
+from setbull_pipelines.sources.candle_rules import PRICE_COLUMNS, closing_auction_hours
 from setbull_pipelines.sources.correcting import Corrections, correct, differing, had_closed
 from setbull_pipelines.sources.frames import concatenate, texts_of
 from setbull_pipelines.sources.landed_files import LandedFile

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow
 
@@ -27,8 +27,8 @@ from setbull_pipelines.sources.derivative_files import (
     is_derivatives,
 )
 from setbull_pipelines.sources.file_names import question, said_by_settings
-from setbull_pipelines.sources.landing import (
-    Landing,
+from setbull_pipelines.sources.landing import Landing
+from setbull_pipelines.sources.landing_writing import (
     Rejection,
     land_candles,
     land_derivatives,
@@ -54,7 +54,9 @@ def understood(content: bytes, suffix: str, source: str, reading: InputSettings)
     except UnreadableFile as error:
         # Notes and licences have this suffix as well.
         is_other = isinstance(error, NotATable) and suffix.startswith(".txt")
-        return Rejection(str(error), is_other, error.rule, error.line, error.value, error.count)
+        return Rejection(
+            str(error), is_other, error.rule, error.line, error.value, error.count, error.paste
+        )
     except (OSError, MemoryError):
         raise  # of this machine, not of the file: another time it may be read
     except Exception as error:
@@ -128,7 +130,13 @@ def _as_candles(rows: RawRows, layout: Layout, source: str, reading: InputSettin
     symbol = said or layout.identity(source)
     if symbol is None:
         what = "candles" if layout.NAME == "candles" else f"candles ({layout.NAME})"
-        raise UnreadableFile(question(source, what), "no instrument", value=source)
+        name = PurePosixPath(source).name
+        raise UnreadableFile(
+            question(source, what),
+            "no instrument",
+            value=source,
+            paste={"symbols": {name: "SYMBOL"}},
+        )
     name = "instrument_key" if "|" in symbol else "symbol"
     column = pyarrow.chunked_array([pyarrow.array([symbol] * len(rows.lines), pyarrow.string())])
     told = f"instrument {symbol} {'by [input]' if said else 'from the file name'}"

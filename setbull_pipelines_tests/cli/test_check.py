@@ -59,6 +59,8 @@ def test_some_and_nothing_accepted_have_exit_codes_of_their_own(inbox: Path) -> 
     assert nothing.exit_code == 2
     assert "ambiguous.csv: refused (ambiguous dates)" in nothing.output
     assert "[input] day_first = true (or --day-first)" in nothing.output
+    assert "  [input]\n  day_first = true\n" in nothing.output
+    assert f"or: setbull check {inbox} --day-first" in nothing.output
     assert "next: nothing can be run" in nothing.output
     (inbox / "good.csv").write_text(GOOD)
     some = setbull("check", inbox)
@@ -85,12 +87,14 @@ def test_programs_read_the_same(inbox: Path) -> None:
         "column": "high",
         "value": "0.5",
         "reason": "Found '0.5' in column high, expected a high that is at least the low.",
+        "paste": {},
     }
     assert (dates["rule"], dates["count"], dates["value"]) == (
         "ambiguous dates",
         1,
         "02-06-2025 09:15",
     )
+    assert dates["paste"] == document["paste"] == {"day_first": True}
     assert (unread["rule"], unread["file"]) == ("not read", "c.pdf")
     assert document["files"][0]["first_row"]["timestamp"] == "2025-06-02T09:15:00+05:30"
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from setbull_pipelines.settings import InputSettings
 from setbull_pipelines.sources.candle_files import CheckedCandles
-from setbull_pipelines.sources.landing import Rejection
+from setbull_pipelines.sources.landing_writing import Rejection
 from setbull_pipelines.sources.reading import file_suffix
 from setbull_pipelines.sources.understanding import Understood, understood
 

@@ -181,7 +181,7 @@ def test_a_failure_while_landing_leaves_nothing_behind(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("setbull_pipelines.sources.landing.os.rename", fail)
+    monkeypatch.setattr("setbull_pipelines.sources.landing_writing.os.rename", fail)
     with pytest.raises(OSError, match="disk full"):
         take(inbox)
     assert landings(inbox) == []
