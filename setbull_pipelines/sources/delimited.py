@@ -75,6 +75,13 @@ def _as_utf8(content: bytes) -> tuple[bytes, str | None]:
                     f"found a text that is not whole ({error}), expected {name.upper()} as its first bytes say"
                 ) from error
     content = content.removeprefix(codecs.BOM_UTF8)
+    if wide := _wide_without_mark(content):
+        try:
+            return content.decode(wide).encode(), "UTF-16"
+        except UnicodeError as error:
+            raise UnreadableFile(
+                f"found a text that is not whole ({error}), expected UTF-16"
+            ) from error
     if content.isascii():
         return content, None
     try:
@@ -92,6 +99,18 @@ def _as_utf8(content: bytes) -> tuple[bytes, str | None]:
             raise UnreadableFile(
                 f"found bytes that are not text ({error}), expected CSV in UTF-8, UTF-16 or Windows-1252"
             ) from error
+
+
+def _wide_without_mark(content: bytes) -> str | None:
+    """The code page of a text in which every second byte is 0, as letters and digits in UTF-16 have it."""
+    begin = content[:200]
+    for name, zeros, others in (
+        ("utf-16-le", begin[1::2], begin[::2]),
+        ("utf-16-be", begin[::2], begin[1::2]),
+    ):
+        if len(zeros) > 10 and zeros.count(0) > 0.9 * len(zeros) and not others.count(0):
+            return name
+    return None
 
 
 @dataclass(frozen=True)

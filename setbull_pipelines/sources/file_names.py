@@ -27,6 +27,8 @@ _INTERVAL = re.compile(
 _DATE = re.compile(
     r"\d{4}(?:-\d\d){0,2}|\d{1,2}-(?:\d{1,2}|[A-Z]{3})-\d{2,4}|\d{1,2}[A-Z]{3}\d{2,4}|\d{6,14}"
 )
+_INDEX = re.compile(r"(?:NIFTY|INDIA|BANK|FIN) [A-Z0-9]+(?: [A-Z0-9]+)*")
+"""Names of indices are of several words."""
 _EXCHANGES = {"NSE": "NSE", "NS": "NSE", "NSE_EQ": "NSE", "BSE": "BSE", "BO": "BSE"}
 _SERIES = frozenset(("EQ", "BE", "SM", "ST", "BZ", "ALL", "ALLN"))
 _WORDS = frozenset(
@@ -121,6 +123,9 @@ def symbol_in(path: str) -> str | None:
     Where the name holds nothing but times and intervals, that of the folder.
     """
     for part in list(reversed(PurePosixPath(path).parts))[:2]:
+        for piece in stem(part).split("_"):
+            if _INDEX.fullmatch(piece.strip()):
+                return piece.strip()
         symbols, exchange = _symbols_of(stem(part))
         if symbols:
             return None if len(symbols) > 1 else _listed(symbols[0], exchange)

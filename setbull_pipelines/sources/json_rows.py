@@ -106,6 +106,22 @@ def _tables(node: Any, path: tuple[str, ...], beside: Mapping[str, str]) -> Iter
             if name.lower() in ABOUT_ALL and isinstance(value, str)
         }
         beside = {**beside, **said}
+        named = node.get("columns")
+        for name, value in node.items():
+            if _names_columns(named, value):
+                entries = [dict(zip(named, row, strict=True)) for row in value]
+                yield _Table(".".join((*path, str(name))), entries, "objects", beside)
+                return
+        by_column = [value for value in node.values() if isinstance(value, dict)]
+        if len(by_column) >= _FEWEST_FIELDS and len({tuple(value) for value in by_column}) == 1:
+            columns = {
+                name: list(value.values())
+                for name, value in node.items()
+                if isinstance(value, dict)
+            }
+            if not any(isinstance(value, (list, dict)) for value in by_column[0].values()):
+                yield _Table(".".join(path), list(by_column[0]), "columns", beside, columns)
+                return
         lists = {name: value for name, value in node.items() if isinstance(value, list)}
         lengths = Counter(len(value) for value in lists.values())
         length, times = lengths.most_common(1)[0] if lengths else (0, 0)
@@ -120,6 +136,19 @@ def _tables(node: Any, path: tuple[str, ...], beside: Mapping[str, str]) -> Iter
                 yield _Table(".".join(path), rows, "columns", beside, side_by_side)
         for name, value in node.items():
             yield from _tables(value, (*path, str(name)), beside)
+
+
+def _names_columns(named: Any, rows: Any) -> bool:
+    """Whether ``named`` are the names of the fields of ``rows``, as pandas writes a frame."""
+    return (
+        isinstance(named, list)
+        and named is not rows
+        and len(named) >= _FEWEST_FIELDS
+        and all(isinstance(name, str) for name in named)
+        and isinstance(rows, list)
+        and bool(rows)
+        and all(isinstance(row, list) and len(row) == len(named) for row in rows)
+    )
 
 
 def _of_objects(entries: Sequence[Mapping[str, Any]], beside: Mapping[str, str]) -> RawRows:

@@ -47,10 +47,11 @@ _ANY = (
     r"(?:(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second_of>\d{2})(?:[.:,](?P<fraction>\d{1,9}))?)?"
     r"|(?P<hour_c>\d{2})(?P<minute_c>\d{2})(?P<second_c>\d{2})?)"
     r"(?: ?(?P<half>[ap])\.?m\.?)?"
-    r"(?: ?(?P<zone>z|utc|gmt|ist|(?:utc|gmt)?[+-]\d{2}:?(?:\d{2})?)(?: \([^)]*\))?)?"
+    r"(?: ?(?P<zone>z|utc|gmt|ist|asia/kolkata|asia/calcutta|(?:utc|gmt)?[+-]\d{2}:?(?:\d{2})?)"
+    r"(?: ?[(\[][^)\]]*[)\]])?)?"
     r")?$"
 )
-_ZONES = {"z": 0, "utc": 0, "gmt": 0, "ist": 330}
+_ZONES = {"z": 0, "utc": 0, "gmt": 0, "ist": 330, "asia/kolkata": 330, "asia/calcutta": 330}
 
 
 class Texts(NamedTuple):

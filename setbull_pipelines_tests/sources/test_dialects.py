@@ -37,6 +37,7 @@ def zstd(content: bytes) -> bytes:
     [
         (PLAIN.encode("utf-16"), "a.csv", "UTF-16"),
         (codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"), "a.csv", "UTF-16"),
+        (PLAIN.encode("utf-16-le"), "a.csv", "UTF-16"),
         (PLAIN.encode("utf-8-sig"), "a.csv", None),
         (
             table(*(f"{row},x" for row in ROWS), header=f"{HEADER},café").encode("cp1252"),

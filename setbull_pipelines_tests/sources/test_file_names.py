@@ -24,6 +24,8 @@ from setbull_pipelines.sources.file_names import said_by_settings, symbol_in
         ("candles_TCS_20250602.parquet", "TCS"),
         ("RELIANCE/2025-06.csv", "RELIANCE"),
         ("RELIANCE/1min_2025.csv", "RELIANCE"),
+        ("NIFTY 50_minute.csv", "NIFTY 50"),
+        ("NIFTY FIN SERVICE.csv", "NIFTY FIN SERVICE"),
         ("RELIANCE_TCS.csv", None),
         ("prices.csv", None),
         ("reliance.csv", None),

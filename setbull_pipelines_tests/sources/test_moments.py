@@ -52,6 +52,8 @@ def minute(*texts: str) -> str:
         ("Fri Jun 13 2025 09:15:00 GMT+0530 (India Standard Time)", None),
         ("Fri, 13 Jun 2025 03:45:00 GMT", None),
         ("2025-06-13 09:15:00 IST", None),
+        ("2025-06-13T09:15:00 Asia/Kolkata", None),
+        ("2025-06-13T09:15:00+05:30[Asia/Kolkata]", None),
         ("1749786300", "epoch seconds"),
         ("1749786300.0", "epoch seconds"),
         ("1749786300000", "epoch milliseconds"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import ModuleType
@@ -21,6 +22,7 @@ from setbull_pipelines.sources.raw_rows import RawRows
 
 Sample = Sequence[Mapping[str, str | None]]
 _LAST = "plain"
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d|\d{9,19}(?:\.\d+)?$")
 
 
 class Layout(Protocol):
@@ -51,6 +53,12 @@ def all_layouts() -> tuple[Layout, ...]:
 def modules() -> list[ModuleType]:
     """The modules of the layouts, whose code decides what was read."""
     return [cast(ModuleType, layout) for layout in all_layouts()]
+
+
+def begins_with_a_moment(sample: Sample, column: str) -> bool:
+    """Whether values without names can be a candle's: the first is a moment, or nothing is there to contradict."""
+    first = (sample[0].get(column) or "") if sample else ""
+    return not sample or bool(_MOMENT.match(first))
 
 
 def layout_of(rows: RawRows) -> Layout | None:

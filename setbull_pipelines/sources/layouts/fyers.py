@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
-from setbull_pipelines.sources.layouts import Sample
+from setbull_pipelines.sources.layouts import Sample, begins_with_a_moment
 from setbull_pipelines.sources.raw_rows import RawRows
 
 NAME = "Fyers"
@@ -16,7 +16,7 @@ _MEANING = ("timestamp", "open", "high", "low", "close", "volume")
 
 def recognises(names: Sequence[str], sample: Sample) -> bool:
     """By the place of the lists in the answer."""
-    return tuple(names[:6]) == _PLACES
+    return tuple(names[:6]) == _PLACES and begins_with_a_moment(sample, _PLACES[0])
 
 
 def as_rows(rows: RawRows) -> RawRows:

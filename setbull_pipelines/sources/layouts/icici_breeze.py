@@ -20,6 +20,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 
 def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names; what is only of derivatives is left out."""
+    plain.refuse_contracts(rows)
     table = rows.columns.drop_columns(
         [
             name

@@ -24,17 +24,34 @@ _MEANINGS = {
     "open": "open o open_price openprice",
     "high": "high h high_price highprice",
     "low": "low l low_price lowprice",
-    "close": "close c close_price closeprice",
+    "close": "close c close_price closeprice price",
     "volume": "volume vol v traded_volume total_traded_volume total_traded_quantity shares_traded quantity qty "
-    "volume_traded tottrdqty ttl_trd_qnty",
+    "volume_traded tottrdqty ttl_trd_qnty no_of_shares",
     "open_interest": "open_interest oi openinterest open_int openint",
     "instrument_key": "instrument_key instrumentkey",
-    "symbol": "symbol ticker tradingsymbol trading_symbol stock stock_code scrip scrip_name security",
+    "symbol": "symbol ticker tradingsymbol trading_symbol stock stock_code scrip scrip_name security "
+    "index_name indexname",
     "exchange": "exchange exchange_code exch",
     "date": "date day dt",
     "time": "time",
 }
 _MEANING_OF = {alias: name for name, aliases in _MEANINGS.items() for alias in aliases.split()}
+_PLAIN = re.compile(r"[\s.\-/]+")
+_OF_CONTRACTS = frozenset(
+    [
+        "expiry",
+        "expiry_date",
+        "expiry_dt",
+        "expirydate",
+        "strike",
+        "strike_price",
+        "strike_pr",
+        "strikeprice",
+        "option_type",
+        "option_typ",
+    ]
+)
+_NOTHING = ("", "-", "0", "0.0", "0.00", "nan", "None", "XX")
 _PRICES = ("open", "high", "low", "close")
 _UNNAMED = re.compile(r"(?:|unnamed(?:: ?\d+)?|index|level_0|__index_level_\d+__)(?: \(\d+\))?")
 _MOMENT = re.compile(
@@ -52,6 +69,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 
 def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names; what was called differently is told."""
+    refuse_contracts(rows)
     meanings = _meanings(rows.names)
     table = rows.columns.rename_columns([meanings.get(name, name) for name in rows.names])
     notes = [f"{name} = {meaning}" for name, meaning in meanings.items() if name != meaning]
@@ -67,12 +85,37 @@ def identity(path: str) -> str | None:
     return instrument_key_in(path) or symbol_in(path)
 
 
+def refuse_contracts(rows: RawRows) -> None:
+    """Refuse prices of futures and options: under the symbol of their share they would be taken for its own."""
+    for name in rows.names:
+        if _PLAIN.sub("_", name).strip("_") in _OF_CONTRACTS and (
+            value := _first_value(rows.columns[name])
+        ):
+            raise UnreadableFile(
+                f"found contracts with {name} {value!r}, expected shares or indices: candles of futures and options "
+                "are not read",
+                "contracts",
+                value=value,
+            )
+
+
+def _first_value(column: pyarrow.ChunkedArray) -> str | None:
+    return next(
+        (
+            value
+            for value in texts(column.slice(0, 1000))
+            if value and value.strip() not in _NOTHING
+        ),
+        None,
+    )
+
+
 def _meanings(names: Sequence[str]) -> dict[str, str]:
     """What each column is; a name that is right as it is comes first, then the first alias in file order."""
     found = {name: name for name in _MEANINGS if name in names}
     taken = set(found)
     for name in names:
-        plain = re.sub(r"[\s.\-/]+", "_", name.strip().strip("<>\"'")).strip("_")
+        plain = _PLAIN.sub("_", name.strip().strip("<>\"'")).strip("_")
         meaning = _MEANING_OF.get(plain)
         if meaning and meaning not in taken:
             found[name] = meaning
@@ -94,7 +137,7 @@ def _with_moments(table: pyarrow.Table, notes: list[str]) -> tuple[pyarrow.Table
             return _renamed(table, name), [*notes, f"{name} = timestamp"]
     for name in names:
         if _UNNAMED.fullmatch(name) and _hold_moments(table[name]):
-            return _renamed(table, name), [*notes, "a column without a name = timestamp"]
+            return _renamed(table, name), [*notes, "(without a name) = timestamp"]
     return table, notes
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
-from setbull_pipelines.sources.layouts import Sample
+from setbull_pipelines.sources.layouts import Sample, begins_with_a_moment
 from setbull_pipelines.sources.raw_rows import RawRows
 
 NAME = "Upstox response"
@@ -21,7 +21,8 @@ _MEANING = ("timestamp", "open", "high", "low", "close", "volume", "open_interes
 def recognises(names: Sequence[str], sample: Sample) -> bool:
     """Seven values, and moments with the colon in their offset that Kite's lack."""
     first = (sample[0].get(COLUMNS[0]) or "") if sample else ""
-    return tuple(names[:7]) == COLUMNS and not first.endswith("+0530")
+    is_response = tuple(names[:7]) == COLUMNS and begins_with_a_moment(sample, COLUMNS[0])
+    return is_response and not first.endswith("+0530")
 
 
 def as_rows(rows: RawRows) -> RawRows:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
-from setbull_pipelines.sources.layouts import Sample, plain
+from setbull_pipelines.sources.layouts import Sample, begins_with_a_moment, plain
 from setbull_pipelines.sources.raw_rows import RawRows
 
 NAME = "Zerodha Kite"
@@ -26,7 +26,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
     """By the number of values and the offset of the first moment."""
     if not sample:
         return False
-    if tuple(names[:6]) == _PLACES[:6]:
+    if tuple(names[:6]) == _PLACES[:6] and begins_with_a_moment(sample, _PLACES[0]):
         return len(names) == 6 or (sample[0][_PLACES[0]] or "").endswith("+0530")
     found = set(names)
     is_csv = _COLUMNS <= found <= _COLUMNS | _ALSO

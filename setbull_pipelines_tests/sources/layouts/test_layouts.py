@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePath
 
 import pytest
 
+from setbull_pipelines.settings import InputSettings
 from setbull_pipelines.sources.layouts import all_layouts
+from setbull_pipelines.sources.reading import file_suffix, read_rows
 from setbull_pipelines_tests.sources.reading_files import (
     candles,
     keys,
@@ -272,12 +275,7 @@ def test_a_day_file_of_the_exchange_is_read_and_other_series_are_quarantined(nam
 
 
 def test_at_most_one_layout_recognises_a_file_but_the_general_one() -> None:
-    from setbull_pipelines.settings import InputSettings
-    from setbull_pipelines.sources.reading import file_suffix, read_rows
-
     for name, text, _ in FILES.values():
-        from pathlib import PurePath
-
         rows = read_rows(text.encode(), file_suffix(PurePath(name)) or "", InputSettings())
         recognising = [
             layout.NAME
@@ -331,3 +329,53 @@ def test_two_tickers_of_yfinance_side_by_side_are_refused() -> None:
 def test_the_symbol_beside_the_candles_of_an_answer_is_taken() -> None:
     text = json.dumps({"s": "ok", "symbol": "NSE:SBIN-EQ", "candles": _rows(_EPOCHS)})
     assert keys(candles(text, "answer.json")) == ["NSE_EQ|SBIN"]
+
+
+def _frame() -> dict[str, list]:
+    names = ["close", "date", "high", "low", "open", "volume"]
+    order = [3, None, 1, 2, 0, 4]
+    return {
+        name: [
+            row[place] if place is not None else moment
+            for row, moment in zip(_ROWS, _ISO, strict=True)
+        ]
+        for name, place in zip(names, order, strict=True)
+    }
+
+
+@pytest.mark.parametrize("way", ["split", "columns", "records"])
+def test_a_frame_that_pandas_wrote_keeps_its_names_whatever_their_order(way: str) -> None:
+    columns = _frame()
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    document = {
+        "split": {"columns": list(columns), "index": [0, 1], "data": rows},
+        "columns": {name: dict(zip("01", of, strict=True)) for name, of in columns.items()},
+        "records": [dict(zip(columns, row, strict=True)) for row in rows],
+    }[way]
+    found = candles(json.dumps(document), "ITC.json")
+    assert values(found) == _ROWS
+    assert moments(found) == ["2025-06-02 09:15", "2025-06-02 09:16"]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "said"),
+    [
+        (
+            "INSTRUMENT,SYMBOL,EXPIRY_DT,OPEN,HIGH,LOW,CLOSE,CONTRACTS,TIMESTAMP",
+            "FUTSTK,ITC,26-Jun-2025,1,2,1,1,5,02-JUN-2025",
+            "found contracts with expiry_dt '26-Jun-2025'",
+        ),
+        (
+            "symbol,timestamp,open,high,low,close,volume,Strike Price",
+            "ITC,2025-06-02,1,2,1,1,5,420",
+            "found contracts with strike price '420'",
+        ),
+    ],
+)
+def test_contracts_are_never_taken_for_their_share(header: str, row: str, said: str) -> None:
+    assert said in refused(_lines(header, row)).reason
+
+
+def test_values_without_names_are_candles_only_where_the_first_is_a_moment() -> None:
+    text = json.dumps({"data": [[1, 2, 3, 4, 5, 6]], "status": True})
+    assert "found the columns data.0, data.1" in refused(text, "ITC.json").reason
