@@ -7,6 +7,7 @@ that says what is meant. Does not belong here: single rows (``candle_files.py``)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,12 +43,12 @@ class Bars:
         is_last[:-1] = (of[1:] != of[:-1]) | (at[1:] != at[:-1])
         return cls(places[is_last], of[is_last], at[is_last])
 
-    @property
+    @cached_property
     def day(self) -> np.ndarray:
         """The day of each bar, as its number since 1970."""
         return self.wall_clock // MICROSECONDS_PER_DAY
 
-    @property
+    @cached_property
     def follows(self) -> np.ndarray:
         """Whether each bar but the first follows the one before it in the same day of the same instrument."""
         return (self.instrument[1:] == self.instrument[:-1]) & (self.day[1:] == self.day[:-1])
@@ -65,8 +66,10 @@ def coarse_instruments(bars: Bars) -> dict[int, int]:
     of = bars.instrument[1:][follows]
     coarse = {}
     # Shares that trade seldom have steps of all lengths: one must be usual, and the others its multiples.
-    for instrument in np.unique(of[steps > 1]):
-        own = steps[of == instrument]
+    found = np.unique(of[steps > 1])
+    first, end = np.searchsorted(of, found), np.searchsorted(of, found, side="right")
+    for instrument, start, stop in zip(found, first, end, strict=True):
+        own = steps[start:stop]
         if len(own) < _FEWEST_STEPS_OF_A_GRID:
             continue
         lengths, counts = np.unique(own, return_counts=True)
@@ -119,11 +122,11 @@ def refuse_end_labels(
         if wall_clock[place] % MICROSECONDS_PER_DAY
         == closes.get(int(wall_clock[place] // MICROSECONDS_PER_DAY), -1)
     }
-    starts = bars.starts
+    starts, day_of = bars.starts, bars.day
     sizes = np.diff(np.append(starts, len(bars.places)))
     whole, by_end, example = 0, 0, None
     for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
-        day = int(bars.day[start])
+        day = int(day_of[start])
         if day not in opens or size < (1 - _MOST_MINUTES_MISSING) * (minutes[day] or 1):
             continue
         whole += 1

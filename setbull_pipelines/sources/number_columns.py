@@ -45,28 +45,27 @@ def read_numbers(
         name: compute.utf8_trim_whitespace(column) if is_text(column.type) else column
         for name, column in plain.items()
     }
-    odd = {name: column for name, column in trimmed.items() if is_text(column.type)}
-    odd = {name: column for name, column in odd.items() if not _is_plain(column)}
+    odd = {}
+    for name, column in trimmed.items():
+        if is_text(column.type):
+            try:
+                trimmed[name] = compute.cast(column, pyarrow.float64())
+            except pyarrow.ArrowInvalid:
+                odd[name] = column
     notes: list[str] = []
     if odd or reading.decimal == ",":
-        style = _style(trimmed, reading)
+        # With a decimal comma, the point of a number that looks plain is no decimal sign.
+        written = {name: column for name, column in plain.items() if is_text(column.type)}
+        written = {name: compute.utf8_trim_whitespace(column) for name, column in written.items()}
+        style = _style(written, reading)
         if style:
             notes.append(style)
-            for name in trimmed if style == _COMMA else odd:
-                if is_text(trimmed[name].type):
-                    trimmed[name] = _rewritten(trimmed[name], style)
+            for name in written if style == _COMMA else odd:
+                trimmed[name] = _rewritten(written[name], style)
     return {name: _read(name, column) for name, column in trimmed.items()}, notes
 
 
 _COMMA, _GROUPS = "decimal comma", "thousands separators"
-
-
-def _is_plain(column: pyarrow.ChunkedArray) -> bool:
-    try:
-        compute.cast(column, pyarrow.float64())
-    except pyarrow.ArrowInvalid:
-        return False
-    return True
 
 
 def _style(columns: Mapping[str, pyarrow.ChunkedArray], reading: InputSettings) -> str | None:
@@ -124,12 +123,9 @@ def _rewritten(column: pyarrow.ChunkedArray, style: str) -> pyarrow.ChunkedArray
 def _read(name: str, column: pyarrow.ChunkedArray) -> Numbers:
     missing = compute.is_null(column).to_numpy(zero_copy_only=False)
     if is_text(column.type):
-        try:
-            read = compute.cast(column, pyarrow.float64())
-        except pyarrow.ArrowInvalid:
-            is_number = compute.match_substring_regex(column, _NUMBER)
-            nothing = pyarrow.scalar(None, pyarrow.string())
-            read = compute.cast(compute.if_else(is_number, column, nothing), pyarrow.float64())
+        is_number = compute.match_substring_regex(column, _NUMBER)
+        nothing = pyarrow.scalar(None, pyarrow.string())
+        read = compute.cast(compute.if_else(is_number, column, nothing), pyarrow.float64())
     elif (
         pyarrow.types.is_integer(column.type)
         or pyarrow.types.is_floating(column.type)

@@ -139,6 +139,11 @@ def column_names(found: Sequence[str]) -> list[str]:
     return numbered
 
 
+def renamed(table: pyarrow.Table, names: Sequence[str]) -> pyarrow.Table:
+    """The table under other names; two columns that would mean the same are refused."""
+    return table.rename_columns(column_names(names))
+
+
 def first_line(error: Exception) -> str:
     """The first line of what a library says of data that it cannot read."""
     lines = str(error).splitlines() or [type(error).__name__]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
 from setbull_pipelines.sources.layouts import Sample, plain
-from setbull_pipelines.sources.raw_rows import RawRows
+from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
 NAME = "AmiBroker"
 _TICKER, _DAY, _PRICES = "<ticker>", "<dtyyyymmdd>", {"<open>", "<high>", "<low>", "<close>"}
@@ -39,7 +39,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names, dates with hyphens, which tell them from numbers."""
     names = [_MEANING.get(name, name.strip("<>")) for name in rows.names]
-    return plain.as_rows(replace(rows, columns=rows.columns.rename_columns(names)))
+    return plain.as_rows(replace(rows, columns=renamed(rows.columns, names)))
 
 
 def identity(path: str) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
 from setbull_pipelines.sources.layouts import Sample, begins_with_a_moment
-from setbull_pipelines.sources.raw_rows import RawRows
+from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
 NAME = "Angel One"
 _PLACES = tuple(f"data.{place}" for place in range(6))
@@ -21,7 +21,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 
 def as_rows(rows: RawRows) -> RawRows:
     """The values under their names."""
-    return replace(rows, columns=rows.columns.rename_columns([*_MEANING, *rows.names[6:]]))
+    return replace(rows, columns=renamed(rows.columns, [*_MEANING, *rows.names[6:]]))
 
 
 def identity(path: str) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from setbull_pipelines.sources.day_files import keyed_by_isin, with_iso_dates
 from setbull_pipelines.sources.layouts import Sample
-from setbull_pipelines.sources.raw_rows import RawRows
+from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
 NAME = "bhavcopy of NSE, layout until July 2024"
 _MEANING = {"tottrdqty": "volume"}
@@ -23,7 +23,7 @@ def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names, keyed by ISIN, with ISO dates."""
     # It ends its header with a comma, which makes a column without a name.
     table = rows.columns.select([name for name in rows.names if name])
-    table = table.rename_columns([_MEANING.get(name, name) for name in table.column_names])
+    table = renamed(table, [_MEANING.get(name, name) for name in table.column_names])
     return keyed_by_isin(replace(rows, columns=with_iso_dates(table), with_series=True))
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_key_in, stem, symbol_in
 from setbull_pipelines.sources.layouts import Sample, plain
-from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile
+from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed
 
 NAME = "MetaTrader"
 _MEANING = {
@@ -41,7 +41,7 @@ def as_rows(rows: RawRows) -> RawRows:
             "found counts of price changes (<TICKVOL>) and no <VOL>, expected the shares traded"
         )
     table = rows.columns.select(kept)
-    table = table.rename_columns([_MEANING.get(name, name) for name in kept])
+    table = renamed(table, [_MEANING.get(name, name) for name in kept])
     return plain.as_rows(replace(rows, columns=table))
 
 

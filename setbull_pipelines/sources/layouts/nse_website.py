@@ -9,7 +9,7 @@ from dataclasses import replace
 from setbull_pipelines.sources.day_files import trimmed, with_iso_dates
 from setbull_pipelines.sources.file_names import instrument_key_in, stem, symbol_in
 from setbull_pipelines.sources.layouts import Sample
-from setbull_pipelines.sources.raw_rows import RawRows
+from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
 NAME = "history of one security from the website of NSE"
 _MEANING = {"date": "timestamp"}
@@ -25,7 +25,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names, with ISO dates."""
     table = rows.columns.select([name for name in rows.names if name])
-    table = table.rename_columns([_MEANING.get(name, name) for name in table.column_names])
+    table = renamed(table, [_MEANING.get(name, name) for name in table.column_names])
     return replace(rows, columns=with_iso_dates(trimmed(table, "series")), with_series=True)
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as compute
 
 from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
 from setbull_pipelines.sources.layouts import Sample
-from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, texts
+from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed, texts
 
 NAME = "candles"
 _MEANINGS = {
@@ -71,7 +71,7 @@ def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names; what was called differently is told."""
     refuse_contracts(rows)
     meanings = _meanings(rows.names)
-    table = rows.columns.rename_columns([meanings.get(name, name) for name in rows.names])
+    table = renamed(rows.columns, [meanings.get(name, name) for name in rows.names])
     notes = [f"{name} = {meaning}" for name, meaning in meanings.items() if name != meaning]
     table, notes = _with_moments(table, notes)
     if "exchange" in table.column_names and "symbol" in table.column_names:
@@ -156,9 +156,7 @@ def _joined(
 
 
 def _renamed(table: pyarrow.Table, old: str) -> pyarrow.Table:
-    return table.rename_columns(
-        ["timestamp" if name == old else name for name in table.column_names]
-    )
+    return renamed(table, ["timestamp" if name == old else name for name in table.column_names])
 
 
 def _with_exchange(table: pyarrow.Table) -> pyarrow.Table:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from setbull_pipelines.sources.day_files import trimmed, with_iso_dates
 from setbull_pipelines.sources.layouts import Sample
-from setbull_pipelines.sources.raw_rows import RawRows
+from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
 NAME = "sec_bhavdata_full of NSE"
 _MEANING = {
@@ -28,7 +28,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 
 def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names, keyed by symbol, with ISO dates."""
-    table = rows.columns.rename_columns([_MEANING.get(name, name) for name in rows.names])
+    table = renamed(rows.columns, [_MEANING.get(name, name) for name in rows.names])
     for name in ("symbol", "series"):
         table = trimmed(table, name)
     return replace(rows, columns=with_iso_dates(table), with_series=True)

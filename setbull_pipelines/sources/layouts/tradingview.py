@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_key_in, stem, symbol_in
 from setbull_pipelines.sources.layouts import Sample
-from setbull_pipelines.sources.raw_rows import RawRows
+from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
 NAME = "TradingView"
 _COLUMNS = ("time", "open", "high", "low", "close")
@@ -26,7 +26,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 def as_rows(rows: RawRows) -> RawRows:
     """The first time is the moment; plots are ignored."""
     names = ["timestamp", *rows.names[1:]]
-    return replace(rows, columns=rows.columns.rename_columns(names))
+    return replace(rows, columns=renamed(rows.columns, names))
 
 
 def identity(path: str) -> str | None:

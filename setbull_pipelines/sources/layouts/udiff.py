@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from setbull_pipelines.sources.day_files import keyed_by_isin, with_iso_dates
 from setbull_pipelines.sources.layouts import Sample
-from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, texts
+from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed, texts
 
 NAME = "bhavcopy of NSE, UDiFF"
 ORIGIN = {"sgmt": "CM", "src": "NSE"}
@@ -40,7 +40,7 @@ def as_rows(rows: RawRows) -> RawRows:
                 f"{expected}, the cash market of NSE"
             )
     table = rows.columns.select([name for name in rows.names if name])
-    table = table.rename_columns([_MEANING.get(name, name) for name in table.column_names])
+    table = renamed(table, [_MEANING.get(name, name) for name in table.column_names])
     return keyed_by_isin(replace(rows, columns=with_iso_dates(table), with_series=True))
 
 

@@ -9,7 +9,7 @@ import pyarrow
 
 from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
 from setbull_pipelines.sources.layouts import Sample
-from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile
+from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed
 
 NAME = "yfinance, three header lines"
 _KINDS = {"open", "high", "low", "close", "adj close", "volume"}
@@ -34,7 +34,7 @@ def as_rows(rows: RawRows) -> RawRows:
     below = 2 if has_name else 1
     table = rows.columns.slice(below)
     names = ["timestamp" if name == "price" else name for name in rows.names]
-    table = table.rename_columns(names).select([name for name in names if name != "adj close"])
+    table = renamed(table, names).select([name for name in names if name != "adj close"])
     symbols = pyarrow.chunked_array([pyarrow.array([tickers.pop()] * len(table), pyarrow.string())])
     return replace(rows, columns=table.add_column(0, "symbol", symbols), lines=rows.lines[below:])
 

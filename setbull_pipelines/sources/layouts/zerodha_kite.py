@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
 from setbull_pipelines.sources.layouts import Sample, begins_with_a_moment, plain
-from setbull_pipelines.sources.raw_rows import RawRows
+from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
 NAME = "Zerodha Kite"
 _PLACES = tuple(f"data.candles.{place}" for place in range(7))
@@ -38,7 +38,7 @@ def as_rows(rows: RawRows) -> RawRows:
     if rows.names[0] == _PLACES[0]:
         width = min(len(rows.names), 7)
         names = [*_MEANING[:width], *rows.names[width:]]
-        return replace(rows, columns=rows.columns.rename_columns(names))
+        return replace(rows, columns=renamed(rows.columns, names))
     return plain.as_rows(rows)
 
 
