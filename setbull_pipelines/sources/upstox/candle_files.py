@@ -179,7 +179,10 @@ def _tables(
                 [
                     pyarrow.array([key] * len(chosen), pyarrow.string()),
                     pyarrow.array(moments).cast(pyarrow.timestamp("us", tz=INDIA)),
-                    *(pyarrow.array(column) for column in candles.values[chosen].T),
+                    *(
+                        pyarrow.array(column, from_pandas=True)
+                        for column in candles.values[chosen].T
+                    ),
                 ],
                 schema=_SCHEMA,
             ),
