@@ -37,6 +37,8 @@ MAY_USE_DAGSTER = {
     "warehouse.resources",
 }
 MAY_HOLD_SQL = {"warehouse", "reconciliation"}
+# The old system's database understands nothing else.
+OTHERS_SQL = {"sources.legacy.live": 4}
 # What a user can paste into a terminal, shown after a run.
 EXAMPLE_QUERIES = {"cli.report": 1}
 SQL = re.compile(
@@ -194,7 +196,9 @@ def test_sql_lives_in_the_warehouse_and_in_reconciliation():
         for module in INSIDE_ROOMS
         if room_of(module) not in MAY_HOLD_SQL
     }
-    assert {module: count for module, count in found.items() if count} == EXAMPLE_QUERIES
+    assert {
+        module: count for module, count in found.items() if count
+    } == EXAMPLE_QUERIES | OTHERS_SQL
     inside = [module for module in INSIDE_ROOMS if room_of(module) in MAY_HOLD_SQL]
     assert sum(any(map(SQL.search, texts(parsed(module)))) for module in inside) >= 3
 

@@ -32,12 +32,13 @@ class Memory:
     """What is remembered between two looks.
 
     ``files`` as last seen, ``waiting`` for intake by content hash, ``sessions`` touched but not requested, each
-    with what touched it.
+    with what touched it. ``facts`` is the version of the corporate actions and aliases whose sessions were touched.
     """
 
     files: Mapping[str, FileState] = field(default_factory=dict)
     waiting: Mapping[str, str] = field(default_factory=dict)
     sessions: Mapping[datetime.date, str] = field(default_factory=dict)
+    facts: str = ""
 
     def to_text(self) -> str:
         """As JSON, for the sensor's cursor."""
@@ -46,6 +47,7 @@ class Memory:
                 "files": self.files,
                 "waiting": self.waiting,
                 "sessions": {day.isoformat(): cause for day, cause in self.sessions.items()},
+                "facts": self.facts,
             }
         )
 
@@ -60,6 +62,7 @@ class Memory:
                 datetime.date.fromisoformat(day): cause
                 for day, cause in document["sessions"].items()
             },
+            document.get("facts", ""),
         )
 
 
@@ -100,6 +103,14 @@ def notice(
         files,
         {source: found for source, found in waiting.items() if source not in read},
         {**memory.sessions, **touched},
+        memory.facts,
+    )
+
+
+def with_facts(memory: Memory, facts: str, touched: Collection[datetime.date]) -> Memory:
+    """The memory after another version of the corporate actions and aliases, which touched these sessions."""
+    return replace(
+        memory, sessions={**memory.sessions, **dict.fromkeys(touched, facts)}, facts=facts
     )
 
 

@@ -21,8 +21,11 @@ from setbull_pipelines.automation.schedules import (
     offered_days,
 )
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.dependents import sessions_of_changed_facts
 from setbull_pipelines.pipeline.raw import WHOLE_TABLES
+from setbull_pipelines.pipeline.references import facts_version, references_of
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.sources.decided_actions import accepted_file
 from setbull_pipelines.sources.found_files import NoInput
 from setbull_pipelines.sources.watching import scan
 from setbull_pipelines.warehouse.pointers import WHOLE
@@ -46,7 +49,8 @@ def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.Sens
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Notices new and changed files of the input by their content, has them taken in, and then "
-        "refreshes the sessions they touch and those that look back on them, some at a time. Files are never moved "
+        "refreshes the sessions they touch and those that look back on them, some at a time; also those that a new "
+        "corporate action or alias touches. Files are never moved "
         "or changed.",
     )
     def new_files(
@@ -57,14 +61,21 @@ def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.Sens
         moment = now()
         memory = landing.Memory.from_text(context.cursor) if context.cursor else None
         try:
-            files = scan(Path(settings.input), memory.files if memory else {}, moment - _SETTLED)
+            known = memory.files if memory else {}
+            decided = accepted_file(settings.data_directory)
+            files = scan(Path(settings.input), known, moment - _SETTLED, decided)
         except NoInput as error:
             return dg.SkipReason(str(error))
         done, under_way = materialized_days(context.instance), days_under_way(context.instance)
-        noticed = landing.notice(NSE, memory, files, taken_in(warehouse.open()))
+        store = warehouse.open()
+        noticed = landing.notice(NSE, memory, files, taken_in(store))
+        noticed = landing.with_dependents(memory, noticed, done | under_way, settings)
+        if (facts := facts_version(store)) != noticed.facts:
+            touched = sessions_of_changed_facts(references_of(store), store, settings)
+            noticed = landing.with_facts(noticed, facts, touched)
         memory, sessions = landing.release(
             NSE,
-            landing.with_dependents(memory, noticed, done | under_way, settings),
+            noticed,
             moment.replace(tzinfo=None),
             done,
             under_way,

@@ -272,6 +272,38 @@ def fetch(
         _stop(f"{failed} of {len(fetched.results)} failed", _FAILED)
 
 
+@main.command("import")
+@click.argument("source", required=False)
+@click.option(
+    "--timezone",
+    "zone",
+    type=click.Choice(("Asia/Kolkata", "UTC")),
+    help="Zone of moments without one; default: told by the session that they lie in.",
+)
+@click.option(
+    "--validate", "validates", is_flag=True, help="Hold what was imported against V1 instead."
+)
+def import_old(source: str | None, zone: str | None, validates: bool) -> None:
+    """Bring the old system's tables into imported/: SQL dumps, CSV exports, or mysql://USER@HOST:PORT/DATABASE."""
+    from setbull_pipelines.cli import importing as work
+    from setbull_pipelines.cli.rollout import UNREADABLE
+    from setbull_pipelines.sources.legacy.old_tables import CannotImport
+
+    settings = _settings()
+    try:
+        lines = (
+            work.validate(settings)
+            if validates
+            else work.bring(work.streams_of(source), settings, zone)
+        )
+        for line in lines:
+            click.echo(line)
+    except work.Miscounted as error:
+        _stop(str(error), _FAILED)
+    except (CannotImport, OSError, *UNREADABLE) as error:
+        _stop(str(error))
+
+
 @main.command()
 @click.argument("instrument")
 @click.option(
@@ -556,6 +588,79 @@ def restore(actor: str, reason: str) -> None:
 def rearm(component: str | None, actor: str, reason: str) -> None:
     """Release the latch; the component starts at shadow."""
     _act("re-armed", component, actor, reason)
+
+
+@main.group()
+def actions() -> None:
+    """Corporate actions: gaps that none explains, what is proposed for them, and your decisions."""
+
+
+_ACTION_KINDS = ("split or bonus", "split", "bonus", "demerger", "special dividend", "rights")
+
+
+def _tell_actions(verb: str, *arguments: object) -> None:
+    from setbull_pipelines.cli import actions as work
+    from setbull_pipelines.cli.rollout import UNREADABLE
+    from setbull_pipelines.sources.decided_actions import DamagedDecisions
+
+    try:
+        for line in getattr(work, verb)(_settings(), *arguments):
+            click.echo(line)
+    except (work.NothingToDecide, DamagedDecisions, OSError, *UNREADABLE) as error:
+        _stop(str(error))
+
+
+def _about_a_gap(command):
+    for decorate in (
+        _reason,
+        _by,
+        click.argument("day", callback=_day),
+        click.argument("instrument"),
+    ):
+        command = decorate(command)
+    return command
+
+
+@actions.command("list")
+def list_actions() -> None:
+    """The actions in force, and every decision."""
+    _tell_actions("listing")
+
+
+@actions.command()
+def propose() -> None:
+    """Gaps that no action explains, each with the command that would; applies nothing."""
+    _tell_actions("proposals")
+
+
+@actions.command()
+@_about_a_gap
+@click.option("--kind", type=click.Choice(_ACTION_KINDS), help="Default: split or bonus.")
+@click.option("--ratio", help="New shares per old share, 2 or 3/2; default: the proposed one.")
+def accept(
+    instrument: str,
+    day: datetime.date,
+    actor: str,
+    reason: str,
+    kind: str | None,
+    ratio: str | None,
+) -> None:
+    """Take the proposal for the DAY of an INSTRUMENT (key or symbol), or a ratio of your own."""
+    _tell_actions("accept", instrument, day, kind, ratio, actor, reason)
+
+
+@actions.command()
+@_about_a_gap
+def reject(instrument: str, day: datetime.date, actor: str, reason: str) -> None:
+    """Propose nothing for the DAY any more, and take back what was accepted for it."""
+    _tell_actions("reject", instrument, day, actor, reason)
+
+
+@actions.command()
+@_about_a_gap
+def genuine(instrument: str, day: datetime.date, actor: str, reason: str) -> None:
+    """The price really moved on the DAY: nothing is adjusted, and the filters decide."""
+    _tell_actions("genuine", instrument, day, actor, reason)
 
 
 @main.command()

@@ -20,6 +20,7 @@ from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from rich.markup import escape
 
+from setbull_pipelines import tables
 from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, now, open_warehouse
 from setbull_pipelines.assets.maintenance import keep_limits, sentence
 from setbull_pipelines.automation.alerting import failure_of, is_of_divergence
@@ -32,11 +33,16 @@ from setbull_pipelines.cli.home import PROJECT
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
 from setbull_pipelines.pipeline import raw
-from setbull_pipelines.pipeline.dependents import depending, sessions_of_changed_files
+from setbull_pipelines.pipeline.dependents import (
+    depending,
+    sessions_of_changed_facts,
+    sessions_of_changed_files,
+)
 from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.references import FactsTakenIn, References
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
-from setbull_pipelines.warehouse.pointers import WHOLE
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 
 LANES = ("raw_intake", "raw", "v1", "v2", "reconciliation", "judgement", "served")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -196,15 +202,23 @@ def read_input(settings: Settings) -> tuple[raw.Intake, float]:
 
 
 def sessions_to_correct(settings: Settings, intake: raw.Intake) -> list[date]:
-    """The stored sessions that files changed for since the last intake, and those that look back on them."""
+    """The stored sessions that files changed for since the last intake, and those that look back on them.
+
+    Also those that were computed with other corporate actions or aliases than are known now.
+    """
     warehouse = open_warehouse(settings)
     known = raw.WHOLE_TABLES[0]
     try:
         before = warehouse.read(known, [WHOLE])
+        # What is new in the coverage is a correction of files, and working it out takes longer than all else here.
+        coverage = warehouse.read(StoredTable("raw", tables.COVERAGE), [WHOLE])
     except (MissingPartition, ContractViolation):
         return []  # of a first run, or of a program with another contract, which computes everything again
     stored = [date.fromisoformat(key) for key in warehouse.partitions(SUMMARY)]
-    return depending(sessions_of_changed_files(before, intake.files), stored, settings)
+    of_files = depending(sessions_of_changed_files(before, intake.files), stored, settings)
+    facts = FactsTakenIn(coverage, intake.corporate_actions, intake.instrument_aliases)
+    of_facts = sessions_of_changed_facts(References(facts), warehouse, settings)
+    return sorted({*of_files, *of_facts})
 
 
 def run(settings: Settings, intake: raw.Intake, asked: AskedDays) -> Outcome:

@@ -24,6 +24,7 @@ from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
 from setbull_pipelines.settings import GroupSettings, Settings, fingerprint
 from setbull_pipelines.sources.group_files import CheckedGroups, read_groups
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.tables.groups import BB_RANGE, FIRST_ENTRY, SECOND_ENTRY
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
@@ -140,7 +141,12 @@ def _plan(day: date, warehouse: Warehouse, settings: Settings) -> pd.DataFrame:
             _of_session_before(tables.CANDLES_DAILY, before, warehouse, settings),
             _of_session_before(tables.INDICATORS_DAILY, before, warehouse, settings),
             settings.filters.ema_deviation,
-            frozenset(actions.loc[actions["ex_date"] == midnight, "instrument_key"]),
+            frozenset(
+                actions.loc[
+                    (actions["ex_date"] == midnight) & (actions["kind"] != GENUINE),
+                    "instrument_key",
+                ]
+            ),
         ),
         midnight,
         pd.Timestamp.combine(day, intervals[0].start).tz_localize(INDIA) if intervals else None,

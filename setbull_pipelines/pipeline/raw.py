@@ -18,6 +18,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import calendar_mark, combined, raw_code_version
 from setbull_pipelines.settings import FIRST_SESSION_FILE, InvalidSettings, Settings, fingerprint
+from setbull_pipelines.sources.decided_actions import accepted_file
 from setbull_pipelines.sources.intake import Intake, replay, take_in
 from setbull_pipelines.sources.landing import DamagedLanding
 from setbull_pipelines.sources.sample import daily_days
@@ -73,7 +74,8 @@ def read_sources(settings: Settings) -> Intake:
         settings.sample,
         datetime.now(UTC),
         show,
-        settings.reading,
+        decided=accepted_file(settings.data_directory),
+        reading=settings.reading,
     )
 
 

@@ -37,6 +37,26 @@ _MOST_KNOWN = 50
 _LAST: WeakKeyDictionary[Warehouse, tuple[list[str], References]] = WeakKeyDictionary()
 
 
+def facts_version(warehouse: Warehouse) -> str:
+    """Changes with the stored corporate actions and aliases; empty where intake was never published."""
+    pointers = [warehouse.pointer(StoredTable("raw", table), WHOLE) for table in REFERENCES]
+    return combined(pointer.content_hash for pointer in pointers) if all(pointers) else ""
+
+
+class FactsTakenIn:
+    """What intake knows of the facts, before it is published, to make :class:`References` of."""
+
+    def __init__(
+        self, coverage: pd.DataFrame, actions: pd.DataFrame, aliases: pd.DataFrame
+    ) -> None:
+        names = (tables.COVERAGE.name, *(table.name for table in REFERENCES))
+        self._frames = dict(zip(names, (coverage, actions, aliases), strict=True))
+
+    def read(self, stored: StoredTable, partitions: Iterable[str]) -> pd.DataFrame:
+        """As the warehouse reads it."""
+        return self._frames[stored.table.name]
+
+
 def references_of(warehouse: Warehouse) -> References:
     """The facts stored now. Every step of a run asks for them, so that the last ones are kept while they are stored.
 
@@ -56,9 +76,9 @@ def references_of(warehouse: Warehouse) -> References:
 class References:
     """The stored facts, and the part of them that is known on a day: nothing later than it plays a role."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, facts: Warehouse | FactsTakenIn) -> None:
         def read(table: Table) -> pd.DataFrame:
-            return warehouse.read(StoredTable("raw", table), [WHOLE])
+            return facts.read(StoredTable("raw", table), [WHOLE])
 
         self.history_starts = read(tables.COVERAGE)[_HISTORY_START_COLUMNS]
         stored = set(self.history_starts["instrument_key"])

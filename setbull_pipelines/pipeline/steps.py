@@ -86,8 +86,10 @@ def _indicators_5min(variant: Variant, frames: Frames, day: pd.Timestamp, settin
 
 def _indicators_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):
     candles = _adjusted(variant, tables.CANDLES_DAILY, frames, day)
-    starts = frames["history_starts"]
-    return (variant.indicators(candles, "day", starts, settings.indicators, since=day),)
+    starts, actions = frames["history_starts"], frames["corporate_actions"]
+    return (
+        variant.indicators(candles, "day", starts, settings.indicators, since=day, actions=actions),
+    )
 
 
 def _bb_width_daily(variant: Variant, frames: Frames, day: pd.Timestamp, settings: Settings):

@@ -6,9 +6,7 @@ They hold V1 and V2 to their inputs, so that two variants that err alike are sti
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -18,6 +16,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.instruments import is_index
 from setbull_pipelines.market.session_table import FULL
 from setbull_pipelines.quality.bars import bars_follow_from_minutes
+from setbull_pipelines.quality.gaps import nearest_ratio
 from setbull_pipelines.quality.raw import (
     CANDLES_1MIN,
     CANDLES_DAILY_HISTORY,
@@ -37,15 +36,6 @@ _AUCTION_LIMITS = {
     "volume": "auction_volume_difference",
 }
 _GAPS_SHOWN = 10
-_NEAR = 0.12
-"""How far a share may open from what a ratio alone would make of its last close."""
-_SIMPLE_RATIOS = (
-    *(Fraction(1, old) for old in (10, 5, 2)),
-    *(Fraction(new, new - 1) for new in (6, 5, 4, 3)),
-    *(Fraction(5, old) for old in (3, 2)),
-    *map(Fraction, (2, 3, 4, 5, 6, 8, 10, 20, 50, 100)),
-)
-"""New shares per old share of the usual splits and bonuses, and of some reverse splits."""
 _SUMMARY = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 
 
@@ -363,7 +353,8 @@ def _no_unexplained_gap(indicators: StoredTable) -> Rule:
         return Verdict(
             False,
             f"{len(jumped)} instruments jumped overnight without a corporate action: {shown}{more}; their filter "
-            "results are 'not enough data' until a file of corporate actions explains the jump",
+            "results are 'not enough data' until a corporate action explains the jump or somebody says that it is "
+            "genuine: setbull actions propose",
             metadata,
         )
 
@@ -378,11 +369,8 @@ def _no_unexplained_gap(indicators: StoredTable) -> Rule:
 
 
 def _hint(gap: float) -> str:
-    """The simple ratio of new to old shares that would explain the gap best, if one is near."""
-    nearest = min(_SIMPLE_RATIOS, key=lambda ratio: abs(math.log(gap * ratio)))
-    if abs(gap * nearest - 1) > _NEAR:
-        return ""
-    return f" (near a ratio of {nearest})"
+    nearest = nearest_ratio(gap)
+    return f" (near a ratio of {nearest})" if nearest else ""
 
 
 def _patterns_counted(patterns: StoredTable, sequences: StoredTable) -> Rule:

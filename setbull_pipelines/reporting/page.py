@@ -15,6 +15,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import pandas as pd
 
@@ -34,6 +35,7 @@ from setbull_pipelines.reporting.content import (
     top_rows,
     width_rows,
 )
+from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES
 from setbull_pipelines.tables.reconciliation import STATES
 from setbull_pipelines.tables.sequences import SEQUENCE_ANALYSIS
@@ -137,7 +139,7 @@ def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:
                 for move in (moves[key].itertuples() if key in moves else ())
             ]
             stock["actions"] = [
-                [f"{action.ex_date:%Y-%m-%d}", f"{action.kind} {action.ratio:g}"]
+                [f"{action.ex_date:%Y-%m-%d}", _words_of(action)]
                 for action in (actions[key].itertuples() if key in actions else ())
                 if action.ex_date <= pd.Timestamp(stored.day)
             ]
@@ -153,6 +155,11 @@ def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:
         },
         "stocks": stocks,
     }
+
+
+def _words_of(action: Any) -> str:
+    """A corporate action in the list of a stock."""
+    return "the price really moved" if action.kind == GENUINE else f"{action.kind} {action.ratio:g}"
 
 
 def _or_none(value: object) -> object:

@@ -1,7 +1,8 @@
 """Files of corporate actions and of instrument aliases: what happened to a share and to its key.
 
 Belongs here: recognising both kinds of file, the rules for their rows. Does not belong here: reading bytes
-(``raw_rows.py``), which of several rows for one fact counts (``intake.py``), adjusting prices (``variants/``).
+(``raw_rows.py``), what the exchanges and vendors write (``action_layouts.py``), which of several rows for one fact
+counts (``intake.py``), adjusting prices (``variants/``).
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import Any
 import pandas as pd
 
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
+from setbull_pipelines.sources.action_layouts import Layout, RowFault, layout_of
 from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT
 from setbull_pipelines.sources.raw_rows import RawRows, records, texts
 from setbull_pipelines.sources.verdicts import REJECTED_COLUMNS
-from setbull_pipelines.tables.actions import ACTION_KINDS
+from setbull_pipelines.tables.actions import ACTION_KINDS, GENUINE, SHARE_ACTIONS, SPLIT_OR_BONUS
 
 ACTIONS_KIND, ALIASES_KIND = "corporate_actions", "instrument_aliases"
 ACTION_COLUMNS = ("ex_date", "kind", "ratio")
@@ -27,6 +29,11 @@ ALIAS_COLUMNS = ("old_instrument_key", "new_instrument_key", "from_date")
 LARGEST_RATIO = 1000
 """A larger ratio, or its inverse, is a slip of the pen: the largest split seen at NSE was 1:100."""
 
+_EXPECTED_RATIO = (
+    f"new shares per old share as 10, 1.5 or 4/3, at most {LARGEST_RATIO} and not 1 "
+    f"(a 1:2 split is 2, a bonus of 1 for 2 is 3/2)"
+)
+_SAME_RATIO = 1e-6
 _RATIO = re.compile(r"\d{1,9}(\.\d{1,9}|/\d{1,9})?")
 
 
@@ -39,6 +46,20 @@ class CheckedFacts:
     rejected: pd.DataFrame
     received: int
     keyed_by_symbol: bool
+    note: str | None = None
+    """What ``raw.intake`` tells of the file."""
+
+
+class NotARatio(ValueError):
+    """A text that is no ratio of an action; the message says what was expected."""
+
+
+def ratio_of(text: str) -> float:
+    """New shares per old share, as a file would write it. Raises NotARatio."""
+    try:
+        return _ratio(text)
+    except _Fault as fault:
+        raise NotARatio(str(fault)) from None
 
 
 class _Fault(Exception):
@@ -55,23 +76,30 @@ def facts_kind(names: list[str]) -> str | None:
     if all(name in names for name in ALIAS_COLUMNS):
         return ALIASES_KIND
     named = "instrument_key" in names or "symbol" in names
-    return ACTIONS_KIND if named and all(name in names for name in ACTION_COLUMNS) else None
+    states_ratios = named and all(name in names for name in ACTION_COLUMNS)
+    return ACTIONS_KIND if states_ratios or layout_of(names) else None
 
 
 def check_facts(rows: RawRows) -> CheckedFacts:
     """Judge every row of a file that :func:`facts_kind` knows."""
-    kind = facts_kind(rows.names)
-    read: Callable[[Mapping[str, str]], dict[str, Any]] = (
-        _alias if kind == ALIASES_KIND else _action
-    )
+    kind, layout = facts_kind(rows.names), None
+    read: Callable[[Mapping[str, str]], dict[str, Any]]
+    if kind == ALIASES_KIND:
+        read = _alias
+    elif all(name in rows.names for name in ACTION_COLUMNS):
+        read = _action
+    else:
+        layout = layout_of(rows.names)
     columns = {
         name: texts(column) for name, column in zip(rows.names, rows.columns.columns, strict=True)
     }
-    accepted, rejected = [], []
+    accepted, rejected, unmoved = [], [], 0
     for row, line in enumerate(rows.lines.tolist()):
         found = {name: (values[row] or "").strip() for name, values in columns.items()}
         try:
-            accepted.append(read(found) | {"line": line})
+            stated = [read(found)] if layout is None else _stated(layout, found)
+            accepted += [fact | {"line": line} for fact in stated]
+            unmoved += not stated
         except _Fault as fault:
             rejected.append(
                 {
@@ -106,7 +134,42 @@ def check_facts(rows: RawRows) -> CheckedFacts:
         rejected=pd.DataFrame(rejected, columns=REJECTED_COLUMNS),
         received=rows.received,
         keyed_by_symbol=kind == ACTIONS_KIND and "instrument_key" not in rows.names,
+        note=layout
+        and f"{layout.name}; {unmoved} rows without a change of shares (dividends, meetings, other securities)",
     )
+
+
+def told_twice(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of kind "split or bonus" where the splits and bonuses of that share and day are stated as such.
+
+    With ``is_equal``: whether both come to the same ratio. ``rows`` have the table's key, ``ratio``, ``source`` and
+    ``line``; the result is those that do not count.
+    """
+    if rows.empty:
+        return rows.assign(is_equal=pd.Series(dtype="bool"))
+    day = ["instrument_key", "ex_date"]
+    is_vague = rows["kind"] == SPLIT_OR_BONUS
+    exact = rows[rows["kind"].isin(SHARE_ACTIONS) & ~is_vague]
+    stated = exact.groupby(day, as_index=False)["ratio"].prod()
+    both = rows[is_vague].reset_index().merge(stated, on=day, suffixes=("", "_stated"))
+    both["is_equal"] = (both["ratio"] / both["ratio_stated"] - 1).abs() < _SAME_RATIO
+    return both.set_index("index")
+
+
+def _stated(layout: Layout, found: Mapping[str, str]) -> list[dict[str, Any]]:
+    try:
+        row = layout.read(found)
+    except RowFault as fault:
+        raise _Fault(*fault.args) from None
+    return [
+        {
+            "instrument_key": f"{EQUITY_SEGMENT}|{row.isin or row.symbol}",
+            "ex_date": pd.Timestamp(row.ex_date),
+            "kind": kind,
+            "ratio": _possible(ratio, f"{ratio:g}"),
+        }
+        for kind, ratio in row.actions
+    ]
 
 
 def _action(found: Mapping[str, str]) -> dict[str, Any]:
@@ -124,7 +187,7 @@ def _action(found: Mapping[str, str]) -> dict[str, Any]:
         "instrument_key": key,
         "ex_date": _day(found, "ex_date"),
         "kind": kind,
-        "ratio": _ratio(found["ratio"]),
+        "ratio": _nothing(found["ratio"]) if kind == GENUINE else _ratio(found["ratio"]),
     }
 
 
@@ -158,17 +221,26 @@ def _day(found: Mapping[str, str], column: str) -> pd.Timestamp:
 
 def _ratio(text: str) -> float:
     """``10``, ``1.5`` or ``4/3``: a fraction says what decimals cannot."""
-    expected = (
-        f"new shares per old share as 10, 1.5 or 4/3, at most {LARGEST_RATIO} and not 1 "
-        f"(a 1:2 split is 2, a bonus of 1 for 2 is 3/2)"
-    )
     try:
         # Fraction alone would also read 1e999999999, digit by digit.
         ratio = float(Fraction(text)) if _RATIO.fullmatch(text) else None
     except ZeroDivisionError:
         ratio = None
     if ratio is None:
-        raise _Fault("not a ratio", "ratio", text, expected)
+        raise _Fault("not a ratio", "ratio", text, _EXPECTED_RATIO)
+    return _possible(ratio, text)
+
+
+def _possible(ratio: float, text: str) -> float:
     if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO or ratio == 1:
-        raise _Fault("impossible ratio", "ratio", text, expected)
+        raise _Fault("impossible ratio", "ratio", text, _EXPECTED_RATIO)
     return ratio
+
+
+def _nothing(text: str) -> float:
+    """The ratio of a genuine move, which adjusts nothing."""
+    if text not in ("", "1", "1.0"):
+        raise _Fault(
+            "impossible ratio", "ratio", text, "1 or no value: a genuine move adjusts no price"
+        )
+    return 1.0

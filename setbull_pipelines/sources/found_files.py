@@ -72,9 +72,8 @@ def source_name(input: Path, path: Path) -> str:
     return path.name if input.is_file() else path.relative_to(input).as_posix()
 
 
-def contents(input: Path, path: Path, known: KnownContents | None = None) -> dict[str, FoundFile]:
-    """What a file holds, by source name: itself, or of an archive of many files each of them. Raises OSError."""
-    source = source_name(input, path)
+def contents(source: str, path: Path, known: KnownContents | None = None) -> dict[str, FoundFile]:
+    """What the file of a source holds, by source name: itself, or each of the files of an archive. Raises OSError."""
     told = known.hash_of(path, _told_of) if known else _told_of(path)
     if not told.startswith(_OF_MEMBERS):
         return {source: FoundFile(path, None, told)}

@@ -32,7 +32,7 @@ from setbull_pipelines.sources.landing import (
 )
 from setbull_pipelines.sources.moments import DAILY, MINUTES
 from setbull_pipelines.sources.resolving import Resolved, resolve
-from setbull_pipelines.sources.taking_in import Progress, land_files, land_sample
+from setbull_pipelines.sources.taking_in import Progress, land_decided, land_files, land_sample
 from setbull_pipelines.sources.universe import Universe, facts_of, universe_of
 from setbull_pipelines.tables import (
     ACCOUNTING,
@@ -273,9 +273,12 @@ def take_in(
     sample: SampleSettings,
     moment: datetime,
     progress: Progress | None = None,
+    decided: Path | None = None,
     reading: InputSettings | None = None,
 ) -> Intake:
     """Read every file of ``input`` (a file or a folder, searched to the bottom) that is not landed yet.
+
+    And the file of ``decided`` corporate actions, where it is there.
 
     What is new is taken in at ``moment``, which has a time zone. Without an input the generated sample takes its place,
     taken in when its last day was over. Landings of files that are no longer in the input stay on disk and out of the
@@ -283,8 +286,9 @@ def take_in(
     """
     landing.mkdir(parents=True, exist_ok=True)
     if input is None:
-        return _intake_of(None, land_sample(sample, landing, progress), {})
-    landed = land_files(input, landing, reading or InputSettings(), moment, progress)
+        landed = [*land_sample(sample, landing, progress), *land_decided(decided, landing)]
+        return _intake_of(None, landed, {})
+    landed = land_files(input, landing, reading or InputSettings(), moment, progress, decided)
     return _intake_of(input, landed, unread_files(input))
 
 
@@ -361,7 +365,7 @@ def _intake_row(file: LandedFile, superseded: int) -> dict[str, Any]:
     elif manifest["ignored_columns"]:
         reason = f"ignored columns: {', '.join(manifest['ignored_columns'])}"
     else:
-        reason = None
+        reason = manifest.get("note")
     return {
         "source": file.listed_as,
         "content_hash": file.content_hash,

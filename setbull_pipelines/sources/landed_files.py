@@ -22,7 +22,7 @@ import setbull_pipelines.sources as sources
 from setbull_pipelines.market import calendar, instruments, session_frames, session_table
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import InputSettings, fingerprint
-from setbull_pipelines.sources import layouts
+from setbull_pipelines.sources import action_layouts, layouts
 from setbull_pipelines.sources.arrivals import Arrival, DamagedJournal, counting
 from setbull_pipelines.sources.file_names import said_by_settings
 from setbull_pipelines.sources.found_files import NoInput
@@ -36,11 +36,14 @@ _NOT_READING = frozenset(
         "checked_json",
         "correcting",
         "coverage",
+        "decided_actions",
         "found_files",
+        "frames",
         "group_files",
         "intake",
         "known_contents",
         "landed_files",
+        "looking",
         "resolving",
         "sample",
         "taking_in",
@@ -138,7 +141,8 @@ def folder_name(source: str, content_hash: str, reading: InputSettings) -> str:
     Rows that name no instrument have it from the path: equal bytes can be of two.
     """
     suffix = file_suffix(PurePath(source)) or ""
-    named = "|".join([*layouts.identities(source), said_by_settings(source, reading) or ""])
+    in_path = [*layouts.identities(source), action_layouts.symbol_in_name(source) or ""]
+    named = "|".join([*in_path, said_by_settings(source, reading) or ""])
     rules = reading_fingerprint(f"{suffix}{named}{fingerprint(reading)}")
     return f"{content_hash}-{rules}"
 

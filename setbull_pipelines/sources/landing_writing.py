@@ -156,6 +156,7 @@ def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
     manifest = {
         "kind": checked.kind,
         "taken_for": checked.kind.replace("_", " "),
+        "note": checked.note,
         **_counts(checked.received, checked.rejected),
         "keyed_by_symbol": checked.keyed_by_symbol,
         "ignored_columns": [],

@@ -16,7 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from setbull_pipelines.settings import InputSettings, SampleSettings, fingerprint
-from setbull_pipelines.sources import sample
+from setbull_pipelines.sources import decided_actions, sample
 from setbull_pipelines.sources.arrivals import Content, Journal, name_of_input
 from setbull_pipelines.sources.corporate_files import ACTIONS_KIND
 from setbull_pipelines.sources.found_files import (
@@ -25,6 +25,7 @@ from setbull_pipelines.sources.found_files import (
     find_files,
     hash_of,
     readable,
+    source_name,
 )
 from setbull_pipelines.sources.known_contents import KnownContents
 from setbull_pipelines.sources.landed_files import (
@@ -58,14 +59,17 @@ def land_files(
     reading: InputSettings,
     moment: datetime,
     progress: Progress | None,
+    decided: Path | None = None,
 ) -> list[LandedFile]:
-    """The files of an input; what is new among them arrives at ``moment``."""
-    paths = find_files(input)
+    """The files of an input and of ``decided`` corporate actions; what is new among them arrives at ``moment``."""
+    paths = {source_name(input, path): path for path in find_files(input)}
+    if decided is not None and decided.is_file():
+        paths[decided_actions.SOURCE] = decided
     known = KnownContents(landing / f"known-{name_of_input(input)}.json")
     found: dict[str, Content] = {}
     files: dict[str, FoundFile] = {}
-    for number, path in enumerate(paths, start=1):
-        inside = readable(path, lambda path=path: contents(input, path, known))
+    for number, (name, path) in enumerate(paths.items(), start=1):
+        inside = readable(path, lambda name=name, path=path: contents(name, path, known))
         for source, file in inside.items():
             folder = landing / folder_name(source, file.content_hash, reading)
             content_hash = file.content_hash
@@ -166,3 +170,18 @@ def land_sample(
         for name, landed in landings.items()
         if landed is not None
     ]
+
+
+def land_decided(decided: Path | None, landing: Path) -> list[LandedFile]:
+    """The decided corporate actions beside the sample, which has no journal: taken in when they were written."""
+    if decided is None or not decided.is_file():
+        return []
+    content = readable(decided, decided.read_bytes)
+    content_hash, reading = hash_of(content), InputSettings()
+    folder = landing / folder_name(decided.name, content_hash, reading)
+    if open_landing(folder) is None:
+        _land_content(folder, content, decided.name, reading)
+    landed = open_landing(folder)
+    moment = datetime.fromtimestamp(decided.stat().st_mtime, ZoneInfo(INDIA))
+    source = decided_actions.SOURCE
+    return [LandedFile(source, source, content_hash, landed, moment)] if landed else []

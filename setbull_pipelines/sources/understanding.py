@@ -14,6 +14,7 @@ import pyarrow
 
 from setbull_pipelines.settings import InputSettings
 from setbull_pipelines.sources import (
+    action_layouts,
     candle_files,
     corporate_files,
     derivative_files,
@@ -71,7 +72,7 @@ def understood(content: bytes, suffix: str, source: str, reading: InputSettings)
 
 def judged(rows: RawRows, source: str, reading: InputSettings) -> Understood:
     """The rows of a file, judged as what they are; raises :class:`UnreadableFile`."""
-    rows = _with_named_columns(rows, reading)
+    rows = action_layouts.with_symbol(_with_named_columns(rows, reading), source)
     if is_derivatives(rows.names):
         return check_derivatives(rows)
     layout = layout_of(rows)

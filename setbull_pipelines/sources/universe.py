@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,15 @@ from setbull_pipelines.market.session_table import (
     SESSION_SHAPES,
     SHAPE_NOT_KNOWN,
 )
+from setbull_pipelines.sources import decided_actions
+from setbull_pipelines.sources.corporate_files import told_twice
 from setbull_pipelines.sources.frames import concatenate, in_contract
 from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT
 from setbull_pipelines.sources.landed_files import LandedFile
 from setbull_pipelines.sources.landing import DERIVATIVES_KIND, INSTRUMENTS_KIND
 from setbull_pipelines.sources.raw_rows import records
 from setbull_pipelines.tables import (
+    CORPORATE_ACTIONS,
     DERIVATIVE_UNDERLYINGS,
     INSTRUMENTS,
     QUARANTINE,
@@ -111,17 +115,24 @@ def facts_of(
     Of rows with one key the last by file and line counts; earlier ones that say the same are ignored.
     """
     parts = [table.empty().assign(line=pd.Series(dtype="int64"))]
-    for file in landed:
+    # What a person decided counts, whatever other files say.
+    for file in sorted(landed, key=lambda file: file.source == decided_actions.SOURCE):
         if file.landing.kind == kind:
             rows = file.landing.facts().assign(source=file.source)
             keys = universe.keys_of(file, rows["instrument_key"])
             parts.append(rows.assign(instrument_key=pd.Series(keys, dtype="str")))
     rows = pd.concat(parts, ignore_index=True)
     key, facts = list(table.key), [name for name in table.column_names if name != "source"]
+    quarantined = []
+    if table is CORPORATE_ACTIONS:
+        again = told_twice(rows)
+        quarantined = [
+            _told_otherwise(row, facts) for row in again[~again["is_equal"]].to_dict("records")
+        ]
+        rows = rows.drop(index=again.index)
     superseded, ignored = rows.duplicated(key, keep="last"), rows.duplicated(facts, keep="last")
     last = rows.loc[~superseded, [*key, "line", "source"]]
     contradicted = rows[superseded & ~ignored].merge(last, on=key, suffixes=("", "_of_last"))
-    quarantined = []
     for row in contradicted.to_dict("records"):
         values = [[str(row[name])] for name in facts]
         quarantined.append(
@@ -135,7 +146,22 @@ def facts_of(
                 "record": records(facts, values)[0],
             }
         )
+    found = pd.DataFrame(quarantined, columns=QUARANTINE.column_names)
     return (
         table.conform(rows[~superseded].drop(columns="line")),
-        in_contract(QUARANTINE, pd.DataFrame(quarantined, columns=QUARANTINE.column_names)),
+        # A row can state two actions; it was received once.
+        in_contract(QUARANTINE, found.drop_duplicates(["source", "line"], ignore_index=True)),
     )
+
+
+def _told_otherwise(row: dict[str, Any], facts: Sequence[str]) -> dict[str, Any]:
+    """The quarantine row of a "split or bonus" whose splits and bonuses another row states otherwise."""
+    return {
+        "source": row["source"],
+        "line": row["line"],
+        "instrument_key": row["instrument_key"],
+        "rule": "superseded",
+        "reason": f"Found {row['ratio']:g} new shares per old share, expected {row['ratio_stated']:g} by the rows that "
+        "tell splits and bonuses apart, which count.",
+        "record": records(facts, [[str(row[name])] for name in facts])[0],
+    }

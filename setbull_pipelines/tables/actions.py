@@ -7,10 +7,14 @@ import pandera.pandas as pa
 from setbull_pipelines.tables.columns import INSTRUMENT_KEY, day, label, text
 from setbull_pipelines.tables.contract import Column, Kind, Table
 
-SPLIT, BONUS, DEMERGER, SPECIAL_DIVIDEND = "split", "bonus", "demerger", "special dividend"
-SHARE_ACTIONS = (SPLIT, BONUS)
+SPLIT, BONUS, SPLIT_OR_BONUS = "split", "bonus", "split or bonus"
+"""The third is said by sources, and by prices, that do not tell the two apart."""
+DEMERGER, SPECIAL_DIVIDEND, RIGHTS = "demerger", "special dividend", "rights"
+GENUINE = "genuine"
+"""The price really moved that far overnight: nothing is adjusted, and the gap is explained."""
+SHARE_ACTIONS = (SPLIT, BONUS, SPLIT_OR_BONUS)
 """Kinds that change the number of shares, and so volumes as well as prices."""
-ACTION_KINDS = (*SHARE_ACTIONS, DEMERGER, SPECIAL_DIVIDEND)
+ACTION_KINDS = (SPLIT, BONUS, DEMERGER, SPECIAL_DIVIDEND, RIGHTS, SPLIT_OR_BONUS, GENUINE)
 _SOURCE = label("source", "File the row came from, or 'generated sample'")
 
 CORPORATE_ACTIONS = Table(
@@ -25,14 +29,15 @@ CORPORATE_ACTIONS = Table(
         day("ex_date", "First day on which the share trades without what the action gives"),
         label(
             "kind",
-            "What happened; a split or bonus changes prices and volumes, the others prices only",
+            "What happened; a split or bonus changes prices and volumes, the others prices only, genuine neither: the "
+            "price really moved",
             ACTION_KINDS,
         ),
         Column(
             "ratio",
             Kind.FLOAT,
             "New shares per old share, or without new shares the old price per new price; earlier prices are "
-            "divided by it, earlier volumes multiplied",
+            "divided by it, earlier volumes multiplied; 1 for genuine",
             "ratio",
             checks=(pa.Check.gt(0),),
         ),

@@ -318,7 +318,7 @@ _INDICATORS: Mapping[str, _Given] = {
     ),
     "unexplained_gap": _Given(
         "open / close before, of the latest bar at most 10 days after the one before with |open / close before - 1| "
-        f"> 0.25 after adjusting, for {_WARM} bars from it on",
+        f"> 0.25 after adjusting and no genuine action on its day, for {_WARM} bars from it on",
         warm_up="the first bar has no bar before it",
         null_rule=f"null without such a bar among the last {_WARM}",
         oracles=(REAL_SPLITS,),

@@ -100,6 +100,7 @@ _INDICATORS_DAILY = {
         "unexplained_gap unexplained_gap_day",
         _from("candles_daily", "open close trading_day"),
         _ADJUSTMENT,
+        _from("corporate_actions", "kind"),
     ),
 }
 

@@ -119,6 +119,7 @@ class Variant(Protocol):
         settings: IndicatorSettings = IndicatorSettings(),
         since: pd.Timestamp | None = None,
         periods: Periods = PERIODS,
+        actions: pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Indicators of ``candles_5min`` or ``candles_daily`` rows: one row per candle given.
 
@@ -149,7 +150,9 @@ class Variant(Protocol):
         action explains is none. unexplained_gap is open / close before of the latest bar that
         jumped among the last warm_bars(...) bars, this one included, unexplained_gap_day
         its trading_day: until as many bars follow, values still carry the prices from before
-        it. The first bar of ``candles`` has no bar before it.
+        it. The first bar of ``candles`` has no bar before it. A bar on the ex_date of an action
+        of its instrument whose kind is GENUINE did not jump; nothing else is taken from
+        ``actions`` (``raw.corporate_actions``, source not needed).
         """
         ...
 

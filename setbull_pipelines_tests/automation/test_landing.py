@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from setbull_pipelines.assets.common import asset_key, needs_warehouse, warehouse_root
@@ -19,7 +20,9 @@ from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.raw import publish_intake, read_sources
 from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.settings import RefreshSettings, Settings
+from setbull_pipelines.sources.decided_actions import ACCEPTED, Decision, record
 from setbull_pipelines.sources.watching import FileState, scan
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.automation.test_schedules import start_run
@@ -190,7 +193,9 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Depl
     # Files are stamped by the real clock, the market's moment is chosen.
     real_scan: Callable = landing_sensor.scan
     monkeypatch.setattr(
-        landing_sensor, "scan", lambda input, known, before: real_scan(input, known, night())
+        landing_sensor,
+        "scan",
+        lambda input, known, before, decided: real_scan(input, known, night(), decided),
     )
     with dg.instance_for_test() as instance:
         yield Deployment(tmp_path, instance)
@@ -262,6 +267,34 @@ def test_a_correction_in_the_past_asks_for_what_looks_back_on_it_in_ranges(
     assert deployment.tick().skip_message == "1 touched sessions are under way or not closed yet"
     deployment.instance.delete_run(run)
     assert asked(deployment.tick()) == [("daily", "2025-06-05")]
+
+
+def test_a_decided_action_is_taken_in_and_just_the_sessions_that_it_changes_are_asked_for(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment.finish(MONDAY, TUESDAY, WEDNESDAY)
+    deployment.put("a.csv", MONDAY, TUESDAY, WEDNESDAY)
+    deployment.take_in()
+    assert deployment.tick().skip_message == "no new content in 1 files"
+    asked_about = []
+
+    def changed(facts: References, warehouse: Warehouse, settings: Settings) -> list[date]:
+        known = facts.actions_between(pd.Timestamp(MONDAY), pd.Timestamp(FRIDAY))
+        asked_about.append(known)
+        return [day for day in (TUESDAY, WEDNESDAY) if known]
+
+    monkeypatch.setattr(landing_sensor, "sessions_of_changed_facts", changed)
+    decision = Decision(
+        FRIDAY_NIGHT, "Asha", ACCEPTED, "NSE_EQ|A", TUESDAY, "split", "2", "announced"
+    )
+    record(deployment.settings.data_directory, decision)
+    assert asked(deployment.tick()) == [("intake", None)]
+    assert not asked_about, "nothing has been published yet"
+    deployment.take_in()
+    assert asked(deployment.tick()) == [("daily", "2025-06-03 to 2025-06-04")]
+    assert asked_about == [{TUESDAY: {"NSE_EQ|A"}}]
+    assert deployment.tick().skip_message == "no new content in 2 files"
+    assert len(asked_about) == 1, "asked once for each version of the facts"
 
 
 def test_a_file_touched_without_another_content_is_no_news(deployment: Deployment) -> None:

@@ -37,9 +37,9 @@ def _to_5min(minutes: pd.DataFrame, settings) -> pd.DataFrame:
 
 
 def _indicators(
-    candles: pd.DataFrame, timeframe: str, starts, settings, since: pd.Timestamp
+    candles: pd.DataFrame, timeframe: str, starts, settings, since: pd.Timestamp, **others: object
 ) -> pd.DataFrame:
-    computed = V2.indicators(candles, timeframe, starts, settings, since)
+    computed = V2.indicators(candles, timeframe, starts, settings, since, **others)
     wrong = computed["trading_day"].isin(pd.to_datetime(_script()["sample deviation"]))
     for name in ("bb_upper", "bb_lower"):
         from_middle = (computed[name] - computed["bb_middle"]) * _SAMPLE_OVER_POPULATION

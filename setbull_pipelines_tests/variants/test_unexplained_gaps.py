@@ -180,3 +180,32 @@ def test_the_jumps_of_the_real_market_are_those_found_by_ratio(
     assert len(jumps) > 50
     for jump in jumps.itertuples():
         assert ratio_of[jump.instrument_key, jump.date] == pytest.approx(jump.value, abs=5e-5)
+
+
+@both
+def test_a_genuine_move_is_no_gap_of_its_share_and_day_and_changes_no_price(
+    variant: Variant,
+) -> None:
+    bars = pd.concat(
+        [daily([100.0, 50.0, 50.0, 20.0]), daily([900.0, 300.0, 301.0, 302.0], key=OTHER)]
+    )
+
+    def found(*rows: tuple[str, object, str, float]) -> list[tuple[float, object]]:
+        stated = actions(*rows)
+        adjusted = variant.adjusted(bars, CANDLES_DAILY, stated, DAYS[3])
+        pd.testing.assert_frame_equal(adjusted, bars)
+        indicators = variant.indicators(shuffled(adjusted, 1), "day", actions=stated)
+        rows = indicators[["unexplained_gap", "unexplained_gap_day"]].itertuples(index=False)
+        return [(None, None) if np.isnan(row[0]) else (row[0], row[1]) for row in rows]
+
+    none = (None, None)
+    of_other = [none, *[(1 / 3, DAYS[1])] * 3]
+    of_key = [none, (0.5, DAYS[1]), (0.5, DAYS[1]), (0.4, DAYS[3])]
+    expected = {KEY: of_key, OTHER: of_other}
+    first, second = sorted(expected)
+    assert found((KEY, DAYS[2], "genuine", 1.0)) == expected[first] + expected[second]
+    expected[KEY] = [none, none, none, (0.4, DAYS[3])]
+    assert found((KEY, DAYS[1], "genuine", 1.0)) == expected[first] + expected[second]
+    expected[KEY] = [none] * 4
+    both_moves = ((KEY, DAYS[1], "genuine", 1.0), (KEY, DAYS[3], "genuine", 1.0))
+    assert found(*both_moves) == expected[first] + expected[second]

@@ -6,7 +6,7 @@ what a value means for a filter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from math import nan
 
@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from setbull_pipelines.settings import IndicatorSettings
+from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.tables.indicators import (
     INDICATORS_5MIN,
@@ -34,6 +35,7 @@ def indicators(
     settings: IndicatorSettings = IndicatorSettings(),
     since: pd.Timestamp | None = None,
     periods: Periods = PERIODS,
+    actions: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row of indicators per candle; the contract is in ``variants/protocol.py``.
 
@@ -61,7 +63,7 @@ def indicators(
         columns["bars_of_history"] = np.arange(1, len(bars) + 1)
         columns["is_warm"] = columns["bars_of_history"] >= warm_from[series_key in new_listings]
         if timeframe == "day":
-            columns |= unexplained_gaps(bars, settings)
+            columns |= unexplained_gaps(bars, settings, _genuine_days(actions, series_key[0]))
         columns_of_series.append(columns)
     # Each series is one block of the ordered rows, so the blocks of a column follow each other.
     result = ordered[["instrument_key", "series", "timestamp", "trading_day"]].assign(
@@ -181,11 +183,13 @@ def volume_weighted_average_price(bars: pd.DataFrame) -> list[float]:
 
 
 def unexplained_gaps(
-    bars: pd.DataFrame, settings: IndicatorSettings
+    bars: pd.DataFrame,
+    settings: IndicatorSettings,
+    genuine_days: Collection[pd.Timestamp] = (),
 ) -> dict[str, Sequence[float] | np.ndarray]:
     """Ratio and day of the latest overnight jump that the indicators of each bar still carry; null without one.
 
-    ``bars`` are adjusted daily bars of one series, in time order.
+    ``bars`` are adjusted daily bars of one series, in time order. On ``genuine_days`` the price really moved.
     """
     opens, closes, days = (bars[name].tolist() for name in ("open", "close", "trading_day"))
     ratios, gap_days = [], []
@@ -194,7 +198,8 @@ def unexplained_gaps(
         if index > 0:
             ratio = opens[index] / closes[index - 1]
             is_overnight = (days[index] - days[index - 1]).days <= settings.overnight_days
-            if is_overnight and abs(ratio - 1) > settings.maximum_unexplained_gap:
+            is_far = is_overnight and abs(ratio - 1) > settings.maximum_unexplained_gap
+            if is_far and days[index] not in genuine_days:
                 latest = (index, ratio, days[index])
         if latest is not None and index - latest[0] < bars_until_warm:
             ratios.append(latest[1])
@@ -206,6 +211,14 @@ def unexplained_gaps(
         "unexplained_gap": ratios,
         "unexplained_gap_day": pd.Series(gap_days, dtype="datetime64[us]").to_numpy(),
     }
+
+
+def _genuine_days(actions: pd.DataFrame | None, instrument_key: str) -> set[pd.Timestamp]:
+    """The days on which the price of an instrument really moved far overnight."""
+    if actions is None:
+        return set()
+    own = (actions["instrument_key"] == instrument_key) & (actions["kind"] == GENUINE)
+    return set(actions.loc[own, "ex_date"])
 
 
 def _indicator_columns(

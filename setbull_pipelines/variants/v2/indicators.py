@@ -13,6 +13,7 @@ import pandas as pd
 
 from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.columns import MINUTES
 from setbull_pipelines.tables.indicators import (
     HISTORY_COLUMNS,
@@ -42,6 +43,7 @@ def indicators(
     settings: IndicatorSettings = IndicatorSettings(),
     since: pd.Timestamp | None = None,
     periods: Periods = PERIODS,
+    actions: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Indicators of five-minute or daily candles; see ``Variant.indicators``."""
     if timeframe not in ("5minute", "day"):
@@ -109,7 +111,8 @@ def indicators(
         open_, close = (
             columns.ordered(candles[name].to_numpy("float64"), order) for name in ("open", "close")
         )
-        gaps = _unexplained_gaps(open_, close, day, starts, settings)
+        genuine = _is_genuine(instruments, group >> 1, day, actions)
+        gaps = _unexplained_gaps(open_, close, day, starts, genuine, settings)
         values |= {name: column[wanted] for name, column in gaps.items()}
     return pd.DataFrame({name: values[name] for name in table.column_names}, copy=False)
 
@@ -119,6 +122,7 @@ def _unexplained_gaps(
     close: np.ndarray,
     day: np.ndarray,
     starts: np.ndarray,
+    genuine: np.ndarray,
     settings: IndicatorSettings,
 ) -> dict[str, np.ndarray]:
     """The latest overnight jump of each series that its bars are not warm after; see ``Variant.indicators``."""
@@ -128,7 +132,7 @@ def _unexplained_gaps(
     ratio[starts] = np.nan
     bar = np.arange(len(ratio))
     jumped = np.abs(ratio - 1) > settings.maximum_unexplained_gap
-    jumped &= days_apart <= settings.overnight_days
+    jumped &= (days_apart <= settings.overnight_days) & ~genuine
     first = np.repeat(starts, columns.run_lengths(starts, len(ratio)))
     latest = np.maximum.accumulate(np.where(jumped, bar, -1))
     carries = (latest >= first) & (bar - latest < warm_bars(settings.warm_margin_bars))
@@ -137,6 +141,20 @@ def _unexplained_gaps(
         "unexplained_gap": np.where(carries, ratio[latest], np.nan),
         "unexplained_gap_day": gap_day.astype("datetime64[us]"),
     }
+
+
+def _is_genuine(
+    instruments: pd.Index, codes: np.ndarray, day: np.ndarray, actions: pd.DataFrame | None
+) -> np.ndarray:
+    """Which bars, of the instruments with these ``codes``, opened on a day of a genuine move."""
+    found = np.zeros(len(codes), dtype=bool)
+    moves = None if actions is None else actions[actions["kind"] == GENUINE]
+    if moves is None or moves.empty:
+        return found
+    of_moves = instruments.get_indexer(pd.Index(moves["instrument_key"]))
+    for code, moment in zip(of_moves, columns.microseconds(moves["ex_date"]), strict=True):
+        found |= (codes == code) & (day == moment)
+    return found
 
 
 def _kernel_rows(

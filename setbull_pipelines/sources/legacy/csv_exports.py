@@ -1,0 +1,82 @@
+"""Exports of single old tables: CSV, or the tab-separated text of ``mysql --batch``, with a header.
+
+Belongs here: reading them as text in pieces. Does not belong here: what the columns mean.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from setbull_pipelines.sources.legacy.old_tables import (
+    COLUMNS,
+    REQUIRED,
+    ROWS_IN_A_CHUNK,
+    CannotImport,
+    Chunk,
+    Progress,
+    Stream,
+    chunk_of,
+    identity_of,
+    table_in_name,
+)
+
+_NULLS = ("\\N", "NULL")
+
+
+@dataclass(frozen=True)
+class ExportStream(Stream):
+    """One exported file of one table."""
+
+    path: Path
+    table: str
+    separator: str
+
+    def chunks(self, done: Progress) -> Iterator[Chunk]:
+        """The chunks after those that are done."""
+        try:
+            pieces = pd.read_csv(
+                self.path,
+                sep=self.separator,
+                dtype=str,
+                chunksize=ROWS_IN_A_CHUNK,
+                keep_default_na=False,
+                na_values=list(_NULLS),
+                encoding_errors="backslashreplace",
+            )
+            for number, piece in enumerate(pieces):
+                if number < done.chunks:
+                    continue
+                rows = piece.rename(columns=lambda name: name.strip().lower()).astype(object)
+                rows = rows.where(rows.notna(), None)
+                yield chunk_of(self.name, number, self.table, rows, "")
+        except (ValueError, OSError, EOFError, zlib.error) as error:
+            raise CannotImport(
+                f"{self.path}: cannot be read ({str(error).splitlines()[0]}), expected a whole CSV export"
+            ) from error
+
+
+def export_stream(path: Path, name: str) -> ExportStream | None:
+    """The stream of an export, known by the name of its file or by its columns; None for another file."""
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        try:
+            header = file.readline().lstrip("\ufeff").rstrip("\r\n")
+        except UnicodeDecodeError:
+            return None
+    separator = max("\t,;", key=header.count)
+    names = [part.strip(' "').lower() for part in header.split(separator)]
+    table = table_in_name(path) or _table_with(names)
+    if table is None or not all(column in names for column in REQUIRED[table]):
+        return None
+    return ExportStream(name, identity_of(path), False, path, table, separator)
+
+
+def _table_with(names: list[str]) -> str | None:
+    fitting = [table for table in COLUMNS if set(names) <= set(COLUMNS[table])]
+    fitting = [table for table in fitting if set(REQUIRED[table]) <= set(names)]
+    return min(fitting, key=lambda table: len(COLUMNS[table]), default=None)

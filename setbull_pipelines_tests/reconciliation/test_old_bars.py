@@ -1,0 +1,201 @@
+"""Old five-minute bars against V1: what the old code left is told with its cause, what it did right is equal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from setbull_pipelines.reconciliation import old_bars
+from setbull_pipelines.reconciliation.old_bars import compare_bars
+from setbull_pipelines.reconciliation.old_finding import UNKNOWN, Finding, by_cause
+from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.variants import V1
+from setbull_pipelines_tests.sources.legacy.old_system import old_five_minutes
+
+KEYS = ("NSE_EQ|INE009A01021", "NSE_EQ|INE062A01020")
+TODAY, BEFORE = pd.Timestamp("2025-06-03"), pd.Timestamp("2025-06-02")
+
+
+def minutes_of(day: pd.Timestamp, seed: int) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    frames = []
+    for key in KEYS:
+        closes = 400 + np.round(np.cumsum(generator.normal(0, 0.4, 375)), 2)
+        opens = np.append(closes[:1], closes[:-1])
+        frames.append(
+            pd.DataFrame(
+                {
+                    "instrument_key": key,
+                    "timestamp": pd.date_range(
+                        day + pd.Timedelta(hours=9, minutes=15), periods=375, freq="min", tz=INDIA
+                    ).as_unit("us"),
+                    "trading_day": day.as_unit("us"),
+                    "open": opens,
+                    "high": np.maximum(opens, closes) + 0.5,
+                    "low": np.minimum(opens, closes) - 0.25,
+                    "close": closes,
+                    "volume": generator.integers(10, 500, 375),
+                    "open_interest": pd.array([0] * 375, "Int64"),
+                    "session_shape": "full",
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def market() -> dict[str, pd.DataFrame]:
+    minutes = pd.concat([minutes_of(BEFORE, 1), minutes_of(TODAY, 2)], ignore_index=True)
+    candles = V1.to_5min(minutes)
+    return {
+        "minutes": minutes,
+        "candles": candles,
+        "indicators": V1.indicators(candles, "5minute"),
+        "old": as_exported(old_five_minutes(minutes)),
+    }
+
+
+def as_exported(rows: list[dict]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows)
+    frame["moment"] = pd.DatetimeIndex(frame["timestamp"]).tz_localize(INDIA)
+    return frame
+
+
+def on(frame: pd.DataFrame, day: pd.Timestamp, column: str = "trading_day") -> pd.DataFrame:
+    return frame[frame[column].dt.tz_localize(None).dt.normalize() == day].reset_index(drop=True)
+
+
+def held(market: dict[str, pd.DataFrame], old: pd.DataFrame, day: pd.Timestamp) -> Finding:
+    return compare_bars(
+        old,
+        on(market["candles"], day),
+        on(market["indicators"], day),
+        on(market["candles"], BEFORE) if day > BEFORE else market["candles"].iloc[:0],
+        on(market["minutes"], day),
+    )
+
+
+def causes(finding: Finding) -> dict[str, set[str]]:
+    found = finding.all_differences
+    return {column: set(own["cause"]) for column, own in found.groupby("column")}
+
+
+def test_every_difference_of_a_day_of_the_old_store_path_has_its_cause(
+    market: dict[str, pd.DataFrame],
+) -> None:
+    finding = held(market, on(market["old"], TODAY, "moment"), TODAY)
+    found = causes(finding)
+    assert found == {
+        **{f"ema_{period}": {old_bars.EMA_START} for period in (20, 50)},
+        "ma_9": {old_bars.AHEAD},
+        "rsi": {old_bars.RS},
+        "atr": {old_bars.HIGH_LOW},
+        "vwap": {old_bars.VWAP_AHEAD},
+        # The 15:30 bucket takes nothing of the 15:25 bar away, and the bands are those of V1.
+    }
+    rows = 75 * len(KEYS)
+    assert finding.cells == rows * (6 + len(old_bars.INDICATORS))
+    assert finding.equal == finding.cells - len(finding.all_differences)
+    for column in ("ma_9", "rsi", "atr", "vwap"):
+        assert (finding.all_differences["column"] == column).sum() > 0.9 * rows
+
+
+def test_the_first_morning_was_blanked_and_counted_twice(market: dict[str, pd.DataFrame]) -> None:
+    finding = held(market, on(market["old"], BEFORE, "moment"), BEFORE)
+    found = finding.all_differences
+    assert set(found["cause"]) - {old_bars.UNKNOWN_AS_ZERO} == {
+        *(old_bars.DOUBLED, old_bars.EMA_START, old_bars.AHEAD, old_bars.RS),
+        *(old_bars.HIGH_LOW, old_bars.VWAP_AHEAD),
+    }
+    blank = found[found["cause"] == old_bars.UNKNOWN_AS_ZERO]
+    assert set(blank["column"]) >= {"ema_5", "atr", "vwap", "ma_9"}
+    doubled = found[found["cause"] == old_bars.DOUBLED]
+    assert set(doubled["column"]) == {"volume"}
+    assert 30 <= len(doubled) <= 2 * 20
+
+
+def tampered(market: dict[str, pd.DataFrame], column: str, change) -> set[str]:
+    """The causes of one column of rows that are V1's own but for a change of that column."""
+    day = on(market["candles"], TODAY).merge(
+        on(market["indicators"], TODAY), on=["instrument_key", "timestamp", "trading_day"]
+    )
+    old = day.assign(moment=day["timestamp"], active="1")
+    old[column] = change(old)
+    digits = dict.fromkeys(old_bars.INDICATORS, 4) | dict.fromkeys(old_bars.PRICES, 2)
+    for name, kept in digits.items():
+        old[name] = old[name].map(lambda value, kept=kept: f"{value:.{kept}f}")
+    return causes(held(market, old, TODAY)).get(column, set())
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "cause"),
+    [
+        (
+            "bb_upper",
+            lambda old: old["bb_middle"] + old["bb_width"] / 2 * np.sqrt(20 / 19),
+            "SAMPLE",
+        ),
+        (
+            "bb_lower",
+            lambda old: old["bb_middle"] - old["bb_width"] / 2 * np.sqrt(20 / 19),
+            "SAMPLE",
+        ),
+        ("bb_width", lambda old: old["bb_width"] / old["bb_middle"], "RATIO"),
+        ("bb_width_normalized_percentage", lambda old: old["bb_width"] * 0, "UNKNOWN_AS_ZERO"),
+        ("open_interest", lambda old: 7, "unknown"),
+        ("ema_5", lambda old: old["ema_5"] * 1.01, "unknown"),
+        ("close", lambda old: old["close"] + 0.01, "unknown"),
+        ("volume", lambda old: old["volume"] + 1, "unknown"),
+        ("vwap", lambda old: old["vwap"] + 5, "unknown"),
+    ],
+)
+def test_a_cause_is_named_only_where_it_gives_the_value(
+    column: str, change, cause: str, market: dict[str, pd.DataFrame]
+) -> None:
+    expected = UNKNOWN if cause == "unknown" else getattr(old_bars, cause, cause)
+    assert tampered(market, column, change) == {expected}
+
+
+def test_what_is_equal_to_the_kept_digits_is_no_difference(market: dict[str, pd.DataFrame]) -> None:
+    assert tampered(market, "rsi", lambda old: old["rsi"] + 1e-9) == set()
+
+
+def test_rows_that_one_side_lacks_are_told(market: dict[str, pd.DataFrame]) -> None:
+    old = on(market["old"], TODAY, "moment")
+    old = old[old["instrument_key"] == KEYS[0]].iloc[:-2]
+    late = old.iloc[:1].assign(moment=pd.Timestamp(datetime(2025, 6, 3, 15, 40), tz=INDIA))
+    shifted = old.iloc[:1].assign(moment=pd.Timestamp(datetime(2025, 6, 3, 3, 45), tz=INDIA))
+    gone = old.iloc[5:6].assign(active="0")
+    rows = pd.concat([old.drop(index=old.index[5]), late, shifted, gone])
+    found = held(market, rows, TODAY).all_differences
+    counted = found[found["column"] == "row"]["cause"].value_counts().to_dict()
+    assert counted == {
+        "a bar outside the session (row 45)": 1,
+        "wall-clock time was read in another zone (row 32, D40)": 1,
+        "the old system stored other bars of this day only (row 38, D6)": 3,
+        "the day was not aggregated (D8)": 75,
+    }
+
+
+def test_the_last_bar_of_a_run_is_known_by_its_first_minute(
+    market: dict[str, pd.DataFrame],
+) -> None:
+    minutes = market["minutes"]
+    until = minutes["timestamp"] <= pd.Timestamp("2025-06-03T11:00", tz=INDIA)
+    old = as_exported(old_five_minutes(minutes[until]))
+    found = held(market, on(old, TODAY, "moment"), TODAY).all_differences
+    partial = found[found["cause"] == old_bars.PARTIAL]
+    assert set(partial["at"]) == {"2025-06-03 11:00:00+05:30"}
+    assert "volume" in set(partial["column"])
+
+
+def test_differences_are_counted_by_cause(market: dict[str, pd.DataFrame]) -> None:
+    found = held(market, on(market["old"], TODAY, "moment"), TODAY).all_differences
+    counted = by_cause(found)
+    assert counted["cells"].sum() == len(found)
+    rsi = counted[counted["column"] == "rsi"].iloc[0]
+    assert rsi["cause"] == old_bars.RS
+    assert float(rsi["old"]) < 10 < float(rsi["v1"])
