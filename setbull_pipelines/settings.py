@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from setbull_pipelines.market.calendar import NSE, Amendment
 from setbull_pipelines.market.calendar_file import InvalidCalendar, parse_calendar
@@ -36,6 +37,8 @@ SOURCE_FILE = "source.json"
 """In the data folder: which input its tables were made from, and of a replay the moment."""
 
 
+_READING_TABLE = "input"
+"""Of the settings file. As a field of the settings that word is the place of the candles."""
 _CRON = re.compile(r"[\d*,/-]+( [\d*,/-]+){4}")
 
 
@@ -60,7 +63,8 @@ class AggregationSettings:
     bar_minutes: int = 5
     """Length of an intraday bar in minutes, counted from the open of each session interval."""
     untraded_minutes: Literal["exclude", "include"] = "exclude"
-    """``exclude``: a minute with volume 0 makes no bar (charting platforms); ``include``: it does (broker)."""
+    """``exclude``: a minute with volume 0 makes no bar (charting platforms); ``include``: it does (broker). Those of an
+    index, which is never traded, always do."""
 
     def __post_init__(self) -> None:
         _require(self.bar_minutes >= 1, "aggregation.bar_minutes", self.bar_minutes, "1 or more")
@@ -881,6 +885,98 @@ class StorageSettings:
 
 
 @dataclass(frozen=True)
+class InputSettings:
+    """How input files are understood where they do not say it themselves: the table ``[input]`` of a settings file.
+
+    Each is also an option of ``setbull run`` and ``setbull check``.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What columns mean, found = expected: ``{date = "timestamp"}``. Of files without a header, whose columns have no
+    names, the number from 1: ``{1 = "symbol", 2 = "date", 3 = "time"}``."""
+    timezone: str = ""
+    """Time zone of moments without offset, such as ``Asia/Kolkata``; empty: the exchange's where every row lies in its
+    hours."""
+    timestamp_format: str = ""
+    """How moments are written, in the signs of strptime, such as ``%d/%m/%Y %H:%M``; empty: found out."""
+    day_first: bool | None = None
+    """Whether 02-06-2025 is a day of June; without it a day above 12 in the file decides."""
+    label: Literal["", "start", "end"] = ""
+    """Which minute of its bar a moment is: ``end`` shifts by one minute; empty: the start, unless whole sessions say
+    otherwise."""
+    symbol_from: Literal["", "file name"] = ""
+    """``file name``: all of it, in upper case, is the symbol; empty: the content says it, or a name of a usual form."""
+    symbol_pattern: str = ""
+    """Regular expression for file names, whose first group is the symbol: ``^([A-Z]+)_``."""
+    symbols: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Symbols (or instrument keys) of single files: ``{"prices.csv" = "RELIANCE"}``."""
+    separator: str = ""
+    """What separates the fields of text files, such as ``;`` or ``tab``; empty: found out."""
+    decimal: Literal["", ".", ","] = ""
+    """Decimal sign of text files; empty: found out."""
+    volume: Literal["", "per bar", "cumulative"] = ""
+    """``cumulative``: a running total over the day, of which differences are taken; empty: per bar, unless it never
+    falls."""
+    exchange: Literal["", "NSE", "BSE"] = ""
+    """Where symbols are listed; empty: as the file or its name says, else NSE."""
+    series: tuple[str, ...] = ("EQ",)
+    """Series of the exchange's day files that candles are made of; add BE, SM, ST for shares in other segments."""
+    unpacked_limit_mib: int = 1024
+    """The most that one compressed file may hold, in mebibytes."""
+
+    def __post_init__(self) -> None:
+        for name in ("columns", "symbols"):
+            pairs = [*getattr(self, name).keys(), *getattr(self, name).values()]
+            is_text = all(isinstance(text, str) and text.strip() for text in pairs)
+            _require(is_text, f"input.{name}", getattr(self, name), "names = texts")
+        if self.timezone:
+            try:
+                ZoneInfo(self.timezone)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                expected = "the name of a time zone, such as Asia/Kolkata or UTC"
+                _require(False, "input.timezone", self.timezone, expected)
+        for name, allowed in (
+            ("label", ("", "start", "end")),
+            ("symbol_from", ("", "file name")),
+            ("decimal", ("", ".", ",")),
+            ("volume", ("", "per bar", "cumulative")),
+            ("exchange", ("", "NSE", "BSE")),
+        ):
+            value = getattr(self, name)
+            _require(value in allowed, f"input.{name}", value, f"one of {list(allowed)}")
+        try:
+            groups = re.compile(self.symbol_pattern).groups
+        except re.error as error:
+            _require(False, "input.symbol_pattern", self.symbol_pattern, f"a pattern ({error})")
+        _require(
+            not self.symbol_pattern or groups >= 1,
+            "input.symbol_pattern",
+            self.symbol_pattern,
+            "a pattern with one group, such as ^([A-Z]+)_",
+        )
+        _require(
+            len(self.separator) <= 1 or self.separator == "tab",
+            "input.separator",
+            self.separator,
+            "one sign, or tab",
+        )
+        _require(
+            "%" in self.timestamp_format or not self.timestamp_format,
+            "input.timestamp_format",
+            self.timestamp_format,
+            "signs of strptime, such as %d/%m/%Y %H:%M",
+        )
+        _require(
+            bool(self.series) and all(text.isalnum() for text in self.series),
+            "input.series",
+            self.series,
+            "one or more series, such as EQ",
+        )
+        limit = self.unpacked_limit_mib
+        _require(limit >= 1, "input.unpacked_limit_mib", limit, "1 or more")
+
+
+@dataclass(frozen=True)
 class SampleSettings:
     """The generated sample: what is made when no input is named."""
 
@@ -925,6 +1021,8 @@ class Settings:
     """File or folder with candles; None is the generated sample."""
     replay: Replay | None = None
     """None: everything that has arrived counts. Set by ``setbull run --as-of``, never in a file of settings."""
+    reading: InputSettings = field(default_factory=InputSettings)
+    """The table ``[input]`` of the settings file, and options of the command line."""
     aggregation: AggregationSettings = field(default_factory=AggregationSettings)
     indicators: IndicatorSettings = field(default_factory=IndicatorSettings)
     sequences: SequenceSettings = field(default_factory=SequenceSettings)
@@ -962,6 +1060,10 @@ def _group_from_mapping(defaults: Any, name: str, values: Any) -> Any:
         default = known[key]
         if isinstance(default, tuple) and isinstance(value, list):
             value = tuple(value)
+        elif default is None:
+            _require(isinstance(value, bool), f"{name}.{key}", value, "true or false")
+            changes[key] = value
+            continue
         elif isinstance(default, float) and type(value) is int:
             value = float(value)
         _require(
@@ -977,12 +1079,15 @@ def _group_from_mapping(defaults: Any, name: str, values: Any) -> Any:
     return dataclasses.replace(defaults, **changes)
 
 
-def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    environment: Mapping[str, str] | None = None, with_recorded: bool = True
+) -> Settings:
     """Read the settings: defaults, then the TOML file, then the environment.
 
     ``SETBULL_SETTINGS`` names the TOML file (groups as tables, ``profile = "strict"`` at the top for a
     filter profile), ``SETBULL_DATA_DIR`` the data folder, ``SETBULL_INPUT`` the input; ``SETBULL_KILL_V2=1``
-    serves V1 everywhere. Raises :class:`InvalidSettings` for an unknown key or an impossible value.
+    serves V1 everywhere. Files are understood as the last run of the data folder was told to, if
+    ``with_recorded``. Raises :class:`InvalidSettings` for an unknown key or an impossible value.
 
     The calendar file that they name is in force in this process from then on, for all who ask ``market.calendar.NSE``.
     """
@@ -1006,7 +1111,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     sequences, filters = PROFILES[profile]
     settings = Settings(sequences=sequences, filters=filters)
     groups = {
-        item.name: getattr(settings, item.name)
+        _READING_TABLE if item.name == "reading" else item.name: getattr(settings, item.name)
         for item in dataclasses.fields(settings)
         if dataclasses.is_dataclass(getattr(settings, item.name))
     }
@@ -1018,6 +1123,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
             expected = f"no such key here, but profile = {value['profile']!r} as the first line of the file"
             _require(False, "filters.profile", value["profile"], expected)
         changes[key] = _group_from_mapping(groups[key], key, value)
+    if _READING_TABLE in changes:
+        changes["reading"] = changes.pop(_READING_TABLE)
     kill = environment.get(KILL_VARIABLE, "").strip().lower()
     _require(kill in (*_YES, *_NO), KILL_VARIABLE, kill, f"one of {_YES} or {_NO}")
     if kill in _YES:
@@ -1026,8 +1133,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     directory = data_directory(environment)
     changes["data_directory"] = directory
     source = environment.get(INPUT_VARIABLE)
-    recorded, replay = recorded_source(directory)
+    recorded, replay, reading = recorded_source(directory)
     changes["input"] = str(Path(source).resolve()) if source else recorded
+    if with_recorded and reading and changes["input"] == recorded:
+        of_file = changes.get("reading", settings.reading)
+        changes["reading"] = _group_from_mapping(of_file, _READING_TABLE, reading)
     loaded = dataclasses.replace(settings, **changes)
     _refuse_contradictions(loaded)
     NSE.amend(_amendment(loaded.calendar))
@@ -1087,8 +1197,11 @@ def replaying(settings: Settings, replay: Replay, data_directory: Path) -> Setti
     )
 
 
-def recorded_source(data_directory: Path) -> tuple[str | None, Replay | None]:
-    """The input that the data folder's tables were made from, None for the generated sample, and of which replay.
+def recorded_source(
+    data_directory: Path,
+) -> tuple[str | None, Replay | None, dict[str, Any]]:
+    """The input that the data folder's tables were made from, None for the generated sample, of which replay, and what
+    the command line said of reading it.
 
     ``setbull run`` records both, so that the UI's code server works on the same.
     """
@@ -1096,13 +1209,14 @@ def recorded_source(data_directory: Path) -> tuple[str | None, Replay | None]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         replay = record.get("replay")
-        return record["input"], (
+        as_of = (
             Replay(datetime.fromisoformat(replay["as_of"]), Path(replay["landing"]))
             if replay
             else None
         )
+        return record["input"], as_of, dict(record.get("reading", {}))
     except FileNotFoundError:
-        return None, None
+        return None, None, {}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidSettings(
             f'{path}: found something else than {{"input": ...}}; restore it, or delete it to start from the '
@@ -1115,9 +1229,13 @@ def data_directory(environment: Mapping[str, str]) -> Path:
     return Path(environment.get(DATA_DIRECTORY_VARIABLE) or "data").resolve()
 
 
-def source_record(source: str | None, replay: Replay | None) -> dict[str, object]:
+def source_record(
+    source: str | None, replay: Replay | None, reading: Mapping[str, Any] | None = None
+) -> dict[str, object]:
     """What :func:`recorded_source` reads."""
-    if replay is None:
-        return {"input": source}
-    moment = {"as_of": replay.as_of.isoformat(), "landing": str(replay.landing)}
-    return {"input": source, "replay": moment}
+    record: dict[str, object] = {"input": source}
+    if replay is not None:
+        record["replay"] = {"as_of": replay.as_of.isoformat(), "landing": str(replay.landing)}
+    if reading:
+        record["reading"] = dict(reading)
+    return record

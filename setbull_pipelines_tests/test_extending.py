@@ -46,7 +46,7 @@ noise_instruments = 0
 minimum_turnover = 800_000_000.0
 """
 VENDOR_FILE = """\
-ticker,date,time,o,h,l,c,v
+name,ymd,hm,first,max,min,last,shares
 RELIANCE,2025-06-02,09:15:00,1420.00,1424.50,1419.00,1423.00,12000
 RELIANCE,2025-06-02,09:16:00,1423.00,1423.50,1421.00,1422.00,8000
 RELIANCE,2025-06-02,09:17:00,1422.00,1420.00,1421.00,1422.00,8000

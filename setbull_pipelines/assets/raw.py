@@ -34,7 +34,8 @@ from setbull_pipelines.quality.revisions import REVISIONS, markdown
 from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.sources.intake import Intake, NoInput
+from setbull_pipelines.sources.found_files import NoInput
+from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.sources.landing import DamagedLanding
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource

@@ -25,7 +25,7 @@ from setbull_pipelines.pipeline.raw import WHOLE_TABLES
 from setbull_pipelines.pipeline.references import facts_version, references_of
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.decided_actions import accepted_file
-from setbull_pipelines.sources.intake import NoInput
+from setbull_pipelines.sources.found_files import NoInput
 from setbull_pipelines.sources.watching import scan
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.resources import WarehouseResource

@@ -48,14 +48,21 @@ def choose_days(
     of date, which come along. None lies before ``calendar.first_partition``.
     """
     begin = settings.calendar.first_partition
+    found = sorted({*minute_days, *daily_days})
     minute_days, daily_days, corrected = (
         [day for day in days if day.isoformat() >= begin]
         for days in (minute_days, daily_days, corrected)
     )
     stored = sorted({*minute_days, *daily_days})
     if not stored:
-        since = f" since {begin} (calendar.first_partition)" if begin else ""
-        raise NothingToRun(f"the input has no candle on any NSE trading day{since} that has closed")
+        if found:
+            raise NothingToRun(
+                f"the input covers {found[0]} to {found[-1]}, expected a trading day from calendar.first_partition "
+                f"({begin}) on"
+            )
+        raise NothingToRun(
+            "the input has candles of sessions under way only, expected one that has closed: run again after the close"
+        )
     note = None
     if first is None and last is None:
         candidates = sorted(minute_days) or stored

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -65,8 +67,14 @@ def replay_directory(data_directory: Path, as_of: datetime) -> Path:
     return data_directory / "as-of" / f"{as_of:%Y-%m-%dT%H%M%S}"
 
 
-def claim(data_directory: Path, source: str | None, replay: Replay | None = None) -> str | None:
-    """Record that the folder's tables come from ``source`` (None: the generated sample), or from its replay.
+def claim(
+    data_directory: Path,
+    source: str | None,
+    replay: Replay | None = None,
+    reading: Mapping[str, Any] | None = None,
+) -> str | None:
+    """Record that the folder's tables come from ``source`` (None: the generated sample), or from its replay, and how
+    its files were to be ``reading``, beside the settings file.
 
     When they came from another one, the old results are moved to ``earlier/`` so that two inputs are
     never mixed in one history; the sentence that says so is returned. Raises InvalidSettings rather than write the
@@ -76,7 +84,7 @@ def claim(data_directory: Path, source: str | None, replay: Replay | None = None
     record = data_directory / SOURCE_FILE
     note = None
     if replay and any((data_directory / name).exists() for name in _SET_ASIDE):
-        if recorded_source(data_directory) != (source, replay):
+        if recorded_source(data_directory)[:2] != (source, replay):
             raise InvalidSettings(
                 f"data folder {data_directory}: found other tables, expected none, or those of {source} as of "
                 f"{replay.as_of}; a replay is never written over other tables: move them away first"
@@ -86,7 +94,7 @@ def claim(data_directory: Path, source: str | None, replay: Replay | None = None
         if before != source:
             kept = _set_aside(data_directory)
             note = f"the data folder held results of {before or 'the generated sample'}; they were moved to {kept}"
-    record.write_text(json.dumps(source_record(source, replay)), encoding="utf-8")
+    record.write_text(json.dumps(source_record(source, replay, reading)), encoding="utf-8")
     if source is None:
         os.environ.pop(INPUT_VARIABLE, None)
     else:

@@ -10,11 +10,12 @@ import datetime
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import click
 
+from setbull_pipelines.cli.reading_options import reading_options
 from setbull_pipelines.market.session_table import TIMEZONE
 from setbull_pipelines.settings import (
     INPUT_VARIABLE,
@@ -62,9 +63,10 @@ def _stop(message: str, code: int = _UNUSABLE) -> NoReturn:
     sys.exit(code)
 
 
-def _settings() -> Settings:
+def _settings(with_recorded: bool = True) -> Settings:
+    """The settings; how files were understood by the last run of the data folder only ``with_recorded``."""
     try:
-        return refuse_short_look_back(load_settings())
+        return refuse_short_look_back(load_settings(with_recorded=with_recorded))
     except InvalidSettings as error:
         _stop(str(error))
 
@@ -120,33 +122,39 @@ def main() -> None:
     callback=_moment,
     help="Only what had been taken in by YYYY-MM-DDTHH:MM, exchange time; in a data folder of its own.",
 )
+@reading_options
 def run(
     source: str | None,
     first: datetime.date | None,
     last: datetime.date | None,
     as_of: datetime.datetime | None,
+    reading: dict[str, Any],
 ) -> None:
     """Materialize every asset for a range of trading days and print the results."""
-    settings = _settings()
+    settings = _settings(with_recorded=False)
     if settings.replay:
         _stop(
             f"data folder {settings.data_directory}: found the replay as of {settings.replay.as_of}, expected the "
             "folder of a run; its tables stay as they are"
         )
     chosen = source or (settings.input if as_of else os.environ.get(INPUT_VARIABLE))
-    settings = dataclasses.replace(settings, input=str(Path(chosen).resolve()) if chosen else None)
+    settings = dataclasses.replace(
+        _reading_as(settings, reading), input=str(Path(chosen).resolve()) if chosen else None
+    )
     if as_of:
         settings = _replaying(settings, as_of)
 
     from setbull_pipelines.assets.common import now
     from setbull_pipelines.cli.days import NothingToRun, choose_days, closed_days
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
+    from setbull_pipelines.cli.refused import tell_what_was_understood, with_nothing_accepted
     from setbull_pipelines.cli.report import print_report
     from setbull_pipelines.cli.run import RunFailed, read_input, sessions_to_correct
     from setbull_pipelines.cli.run import run as execute
     from setbull_pipelines.cli.terminal import console
     from setbull_pipelines.pipeline.rollout_log import LogLost
-    from setbull_pipelines.sources.intake import NoInput
+    from setbull_pipelines.sources.found_files import NoInput
+    from setbull_pipelines.sources.intake import NoCandles
 
     console.print(
         f"input: {settings.input or 'generated sample (not real prices)'}\n"
@@ -156,12 +164,16 @@ def run(
     try:
         # Nothing of earlier results is touched before the input and the days are known to be good.
         intake, seconds = read_input(settings)
+        if not intake.has_accepted_rows:
+            _stop(with_nothing_accepted(intake, settings, reading))
         days = [closed_days(intake.days(kind), now()) for kind in ("minutes", "daily")]
         choose_days(*days, settings, first, last)
+    except NoCandles as error:
+        _stop(with_nothing_accepted(error.intake, settings, reading))
     except (NoInput, NothingToRun) as error:
         _stop(str(error))
     try:
-        note = claim(settings.data_directory, settings.input, settings.replay)
+        note = claim(settings.data_directory, settings.input, settings.replay, reading)
         prepare_dagster_home(settings.data_directory, settings.runs)
     except (InvalidSettings, OSError) as error:
         _stop(str(error))
@@ -170,6 +182,7 @@ def run(
     for line in (note, asked.note):
         if line:
             console.print(line)
+    tell_what_was_understood(intake, settings, reading)
     try:
         outcome = execute(settings, intake, asked)
     except (RunFailed, LogLost) as error:
@@ -178,6 +191,32 @@ def run(
     print_report(outcome)
     if outcome.failed_checks:
         _stop(f"{len(outcome.failed_checks)} checks failed", _FAILED)
+
+
+def _reading_as(settings: Settings, given: dict[str, Any]) -> Settings:
+    """The settings with how files are understood as the command says, beside the settings file."""
+    from setbull_pipelines.cli.reading_options import with_options
+
+    return dataclasses.replace(settings, reading=with_options(settings.reading, given))
+
+
+@main.command()
+@click.argument("path", metavar="FILE|FOLDER", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@reading_options
+def check(path: Path, as_json: bool, reading: dict[str, Any]) -> None:
+    """Say what files are understood as, without computing: exit code 0 all, 1 some, 2 nothing accepted."""
+    from setbull_pipelines.cli.check import check as look_at
+    from setbull_pipelines.cli.check import lines_of
+    from setbull_pipelines.sources.found_files import NoInput
+
+    settings = _reading_as(_settings(with_recorded=False), reading)
+    try:
+        report = look_at(path.resolve(), settings, reading)
+    except NoInput as error:
+        _stop(str(error))
+    click.echo(report.as_json() if as_json else "\n".join(lines_of(report)))
+    sys.exit(report.exit_code)
 
 
 def _replaying(settings: Settings, as_of: datetime.datetime) -> Settings:

@@ -24,7 +24,10 @@ SEGMENTS = (
 )
 """The market segments the broker accepts in a key."""
 
+LONGEST_IDENTIFIER = 100
 _IDENTIFIER = re.compile(r"[^|\s]([^|\n\r\t]*[^|\s])?")
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
+"""Control signs, the mark for what could not be read, halves of pairs."""
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 
 
@@ -56,6 +59,11 @@ def parse_instrument_key(key: str) -> InstrumentKey:
             f"Instrument key {key!r} has the identifier {identifier!r}; expected text without a bar "
             f"and without white space at its ends."
         )
+    if len(identifier) > LONGEST_IDENTIFIER or _NO_TEXT.search(identifier):
+        raise InvalidInstrumentKey(
+            f"Instrument key {key[:40]!r} has an identifier of {len(identifier)} signs; expected at most "
+            f"{LONGEST_IDENTIFIER}, all of them readable."
+        )
     return InstrumentKey(segment, identifier)
 
 
@@ -64,6 +72,11 @@ def instrument_key(segment: str, identifier: str) -> str:
     key = f"{segment}|{identifier}"
     parse_instrument_key(key)
     return key
+
+
+def is_index(key: str) -> bool:
+    """Whether a key is of an index, which has prices and is never traded."""
+    return key.partition("|")[0].endswith("_INDEX")
 
 
 def isin_of(key: str) -> str | None:

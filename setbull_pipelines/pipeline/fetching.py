@@ -29,7 +29,8 @@ from setbull_pipelines.settings import (
     UpstoxSettings,
     fingerprint,
 )
-from setbull_pipelines.sources.raw_rows import SUFFIXES, UnreadableFile, file_suffix, read_rows
+from setbull_pipelines.sources.raw_rows import UnreadableFile
+from setbull_pipelines.sources.reading import SUFFIXES, file_suffix, read_rows
 from setbull_pipelines.sources.universe_files import check_universe
 from setbull_pipelines.sources.upstox.budget import RequestBudget, limits_of
 from setbull_pipelines.sources.upstox.calls import (

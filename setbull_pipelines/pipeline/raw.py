@@ -63,7 +63,7 @@ def read_sources(settings: Settings) -> Intake:
     """
     source = None if settings.input is None else Path(settings.input)
     if settings.replay and source:
-        return replay(source, landing_directory(settings), settings.replay.as_of)
+        return replay(source, landing_directory(settings), settings.replay.as_of, settings.reading)
 
     def show(name: str, number: int, total: int) -> None:
         logger.info("reading file %s of %s: %s", number, total, name)
@@ -74,7 +74,8 @@ def read_sources(settings: Settings) -> Intake:
         settings.sample,
         datetime.now(UTC),
         show,
-        accepted_file(settings.data_directory),
+        decided=accepted_file(settings.data_directory),
+        reading=settings.reading,
     )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.instruments import is_index
 from setbull_pipelines.market.session_table import FULL
 from setbull_pipelines.quality.bars import bars_follow_from_minutes
 from setbull_pipelines.quality.gaps import nearest_ratio
@@ -46,7 +47,10 @@ def _session_summary(bars: pd.DataFrame) -> pd.DataFrame:
 
 def _counted_minutes(minutes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     include = settings.aggregation.untraded_minutes == "include"
-    return minutes if include else minutes[minutes["volume"] > 0]
+    if include:
+        return minutes
+    of_index = minutes["instrument_key"].map(is_index).astype(bool)
+    return minutes[(minutes["volume"] > 0) | of_index]
 
 
 def _same(found: pd.DataFrame, expected: pd.DataFrame, what: str) -> Verdict:

@@ -9,10 +9,12 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.instruments import is_index
 from setbull_pipelines.market.session_frames import CLOSED_DAY, minutes_in_session
 from setbull_pipelines.market.session_table import SESSION_SHAPES, SHAPE_NOT_KNOWN, TIMEZONE
 from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.sources.candle_rules import OTHER_SERIES
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 from setbull_pipelines.warehouse.pointers import StoredTable
 
@@ -28,6 +30,8 @@ REVISIONS = StoredTable("raw", tables.REVISIONS)
 
 Frames = Mapping[str, pd.DataFrame]
 _DAYS_SHOWN = 5
+_THIN_SHOWN = 5
+_HOLES_SHOWN = 5
 
 
 def files_read(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
@@ -132,7 +136,7 @@ def closed_days_untraded(frames: Frames, day: pd.Timestamp, settings: Settings) 
 def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
     """A session of the calendar inside the span of the source has trades."""
     traded = {
-        stored.name: int((frames[stored.name]["volume"] > 0).sum())
+        stored.name: int(_traded(frames[stored.name]).sum())
         for stored in (CANDLES_1MIN, CANDLES_DAILY_HISTORY)
     }
     coverage = frames[COVERAGE.name]
@@ -150,6 +154,11 @@ def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Ve
         f"have candles before and after: the source has a hole or the calendar a session too many",
         metadata,
     )
+
+
+def _traded(candles: pd.DataFrame) -> pd.Series:
+    """Whether something moved: an index has prices without volume."""
+    return (candles["volume"] > 0) | candles["instrument_key"].map(is_index).astype(bool)
 
 
 def accounting(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
@@ -239,19 +248,30 @@ def minutes_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> V
     of_shape = {shape: NSE.session(day.date(), shape).minutes for shape in SESSION_SHAPES}
     expected_minutes = grouped["shape"].map(of_shape)
     share = float((per_instrument / expected_minutes).mean())
-    fewest = per_instrument.idxmin()
     limit = settings.quality.minimum_delivered_share
+    shares = (per_instrument / expected_minutes).sort_values(kind="stable")
+    thin = shares[shares < limit / 2]
+    named = ", ".join(
+        f"{key} {per_instrument[key]} of {expected_minutes[key]}"
+        for key in thin.index[:_THIN_SHOWN]
+    )
+    more = f" and {len(thin) - _THIN_SHOWN} more" if len(thin) > _THIN_SHOWN else ""
     unknown = int((grouped["shape"] == SHAPE_NOT_KNOWN).sum())
     return Verdict(
         share >= limit,
-        f"{share:.1%} of {expected} minutes delivered on average (limit {limit:.0%}); fewest: "
-        f"{fewest} with {per_instrument.min()}"
+        f"{share:.1%} of {expected} minutes delivered on average (limit {limit:.0%}); "
+        + (
+            f"thin, with less than half of that: {named}{more}"
+            if named
+            else f"fewest: {per_instrument.idxmin()} with {per_instrument.min()}"
+        )
         + (f"; {unknown} of unknown session shape are assumed to trade all day" if unknown else ""),
         {
             "instruments": len(per_instrument),
             "minutes": len(minutes),
             "minutes expected per instrument": expected,
             "share delivered": share,
+            "instruments thin": len(thin),
             "instruments complete": int((per_instrument == expected_minutes).sum()),
             "instruments with closing auction": int((expected_minutes < expected).sum()),
             "instruments of unknown session shape": unknown,
@@ -264,7 +284,31 @@ def daily_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> Ver
     history, coverage = frames[CANDLES_DAILY_HISTORY.name], frames[COVERAGE.name]
     if history.empty:
         return _empty_day(coverage, EXCHANGE, day)
-    return Verdict(True, f"{len(history):,} daily bars", {"instruments": len(history)})
+    spans = coverage[coverage["series"] == EXCHANGE]
+    inside = (spans["first_trading_day"] < day) & (spans["last_trading_day"] > day)
+    holes = spans.loc[
+        inside & ~spans["instrument_key"].isin(history["instrument_key"]), "instrument_key"
+    ]
+    metadata = {"instruments": len(history), "instruments with a hole": len(holes)}
+    if holes.empty:
+        return Verdict(True, f"{len(history):,} daily bars", metadata)
+    quarantine = frames[QUARANTINE.name]
+    of_others = quarantine[quarantine["rule"] == OTHER_SERIES]
+    series = dict(zip(of_others["instrument_key"], of_others["value"], strict=True))
+    ordered = sorted(holes, key=lambda key: (key not in series, key))
+    named = ", ".join(
+        f"{key} (in series {series[key]})" if key in series else key
+        for key in ordered[:_HOLES_SHOWN]
+    )
+    more = f" and {len(ordered) - _HOLES_SHOWN} more" if len(ordered) > _HOLES_SHOWN else ""
+    lost = sum(key in series for key in ordered)
+    # A share that was not traded has no bar either; one that was, in another series, has lost it.
+    return Verdict(
+        not lost,
+        f"{len(history):,} daily bars; without one, though with some before and after: {named}{more}"
+        + (f"; {lost} of them traded in a series that input.series leaves out" if lost else ""),
+        metadata | {"of these in another series": lost},
+    )
 
 
 def _empty_day(coverage: pd.DataFrame, series: str, day: pd.Timestamp) -> Verdict:
@@ -339,9 +383,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "complete",
-        "The source delivered daily bars for the session",
+        "The source delivered daily bars for the session, of every instrument that has some before and after",
         CANDLES_DAILY_HISTORY,
-        (CANDLES_DAILY_HISTORY, COVERAGE),
+        (CANDLES_DAILY_HISTORY, COVERAGE, QUARANTINE),
         daily_complete,
         is_error=False,
     ),

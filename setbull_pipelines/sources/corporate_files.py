@@ -18,8 +18,9 @@ import pandas as pd
 
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
 from setbull_pipelines.sources.action_layouts import Layout, RowFault, layout_of
-from setbull_pipelines.sources.candle_files import EQUITY_SEGMENT, REJECTED_COLUMNS
+from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT
 from setbull_pipelines.sources.raw_rows import RawRows, records, texts
+from setbull_pipelines.sources.verdicts import REJECTED_COLUMNS
 from setbull_pipelines.tables.actions import ACTION_KINDS, GENUINE, SHARE_ACTIONS, SPLIT_OR_BONUS
 
 ACTIONS_KIND, ALIASES_KIND = "corporate_actions", "instrument_aliases"

@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
-from setbull_pipelines.sources.candle_files import EQUITY_SEGMENT, REJECTED_COLUMNS
+from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, records, texts
+from setbull_pipelines.sources.verdicts import REJECTED_COLUMNS
 from setbull_pipelines.tables import DERIVATIVE_UNDERLYINGS
 
 FROM, TO = "derivatives_from", "derivatives_to"

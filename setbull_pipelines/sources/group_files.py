@@ -15,8 +15,9 @@ from typing import Any
 import pandas as pd
 
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
-from setbull_pipelines.sources.candle_files import EQUITY_SEGMENT
-from setbull_pipelines.sources.raw_rows import UnreadableFile, read_rows, records, texts
+from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT
+from setbull_pipelines.sources.raw_rows import UnreadableFile, records, texts
+from setbull_pipelines.sources.reading import read_rows
 from setbull_pipelines.tables import STOCK_GROUPS, STOCK_GROUPS_QUARANTINE
 from setbull_pipelines.tables.groups import DIRECTIONS, DYNAMIC, ENTRY_TYPES, POSITION_TYPES
 

@@ -1,7 +1,7 @@
 """The landing: what was read from one input file, kept so that it is never read again.
 
-Belongs here: the files of one landing folder, their atomic writing and their reading back, whole or by
-trading day. Does not belong here: judging rows, anything that concerns several files (``intake.py``).
+Belongs here: the files of one landing folder and their reading back, whole or by trading day. Does not belong here:
+writing them (``landing_writing.py``), judging rows, anything that concerns several files (``intake.py``).
 
 A folder holds ``manifest.json`` and ``rejected.parquet``, for candles also ``candles.parquet`` (a trading day is
 never split over row groups, so that a day is read without the others) and ``coverage.parquet``, for
@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -29,49 +28,19 @@ import pyarrow
 import pyarrow.compute as compute
 import pyarrow.parquet
 
-from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.sources import checked_json
-from setbull_pipelines.sources.candle_files import LANDED_SCHEMA, CheckedCandles
-from setbull_pipelines.sources.corporate_files import ACTIONS_KIND, ALIASES_KIND, CheckedFacts
-from setbull_pipelines.sources.derivative_files import CheckedDerivatives
-from setbull_pipelines.sources.universe_files import CheckedUniverse
+from setbull_pipelines.sources.candle_files import LANDED_SCHEMA
 from setbull_pipelines.tables import (
-    CORPORATE_ACTIONS,
-    DERIVATIVE_UNDERLYINGS,
-    INSTRUMENT_ALIASES,
-    INSTRUMENTS,
     QUARANTINE,
 )
 
 INSTRUMENTS_KIND, DERIVATIVES_KIND, REJECTED_KIND = "instruments", "derivatives", "rejected"
+NOT_READ_KIND = "not read"
+"""A file that is listed and nothing more."""
 
-_FEWEST_ROWS_IN_A_GROUP = 20_000
-_COVERAGE_SCHEMA = pyarrow.schema(
-    [
-        LANDED_SCHEMA.field("trading_day"),
-        LANDED_SCHEMA.field("instrument_key"),
-        pyarrow.field("rows", pyarrow.int64(), nullable=False),
-        pyarrow.field("rows_in_closing_auction", pyarrow.int64(), nullable=False),
-    ]
-)
-_REJECTED_SCHEMA = pyarrow.schema(
+REJECTED_SCHEMA = pyarrow.schema(
     [field for field in QUARANTINE.arrow_schema if field.name != "source"]
 )
-_INSTRUMENTS_SCHEMA = pyarrow.schema(
-    [field for field in INSTRUMENTS.arrow_schema if field.name != "source"]
-)
-_DERIVATIVES_SCHEMA = pyarrow.schema(
-    [field for field in DERIVATIVE_UNDERLYINGS.arrow_schema if field.name != "source"]
-)
-_FACTS_SCHEMAS = {
-    kind: pyarrow.schema(
-        [
-            *(field for field in table.arrow_schema if field.name != "source"),
-            LANDED_SCHEMA.field("line"),
-        ]
-    )
-    for kind, table in ((ACTIONS_KIND, CORPORATE_ACTIONS), (ALIASES_KIND, INSTRUMENT_ALIASES))
-}
 _MANIFEST = "manifest.json"
 _ABOUT_FILES = ("sizes", "hashes")
 
@@ -96,8 +65,8 @@ class Landing:
 
     @property
     def kind(self) -> str:
-        """``minutes``, ``daily``, ``instruments``, ``derivatives``, ``corporate_actions``, ``instrument_aliases`` or
-        ``rejected``."""
+        """``minutes``, ``daily``, ``instruments``, ``derivatives``, ``corporate_actions``, ``instrument_aliases``,
+        ``rejected`` or ``not read``."""
         return self.manifest["kind"]
 
     @cached_property
@@ -203,7 +172,7 @@ def adopt_landing(folder: Path) -> Landing | None:
         sizes = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
         if sizes != manifest["sizes"]:
             return None
-        _write_manifest(folder, manifest)
+        write_manifest(folder, manifest)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return open_landing(folder)
@@ -214,193 +183,9 @@ def remove_landing(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
-    """Write the judged rows of a candle file."""
-    accepted = checked.accepted
-    row_days = accepted["trading_day"].cast(pyarrow.int32()).to_numpy()
-    days, starts = np.unique(row_days, return_index=True)
-    bounds = np.append(starts, len(row_days))
-    group_of_day = _row_groups(np.diff(bounds))
-    rejected_days = checked.rejected["trading_day"].dropna().to_numpy().astype("datetime64[D]")
-    manifest = {
-        "kind": checked.kind,
-        **_counts(checked.received, checked.rejected),
-        "keyed_by_symbol": checked.keyed_by_symbol,
-        "last_symbols": checked.last_symbols,
-        "ignored_columns": checked.ignored_columns,
-        "provisional": checked.provisional,
-        "days": _day_rows(days, np.diff(bounds), group_of_day, rejected_days),
-    }
-
-    def write(target: Path) -> None:
-        with pyarrow.parquet.ParquetWriter(
-            target / "candles.parquet", accepted.schema, compression="zstd"
-        ) as writer:
-            for group in np.unique(group_of_day):
-                chosen = np.flatnonzero(group_of_day == group)
-                first, end = bounds[chosen[0]], bounds[chosen[-1] + 1]
-                writer.write_table(accepted.slice(first, end - first), row_group_size=end - first)
-        _write(target / "coverage.parquet", _coverage(accepted))
-        _write_rejected(target, checked.rejected)
-
-    return _publish(folder, manifest, write)
-
-
-def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
-    """Write the judged rows of an instrument file."""
-    manifest = {
-        "kind": INSTRUMENTS_KIND,
-        **_counts(checked.received, checked.rejected),
-        "keys_by_symbol": checked.keys_by_symbol,
-        "ignored_columns": [],
-        "days": [],
-    }
-
-    def write(target: Path) -> None:
-        _write(target / "instruments.parquet", _table(checked.instruments, _INSTRUMENTS_SCHEMA))
-        _write_rejected(target, checked.rejected)
-
-    return _publish(folder, manifest, write)
-
-
-def land_derivatives(folder: Path, checked: CheckedDerivatives) -> Landing:
-    """Write the judged rows of a list of stocks with derivatives."""
-    manifest = {
-        "kind": DERIVATIVES_KIND,
-        **_counts(checked.received, checked.rejected),
-        "keyed_by_symbol": checked.keyed_by_symbol,
-        "ignored_columns": checked.ignored_columns,
-        "days": [],
-    }
-
-    def write(target: Path) -> None:
-        _write(target / "derivatives.parquet", _table(checked.underlyings, _DERIVATIVES_SCHEMA))
-        _write_rejected(target, checked.rejected)
-
-    return _publish(folder, manifest, write)
-
-
-def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
-    """Write the judged rows of a file of corporate actions or aliases."""
-    manifest = {
-        "kind": checked.kind,
-        **_counts(checked.received, checked.rejected),
-        "keyed_by_symbol": checked.keyed_by_symbol,
-        "ignored_columns": [],
-        "note": checked.note,
-        "days": [],
-    }
-
-    def write(target: Path) -> None:
-        schema = _FACTS_SCHEMAS[checked.kind]
-        _write(target / "facts.parquet", _table(checked.accepted[schema.names], schema))
-        _write_rejected(target, checked.rejected)
-
-    return _publish(folder, manifest, write)
-
-
-def land_rejection(folder: Path, reason: str) -> Landing:
-    """Remember that a file is of no use, and why."""
-    empty = pd.DataFrame(columns=_REJECTED_SCHEMA.names)
-    manifest = {"kind": REJECTED_KIND, "reason": reason, **_counts(0, empty), "days": []}
-    return _publish(folder, manifest, lambda target: _write_rejected(target, empty))
-
-
-def _counts(received: int, rejected: pd.DataFrame) -> dict[str, int]:
-    unassigned = int(rejected["trading_day"].isna().sum())
-    return {
-        "received": received,
-        "assigned": received - unassigned,
-        "unassigned": unassigned,
-    }
-
-
-def _row_groups(rows_per_day: np.ndarray) -> np.ndarray:
-    """The row group of each day: whole days together until a group is worth reading."""
-    groups = np.zeros(len(rows_per_day), "int64")
-    group = rows = 0
-    for position, count in enumerate(rows_per_day):
-        if rows >= _FEWEST_ROWS_IN_A_GROUP:
-            group, rows = group + 1, 0
-        groups[position] = group
-        rows += count
-    return groups
-
-
-def _day_rows(
-    days: np.ndarray, accepted: np.ndarray, groups: np.ndarray, rejected_days: np.ndarray
-) -> list[list[Any]]:
-    frame = pd.DataFrame(
-        {"accepted": accepted, "row_group": groups}, index=days.astype("datetime64[D]")
-    )
-    rejected, counts = np.unique(rejected_days, return_counts=True)
-    frame = frame.reindex(frame.index.union(rejected))
-    frame["rejected"] = pd.Series(counts, index=rejected)
-    frame = frame.fillna({"accepted": 0, "rejected": 0, "row_group": -1}).astype("int64")
-    return [
-        [str(day.date()), int(row.accepted), int(row.rejected), int(row.row_group)]
-        for day, row in zip(pd.DatetimeIndex(frame.index), frame.itertuples(), strict=True)
-    ]
-
-
-def _coverage(accepted: pyarrow.Table) -> pyarrow.Table:
-    days = accepted["trading_day"].combine_chunks()
-    keys = accepted["instrument_key"].combine_chunks()
-    codes = keys.indices.to_numpy()
-    moments = accepted["timestamp"].cast(pyarrow.int64()).to_numpy()
-    numbers = days.cast(pyarrow.int32()).to_numpy()
-    new_pair = np.ones(len(codes), bool)
-    new_pair[1:] = (numbers[1:] != numbers[:-1]) | (codes[1:] != codes[:-1])
-    new_bar = new_pair.copy()
-    new_bar[1:] |= moments[1:] != moments[:-1]
-    starts = np.flatnonzero(new_pair)
-    counts = [
-        np.add.reduceat(counted, starts, dtype="int64") if len(starts) else np.array([], "int64")
-        for counted in (new_bar, new_bar & _in_closing_auction(accepted, numbers))
-    ]
-    first = pyarrow.array(starts)
-    return pyarrow.table(
-        [days.take(first), keys.take(first), *map(pyarrow.array, counts)], schema=_COVERAGE_SCHEMA
-    )
-
-
-def _in_closing_auction(accepted: pyarrow.Table, numbers: np.ndarray) -> np.ndarray:
-    """The rows that are not continuous trading if their instrument has derivatives."""
-    days = np.unique(numbers)
-    with_auction = [NSE.has_closing_auction(day) for day in days.astype("datetime64[D]").tolist()]
-    affected = np.isin(numbers, days[np.array(with_auction, bool)])
-    if not affected.any():
-        return affected
-    clock = compute.local_timestamp(accepted["timestamp"]).cast(pyarrow.time64("us"))
-    late = compute.greater_equal(clock, pyarrow.scalar(NSE.closing_auction.start, clock.type))
-    return affected & late.to_numpy()
-
-
-def _write_rejected(target: Path, rejected: pd.DataFrame) -> None:
-    typed = rejected.astype(
-        {
-            column.name: column.kind.pandas_dtype
-            for column in QUARANTINE.columns
-            if column.name in rejected.columns
-        }
-    )
-    ordered = typed.sort_values(["trading_day", "line"], ignore_index=True)
-    _write(target / "rejected.parquet", _table(ordered, _REJECTED_SCHEMA))
-
-
-def _table(frame: pd.DataFrame, schema: pyarrow.Schema) -> pyarrow.Table:
-    return pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
-
-
-def _write(path: Path, table: pyarrow.Table) -> None:
-    pyarrow.parquet.write_table(
-        table, path, compression="zstd", row_group_size=_FEWEST_ROWS_IN_A_GROUP
-    )
-
-
 @cache  # files are asked by the hundred, and most have nothing
 def _nothing_rejected() -> pd.DataFrame:
-    return _pandas(_REJECTED_SCHEMA.empty_table())
+    return _pandas(REJECTED_SCHEMA.empty_table())
 
 
 def _pandas(table: pyarrow.Table) -> pd.DataFrame:
@@ -422,28 +207,7 @@ def _pandas(table: pyarrow.Table) -> pd.DataFrame:
     return frame.astype(nullable | texts | days)
 
 
-def _publish(folder: Path, manifest: dict[str, Any], write: Any) -> Landing:
-    target = Path(tempfile.mkdtemp(prefix=".landing-", dir=folder.parent))
-    try:
-        write(target)
-        _write_manifest(target, manifest)
-        for file in target.iterdir():
-            _flush(file)
-        if folder.exists() and open_landing(folder) is None:
-            shutil.rmtree(folder)  # cut short by something other than this module
-        try:
-            os.rename(target, folder)
-        except OSError:
-            # Somebody else landed the same bytes meanwhile: theirs are as good.
-            if open_landing(folder) is None:
-                raise
-        _flush(folder.parent)
-    finally:
-        shutil.rmtree(target, ignore_errors=True)
-    return Landing(folder, manifest)
-
-
-def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Complete ``manifest`` by what is known of the files of ``folder``, and put it there."""
     files = [path for path in sorted(folder.iterdir()) if path.suffix == ".parquet"]
     manifest["sizes"] = {path.name: path.stat().st_size for path in files}
@@ -464,11 +228,3 @@ def _told(manifest: dict[str, Any]) -> dict[str, Any]:
     """What a manifest says of the rows. As text and back: what was just landed has tuples and numbers of NumPy."""
     said = {name: value for name, value in manifest.items() if name not in _ABOUT_FILES}
     return json.loads(json.dumps(said))
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

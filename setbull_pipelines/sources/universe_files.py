@@ -16,12 +16,10 @@ from setbull_pipelines.market.instruments import (
     isin_of,
     parse_instrument_key,
 )
-from setbull_pipelines.sources.candle_files import (
-    EQUITY_SEGMENT,
-    REJECTED_COLUMNS,
-    has_prices,
-)
+from setbull_pipelines.sources.candle_files import has_prices
+from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT
 from setbull_pipelines.sources.raw_rows import RawRows, records, texts
+from setbull_pipelines.sources.verdicts import REJECTED_COLUMNS
 from setbull_pipelines.tables import INSTRUMENTS
 
 SYMBOL_COLUMNS = ("latest_symbol", "symbol", "trading_symbol", "tradingsymbol")

@@ -6,14 +6,13 @@ deciding what a change leads to (``automation/``).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from setbull_pipelines.sources import decided_actions
-from setbull_pipelines.sources.intake import HASH_BYTES, find_files, source_name
+from setbull_pipelines.sources.found_files import contents, find_files, source_name
 
 
 class FileState(NamedTuple):
@@ -48,17 +47,10 @@ def scan(
             if before and (before.size, before.modified) == (status.st_size, status.st_mtime_ns):
                 states[source] = before
             elif status.st_mtime <= settled_before.timestamp():
-                digest = _hash_of(path)
-                states[source] = FileState(status.st_size, status.st_mtime_ns, digest)
+                for name, file in contents(source, path).items():
+                    states[name] = FileState(status.st_size, status.st_mtime_ns, file.content_hash)
             elif before:
                 states[source] = before
         except FileNotFoundError:
             continue  # removed since the folder was listed
     return states
-
-
-def _hash_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(
-            file, lambda: hashlib.blake2b(digest_size=HASH_BYTES)
-        ).hexdigest()

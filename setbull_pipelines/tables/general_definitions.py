@@ -16,8 +16,9 @@ def general_rules() -> dict[str, str]:
     name, bars = slowest()
     return {
         "Bars without a trade": (
-            "A bar in which nothing was traded has no row (`aggregation.untraded_minutes` can change that), and "
-            "nothing is filled in: the bar before it in its series is the last one that was traded."
+            "A bar in which nothing was traded has no row (`aggregation.untraded_minutes` can change that; an index, "
+            "which is never traded, has one), and nothing is filled in: "
+            "the bar before it in its series is the last one that was traded."
         ),
         "Look-back": (
             f"Five-minute indicators are computed from the day and the {look_back.sessions_5min} sessions before "

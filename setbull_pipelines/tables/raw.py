@@ -72,11 +72,18 @@ INTAKE = Table(
                 "corporate_actions",
                 "instrument_aliases",
                 "rejected",
+                "not read",
             ),
         ),
         text(
+            "taken_for",
+            "What the file was taken for, how it is written and what was taken for granted; null for a file that was "
+            "not understood",
+            nullable=True,
+        ),
+        text(
             "reason",
-            "Why the file was rejected, or which of its columns were ignored; null otherwise",
+            "Why the file was rejected or not read, or which of its columns were ignored; null otherwise",
             nullable=True,
         ),
         count("received", "Rows in the file", "rows"),

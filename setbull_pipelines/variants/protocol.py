@@ -73,8 +73,8 @@ class Variant(Protocol):
         the session are refused with ValueError: intake has quarantined them. open and close are
         those of the first and last traded minute, open_interest that of the last traded minute
         that states one, high and low the extremes, volume the sum. A minute is traded when its
-        volume is above 0; with ``untraded_minutes="include"`` every delivered minute counts for
-        prices and minutes_traded still counts those with volume. A bucket without a counted
+        volume is above 0; with ``untraded_minutes="include"``, and of an index always, every delivered
+        minute counts for prices and minutes_traded still counts those with volume. A bucket without a counted
         minute has no row. minutes_present counts all delivered minutes, minutes_expected the
         minutes of the bucket inside its interval. With ``as_of``, bars whose end (start + bar
         length, at most the interval end) is later than ``as_of`` are left out.

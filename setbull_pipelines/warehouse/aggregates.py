@@ -21,7 +21,8 @@ _MICROSECONDS_OF_A_MINUTE = 60_000_000
 _PLACED = f"(epoch_us(timestamp) - $midnight) // {_MICROSECONDS_OF_A_MINUTE}"
 _HELD_AGAINST_MINUTES = f"""
     WITH placed AS (
-        SELECT *, {_PLACED} AS minute FROM minutes WHERE volume > 0 OR $include_untraded
+        SELECT *, {_PLACED} AS minute FROM minutes
+        WHERE volume > 0 OR $include_untraded OR split_part(instrument_key, '|', 1) LIKE '%_INDEX'
     ), aggregated AS (
         SELECT instrument_key, first_minute + (minute - first_minute) // $bar_minutes * $bar_minutes AS bar,
                arg_min(open, minute) AS open, max(high) AS high, min(low) AS low, arg_max(close, minute) AS close,
@@ -67,7 +68,7 @@ def wrong_bars(
 
     ``bars`` and ``minutes`` are the rows of ``midnight`` (with zone), the latter as in ``raw.candles_1min``. A bar
     begins every ``bar_minutes`` from the start of each interval (minutes after midnight, end excluded). Minutes
-    without volume count only with ``include_untraded``.
+    without volume count only with ``include_untraded``, those of indices always.
     """
     starts, ends = zip(*intervals, strict=True)
     connection = duckdb.connect(":memory:")

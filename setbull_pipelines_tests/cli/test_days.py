@@ -78,7 +78,9 @@ def test_a_range_without_a_stored_session_is_refused_in_one_sentence(
 
 
 def test_an_input_without_a_candle_on_a_trading_day_is_refused() -> None:
-    with pytest.raises(NothingToRun, match="no candle on any NSE trading day"):
+    with pytest.raises(
+        NothingToRun, match="candles of sessions under way only, expected one that has closed"
+    ):
         choose_days([], [], FILES, None, None)
 
 
@@ -106,5 +108,5 @@ def test_no_day_before_the_first_partition_of_the_settings_is_run() -> None:
     corrected = choose_days(MINUTES, DAILY, settings, DAILY[-1], None, corrected=DAILY[:5])
     assert corrected.days == (DAILY[-1],)
     late = Settings(input="candles", calendar=CalendarSettings(first_partition="2026-01-01"))
-    with pytest.raises(NothingToRun, match=r"since 2026-01-01 \(calendar\.first_partition\)"):
+    with pytest.raises(NothingToRun, match=r"from calendar\.first_partition \(2026-01-01\) on"):
         choose_days(MINUTES, DAILY, late, None, None)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from setbull_pipelines.sources.action_purposes import UnreadablePurpose, share_actions
 from setbull_pipelines.sources.corporate_files import check_facts
-from setbull_pipelines.sources.raw_rows import UnreadableFile, read_rows
+from setbull_pipelines.sources.raw_rows import UnreadableFile
+from setbull_pipelines.sources.reading import read_rows
 from setbull_pipelines_tests.sources.test_corporate_files import inbox, take, write  # noqa: F401
 
 NSE = (

@@ -137,8 +137,10 @@ def test_the_same_rules_hold_in_parquet(inbox: Path) -> None:
     }
 
 
-def test_naive_parquet_timestamps_are_refused_and_dates_are_daily_bars(inbox: Path) -> None:
-    moments = pd.to_datetime(["2025-06-02 09:15", "2025-06-02 09:16"])
+def test_naive_parquet_timestamps_outside_the_session_are_refused_and_dates_are_daily_bars(
+    inbox: Path,
+) -> None:
+    moments = pd.to_datetime(["2025-06-02 03:45", "2025-06-02 09:16"])
     prices = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 1}
     frame = pd.DataFrame({"instrument_key": "NSE_EQ|A", "timestamp": moments, **prices})
     frame.to_parquet(inbox / "naive.parquet")
@@ -241,17 +243,26 @@ BAD_FILES: list[tuple[str, Callable[[Path], object], str]] = [
     ("cut.parquet", cut_parquet, "expected a whole Parquet file"),
     ("cut.csv.gz", cut_gzip, "expected a whole gzip file"),
     ("text.csv.gz", lambda path: path.write_text(HEADER), "expected a whole gzip file"),
-    ("utf16.csv", lambda path: path.write_text(HEADER, "utf-16"), "expected CSV in UTF-8"),
+    ("cut16.csv", lambda path: path.write_bytes((HEADER + GOOD).encode("utf-16")[:-1]), "UTF-16"),
     (
-        "latin.csv",
-        lambda path: path.write_bytes(f"{HEADER},name\n{GOOD},caf\xe9\n".encode("latin-1")),
-        "expected CSV in UTF-8",
+        "bytes.csv",
+        lambda path: path.write_bytes(f"{HEADER},name\n{GOOD},\x81\xff\n".encode("latin-1")),
+        "expected CSV in UTF-8, UTF-16 or Windows-1252",
     ),
     (
         "columns.csv",
+        lambda path: path.write_text("day_of_trade,open,high,low,close\n2025-06-02,1,1,1,1\n"),
+        "no symbol in the name 'columns.csv'; expected a file name such as RELIANCE_1min.csv",
+    ),
+    (
+        "no_moment_RELIANCE.csv",
+        lambda path: path.write_text("day_of_trade,open,high,low,close\n2025-06-02,1,1,1,1\n"),
+        "expected also timestamp; the settings say what other names mean: [input] columns = ",
+    ),
+    (
+        "no_volume_RELIANCE.csv",
         lambda path: path.write_text("date,open,high,low,close\n2025-06-02,1,1,1,1\n"),
-        "found the columns date, open, high, low, close, expected also "
-        "instrument_key (or symbol), timestamp, volume",
+        "expected also volume",
     ),
     (
         "twice.csv",
@@ -308,11 +319,11 @@ def test_a_bad_file_is_rejected_in_one_sentence_and_spares_the_good_one(
 def test_no_input_is_one_sentence(inbox: Path) -> None:
     with pytest.raises(NoInput, match="found nothing there, expected a file or folder"):
         take(inbox / "absent")
-    (inbox / "notes.txt").write_text("hello")
+    (inbox / "notes.md").write_text("hello")
     with pytest.raises(NoInput, match="a folder without candle files"):
         take(inbox)
     with pytest.raises(NoInput, match=r"expected a file that ends in \.csv"):
-        take(inbox / "notes.txt")
+        take(inbox / "notes.md")
     (inbox / "list.csv").write_text("symbol,tick_size\nA,0.05\n")
     with pytest.raises(NoInput, match="found only files about instruments"):
         take(inbox)

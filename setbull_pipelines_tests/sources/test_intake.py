@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from setbull_pipelines.settings import SampleSettings
-from setbull_pipelines.sources import Intake, intake, take_in
+from setbull_pipelines.sources import Intake, take_in, understanding
 from setbull_pipelines.sources.landing import open_landing
 from setbull_pipelines.tables import (
     ACCOUNTING,
@@ -153,7 +153,7 @@ def test_files_are_read_once_and_their_landings_outlive_the_file(
         inbox, inbox.parent / "landing", SampleSettings(), LATER, lambda *step: seen.append(step)
     )
     assert seen == [("a.csv", 1, 2), ("b.csv", 2, 2)]
-    monkeypatch.setattr(intake, "read_rows", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(understanding, "read_rows", lambda *_: pytest.fail("read again"))
     (inbox / "b.csv").rename(inbox / "c.csv")
     assert take(inbox).load_day(DAY).candles_1min["source"].tolist() == ["a.csv", "c.csv"]
     (inbox / "c.csv").unlink()
@@ -181,7 +181,7 @@ def test_a_failure_while_landing_leaves_nothing_behind(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("setbull_pipelines.sources.landing.os.rename", fail)
+    monkeypatch.setattr("setbull_pipelines.sources.landing_writing.os.rename", fail)
     with pytest.raises(OSError, match="disk full"):
         take(inbox)
     assert landings(inbox) == []

@@ -170,7 +170,7 @@ def test_an_input_whose_bytes_changed_by_themselves_does_not_count_as_written_ag
     monkeypatch.setattr("setbull_pipelines.sources.known_contents._SETTLED_NANOSECONDS", -1)
     expected = told(take(inbox))
     monkeypatch.setattr(
-        "setbull_pipelines.sources.intake._reading_fingerprint", lambda suffix: "other"
+        "setbull_pipelines.sources.landed_files.reading_fingerprint", lambda more: "other"
     )
     path = inbox / "0.csv"
     status = path.stat()

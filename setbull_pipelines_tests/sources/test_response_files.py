@@ -12,7 +12,7 @@ import pytest
 
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, take_in
-from setbull_pipelines.sources.response_files import instrument_in_path
+from setbull_pipelines.sources.file_names import instrument_key_in
 from setbull_pipelines_tests.moments import LATER
 
 KEY = "NSE_EQ|INE002A01018"
@@ -50,7 +50,7 @@ def body(*candles: list) -> str:
     ],
 )
 def test_the_path_names_the_instrument(path: str, key: str | None) -> None:
-    assert instrument_in_path(path) == key
+    assert instrument_key_in(path) == key
 
 
 def test_candles_are_read_newest_first(inbox: Path) -> None:
@@ -87,7 +87,7 @@ def test_bad_candles_are_quarantined_with_their_number(inbox: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("a.json", body(CANDLE), "such as NSE_EQ%7CINE002A01018_2026-08.json"),
+        ("a.json", body(CANDLE), "or NSE_EQ%7CINE002A01018_2026-08.json"),
         ("NSE_EQ%7CA.json", '{"status": "success"}', "expected the broker's candle response"),
         ("NSE_EQ%7CA.json", '{"data": {"candles": [1]}}', "a list data.candles of lists"),
         (

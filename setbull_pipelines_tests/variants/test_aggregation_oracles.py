@@ -77,6 +77,21 @@ def test_untraded_minutes_count_for_prices_when_included(variant: Variant) -> No
     assert bars["minutes_traded"].tolist() == [2, 1]
 
 
+def test_minutes_of_an_index_count_without_volume_beside_shares(variant: Variant) -> None:
+    untraded = [(*row[:5], 0, None) for row in HAND]
+    index = _minutes(*untraded).assign(instrument_key="NSE_INDEX|Nifty 50")
+    minutes = pd.concat([_minutes(*untraded), index], ignore_index=True)
+    bars = variant.to_5min(minutes)
+    assert_contract(CANDLES_5MIN, bars)
+    assert set(bars["instrument_key"]) == {"NSE_INDEX|Nifty 50"}
+    assert bars[OHLC].values.tolist() == [[100, 103, 98, 99], [99, 100, 97, 98]]
+    assert bars["volume"].tolist() == [0, 0]
+    assert bars["minutes_traded"].tolist() == [0, 0]
+    daily = variant.to_daily(minutes, NO_HISTORY)
+    assert daily["instrument_key"].tolist() == ["NSE_INDEX|Nifty 50"]
+    assert daily[OHLC].values.tolist() == [[100, 103, 97, 98]]
+
+
 def test_a_bucket_without_a_trade_has_no_row(variant: Variant) -> None:
     minutes = _minutes(
         ("09:15", 10.0, 10.0, 10.0, 10.0, 1, None),
@@ -232,14 +247,16 @@ def test_bars_of_2016_equal_sql(variant: Variant, shared_data: Path) -> None:
     }
     assert_contract(CANDLES_5MIN, next(iter(found.values())))
     assert_contract(CANDLES_DAILY, daily)
-    assert len(daily) == 3 * 18
+    # Minutes of an index count, although it has no volume.
+    assert len(daily) == 4 * 18
     with duckdb.connect() as connection:
         connection.execute(f"SET TimeZone = '{INDIA}'")
         for bucket, bars in found.items():
             expected = connection.execute(
                 f"SELECT instrument_key, epoch_us({bucket}) AS start, arg_min(open, timestamp), "
-                "max(high), min(low), arg_max(close, timestamp), sum(volume), count(*) "
-                "FROM read_parquet(?) WHERE list_contains(?, symbol) AND volume > 0 "
+                "max(high), min(low), arg_max(close, timestamp), sum(volume), count(*) FILTER (volume > 0) "
+                "FROM read_parquet(?) WHERE list_contains(?, symbol) "
+                "AND (volume > 0 OR symbol = 'NIFTYAUTO') "
                 "GROUP BY instrument_key, start ORDER BY instrument_key, start",
                 [str(path), symbols],
             ).fetchall()

@@ -17,7 +17,7 @@ import numpy as np
 from setbull_pipelines.sources.upstox.calls import DAY, Call
 
 FIELDS = ("timestamp", "open", "high", "low", "close", "volume", "open interest")
-_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\+05:30")
+_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\+05:?30")
 _SHOWN = 120
 
 
@@ -31,10 +31,10 @@ class CutShort(InvalidAnswer):
 
 @dataclass(frozen=True)
 class Candles:
-    """Candles of one answer, newest first.
+    """Candles of one answer, newest first; equal ones once.
 
     ``moments`` are starts of bars on the clock of Asia/Kolkata (``datetime64[us]``), ``values`` has the columns open,
-    high, low, close (rupees), volume (shares) and open interest (contracts).
+    high, low, close (rupees), volume (shares) and open interest (contracts), not a number where the answer has none.
     """
 
     moments: np.ndarray
@@ -63,12 +63,8 @@ def read_answer(body: bytes, call: Call) -> Candles:
     for number, row in enumerate(rows, start=1):
         _require_candle(row, number)
     moments = _moments(rows)
-    candles = Candles(
-        moments, np.array([row[1:] for row in rows], "float64").reshape(-1, len(FIELDS) - 1)
-    )
-    _require_order(candles)
-    _require_asked(candles, call)
-    return candles
+    values = np.array([row[1:] for row in rows], "float64").reshape(-1, len(FIELDS) - 1)
+    return _of_asked_days(_newest_first(Candles(moments, values)), call)
 
 
 def error_message(body: bytes) -> str:
@@ -107,44 +103,48 @@ def _require_candle(row: object, number: int) -> None:
             "expected one like 2025-06-09T09:15:00+05:30"
         )
     for name, value in zip(FIELDS[1:], row[1:], strict=True):
-        if type(value) not in (int, float) or not math.isfinite(value):
+        # No value at all is for intake to judge: open interest may lack, a price may not.
+        if value is not None and (type(value) not in (int, float) or not math.isfinite(value)):
             raise InvalidAnswer(
                 f"found {_shown(value)} as {name} of candle {number}, expected a finite number"
             )
 
 
 def _moments(rows: list[list[Any]]) -> np.ndarray:
-    wall_clock = [row[0].removesuffix("+05:30") for row in rows]
+    wall_clock = [row[0][: len("2025-06-09T09:15:00")] for row in rows]
     try:
         return np.array(wall_clock, "datetime64[us]")
     except ValueError as error:
         raise InvalidAnswer(f"found an impossible timestamp ({error}), expected a moment") from None
 
 
-def _require_order(candles: Candles) -> None:
-    steps = np.diff(candles.moments)
-    wrong = np.flatnonzero(steps >= np.timedelta64(0))
-    if not len(wrong):
-        return
-    number, later = wrong[0] + 1, wrong[0] + 2
-    moment = candles.moments[number].astype("datetime64[s]")
-    if steps[wrong[0]] == np.timedelta64(0):
-        found = f"the candle of {moment} twice ({number} and {later})"
-    else:
-        found = f"candle {later} ({moment}) after an older one"
-    raise InvalidAnswer(f"found {found}, expected every candle once and the newest first")
+def _newest_first(candles: Candles) -> Candles:
+    """The candles in the one order that is expected; of several that say the same, one.
+
+    Two that say other things of one bar stay, in their order: intake decides, and quarantines one.
+    """
+    order = np.argsort(-candles.moments.astype("int64"), kind="stable")
+    moments, values = candles.moments[order], candles.values[order]
+    again = np.zeros(len(order), bool)
+    if len(order) > 1:
+        equal = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+        again[1:] = (moments[1:] == moments[:-1]) & equal.all(axis=1)
+    return Candles(moments[~again], values[~again])
 
 
-def _require_asked(candles: Candles, call: Call) -> None:
+def _of_asked_days(candles: Candles, call: Call) -> Candles:
+    """The candles of the asked days; one beyond them is of a call of its own. Refused when none is."""
     days = candles.days
     asked = (days >= np.datetime64(call.first)) & (days <= np.datetime64(call.last))
-    if not asked.all():
+    if len(asked) and not asked.any():
         raise InvalidAnswer(
-            f"found a candle of {days[~asked][0]}, expected only days from {call.first} to {call.last}"
+            f"found a candle of {days[0]}, expected only days from {call.first} to {call.last}"
         )
-    if call.interval == DAY and not (candles.moments == days).all():
-        found = candles.moments[candles.moments != days][0].astype("datetime64[s]")
+    candles = Candles(candles.moments[asked], candles.values[asked])
+    if call.interval == DAY and not (candles.moments == candles.days).all():
+        found = candles.moments[candles.moments != candles.days][0].astype("datetime64[s]")
         raise InvalidAnswer(f"found a daily candle of {found}, expected midnight")
+    return candles
 
 
 def _shown(value: object) -> str:

@@ -23,7 +23,7 @@ import pyarrow
 import pyarrow.parquet
 
 from setbull_pipelines.market.calendar import TradingCalendar
-from setbull_pipelines.sources.raw_rows import PROVISIONAL_MARK
+from setbull_pipelines.sources.parquet_rows import PROVISIONAL_MARK
 from setbull_pipelines.sources.upstox import answers
 from setbull_pipelines.sources.upstox.answers import Candles, read_answer
 from setbull_pipelines.sources.upstox.calls import MINUTE, Call, Interval
@@ -179,7 +179,10 @@ def _tables(
                 [
                     pyarrow.array([key] * len(chosen), pyarrow.string()),
                     pyarrow.array(moments).cast(pyarrow.timestamp("us", tz=INDIA)),
-                    *(pyarrow.array(column) for column in candles.values[chosen].T),
+                    *(
+                        pyarrow.array(column, from_pandas=True)
+                        for column in candles.values[chosen].T
+                    ),
                 ],
                 schema=_SCHEMA,
             ),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from setbull_pipelines.market.calendar import NSE, Interval, Session
+from setbull_pipelines.market.instruments import is_index
 from setbull_pipelines.settings import AggregationSettings
 from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY, CANDLES_DAILY_HISTORY
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
@@ -59,7 +60,8 @@ def to_5min(
                 if as_of is not None and midnight + bucket.end * _ONE_MINUTE > as_of:
                     continue
                 inside = [minutes[m] for m in range(bucket.start, bucket.end) if m in minutes]
-                bar = _bar(inside, bucket.end - bucket.start, settings)
+                counts_untraded = _counts_untraded(instrument_key, settings)
+                bar = _bar(inside, bucket.end - bucket.start, counts_untraded)
                 if bar is not None:
                     rows.append(
                         {
@@ -84,7 +86,8 @@ def to_daily(
     rows = []
     for instrument_key, session, minutes in _sessions(candles_1min):
         trading_day = pd.Timestamp(session.day)
-        bar = _bar(list(minutes.values()), session.minutes, settings)
+        counts_untraded = _counts_untraded(instrument_key, settings)
+        bar = _bar(list(minutes.values()), session.minutes, counts_untraded)
         if bar is not None:
             rows.append(
                 {
@@ -153,12 +156,17 @@ def _buckets(interval: Interval, bar_minutes: int) -> list[_Bucket]:
     ]
 
 
+def _counts_untraded(instrument_key: str, settings: AggregationSettings) -> bool:
+    """Whether minutes without volume count: those of an index, whose prices nobody trades, always do."""
+    return is_index(instrument_key) or settings.untraded_minutes == "include"
+
+
 def _bar(
-    minutes: list[_Minute], minutes_expected: int, settings: AggregationSettings
+    minutes: list[_Minute], minutes_expected: int, counts_untraded: bool
 ) -> dict[str, object] | None:
     """The bar of delivered minutes in time order; None when none of them counts."""
     traded = [minute for minute in minutes if minute.volume > 0]
-    counted = minutes if settings.untraded_minutes == "include" else traded
+    counted = minutes if counts_untraded else traded
     if not counted:
         return None
     stated = [m.open_interest for m in counted if m.open_interest is not pd.NA]

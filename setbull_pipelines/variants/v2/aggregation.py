@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from setbull_pipelines.market.instruments import is_index
 from setbull_pipelines.market.session_frames import session_intervals
 from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL
 from setbull_pipelines.settings import AggregationSettings
@@ -143,6 +144,7 @@ class _Minutes:
     volume: np.ndarray
     open_interest: np.ndarray
     states_open_interest: np.ndarray
+    is_index: np.ndarray
     interval_day: np.ndarray
     interval_shape: np.ndarray
     interval_start: np.ndarray
@@ -208,6 +210,7 @@ class _Minutes:
             volume=column(candles_1min["volume"].to_numpy("int64")),
             open_interest=column(open_interest.to_numpy("int64", na_value=0)),
             states_open_interest=column(open_interest.notna().to_numpy()),
+            is_index=np.array([is_index(key) for key in instruments], dtype=bool)[codes],
             interval_day=interval_day,
             interval_shape=np.repeat(np.arange(len(shapes)), len(shapes[0])),
             interval_start=interval_start,
@@ -230,7 +233,7 @@ class _Minutes:
             *(self.prices[name] for name in _PRICES),
             self.volume,
             self.states_open_interest,
-            settings.untraded_minutes == "include",
+            self.is_index[starts] | (settings.untraded_minutes == "include"),
             prices,
             integers,
             last_stating,

@@ -82,7 +82,7 @@ def write_bars(
     close,
     volume,  # int64[minute]
     states_open_interest,  # bool[minute]
-    counts_untraded,  # whether minutes without volume count for prices
+    counts_untraded,  # bool[bar]: whether minutes without volume count for prices
     prices,  # float64[4, bar]: open, high, low, close
     integers,  # int64[3, bar]: minutes that count, minutes traded, volume
     last_stating,  # int64[bar]: the last counted minute that states open interest, -1 without one
@@ -94,7 +94,7 @@ def write_bars(
         for minute in range(starts[bar], ends[bar]):
             if volume[minute] > 0:
                 traded += 1
-            elif not counts_untraded:
+            elif not counts_untraded[bar]:
                 continue
             if counted == 0:
                 prices[0, bar] = open_[minute]
@@ -335,7 +335,8 @@ def load() -> None:
     integers = np.zeros(1, "int64")
     place_minutes(moments, moments, flags, moments, moments, moments, 1, integers, integers.copy())
     write_bars(
-        *(integers, integers + 1, prices, prices, prices, prices, moments, flags, False),
+        *(integers, integers + 1, prices, prices, prices, prices, moments, flags),
+        np.zeros(1, "bool"),
         *(np.zeros((4, 1)), np.zeros((3, 1), "int64"), integers.copy()),
     )
     write_indicators(

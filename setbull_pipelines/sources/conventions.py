@@ -1,0 +1,197 @@
+"""What a file of minutes means without saying so: how long its bars are, which minute labels them, what volume counts.
+
+Belongs here: recognising from whole sessions what would give wrong numbers in silence, and refusing it with the setting
+that says what is meant. Does not belong here: single rows (``candle_files.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.sources.moments import MICROSECONDS_PER_DAY, MICROSECONDS_PER_MINUTE
+from setbull_pipelines.sources.raw_rows import UnreadableFile
+
+_FEWEST_STEPS_OF_A_GRID = 9
+_LEAST_SHARE_OF_USUAL_STEP = 0.5
+_LEAST_SHARE_ON_GRID = 0.9
+_FEWEST_BARS_OF_A_DAY = 10
+_NEARLY_EVERY = 0.95
+_LEAST_SHARE_OF_RISES = 0.5
+_MOST_MINUTES_MISSING = 0.2
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars inside sessions, sorted by instrument, then moment, each once; ``places`` are the rows they are from."""
+
+    places: np.ndarray
+    instrument: np.ndarray
+    wall_clock: np.ndarray
+
+    @classmethod
+    def of(cls, instrument: np.ndarray, wall_clock: np.ndarray, chosen: np.ndarray) -> Bars:
+        """The chosen rows; of equal bars the last."""
+        places = np.flatnonzero(chosen)
+        order = np.lexsort((places, wall_clock[places], instrument[places]))
+        places = places[order]
+        of, at = instrument[places], wall_clock[places]
+        is_last = np.ones(len(places), bool)
+        is_last[:-1] = (of[1:] != of[:-1]) | (at[1:] != at[:-1])
+        return cls(places[is_last], of[is_last], at[is_last])
+
+    @cached_property
+    def day(self) -> np.ndarray:
+        """The day of each bar, as its number since 1970."""
+        return self.wall_clock // MICROSECONDS_PER_DAY
+
+    @cached_property
+    def follows(self) -> np.ndarray:
+        """Whether each bar but the first follows the one before it in the same day of the same instrument."""
+        return (self.instrument[1:] == self.instrument[:-1]) & (self.day[1:] == self.day[:-1])
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where the first bar of each day of each instrument is."""
+        return np.flatnonzero(np.append([True], ~self.follows)) if len(self.places) else self.places
+
+
+def coarse_instruments(bars: Bars) -> dict[int, int]:
+    """The instruments whose bars are longer than a minute, and how many minutes most of their steps have."""
+    follows = bars.follows
+    steps = ((bars.wall_clock[1:] - bars.wall_clock[:-1]) // MICROSECONDS_PER_MINUTE)[follows]
+    of = bars.instrument[1:][follows]
+    coarse = {}
+    # Shares that trade seldom have steps of all lengths: one must be usual, and the others its multiples.
+    found = np.unique(of[steps > 1])
+    first, end = np.searchsorted(of, found), np.searchsorted(of, found, side="right")
+    for instrument, start, stop in zip(found, first, end, strict=True):
+        own = steps[start:stop]
+        if len(own) < _FEWEST_STEPS_OF_A_GRID:
+            continue
+        lengths, counts = np.unique(own, return_counts=True)
+        usual = int(lengths[counts.argmax()])
+        if usual == 1 or counts.max() < _LEAST_SHARE_OF_USUAL_STEP * len(own):
+            continue
+        if (own % usual == 0).mean() >= _LEAST_SHARE_ON_GRID:
+            coarse[int(instrument)] = usual
+    return coarse
+
+
+def refuse_coarse(bars: Bars, coarse: dict[int, int]) -> None:
+    """Refuse a file in which all instruments with enough bars to tell are coarse."""
+    if not coarse:
+        return
+    counts = np.bincount(bars.instrument)
+    told = {int(number) for number in np.flatnonzero(counts > _FEWEST_STEPS_OF_A_GRID)}
+    if told <= set(coarse):
+        lengths = sorted(set(coarse.values()))
+        shown = " or ".join(map(str, lengths[:3]))
+        throughout = "throughout" if len(lengths) == 1 else "by instrument"
+        raise UnreadableFile(
+            f"found bars {shown} minutes apart {throughout}, expected one-minute or daily candles",
+            "longer than a minute",
+            value=f"{shown} minutes",
+            count=len(coarse),
+        )
+
+
+def refuse_end_labels(
+    bars: Bars, closing: np.ndarray, wall_clock: np.ndarray, lines: np.ndarray
+) -> None:
+    """Refuse a file whose whole sessions begin a minute after the open and end with the minute of the close.
+
+    ``closing`` are the rows of all instruments that start when the session is over.
+    """
+    days = np.unique(bars.day).astype("datetime64[D]").tolist()
+    opens, closes, minutes = {}, {}, {}
+    for day in days:
+        session = NSE.session(day)
+        if session.intervals:
+            number = int(np.datetime64(day, "D").astype("int64"))
+            first, last = session.intervals[0].start, session.intervals[-1].end
+            opens[number] = (first.hour * 60 + first.minute) * MICROSECONDS_PER_MINUTE
+            closes[number] = (last.hour * 60 + last.minute) * MICROSECONDS_PER_MINUTE
+            minutes[number] = session.minutes
+    at_close = {
+        int(wall_clock[place] // MICROSECONDS_PER_DAY)
+        for place in np.flatnonzero(closing)
+        if wall_clock[place] % MICROSECONDS_PER_DAY
+        == closes.get(int(wall_clock[place] // MICROSECONDS_PER_DAY), -1)
+    }
+    starts, day_of = bars.starts, bars.day
+    sizes = np.diff(np.append(starts, len(bars.places)))
+    whole, by_end, example = 0, 0, None
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        day = int(day_of[start])
+        if day not in opens or size < (1 - _MOST_MINUTES_MISSING) * (minutes[day] or 1):
+            continue
+        whole += 1
+        first = int(bars.wall_clock[start] % MICROSECONDS_PER_DAY)
+        if first == opens[day] + MICROSECONDS_PER_MINUTE and day in at_close:
+            by_end += 1
+            example = example if example is not None else start
+    if whole and by_end >= _NEARLY_EVERY * whole and example is not None:
+        first = bars.wall_clock[example].view("datetime64[us]").item()
+        raise UnreadableFile(
+            f"found labels from {first:%H:%M} (line {lines[bars.places[example]]}, {first:%Y-%m-%d}) to the minute of "
+            f"the close, and none of the open, in {by_end} of {whole} whole sessions: these are the ends of bars, "
+            'expected their starts; [input] label = "end" (or --label end) shifts them by one minute, label = "start" '
+            "takes them as they are",
+            "end labels",
+            line=int(lines[bars.places[example]]),
+            value=f"{first:%Y-%m-%d %H:%M}",
+            count=by_end,
+            paste={"label": "end"},
+        )
+
+
+def refuse_cumulative(bars: Bars, volume: np.ndarray, lines: np.ndarray) -> None:
+    """Refuse a file whose volume never falls within a day, for nearly every day of every instrument."""
+    found = volume[bars.places]
+    follows = bars.follows
+    change = np.diff(found)
+    starts = bars.starts
+    sizes = np.diff(np.append(starts, len(found)))
+    number = np.repeat(np.arange(len(starts)), sizes)
+    falls = np.bincount(number[1:][follows & ~(change >= 0)], minlength=len(starts))
+    rises = np.bincount(number[1:][follows & (change > 0)], minlength=len(starts))
+    long = sizes >= _FEWEST_BARS_OF_A_DAY
+    # Counted up by the same number every minute is neither trading nor its total, but somebody's test.
+    first_change = np.append(change, 0)[starts]
+    varies = np.bincount(
+        number[1:][follows & (change != first_change[number[1:]])], minlength=len(starts)
+    )
+    traded = long & (rises > 0) & (varies > 0)
+    if not traded.any():
+        return
+    never_falls = traded & (falls == 0)
+    rising = rises[never_falls].sum() >= _LEAST_SHARE_OF_RISES * (sizes[never_falls] - 1).sum()
+    if never_falls.sum() < _NEARLY_EVERY * traded.sum() or not rising:
+        return
+    start = int(starts[np.flatnonzero(never_falls)[0]])
+    end = start + int(sizes[np.flatnonzero(never_falls)[0]]) - 1
+    raise UnreadableFile(
+        f"found a volume that never falls within the day, from {found[start]:,.0f} (line {lines[bars.places[start]]}) "
+        f"to {found[end]:,.0f} (line {lines[bars.places[end]]}), in {never_falls.sum()} of {traded.sum()} days of "
+        'instruments: a running total, expected the volume of each bar; [input] volume = "cumulative" (or --volume '
+        'cumulative) takes the differences, volume = "per bar" takes it as it is',
+        "cumulative volume",
+        line=int(lines[bars.places[end]]),
+        value=f"{found[end]:,.0f}",
+        count=int(never_falls.sum()),
+        paste={"volume": "cumulative"},
+    )
+
+
+def of_bars(bars: Bars, volume: np.ndarray) -> np.ndarray:
+    """Running totals over the day as the volume of each bar; a bar that appears twice has its own total's twice."""
+    found = volume[bars.places]
+    before = np.zeros(len(found))
+    before[1:] = np.where(bars.follows, found[:-1], 0)
+    changed = volume.copy()
+    changed[bars.places] = found - before
+    return changed

@@ -1,0 +1,285 @@
+"""Rows of text files: code page, separator, header, fields.
+
+Belongs here: the bytes of a text file to columns of text with line numbers, and how the file is written, in words.
+Does not belong here: what columns mean (``layouts/``), numbers and moments (``number_columns.py``, ``moments.py``).
+
+Nothing is guessed from values: what is not certain is refused with the setting that says it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow
+import pyarrow.compute as compute
+import pyarrow.csv
+
+from setbull_pipelines.settings import InputSettings
+from setbull_pipelines.sources.raw_rows import (
+    MalformedLine,
+    NotATable,
+    RawRows,
+    UnreadableFile,
+    column_names,
+    first_line,
+)
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_SAMPLE_BYTES = 1 << 16
+_SAMPLE_LINES = 30
+_LONGEST_HEADER = 1 << 24
+_FEWEST_FIELDS_OF_CANDLES = 5
+_FEWEST_NUMBERS_OF_DATA = 4
+_NUMBER = re.compile(r"[+-]?[\d,.]*\d[\d,.]*(?:e[+-]?\d+)?", re.IGNORECASE)
+_DATE = re.compile(
+    r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{10,19}"
+)
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?: ?[AP]M)?", re.IGNORECASE)
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def text_rows(content: bytes, reading: InputSettings) -> RawRows:
+    """The rows of a text file; of its fields none is interpreted, an empty one is null."""
+    content, code_page = _as_utf8(content)
+    # An old Macintosh ends lines by a carriage return alone; Arrow reads either.
+    dialect = _dialect(content, reading)
+    notes = [code_page] if code_page else []
+    if dialect.separator != ",":
+        notes.append(f"separated by {SEPARATORS.get(dialect.separator, dialect.separator)}")
+    if dialect.title:
+        notes.append(f"{dialect.title} lines above the header")
+    if dialect.first_row == dialect.skipped:
+        notes.append("no header, columns named by [input]")
+    return _rows(content, dialect, tuple(notes))
+
+
+def _as_utf8(content: bytes) -> tuple[bytes, str | None]:
+    """The text in UTF-8 without its mark, and the code page that it was in where that is another."""
+    for mark, name in _MARKS:
+        if content.startswith(mark):
+            try:
+                return content.decode(name).encode(), name.upper()
+            except UnicodeError as error:
+                raise UnreadableFile(
+                    f"found a text that is not whole ({error}), expected {name.upper()} as its first bytes say"
+                ) from error
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if wide := _wide_without_mark(content):
+        try:
+            return content.decode(wide).encode(), "UTF-16"
+        except UnicodeError as error:
+            raise UnreadableFile(
+                f"found a text that is not whole ({error}), expected UTF-16"
+            ) from error
+    if content.isascii():
+        return content, None
+    try:
+        content.decode()
+        return content, None
+    except UnicodeDecodeError as fault:
+        if b"\0" in content[:_SAMPLE_BYTES]:
+            raise UnreadableFile(
+                f"found bytes that are not text ({fault}), expected CSV"
+            ) from fault
+        # Its five bytes without a meaning are in no text that anybody wrote.
+        try:
+            return content.decode("cp1252").encode(), "Windows-1252"
+        except UnicodeDecodeError as error:
+            raise UnreadableFile(
+                f"found bytes that are not text ({error}), expected CSV in UTF-8, UTF-16 or Windows-1252"
+            ) from error
+
+
+def _wide_without_mark(content: bytes) -> str | None:
+    """The code page of a text in which every second byte is 0, as letters and digits in UTF-16 have it."""
+    begin = content[:200]
+    for name, zeros, others in (
+        ("utf-16-le", begin[1::2], begin[::2]),
+        ("utf-16-be", begin[::2], begin[1::2]),
+    ):
+        if len(zeros) > 10 and zeros.count(0) > 0.9 * len(zeros) and not others.count(0):
+            return name
+    return None
+
+
+@dataclass(frozen=True)
+class _Dialect:
+    """How a text file is written: ``skipped`` lines stand above the header, rows begin in line ``first_row``."""
+
+    separator: str
+    skipped: int
+    first_row: int
+    names: list[str]
+    title: int = 0
+    """How many of the skipped lines say something to people."""
+
+
+def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
+    lines = _first_lines(content)
+    said = "\t" if reading.separator == "tab" else reading.separator
+    skipped = of_excel = 0
+    if lines and (excel := re.fullmatch(r"sep=(.)", lines[0].strip("\r\n"))):
+        said, skipped = said or excel[1], 1
+        of_excel = 1
+    shown = lines[skipped:]
+    separator = said or _separator(shown)
+    rows = [_fields(line, separator) for line in shown]
+    above = _lines_above(rows)
+    skipped += above
+    header = rows[above] if rows else []
+    if not any(header):
+        raise NotATable("found no header in the first lines, expected names of columns")
+    if _looks_like_data(header):
+        return _headerless(header, separator, skipped, reading)
+    following = [row for row in rows[above + 1 :] if any(row)]
+    # A separator at the end of every row, which the header does not have.
+    if following and all(len(row) == len(header) + 1 and not row[-1] for row in following):
+        header = [*header, ""]
+    return _Dialect(separator, skipped, skipped + 1, column_names(header), skipped - of_excel)
+
+
+def _first_lines(content: bytes) -> list[str]:
+    # All of the first line, however long: it names the columns.
+    end_of_first = content.find(b"\n", 0, _LONGEST_HEADER)
+    sample = content[: max(_SAMPLE_BYTES, end_of_first)]
+    cut = len(content) > len(sample)
+    lines = sample.decode(errors="replace").splitlines()
+    return lines[:_SAMPLE_LINES] if not cut or len(lines) == 1 else lines[:-1][:_SAMPLE_LINES]
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
+    except csv.Error as error:
+        raise UnreadableFile(
+            f"found a first line that is not text ({error}), expected CSV"
+        ) from error
+
+
+def _separator(lines: list[str]) -> str:
+    """The sign that divides a line of the beginning into most fields; of equals, the first of SEPARATORS.
+
+    Decided by the header and never by how many rows fit: a row with a field too many would turn it.
+    """
+    filled = [line for line in lines if line.strip()][:3]
+    counts = {
+        sign: max((len(_fields(line, sign)) for line in filled[:1]), default=0)
+        for sign in SEPARATORS
+    }
+    if max(counts.values()) < 2 and len(filled) > 1:  # a title above the header
+        counts = {sign: max(len(_fields(line, sign)) for line in filled) for sign in SEPARATORS}
+    return max(SEPARATORS, key=lambda sign: counts[sign])
+
+
+def _lines_above(rows: list[list[str]]) -> int:
+    """Lines of a title, with one or two fields, above a table that is wider."""
+    widths = Counter(len(row) for row in rows if any(row))
+    usual = max(widths, key=lambda width: (widths[width], width), default=0)
+    for number, row in enumerate(rows):
+        if not any(row) or (
+            usual >= _FEWEST_FIELDS_OF_CANDLES and sum(map(bool, row)) <= 2 < usual
+        ):
+            continue
+        return number
+    return 0
+
+
+def _looks_like_data(header: list[str]) -> bool:
+    return sum(bool(_NUMBER.fullmatch(field)) for field in header) >= _FEWEST_NUMBERS_OF_DATA
+
+
+def _headerless(first: list[str], separator: str, skipped: int, reading: InputSettings) -> _Dialect:
+    named = {
+        int(number) - 1: name for number, name in reading.columns.items() if number.isdecimal()
+    }
+    if not named:
+        proposed = ", ".join(f'{number} = "{name}"' for number, name in _proposed(first))
+        option = ",".join(f"{number}={name}" for number, name in _proposed(first))
+        raise UnreadableFile(
+            f"the first line looks like data ({separator.join(first)[:120]}), expected a header that names the "
+            f"columns; if these names are right, add to the settings file: [input] columns = {{{proposed}}}, or "
+            f"--columns {option}",
+            "no header",
+            line=skipped + 1,
+            value=separator.join(first)[:120],
+            paste={"columns": {str(number): name for number, name in _proposed(first)}},
+        )
+    names = [named.get(place, f"column {place + 1}") for place in range(len(first))]
+    return _Dialect(separator, skipped, skipped, column_names(names))
+
+
+def _proposed(first: list[str]) -> list[tuple[int, str]]:
+    """What the fields of a row without header look like, by their number from 1."""
+    values = iter(("open", "high", "low", "close", "volume", "open_interest"))
+    proposed, seen = [], set()
+    for number, field in enumerate(first, start=1):
+        if _CLOCK.fullmatch(field):
+            name = "time"
+        elif _DATE.fullmatch(field) and "date" not in seen and "timestamp" not in seen:
+            name = (
+                "timestamp" if ":" in field or (len(field) >= 10 and field.isdecimal()) else "date"
+            )
+        elif _NUMBER.fullmatch(field):
+            name = next(values, f"column {number}")
+        else:
+            name = "symbol" if "symbol" not in seen else f"column {number}"
+        seen.add(name)
+        proposed.append((number, name))
+    return proposed
+
+
+def _rows(content: bytes, dialect: _Dialect, notes: tuple[str, ...]) -> RawRows:
+    malformed: list[MalformedLine] = []
+
+    def keep_malformed(row: pyarrow.csv.InvalidRow) -> str:
+        malformed.append(
+            MalformedLine(row.number, row.text, row.actual_columns, row.expected_columns)
+        )
+        return "skip"
+
+    places = [str(place) for place in range(len(dialect.names))]
+    try:
+        table = pyarrow.csv.read_csv(
+            # Arrow takes a last line that no line end follows for none when nothing stands before it.
+            io.BytesIO(content if content.endswith(b"\n") else content + b"\n"),
+            # Line numbers of malformed lines are known to a single thread only.
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, skip_rows=dialect.first_row, column_names=places
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=dialect.separator,
+                ignore_empty_lines=False,
+                invalid_row_handler=keep_malformed,
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(places, pyarrow.string()),
+                strings_can_be_null=True,
+                null_values=[""],
+            ),
+        ).rename_columns(dialect.names)
+    except pyarrow.ArrowInvalid as error:
+        if "Empty CSV file" in str(error):
+            empty = {name: pyarrow.array([], pyarrow.string()) for name in dialect.names}
+            return RawRows(pyarrow.table(empty), np.array([], "int64"), notes=notes)
+        raise UnreadableFile(f"found {first_line(error)}, expected CSV in UTF-8") from error
+    first = dialect.first_row + 1
+    every_line = np.arange(first, first + len(table) + len(malformed))
+    lines = np.setdiff1d(every_line, [row.line for row in malformed], assume_unique=True)
+    # A line without any value, such as the empty line at the end of a file, is not a row.
+    has_value = np.zeros(len(table), bool)
+    for column in table.columns:
+        has_value |= compute.is_valid(column).to_numpy(zero_copy_only=False)
+    if not has_value.all():
+        table, lines = table.filter(pyarrow.array(has_value)), lines[has_value]
+    return RawRows(table, lines, tuple(malformed), notes=notes)

@@ -1,0 +1,131 @@
+"""The files of an input: which there are, which of them can be read, and the content of each.
+
+Belongs here: finding files and archives' members, their names in ``raw.intake``, their hashes. Does not belong here:
+reading rows (``reading.py``), what was read before (``known_contents.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from setbull_pipelines.sources.known_contents import KnownContents
+from setbull_pipelines.sources.packed import member
+from setbull_pipelines.sources.raw_rows import UnreadableFile
+from setbull_pipelines.sources.reading import ARCHIVE, SUFFIXES, file_suffix, readable_members
+from setbull_pipelines.sources.workbooks import NOT_INSTALLED, can_read_workbooks
+
+HASH_BYTES = 16
+_OF_MEMBERS = "members:"
+"""Begins what is remembered of an archive of many files, instead of one hash."""
+
+
+class NoInput(ValueError):
+    """There is nothing to work on; the message names the place, what was found and what was expected."""
+
+
+class FoundFile(NamedTuple):
+    """One content of the input: a file, or a member of an archive of many."""
+
+    path: Path
+    member: str | None
+    content_hash: str
+
+    def read(self, limit_mib: int) -> bytes:
+        """The bytes. Raises OSError, and UnreadableFile for an archive that has changed meanwhile."""
+        content = self.path.read_bytes()
+        return content if self.member is None else member(content, self.member, limit_mib)
+
+
+def find_files(input: Path) -> list[Path]:
+    """The files that are read, sorted by path below ``input``; :class:`NoInput` when there is none."""
+    if not input.exists():
+        raise NoInput(f"{input}: found nothing there, expected a file or folder with candles.")
+    if input.is_file():
+        if reason := _why_not_read(input):
+            raise NoInput(f"{input}: {reason}.")
+        return [input]
+    files = [path for path in _all_files(input) if _why_not_read(path) is None]
+    if not files:
+        others = unread_files(input)
+        shown = "; ".join(f"{name}: {reason}" for name, reason in list(others.items())[:3])
+        raise NoInput(
+            f"{input}: found a folder without candle files{f' ({shown})' if shown else ''}, expected files that end in "
+            f"{', '.join(SUFFIXES)}."
+        )
+    return files
+
+
+def unread_files(input: Path) -> dict[str, str]:
+    """The files below a folder that are not read, by source name, and why."""
+    if input.is_file():
+        return {}
+    reasons = {path: _why_not_read(path) for path in _all_files(input)}
+    return {source_name(input, path): reason for path, reason in reasons.items() if reason}
+
+
+def source_name(input: Path, path: Path) -> str:
+    """How an input file is named in ``raw.intake``: its path below the input."""
+    return path.name if input.is_file() else path.relative_to(input).as_posix()
+
+
+def contents(source: str, path: Path, known: KnownContents | None = None) -> dict[str, FoundFile]:
+    """What the file of a source holds, by source name: itself, or each of the files of an archive. Raises OSError."""
+    told = known.hash_of(path, _told_of) if known else _told_of(path)
+    if not told.startswith(_OF_MEMBERS):
+        return {source: FoundFile(path, None, told)}
+    hashes = json.loads(told.removeprefix(_OF_MEMBERS))
+    return {f"{source}/{name}": FoundFile(path, name, found) for name, found in hashes.items()}
+
+
+def readable(path: Path, look: Callable[[], object]) -> object:
+    """What ``look`` gives of a file; :class:`NoInput` when the file system refuses."""
+    try:
+        return look()
+    except OSError as error:
+        raise NoInput(
+            f"{path}: cannot be read ({error.strerror}), expected a readable file."
+        ) from error
+
+
+def hash_of(content: bytes) -> str:
+    """The hash of a content, as ``raw.intake`` keeps it."""
+    return hashlib.blake2b(content, digest_size=HASH_BYTES).hexdigest()
+
+
+def _told_of(path: Path) -> str:
+    content = path.read_bytes()
+    if path.suffix.lower() == ARCHIVE:
+        try:
+            names = readable_members(content)
+            if len(names) > 1:
+                archive = hash_of(content)
+                # The archive's own record of its members: reading them all only to name them would unpack a bomb.
+                return _OF_MEMBERS + json.dumps(
+                    {name: hash_of(f"{archive}/{name}".encode()) for name in names}
+                )
+        except UnreadableFile:
+            pass  # it is told as one file that cannot be read
+    return hash_of(content)
+
+
+def _all_files(input: Path) -> list[Path]:
+    files = [
+        path
+        for path in input.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(input).parts)
+    ]
+    return sorted(files, key=lambda path: path.relative_to(input).as_posix())
+
+
+def _why_not_read(path: Path) -> str | None:
+    suffix = file_suffix(path)
+    if suffix is None:
+        return f"expected a file that ends in {', '.join(SUFFIXES)}"
+    if suffix == ".xlsx" and not can_read_workbooks():
+        return f"found {NOT_INSTALLED}"
+    return None

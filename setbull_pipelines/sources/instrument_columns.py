@@ -1,0 +1,117 @@
+"""Columns that name instruments: keys, and symbols as vendors write them.
+
+Belongs here: the key of each distinct text. Does not belong here: which instruments are known (``universe.py``), the
+instrument in a file's name (``file_names.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow
+import pyarrow.compute as compute
+
+from setbull_pipelines.market.instruments import (
+    SEGMENTS,
+    InvalidInstrumentKey,
+    instrument_key,
+    is_index,
+    parse_instrument_key,
+)
+from setbull_pipelines.settings import InputSettings
+from setbull_pipelines.sources.number_columns import decoded
+from setbull_pipelines.sources.raw_rows import UnreadableFile, texts
+
+EQUITY_SEGMENT = "NSE_EQ"
+_EQUITY_OF = {"NSE": EQUITY_SEGMENT, "BSE": "BSE_EQ"}
+_INDEX_OF = {"NSE": "NSE_INDEX", "BSE": "BSE_INDEX"}
+_PREFIX = re.compile(r"(NSE|BSE)(?:_EQ)?:")
+_EXCHANGE_SUFFIX = re.compile(r"\.(NS|NSE|BO|BSE)$")
+_SERIES_SUFFIX = re.compile(r"-(?:EQ|BE|BZ|SM|ST|INDEX)$")
+_INDEX = re.compile(
+    r"\^?(?:NIFTY(?:[ _]?50)?|NIFTY[ _].+|BANK[ _]?NIFTY|FIN[ _]?NIFTY|NIFTYBANK|MIDCPNIFTY|INDIA[ _]?VIX|NSEI|"
+    r"NSEBANK|SENSEX|BANKEX|BSESN)",
+    re.IGNORECASE,
+)
+_OF_BSE = re.compile(r"\^?(?:SENSEX|BANKEX|BSESN)", re.IGNORECASE)
+
+
+class Instruments(NamedTuple):
+    """Keys as distinct texts and the code of each row; ``-1`` is no value."""
+
+    column: str
+    codes: np.ndarray
+    keys: np.ndarray
+    valid: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    def of_rows(self, of_distinct: np.ndarray, missing: object) -> np.ndarray:
+        """A value per row from a value per distinct instrument."""
+        return np.append(of_distinct, [missing])[self.codes]
+
+    @property
+    def is_index(self) -> np.ndarray:
+        """Whether each distinct instrument is an index, which nobody trades."""
+        return np.array([is_index(str(key)) for key in self.keys], bool)
+
+
+def read_instruments(
+    columns: pyarrow.Table, keyed_by_symbol: bool, reading: InputSettings
+) -> Instruments:
+    """The instrument of each row; symbols become keys of the exchange that they, or the settings, say."""
+    column = "symbol" if keyed_by_symbol else "instrument_key"
+    encoded = compute.dictionary_encode(decoded(columns[column])).combine_chunks()
+    if not pyarrow.types.is_string(encoded.dictionary.type):
+        raise_for = encoded.dictionary.type
+        if keyed_by_symbol or not pyarrow.types.is_null(raise_for):
+            raise UnreadableFile(f"found the column {column} of type {raise_for}, expected texts")
+    codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    found = [(text or "").strip() for text in texts(pyarrow.chunked_array([encoded.dictionary]))]
+    keys = [key_of_symbol(text, reading.exchange) for text in found] if keyed_by_symbol else found
+    renamed = [
+        f"{text} = {key}"
+        for text, key in zip(found, keys, strict=True)
+        if keyed_by_symbol and key not in (f"{EQUITY_SEGMENT}|{text}", text)
+    ]
+    more = f" and {len(renamed) - 3} more" if len(renamed) > 3 else ""
+    distinct, place_of = _distinct(keys)
+    return Instruments(
+        column,
+        np.append(place_of, [-1])[codes],
+        np.array([*distinct, None], object)[:-1],
+        np.array([_is_key(key) for key in distinct], bool),
+        (f"instruments {', '.join(renamed[:3])}{more}",) if renamed else (),
+    )
+
+
+def _distinct(keys: list[str]) -> tuple[list[str], np.ndarray]:
+    """Each key once, since two ways of writing a symbol are one instrument, and the place of each there."""
+    places: dict[str, int] = {}
+    place_of = [places.setdefault(key, len(places)) for key in keys]
+    return list(places), np.array(place_of, "int64")
+
+
+def key_of_symbol(text: str, exchange: str = "") -> str:
+    """The key of a symbol: ``NSE:RELIANCE-EQ``, ``RELIANCE.NS`` and ``RELIANCE`` are one."""
+    segment, bar, _ = text.partition("|")
+    if bar and segment in SEGMENTS:
+        return text
+    symbol, said = text, exchange or "NSE"
+    if prefix := _PREFIX.match(symbol):
+        said, symbol = prefix[1], symbol[prefix.end() :]
+    if suffix := _EXCHANGE_SUFFIX.search(symbol):
+        said, symbol = "BSE" if suffix[1].startswith("B") else "NSE", symbol[: suffix.start()]
+    symbol = _SERIES_SUFFIX.sub("", symbol) or symbol
+    if _INDEX.fullmatch(symbol):
+        said = "BSE" if _OF_BSE.fullmatch(symbol) else said
+        return f"{_INDEX_OF[said]}|{symbol.lstrip('^').replace('_', ' ')}"
+    return f"{_EQUITY_OF[said]}|{symbol}"
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return instrument_key(*parse_instrument_key(key)) == key
+    except InvalidInstrumentKey:
+        return False

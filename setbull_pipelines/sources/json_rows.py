@@ -1,0 +1,243 @@
+"""Rows of JSON documents: answers of brokers, lists of objects.
+
+Belongs here: finding the table in a document, whichever way it is written: lists of lists, of objects, lists side by
+side. Does not belong here: whose answer it is and what its fields mean (``layouts/``).
+
+Columns of lists of lists have no names: they are called after the place of the list and their number, such as
+``data.candles.0``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow
+
+from setbull_pipelines.sources.raw_rows import (
+    MOST_COLUMNS,
+    MalformedLine,
+    RawRows,
+    UnreadableFile,
+    column_names,
+)
+
+EXPECTED = (
+    "expected the broker's candle response, with a list data.candles of lists, the answer of another broker with "
+    "candles, or a JSON list of objects, such as the broker's instrument list"
+)
+ABOUT_ALL = ("instrument_key", "symbol", "ticker", "tradingsymbol", "stock_code", "exchange")
+"""Values beside a table that hold for all of its rows."""
+_DEEPEST = 6
+_FEWEST_FIELDS = 5
+
+
+def json_rows(content: bytes) -> RawRows:
+    """The rows of the one table in a document; values as text."""
+    document = _document(content)
+    if isinstance(document, list) and document and all(isinstance(e, dict) for e in document):
+        return _of_objects(document, {})
+    tables = list(_tables(document, (), {}))
+    if not tables:
+        if isinstance(document, dict):
+            _refuse_error(document)
+            raise UnreadableFile(f"found a JSON object, {EXPECTED}")
+        what = "an empty JSON list" if document == [] else f"a JSON {type(document).__name__}"
+        raise UnreadableFile(f"found {what}, {EXPECTED}")
+    table = max(tables, key=lambda found: len(found.rows))
+    if not len(table.rows) and isinstance(document, dict):
+        _refuse_error(document)
+    return table.read()
+
+
+def _document(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise UnreadableFile(f"found JSON that is nested too deeply, {EXPECTED}") from error
+    except ValueError as error:
+        lines = [line for line in content.splitlines() if line.strip()]
+        try:
+            if len(lines) > 1:
+                return [json.loads(line) for line in lines]
+        except (ValueError, RecursionError):
+            pass
+        raise UnreadableFile(f"found text that is not JSON ({error}), {EXPECTED}") from error
+
+
+class _Table(NamedTuple):
+    """A table in a document: where it is, how it is written, and what stands beside it."""
+
+    place: str
+    rows: Sequence[Any]
+    way: str
+    beside: Mapping[str, str]
+    columns: Mapping[str, list] | None = None
+
+    def read(self) -> RawRows:
+        if self.way == "objects":
+            return _of_objects(self.rows, self.beside)
+        if self.way == "columns":
+            return _of_columns(self.columns or {}, self.beside)
+        return _of_lists(self.rows, self.place, self.beside)
+
+
+def _tables(node: Any, path: tuple[str, ...], beside: Mapping[str, str]) -> Iterator[_Table]:
+    if len(path) > _DEEPEST:
+        return
+    if isinstance(node, list):
+        if node and all(isinstance(entry, list) for entry in node):
+            if max(map(len, node)) >= _FEWEST_FIELDS:
+                yield _Table(".".join(path), node, "lists", beside)
+        elif node and all(isinstance(entry, dict) for entry in node):
+            if max(map(len, node)) >= _FEWEST_FIELDS:
+                yield _Table(".".join(path), node, "objects", beside)
+            if len(node) == 1:
+                yield from _tables(node[0], path, beside)
+        elif not node and path[-1:] == ("candles",):
+            yield _Table(".".join(path), node, "lists", beside)
+    elif isinstance(node, dict):
+        said = {
+            name.lower(): str(value)
+            for name, value in node.items()
+            if name.lower() in ABOUT_ALL and isinstance(value, str)
+        }
+        beside = {**beside, **said}
+        named = node.get("columns")
+        for name, value in node.items():
+            if _names_columns(named, value):
+                entries = [dict(zip(named, row, strict=True)) for row in value]
+                yield _Table(".".join((*path, str(name))), entries, "objects", beside)
+                return
+        by_column = [value for value in node.values() if isinstance(value, dict)]
+        if len(by_column) >= _FEWEST_FIELDS and len({tuple(value) for value in by_column}) == 1:
+            columns = {
+                name: list(value.values())
+                for name, value in node.items()
+                if isinstance(value, dict)
+            }
+            if not any(isinstance(value, (list, dict)) for value in by_column[0].values()):
+                yield _Table(".".join(path), list(by_column[0]), "columns", beside, columns)
+                return
+        lists = {name: value for name, value in node.items() if isinstance(value, list)}
+        lengths = Counter(len(value) for value in lists.values())
+        length, times = lengths.most_common(1)[0] if lengths else (0, 0)
+        if length and times >= _FEWEST_FIELDS:
+            side_by_side = {
+                name: value
+                for name, value in lists.items()
+                if len(value) == length and not isinstance(value[0], (list, dict))
+            }
+            if len(side_by_side) >= _FEWEST_FIELDS:
+                rows = next(iter(side_by_side.values()))
+                yield _Table(".".join(path), rows, "columns", beside, side_by_side)
+        for name, value in node.items():
+            yield from _tables(value, (*path, str(name)), beside)
+
+
+def _names_columns(named: Any, rows: Any) -> bool:
+    """Whether ``named`` are the names of the fields of ``rows``, as pandas writes a frame."""
+    return (
+        isinstance(named, list)
+        and named is not rows
+        and len(named) >= _FEWEST_FIELDS
+        and all(isinstance(name, str) for name in named)
+        and isinstance(rows, list)
+        and bool(rows)
+        and all(isinstance(row, list) and len(row) == len(named) for row in rows)
+    )
+
+
+def _of_objects(entries: Sequence[Mapping[str, Any]], beside: Mapping[str, str]) -> RawRows:
+    names = sorted({name for entry in entries for name in entry})
+    if not names:
+        raise UnreadableFile(f"found an empty JSON list, {EXPECTED}")
+    _refuse_many(names)
+    columns = {name: [plain_text(entry.get(name)) for entry in entries] for name in names}
+    if "tick_size" in columns:  # the broker's list has it in paise
+        columns["tick_size_paise"] = columns.pop("tick_size")
+    return _rows(columns, beside)
+
+
+def _of_columns(columns: Mapping[str, list], beside: Mapping[str, str]) -> RawRows:
+    _refuse_many(columns)
+    return _rows(
+        {name: [plain_text(value) for value in values] for name, values in columns.items()}, beside
+    )
+
+
+def _of_lists(rows: Sequence[list], place: str, beside: Mapping[str, str]) -> RawRows:
+    lengths = Counter(map(len, rows))
+    expected = max(lengths, key=lambda length: (lengths[length], length), default=7)
+    _refuse_many(range(expected))
+    numbered = list(enumerate(rows, start=1))
+    whole = [(number, row) for number, row in numbered if len(row) == expected]
+    prefix = f"{place}." if place else ""
+    columns = {
+        f"{prefix}{column}": [plain_text(row[column]) for _, row in whole]
+        for column in range(expected)
+    }
+    malformed = tuple(
+        MalformedLine(number, _safe(json.dumps(row)), len(row), expected)
+        for number, row in numbered
+        if len(row) != expected
+    )
+    found = _rows(columns, beside)
+    lines = np.array([number for number, _ in whole], "int64")
+    return RawRows(found.columns, lines, malformed)
+
+
+def _rows(columns: Mapping[str, list[str | None]], beside: Mapping[str, str]) -> RawRows:
+    length = len(next(iter(columns.values()), []))
+    names = {_safe(name): values for name, values in columns.items()}
+    lower = {name.lower() for name in names}
+    names |= {name: [value] * length for name, value in beside.items() if name not in lower}
+    arrays = [pyarrow.array(values, pyarrow.string()) for values in names.values()]
+    table = pyarrow.table(arrays, names=column_names(list(names)))
+    return RawRows(table, np.arange(1, length + 1))
+
+
+def plain_text(value: object) -> str | None:
+    """A JSON value as a text that can be stored; None where there is none."""
+    if value is None or value == "":
+        return None
+    try:
+        return _safe(str(value))
+    except (ValueError, RecursionError):  # an integer of thousands of digits
+        return "a number that is too long"
+
+
+def _safe(text: str) -> str:
+    """Half of a surrogate pair, which JSON can hold and no file, becomes the mark for what cannot be read."""
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
+
+
+def _refuse_many(columns: Sequence[Any] | Mapping[str, Any]) -> None:
+    if len(columns) > MOST_COLUMNS:
+        raise UnreadableFile(f"found {len(columns):,} columns, expected at most {MOST_COLUMNS:,}")
+
+
+def _refuse_error(document: Mapping[str, Any]) -> None:
+    """Say the error that an answer is of, where it is of one."""
+    errors = document.get("errors")
+    if document.get("status") == "error" or errors:
+        first = errors[0] if isinstance(errors, list) and errors else errors or {}
+        if isinstance(first, dict):
+            said = f"{first.get('errorCode')} ({first.get('message', document.get('message'))})"
+        else:
+            said = str(first)
+        raise UnreadableFile(f"found the broker's error {_safe(said)[:300]}, expected candles")
+    for name in ("s", "status", "error", "Error", "errorMessage", "message"):
+        value = document.get(name)
+        if isinstance(value, str) and value.lower() not in ("ok", "success", ""):
+            message = str(document.get("message") or document.get("errorMessage") or value)
+            raise UnreadableFile(
+                f"found an answer without candles ({_safe(message)[:300]}), expected candles"
+            )

@@ -1,0 +1,47 @@
+"""Exports of AmiBroker and the quotes of its format: column names between ``<`` and ``>``, or ``Ticker,Date/Time``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
+from setbull_pipelines.sources.layouts import Sample, plain
+from setbull_pipelines.sources.raw_rows import RawRows, renamed
+
+NAME = "AmiBroker"
+_TICKER, _DAY, _PRICES = "<ticker>", "<dtyyyymmdd>", {"<open>", "<high>", "<low>", "<close>"}
+_MEANING = {
+    "<ticker>": "symbol",
+    "<dtyyyymmdd>": "date",
+    "<date>": "date",
+    "<time>": "time",
+    "<open>": "open",
+    "<high>": "high",
+    "<low>": "low",
+    "<close>": "close",
+    "<vol>": "volume",
+    "<volume>": "volume",
+    "<openint>": "open_interest",
+    "<o/i>": "open_interest",
+    "date/time": "timestamp",
+    "ticker": "symbol",
+}
+_NEEDED = {"ticker", "date/time", "open", "high", "low", "close"}
+
+
+def recognises(names: Sequence[str], sample: Sample) -> bool:
+    """By its names; MetaTrader's have no ticker."""
+    found = set(names)
+    return found >= {_TICKER, *_PRICES} or found >= {_DAY, *_PRICES} or found >= _NEEDED
+
+
+def as_rows(rows: RawRows) -> RawRows:
+    """The columns under their names, dates with hyphens, which tell them from numbers."""
+    names = [_MEANING.get(name, name.strip("<>")) for name in rows.names]
+    return plain.as_rows(replace(rows, columns=renamed(rows.columns, names)))
+
+
+def identity(path: str) -> str | None:
+    """The key or symbol in the name of the file."""
+    return instrument_key_in(path) or symbol_in(path)

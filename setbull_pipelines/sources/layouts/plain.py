@@ -1,0 +1,189 @@
+"""Candle files of no vendor in particular: the columns of this project, and the usual other names for them.
+
+Belongs here: names that can mean one thing only, a date and a time in two columns, an index that was written as a
+column without a name. Does not belong here: layouts that a vendor made (the modules beside this one).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow
+import pyarrow.compute as compute
+
+from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
+from setbull_pipelines.sources.layouts import Sample
+from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed, texts
+
+NAME = "candles"
+_MEANINGS = {
+    "timestamp": "timestamp time_stamp ts datetime date_time dateandtime candle_time start_time bar_time epoch "
+    "unix unix_time unixtime unix_timestamp trade_date trading_date date_timestamp",
+    "open": "open o open_price openprice",
+    "high": "high h high_price highprice",
+    "low": "low l low_price lowprice",
+    "close": "close c close_price closeprice price",
+    "volume": "volume vol v traded_volume total_traded_volume total_traded_quantity shares_traded quantity qty "
+    "volume_traded tottrdqty ttl_trd_qnty no_of_shares",
+    "open_interest": "open_interest oi openinterest open_int openint",
+    "instrument_key": "instrument_key instrumentkey",
+    "symbol": "symbol ticker tradingsymbol trading_symbol stock stock_code scrip scrip_name security "
+    "index_name indexname",
+    "exchange": "exchange exchange_code exch",
+    "date": "date day dt",
+    "time": "time",
+}
+_MEANING_OF = {alias: name for name, aliases in _MEANINGS.items() for alias in aliases.split()}
+_PLAIN = re.compile(r"[\s.\-/]+")
+_OF_CONTRACTS = frozenset(
+    [
+        "expiry",
+        "expiry_date",
+        "expiry_dt",
+        "expirydate",
+        "strike",
+        "strike_price",
+        "strike_pr",
+        "strikeprice",
+        "option_type",
+        "option_typ",
+    ]
+)
+_NOTHING = ("", "-", "0", "0.0", "0.00", "nan", "None", "XX")
+_PRICES = ("open", "high", "low", "close")
+_UNNAMED = re.compile(r"(?:|unnamed(?:: ?\d+)?|index|level_0|__index_level_\d+__)(?: \(\d+\))?")
+_MOMENT = re.compile(
+    r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{9,19}"
+)
+
+
+def recognises(names: Sequence[str], sample: Sample) -> bool:
+    """Whether a file with these columns means to hold candles: some are prices."""
+    meanings = _meanings(names)
+    return sum(name in meanings.values() for name in _PRICES) >= 2 or any(
+        name in names for name in _PRICES
+    )
+
+
+def as_rows(rows: RawRows) -> RawRows:
+    """The columns under their names; what was called differently is told."""
+    refuse_contracts(rows)
+    meanings = _meanings(rows.names)
+    table = renamed(rows.columns, [meanings.get(name, name) for name in rows.names])
+    notes = [f"{name} = {meaning}" for name, meaning in meanings.items() if name != meaning]
+    table, notes = _with_moments(table, notes)
+    if "exchange" in table.column_names and "symbol" in table.column_names:
+        table = _with_exchange(table)
+    told = (f"columns {', '.join(notes)}",) if notes else ()
+    return replace(rows, columns=table, notes=(*rows.notes, *told))
+
+
+def identity(path: str) -> str | None:
+    """The key or symbol in the name of the file."""
+    return instrument_key_in(path) or symbol_in(path)
+
+
+def refuse_contracts(rows: RawRows) -> None:
+    """Refuse prices of futures and options: under the symbol of their share they would be taken for its own."""
+    for name in rows.names:
+        if _PLAIN.sub("_", name).strip("_") in _OF_CONTRACTS and (
+            value := _first_value(rows.columns[name])
+        ):
+            raise UnreadableFile(
+                f"found contracts with {name} {value!r}, expected shares or indices: candles of futures and options "
+                "are not read",
+                "contracts",
+                value=value,
+            )
+
+
+def _first_value(column: pyarrow.ChunkedArray) -> str | None:
+    return next(
+        (
+            value
+            for value in texts(column.slice(0, 1000))
+            if value and value.strip() not in _NOTHING
+        ),
+        None,
+    )
+
+
+def _meanings(names: Sequence[str]) -> dict[str, str]:
+    """What each column is; a name that is right as it is comes first, then the first alias in file order."""
+    found = {name: name for name in _MEANINGS if name in names}
+    taken = set(found)
+    for name in names:
+        plain = _PLAIN.sub("_", name.strip().strip("<>\"'")).strip("_")
+        meaning = _MEANING_OF.get(plain)
+        if meaning and meaning not in taken:
+            found[name] = meaning
+            taken.add(meaning)
+    return found
+
+
+def _with_moments(table: pyarrow.Table, notes: list[str]) -> tuple[pyarrow.Table, list[str]]:
+    """The column ``timestamp``: as it is, of a date and a time, of one of them, or of a column without a name."""
+    names = table.column_names
+    if "timestamp" in names:
+        if "time" in names and "date" not in names and _are_days(table["timestamp"]):
+            return _joined(table, "timestamp", "time", notes)
+        return table, notes
+    if "date" in names and "time" in names:
+        return _joined(table, "date", "time", notes)
+    for name in ("date", "time"):
+        if name in names:
+            return _renamed(table, name), [*notes, f"{name} = timestamp"]
+    for name in names:
+        if _UNNAMED.fullmatch(name) and _hold_moments(table[name]):
+            return _renamed(table, name), [*notes, "(without a name) = timestamp"]
+    return table, notes
+
+
+def _joined(
+    table: pyarrow.Table, day: str, clock: str, notes: list[str]
+) -> tuple[pyarrow.Table, list[str]]:
+    if pyarrow.types.is_nested(table[day].type) or pyarrow.types.is_nested(table[clock].type):
+        raise UnreadableFile(f"found {day} or {clock} of a nested type, expected plain values")
+    days = compute.utf8_trim_whitespace(_text(table[day]))
+    # A day that was read as a moment at midnight.
+    days = compute.replace_substring_regex(days, r"[ T]00:00:00(?:\.0+)?$", "")
+    clocks = compute.utf8_trim_whitespace(_text(table[clock]))
+    joined = compute.binary_join_element_wise(days, clocks, " ")
+    without = table.drop_columns([day, clock])
+    return without.add_column(0, "timestamp", joined), [*notes, f"{day} and {clock} = timestamp"]
+
+
+def _renamed(table: pyarrow.Table, old: str) -> pyarrow.Table:
+    return renamed(table, ["timestamp" if name == old else name for name in table.column_names])
+
+
+def _with_exchange(table: pyarrow.Table) -> pyarrow.Table:
+    """Symbols of BSE with their exchange before them; what else the column says is not for here."""
+    exchanges = compute.utf8_upper(compute.utf8_trim_whitespace(_text(table["exchange"])))
+    symbols = _text(table["symbol"])
+    marked = compute.binary_join_element_wise("BSE:", symbols, "")
+    is_bse = compute.fill_null(compute.equal(exchanges, "BSE"), False)
+    if not compute.any(is_bse).as_py():
+        return table
+    place = table.column_names.index("symbol")
+    return table.set_column(place, "symbol", compute.if_else(is_bse, marked, symbols))
+
+
+def _text(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    if pyarrow.types.is_string(column.type):
+        return column
+    return pyarrow.chunked_array([pyarrow.array(texts(column), pyarrow.string())])
+
+
+def _are_days(column: pyarrow.ChunkedArray) -> bool:
+    first = [value for value in texts(column.slice(0, 20)) if value]
+    return bool(first) and all(len(value.strip()) <= 11 and ":" not in value for value in first)
+
+
+def _hold_moments(column: pyarrow.ChunkedArray) -> bool:
+    if pyarrow.types.is_timestamp(column.type) or pyarrow.types.is_date(column.type):
+        return True
+    first = [value for value in texts(column.slice(0, 20)) if value]
+    return bool(first) and all(_MOMENT.fullmatch(value.strip()) for value in first)

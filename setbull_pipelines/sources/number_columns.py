@@ -1,0 +1,155 @@
+"""Columns of numbers: values, what is missing and what is no number, however their digits are grouped.
+
+Belongs here: the decimal sign and the grouping of digits of a file. Does not belong here: which numbers a candle may
+have (``candle_files.py``).
+
+A text is read as the plain number that it is. Only where some are none, the file is asked how it writes numbers: signs
+that can mean one thing only decide for those that can mean two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow
+import pyarrow.compute as compute
+
+from setbull_pipelines.settings import InputSettings
+from setbull_pipelines.sources.raw_rows import UnreadableFile
+
+_NUMBER = r"(?i)^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)$"
+_THOUSANDS = r"^[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3})(?:\.\d+)?$"
+"""With commas between groups of three, or the Indian way: 12,34,567.80."""
+_DECIMAL_COMMA = r"^[+-]?(?:\d+|\d{1,3}(?:[. \x{00a0}\x{202f}']\d{3})+),\d+$"
+_POINTS = r"^[+-]?\d{1,3}(?:\.\d{3})+$"
+_GROUPED = r"^[+-]?\d{1,3}(?:[ \x{00a0}\x{202f}']\d{3})+(?:\.\d+)?$"
+_ONE_COMMA = r"^[+-]?\d{1,3},\d{3}$"
+
+
+class Numbers(NamedTuple):
+    """A numeric column: values (nan where there is none) and where they are missing or not numbers."""
+
+    values: np.ndarray
+    missing: np.ndarray
+    not_a_number: np.ndarray
+
+
+def read_numbers(
+    columns: Mapping[str, pyarrow.ChunkedArray], reading: InputSettings
+) -> tuple[dict[str, Numbers], list[str]]:
+    """The columns of a file, and in words how its numbers are written where that is not plain."""
+    plain = {name: decoded(column) for name, column in columns.items()}
+    trimmed = {
+        name: compute.utf8_trim_whitespace(column) if is_text(column.type) else column
+        for name, column in plain.items()
+    }
+    odd = {}
+    for name, column in trimmed.items():
+        if is_text(column.type):
+            try:
+                trimmed[name] = compute.cast(column, pyarrow.float64())
+            except pyarrow.ArrowInvalid:
+                odd[name] = column
+    notes: list[str] = []
+    if odd or reading.decimal == ",":
+        # With a decimal comma, the point of a number that looks plain is no decimal sign.
+        written = {name: column for name, column in plain.items() if is_text(column.type)}
+        written = {name: compute.utf8_trim_whitespace(column) for name, column in written.items()}
+        style = _style(written, reading)
+        if style:
+            notes.append(style)
+            for name in written if style == _COMMA else odd:
+                trimmed[name] = _rewritten(written[name], style)
+    return {name: _read(name, column) for name, column in trimmed.items()}, notes
+
+
+_COMMA, _GROUPS = "decimal comma", "thousands separators"
+
+
+def _style(columns: Mapping[str, pyarrow.ChunkedArray], reading: InputSettings) -> str | None:
+    """How the file writes numbers that are not plain; None for one that has none of these."""
+    if reading.decimal:
+        return _COMMA if reading.decimal == "," else _GROUPS
+    found = pyarrow.chunked_array(
+        [chunk for column in columns.values() if is_text(column.type) for chunk in column.chunks]
+    )
+    comma_decides = _matches(found, _DECIMAL_COMMA) - _matches(found, _ONE_COMMA)
+    groups_decide = _matches(found, _THOUSANDS) - _matches(found, _ONE_COMMA)
+    points = _matches(found, r"^[+-]?\d*\.\d+$")
+    if comma_decides and not groups_decide and not points - _matches(found, _POINTS):
+        return _COMMA
+    if groups_decide or _matches(found, _GROUPED) or points:
+        return _GROUPS
+    if example := _first(found, _ONE_COMMA):
+        raise UnreadableFile(
+            f"found numbers such as {example!r}, which can be thousands or a decimal comma, expected to know: "
+            '[input] decimal = "." for thousands, decimal = "," for decimals (or --decimal)',
+            "ambiguous numbers",
+            value=example,
+            paste={"decimal": ","},
+        )
+    return None
+
+
+def _matches(column: pyarrow.ChunkedArray, pattern: str) -> int:
+    return compute.sum(compute.match_substring_regex(column, pattern)).as_py() or 0
+
+
+def _first(column: pyarrow.ChunkedArray, pattern: str) -> str | None:
+    matching = column.filter(compute.match_substring_regex(column, pattern))
+    return matching[0].as_py() if len(matching) else None
+
+
+def _rewritten(column: pyarrow.ChunkedArray, style: str) -> pyarrow.ChunkedArray:
+    """Numbers of the style as plain ones; whatever is none of these stays."""
+    if style == _COMMA:
+        is_styled = compute.or_(
+            compute.match_substring_regex(column, _DECIMAL_COMMA),
+            compute.match_substring_regex(column, _POINTS),
+        )
+        ungrouped = compute.replace_substring_regex(column, r"[. \x{00a0}\x{202f}']", "")
+        plain = compute.replace_substring(ungrouped, ",", ".")
+    else:
+        is_styled = compute.or_(
+            compute.match_substring_regex(column, _THOUSANDS),
+            compute.match_substring_regex(column, _GROUPED),
+        )
+        plain = compute.replace_substring_regex(column, r"[, \x{00a0}\x{202f}']", "")
+    return compute.if_else(compute.fill_null(is_styled, False), plain, column)
+
+
+def _read(name: str, column: pyarrow.ChunkedArray) -> Numbers:
+    missing = compute.is_null(column).to_numpy(zero_copy_only=False)
+    if is_text(column.type):
+        is_number = compute.match_substring_regex(column, _NUMBER)
+        nothing = pyarrow.scalar(None, pyarrow.string())
+        read = compute.cast(compute.if_else(is_number, column, nothing), pyarrow.float64())
+    elif (
+        pyarrow.types.is_integer(column.type)
+        or pyarrow.types.is_floating(column.type)
+        or pyarrow.types.is_decimal(column.type)
+    ):
+        read = compute.cast(column, pyarrow.float64(), safe=False)
+    elif pyarrow.types.is_null(column.type):
+        read = compute.cast(column, pyarrow.float64())
+    else:
+        raise UnreadableFile(f"found the column {name} of type {column.type}, expected numbers")
+    not_a_number = compute.is_null(read).to_numpy(zero_copy_only=False) & ~missing
+    values = compute.fill_null(read, np.nan).to_numpy()
+    return Numbers(np.array(values, "float64"), missing, not_a_number)
+
+
+def is_text(kind: pyarrow.DataType) -> bool:
+    """Whether a column is of the one Arrow type for text, after :func:`decoded`."""
+    return pyarrow.types.is_string(kind)
+
+
+def decoded(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    """The column without dictionary coding, and text in the one Arrow type for text."""
+    if pyarrow.types.is_dictionary(column.type):
+        column = compute.cast(column, column.type.value_type)
+    if pyarrow.types.is_large_string(column.type) or pyarrow.types.is_string_view(column.type):
+        column = compute.cast(column, pyarrow.string())
+    return column

@@ -1,0 +1,50 @@
+"""Rows of Parquet files.
+
+Belongs here: Parquet bytes to typed columns, and the mark of provisional candles. Does not belong here: what columns
+mean (``layouts/``), other files (``reading.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow
+import pyarrow.compute as compute
+import pyarrow.parquet
+
+from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, first_line, renamed
+
+PROVISIONAL_MARK = b"setbull.provisional"
+"""In the metadata of a Parquet file: JSON, per trading day the instrument keys whose candles the broker gave for a
+session under way."""
+
+
+def parquet_rows(content: bytes) -> RawRows:
+    """The rows of a Parquet file, with columns of the types that it has."""
+    try:
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
+        # Arrow cannot yet pick rows out of a column of string views.
+        for number, column in enumerate(table.schema):
+            if pyarrow.types.is_string_view(column.type):
+                table = table.set_column(
+                    number, column.name, compute.cast(table.column(number), pyarrow.string())
+                )
+        names, metadata = table.column_names, table.schema.metadata or {}
+        table.validate(full=True)
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise UnreadableFile(f"found {first_line(error)}, expected a whole Parquet file") from error
+    table = renamed(table, names)
+    return RawRows(table, np.arange(1, len(table) + 1), provisional=_provisional(metadata))
+
+
+def _provisional(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    try:
+        mark = json.loads(metadata.get(PROVISIONAL_MARK, b"{}"))
+        return {day: list(keys) for day, keys in mark.items()}
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise UnreadableFile(
+            f"found a mark {PROVISIONAL_MARK.decode()} that cannot be read ({error!r}), expected JSON, per trading "
+            "day a list of instrument keys"
+        ) from error

@@ -1,0 +1,98 @@
+"""The bytes of an input file to rows: which way of reading fits.
+
+Belongs here: the suffixes of input files, and which module reads which. Does not belong here: any of the readings
+(``delimited.py``, ``json_rows.py``, ``parquet_rows.py``, ``workbooks.py``, ``packed.py``), what columns mean
+(``layouts/``).
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from setbull_pipelines.settings import InputSettings
+from setbull_pipelines.sources import packed
+from setbull_pipelines.sources.delimited import text_rows
+from setbull_pipelines.sources.json_rows import json_rows
+from setbull_pipelines.sources.layouts import upstox
+from setbull_pipelines.sources.parquet_rows import parquet_rows
+from setbull_pipelines.sources.raw_rows import NotATable, RawRows, UnreadableFile
+from setbull_pipelines.sources.workbooks import workbook_rows
+
+TEXT = (".csv", ".txt", ".tsv")
+_PLAIN = (*TEXT, ".json", ".jsonl", ".parquet", ".xlsx")
+ARCHIVE = ".zip"
+SUFFIXES = (
+    *(suffix for suffix in _PLAIN),
+    *(f"{plain}{way}" for plain in (*TEXT, ".json", ".jsonl") for way in packed.COMPRESSED),
+    ARCHIVE,
+)
+_OTHERS = (
+    (b"PK\x03\x04", "a zip archive or workbook"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    (b"PAR1", "a Parquet file"),
+    (b"%PDF", "a PDF document"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document"),
+    (b"<!doctype", "a web page, perhaps of an error or a login"),
+    (b"<html", "a web page, perhaps of an error or a login"),
+)
+
+
+def file_suffix(path: PurePath) -> str | None:
+    """The suffix that decides how a file is read, or None for a file that is not input."""
+    name = path.name.lower()
+    matching = [suffix for suffix in SUFFIXES if name.endswith(suffix)]
+    return max(matching, key=len) if matching else None
+
+
+def read_rows(content: bytes, suffix: str, reading: InputSettings | None = None) -> RawRows:
+    """Read the bytes of a file with one of :data:`SUFFIXES`; :class:`UnreadableFile` when they are not that.
+
+    Of an archive the one file that can be read is, as the exchange publishes its day files.
+    """
+    reading = reading or InputSettings()
+    if not content:
+        raise UnreadableFile("found an empty file, expected a header and rows")
+    way = "." + suffix.rpartition(".")[2]
+    if way in packed.COMPRESSED:
+        content = packed.decompressed(content, way, reading.unpacked_limit_mib)
+        suffix = suffix.removesuffix(way)
+    elif suffix == ARCHIVE:
+        name = only_member(content)
+        content = packed.member(content, name, reading.unpacked_limit_mib)
+        return read_rows(content, file_suffix(PurePath(name)) or "", reading)
+    rows = _unpacked_rows(content, suffix, reading)
+    # The broker answers with an empty list for a span in which nothing traded.
+    if rows.received == 0 and tuple(rows.names) != upstox.COLUMNS:
+        shown = ", ".join(rows.names[:20])
+        raise NotATable(f"found the columns {shown} without any row, expected rows")
+    return rows
+
+
+def readable_members(content: bytes) -> list[str]:
+    """The files of an archive that can be read; archives in archives are not."""
+    suffixes = ((name, file_suffix(PurePath(name))) for name in packed.members(content))
+    return [name for name, suffix in suffixes if suffix not in (None, ARCHIVE)]
+
+
+def only_member(content: bytes) -> str:
+    """The one readable file of an archive."""
+    names = readable_members(content)
+    if len(names) != 1:
+        raise UnreadableFile(f"found a zip archive with {len(names)} files to read, expected one")
+    return names[0]
+
+
+def _unpacked_rows(content: bytes, suffix: str, reading: InputSettings) -> RawRows:
+    if suffix == ".parquet":
+        return parquet_rows(content)
+    if suffix == ".xlsx":
+        return workbook_rows(content)
+    begin = content[:16].lstrip().lower()
+    for mark, what in _OTHERS:
+        if content.startswith(mark) or begin.startswith(mark):
+            raise UnreadableFile(f"found {what}, expected text as the name {suffix} says")
+    if suffix in (".json", ".jsonl"):
+        return json_rows(content)
+    return text_rows(content, reading)

@@ -1,0 +1,381 @@
+"""Layouts of vendors, brokers and the exchange: files written by hand after their public descriptions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+
+import pytest
+
+from setbull_pipelines.settings import InputSettings
+from setbull_pipelines.sources.layouts import all_layouts
+from setbull_pipelines.sources.reading import file_suffix, read_rows
+from setbull_pipelines_tests.sources.reading_files import (
+    candles,
+    keys,
+    moments,
+    refused,
+    values,
+)
+
+_ROWS = [[100, 101, 99.5, 100.5, 7533], [100.5, 101, 100, 100.1, 4790]]
+_ISO = ["2025-06-02T09:15:00+05:30", "2025-06-02T09:16:00+05:30"]
+_KITE = [text.replace("+05:30", "+0530") for text in _ISO]
+_EPOCHS = [1748835900, 1748835960]
+_WITH = [[moment, *row] for moment, row in zip(_ISO, _ROWS, strict=True)]
+
+
+def _rows(moments_of: list, *more: object) -> list[list]:
+    return [[moment, *row, *more] for moment, row in zip(moments_of, _ROWS, strict=True)]
+
+
+def _lines(header: str, *rows: str) -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+FILES = {
+    "Upstox response": (
+        "NSE_EQ%7CINE002A01018_2025-06.json",
+        json.dumps({"status": "success", "data": {"candles": _rows(_ISO, 0)}}),
+        "NSE_EQ|INE002A01018",
+    ),
+    "Zerodha Kite": (
+        "INFY_minute.json",
+        json.dumps({"status": "success", "data": {"candles": _rows(_KITE)}}),
+        "NSE_EQ|INFY",
+    ),
+    "Zerodha Kite, with open interest": (
+        "INFY_minute.json",
+        json.dumps({"status": "success", "data": {"candles": _rows(_KITE, 0)}}),
+        "NSE_EQ|INFY",
+    ),
+    "Zerodha Kite, CSV with an index": (
+        "INFY.csv",
+        _lines(
+            ",date,open,high,low,close,volume",
+            "0,2025-06-02 09:15:00+05:30,100,101,99.5,100.5,7533",
+            "1,2025-06-02 09:16:00+05:30,100.5,101,100,100.1,4790",
+        ),
+        "NSE_EQ|INFY",
+    ),
+    "Angel One": (
+        "SBIN-EQ_ONE_MINUTE.json",
+        json.dumps({"status": True, "message": "SUCCESS", "errorcode": "", "data": _rows(_ISO)}),
+        "NSE_EQ|SBIN",
+    ),
+    "Fyers": (
+        "NSE_SBIN-EQ.json",
+        json.dumps({"s": "ok", "candles": _rows(_EPOCHS)}),
+        "NSE_EQ|SBIN",
+    ),
+    "Dhan": (
+        "HDFCBANK.json",
+        json.dumps(
+            {
+                name: [row[place] for row in _ROWS]
+                for place, name in enumerate(["open", "high", "low", "close", "volume"])
+            }
+            | {"timestamp": _EPOCHS}
+        ),
+        "NSE_EQ|HDFCBANK",
+    ),
+    "ICICI Breeze": (
+        "breeze.json",
+        json.dumps(
+            {
+                "Success": [
+                    {
+                        "datetime": moment,
+                        "stock_code": "ITC",
+                        "exchange_code": "NSE",
+                        "open": str(row[0]),
+                        "high": str(row[1]),
+                        "low": str(row[2]),
+                        "close": str(row[3]),
+                        "volume": str(row[4]),
+                        "open_interest": None,
+                        "count": 0,
+                        "product_type": None,
+                        "expiry_date": None,
+                        "right": None,
+                        "strike_price": None,
+                    }
+                    for moment, row in zip(
+                        ["2025-06-02 09:15:00", "2025-06-02 09:16:00"], _ROWS, strict=True
+                    )
+                ],
+                "Status": 200,
+                "Error": None,
+            }
+        ),
+        "NSE_EQ|ITC",
+    ),
+    "AmiBroker": (
+        "quotes.txt",
+        _lines(
+            "<TICKER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>",
+            "ITC,20250602,091500,100,101,99.5,100.5,7533",
+            "ITC,20250602,091600,100.5,101,100,100.1,4790",
+        ),
+        "NSE_EQ|ITC",
+    ),
+    "AmiBroker, exported": (
+        "export.csv",
+        _lines(
+            "Ticker,Date/Time,Open,High,Low,Close,Volume",
+            "ITC,2025-06-02 09:15:00,100,101,99.5,100.5,7533",
+            "ITC,2025-06-02 09:16:00,100.5,101,100,100.1,4790",
+        ),
+        "NSE_EQ|ITC",
+    ),
+    "TradingView": (
+        "NSE_RELIANCE, 1.csv",
+        _lines(
+            "time,open,high,low,close,Volume,Plot,Plot",
+            "1748835900,100,101,99.5,100.5,7533,1,2",
+            "1748835960,100.5,101,100,100.1,4790,1,2",
+        ),
+        "NSE_EQ|RELIANCE",
+    ),
+    "TradingView, of BSE": (
+        "BSE_RELIANCE, 1.csv",
+        _lines(
+            "time,open,high,low,close,Volume",
+            "2025-06-02T09:15:00+05:30,100,101,99.5,100.5,7533",
+            "2025-06-02T09:16:00+05:30,100.5,101,100,100.1,4790",
+        ),
+        "BSE_EQ|RELIANCE",
+    ),
+    "MetaTrader": (
+        "RELIANCE_M1_202506020915_202506020916.csv",
+        _lines(
+            "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>",
+            "2025.06.02\t09:15:00\t100\t101\t99.5\t100.5\t12\t7533\t1",
+            "2025.06.02\t09:16:00\t100.5\t101\t100\t100.1\t13\t4790\t1",
+        ),
+        "NSE_EQ|RELIANCE",
+    ),
+    "yfinance, intraday": (
+        "data.csv",
+        _lines(
+            "Price,Adj Close,Close,High,Low,Open,Volume",
+            "Ticker,ITC.NS,ITC.NS,ITC.NS,ITC.NS,ITC.NS,ITC.NS",
+            "Datetime,,,,,,",
+            "2025-06-02 03:45:00+00:00,1,100.5,101,99.5,100,7533",
+            "2025-06-02 03:46:00+00:00,1,100.1,101,100,100.5,4790",
+        ),
+        "NSE_EQ|ITC",
+    ),
+    "yfinance, one header line": (
+        "ITC.NS.csv",
+        _lines(
+            "Datetime,Open,High,Low,Close,Adj Close,Volume",
+            "2025-06-02 09:15:00+05:30,100,101,99.5,100.5,1,7533",
+            "2025-06-02 09:16:00+05:30,100.5,101,100,100.1,1,4790",
+        ),
+        "NSE_EQ|ITC",
+    ),
+    "an index as a column without name": (
+        "ITC_1min.csv",
+        _lines(
+            ",open,high,low,close,volume",
+            "2025-06-02 09:15:00+05:30,100,101,99.5,100.5,7533",
+            "2025-06-02 09:16:00+05:30,100.5,101,100,100.1,4790",
+        ),
+        "NSE_EQ|ITC",
+    ),
+    "an exchange in a column": (
+        "prices.csv",
+        _lines(
+            "Exchange,Ticker,Date,Time,O,H,L,C,V",
+            "BSE,ITC,2025/06/02,09:15,100,101,99.5,100.5,7533",
+            "BSE,ITC,2025/06/02,09:16,100.5,101,100,100.1,4790",
+        ),
+        "BSE_EQ|ITC",
+    ),
+    "objects, one a line": (
+        "prices.jsonl",
+        "".join(
+            json.dumps(
+                {
+                    "symbol": "NSE:ITC-EQ",
+                    "date": moment,
+                    "open": row[0],
+                    "high": row[1],
+                    "low": row[2],
+                    "close": row[3],
+                    "volume": row[4],
+                }
+            )
+            + "\n"
+            for moment, row in zip(_ISO, _ROWS, strict=True)
+        ),
+        "NSE_EQ|ITC",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_two_minutes_are_read_under_their_instrument(what: str) -> None:
+    name, text, key = FILES[what]
+    found = candles(text, name)
+    assert found.kind == "minutes"
+    assert moments(found) == ["2025-06-02 09:15", "2025-06-02 09:16"]
+    assert values(found) == _ROWS
+    assert keys(found) == [key]
+
+
+NAMES = sorted({layout.NAME for layout in all_layouts()} & set(FILES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_is_announced(name: str) -> None:
+    file, text, _ = FILES[name]
+    assert candles(text, file).notes[0] == name
+
+
+DAY_FILES = {
+    "bhavcopy of NSE, layout until July 2024": (
+        "SYMBOL,SERIES,OPEN,HIGH,LOW,CLOSE,LAST,PREVCLOSE,TOTTRDQTY,TOTTRDVAL,TIMESTAMP,TOTALTRADES,ISIN,",
+        "ITC,EQ,100,101,99.5,100.5,100,99,7533,1,02-JUN-2025,3,INE154A01025,",
+        "NSE_EQ|INE154A01025",
+    ),
+    "bhavcopy of NSE, UDiFF": (
+        "TradDt,Sgmt,Src,ISIN,TckrSymb,SctySrs,OpnPric,HghPric,LwPric,ClsPric,TtlTradgVol",
+        "2025-06-02,CM,NSE,INE154A01025,ITC,EQ,100,101,99.5,100.5,7533",
+        "NSE_EQ|INE154A01025",
+    ),
+    "sec_bhavdata_full of NSE": (
+        "SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, HIGH_PRICE, LOW_PRICE, LAST_PRICE, CLOSE_PRICE, AVG_PRICE, "
+        "TTL_TRD_QNTY, TURNOVER_LACS, NO_OF_TRADES, DELIV_QTY, DELIV_PER",
+        "ITC, EQ, 02-Jun-2025, 99, 100, 101, 99.5, 100, 100.5, 100.2, 7533, 1, 3, -, -",
+        "NSE_EQ|ITC",
+    ),
+    "history of one security from the website of NSE": (
+        '"Date ","series ","OPEN ","HIGH ","LOW ","PREV. CLOSE ","ltp ","close ","vwap ","52W H ","52W L ","VOLUME "',
+        '"02-Jun-2025","EQ","100.00","101.00","99.50","99.00","100.00","100.50","1","2","3","7,533"',
+        "NSE_EQ|M&M",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAY_FILES)
+def test_a_day_file_of_the_exchange_is_read_and_other_series_are_quarantined(name: str) -> None:
+    header, row, key = DAY_FILES[name]
+    other = row.replace(",EQ,", ",BE,").replace(" EQ,", " BE,").replace('"EQ"', '"BE"')
+    text = _lines(header, row, other.replace("02-J", "03-J").replace("06-02", "06-03"))
+    file = "Quote-Equity-M&M-EQ-01-06-2025-to-03-06-2025.csv"
+    found = candles(text, file)
+    assert (found.kind, found.notes[0]) == ("daily", name)
+    assert (moments(found), values(found)) == (["2025-06-02 00:00"], _ROWS[:1])
+    assert keys(found) == [key]
+    assert found.rejected[["line", "rule", "value"]].values.tolist() == [[3, "other series", "BE"]]
+    both = candles(text, file, series=("EQ", "BE"))
+    assert moments(both) == ["2025-06-02 00:00", "2025-06-03 00:00"]
+
+
+def test_at_most_one_layout_recognises_a_file_but_the_general_one() -> None:
+    for name, text, _ in FILES.values():
+        rows = read_rows(text.encode(), file_suffix(PurePath(name)) or "", InputSettings())
+        recognising = [
+            layout.NAME
+            for layout in all_layouts()
+            if layout.NAME != "candles" and layout.recognises(rows.names, rows.sample())
+        ]
+        assert len(recognising) <= 1, (name, recognising)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "A.json",
+            json.dumps(
+                {
+                    "open": [1],
+                    "high": [1],
+                    "low": [1],
+                    "close": [1],
+                    "volume": [1],
+                    "start_Time": [1],
+                }
+            ),
+            "version 1 of Dhan",
+        ),
+        (
+            "A_M1.csv",
+            "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\n2025.06.02\t09:15\t1\t1\t1\t1\t1\n",
+            "counts of price changes",
+        ),
+        ("A.json", '{"s": "no_data", "candles": []}', "without candles (no_data)"),
+        ("A.json", '{"errors": ["too many requests"]}', "error too many requests"),
+        ("A.json", '{"status": false, "message": "Invalid Token", "data": null}', "Invalid Token"),
+    ],
+)
+def test_answers_without_usable_candles_say_so(name: str, text: str, said: str) -> None:
+    assert said in refused(text, name).reason
+
+
+def test_two_tickers_of_yfinance_side_by_side_are_refused() -> None:
+    text = _lines(
+        "Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume",
+        "Ticker,A.NS,B.NS,A.NS,B.NS,A.NS,B.NS,A.NS,B.NS,A.NS,B.NS",
+        "Date,,,,,,,,,,",
+        "2025-06-02,1,1,1,1,1,1,1,1,1,1",
+    )
+    assert "more than once, expected every column once" in refused(text).reason
+
+
+def test_the_symbol_beside_the_candles_of_an_answer_is_taken() -> None:
+    text = json.dumps({"s": "ok", "symbol": "NSE:SBIN-EQ", "candles": _rows(_EPOCHS)})
+    assert keys(candles(text, "answer.json")) == ["NSE_EQ|SBIN"]
+
+
+def _frame() -> dict[str, list]:
+    names = ["close", "date", "high", "low", "open", "volume"]
+    order = [3, None, 1, 2, 0, 4]
+    return {
+        name: [
+            row[place] if place is not None else moment
+            for row, moment in zip(_ROWS, _ISO, strict=True)
+        ]
+        for name, place in zip(names, order, strict=True)
+    }
+
+
+@pytest.mark.parametrize("way", ["split", "columns", "records"])
+def test_a_frame_that_pandas_wrote_keeps_its_names_whatever_their_order(way: str) -> None:
+    columns = _frame()
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    document = {
+        "split": {"columns": list(columns), "index": [0, 1], "data": rows},
+        "columns": {name: dict(zip("01", of, strict=True)) for name, of in columns.items()},
+        "records": [dict(zip(columns, row, strict=True)) for row in rows],
+    }[way]
+    found = candles(json.dumps(document), "ITC.json")
+    assert values(found) == _ROWS
+    assert moments(found) == ["2025-06-02 09:15", "2025-06-02 09:16"]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "said"),
+    [
+        (
+            "INSTRUMENT,SYMBOL,EXPIRY_DT,OPEN,HIGH,LOW,CLOSE,CONTRACTS,TIMESTAMP",
+            "FUTSTK,ITC,26-Jun-2025,1,2,1,1,5,02-JUN-2025",
+            "found contracts with expiry_dt '26-Jun-2025'",
+        ),
+        (
+            "symbol,timestamp,open,high,low,close,volume,Strike Price",
+            "ITC,2025-06-02,1,2,1,1,5,420",
+            "found contracts with strike price '420'",
+        ),
+    ],
+)
+def test_contracts_are_never_taken_for_their_share(header: str, row: str, said: str) -> None:
+    assert said in refused(_lines(header, row)).reason
+
+
+def test_values_without_names_are_candles_only_where_the_first_is_a_moment() -> None:
+    text = json.dumps({"data": [[1, 2, 3, 4, 5, 6]], "status": True})
+    assert "found the columns data.0, data.1" in refused(text, "ITC.json").reason
