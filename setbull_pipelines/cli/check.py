@@ -207,9 +207,8 @@ def _missing(intake: Intake, settings: Settings) -> list[str]:
         return []
     sentences = []
     needed = warm_bars(settings.indicators.warm_margin_bars)
-    longest = (
-        int(intake.coverage["rows"][intake.coverage["series"] == "exchange"].max()) if daily else 0
-    )
+    of_exchange = intake.coverage[intake.coverage["series"] == "exchange"]
+    longest = max(of_exchange["rows"], default=0)  # there are days with rejected rows alone
     have = max(longest, len(minutes))
     last = max([*minutes[-1:], *daily[-1:]])
     if have < needed:
