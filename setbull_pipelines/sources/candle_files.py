@@ -182,7 +182,7 @@ def _without_volume_of_indices(
     values = np.where(filled, 0.0, volume.values)
     changed = Numbers(values, volume.missing & ~filled, volume.not_a_number)
     untraded = int((of_index & (values == 0)).sum())
-    told = f"{untraded:,} bars of indices without volume: they count, volume and VWAP are not known"
+    told = f"{untraded:,} bars of indices without volume: they count, with volume 0 as received and no VWAP"
     return numbers | {"volume": changed}, [told] if untraded else []
 
 
