@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from datetime import date
@@ -11,13 +12,15 @@ import duckdb
 import pytest
 
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
+from setbull_pipelines.warehouse.errors import ContractViolation
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import connect, quoted_identifier, quoted_text
-from setbull_pipelines.warehouse.store import ContractViolation, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.warehouse.conftest import (
     BARS,
     DAY,
     NEXT_DAY,
+    PROVENANCE,
     V1_BARS,
     bars,
     publish,
@@ -79,11 +82,49 @@ def test_a_root_with_quotes_in_its_name_is_only_a_name(tmp_path):
 
 def test_a_partition_of_another_contract_is_not_shown(warehouse):
     publish(warehouse, bars())
-    path = warehouse.files(V1_BARS)[0].parent / "current.json"
-    held = warehouse.pointer(V1_BARS, DAY).schema_hash
-    path.write_text(path.read_text().replace(held, "0" * 32))
-    with pytest.raises(ContractViolation, match="another version"), connect(warehouse, [V1_BARS]):
+    narrower = StoredTable("v1", dataclasses.replace(BARS, columns=BARS.columns[:-1]))
+    with pytest.raises(ContractViolation, match="another version"), connect(warehouse, [narrower]):
         pass
+
+
+def test_of_a_file_with_replaced_days_the_others_are_shown(warehouse):
+    days = [f"2024-01-{number:02}" for number in range(1, 11)]
+    frames = {day: bars(day, price=1.0) for day in days}
+    warehouse.publish_many(V1_BARS, frames, inputs={day: {} for day in days}, **PROVENANCE)
+    publish(warehouse, bars(days[3], price=4.0), days[3])
+    publish(warehouse, BARS.empty(), days[5])
+    publish(warehouse, bars(days[8], ("A",), price=9.0), days[8])
+    with connect(warehouse, [V1_BARS]) as connection:
+        found = connection.execute(
+            "SELECT trading_day::VARCHAR, count(*), min(open), max(open) FROM v1.bars "
+            "GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    expected = {day: (day, 4, 1.0, 2.0) for day in days}
+    expected[days[3]] = (days[3], 4, 4.0, 5.0)
+    expected[days[8]] = (days[8], 2, 9.0, 10.0)
+    del expected[days[5]]
+    assert found == list(expected.values())
+
+
+def test_readers_of_sql_see_all_tables_of_one_commit(warehouse, tmp_path):
+    def both(price: float) -> None:
+        with warehouse.commit() as commit:
+            for stored in (V1_BARS, V2_BARS):
+                rows = warehouse.check(stored, {DAY: bars(price=price)})
+                commit.add(stored, rows, inputs={DAY: {}}, **PROVENANCE)
+            assert warehouse.pointers(V1_BARS) == before
+        rebuild_catalog(warehouse, path, [V1_BARS, V2_BARS], {})
+
+    path, before = tmp_path / "catalog.duckdb", {}
+    both(1.0)
+    question = "SELECT max(open) FROM {}.bars"
+    with duckdb.connect(str(path), read_only=True) as reader:
+        assert reader.execute(question.format("v1")).fetchone() == (2.0,)
+        before = warehouse.pointers(V1_BARS)
+        both(5.0)
+        assert reader.execute(question.format("v2")).fetchone() == (2.0,)
+    with duckdb.connect(str(path), read_only=True) as reader:
+        assert reader.execute(question.format("v2")).fetchone() == (6.0,)
 
 
 MACROS = {
