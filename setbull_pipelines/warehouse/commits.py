@@ -27,6 +27,8 @@ from setbull_pipelines.warehouse.pointers import FIELDS, Pointer, from_record, t
 CATALOG_FILE = "catalog.sqlite"
 PUBLISH, AMEND, DROP = "publish", "amend", "drop"
 """What happens to a partition: a version becomes current; what is said of a version changes; it is forgotten."""
+OLD_POINTERS = "*/*/*/current.json"
+"""Where the layout before this one kept what is current; a folder of it has no catalog (``converting``)."""
 _PATIENCE_SECONDS = 600
 """How long a writer waits for another one, whose transaction takes milliseconds."""
 _KEY = "schema_name = ? AND table_name = ? AND partition = ?"
@@ -207,7 +209,8 @@ class Commits:
                 return look()
             except sqlite3.DatabaseError as error:
                 self._close()
-                if attempt or isinstance(error, sqlite3.OperationalError):
+                is_usable = isinstance(error, sqlite3.OperationalError)
+                if attempt or (is_usable and "no such table" not in str(error)):
                     raise
                 self._damaged_catalog(str(error))
         return None
@@ -379,7 +382,7 @@ class Commits:
 
 def _holds_files(root: Path) -> bool:
     """Whether there are data files, so that a catalog which is not there was lost."""
-    return next(root.glob("*/*/*.parquet"), None) is not None
+    return any(next(root.glob(each), None) is not None for each in ("*/*/*.parquet", OLD_POINTERS))
 
 
 def damaged(path: Path, key: Key, partition: str) -> DamagedPartition:

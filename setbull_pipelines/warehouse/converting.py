@@ -16,11 +16,18 @@ import pyarrow
 import pyarrow.ipc
 
 from setbull_pipelines.warehouse import disk
-from setbull_pipelines.warehouse.commits import CATALOG_FILE, PUBLISH, Change, Key, Record
+from setbull_pipelines.warehouse.commits import (
+    CATALOG_FILE,
+    OLD_POINTERS,
+    PUBLISH,
+    Change,
+    Key,
+    Record,
+)
 from setbull_pipelines.warehouse.files import Files
 from setbull_pipelines.warehouse.pointers import WHOLE, Cost, Failure, Pointer
 from setbull_pipelines.warehouse.publishing import hash_file
-from setbull_pipelines.warehouse.rebuilding import OLD_POINTERS, put_in_place
+from setbull_pipelines.warehouse.rebuilding import put_in_place
 
 _DIGEST_BYTES = 16
 

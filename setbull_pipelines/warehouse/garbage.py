@@ -87,7 +87,7 @@ def collect(
 ) -> int:
     """Forget versions beyond those kept and delete what nobody needs; the number of files deleted."""
     key = stored.key if stored else None
-    if not reader.commits.path.exists():
+    if not reader.commits.number():
         return 0
 
     def make(number: int) -> Record | None:
@@ -112,6 +112,7 @@ def collect(
     named = {path.relative_to(reader.root).as_posix() for path in useless}
     reader.commits.forget(named & gone.keys())
     if remote is not None:
+        remote.keep_checkpoint(reader.commits)
         return len(useless) + remote.collect(needed, unknown, key)
     return len(useless)
 

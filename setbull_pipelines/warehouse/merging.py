@@ -7,8 +7,9 @@ deleting the files that are not needed any more (``garbage``).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from setbull_pipelines.warehouse import disk, encoding
 from setbull_pipelines.warehouse.commits import AMEND, Change, Key, Record, Version
 from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.files import Rows
-from setbull_pipelines.warehouse.pointers import is_day, to_record
+from setbull_pipelines.warehouse.pointers import Pointer, is_day, to_record
 from setbull_pipelines.warehouse.publishing import HASHES, MOST_BYTES, footer
 from setbull_pipelines.warehouse.remote import Remote
 
@@ -43,33 +44,51 @@ def merge(
     before: str,
 ) -> int:
     """Put files together where that saves some; returns how many were written. Of days before ``before``."""
-    places = list(reader.commits.versions())
     files = reader.commits.files()
-    work = [(each, _moved_rows) for each in _together(places, files, before)]
-    hashes = _hashes_together(places, files)
-    work += [(hashes, _moved_hashes)] if hashes else []
     written = 0
-    for chosen, moved in work:
-        for part in _cut(chosen, files, moved is _moved_hashes):
-            try:
-                name, data, pointers = moved(reader, part)
-            except DamagedPartition:
-                continue  # what is whole of it stays where it is
-            reader.data.write({name: data})
-            if remote is not None:
-                remote.put({name: data})
-            used = [_last_used(reader, version) for *_, version in part]
-            os.utime(reader.data.path(name), (max(used), max(used)))
-            rows = sum(pointer.rows for pointer in pointers)
-            if moved is _moved_hashes:
-                rows = sum(each.hashes_rows + (each.inputs_rows or 0) for each in pointers)
-            changes = [
-                Change(key, partition, AMEND, pointer, version.number)
-                for (key, partition, version), pointer in zip(part, pointers, strict=True)
-            ]
-            record = Record("merging", changes, {name: (rows, len(data))})
-            written += commit(_if_unchanged(reader, part, record)) is not None
+    for chosen in _together(reader.commits.versions(), files, before):
+        for part in _cut(chosen, files, _place_of_rows):
+            written += _move(reader, commit, remote, part, _moved_rows, _place_of_rows)
+    files = reader.commits.files()
+    for part in _cut(_hashes_together(reader.commits.versions(), files), files, _place_of_hashes):
+        written += _move(reader, commit, remote, part, _moved_hashes, _place_of_hashes)
     return written
+
+
+def _move(
+    reader: Reader,
+    commit: Callable[[Callable[[int], Record | None]], int | None],
+    remote: Remote | None,
+    part: Sequence[Place],
+    moved: Callable[[Reader, Sequence[Place]], tuple[str, bytes, list[Pointer]]],
+    place_of: Callable[[Pointer], Rows],
+) -> bool:
+    """Write a file of these versions and commit where they lie now; whether that was done."""
+    try:
+        name, data, pointers = moved(reader, part)
+    except DamagedPartition:
+        return False  # what is whole of it stays where it is
+    reader.data.write({name: data})
+    if remote is not None:
+        remote.put({name: data})
+    used = max(_last_used(reader, place_of(version.pointer).file) for *_, version in part)
+    os.utime(reader.data.path(name), (used, used))
+    changes = [
+        Change(key, partition, AMEND, pointer, version.number)
+        for (key, partition, version), pointer in zip(part, pointers, strict=True)
+    ]
+    rows = sum(place_of(pointer).count for pointer in pointers)
+    record = Record("merging", changes, {name: (rows, len(data))})
+    return commit(_if_unchanged(reader, part, record)) is not None
+
+
+def _place_of_rows(pointer: Pointer) -> Rows:
+    return Rows(*pointer.place)
+
+
+def _place_of_hashes(pointer: Pointer) -> Rows:
+    count = pointer.hashes_rows + (pointer.inputs_rows or 0)
+    return Rows(pointer.hashes_file, pointer.hashes_first_row, count)
 
 
 def _if_unchanged(
@@ -133,26 +152,27 @@ def _hashes_together(places: Iterable[Place], files: Mapping[str, tuple[int, int
 
 
 def _cut(
-    places: Sequence[Place], files: Mapping[str, tuple[int, int]], is_of_hashes: bool
-) -> Iterable[list[Place]]:
+    places: Sequence[Place],
+    files: Mapping[str, tuple[int, int]],
+    place_of: Callable[[Pointer], Rows],
+) -> Iterator[list[Place]]:
     """Parts of about as many bytes as a file may have, by the share that each has of the file it lies in."""
     part: list[Place] = []
     size = 0.0
     for place in places:
-        pointer = place[2].pointer
-        name = pointer.hashes_file if is_of_hashes else pointer.file
-        count = pointer.hashes_rows + (pointer.inputs_rows or 0) if is_of_hashes else pointer.rows
-        rows, bytes_of_file = files[name]
-        share = bytes_of_file * count / max(rows, 1)
+        span = place_of(place[2].pointer)
+        rows, bytes_of_file = files[span.file]
+        share = bytes_of_file * span.count / max(rows, 1)
         if part and size + share > MOST_BYTES:
             yield part
             part, size = [], 0.0
         part.append(place)
         size += share
-    yield part
+    if part:
+        yield part
 
 
-def _moved_rows(reader: Reader, part: Sequence[Place]) -> tuple[str, bytes, list]:
+def _moved_rows(reader: Reader, part: Sequence[Place]) -> tuple[str, bytes, list[Pointer]]:
     """The file of these days, and their pointers into it. Raises DamagedPartition."""
     key, first = part[0][0], part[0][2].pointer
     spans = [Rows(*version.pointer.place) for *_, version in part]
@@ -171,18 +191,20 @@ def _moved_rows(reader: Reader, part: Sequence[Place]) -> tuple[str, bytes, list
     return name, data, [replace(pointer, file=name) for pointer in pointers]
 
 
-def _moved_hashes(reader: Reader, part: Sequence[Place]) -> tuple[str, bytes, list]:
-    spans, pointers, start = [], [], 0
-    for *_, version in part:
-        pointer = version.pointer
-        count = pointer.hashes_rows + (pointer.inputs_rows or 0)
-        spans.append(Rows(pointer.hashes_file, pointer.hashes_first_row, count))
-        pointers.append(replace(pointer, hashes_first_row=start))
-        start += count
+def _moved_hashes(reader: Reader, part: Sequence[Place]) -> tuple[str, bytes, list[Pointer]]:
+    spans = [_place_of_hashes(version.pointer) for *_, version in part]
     rows = _read(reader, spans, HASHES.arrow_schema)
     data = encoding.to_parquet(rows, footer=footer(uuid4().hex, ()))
     name = f"operations/{HASHES.name}/{disk.content_hash(data)}.parquet"
-    return name, data, [replace(pointer, hashes_file=name) for pointer in pointers]
+    starts = accumulate((span.count for span in spans), initial=0)
+    return (
+        name,
+        data,
+        [
+            replace(version.pointer, hashes_file=name, hashes_first_row=start)
+            for (*_, version), start in zip(part, starts, strict=False)
+        ],
+    )
 
 
 def _read(reader: Reader, spans: Sequence[Rows], schema: pyarrow.Schema) -> pyarrow.Table:
@@ -194,8 +216,8 @@ def _read(reader: Reader, spans: Sequence[Rows], schema: pyarrow.Schema) -> pyar
     return pyarrow.Table.from_arrays(chunked, schema=schema).unify_dictionaries().combine_chunks()
 
 
-def _last_used(reader: Reader, version: Version) -> float:
+def _last_used(reader: Reader, name: str) -> float:
     try:
-        return disk.last_used(reader.data.path(version.pointer.file or version.pointer.hashes_file))
+        return disk.last_used(reader.data.path(name))
     except FileNotFoundError:
         return 0.0

@@ -100,10 +100,12 @@ def prepare(
     publications: Sequence[Publication],
     current: Mapping[Key, Mapping[str, Version | None]],
     files: Files,
+    is_mirror: bool,
 ) -> Prepared:
     """The files and pointers that publish all of ``publications``.
 
-    A partition whose rows are those that are ``current``, in a file that is whole, gets a new pointer alone.
+    A partition whose rows are those that are ``current``, in a file that is whole, gets a new pointer alone; but not in
+    a mirror, where only the copy is known to be whole.
     """
     commit = uuid4().hex
     hashes = [_hashes(each) for each in publications]
@@ -112,7 +114,7 @@ def prepare(
     drafts = []
     for number, each in enumerate(publications):
         known = current.get(each.stored.key, {})
-        drafts.append(_drafts(each, hashes[number], beside[number], known, files))
+        drafts.append(_drafts(each, hashes[number], beside[number], known, files, is_mirror))
         prepared.pointers.append({name: draft for name, (draft, _) in drafts[number].items()})
     parts = [
         _Part(number, positions)
@@ -182,6 +184,7 @@ def _drafts(
     beside: Sequence[Mapping[str, object]],
     current: Mapping[str, Version | None],
     files: Files,
+    is_mirror: bool,
 ) -> dict[str, tuple[Pointer, bool]]:
     """The pointer of each partition, and whether its rows have to be written; then it does not say yet where."""
     drafts = {}
@@ -207,7 +210,7 @@ def _drafts(
         )
         because, is_whole = _why(pointer, partition, current, files)
         pointer = replace(pointer, published_because=because)
-        before = current[partition].pointer if is_whole else None
+        before = current[partition].pointer if is_whole and not is_mirror else None
         is_same = before is not None and (before.content_hash, before.schema_hash) == (
             pointer.content_hash,
             pointer.schema_hash,

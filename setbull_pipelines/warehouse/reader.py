@@ -40,9 +40,10 @@ class Reader:
     """All stored tables below one directory, to be looked at.
 
     ``keep_versions`` counts the versions per partition, the current one included, that garbage collection leaves, and
-    ``grace`` is how long it leaves files that nobody needs. ``cache_bytes`` bounds the memory that holds decoded rows
-    between reads. ``threads`` encode and sync files side by side: more than four gained nothing. ``remote`` is where
-    commits and files are shared with other machines; None keeps all in the directory, which is then the only copy.
+    ``grace`` is how long it leaves files that nobody needs (:data:`GRACE`). ``cache_bytes`` bounds the memory that
+    holds decoded rows between reads. ``threads`` encode and sync files side by side: more than four gained nothing.
+    ``remote`` is where commits and files are shared with other machines; None keeps all in the directory, which is then
+    the only copy.
     Raises InvalidSettings when the directory belongs to another store, or to none.
     """
 
@@ -53,13 +54,14 @@ class Reader:
         cache_bytes: int = 256 * 2**20,
         threads: int = 4,
         remote: Remote | None = None,
-        grace: timedelta = GRACE,
+        grace: timedelta | None = None,
     ) -> None:
         for name, found in (("keep_versions", keep_versions), ("threads", threads)):
             if found < 1:
                 raise ValueError(f"{name} is {found}, expected at least 1")
         self.root = Path(root).resolve()
-        self.keep_versions, self.threads, self.grace = keep_versions, threads, grace
+        self.keep_versions, self.threads = keep_versions, threads
+        self.grace = GRACE if grace is None else grace
         self.cache = ArrowCache(cache_bytes)
         self._remote = remote
         fetch = remote and (lambda name: remote.fetch(name, self.root))

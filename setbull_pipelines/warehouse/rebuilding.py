@@ -25,6 +25,7 @@ from setbull_pipelines.settings import InvalidSettings
 from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.commits import (
     CATALOG_FILE,
+    OLD_POINTERS,
     PUBLISH,
     Change,
     Commits,
@@ -36,8 +37,6 @@ from setbull_pipelines.warehouse.pointers import from_record
 from setbull_pipelines.warehouse.publishing import FOOTER
 
 _LOG = logging.getLogger(__name__)
-OLD_POINTERS = "*/*/*/current.json"
-"""Where the layout before this one kept its pointers."""
 
 
 def recover(root: Path, reason: str) -> None:

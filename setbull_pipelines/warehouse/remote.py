@@ -175,6 +175,11 @@ class Remote:
     def _begin(self, commits: Commits) -> None:
         """Take the last checkpoint, where there is one and nothing is here."""
         found = [item.key for item in self.store.objects(_CHECKPOINTS)]
+        if not found and next(self.store.objects("pointers"), None) is not None:
+            raise InvalidSettings(
+                f"setting storage.remote: {self.address} was written by an older version of setbull; name a new "
+                "address, and bring the tables to it by: setbull convert, then setbull upload"
+            )
         data = self.store.read(max(found)) if found else None
         if data is not None:
             commits.root.mkdir(parents=True, exist_ok=True)

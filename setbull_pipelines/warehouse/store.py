@@ -20,7 +20,15 @@ from typing import TypedDict, Unpack
 import pandas as pd
 import pyarrow
 
-from setbull_pipelines.warehouse import garbage, merging, publishing, rebuilding, validation
+from setbull_pipelines.settings import InvalidSettings
+from setbull_pipelines.warehouse import (
+    converting,
+    garbage,
+    merging,
+    publishing,
+    rebuilding,
+    validation,
+)
 from setbull_pipelines.warehouse.commits import AMEND, PUBLISH, Change, Record, damaged
 from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition
 from setbull_pipelines.warehouse.pointers import (
@@ -169,7 +177,7 @@ class Warehouse(Reader):
     def _publish(self, publications: Sequence[Publication]) -> list[dict[str, Pointer]]:
         self.commits.create()
         current = {each.stored.key: self._current(each.stored) for each in publications}
-        prepared = publishing.prepare(publications, current, self.data)
+        prepared = publishing.prepare(publications, current, self.data, self.is_mirror)
         if self._remote is not None:
             self._remote.put(prepared.data)
         # A copy of what is in the store can be fetched again.
@@ -303,8 +311,20 @@ class Warehouse(Reader):
         return remote.take_over(self.commits, self.data)
 
     def rebuild(self) -> int:
-        """Make the catalog again from what the files say of themselves; returns how many versions were found."""
+        """Make the catalog again from what the files say of themselves; returns how many versions were found.
+
+        Nobody may write meanwhile. InvalidSettings for a folder whose tables are in an object store.
+        """
+        if self._remote is not None:
+            raise InvalidSettings(
+                f"setting storage.remote: found {self._remote.address!r}, whose commits are the truth of {self.root}; "
+                "delete its catalog.sqlite to have it made again from them"
+            )
         return rebuilding.rebuild(self.root)
+
+    def convert(self) -> int:
+        """Bring a folder of the layout before this one to this one; returns how many partitions, 0 for none of it."""
+        return converting.convert(self.root, self.data)
 
     def _recover(self, reason: str) -> None:
         if self._remote is not None:
