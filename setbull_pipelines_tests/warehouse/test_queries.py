@@ -13,7 +13,8 @@ import pytest
 
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.errors import ContractViolation
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.instrument_hashes import of_mapping
+from setbull_pipelines.warehouse.pointers import Failure, StoredTable
 from setbull_pipelines.warehouse.queries import connect, quoted_identifier, quoted_text
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.warehouse.conftest import (
@@ -159,7 +160,7 @@ def test_the_catalog_explains_its_columns(warehouse, tmp_path):
     with duckdb.connect(str(path), read_only=True) as connection:
         comments = connection.execute(
             "SELECT schema_name, comment FROM duckdb_columns() "
-            "WHERE column_name IN ('open', 'trading_day') ORDER BY ALL"
+            "WHERE column_name IN ('open', 'trading_day') AND schema_name <> 'operations' ORDER BY ALL"
         ).fetchall()
         views = connection.execute(
             "SELECT comment FROM duckdb_views() WHERE schema_name = 'v1'"
@@ -167,6 +168,41 @@ def test_the_catalog_explains_its_columns(warehouse, tmp_path):
     both = ["Day; the bar's own", "First price [rupees]"]
     assert comments == [(schema, text) for schema in ("v1", "v2") for text in both]
     assert views == [("The trader's bars",)]
+
+
+def test_the_catalog_tells_what_each_partition_was_computed_from(warehouse, tmp_path):
+    for run, day in (("run-1", DAY), ("run-2", NEXT_DAY), ("run-3", DAY)):
+        warehouse.publish_many(
+            V1_BARS,
+            {day: bars(day, price=float(len(run) + int(run[-1])))},
+            inputs={day: {"raw.candles_1min": f"hash-{run}"}},
+            instrument_inputs={day: of_mapping({"A": 2**63 + 1, "B": int(run[-1])})},
+            failures={day: {"C": Failure("v1.bars", "no luck")}},
+            **{**PROVENANCE, "run_id": run},
+        )
+    warehouse.invalidate(V1_BARS, NEXT_DAY, "B")
+    path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS, V2_BARS], {})
+    with duckdb.connect(str(path), read_only=True) as connection:
+        known = connection.execute(
+            "SELECT partition, run_id, inputs['raw.candles_1min'], failures['C'], invalidated, rows "
+            "FROM operations.partitions WHERE schema_name = 'v1' ORDER BY trading_day"
+        ).fetchall()
+        inputs = connection.execute(
+            "SELECT partition, instrument_key, hash FROM operations.instrument_inputs ORDER BY ALL"
+        ).fetchall()
+        (empty,) = connection.execute(
+            "SELECT count(*) FROM operations.partitions WHERE schema_name = 'v2'"
+        ).fetchone()
+    assert known == [
+        (DAY, "run-3", "hash-run-3", "no luck", [], 4),
+        (NEXT_DAY, "run-2", "hash-run-2", "no luck", ["B"], 4),
+    ]
+    first = 1 - 2**63
+    assert inputs == [
+        *((DAY, "A", first), (DAY, "B", 3)),
+        *((NEXT_DAY, "A", first), (NEXT_DAY, "B", 2)),
+    ]
+    assert empty == 0
 
 
 def test_an_open_reader_keeps_its_version_until_it_connects_anew(warehouse, tmp_path):
