@@ -103,6 +103,15 @@ class Commits:
         self._opened: tuple[int, int] | None = None
         self._seen: tuple[int, int] = (-1, 0)
         self._current: dict[Key, dict[str, Version | None]] = {}
+        self._holds = False
+
+    def hold(self) -> None:
+        """See no commit after the last one of now, until the file is closed."""
+        with self._lock:
+            if self._open():
+                self._reader.execute("BEGIN")
+                self._see()
+            self._holds = True
 
     # Looking
 
@@ -227,6 +236,8 @@ class Commits:
 
     def _see(self) -> None:
         """Bring what is in memory to the last commit of any process."""
+        if self._holds:
+            return
         (data_version,) = self._reader.execute("PRAGMA data_version").fetchone()
         if data_version == self._seen[0]:
             return
@@ -322,6 +333,8 @@ class Commits:
 
     def _open(self) -> bool:
         """Whether there is a file; then it is the one that is open. Another one may have been put in its place."""
+        if self._holds:
+            return self._reader is not None
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
@@ -361,7 +374,7 @@ class Commits:
             if connection is not None and self._opened[1] == os.getpid():
                 connection.close()
         self._reader = self._writer = self._opened = None
-        self._current, self._seen = {}, (-1, 0)
+        self._current, self._seen, self._holds = {}, (-1, 0), False
 
     def _make(self) -> None:
         """Put an empty file in place, unless another process was faster."""

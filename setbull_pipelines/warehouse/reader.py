@@ -8,7 +8,9 @@ Readers take no lock and see the old version or the new one, never a mixture.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
 
@@ -63,13 +65,26 @@ class Reader:
         self.keep_versions, self.threads = keep_versions, threads
         self.grace = GRACE if grace is None else grace
         self.cache = ArrowCache(cache_bytes)
-        self._remote = remote
+        self._remote, self._is_snapshot = remote, False
         fetch = remote and (lambda name: remote.fetch(name, self.root))
         self.data = Files(self.root, self.cache, threads, fetch)
         # Not through the cache: it measures what computing reads.
         self._hashes = Files(self.root, ArrowCache(_BYTES_OF_HASHES), threads, fetch)
         self.commits = Commits(self.root, self._recover, is_only_copy=remote is None)
         claim_folder(self.root, remote.address if remote else None)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        """All tables as of now, whatever is committed until the block ends."""
+        self._refresh()
+        reader = copy(self)
+        reader._is_snapshot = True
+        reader.commits = Commits(self.root, self._recover, is_only_copy=not self.is_mirror)
+        reader.commits.hold()
+        try:
+            yield reader
+        finally:
+            reader.commits.close()
 
     @property
     def is_mirror(self) -> bool:
@@ -82,7 +97,7 @@ class Reader:
 
     def _refresh(self) -> None:
         """Bring in what other machines have committed."""
-        if self._remote is not None:
+        if self._remote is not None and not self._is_snapshot:
             self._remote.pull(self.commits)
 
     # Looking

@@ -242,6 +242,28 @@ def test_a_broken_frame_writes_nothing_not_even_its_good_neighbours(warehouse, f
     assert files_below(warehouse) == before
 
 
+def test_a_snapshot_shows_all_tables_as_they_were_when_it_was_taken(warehouse):
+    v2 = StoredTable("v2", BARS)
+
+    def publish_both(price: float, day: str = DAY) -> None:
+        with warehouse.commit() as commit:
+            for stored in (V1_BARS, v2):
+                rows = warehouse.check(stored, {day: bars(day, price=price)})
+                commit.add(stored, rows, inputs={day: {}}, **PROVENANCE)
+
+    with warehouse.snapshot() as nothing:
+        publish_both(1.0)
+        assert nothing.partitions(V1_BARS) == []
+    with warehouse.snapshot() as reader:
+        assert_frame_equal(reader.read(V1_BARS), bars(price=1.0))
+        publish_both(2.0)
+        publish_both(3.0, NEXT_DAY)
+        assert_frame_equal(reader.read(v2), bars(price=1.0))
+        assert reader.history(v2, DAY) == [reader.pointer(v2, DAY)]
+        assert_frame_equal(warehouse.read(v2, [DAY]), bars(price=2.0))
+    assert_frame_equal(warehouse.read(V1_BARS, [DAY]), bars(price=2.0))
+
+
 def test_a_partition_written_under_another_contract_is_not_read(warehouse):
     publish(warehouse, bars())
     wider = dataclasses.replace(
