@@ -1,87 +1,42 @@
 """The SQLite file that says what is current: which version of which partition lies where in which data file.
 
-Belongs here: its tables, one transaction per commit, the digest of each row (SQLite checks no bytes), and the memory of
-what is current. Does not belong here: data files (``files``), what is written when (``store``), whom a commit is shared
-with (``remote``).
+Belongs here: one transaction per commit, and the memory of what is current. Does not belong here: its rows
+(``changes``), data files (``files``), what is written when (``store``), whom a commit is shared with (``remote``).
 
 A commit is a list of changes that can be applied again elsewhere. Readers see all of it or nothing of it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import TypeVar
 
 from setbull_pipelines.warehouse import disk
+from setbull_pipelines.warehouse.changes import (
+    ALL,
+    APPLIED,
+    COLUMNS,
+    OF_PARTITION,
+    Key,
+    Record,
+    Version,
+    digest_of,
+    make_empty,
+    version_of,
+)
 from setbull_pipelines.warehouse.errors import DamagedPartition
-from setbull_pipelines.warehouse.pointers import FIELDS, Pointer, from_record, to_record
 
 CATALOG_FILE = "catalog.sqlite"
-PUBLISH, AMEND, DROP = "publish", "amend", "drop"
-"""What happens to a partition: a version becomes current; what is said of a version changes; it is forgotten."""
 OLD_POINTERS = "*/*/*/current.json"
 """Where the layout before this one kept what is current; a folder of it has no catalog (``converting``)."""
 _PATIENCE_SECONDS = 600
 """How long a writer waits for another one, whose transaction takes milliseconds."""
-_KEY = "schema_name = ? AND table_name = ? AND partition = ?"
-_COLUMNS = ("schema_name", "table_name", "partition", "commit_number", "replaced_in", *FIELDS)
-_ALL = f"{', '.join(_COLUMNS)}, digest"
-_TABLES = f"""
-    CREATE TABLE commits (number INTEGER PRIMARY KEY, moment TEXT NOT NULL, run_id TEXT, tables TEXT NOT NULL);
-    CREATE TABLE partitions (
-        schema_name TEXT NOT NULL, table_name TEXT NOT NULL, partition TEXT NOT NULL,
-        commit_number INTEGER NOT NULL, replaced_in INTEGER, {", ".join(FIELDS)},
-        digest BLOB NOT NULL, changed_in INTEGER NOT NULL
-    );
-    CREATE UNIQUE INDEX current ON partitions (schema_name, table_name, partition) WHERE replaced_in IS NULL;
-    CREATE INDEX versions ON partitions (schema_name, table_name, partition, commit_number);
-    CREATE INDEX changed ON partitions (changed_in);
-    CREATE TABLE files (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, gone_since TEXT);
-"""
-
 _Found = TypeVar("_Found")
-Key = tuple[str, str]
-"""Schema and name of a table."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of a partition; ``number`` is that of the commit which made it current."""
-
-    number: int
-    replaced_in: int | None
-    pointer: Pointer
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a commit does to one partition; ``number`` names the version that is amended or dropped."""
-
-    key: Key
-    partition: str
-    how: str
-    pointer: Pointer | None = None
-    number: int | None = None
-
-
-@dataclass(frozen=True)
-class Record:
-    """A commit: what changes, and the files that are new, with their rows and bytes."""
-
-    run_id: str
-    changes: Sequence[Change]
-    files: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    moment: str = field(
-        default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds")
-    )
 
 
 class Commits:
@@ -125,15 +80,15 @@ class Commits:
 
     def history(self, key: Key, partition: str) -> list[Version]:
         """The kept versions, the current one first; DamagedPartition when one of them cannot be read."""
-        statement = f"SELECT {_ALL} FROM partitions WHERE {_KEY} ORDER BY commit_number DESC"
+        statement = f"SELECT {ALL} FROM partitions WHERE {OF_PARTITION} ORDER BY commit_number DESC"
         with self._lock:
             rows = self._ask(statement, (*key, partition))
         return [self._required(row) for row in rows]
 
     def versions(self) -> Iterator[tuple[Key, str, Version]]:
         """All kept versions of all tables; those that cannot be read are left out."""
-        for row in self._asked(f"SELECT {_ALL} FROM partitions ORDER BY commit_number"):
-            version = _version(row)
+        for row in self._asked(f"SELECT {ALL} FROM partitions ORDER BY commit_number"):
+            version = version_of(row)
             if version is not None:
                 yield (row[0], row[1]), row[2], version
 
@@ -169,9 +124,9 @@ class Commits:
         """The files that a kept version needs, and the tables of which it is not known, since a row is damaged."""
         names: set[str] = set()
         unknown: set[Key] = set()
-        places = [_COLUMNS.index(name) for name in ("file", "hashes_file", "evicted_at")]
-        for row in self._asked(f"SELECT {_ALL} FROM partitions"):
-            if _digest(row[:-1]) != row[-1]:
+        places = [COLUMNS.index(name) for name in ("file", "hashes_file", "evicted_at")]
+        for row in self._asked(f"SELECT {ALL} FROM partitions"):
+            if digest_of(row[:-1]) != row[-1]:
                 unknown.add((row[0], row[1]))
                 continue
             file, hashes_file, evicted_at = (row[place] for place in places)
@@ -227,11 +182,11 @@ class Commits:
     def _of_table(self, key: Key) -> Mapping[str, Version | None]:
         if key not in self._current:
             rows = self._reader.execute(
-                f"SELECT {_ALL} FROM partitions WHERE schema_name = ? AND table_name = ? "
+                f"SELECT {ALL} FROM partitions WHERE schema_name = ? AND table_name = ? "
                 "AND replaced_in IS NULL ORDER BY partition",
                 key,
             )
-            self._current[key] = {row[2]: _version(row) for row in rows}
+            self._current[key] = {row[2]: version_of(row) for row in rows}
         return self._current[key]
 
     def _see(self) -> None:
@@ -243,13 +198,13 @@ class Commits:
             return
         (number,) = self._reader.execute("SELECT coalesce(max(number), 0) FROM commits").fetchone()
         rows = self._reader.execute(
-            f"SELECT {_ALL} FROM partitions WHERE changed_in > ? AND replaced_in IS NULL",
+            f"SELECT {ALL} FROM partitions WHERE changed_in > ? AND replaced_in IS NULL",
             (self._seen[1],),
         )
         changed: dict[Key, dict[str, Version | None]] = {}
         for row in rows if self._current else ():
             if (row[0], row[1]) in self._current:
-                changed.setdefault((row[0], row[1]), {})[row[2]] = _version(row)
+                changed.setdefault((row[0], row[1]), {})[row[2]] = version_of(row)
         for key, found in changed.items():
             self._current[key] = dict(sorted({**self._current[key], **found}.items()))
         self._seen = (data_version, number)
@@ -286,11 +241,11 @@ class Commits:
 
     def current_in_commit(self, key: Key, partitions: Iterable[str]) -> dict[str, Version | None]:
         """As :meth:`current`, for whoever makes a commit; those without a version are left out."""
-        statement = f"SELECT {_ALL} FROM partitions WHERE {_KEY} AND replaced_in IS NULL"
+        statement = f"SELECT {ALL} FROM partitions WHERE {OF_PARTITION} AND replaced_in IS NULL"
         found = {}
         for partition in partitions:
             for row in self._writer.execute(statement, (*key, partition)):
-                found[partition] = _version(row)
+                found[partition] = version_of(row)
         return found
 
     def _next(self, connection: sqlite3.Connection) -> int:
@@ -310,7 +265,7 @@ class Commits:
             [(name, rows, size) for name, (rows, size) in record.files.items()],
         )
         for change in record.changes:
-            _APPLIED[change.how](connection, change, number)
+            APPLIED[change.how](connection, change, number)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -387,7 +342,7 @@ class Commits:
         disk.sync_directory(self.root)
 
     def _required(self, row: tuple) -> Version:
-        version = _version(row)
+        version = version_of(row)
         if version is None:
             raise damaged(self.path, row[:2], row[2])
         return version
@@ -405,76 +360,9 @@ def damaged(path: Path, key: Key, partition: str) -> DamagedPartition:
     )
 
 
-def make_empty(path: Path) -> None:
-    """Make a file of no commits at ``path``."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(_TABLES)
-
-
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
     )
     connection.execute("PRAGMA synchronous = FULL")
     return connection
-
-
-def _digest(row: Sequence[object]) -> bytes:
-    return hashlib.blake2b(repr(tuple(row)).encode(), digest_size=8).digest()
-
-
-def _version(row: tuple) -> Version | None:
-    """The version that a row tells of; None when it is not what was written."""
-    if _digest(row[:-1]) != row[-1]:
-        return None
-    return Version(row[3], row[4], from_record(row[5:-1]))
-
-
-_INSERT = (
-    f"INSERT INTO partitions ({_ALL}, changed_in) VALUES ({', '.join('?' * (len(_COLUMNS) + 2))})"
-)
-
-
-def _publish(connection: sqlite3.Connection, change: Change, number: int) -> None:
-    where = (*change.key, change.partition)
-    earlier = connection.execute(
-        f"SELECT rowid, {_ALL} FROM partitions WHERE {_KEY}", where
-    ).fetchall()
-    for place, *row in earlier:
-        version = _version(tuple(row))
-        # Each content is kept once, and there is no going back to rows that are gone, nor by a row that is damaged.
-        if (
-            version is None
-            or version.pointer.evicted_at
-            or version.pointer.content_hash == change.pointer.content_hash
-        ):
-            connection.execute("DELETE FROM partitions WHERE rowid = ?", (place,))
-        elif version.replaced_in is None:
-            row[4] = number
-            connection.execute(
-                "UPDATE partitions SET replaced_in = ?, digest = ?, changed_in = ? WHERE rowid = ?",
-                (number, _digest(row[:-1]), number, place),
-            )
-    row = (*where, number, None, *to_record(change.pointer))
-    connection.execute(_INSERT, (*row, _digest(row), number))
-
-
-def _amend(connection: sqlite3.Connection, change: Change, number: int) -> None:
-    where = (*change.key, change.partition, change.number)
-    ((replaced_in,),) = connection.execute(
-        f"SELECT replaced_in FROM partitions WHERE {_KEY} AND commit_number = ?", where
-    ).fetchall()
-    row = (*where, replaced_in, *to_record(change.pointer))
-    connection.execute(f"DELETE FROM partitions WHERE {_KEY} AND commit_number = ?", where)
-    connection.execute(_INSERT, (*row, _digest(row), number))
-
-
-def _drop(connection: sqlite3.Connection, change: Change, number: int) -> None:
-    connection.execute(
-        f"DELETE FROM partitions WHERE {_KEY} AND commit_number = ?",
-        (*change.key, change.partition, change.number),
-    )
-
-
-_APPLIED = {PUBLISH: _publish, AMEND: _amend, DROP: _drop}

@@ -16,14 +16,8 @@ import pyarrow
 import pyarrow.ipc
 
 from setbull_pipelines.warehouse import disk
-from setbull_pipelines.warehouse.commits import (
-    CATALOG_FILE,
-    OLD_POINTERS,
-    PUBLISH,
-    Change,
-    Key,
-    Record,
-)
+from setbull_pipelines.warehouse.changes import PUBLISH, Change, Key, Record
+from setbull_pipelines.warehouse.commits import CATALOG_FILE, OLD_POINTERS
 from setbull_pipelines.warehouse.files import Files
 from setbull_pipelines.warehouse.pointers import WHOLE, Cost, Failure, Pointer
 from setbull_pipelines.warehouse.publishing import hash_file

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from setbull_pipelines.warehouse import disk
-from setbull_pipelines.warehouse.commits import AMEND, DROP, Change, Key, Record
+from setbull_pipelines.warehouse.changes import AMEND, DROP, Change, Key, Record
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition
 from setbull_pipelines.warehouse.files import DAMAGED_PREFIX
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable

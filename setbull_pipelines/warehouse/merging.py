@@ -17,7 +17,7 @@ import pyarrow
 import pyarrow.parquet
 
 from setbull_pipelines.warehouse import disk, encoding
-from setbull_pipelines.warehouse.commits import AMEND, Change, Key, Record, Version
+from setbull_pipelines.warehouse.changes import AMEND, Change, Key, Record, Version
 from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.files import Rows
 from setbull_pipelines.warehouse.pointers import Pointer, is_day, to_record

@@ -29,7 +29,8 @@ from setbull_pipelines.warehouse import (
     rebuilding,
     validation,
 )
-from setbull_pipelines.warehouse.commits import AMEND, PUBLISH, Change, Record, damaged
+from setbull_pipelines.warehouse.changes import AMEND, PUBLISH, Change, Record
+from setbull_pipelines.warehouse.commits import damaged
 from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition
 from setbull_pipelines.warehouse.pointers import (
     Cost,

@@ -31,7 +31,7 @@ from setbull_pipelines.pipeline.touched import invalidate
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import RolloutSettings, Settings, StorageSettings
 from setbull_pipelines.tables.reconciliation import NOT_COMPARABLE, PASS
-from setbull_pipelines.warehouse import reader
+from setbull_pipelines.warehouse import looking
 from setbull_pipelines.warehouse.errors import EvictedPartition
 from setbull_pipelines.warehouse.pointers import EVICTED, StoredTable
 from setbull_pipelines.warehouse.queries import connect
@@ -376,7 +376,7 @@ def test_the_metrics_tell_what_was_removed_and_why_it_was_computed_again(
 def test_maintenance_keeps_the_limit_and_says_what_went(
     copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "GRACE", timedelta(0))
+    monkeypatch.setattr(looking, "GRACE", timedelta(0))
     settings = with_limits(copied_run.settings, mebibytes=1)
     before = bytes_on_disk(copied_run.warehouse)
     done = dg.materialize([build_maintenance_asset(settings)], resources=needs_warehouse(settings))
