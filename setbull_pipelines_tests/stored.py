@@ -50,8 +50,12 @@ def link(source: str, target: str) -> None:
 
 
 def _execute(warehouse: Warehouse, statement: str, values: tuple) -> None:
-    with closing(sqlite3.connect(warehouse.commits.path)) as connection:
+    path = warehouse.commits.path
+    with closing(sqlite3.connect(path)) as connection:
         assert connection.execute(statement, values).rowcount
         connection.commit()
-    # No commit tells of it: whoever held the row in memory looks at the file again.
-    warehouse.commits.close()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    # No commit tells of it: another file makes those look again who hold the row in memory.
+    other = path.with_name(f".writing-{path.name}")
+    shutil.copy2(path, other)
+    os.replace(other, path)

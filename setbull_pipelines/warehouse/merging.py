@@ -44,13 +44,16 @@ def merge(
     before: str,
 ) -> int:
     """Put files together where that saves some; returns how many were written. Of days before ``before``."""
+    # Files after versions: another writer may commit in between, and nobody may name a file that is not known here.
+    places = list(reader.commits.versions())
     files = reader.commits.files()
     written = 0
-    for chosen in _together(reader.commits.versions(), files, before):
+    for chosen in _together(places, files, before):
         for part in _cut(chosen, files, _place_of_rows):
             written += _move(reader, commit, remote, part, _moved_rows, _place_of_rows)
+    places = list(reader.commits.versions())
     files = reader.commits.files()
-    for part in _cut(_hashes_together(reader.commits.versions(), files), files, _place_of_hashes):
+    for part in _cut(_hashes_together(places, files), files, _place_of_hashes):
         written += _move(reader, commit, remote, part, _moved_hashes, _place_of_hashes)
     return written
 
@@ -125,7 +128,9 @@ def _together(
     chosen = []
     for name, held in by_file.items():
         key, _, version = held[0]
-        rows, size = files.get(name, (0, 0))
+        if name not in files:
+            continue  # collected since, by another process
+        rows, size = files[name]
         found = {partition[:7] for _, partition, _ in held}
         if rows_needed[name] < rows * _LEAST_NEEDED:
             chosen.append(held)

@@ -27,25 +27,26 @@ def write(warehouse: Warehouse, root: Path, stored_tables: list[StoredTable]) ->
             name = "whole" if partition == WHOLE else f"trading_day={partition}"
             folder = root.joinpath(*stored.key, name)
             folder.mkdir(parents=True)
+            now = warehouse.pointer(stored, partition).content_hash
             current, *earlier = [
                 _version(warehouse, stored, partition, pointer, folder)
                 for pointer in warehouse.history(stored, partition)
             ]
+            if earlier:
+                warehouse.restore(stored, partition, now)
             text = json.dumps({**current, "earlier": earlier}, indent=1)
             (folder / "current.json").write_text(text)
-            (folder / f".{stored.table.name}").touch()
 
 
 def _version(
     warehouse: Warehouse, stored: StoredTable, partition: str, pointer: Pointer, folder: Path
 ) -> dict:
-    now = warehouse.pointer(stored, partition).content_hash
-    warehouse.restore(stored, partition, pointer.content_hash)
+    if pointer.content_hash != warehouse.pointer(stored, partition).content_hash:
+        warehouse.restore(stored, partition, pointer.content_hash)
     rows = encoding.to_arrow(stored.table, warehouse.read(stored, [partition]))
     data = encoding.to_parquet(rows)
     hashes = warehouse.instrument_hashes(stored, partition)
     inputs = warehouse.instrument_inputs(stored, partition)
-    warehouse.restore(stored, partition, now)
     (folder / f"{content_hash(data)}.parquet").write_bytes(data)
     (folder / f"{content_hash(data)}.rows").write_bytes(_hashes(hashes))
     record = {key: value for key, value in dataclasses.asdict(pointer).items() if key not in _NEW}
