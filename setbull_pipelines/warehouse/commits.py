@@ -55,7 +55,7 @@ class Commits:
         self._lock, self._writing = RLock(), RLock()
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
-        self._opened: tuple[int, int] | None = None
+        self._opened: tuple[int, int, int] | None = None
         self._seen: tuple[int, int] = (-1, 0)
         self._current: dict[Key, dict[str, Version | None]] = {}
         self._holds = False
@@ -298,11 +298,13 @@ class Commits:
                 return False
             self._damaged_catalog("it is gone")
             status = os.stat(self.path)
-        # A connection does not survive a fork.
-        if self._opened != (status.st_ino, os.getpid()):
+        is_read_only = not os.access(self.root, os.W_OK)
+        # A connection does not survive a fork, and one that may only read sees no change of the file.
+        found = (os.getpid(), status.st_ino, status.st_mtime_ns if is_read_only else 0)
+        if self._opened != found:
             self._close()
-            self._reader = _connected(self.path)
-            self._opened = (status.st_ino, os.getpid())
+            self._reader = _connected(self.path, is_read_only)
+            self._opened = found
         return True
 
     def create(self) -> None:
@@ -326,7 +328,7 @@ class Commits:
 
     def _close(self) -> None:
         for connection in (self._reader, self._writer):
-            if connection is not None and self._opened[1] == os.getpid():
+            if connection is not None and self._opened[0] == os.getpid():
                 connection.close()
         self._reader = self._writer = self._opened = None
         self._current, self._seen, self._holds = {}, (-1, 0), False
@@ -360,9 +362,17 @@ def damaged(path: Path, key: Key, partition: str) -> DamagedPartition:
     )
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path, is_read_only: bool = False) -> sqlite3.Connection:
+    """``is_read_only`` is of a folder where nobody may make the files beside the catalog that SQLite needs.
+
+    What it shows is what the last writer left when it closed the file.
+    """
     connection = sqlite3.connect(
-        path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+        f"{path.as_uri()}?immutable=1" if is_read_only else path,
+        timeout=_PATIENCE_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=is_read_only,
     )
     connection.execute("PRAGMA synchronous = FULL")
     return connection

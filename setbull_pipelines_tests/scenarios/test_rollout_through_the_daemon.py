@@ -352,6 +352,7 @@ def test_the_kill_switch_serves_v1_at_once_without_writing_or_reading_the_log(
     # No log, and nobody may write.
     kept = story.warehouse.commits.path.read_bytes()
     faults.damage(story.warehouse, LOG, WHOLE)
+    story.warehouse.partitions(LOG)  # opens the catalog, beside which SQLite then keeps two files
     directories = [story.warehouse.root, *filter(Path.is_dir, story.warehouse.root.rglob("*"))]
     modes = {path: path.stat().st_mode for path in directories}
     times = {path: path.stat().st_mtime_ns for path in directories}

@@ -242,6 +242,21 @@ def test_a_broken_frame_writes_nothing_not_even_its_good_neighbours(warehouse, f
     assert files_below(warehouse) == before
 
 
+def test_who_may_only_read_sees_what_the_last_writer_left(warehouse, monkeypatch):
+    publish(warehouse, bars(price=1.0))
+    warehouse.commits.close()
+    beside = sorted(warehouse.root.iterdir())
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    reader = Warehouse(warehouse.root)
+    assert_frame_equal(reader.read(V1_BARS), bars(price=1.0))
+    assert sorted(warehouse.root.iterdir()) == beside, "no file was made"
+    monkeypatch.undo()
+    publish(warehouse, bars(price=2.0))
+    warehouse.commits.close()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert_frame_equal(reader.read(V1_BARS), bars(price=2.0))
+
+
 def test_a_snapshot_shows_all_tables_as_they_were_when_it_was_taken(warehouse):
     v2 = StoredTable("v2", BARS)
 
