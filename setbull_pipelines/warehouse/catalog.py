@@ -93,20 +93,37 @@ def rebuild_catalog(
     """
     path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
+    warehouse.commits.number()  # a list of what is current that is damaged is made again before the lock is held
+    # All views as of one commit; and whoever comes last shows the last one.
+    with disk.writer_lock(path.parent), warehouse.snapshot() as reader:
+        _replace(reader, path, tables, macros_sql, path.parent if is_relative else None)
+    return path
+
+
+def _replace(
+    reader: Reader,
+    path: Path,
+    tables: Sequence[StoredTable],
+    macros_sql: Mapping[str, str],
+    relative_to: Path | None,
+) -> None:
     temporary = disk.temporary_path(path)
     try:
         connection = duckdb.connect(str(temporary))
         try:
             connection.begin()  # one commit for hundreds of comments
-            create_views(connection, warehouse, tables, path.parent if is_relative else None)
+            create_views(connection, reader, tables, relative_to)
             for stored in tables:
                 _comment(connection, stored)
-            explain(connection, warehouse, tables, path.parent if is_relative else None)
-            root = warehouse.root.relative_to(path.parent) if is_relative else warehouse.root
+            explain(connection, reader, tables, relative_to)
+            root = reader.root.relative_to(relative_to) if relative_to else reader.root
             connection.execute(f"CREATE MACRO {_ROOT_MACRO}() AS {quoted_text(str(root))}")
             for name, statement in macros_sql.items():
                 _create_macro(connection, name, statement)
             connection.commit()
+            connection.execute(
+                "CHECKPOINT"
+            )  # what closing does too, but without a word when it fails
         finally:
             connection.close()
         with open(temporary, "rb") as handle:
@@ -116,7 +133,6 @@ def rebuild_catalog(
     finally:
         for leftover in path.parent.glob(f"{temporary.name}*"):
             leftover.unlink()
-    return path
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, stored: StoredTable) -> None:

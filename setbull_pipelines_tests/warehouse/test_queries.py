@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from setbull_pipelines.warehouse import queries
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.errors import ContractViolation
 from setbull_pipelines.warehouse.instrument_hashes import of_mapping
@@ -168,6 +169,33 @@ def test_the_catalog_explains_its_columns(warehouse, tmp_path):
     both = ["Day; the bar's own", "First price [rupees]"]
     assert comments == [(schema, text) for schema in ("v1", "v2") for text in both]
     assert views == [("The trader's bars",)]
+
+
+def test_a_catalog_is_of_one_commit_whoever_publishes_while_it_is_made(
+    warehouse, tmp_path, monkeypatch
+):
+    def both(price: float) -> None:
+        with warehouse.commit() as commit:
+            for stored in (V1_BARS, V2_BARS):
+                rows = warehouse.check(stored, {DAY: bars(price=price)})
+                commit.add(stored, rows, inputs={DAY: {}}, **PROVENANCE)
+
+    real, prices = queries._select_statement, iter([2.0, 3.0])
+
+    def meanwhile(*arguments) -> str:
+        both(next(prices))
+        return real(*arguments)
+
+    both(1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "_select_statement", meanwhile)
+        path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS, V2_BARS], {})
+    with duckdb.connect(str(path), read_only=True) as connection:
+        shown = connection.execute(
+            "SELECT (SELECT min(open) FROM v1.bars), (SELECT min(open) FROM v2.bars), "
+            "(SELECT count(DISTINCT commit_number) FROM operations.partitions)"
+        ).fetchone()
+    assert shown == (1.0, 1.0, 1)
 
 
 def test_the_catalog_tells_what_each_partition_was_computed_from(warehouse, tmp_path):
