@@ -79,15 +79,19 @@ class Files:
         """
         write = disk.replace_durably if durably else disk.replace_derived
         folders = {self.path(name).parent for name in files}
+        to_sync = set(folders)
         for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.exists():
+                # The name of a new folder has to survive too, and that of the folder above it.
+                to_sync |= {folder.parent, folder.parent.parent}
+                folder.mkdir(parents=True, exist_ok=True)
             # Names cannot leave the root; a symbolic link inside it could.
             if not folder.resolve().is_relative_to(self.root):
                 raise ValueError(f"{folder} lies outside the warehouse {self.root}")
         work = [(write, self.path(name), data) for name, data in files.items()]
         side_by_side(self.threads, lambda each: each[0](*each[1:]), work)
         if durably:
-            side_by_side(self.threads, disk.sync_directory, list(folders))
+            side_by_side(self.threads, disk.sync_directory, list(to_sync))
 
     def believe(self, name: str, groups: Sequence[Mapping[str, pyarrow.Array]]) -> None:
         """Take a file for checked that this process has just written, and hold its rows in memory."""
