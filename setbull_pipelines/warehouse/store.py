@@ -126,6 +126,31 @@ class Warehouse(Reader):
         )
         return pointers[partition]
 
+    def publish_together(
+        self,
+        frames: Mapping[StoredTable, pd.DataFrame],
+        partition: str,
+        *,
+        code_version: str,
+        settings_hash: str,
+        inputs: Mapping[str, str],
+        run_id: str,
+        note_if_empty: str | None = None,
+    ) -> dict[str, Pointer]:
+        """Make each frame the current version of one partition of its table, in one commit; pointers by table name."""
+        with self.commit() as commit:
+            for stored, frame in frames.items():
+                commit.add(
+                    stored,
+                    self.check(stored, {partition: frame}),
+                    code_version=code_version,
+                    settings_hash=settings_hash,
+                    inputs={partition: inputs},
+                    run_id=run_id,
+                    notes={partition: None if len(frame) else note_if_empty},
+                )
+        return {stored.table.name: found[partition] for stored, found in commit.pointers.items()}
+
     def publish_many(
         self, stored: StoredTable, frames: Mapping[str, pd.DataFrame], **origin: Unpack[Origin]
     ) -> dict[str, Pointer]:
