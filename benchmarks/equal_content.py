@@ -1,73 +1,81 @@
-"""Whether two data folders hold the same content: every table and partition, by pointer and by byte.
+"""Whether two data folders hold the same content: every table and partition, by its rows and by what is said of it.
 
-``python -m benchmarks.equal_content OLD NEW`` after the same input was run by two states of the source. Tables that
-tell moments and durations differ by nature, and are counted apart. Belongs here: comparing folders. Does not belong
-here: comparing V1 with V2 (``reconciliation/``).
+``python -m benchmarks.equal_content OLD NEW`` after the same input was run by two states of the source. Where these
+store tables in different ways, the older one tells first what it holds: ``OLD --export OLD.json`` with its code, and
+that file then stands for the folder. Tables that tell moments and durations differ by nature, and are counted apart.
+Belongs here: comparing folders. Does not belong here: comparing V1 with V2 (``reconciliation/``).
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import hashlib
 import json
 import sys
 from collections import Counter
 from pathlib import Path
 
-COMPARED = (
-    "content_hash",
-    "values_hash",
-    "rows",
-    "schema_hash",
-    "settings_hash",
-    "inputs",
-    "note",
-    "failures",
-    "instrument_inputs",
-    "published_because",
-)
+import pyarrow
+
+from setbull_pipelines import tables
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.store import Warehouse
+
+COMPARED = ("rows", "schema_hash", "settings_hash", "note", "values_hash", "published_because")
 TELL_THE_TIME = {
-    f"operations/{name}"
+    f"operations.{name}"
     for name in ("alert_notices", "alerts", "processing_metrics", "rollout_log", "scrub")
 }
+Content = dict[str, dict[str, object]]
+"""By table and partition: what is said of it, and a hash of its rows."""
 
 
-def pointers_of(folder: Path) -> dict[str, tuple[dict, Path]]:
-    """By place of the partition below the warehouse: what its pointer says, and where it lies."""
-    root = folder / "warehouse"
-    return {
-        path.parent.relative_to(root).as_posix(): (json.loads(path.read_bytes()), path.parent)
-        for path in root.glob("*/*/*/current.json")
-    }
-
-
-def differences(old: tuple[dict, Path], new: tuple[dict, Path]) -> list[str]:
-    """What differs between two versions of one partition."""
-    (said, place), (says, other) = old, new
-    found = [name for name in COMPARED if said.get(name) != says.get(name)]
-    beside = (said["file"], f"{said['content_hash']}.rows", said.get("instrument_inputs"))
-    for name in filter(None, beside):
-        pair = [folder / name for folder in (place, other)]
-        if pair[0].is_file() and not (
-            pair[1].is_file() and pair[0].read_bytes() == pair[1].read_bytes()
-        ):
-            found.append(f"bytes of .{name.rpartition('.')[2]}")
+def content_of(folder: Path) -> Content:
+    """What a folder holds, or what was told of one."""
+    if folder.is_file():
+        return json.loads(folder.read_text(encoding="utf-8"))
+    warehouse = Warehouse(folder / "warehouse", cache_bytes=0)
+    found = {}
+    for table in tables.ALL_TABLES:
+        for stored in (StoredTable(schema, table) for schema in table.schemas):
+            for partition, pointer in warehouse.pointers(stored).items():
+                said = {name: getattr(pointer, name) for name in COMPARED}
+                said["failures"] = {k: dataclasses.asdict(v) for k, v in pointer.failures.items()}
+                said["names of inputs"] = sorted(pointer.inputs)
+                if not pointer.evicted_at:
+                    said["content"] = _hash(warehouse.read_arrow(stored, [partition]))
+                found[f"{stored.name} {partition}"] = said
     return found
+
+
+def _hash(rows: pyarrow.Table) -> str:
+    # Of values, not of buffers: what lies under a null, and before the first row, is anything.
+    digest = hashlib.blake2b(digest_size=16)
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        digest.update(f"{name} {column.type} {column.to_pylist()}".encode())
+    return digest.hexdigest()
 
 
 def main() -> None:
     """Compare, print, and fail when content differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("old", type=Path)
-    parser.add_argument("new", type=Path)
+    parser.add_argument("new", type=Path, nargs="?")
+    parser.add_argument("--export", type=Path, help="write what OLD holds into this file")
     given = parser.parse_args()
-    old, new = pointers_of(given.old), pointers_of(given.new)
+    old = content_of(given.old)
+    if given.export:
+        given.export.write_text(json.dumps(old), encoding="utf-8")
+        return
+    new = content_of(given.new)
     equal, different = Counter(), Counter()
     for place in sorted(old.keys() | new.keys()):
-        table = place.rpartition("/")[0]
+        table = place.partition(" ")[0]
         if place not in old or place not in new:
             found = [f"only in the {'old' if place in old else 'new'} folder"]
         else:
-            found = differences(old[place], new[place])
+            found = [name for name, said in old[place].items() if new[place].get(name) != said]
         (different if found else equal)[table] += 1
         if found and table not in TELL_THE_TIME:
             print(place, ", ".join(found))

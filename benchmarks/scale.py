@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import open_warehouse
@@ -41,12 +40,12 @@ def shares(warehouse: Warehouse, day: str) -> list[Share]:
         for stored in (StoredTable(schema, table) for schema in table.schemas):
             if not table.partitioned or (pointer := warehouse.pointer(stored, day)) is None:
                 continue
-            found.append(_share(stored, pointer, warehouse.files(stored, [day])[0], instruments))
+            size, _ = warehouse.usage(stored, day) or (0, 0.0)
+            found.append(_share(stored, pointer, size, instruments))
     return found
 
 
-def _share(stored: StoredTable, pointer: Pointer, path: Path, instruments: int) -> Share:
-    size = path.stat().st_size
+def _share(stored: StoredTable, pointer: Pointer, size: int, instruments: int) -> Share:
     return Share(
         stored.name,
         pointer.rows / instruments,

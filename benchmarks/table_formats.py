@@ -34,12 +34,11 @@ from benchmarks.format_rows import (
     summary,
     tables_now,
 )
-from benchmarks.formats import SCHEMA, TABLES, Ranges, RangesBySQL, Today
+from benchmarks.formats import SCHEMA, TABLES, Store, StoreBySQL
 
 FORMATS = {
-    "today": Today,
-    "ranges": Ranges,
-    "ranges-by-sql": RangesBySQL,
+    "store": Store,
+    "store-by-sql": StoreBySQL,
     "delta": Delta,
     "ducklake": DuckLake,
     "ducklake-at-once": DuckLakeAtOnce,
@@ -212,7 +211,7 @@ def outcome(name: str, folder: Path, reader: str) -> str:
             if reader == "verified":
                 found = store.verified(table)
             else:
-                by_sql = RangesBySQL if name == "ranges" else FORMATS[name]
+                by_sql = StoreBySQL if name == "store" else FORMATS[name]
                 with by_sql(folder).snapshot() as snapshot:
                     found = snapshot.read(table)
             found = found.select(SCHEMA.names).cast(SCHEMA).sort_by(keys).combine_chunks()

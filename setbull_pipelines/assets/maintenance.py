@@ -1,4 +1,4 @@
-"""The asset that deletes versions of partitions that nobody needs any more, and keeps the limits of disk space.
+"""The asset that puts small files together, deletes what nobody needs any more, and keeps the limits of disk space.
 
 Belongs here: the maintenance asset. Does not belong here: which versions are kept (``warehouse/``), what is given up
 (``pipeline/evicting.py``).
@@ -31,9 +31,10 @@ def build_maintenance_asset(settings: Settings) -> dg.AssetsDefinition:
         kinds={"parquet"},
         config_schema={},
         code_version=code_version("warehouse", "sources/upstox"),
-        description="Deletes versions of partitions beyond storage.keep_versions and leftovers of "
-        "crashed writers, and answers of the broker past upstox.retention_days. Current versions stay, except of "
-        "tables of V1 and V2 beyond storage.intermediate_limit_mib and storage.intermediate_days.",
+        description="Puts days gone by that lie in many files together, deletes versions of partitions beyond "
+        "storage.keep_versions and leftovers of crashed writers an hour after they were needed, and answers of "
+        "the broker past upstox.retention_days. Current versions stay, except of tables of V1 and V2 beyond "
+        "storage.intermediate_limit_mib and storage.intermediate_days.",
     )
     def maintenance(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource
@@ -41,8 +42,10 @@ def build_maintenance_asset(settings: Settings) -> dg.AssetsDefinition:
         moment = now()
         store = warehouse.open()
         eviction = keep_limits(store, settings, moment, context.run_id)
+        merged = put_together(store, settings, moment)
         return dg.MaterializeResult(
             metadata={
+                "files written of days put together": merged,
                 "files deleted": store.collect_garbage(),
                 "answers of the broker deleted": remove_expired(settings, moment.date()),
                 **(_described(eviction, settings, moment) if eviction else {}),
@@ -60,9 +63,18 @@ def keep_limits(
     The bytes go with the next ``Warehouse.collect_garbage``.
     """
     eviction = evict(warehouse, settings, moment, run_id)
-    if eviction and eviction.evicted:
+    # What is left of files that held evicted days too is written anew, so that their bytes can go.
+    if eviction and eviction.evicted and not put_together(warehouse, settings, moment):
         refresh_catalog(warehouse, settings)
     return eviction
+
+
+def put_together(warehouse: Warehouse, settings: Settings, moment: datetime.datetime) -> int:
+    """Put days gone by that lie in many files together, for readers of SQL too; how many files were written."""
+    written = warehouse.merge(moment.date().isoformat())
+    if written:
+        refresh_catalog(warehouse, settings)
+    return written
 
 
 def sentence(eviction: Eviction, settings: Settings) -> str:

@@ -354,6 +354,22 @@ def upload() -> None:
 
 
 @main.command()
+def convert() -> None:
+    """Bring the tables of a data folder from an older version to the layout of this one; rows are not touched."""
+    from setbull_pipelines.assets.common import open_warehouse, warehouse_root
+
+    settings = _settings()
+    try:
+        converted = open_warehouse(settings).convert()
+    except OSError as error:
+        _stop(str(error))
+    if not converted:
+        _stop(f"{warehouse_root(settings)}: found nothing of an older version")
+    click.echo(f"{warehouse_root(settings)}: {converted:,} partitions converted")
+    _bring_catalog_home(settings)
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def ui(port: int) -> None:
     """Open the Dagster UI with the daemon, on this machine only."""
@@ -443,7 +459,12 @@ def sql(query: str, rows: int) -> None:
     is_flag=True,
     help="Also make setbull-relative.duckdb, which names files from the data folder; runs keep it up to date.",
 )
-def catalog(root: Path | None, relative: bool) -> None:
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="First make catalog.sqlite again from the data files; nobody may write meanwhile.",
+)
+def catalog(root: Path | None, relative: bool, rebuild: bool) -> None:
     """Rebuild the DuckDB views of a data folder, after it was copied or moved."""
     from setbull_pipelines.assets.catalog import (
         UNREADABLE,
@@ -456,6 +477,11 @@ def catalog(root: Path | None, relative: bool) -> None:
     settings = _settings()
     if root:
         settings = dataclasses.replace(settings, data_directory=root.resolve())
+    if rebuild and warehouse_root(settings).is_dir():
+        found = open_warehouse(settings).rebuild()
+        click.echo(
+            f"{open_warehouse(settings).commits.path}: {found:,} versions found in the files"
+        )
     if not warehouse_root(settings).is_dir() or not is_stored(open_warehouse(settings)):
         _stop(f"{settings.data_directory}: found no tables, expected the data folder of a run")
     try:

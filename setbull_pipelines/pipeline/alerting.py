@@ -129,18 +129,20 @@ def _writing(warehouse: Warehouse) -> Iterator[None]:
 
 
 def _publish(ledger: Ledger, warehouse: Warehouse, settings: AlertSettings) -> None:
-    # Notices first: a crash in between makes a notice twice, the other order would lose it.
-    for stored, rows in ((NOTICES, ledger.notices), (ALERTS, ledger.alerts)):
-        frame = pd.DataFrame(map(_record, rows), columns=stored.table.column_names)
-        warehouse.publish(
-            stored,
-            WHOLE,
-            stored.table.conform(frame),
-            code_version=alerting_code_version(),
-            settings_hash=fingerprint(settings),
-            inputs={},
-            run_id="alerts",
+    frames = {
+        stored: stored.table.conform(
+            pd.DataFrame(map(_record, rows), columns=stored.table.column_names)
         )
+        for stored, rows in ((NOTICES, ledger.notices), (ALERTS, ledger.alerts))
+    }
+    warehouse.publish_together(
+        frames,
+        WHOLE,
+        code_version=alerting_code_version(),
+        settings_hash=fingerprint(settings),
+        inputs={},
+        run_id="alerts",
+    )
 
 
 def _record(row: Alert | Notice) -> dict[str, Any]:

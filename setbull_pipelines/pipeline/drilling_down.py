@@ -1,6 +1,6 @@
 """Publication of what lies behind a divergence: instruments, input windows, bars for the charts.
 
-Belongs here: which files the questions of ``reconciliation/drill_down.py`` are asked of, and when they are
+Belongs here: which rows the questions of ``reconciliation/drill_down.py`` are asked of, and when they are
 asked again. Does not belong here: the questions, comparing, Dagster.
 
 A day on which nothing differs costs one look at a pointer: these partitions are published only for days
@@ -9,6 +9,7 @@ with diverging cells, and emptied when the cells agree again.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 import pandas as pd
@@ -17,7 +18,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline.lanes import lane_read
 from setbull_pipelines.pipeline.steps import STEPS, Input
 from setbull_pipelines.pipeline.versions import code_version
-from setbull_pipelines.reconciliation.drill_down import SideFiles, bars, instrument_counts, windows
+from setbull_pipelines.reconciliation.drill_down import Sides, bars, instrument_counts, windows
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import EvictedPartition
@@ -77,9 +78,17 @@ def drill_down(
     except EvictedPartition as error:
         frames, note_if_empty = empty, f"no rows: {error}"
         provenance["inputs"]["look-back"] = "evicted"  # so that it is done again when they are back
-    for item, frame in zip(stored, frames, strict=True):
-        note = None if len(frame) else note_if_empty
-        warehouse.publish(item, key, frame, **provenance, run_id=run_id, note=note)
+    inputs = provenance.pop("inputs")
+    with warehouse.commit() as commit:
+        for item, frame in zip(stored, frames, strict=True):
+            commit.add(
+                item,
+                warehouse.check(item, {key: frame}),
+                **provenance,
+                inputs={key: inputs},
+                run_id=run_id,
+                notes={key: None if len(frame) else note_if_empty},
+            )
 
 
 def _inputs_of(table: Table, key: str, warehouse: Warehouse) -> dict[str, str]:
@@ -101,12 +110,13 @@ def _answers(
         warehouse.read(StoredTable("reconciliation", contracts[table.name]), [key])
         for contracts in (tables.RECONCILIATION_CELLS, tables.RECONCILIATION_DIAGNOSES)
     )
-    output = _files(table, ("v1", "v2"), key, 0, warehouse)
+    instruments = None if cells.empty else sorted(set(cells["instrument_key"].dropna()))
+    output = _sides(table, ("v1", "v2"), key, 0, warehouse)
     # Only in tables of bars is a partition the continuation of the one before.
     sessions = shown.chart_bars if "timestamp" in table.key else 0
     step = next(step for step in STEPS if table in step.outputs)
     v1 = warehouse.pointer(StoredTable("v1", table), key)
-    inputs = [_input_files(item, v1, key, warehouse, settings) for item in step.inputs]
+    inputs = [_inputs(item, v1, key, instruments, warehouse, settings) for item in step.inputs]
     is_intraday = "timestamp" in table.key and "series" not in table.key
     minutes = pd.Timedelta(minutes=settings.aggregation.bar_minutes)
     duration = minutes if is_intraday else _ONE_DAY
@@ -114,7 +124,7 @@ def _answers(
         instrument_counts(output, cells, day),
         windows(output, inputs, cells, day, shown.window_rows, duration),
         bars(
-            _files(table, ("v1", "v2"), key, sessions, warehouse),
+            _sides(table, ("v1", "v2"), key, sessions, warehouse, instruments),
             cells,
             diagnoses,
             day,
@@ -124,18 +134,32 @@ def _answers(
     )
 
 
-def _input_files(
-    item: Input, v1: Pointer, key: str, warehouse: Warehouse, settings: Settings
-) -> SideFiles:
+def _inputs(
+    item: Input,
+    v1: Pointer,
+    key: str,
+    instruments: Collection[str] | None,
+    warehouse: Warehouse,
+    settings: Settings,
+) -> Sides:
     schemas = ("raw", "raw") if item.is_raw else (lane_read(item.table, v1).value, "v2")
-    return _files(item.table, schemas, key, item.look_back(settings), warehouse)
+    return _sides(item.table, schemas, key, item.look_back(settings), warehouse, instruments)
 
 
-def _files(
-    table: Table, schemas: tuple[str, str], key: str, sessions_before: int, warehouse: Warehouse
-) -> SideFiles:
-    """The files of the day and of the stored sessions before it that both sides have."""
+def _sides(
+    table: Table,
+    schemas: tuple[str, str],
+    key: str,
+    sessions_before: int,
+    warehouse: Warehouse,
+    instruments: Collection[str] | None = None,
+) -> Sides:
+    """The rows of the day and of the stored sessions before it that both sides have; of all instruments for None."""
     lanes = [StoredTable(schema, table) for schema in schemas]
     common = set.intersection(*(set(warehouse.partitions(lane)) for lane in lanes))
     keys = sorted(stored for stored in common if stored <= key)[-(sessions_before + 1) :]
-    return SideFiles(table, *(warehouse.files(lane, keys) for lane in lanes))
+    rows = {
+        lane: warehouse.read_arrow(lane, keys, instrument_keys=instruments)
+        for lane in dict.fromkeys(lanes)
+    }
+    return Sides(table, *(rows[lane] for lane in lanes))

@@ -236,24 +236,24 @@ class StepRun:
         computed_from = {
             key: instrument_hashes.of_mapping(day.instrument_inputs) for key, day in by_key.items()
         }
-        return [
-            self.warehouse.publish_batch(
-                stored,
-                rows,
-                code_version=self.code_version,
-                settings_hash=self.settings_hash,
-                inputs={key: day.chosen.inputs for key, day in by_key.items()},
-                run_id=self.run_id,
-                notes={key: day.note for key, day in by_key.items()},
-                # One computation makes all outputs: its cost is told once.
-                costs={key: day.cost for key, day in by_key.items()}
-                if stored == self.outputs[0]
-                else {},
-                failures={key: day.failures for key, day in by_key.items()},
-                instrument_inputs=computed_from,
-            )
-            for stored, rows in zip(self.outputs, checked, strict=True)
-        ]
+        with self.warehouse.commit() as commit:
+            for stored, rows in zip(self.outputs, checked, strict=True):
+                commit.add(
+                    stored,
+                    rows,
+                    code_version=self.code_version,
+                    settings_hash=self.settings_hash,
+                    inputs={key: day.chosen.inputs for key, day in by_key.items()},
+                    run_id=self.run_id,
+                    notes={key: day.note for key, day in by_key.items()},
+                    # One computation makes all outputs: its cost is told once.
+                    costs={key: day.cost for key, day in by_key.items()}
+                    if stored == self.outputs[0]
+                    else {},
+                    failures={key: day.failures for key, day in by_key.items()},
+                    instrument_inputs=computed_from,
+                )
+        return [commit.pointers[stored] for stored in self.outputs]
 
     def _checked(
         self, stored: StoredTable, position: int, batch: Sequence[Computed], keys: Sequence[str]

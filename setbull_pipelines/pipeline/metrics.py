@@ -109,13 +109,13 @@ def collect(days: Sequence[date], warehouse: Warehouse, run_id: str) -> Iterator
             "inputs": {stored.name: pointer.content_hash for stored, pointer in stored_now.items()},
             "run_id": run_id,
         }
-        published = {}
-        for stored, records in zip(OUTPUTS, (rows, failed), strict=True):
-            frame = pd.DataFrame(records, columns=stored.table.column_names)
-            note = None if records else "no rows: nothing failed"
-            published[stored.table.name] = warehouse.publish(
-                stored, key, stored.table.conform(frame), **provenance, note=note
-            )
+        frames = {
+            stored: stored.table.conform(pd.DataFrame(records, columns=stored.table.column_names))
+            for stored, records in zip(OUTPUTS, (rows, failed), strict=True)
+        }
+        published = warehouse.publish_together(
+            frames, key, **provenance, note_if_empty="no rows: nothing failed"
+        )
         yield PartitionResult(day, published, cached=False)
 
 

@@ -128,10 +128,9 @@ def publish_intake(
         "corporate_actions": intake.corporate_actions,
         "instrument_aliases": intake.instrument_aliases,
     }
-    pointers = {
-        stored.table.name: warehouse.publish(stored, WHOLE, frames[stored.table.name], **provenance)
-        for stored in WHOLE_TABLES
-    }
+    pointers = warehouse.publish_together(
+        {stored: frames[stored.table.name] for stored in WHOLE_TABLES}, WHOLE, **provenance
+    )
     pointers["quarantine"] = warehouse.publish(
         _QUARANTINE, UNASSIGNED, intake.unassigned, **provenance
     )
@@ -223,20 +222,20 @@ class RawDays:
             return
         landed = self.intake.load_range(days)
         inputs = {day.isoformat(): self._inputs(day) for day in days}
-        for stored in DAY_TABLES:
-            name = stored.table.name
-            frame = getattr(landed, name)
-            there = {day.date().isoformat() for day in frame["trading_day"].unique()}
-            self.warehouse.publish_range(
-                stored,
-                frame,
-                list(inputs),
-                **self._provenance,
-                inputs=inputs,
-                run_id=self.run_id,
-                notes={
-                    key: f"no rows: the source has no {name} rows for {key}"
-                    for key in inputs
-                    if key not in there
-                },
-            )
+        with self.warehouse.commit() as commit:
+            for stored in DAY_TABLES:
+                name = stored.table.name
+                frame = getattr(landed, name)
+                there = {day.date().isoformat() for day in frame["trading_day"].unique()}
+                commit.add(
+                    stored,
+                    self.warehouse.check_range(stored, frame, list(inputs)),
+                    **self._provenance,
+                    inputs=inputs,
+                    run_id=self.run_id,
+                    notes={
+                        key: f"no rows: the source has no {name} rows for {key}"
+                        for key in inputs
+                        if key not in there
+                    },
+                )

@@ -186,25 +186,27 @@ def _compare(
             frames[of_day.key] = _frames_of(table, of_day, sides, noise, settings)
         costs[of_day.key] = meter.cost(of_day.rows)
     (provenance, *_) = (of_day.provenance for of_day in days)
-    published: dict[str, dict[str, Pointer]] = {of_day.key: {} for of_day in days}
-    for place, stored in enumerate(outputs):
-        of_table = {key: of_day[place] for key, of_day in frames.items()}
-        pointers = warehouse.publish_many(
-            stored,
-            of_table,
-            code_version=provenance["code_version"],
-            settings_hash=provenance["settings_hash"],
-            inputs={of_day.key: of_day.provenance["inputs"] for of_day in days},
-            run_id=run_id,
-            notes={
-                key: None if len(frame) else "no rows: nothing differs"
-                for key, frame in of_table.items()
-            },
-            # Told once, with the first table.
-            costs=costs if place == 0 else {},
-        )
-        for key, pointer in pointers.items():
-            published[key][stored.table.name] = pointer
+    with warehouse.commit() as commit:
+        for place, stored in enumerate(outputs):
+            of_table = {key: of_day[place] for key, of_day in frames.items()}
+            commit.add(
+                stored,
+                warehouse.check(stored, of_table),
+                code_version=provenance["code_version"],
+                settings_hash=provenance["settings_hash"],
+                inputs={of_day.key: of_day.provenance["inputs"] for of_day in days},
+                run_id=run_id,
+                notes={
+                    key: None if len(frame) else "no rows: nothing differs"
+                    for key, frame in of_table.items()
+                },
+                # Told once, with the first table.
+                costs=costs if place == 0 else {},
+            )
+    published = {
+        of_day.key: {stored.table.name: commit.pointers[stored][of_day.key] for stored in outputs}
+        for of_day in days
+    }
     return published, {key: cost.seconds for key, cost in costs.items()}
 
 

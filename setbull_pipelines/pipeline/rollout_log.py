@@ -130,8 +130,8 @@ def _named(warehouse: Warehouse) -> str | None:
         pointer = warehouse.pointer(LOG, WHOLE)
     except DamagedPartition:
         return None
-    return pointer.file if pointer else None
+    return Path(pointer.file).name if pointer and pointer.file else None
 
 
 def _files(warehouse: Warehouse) -> list[Path]:
-    return sorted(warehouse.root.joinpath(*LOG.key).glob("*/*.parquet"))
+    return sorted(warehouse.root.joinpath(*LOG.key).rglob("*.parquet"))

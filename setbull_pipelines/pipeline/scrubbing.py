@@ -32,7 +32,10 @@ _CANNOT = (LookupError, ValueError, RuntimeError, OSError)
 
 @dataclass(frozen=True)
 class StoredFile:
-    """The current file of one partition; ``pointer`` is None where it cannot be read."""
+    """The file with the current rows of one partition, which may hold others too.
+
+    ``pointer`` is None where nothing is known of it. Then, and where there are no rows, the file is the catalog.
+    """
 
     stored: StoredTable
     partition: str
@@ -83,6 +86,7 @@ def scrub(
     taken out of the way of readers and made again from its inputs where they are whole. ``moment`` has a time zone.
     """
     until = time.monotonic() + settings.storage.scrub_seconds
+    warehouse.data.doubt()
     known = _known(warehouse)
     files = list(_files(warehouse, stored_tables))
     due = _due(files, known, all_files)
@@ -95,6 +99,11 @@ def scrub(
         verified.append(file)
         if not warehouse.verify(file.stored, file.partition):
             damaged.append(file)
+    paths = {file.path for file in damaged if file.pointer is not None}
+    # What else lies in a damaged file is damaged with it, whether it was due or not.
+    beside = [file for file in files if file.path in paths and file not in damaged]
+    damaged += beside
+    verified += [file for file in beside if file not in verified]
     for file in damaged:
         if file.pointer is not None:
             warehouse.set_aside(file.stored, file.partition)
@@ -118,7 +127,8 @@ def _files(warehouse: Warehouse, stored_tables: Iterable[StoredTable]) -> Iterab
         pointers = warehouse.pointers(stored)
         for partition in warehouse.partitions(stored):
             pointer = pointers.get(partition)
-            path = warehouse.path_of(stored, partition, pointer)
+            place = pointer and pointer.place
+            path = warehouse.data.path(place[0]) if place else warehouse.commits.path
             if pointer is not None and (
                 pointer.evicted_at or (warehouse.is_mirror and not path.exists())
             ):

@@ -1,7 +1,7 @@
 """What lies behind the diverging cells: which instruments, from which input rows, among which bars.
 
-Belongs here: questions that are asked only when something differs, in SQL over the files of the table and
-of the step's inputs. Does not belong here: whether and where something differs (``compare``), which files
+Belongs here: questions that are asked only when something differs, in SQL over the rows of the table and
+of the step's inputs. Does not belong here: whether and where something differs (``compare``), which rows
 those are (``pipeline``), drawing (``pictures``), text (``report``).
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from setbull_pipelines.reconciliation.diagnosis import ROW
 from setbull_pipelines.reconciliation.joining import joined_sides, row_key, unequal_cell
+from setbull_pipelines.reconciliation.rows import Rows
 from setbull_pipelines.tables.contract import Kind, Table
 from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_BARS,
@@ -30,16 +30,16 @@ _SERIES_NAMES = ("instrument_key", "series")
 
 
 @dataclass(frozen=True)
-class SideFiles:
-    """The partition files of one table in both variants; a raw table has the same on both sides."""
+class Sides:
+    """The rows of one table in both variants; a raw table has the same on both sides."""
 
     table: Table
-    v1: Sequence[Path]
-    v2: Sequence[Path]
+    v1: Rows
+    v2: Rows
 
 
 def instrument_counts(
-    output: SideFiles, cells: pd.DataFrame, trading_day: pd.Timestamp
+    output: Sides, cells: pd.DataFrame, trading_day: pd.Timestamp
 ) -> pd.DataFrame:
     """Return ``RECONCILIATION_INSTRUMENTS``: unequal cells by instrument and column.
 
@@ -66,8 +66,8 @@ def instrument_counts(
 
 
 def windows(
-    output: SideFiles,
-    inputs: Sequence[SideFiles],
+    output: Sides,
+    inputs: Sequence[Sides],
     cells: pd.DataFrame,
     trading_day: pd.Timestamp,
     rows: int,
@@ -89,7 +89,7 @@ def windows(
 
 
 def bars(
-    output: SideFiles,
+    output: Sides,
     cells: pd.DataFrame,
     diagnoses: pd.DataFrame,
     trading_day: pd.Timestamp,
@@ -151,7 +151,7 @@ def _series(table: Table) -> list[str]:
     return [name for name in _SERIES_NAMES if name in table.column_names]
 
 
-def _targets(output: SideFiles, cells: pd.DataFrame) -> pd.DataFrame:
+def _targets(output: Sides, cells: pd.DataFrame) -> pd.DataFrame:
     """Return the first and the worst cell of each column with series and moment of its row.
 
     Columns: column_name, role, instrument_key, series (null where the table has none), row_key, moment.
@@ -168,7 +168,7 @@ def _targets(output: SideFiles, cells: pd.DataFrame) -> pd.DataFrame:
         ).df()
 
 
-def _input_rows(item: SideFiles, targets: pd.DataFrame, rows: int) -> pd.DataFrame:
+def _input_rows(item: Sides, targets: pd.DataFrame, rows: int) -> pd.DataFrame:
     """Return the last ``rows`` rows of one input up to each target, one line per column of the input."""
     columns = item.table.without_provenance.value_columns
     both = "coalesce(in_v1 AND in_v2, false)"
@@ -209,7 +209,7 @@ def _text(side: str, name: str) -> str:
 
 
 def _bars_of(
-    output: SideFiles, name: str, target: pd.Series, trading_day: pd.Timestamp
+    output: Sides, name: str, target: pd.Series, trading_day: pd.Timestamp
 ) -> pd.DataFrame:
     """Return all bars of a column in the series of ``target``, in time order."""
     table = output.table

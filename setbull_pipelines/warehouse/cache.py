@@ -1,7 +1,7 @@
 """A bounded memory of immutable files, so that look-back windows do not decode a file twice.
 
-Belongs here: keeping and evicting Arrow columns by file path. Does not belong here: reading files
-or knowing what a table is. Correct only because a path never changes its content.
+Belongs here: keeping and evicting Arrow columns by the name of a group of rows. Does not belong here: reading files
+or knowing what a table is. Correct only because a file never changes its content.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow
 
 @dataclass(frozen=True)
 class Lookups:
-    """Files that were asked for since the cache was made."""
+    """Groups of rows that were asked for since the cache was made."""
 
     hits: int = 0
     misses: int = 0
@@ -34,9 +34,9 @@ class Lookups:
 
 
 class ArrowCache:
-    """Least-recently-used Arrow columns by file path, at most ``limit_bytes`` of buffers together.
+    """Least-recently-used Arrow columns by group of rows, at most ``limit_bytes`` of buffers together.
 
-    The columns of a file come and go together; those not asked for so far are not held. A file
+    The columns of a group come and go together; those not asked for so far are not held. A group
     larger than the limit is not kept. Safe to share between threads.
     """
 
@@ -44,7 +44,7 @@ class ArrowCache:
         self.limit_bytes = limit_bytes
         self.size_bytes = 0
         self._files: OrderedDict[str, dict[str, pyarrow.Array]] = OrderedDict()
-        # Or written. Hashes of the paths: the paths of years of partitions would be megabytes.
+        # Or written. Hashes of the names: those of years would be megabytes.
         self._read_before: set[int] = set()
         self._hits = self._misses = self._first_reads = 0
         self._lock = Lock()
@@ -58,35 +58,35 @@ class ArrowCache:
         with self._lock:
             return Lookups(self._hits, self._misses, self._first_reads)
 
-    def get(self, path: str, columns: list[str]) -> Mapping[str, pyarrow.Array] | None:
-        """Return at least ``columns`` of the file at ``path``, or None unless all are held."""
+    def get(self, name: str, columns: list[str]) -> Mapping[str, pyarrow.Array] | None:
+        """Return at least ``columns`` of the group ``name``, or None unless all are held."""
         with self._lock:
-            held = self._files.get(path)
-            if held is not None and all(name in held for name in columns):
+            held = self._files.get(name)
+            if held is not None and all(column in held for column in columns):
                 self._hits += 1
-                self._files.move_to_end(path)
+                self._files.move_to_end(name)
                 return held
-            if hash(path) in self._read_before:
+            if hash(name) in self._read_before:
                 self._misses += 1
             else:
                 self._first_reads += 1
-                self._read_before.add(hash(path))
+                self._read_before.add(hash(name))
             return None
 
-    def put(self, path: str, arrays: Mapping[str, pyarrow.Array]) -> None:
-        """Hold ``arrays``, together with the columns already held for ``path``.
+    def put(self, name: str, arrays: Mapping[str, pyarrow.Array]) -> None:
+        """Hold ``arrays``, together with the columns already held for ``name``.
 
         From then on a look-up that does not find them is a miss: a larger cache would have had them.
         """
         with self._lock:
-            self._read_before.add(hash(path))
-            held = self._files.pop(path, {})
+            self._read_before.add(hash(name))
+            held = self._files.pop(name, {})
             self.size_bytes -= _size(held)
             held = {**held, **arrays}
             size = _size(held)
             if size > self.limit_bytes:
                 return
-            self._files[path] = held
+            self._files[name] = held
             self.size_bytes += size
             while self.size_bytes > self.limit_bytes:
                 _, evicted = self._files.popitem(last=False)

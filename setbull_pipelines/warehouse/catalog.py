@@ -1,9 +1,9 @@
 """The catalog: one small DuckDB file of views and macros for notebooks, BI tools, the API and SQL.
 
 Belongs here: building the file and putting it in place. Does not belong here: the macros' text,
-which callers bring, and data: the catalog holds none. It is only ever replaced, never written to,
-so readers in other processes neither wait for it nor block it. Its macro ``catalog_root()`` names the folder
-of the files that its views read.
+which callers bring, and rows of tables: the catalog holds none, but for what is known of each partition
+(``explaining``). It is only ever replaced, never written to, so readers in other processes neither wait for it nor
+block it. Its macro ``catalog_root()`` names the folder of the files that its views read.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import duckdb
 
 from setbull_pipelines.tables.contract import Column
 from setbull_pipelines.warehouse import disk
+from setbull_pipelines.warehouse.explaining import explain
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import (
     WITHOUT_EXTENSIONS,
@@ -27,7 +28,7 @@ from setbull_pipelines.warehouse.queries import (
     quoted_text,
     set_time_zone,
 )
-from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines.warehouse.reader import Reader
 
 _ROOT_MACRO = "catalog_root"
 
@@ -77,7 +78,7 @@ def _root(connection: duckdb.DuckDBPyConnection) -> Path:
 
 
 def rebuild_catalog(
-    warehouse: Warehouse,
+    warehouse: Reader,
     path: Path,
     tables: Sequence[StoredTable],
     macros_sql: Mapping[str, str],
@@ -92,19 +93,37 @@ def rebuild_catalog(
     """
     path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
+    warehouse.commits.number()  # a list of what is current that is damaged is made again before the lock is held
+    # All views as of one commit; and whoever comes last shows the last one.
+    with disk.writer_lock(path.parent), warehouse.snapshot() as reader:
+        _replace(reader, path, tables, macros_sql, path.parent if is_relative else None)
+    return path
+
+
+def _replace(
+    reader: Reader,
+    path: Path,
+    tables: Sequence[StoredTable],
+    macros_sql: Mapping[str, str],
+    relative_to: Path | None,
+) -> None:
     temporary = disk.temporary_path(path)
     try:
         connection = duckdb.connect(str(temporary))
         try:
             connection.begin()  # one commit for hundreds of comments
-            create_views(connection, warehouse, tables, path.parent if is_relative else None)
+            create_views(connection, reader, tables, relative_to)
             for stored in tables:
                 _comment(connection, stored)
-            root = warehouse.root.relative_to(path.parent) if is_relative else warehouse.root
+            explain(connection, reader, tables, relative_to)
+            root = reader.root.relative_to(relative_to) if relative_to else reader.root
             connection.execute(f"CREATE MACRO {_ROOT_MACRO}() AS {quoted_text(str(root))}")
             for name, statement in macros_sql.items():
                 _create_macro(connection, name, statement)
             connection.commit()
+            connection.execute(
+                "CHECKPOINT"
+            )  # what closing does too, but without a word when it fails
         finally:
             connection.close()
         with open(temporary, "rb") as handle:
@@ -114,7 +133,6 @@ def rebuild_catalog(
     finally:
         for leftover in path.parent.glob(f"{temporary.name}*"):
             leftover.unlink()
-    return path
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, stored: StoredTable) -> None:

@@ -7,10 +7,10 @@ whatever their chunking or the batch they came in.
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pandas as pd
@@ -56,24 +56,36 @@ def stored_rows(
     table: Table, columns: Mapping[str, pyarrow.Array], start: int, end: int
 ) -> pyarrow.Table:
     """Return some of the rows that :func:`plain_column` gave as a file holds them."""
+    return rows_of_file(table, columns, [(start, end)])
+
+
+def rows_of_file(
+    table: Table, columns: Mapping[str, pyarrow.Array], spans: Sequence[tuple[int, int]]
+) -> pyarrow.Table:
+    """As :func:`stored_rows`, of several stretches of rows, one after the other."""
     arrays = []
     for column in table.columns:
-        array = columns[column.name].slice(start, end - start)
+        parts = [columns[column.name].slice(start, end - start) for start, end in spans]
+        array = parts[0] if len(parts) == 1 else pyarrow.concat_arrays(parts)
         if column.kind in _TEXTS:
             array = array.cast(pyarrow.string())
         if column.kind is Kind.TEXT:
-            # Encoded per file, in order of first appearance in key order: the dictionary, and with it
-            # the bytes, depend on the rows of the file only.
+            # Encoded per file, in order of first appearance: the dictionary depends on the rows of the file only.
             array = array.dictionary_encode()
         arrays.append(array)
     return pyarrow.Table.from_arrays(arrays, schema=table.arrow_schema)
 
 
-def held_rows(rows: pyarrow.Table) -> dict[str, pyarrow.Array]:
-    """Return the columns of :func:`stored_rows` as reading their file back gives them, in memory of their own.
+def groups_of_rows(rows: pyarrow.Table, lengths: Sequence[int]) -> list[dict[str, pyarrow.Array]]:
+    """Return the columns of each group of a file as reading it back gives them, in memory of their own.
 
     They may share that of a frame, which its owner may change, or of many other rows.
     """
+    starts = [0, *accumulate(lengths)]
+    return [_held(rows.slice(start, end - start)) for start, end in pairwise(starts)]
+
+
+def _held(rows: pyarrow.Table) -> dict[str, pyarrow.Array]:
     held = {}
     for name, column in zip(rows.column_names, rows.columns, strict=True):
         array = column.chunk(0)
@@ -82,50 +94,68 @@ def held_rows(rows: pyarrow.Table) -> dict[str, pyarrow.Array]:
     return held
 
 
-def to_parquet(table: Table, rows: pyarrow.Table) -> bytes:
-    """Return the Parquet file of rows that :func:`to_arrow` gave.
+def group_lengths(lengths: Sequence[int]) -> list[int]:
+    """How the rows of a file are divided, given how many each of its partitions has.
 
-    No pandas metadata and no time of writing go in, so the bytes depend on the rows alone (and on
-    the Arrow release, which names itself in the footer).
+    Small partitions share a group, a large one has groups of its own.
     """
-    return _encoded(table, rows) if len(rows) else _encoded_without_rows(table)
+    groups, gathered = [], 0
+    for length in lengths:
+        if length >= FEWEST_ROWS_IN_A_GROUP:
+            groups += [gathered] if gathered else []
+            gathered = 0
+            size = max(FEWEST_ROWS_IN_A_GROUP, math.ceil(length / MOST_GROUPS))
+            groups += [size] * (length // size) + ([length % size] if length % size else [])
+            continue
+        gathered += length
+        if gathered >= FEWEST_ROWS_IN_A_GROUP:
+            groups.append(gathered)
+            gathered = 0
+    return groups + ([gathered] if gathered else [])
 
 
-@lru_cache(maxsize=_TABLES_REMEMBERED)  # of some tables most days have none
-def _encoded_without_rows(table: Table) -> bytes:
-    return _encoded(table, to_arrow(table, table.empty()))
+def to_parquet(
+    rows: pyarrow.Table,
+    lengths: Sequence[int] | None = None,
+    footer: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the Parquet file of rows that :func:`to_arrow` gave, in groups of ``lengths``, with words of ours.
 
-
-def _encoded(table: Table, rows: pyarrow.Table) -> bytes:
+    No pandas metadata and no time of writing go in, so the bytes depend on what is given alone (and on the Arrow
+    release, which names itself in the footer).
+    """
     sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(
-        rows,
+    with pyarrow.parquet.ParquetWriter(
         sink,
+        rows.schema,
         compression="zstd",
         version="2.6",
-        row_group_size=max(FEWEST_ROWS_IN_A_GROUP, math.ceil(len(rows) / MOST_GROUPS)),
         # Dictionaries of numbers that rarely repeat double the time of reading and writing.
-        use_dictionary=[column.name for column in table.columns if column.kind is Kind.TEXT],
-    )
+        use_dictionary=[
+            each.name for each in rows.schema if pyarrow.types.is_dictionary(each.type)
+        ],
+    ) as writer:
+        start = 0
+        for length in group_lengths([len(rows)]) if lengths is None else lengths:
+            writer.write_table(rows.slice(start, length), row_group_size=length)
+            start += length
+        if footer:
+            writer.add_key_value_metadata(footer)
     return sink.getvalue().to_pybytes()
 
 
-def groups_with(
-    metadata: pyarrow.parquet.FileMetaData, instrument_keys: Collection[str]
-) -> list[int]:
-    """Return the row groups that can hold rows of these instruments, by the smallest and largest key of each."""
-    place = metadata.schema.names.index("instrument_key")
-    wanted = sorted(instrument_keys)
-    groups = []
+def instruments_of_groups(
+    metadata: pyarrow.parquet.FileMetaData,
+) -> tuple[tuple[str, str] | None, ...]:
+    """Return the smallest and largest instrument of each row group; None where that is not known."""
+    names = metadata.schema.names
+    if "instrument_key" not in names:
+        return (None,) * metadata.num_row_groups
+    found = []
     for group in range(metadata.num_row_groups):
-        keys = metadata.row_group(group).column(place).statistics
-        if keys is None or not keys.has_min_max:
-            groups.append(group)
-            continue
-        after = bisect.bisect_left(wanted, keys.min)
-        if after < len(wanted) and wanted[after] <= keys.max:
-            groups.append(group)
-    return groups
+        keys = metadata.row_group(group).column(names.index("instrument_key")).statistics
+        found.append((keys.min, keys.max) if keys is not None and keys.has_min_max else None)
+    return tuple(found)
 
 
 def plain_text(table: pyarrow.Table) -> pyarrow.Table:

@@ -1,7 +1,7 @@
 """One 64-bit hash per instrument: of its rows in a partition, or of all that it was computed from.
 
-Belongs here: hashing the rows of a file by instrument, and the bytes of the small file that keeps hashes. Does not
-belong here: where those files lie (``store``), what is compared with what (``pipeline/touched.py``).
+Belongs here: hashing rows, by instrument and all of a partition. Does not belong here: the files that keep hashes
+(``publishing``), what is compared with what (``pipeline/touched.py``).
 
 Only hashes of one and the same instrument are ever compared, so 64 bits leave a chance of 5e-20 per comparison that
 a change goes unseen.
@@ -10,23 +10,19 @@ a change goes unseen.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 import pyarrow
 import pyarrow.compute
-import pyarrow.ipc
 
 from setbull_pipelines.tables.contract import Kind, Table
 
 _KEY = "instrument_key"
 _HASH_BYTES = 8
 _DIGEST_BYTES = 16
-# Files are tens of kilobytes and read by the hundred: less compression and no threads take a tenth of the time.
-_WRITING = pyarrow.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-_READING = pyarrow.ipc.IpcReadOptions(use_threads=False)
 _SCHEMA = pyarrow.schema([(_KEY, pyarrow.string()), ("hash", pyarrow.uint64())])
 
 
@@ -47,31 +43,14 @@ def hashes_of_partitions(
     """As :func:`hashes_of_rows` for each of several partitions, whose rows follow one another between ``bounds``."""
     if table.key[0] != _KEY:
         raise ValueError(f"table {table.name}: found key {table.key}, expected {_KEY} first")
-    parts = []
-    for column in table.without_provenance.columns:
-        array = columns[column.name]
-        if column.nullable:
-            parts.append(array.is_null().to_numpy(zero_copy_only=False).view(np.uint8))
-        parts.append(_fixed_width(array, column.kind))
-    # One record per row, so that the rows of an instrument are one stretch of bytes.
-    records = np.empty(
-        bounds[-1], [(f"part_{number}", part.dtype) for number, part in enumerate(parts)]
-    )
-    for number, part in enumerate(parts):
-        records[f"part_{number}"] = part
+    records = _records(table.without_provenance, columns, bounds[-1])
     codes = _dictionary(columns[_KEY])
     indices = codes.indices.to_numpy()
     is_start = np.diff(indices, prepend=-1) != 0
     is_start[bounds[:-1][bounds[:-1] < len(indices)]] = True
     starts = np.flatnonzero(is_start)
     ends = np.append(starts, len(indices))[1:]
-    size, data = records.itemsize, memoryview(records.view(np.uint8))
-    keyed = hashlib.blake2b(digest_size=_HASH_BYTES, key=table.name.encode())
-    digests = []
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        digest = keyed.copy()
-        digest.update(data[start * size : end * size])
-        digests.append(digest.digest())
+    digests = _digests(table, records, starts.tolist(), ends.tolist(), _HASH_BYTES)
     hashes = np.frombuffer(b"".join(digests), "<u8")
     keys = pyarrow.array(indices[starts])
     cuts = np.searchsorted(starts, bounds).tolist()
@@ -83,6 +62,42 @@ def hashes_of_partitions(
         )
         for first, last in pairwise(cuts)
     ]
+
+
+def contents_of_partitions(
+    table: Table, columns: Mapping[str, pyarrow.Array], bounds: np.ndarray
+) -> list[str]:
+    """One hash of all rows of each partition, provenance included, as 32 hexadecimal digits."""
+    records = _records(table, columns, bounds[-1])
+    places = bounds.tolist()
+    return [each.hex() for each in _digests(table, records, places[:-1], places[1:], _DIGEST_BYTES)]
+
+
+def _records(table: Table, columns: Mapping[str, pyarrow.Array], rows: int) -> np.ndarray:
+    """One record per row, so that rows that follow one another are one stretch of bytes."""
+    parts = []
+    for column in table.columns:
+        array = columns[column.name]
+        if column.nullable:
+            parts.append(array.is_null().to_numpy(zero_copy_only=False).view(np.uint8))
+        parts.append(_fixed_width(array, column.kind))
+    records = np.empty(rows, [(f"part_{number}", part.dtype) for number, part in enumerate(parts)])
+    for number, part in enumerate(parts):
+        records[f"part_{number}"] = part
+    return records
+
+
+def _digests(
+    table: Table, records: np.ndarray, starts: Sequence[int], ends: Sequence[int], size: int
+) -> list[bytes]:
+    width, data = records.itemsize, memoryview(records.view(np.uint8))
+    keyed = hashlib.blake2b(digest_size=size, key=table.name.encode())
+    digests = []
+    for start, end in zip(starts, ends, strict=True):
+        digest = keyed.copy()
+        digest.update(data[start * width : end * width])
+        digests.append(digest.digest())
+    return digests
 
 
 def of_mapping(hashes: Mapping[str, int]) -> pyarrow.Table:
@@ -99,23 +114,6 @@ def combined(hashes: pyarrow.Table) -> str:
     digest = hashlib.blake2b("\n".join(keys.to_pylist()).encode(), digest_size=_DIGEST_BYTES)
     digest.update(values.to_numpy().astype("<u8").tobytes())
     return digest.hexdigest()
-
-
-def to_bytes(hashes: pyarrow.Table) -> bytes:
-    """The file that keeps ``hashes``; it begins with a digest of its content."""
-    sink = pyarrow.BufferOutputStream()
-    with pyarrow.ipc.new_file(sink, hashes.schema, options=_WRITING) as writer:
-        writer.write_table(hashes)
-    content = sink.getvalue().to_pybytes()
-    return _digest(content) + content
-
-
-def from_bytes(data: bytes) -> pyarrow.Table | None:
-    """The inverse of :func:`to_bytes`; None for bytes that it did not write."""
-    content = data[_DIGEST_BYTES:]
-    if data[:_DIGEST_BYTES] != _digest(content):
-        return None
-    return pyarrow.ipc.open_file(pyarrow.BufferReader(content), options=_READING).read_all()
 
 
 def _fixed_width(array: pyarrow.Array, kind: Kind) -> np.ndarray:
@@ -144,5 +142,8 @@ def _hash_of_text(text: str) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
+def as_kept(pieces: Sequence[Mapping[str, pyarrow.Array]]) -> pyarrow.Table:
+    """Hashes by instrument from the rows of the file that keeps them, where they are numbers with sign."""
+    keys = [piece[_KEY].cast(pyarrow.string()) for piece in pieces]
+    values = [piece["hash"].to_numpy().view("<u8") for piece in pieces]
+    return pyarrow.table([pyarrow.concat_arrays(keys), np.concatenate(values)], schema=_SCHEMA)

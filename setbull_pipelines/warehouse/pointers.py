@@ -1,7 +1,7 @@
-"""What a stored table, a partition and one version of it are called, and the small file that names the versions.
+"""What a stored table, a partition and one version of it are called, and what is known of a version.
 
-Belongs here: names that are safe in paths and SQL, what a pointer says, its bytes. Does not belong here: where files
-lie, how a pointer is replaced (``store``), any rule about the data.
+Belongs here: names that are safe in paths and SQL, what a pointer says, as a record and back. Does not belong here:
+where pointers are kept (``commits``), files, any rule about the data.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
-from functools import lru_cache
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date
 
 from setbull_pipelines.tables.contract import Table
-from setbull_pipelines.warehouse.errors import DamagedPartition
 
 WHOLE = "all"
 """The one partition of a table that has no trading day."""
@@ -24,8 +23,8 @@ NEW, CHANGED, AGAIN, EVICTED, DAMAGED = "new", "changed", "again", "evicted", "d
 """Why a version was published: there was none; inputs, code, settings or contract are others; none of these is; the
 rows of the version before had been evicted; its bytes were not those published."""
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
-_DATA_FILE = re.compile(r"[0-9a-f]{32}\.parquet")
-_INPUTS_FILE = re.compile(r"[0-9a-f]{32}\.inputs")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_QUARANTINE = ("raw", "quarantine")
 
 
 def validate_identifier(name: str) -> str:
@@ -107,8 +106,10 @@ class Failure:
 class Pointer:
     """What one version of a partition is and what it was computed from."""
 
-    file: str
-    """Name of the data file in the directory of the partition."""
+    file: str | None
+    """The data file that holds its rows, from the root of the warehouse; None where there are no rows."""
+    first_row: int
+    """Where its rows begin in the file."""
     rows: int
     schema_hash: str
     code_version: str
@@ -116,6 +117,7 @@ class Pointer:
     inputs: Mapping[str, str]
     """Content hash of every input partition, by its name."""
     content_hash: str
+    """Hash of the rows in key order, whatever file they lie in."""
     run_id: str
     note: str | None
     """Why there are zero rows, where that is so."""
@@ -125,8 +127,13 @@ class Pointer:
     """None where nothing was measured, as for the second table of one computation."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     """By instrument key. A partition with failures is computed again when it is asked for."""
-    instrument_inputs: str | None = None
-    """Name of the file that holds, by instrument, the hash of what it was computed from; None without such."""
+    hashes_file: str | None = None
+    """The file with one hash per instrument, of its rows and of what it was computed from; None without such."""
+    hashes_first_row: int = 0
+    """Where the hashes of rows begin in that file; those of inputs follow."""
+    hashes_rows: int = 0
+    inputs_rows: int | None = None
+    """None where nobody can tell what instruments were computed from."""
     invalidated: tuple[str, ...] = ()
     """Instruments that somebody wants computed again. Until then the partition is not up to date."""
     values_hash: str | None = None
@@ -135,8 +142,6 @@ class Pointer:
     """One of :data:`NEW`, :data:`CHANGED`, :data:`AGAIN`, :data:`EVICTED`, :data:`DAMAGED`; None if not recorded."""
     evicted_at: str | None = None
     """Moment, ISO 8601 in UTC, since when the rows are gone and only this pointer says what they were."""
-    upload: str | None = None
-    """Where the files of this version are in the object store; None where there is no store."""
 
     @property
     def input_hash(self) -> str:
@@ -144,55 +149,55 @@ class Pointer:
         as the same."""
         return self.values_hash or self.content_hash
 
+    @property
+    def place(self) -> tuple[str, int, int] | None:
+        """File, first row and rows; None where there is nothing to read."""
+        if self.file is None or not self.rows or self.evicted_at:
+            return None
+        return self.file, self.first_row, self.rows
 
-_REQUIRED = [
-    item.name
-    for item in fields(Pointer)
-    if item.default is MISSING and item.default_factory is MISSING
-]
+
+FIELDS = tuple(item.name for item in fields(Pointer))
+"""What a record of a pointer holds, in this order."""
+_AS_TEXT = ("inputs", "cost", "failures", "invalidated")
 
 
-def versions_of(text: bytes, where: str) -> list[Pointer]:
-    """The versions that a pointer names; DamagedPartition naming ``where`` it was found."""
+def to_record(pointer: Pointer) -> tuple[str | int | None, ...]:
+    """The values of :data:`FIELDS`, each one that SQLite and JSON can hold."""
+    values = dict(vars(pointer))
+    values["cost"] = pointer.cost and asdict(pointer.cost)
+    values["failures"] = {key: asdict(each) for key, each in pointer.failures.items()}
+    for name in _AS_TEXT:
+        values[name] = json.dumps(values[name]) if values[name] else None
+    return tuple(values.values())
+
+
+def from_record(record: tuple[str | int | None, ...]) -> Pointer:
+    """The inverse of :func:`to_record`; ValueError, KeyError or TypeError for what it did not give."""
+    values = dict(zip(FIELDS, record, strict=True))
+    for name in _AS_TEXT:
+        values[name] = json.loads(values[name]) if values[name] else None
+    values["inputs"] = values["inputs"] or {}
+    values["cost"] = values["cost"] and Cost(**values["cost"])
+    values["failures"] = {key: Failure(**each) for key, each in (values["failures"] or {}).items()}
+    values["invalidated"] = tuple(values["invalidated"] or ())
+    return Pointer(**values)
+
+
+def require_partition(stored: StoredTable, partition: str) -> None:
+    """ValueError for a name of a partition that the table cannot have."""
+    if not stored.table.partitioned:
+        if partition != WHOLE:
+            raise ValueError(
+                f"{stored.name} has no trading day: its partition is {WHOLE!r}, not {partition!r}"
+            )
+    elif not (is_day(partition) or (partition == UNASSIGNED and stored.key == _QUARANTINE)):
+        raise ValueError(f"{stored.name}: partition {partition!r} is not a trading day YYYY-MM-DD")
+
+
+def is_day(partition: str) -> bool:
+    """Whether the name of a partition is a day, as ``2026-06-30``."""
     try:
-        return list(_versions_in(text))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedPartition(
-            f"{where} is not a pointer ({error!r}); compute the partition again"
-        ) from None
-
-
-# By the text, not by the file: a file is read every time, and the same bytes always say the same.
-@lru_cache(maxsize=8192)
-def _versions_in(text: bytes) -> tuple[Pointer, ...]:
-    record = json.loads(text)
-    return tuple(_pointer(version) for version in (record, *record["earlier"]))
-
-
-def _pointer(record: Mapping[str, object]) -> Pointer:
-    cost = record.get("cost")
-    pointer = Pointer(
-        **{name: record[name] for name in _REQUIRED},
-        cost=Cost(**cost) if cost else None,
-        failures={key: Failure(**value) for key, value in record.get("failures", {}).items()},
-        instrument_inputs=record.get("instrument_inputs"),
-        invalidated=tuple(record.get("invalidated", ())),
-        values_hash=record.get("values_hash"),
-        published_because=record.get("published_because"),
-        evicted_at=record.get("evicted_at"),
-        upload=record.get("upload"),
-    )
-    if not _DATA_FILE.fullmatch(pointer.file):
-        raise ValueError(f"file is {pointer.file!r}")
-    if pointer.instrument_inputs and not _INPUTS_FILE.fullmatch(pointer.instrument_inputs):
-        raise ValueError(f"instrument_inputs is {pointer.instrument_inputs!r}")
-    return pointer
-
-
-def to_bytes(versions: list[Pointer]) -> bytes:
-    """A pointer that names ``versions``, the current one first; each content once."""
-    current = versions[0]
-    earlier = [
-        asdict(pointer) for pointer in versions if pointer.content_hash != current.content_hash
-    ]
-    return json.dumps({**asdict(current), "earlier": earlier}, indent=1).encode()
+        return bool(_DAY.fullmatch(partition) and date.fromisoformat(partition))
+    except ValueError:
+        return False

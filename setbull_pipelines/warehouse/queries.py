@@ -15,7 +15,7 @@ import duckdb
 
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import StoredTable, validate_identifier
-from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines.warehouse.reader import Reader
 
 WITHOUT_EXTENSIONS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 """Configuration of connections: DuckDB downloads nothing by itself."""
@@ -78,7 +78,7 @@ def ask(connection: duckdb.DuckDBPyConnection, question: str) -> duckdb.DuckDBPy
 
 def create_views(
     connection: duckdb.DuckDBPyConnection,
-    warehouse: Warehouse,
+    warehouse: Reader,
     tables: Iterable[StoredTable],
     relative_to: Path | None = None,
 ) -> None:
@@ -86,7 +86,7 @@ def create_views(
 
     ``relative_to`` names them from that folder instead, which then is where this connection looks for files.
     A table without partitions becomes an empty view with the right columns and types. Raises
-    ContractViolation, DamagedPartition as :meth:`Warehouse.files`, ValueError for files outside ``relative_to``.
+    ContractViolation, DamagedPartition as :meth:`Reader.files`, ValueError for files outside ``relative_to``.
     """
     if relative_to:
         connection.execute(f"SET file_search_path = {quoted_text(str(relative_to))}")
@@ -111,7 +111,7 @@ def create_view_of_lane(
 
 @contextmanager
 def connect(
-    warehouse: Warehouse, tables: Iterable[StoredTable]
+    warehouse: Reader, tables: Iterable[StoredTable]
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an in-memory DuckDB with a view ``schema.table`` per table; closed when the block ends.
 
@@ -128,19 +128,28 @@ def connect(
         connection.close()
 
 
-def _select_statement(warehouse: Warehouse, stored: StoredTable, relative_to: Path | None) -> str:
+def _select_statement(warehouse: Reader, stored: StoredTable, relative_to: Path | None) -> str:
     columns = stored.table.columns
-    # One that was damaged is gone until it is made again (``Warehouse.set_aside``): the other days are still read.
-    files = [path for path in warehouse.files(stored) if path.exists()]
-    if not files:
+    sources = warehouse.sources(stored)
+    if not sources:
         empty = ", ".join(
             f"NULL::{column.kind.duckdb_type} AS {quoted_identifier(column.name)}"
             for column in columns
         )
         return f"SELECT {empty} WHERE false"
     names = ", ".join(quoted_identifier(column.name) for column in columns)
-    if relative_to:
-        files = [path.relative_to(relative_to) for path in files]
-    paths = ", ".join(quoted_text(str(path)) for path in files)
-    # Without the switch DuckDB would take a column trading_day from the name of the directory.
-    return f"SELECT {names} FROM read_parquet([{paths}], hive_partitioning = false)"
+
+    def read(paths: Iterable[Path]) -> str:
+        places = (path.relative_to(relative_to) if relative_to else path for path in paths)
+        listed = ", ".join(quoted_text(str(place)) for place in places)
+        # Without the switch DuckDB would take columns from names of folders with an equals sign.
+        return f"SELECT {names} FROM read_parquet([{listed}], hive_partitioning = false)"
+
+    whole = [path for path, days in sources if days is None]
+    parts = [read(whole)] if whole else []
+    parts += [
+        f"{read([path])} WHERE trading_day IN ({', '.join(f'DATE {quoted_text(day)}' for day in days)})"
+        for path, days in sources
+        if days is not None
+    ]
+    return " UNION ALL ".join(parts)

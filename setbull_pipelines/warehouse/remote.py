@@ -1,50 +1,41 @@
 """The object store that several machines share under their warehouses.
 
-Belongs here: objects and their conditions, where pointers and data lie in the store, what this process remembers of
-pointers, the mark that ties a folder to a store. Does not belong here: what a pointer says (``store``), tables.
+Belongs here: objects and their conditions, the log of commits and the files in the store, the mark that ties a folder
+to a store. Does not belong here: what a commit does (``commits``), tables.
 
-Layout below the address: ``pointers/<schema>/<table>/<partition>.json`` and
-``data/<schema>/<table>/<partition>/<upload>/<file>``. An upload has a name of its own, so that an object which no
-pointer names can never be named later by anybody but the writer that has just put it.
+Layout below the address: ``commits/<number>.json``, each put once, on the condition that there is none; every machine
+applies them, in order, to the catalog in its folder. ``data/<name of the file>``: files are put before the commit that
+names them, and their names are unique, so that a file which no commit names can never be named later by anybody but the
+writer that has just put it. ``checkpoints/<number>.sqlite`` saves a new machine the commits before.
 """
 
 from __future__ import annotations
 
-import random
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Lock
+from tempfile import TemporaryDirectory
 
 from setbull_pipelines.settings import InvalidSettings
 from setbull_pipelines.warehouse import disk
-from setbull_pipelines.warehouse.errors import ChangedMeanwhile, StoreUnavailable
+from setbull_pipelines.warehouse.changes import PUBLISH, Change, Key, Record
+from setbull_pipelines.warehouse.commits import CATALOG_FILE, Commits
+from setbull_pipelines.warehouse.errors import ChangedMeanwhile, DamagedPartition, StoreUnavailable
+from setbull_pipelines.warehouse.files import Files
+from setbull_pipelines.warehouse.pointers import from_record, to_record
 
 GRACE = timedelta(hours=1)
-"""Age below which an object that no pointer names is left alone: its writer may be about to name it."""
+"""Age below which an object that no commit names is left alone: its writer may be about to name it."""
 _GIVEN_UP_AFTER = timedelta(minutes=3)
 """Longest time that one request is repeated. A writer names what it has put well within ``GRACE``."""
-_POINTERS, _DATA = "pointers", "data"
+_COMMITS, _DATA, _CHECKPOINTS = "commits", "data", "checkpoints"
 _MARK = ".mirror-of"
 _THREADS = 16
-# One listing tells of a thousand pointers; fewer than this are asked for one by one.
-_FEW = 4
-_REMEMBERED = 20_000
-_ATTEMPTS = 100
-_LONGEST_PAUSE_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """Bytes of an object and the tag that changes with them."""
-
-    data: bytes
-    tag: str
+_COMMITS_BETWEEN_CHECKPOINTS = 500
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,6 @@ class Listed:
     """An object as a listing tells of it."""
 
     key: str
-    tag: str
     modified: datetime
     """On the clock of the store."""
 
@@ -79,15 +69,11 @@ class ObjectStore:
             retries = {"retry_timeout": _GIVEN_UP_AFTER}
             self._store = S3Store.from_url(address, retry_config=retries)
 
-    def read(self, key: str, known: StoredObject | None = None) -> StoredObject | None:
-        """The object, None where there is none; ``known`` is returned itself while it has not changed."""
-        options = {"if_none_match": known.tag} if known else {}
+    def read(self, key: str) -> bytes | None:
+        """The object, None where there is none."""
         with self._asking("read", key):
             try:
-                answer = self._client.get(self._store, key, options=options)
-                return StoredObject(bytes(answer.bytes()), answer.meta["e_tag"])
-            except self._client.exceptions.NotModifiedError:
-                return known
+                return bytes(self._client.get(self._store, key).bytes())
             except FileNotFoundError:
                 return None
 
@@ -96,27 +82,25 @@ class ObjectStore:
         with self._asking("write", key):
             self._client.put(self._store, key, data)
 
-    def replace(self, key: str, data: bytes, before: StoredObject | None) -> StoredObject:
-        """Put an object in the place of ``before`` (None: of nothing). ChangedMeanwhile if something else is there."""
-        mode = {"e_tag": before.tag} if before else "create"
+    def create(self, key: str, data: bytes) -> None:
+        """Put an object where there is none. ChangedMeanwhile if there is one."""
         with self._asking("write", key):
             try:
-                answer = self._client.put(self._store, key, data, mode=mode)
+                self._client.put(self._store, key, data, mode="create")
             except (
                 self._client.exceptions.AlreadyExistsError,
                 self._client.exceptions.PreconditionError,
             ):
                 raise ChangedMeanwhile(
-                    f"{self.address}/{key} was changed by another writer meanwhile; read it again"
+                    f"{self.address}/{key} was written by another machine meanwhile; read it first"
                 ) from None
-        return StoredObject(data, answer["e_tag"])
 
     def objects(self, prefix: str, after: str | None = None) -> Iterator[Listed]:
         """All objects below ``prefix`` in order of their keys, those behind the key ``after`` only."""
         with self._asking("list", prefix):
             for page in self._client.list(self._store, prefix, offset=after):
                 for item in page:
-                    yield Listed(item["path"], item["e_tag"], item["last_modified"])
+                    yield Listed(item["path"], item["last_modified"])
 
     def delete(self, keys: Collection[str]) -> None:
         """Delete objects; those that are not there are no error."""
@@ -133,19 +117,17 @@ class ObjectStore:
     def require_conditions(self) -> None:
         """StoreUnavailable when the store takes a conditional put and ignores its condition.
 
-        Without conditions two machines that publish one partition lose one of the two versions.
+        Without conditions two machines that commit at the same time lose one of the two commits.
         """
-        key = "conditions"
-        for before in (None, StoredObject(b"", '"00000000000000000000000000000000"')):
+        for _ in range(2):
             try:
-                self.replace(key, b"", before)
-                self.replace(key, b"", before)
+                self.create("conditions", b"")
             except ChangedMeanwhile:
-                continue
-            raise StoreUnavailable(
-                f"{self.address} ignores the conditions If-Match and If-None-Match of a put; expected a store that "
-                "honours them (Amazon S3, MinIO and Ceph do)"
-            )
+                return
+        raise StoreUnavailable(
+            f"{self.address} ignores the condition If-None-Match of a put; expected a store that honours it (Amazon "
+            "S3, MinIO and Ceph do)"
+        )
 
     @contextmanager
     def _asking(self, verb: str, key: str) -> Iterator[None]:
@@ -161,119 +143,205 @@ class ObjectStore:
 
 
 class Remote:
-    """Pointers and data of one warehouse in an object store.
-
-    A place is the folder of a partition below the warehouse, such as ``v1/candles_5min/trading_day=2026-06-30``.
-    Pointers are asked for at every look; one that has not changed is not sent again.
-    """
+    """Commits and files of one warehouse in an object store. The next commit is asked for at every look."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
-        self._known: OrderedDict[str, StoredObject] = OrderedDict()
-        self._lock = Lock()
         self._conditions_held = False
+        self._looked_for_checkpoint = False
 
     @property
     def address(self) -> str:
         """Where the store is."""
         return self.store.address
 
-    def pointer(self, place: str) -> bytes | None:
-        """The pointer of a partition as it is now; None where there is none."""
-        found = self._pointer(place)
-        return found.data if found else None
+    # Commits
 
-    def pointers(self, table: str, places: Collection[str] | None = None) -> dict[str, bytes]:
-        """The pointers of the partitions of a table by place, sorted; ``places`` None means all there are.
+    def pull(self, commits: Commits) -> None:
+        """Apply the commits of other machines that are not known here yet."""
+        number = commits.number()
+        if not number and not self._looked_for_checkpoint:
+            self._begin(commits)
+            number = commits.number()
+        if self.store.read(_commit_key(number + 1)) is not None:
+            self._pull_many(commits, number)
 
-        One listing, and one request for each pointer that this process does not know yet.
-        """
-        if places is not None and len(places) <= _FEW:
-            found = {place: self._pointer(place) for place in sorted(places)}
-            return {place: item.data for place, item in found.items() if item}
-        listed = dict(self._listed(table, min(places) if places else None))
-        wanted = listed if places is None else listed.keys() & set(places)
-        known = {place: self._remembered(place) for place in wanted}
-        changed = [place for place, item in known.items() if not item or item.tag != listed[place]]
+    def _begin(self, commits: Commits) -> None:
+        """Take the last checkpoint, where there is one and nothing is here."""
+        found = [item.key for item in self.store.objects(_CHECKPOINTS)]
+        if not found and next(self.store.objects("pointers"), None) is not None:
+            raise InvalidSettings(
+                f"setting storage.remote: {self.address} was written by an older version of setbull; name a new "
+                "address, and bring the tables to it by: setbull convert, then setbull upload"
+            )
+        data = self.store.read(max(found)) if found else None
+        if data is not None:
+            commits.root.mkdir(parents=True, exist_ok=True)
+            with disk.writer_lock(commits.root):
+                if not commits.path.exists():
+                    disk.replace_durably(commits.path, data)
+        self._looked_for_checkpoint = True
+
+    def _pull_many(self, commits: Commits, number: int) -> None:
+        keys = [item.key for item in self.store.objects(_COMMITS, _commit_key(number))]
         with ThreadPoolExecutor(_THREADS) as threads:
-            known.update(zip(changed, threads.map(self._pointer, changed), strict=True))
-        return {place: known[place].data for place in sorted(known)}
+            for key, data in zip(keys, threads.map(self.store.read, keys), strict=True):
+                if key != _commit_key(number + 1):
+                    break
+                number += 1
+                commits.replay(number, _record(data, self.address, number))
 
-    def places(self, table: str) -> list[str]:
-        """The partitions of a table that were ever published."""
-        return [place for place, _ in self._listed(table)]
+    def share(self, commits: Commits, number: int, record: Record) -> bool:
+        """Put a commit; False when another machine was first, whose commits are applied then."""
+        self._require_conditions()
+        try:
+            self.store.create(_commit_key(number), _to_bytes(record))
+        except ChangedMeanwhile:
+            self.pull(commits)
+            return False
+        return True
 
-    def tables(self) -> list[str]:
-        """Schema and name of every table that has a partition, as ``v1/candles_5min``."""
-        keys = (item.key.split("/") for item in self.store.objects(_POINTERS))
-        return sorted({f"{schema}/{name}" for _, schema, name, _ in keys})
-
-    def change(self, place: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace a pointer by what ``change`` makes of it; again when another writer was faster.
-
-        What ``change`` raises leaves the pointer as it is.
-        """
+    def _require_conditions(self) -> None:
         if not self._conditions_held:
             self.store.require_conditions()
             self._conditions_held = True
-        for attempt in range(_ATTEMPTS):
-            before = self._pointer(place)
-            data = change(before.data if before else None)
-            try:
-                self._remember(place, self.store.replace(_pointer_key(place), data, before))
-                return
-            except ChangedMeanwhile:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                time.sleep(random.uniform(0, min(0.01 * 2**attempt, _LONGEST_PAUSE_SECONDS)))
 
-    def put(self, place: str, upload: str, name: str, data: bytes) -> None:
-        """Put a file of a partition; it counts once a pointer names it."""
-        self.store.put(f"{_DATA}/{place}/{upload}/{name}", data)
+    # Files
 
-    def fetch(self, place: str, upload: str, name: str) -> bytes | None:
-        """A file of a partition as it was put; None where it is gone or its bytes are not those of its name."""
-        found = self.store.read(f"{_DATA}/{place}/{upload}/{name}")
-        if found is None or disk.content_hash(found.data) != Path(name).stem:
-            return None
-        return found.data
+    def put(self, files: Mapping[str, bytes]) -> None:
+        """Put files; they count once a commit names them."""
+        self._require_conditions()
+        with ThreadPoolExecutor(_THREADS) as threads:
+            list(threads.map(lambda name: self.store.put(f"{_DATA}/{name}", files[name]), files))
 
-    def uploads(self, table: str) -> list[Listed]:
-        """Every file of a table, named by a pointer or not."""
-        return list(self.store.objects(f"{_DATA}/{table}"))
+    def fetch(self, name: str, root: Path) -> bool:
+        """Bring a file into a folder; False when it is gone or its bytes are not those of its name."""
+        data = self.store.read(f"{_DATA}/{name}")
+        path = root / name
+        if data is None or disk.content_hash(data) != path.stem:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.replace_derived(path, data)
+        return True
 
-    def delete(self, uploads: Collection[Listed]) -> None:
-        """Delete files that no pointer names."""
-        self.store.delete([item.key for item in uploads])
+    def files(self, key: Key | None = None) -> list[Listed]:
+        """Every file of a table, or of all, named by a commit or not."""
+        return list(self.store.objects("/".join([_DATA, *(key or ())])))
 
-    def _listed(self, table: str, first: str | None = None) -> Iterator[tuple[str, str]]:
-        # Without its ending the key sorts just before the key itself.
-        after = f"{_POINTERS}/{first}" if first else None
-        for item in self.store.objects(f"{_POINTERS}/{table}", after):
-            yield item.key.removeprefix(f"{_POINTERS}/").removesuffix(".json"), item.tag
+    def collect(self, needed: Collection[str], unknown: Collection[Key], key: Key | None) -> int:
+        """Delete files that no kept version needs, when they are old; the number of them."""
+        now = self.store.now()
+        useless = []
+        for item in self.files(key):
+            name = item.key.removeprefix(f"{_DATA}/")
+            if (
+                name not in needed
+                and tuple(name.split("/")[:2]) not in unknown
+                and now - item.modified > GRACE
+            ):
+                useless.append(item.key)
+        self.store.delete(useless)
+        return len(useless)
 
-    def _pointer(self, place: str) -> StoredObject | None:
-        found = self.store.read(_pointer_key(place), self._remembered(place))
-        if found:
-            self._remember(place, found)
-        return found
+    def keep_checkpoint(self, commits: Commits) -> None:
+        """Put a checkpoint where many commits have come since the last one."""
+        number = commits.number()
+        found = [item.key for item in self.store.objects(_CHECKPOINTS)]
+        last = int(Path(max(found)).stem) if found else 0
+        if number - last < _COMMITS_BETWEEN_CHECKPOINTS:
+            return
+        with TemporaryDirectory(prefix="setbull-checkpoint-") as folder:
+            copy = Path(folder) / CATALOG_FILE
+            commits.copy_to(copy)
+            self.store.put(f"{_CHECKPOINTS}/{number:010d}.sqlite", copy.read_bytes())
 
-    def _remembered(self, place: str) -> StoredObject | None:
-        with self._lock:
-            return self._known.get(place)
+    def take_over(self, commits: Commits, data: Files) -> int:
+        """Put what a folder of its own holds, and make it a mirror; see ``Warehouse.upload_to``."""
+        with TemporaryDirectory(prefix="setbull-upload-") as folder:
+            shared = Commits(Path(folder), _never)
+            self.pull(shared)
+            uploaded: dict[tuple[Key, str], list[Change]] = {}
+            for key, partition, version in commits.versions():
+                if partition not in shared.current(key):
+                    change = Change(key, partition, PUBLISH, version.pointer)
+                    uploaded.setdefault((key, partition), []).append(change)
+            self._put_files(uploaded, data)
+            sizes = commits.files()
+            most = max(map(len, uploaded.values()), default=0)
+            first = shared.number() + 1
+            # The first one last: until it is there the others are behind a gap, where nobody looks.
+            for place in reversed(range(most)):
+                changes = [of_one[place] for of_one in uploaded.values() if place < len(of_one)]
+                names = {name for each in changes for name in _names(each)}
+                record = Record("upload", changes, {name: sizes[name] for name in names})
+                put = self.store.put if place else self.store.create
+                put(_commit_key(first + place), _to_bytes(record))
+            shared.close()
+        make_mirror(data.root, self.address)
+        commits.close()
+        for path in data.root.glob(f"{CATALOG_FILE}*"):
+            path.unlink()
+        return len(uploaded)
 
-    def _remember(self, place: str, item: StoredObject) -> None:
-        with self._lock:
-            self._known[place] = item
-            self._known.move_to_end(place)
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+    def _put_files(self, uploaded: Mapping[tuple[Key, str], list[Change]], data: Files) -> None:
+        changes = [change for of_one in uploaded.values() for change in of_one]
+        for name in dict.fromkeys(name for change in changes for name in _names(change)):
+            path = data.path(name)
+            found = path.read_bytes() if path.is_file() else b""
+            if disk.content_hash(found) != path.stem:
+                raise DamagedPartition(
+                    f"{path} is gone or is not what was published; compute the partition again, then upload"
+                )
+            self.put({name: found})
 
 
-def partition_of_upload(key: str) -> tuple[str, str, str]:
-    """Place, upload and file name of a data object's key."""
-    place, upload, name = key.removeprefix(f"{_DATA}/").rsplit("/", 2)
-    return place, upload, name
+def _names(change: Change) -> list[str]:
+    pointer = change.pointer
+    return [
+        name
+        for name in (None if pointer.evicted_at else pointer.file, pointer.hashes_file)
+        if name is not None
+    ]
+
+
+def _never(reason: str) -> None:
+    raise StoreUnavailable(f"a copy of the catalog that was just made cannot be read: {reason}")
+
+
+def _commit_key(number: int) -> str:
+    return f"{_COMMITS}/{number:010d}.json"
+
+
+def _to_bytes(record: Record) -> bytes:
+    """A commit as an object; it begins with a hash of what follows."""
+    changes = [
+        [*each.key, each.partition, each.how, each.number, each.pointer and to_record(each.pointer)]
+        for each in record.changes
+    ]
+    text = json.dumps(
+        {
+            "run_id": record.run_id,
+            "moment": record.moment,
+            "files": record.files,
+            "changes": changes,
+        }
+    ).encode()
+    return disk.content_hash(text).encode() + b"\n" + text
+
+
+def _record(data: bytes, address: str, number: int) -> Record:
+    found, _, text = data.partition(b"\n")
+    if found.decode(errors="replace") != disk.content_hash(text):
+        raise StoreUnavailable(
+            f"{address}/{_commit_key(number)} is damaged; restore this object from another version of it"
+        )
+    said = json.loads(text)
+    changes = [
+        Change((schema, table), partition, how, record and from_record(tuple(record)), version)
+        for schema, table, partition, how, version, record in said["changes"]
+    ]
+    files = {name: tuple(size) for name, size in said["files"].items()}
+    return Record(said["run_id"], changes, files, said["moment"])
 
 
 def claim_folder(root: Path, address: str | None) -> None:
@@ -304,7 +372,3 @@ def make_mirror(root: Path, address: str) -> None:
     root.mkdir(parents=True, exist_ok=True)
     disk.replace_durably(root / _MARK, f"{address}\n".encode())
     disk.sync_directory(root)
-
-
-def _pointer_key(place: str) -> str:
-    return f"{_POINTERS}/{place}.json"

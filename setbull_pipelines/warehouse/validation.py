@@ -7,10 +7,9 @@ into partitions. Does not belong here: bytes of files (``encoding``), paths, poi
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -41,11 +40,6 @@ class Batch:
     """Where the rows of each partition begin, and behind them where the last one's end."""
     columns: Mapping[str, pyarrow.Array]
     """As :func:`encoding.plain_column` gives them."""
-
-    def slices(self) -> Iterator[tuple[str, pyarrow.Table]]:
-        """Each partition with its rows as they are stored, text coded by dictionaries of its own."""
-        for partition, (start, end) in zip(self.partitions, pairwise(self.bounds), strict=True):
-            yield partition, encoding.stored_rows(self.table, self.columns, start, end)
 
 
 def batch_of_frames(table: Table, label: str, frames: Mapping[str, pd.DataFrame]) -> Batch:

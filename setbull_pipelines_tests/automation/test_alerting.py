@@ -28,9 +28,10 @@ from setbull_pipelines.quality.verdict import Verdict as RuleVerdict
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import AlertSettings, Settings
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.automation.killed import gone_process, started_run
 from setbull_pipelines_tests.calendars import amended
 from setbull_pipelines_tests.pipeline.receivers import free_port
@@ -351,7 +352,7 @@ def test_a_damaged_rollout_log_does_not_silence_the_other_alerts(
     record_actions(
         [Component.INDICATORS], Verdict.KILLED, "Asha", "x", warehouse, settings, lambda: moment
     )
-    warehouse.root.joinpath(*LOG.key, "whole", "current.json").write_text("not a pointer")
+    faults.damage(warehouse, LOG, WHOLE)
     Broken.check_fails = True
     runs = [outcome_of(instance, instance.get_run_record_by_id(execute(instance)))]
     findings = alerting.findings_of(instance, runs, warehouse, settings, moment)

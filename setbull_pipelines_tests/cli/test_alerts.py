@@ -18,7 +18,9 @@ from setbull_pipelines.cli.run import RunFailed, Runner
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.pipeline.alerting import ALERTS, read_ledger, record_findings
 from setbull_pipelines.settings import AlertSettings
+from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.alerts.findings import at, finding
 from setbull_pipelines_tests.cli.conftest import QUICK
 from setbull_pipelines_tests.pipeline.receivers import (
@@ -133,11 +135,11 @@ def test_deliver_sends_what_is_due_once(warehouse: Warehouse, webhook: Webhook) 
 @pytest.mark.usefixtures("settings_file")
 def test_damaged_alerts_are_one_sentence(warehouse: Warehouse) -> None:
     raised(warehouse, finding(0))
-    warehouse.root.joinpath(*ALERTS.key, "whole", "current.json").write_text("not a pointer")
+    faults.damage(warehouse, ALERTS, WHOLE)
     for verb in ("list", "deliver"):
         result = setbull("alerts", verb)
         assert result.exit_code == 2
-        assert "not a pointer" in result.stderr
+        assert "is damaged where it tells of operations.alerts" in result.stderr
         assert "Traceback" not in result.output
 
 

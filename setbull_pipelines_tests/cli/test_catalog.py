@@ -16,6 +16,7 @@ from setbull_pipelines.cli.main import main
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
+from setbull_pipelines_tests.warehouse import old_layout
 
 RESULTS = StoredTable("v1", tables.FILTER_RESULTS)
 QUESTION = "SELECT count(*) AS rows FROM v1.filter_results"
@@ -139,3 +140,36 @@ def test_the_relative_catalog_reads_the_folder_that_it_lies_in(
     publish(warehouse, RESULTS, day, warehouse.read(RESULTS, [day]).head(0))
     assert setbull("catalog", "--root", moved).exit_code == 0
     assert asked_plainly(moved / relative, moved) == "12"
+
+
+def test_a_lost_list_of_what_is_current_is_made_again_from_the_files(
+    copied: tuple[SmallRun, SmallRun],
+) -> None:
+    data = copied[1].settings.data_directory
+    for path in (data / "warehouse").glob("catalog.sqlite*"):
+        path.unlink()
+    result = setbull("catalog", "--rebuild")
+    assert result.exit_code == 0, result.output
+    assert "versions found in the files" in result.stdout
+    assert asked_plainly(data / "setbull.duckdb", Path("/")) == "13"
+
+
+def test_a_folder_of_an_older_version_is_refused_with_the_command_that_converts_it(
+    small_run: SmallRun, data_directory: Path
+) -> None:
+    refused = setbull("convert")
+    assert refused.exit_code == 2
+    assert "found nothing of an older version" in refused.stderr
+    original = small_run.copy(data_directory.parent / "original")
+    old_layout.write(original.warehouse, data_directory / "warehouse", [RESULTS])
+    refused = setbull("sql", QUESTION)
+    assert refused.exit_code == 2
+    assert "written by an older version of setbull; convert it by: setbull convert" in (
+        refused.stderr
+    )
+    converted = setbull("convert")
+    assert converted.exit_code == 0, converted.output
+    assert f"{len(small_run.warehouse.partitions(RESULTS))} partitions converted" in (
+        converted.stdout
+    )
+    assert asked_plainly(data_directory / "setbull.duckdb", Path("/")) == "24"

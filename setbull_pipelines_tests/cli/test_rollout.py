@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -17,8 +16,9 @@ from setbull_pipelines.pipeline.rolling_out import states
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.rollout.stages import Component, Stage
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1
 
 SIGNED = ("--by", "Asha", "--reason", "a trial")
@@ -111,28 +111,29 @@ def test_an_action_on_all_that_one_refuses_is_done_to_none(data_directory: Path)
     assert len(read_log(Warehouse(data_directory / "warehouse"))) == 1
 
 
-def spoil_the_pointer(log: Path) -> None:
-    (log / "whole" / "current.json").write_text("not a pointer")
+def spoil_the_pointer(warehouse: Warehouse) -> None:
+    faults.damage(warehouse, LOG, WHOLE)
 
 
-def lose_the_pointer(log: Path) -> None:
-    (log / "whole" / "current.json").unlink()
+def lose_the_pointer(warehouse: Warehouse) -> None:
+    faults.lose(warehouse, LOG, WHOLE)
 
 
-def lose_the_folder(log: Path) -> None:
-    shutil.rmtree(log)
+def lose_the_folder(warehouse: Warehouse) -> None:
+    shutil.rmtree(warehouse.root.joinpath(*LOG.key))
 
 
-def flip_a_bit_of_the_rows(log: Path) -> None:
-    newest = log / "whole" / json.loads((log / "whole" / "current.json").read_text())["file"]
+def flip_a_bit_of_the_rows(warehouse: Warehouse) -> None:
+    (newest,) = warehouse.files(LOG)
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
     newest.write_bytes(data)
 
 
-def lose_the_newest_rows(log: Path) -> None:
+def lose_the_newest_rows(warehouse: Warehouse) -> None:
     """As a scrub does with a damaged file: it is taken away, and the pointer stays."""
-    (log / "whole" / json.loads((log / "whole" / "current.json").read_text())["file"]).unlink()
+    (newest,) = warehouse.files(LOG)
+    newest.unlink()
 
 
 @pytest.mark.parametrize(
@@ -146,12 +147,12 @@ def lose_the_newest_rows(log: Path) -> None:
     ],
 )
 def test_a_lost_log_is_an_error_and_never_lets_a_latched_v2_come_back(
-    spoil: Callable[[Path], None], is_sure: bool, data_directory: Path, tmp_path: Path
+    spoil: Callable[[Warehouse], None], is_sure: bool, data_directory: Path, tmp_path: Path
 ) -> None:
     lines(setbull("kill", "--component", "indicators", *SIGNED))
     lines(setbull("force", "sequences", "50", *SIGNED))
     before = lines(setbull("status"))
-    spoil(data_directory.joinpath("warehouse", *LOG.key))
+    spoil(Warehouse(data_directory / "warehouse"))
     # Files that this process has read are in its memory; another place is as good as another process.
     elsewhere = shutil.copytree(data_directory, tmp_path / "elsewhere")
     os.environ["SETBULL_DATA_DIR"] = str(elsewhere)
@@ -185,8 +186,7 @@ def test_a_damaged_log_is_one_sentence_and_the_kill_switch_is_still_shown(
     data_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines(setbull("kill", *SIGNED))
-    pointer = data_directory.joinpath("warehouse", *LOG.key, "whole", "current.json")
-    pointer.write_text("not a pointer")
+    faults.damage(Warehouse(data_directory / "warehouse"), LOG, WHOLE)
     refused(setbull("status"), "operations.rollout_log cannot be read", "rollout restore")
     refused(setbull("history"), "operations.rollout_log cannot be read")
     monkeypatch.setenv("SETBULL_KILL_V2", "1")

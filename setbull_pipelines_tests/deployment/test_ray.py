@@ -6,7 +6,6 @@ told once: the tests look at what it left behind.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from setbull_pipelines.settings import Settings, load_settings
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.remote import ObjectStore, Remote
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.processes import environment
 from setbull_pipelines_tests.servers import (
     PROJECT,
@@ -158,7 +158,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
         alone, days = raw_tables(folder / "alone")
         home = folder / "home"
-        shutil.copytree(folder / "alone" / "warehouse", home / "warehouse", copy_function=os.link)
+        shutil.copytree(
+            folder / "alone" / "warehouse", home / "warehouse", copy_function=faults.link
+        )
         Warehouse(home / "warehouse").upload_to(Remote(ObjectStore(ADDRESS)))
         first, last = str(days[0]), str(days[-1])
         tags = {

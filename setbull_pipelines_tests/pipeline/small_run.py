@@ -6,7 +6,6 @@ The run itself must not be changed: tests that publish work on a copy.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -40,6 +39,7 @@ from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.pointers import Failure, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests import stored as faults
 
 MINUTE_SESSIONS = 3
 
@@ -85,7 +85,7 @@ class SmallRun:
     def copy(self, directory: Path) -> SmallRun:
         """The same run in another folder, to publish into. Files are linked: never write into one."""
         shutil.copytree(
-            self.settings.data_directory, directory, copy_function=os.link, dirs_exist_ok=True
+            self.settings.data_directory, directory, copy_function=faults.link, dirs_exist_ok=True
         )
         return replace(self, settings=replace(self.settings, data_directory=directory))
 
@@ -153,7 +153,7 @@ def failed(run: SmallRun, lane: str, tables: Iterable[Table], key: str, day: dat
 
 def forget(warehouse: Warehouse, stored: StoredTable, day: date) -> None:
     """Make a partition one that was never published."""
-    shutil.rmtree(warehouse.root.joinpath(*stored.key, f"trading_day={day}"))
+    faults.lose(warehouse, stored, str(day))
 
 
 def cut_back_v1(run: SmallRun, table: Table, stage: Stage, day: date, percentage: int = 50) -> Part:

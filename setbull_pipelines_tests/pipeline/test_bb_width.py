@@ -19,6 +19,7 @@ from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.calendars import amended
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 
@@ -82,10 +83,7 @@ def test_news_are_those_of_the_moment_and_none_of_history(copied_run: SmallRun) 
 
 def test_a_damaged_monitor_does_not_silence_the_other_alerts(copied_run: SmallRun) -> None:
     day = copied_run.days[-1]
-    pointer = copied_run.warehouse.root.joinpath(*SERVED.key) / f"trading_day={day}/current.json"
-    # The copy shares its files with the finished run.
-    pointer.unlink()
-    pointer.write_text("{")
+    faults.damage(copied_run.warehouse, SERVED, str(day))
     moment = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(INDIA))
     assert band_width_news(copied_run.warehouse, copied_run.settings, moment) == []
 

@@ -27,7 +27,8 @@ from setbull_pipelines.warehouse.pointers import Pointer
 KEYS = [f"NSE_EQ|INE{number:06}" for number in range(400)]
 SESSIONS = NSE.trading_days(date(2026, 6, 1), date(2026, 6, 30))
 POINTER = Pointer(
-    file=f"{'0' * 32}.parquet",
+    file=None,
+    first_row=0,
     rows=0,
     schema_hash="",
     code_version="",

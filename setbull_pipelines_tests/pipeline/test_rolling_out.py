@@ -41,6 +41,7 @@ from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.pipeline.small_run import (
     SmallRun,
     cut_back_v1,
@@ -294,9 +295,7 @@ def test_the_kill_switch_is_a_row_and_needs_no_log_to_serve_v1(copied_run: Small
     settings = lenient(copied_run, kill=True)
     for rows in judged(copied_run, settings, 0).values():
         assert path(rows) == [("killed", "off")]
-    log = copied_run.warehouse.root.joinpath(*LOG.key, "whole", "current.json")
-    log.unlink()
-    log.write_text("not a pointer")
+    faults.damage(copied_run.warehouse, LOG, WHOLE)
     warehouse = copied_run.warehouse
     assert stages_in_force(warehouse, settings.rollout)[Component.SEQUENCES] is Stage.OFF
     with pytest.raises(DamagedPartition):

@@ -144,9 +144,11 @@ def told(run: SmallRun, step: Step, lane: str, days: Sequence[date]) -> dict[tup
     found = {}
     for table in step.outputs:
         for day in days:
-            pointer = run.warehouse.pointer(StoredTable(lane, table), day.isoformat())
+            stored, key = StoredTable(lane, table), day.isoformat()
+            pointer = run.warehouse.pointer(stored, key)
+            computed_from = run.warehouse.instrument_inputs(stored, key).to_pydict()
             found[table.name, day] = (
-                *(pointer.content_hash, pointer.instrument_inputs, pointer.inputs),
+                *(pointer.content_hash, computed_from, pointer.inputs),
                 *(dict(pointer.failures), pointer.note, pointer.cost is None),
             )
     return found

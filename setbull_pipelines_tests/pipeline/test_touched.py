@@ -399,8 +399,7 @@ def test_v1_in_samples_and_in_full_again_has_the_bytes_of_computing_everything(
 def test_lost_hashes_mean_computing_all_with_the_same_bytes(copied_run: SmallRun) -> None:
     day, stored = copied_run.days[0], StoredTable("v1", tables.CANDLES_5MIN)
     before = copied_run.warehouse.pointer(stored, day.isoformat())
-    (path,) = copied_run.warehouse.files(stored, [day.isoformat()])
-    (path.parent / before.instrument_inputs).unlink()
+    (copied_run.warehouse.root / before.hashes_file).unlink()
     copied_run.warehouse.invalidate(stored, day.isoformat(), KEY)
     (result,) = carry_out_step(STEP["candles_5min"], "v1", copied_run, [day])
     assert (result.instruments_kept, result.cached) == (0, False)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.reconciliation.drill_down import (
-    SideFiles,
+    Sides,
     bars,
     instrument_counts,
     windows,
@@ -70,8 +70,8 @@ def changed(frame: pd.DataFrame, key: str, bars_changed: list[int], **values: ob
     return copy
 
 
-def files(folder: Path, table: Table, v1: pd.DataFrame, v2: pd.DataFrame) -> SideFiles:
-    return SideFiles(
+def files(folder: Path, table: Table, v1: pd.DataFrame, v2: pd.DataFrame) -> Sides:
+    return Sides(
         table,
         [write(table, v1, folder / f"{table.name}-1.parquet")],
         [write(table, v2, folder / f"{table.name}-2.parquet")],

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
 from setbull_pipelines import tables
@@ -161,11 +162,18 @@ Pair = tuple[Table, Path, Path]
 def pairs(run: SmallRun, folder: Path) -> Iterator[tuple[str, Pair]]:
     """Name, table and exported files of every comparison."""
     day = run.days[0].isoformat()
+
+    def exported(schema: str, table: Table) -> Path:
+        """The rows of the day; the stored file has other days too."""
+        path = folder / f"{schema}.{table.name}.parquet"
+        if not path.exists():
+            pyarrow.parquet.write_table(
+                run.warehouse.read_arrow(StoredTable(schema, table), [day]), path
+            )
+        return path
+
     for name, table in TABLES.items():
-        v1, v2 = (
-            run.warehouse.files(StoredTable(schema, table), [day])[0] for schema in ("v1", "v2")
-        )
-        yield name, (table, v1, v2)
+        yield name, (table, exported("v1", table), exported("v2", table))
     faults = FAULTS | {
         DUPLICATE: ("candles_5min", lambda frame: pd.concat([frame, frame.iloc[[ROW]]]))
     }
@@ -174,7 +182,7 @@ def pairs(run: SmallRun, folder: Path) -> Iterator[tuple[str, Pair]]:
         v1 = run.warehouse.read(StoredTable("v1", table), [day])
         wrong = folder / f"{fault_name}.parquet"
         write(table, fault(v1.copy()), wrong)
-        yield fault_name, (table, run.warehouse.files(StoredTable("v1", table), [day])[0], wrong)
+        yield fault_name, (table, exported("v1", table), wrong)
     sides = [
         write(COARSE, coarse(*prices), folder / f"{number}.parquet")
         for number, prices in enumerate([(100.0, 90.5), (90.5, 100.0)])

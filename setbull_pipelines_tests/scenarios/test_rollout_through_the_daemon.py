@@ -7,7 +7,6 @@ people, diverges, stays taken back, and sees a day without data. The tests look 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.pipeline.receivers import SECRETS, Webhook, http_receiver
 from setbull_pipelines_tests.processes import SETBULL, end, environment
 
@@ -101,7 +101,7 @@ class Story:
 
     def keep_the_crash(self) -> None:
         root = self.warehouse.root
-        shutil.copytree(root, self.after_the_crash.root, copy_function=os.link)
+        shutil.copytree(root, self.after_the_crash.root, copy_function=faults.link)
 
     def write_script(self, sessions: list[date]) -> None:
         script = {
@@ -350,9 +350,9 @@ def test_the_kill_switch_serves_v1_at_once_without_writing_or_reading_the_log(
     before = set(story.variants(tables.CANDLES_5MIN, STILL_WRONG).values())
     assert "v2" in before, "the switch would change nothing"
     # No log, and nobody may write.
-    log = story.warehouse.root.joinpath(*LOG.key, "whole", "current.json")
-    kept = log.read_bytes()
-    log.write_bytes(b"not a pointer")
+    kept = story.warehouse.commits.path.read_bytes()
+    faults.damage(story.warehouse, LOG, WHOLE)
+    story.warehouse.partitions(LOG)  # opens the catalog, beside which SQLite then keeps two files
     directories = [story.warehouse.root, *filter(Path.is_dir, story.warehouse.root.rglob("*"))]
     modes = {path: path.stat().st_mode for path in directories}
     times = {path: path.stat().st_mtime_ns for path in directories}
@@ -366,7 +366,7 @@ def test_the_kill_switch_serves_v1_at_once_without_writing_or_reading_the_log(
     finally:
         for path_, mode in modes.items():
             path_.chmod(mode)
-        log.write_bytes(kept)
+        story.warehouse.commits.path.write_bytes(kept)
     assert "v1" in answer
     assert "v2" not in answer
     assert set(rows["variant"]) == {"v1"}

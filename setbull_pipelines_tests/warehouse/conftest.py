@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -69,5 +70,5 @@ def publish(warehouse: Warehouse, frame: pd.DataFrame, day: str = DAY, **provena
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    """An empty warehouse."""
-    return Warehouse(tmp_path / "warehouse")
+    """An empty warehouse that deletes what is not needed at once."""
+    return Warehouse(tmp_path / "warehouse", grace=timedelta(0))

@@ -108,9 +108,7 @@ def write_immutable(root: Path, version: int) -> None:
 
 def write_in_place(root: Path, version: int) -> None:
     for position, day in enumerate(DAYS):
-        data = encoding.to_parquet(
-            NUMBERED.table, encoding.to_arrow(NUMBERED.table, numbered(position, version))
-        )
+        data = encoding.to_parquet(encoding.to_arrow(NUMBERED.table, numbered(position, version)))
         (root / f"{day}.parquet").write_bytes(data)
 
 

@@ -6,15 +6,14 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-import pyarrow
 import pytest
 
 from setbull_pipelines.tables.contract import Table
-from setbull_pipelines.warehouse import instrument_hashes
+from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.instrument_hashes import hashes_of_rows, of_mapping
 from setbull_pipelines.warehouse.pointers import StoredTable
-from setbull_pipelines.warehouse.store import MissingPartition, Warehouse
-from setbull_pipelines_tests.warehouse.conftest import BARS, DAY, V1_BARS, bars, publish
+from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.warehouse.conftest import BARS, DAY, PROVENANCE, V1_BARS, bars, publish
 
 
 def found(warehouse: Warehouse, stored: StoredTable = V1_BARS) -> dict[str, int]:
@@ -66,11 +65,14 @@ def test_columns_of_provenance_do_not_count(warehouse) -> None:
         for column in BARS.columns
     )
     stored = StoredTable("v1", dataclasses.replace(BARS, columns=columns))
-    publish(warehouse, bars())
+    told = {**PROVENANCE, "inputs": {}}
+    first = warehouse.publish(stored, DAY, bars(), **told)
     before = found(warehouse, stored)
-    warehouse.instrument_hashes(stored, DAY)
-    publish(warehouse, bars().assign(reason=pd.Series("other", index=range(4), dtype="str")))
+    other = bars().assign(reason=pd.Series("other", index=range(4), dtype="str"))
+    second = warehouse.publish(stored, DAY, other, **told)
     assert found(warehouse, stored) == before
+    assert first.content_hash != second.content_hash
+    assert first.values_hash == second.values_hash
 
 
 def test_no_rows_have_no_hashes(warehouse) -> None:
@@ -84,13 +86,13 @@ def test_a_table_that_is_not_ordered_by_instrument_is_refused() -> None:
         hashes_of_rows(table, table.arrow_schema.empty_table())
 
 
-@pytest.mark.parametrize("damage", [b"", b"x" * 40])
+@pytest.mark.parametrize("damage", [b"", b"x" * 40, None])
 def test_damaged_hashes_are_worked_out_again(warehouse, damage) -> None:
-    publish(warehouse, bars())
+    pointer = publish(warehouse, bars())
     before = found(warehouse)
-    (path,) = warehouse.files(V1_BARS)
-    path.with_suffix(".rows").write_bytes(damage)
-    assert found(warehouse) == before
+    path = warehouse.root / pointer.hashes_file
+    path.unlink() if damage is None else path.write_bytes(damage)
+    assert found(Warehouse(warehouse.root)) == before
 
 
 def publish_with_inputs(warehouse: Warehouse, hashes: dict[str, int], price: float = 100.0):
@@ -110,11 +112,11 @@ def test_what_instruments_were_computed_from_is_kept_with_the_version(warehouse)
     kept = warehouse.instrument_inputs(V1_BARS, DAY)
     assert kept.to_pydict() == {"instrument_key": ["A", "B"], "hash": [2**64 - 1, 2]}
     pointer = warehouse.pointer(V1_BARS, DAY)
-    path = warehouse.files(V1_BARS)[0].parent / pointer.instrument_inputs
+    path = warehouse.root / pointer.hashes_file
     path.write_bytes(b"damaged")
-    assert warehouse.instrument_inputs(V1_BARS, DAY) is None
+    assert Warehouse(warehouse.root).instrument_inputs(V1_BARS, DAY) is None
     path.unlink()
-    assert warehouse.instrument_inputs(V1_BARS, DAY) is None
+    assert Warehouse(warehouse.root).instrument_inputs(V1_BARS, DAY) is None
 
 
 def test_a_version_takes_its_hashes_with_it_when_it_is_collected(warehouse) -> None:
@@ -123,10 +125,9 @@ def test_a_version_takes_its_hashes_with_it_when_it_is_collected(warehouse) -> N
     found(warehouse)
     publish_with_inputs(warehouse, {"A": 2}, price=200.0)
     found(warehouse)
-    folder = warehouse.files(V1_BARS)[0].parent
-    assert len(list(folder.iterdir())) == 7
-    assert warehouse.collect_garbage() == 3
-    assert len(list(folder.iterdir())) == 4
+    assert len(list(warehouse.root.rglob("*.parquet"))) == 4
+    assert warehouse.collect_garbage() == 2
+    assert len(list(warehouse.root.rglob("*.parquet"))) == 2
     assert warehouse.instrument_inputs(V1_BARS, DAY).to_pydict()["hash"] == [2]
 
 
@@ -175,10 +176,3 @@ def test_rows_of_some_instruments_are_those_of_all_filtered(warehouse) -> None:
     expected = frame[frame["instrument_key"] != "B"].reset_index(drop=True)
     pd.testing.assert_frame_equal(read, expected)
     assert warehouse.read(V1_BARS, [DAY], instrument_keys=()).empty
-
-
-def test_bytes_of_nobody_are_no_hashes() -> None:
-    table = of_mapping({"A": 1})
-    assert instrument_hashes.from_bytes(instrument_hashes.to_bytes(table)).equals(table)
-    assert instrument_hashes.from_bytes(b"") is None
-    assert isinstance(table, pyarrow.Table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from datetime import date
@@ -10,14 +11,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from setbull_pipelines.warehouse import queries
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.errors import ContractViolation
+from setbull_pipelines.warehouse.instrument_hashes import of_mapping
+from setbull_pipelines.warehouse.pointers import Failure, StoredTable
 from setbull_pipelines.warehouse.queries import connect, quoted_identifier, quoted_text
-from setbull_pipelines.warehouse.store import ContractViolation, Warehouse
+from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.warehouse.conftest import (
     BARS,
     DAY,
     NEXT_DAY,
+    PROVENANCE,
     V1_BARS,
     bars,
     publish,
@@ -79,11 +84,49 @@ def test_a_root_with_quotes_in_its_name_is_only_a_name(tmp_path):
 
 def test_a_partition_of_another_contract_is_not_shown(warehouse):
     publish(warehouse, bars())
-    path = warehouse.files(V1_BARS)[0].parent / "current.json"
-    held = warehouse.pointer(V1_BARS, DAY).schema_hash
-    path.write_text(path.read_text().replace(held, "0" * 32))
-    with pytest.raises(ContractViolation, match="another version"), connect(warehouse, [V1_BARS]):
+    narrower = StoredTable("v1", dataclasses.replace(BARS, columns=BARS.columns[:-1]))
+    with pytest.raises(ContractViolation, match="another version"), connect(warehouse, [narrower]):
         pass
+
+
+def test_of_a_file_with_replaced_days_the_others_are_shown(warehouse):
+    days = [f"2024-01-{number:02}" for number in range(1, 11)]
+    frames = {day: bars(day, price=1.0) for day in days}
+    warehouse.publish_many(V1_BARS, frames, inputs={day: {} for day in days}, **PROVENANCE)
+    publish(warehouse, bars(days[3], price=4.0), days[3])
+    publish(warehouse, BARS.empty(), days[5])
+    publish(warehouse, bars(days[8], ("A",), price=9.0), days[8])
+    with connect(warehouse, [V1_BARS]) as connection:
+        found = connection.execute(
+            "SELECT trading_day::VARCHAR, count(*), min(open), max(open) FROM v1.bars "
+            "GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    expected = {day: (day, 4, 1.0, 2.0) for day in days}
+    expected[days[3]] = (days[3], 4, 4.0, 5.0)
+    expected[days[8]] = (days[8], 2, 9.0, 10.0)
+    del expected[days[5]]
+    assert found == list(expected.values())
+
+
+def test_readers_of_sql_see_all_tables_of_one_commit(warehouse, tmp_path):
+    def both(price: float) -> None:
+        with warehouse.commit() as commit:
+            for stored in (V1_BARS, V2_BARS):
+                rows = warehouse.check(stored, {DAY: bars(price=price)})
+                commit.add(stored, rows, inputs={DAY: {}}, **PROVENANCE)
+            assert warehouse.pointers(V1_BARS) == before
+        rebuild_catalog(warehouse, path, [V1_BARS, V2_BARS], {})
+
+    path, before = tmp_path / "catalog.duckdb", {}
+    both(1.0)
+    question = "SELECT max(open) FROM {}.bars"
+    with duckdb.connect(str(path), read_only=True) as reader:
+        assert reader.execute(question.format("v1")).fetchone() == (2.0,)
+        before = warehouse.pointers(V1_BARS)
+        both(5.0)
+        assert reader.execute(question.format("v2")).fetchone() == (2.0,)
+    with duckdb.connect(str(path), read_only=True) as reader:
+        assert reader.execute(question.format("v2")).fetchone() == (6.0,)
 
 
 MACROS = {
@@ -118,7 +161,7 @@ def test_the_catalog_explains_its_columns(warehouse, tmp_path):
     with duckdb.connect(str(path), read_only=True) as connection:
         comments = connection.execute(
             "SELECT schema_name, comment FROM duckdb_columns() "
-            "WHERE column_name IN ('open', 'trading_day') ORDER BY ALL"
+            "WHERE column_name IN ('open', 'trading_day') AND schema_name <> 'operations' ORDER BY ALL"
         ).fetchall()
         views = connection.execute(
             "SELECT comment FROM duckdb_views() WHERE schema_name = 'v1'"
@@ -126,6 +169,68 @@ def test_the_catalog_explains_its_columns(warehouse, tmp_path):
     both = ["Day; the bar's own", "First price [rupees]"]
     assert comments == [(schema, text) for schema in ("v1", "v2") for text in both]
     assert views == [("The trader's bars",)]
+
+
+def test_a_catalog_is_of_one_commit_whoever_publishes_while_it_is_made(
+    warehouse, tmp_path, monkeypatch
+):
+    def both(price: float) -> None:
+        with warehouse.commit() as commit:
+            for stored in (V1_BARS, V2_BARS):
+                rows = warehouse.check(stored, {DAY: bars(price=price)})
+                commit.add(stored, rows, inputs={DAY: {}}, **PROVENANCE)
+
+    real, prices = queries._select_statement, iter([2.0, 3.0])
+
+    def meanwhile(*arguments) -> str:
+        both(next(prices))
+        return real(*arguments)
+
+    both(1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "_select_statement", meanwhile)
+        path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS, V2_BARS], {})
+    with duckdb.connect(str(path), read_only=True) as connection:
+        shown = connection.execute(
+            "SELECT (SELECT min(open) FROM v1.bars), (SELECT min(open) FROM v2.bars), "
+            "(SELECT count(DISTINCT commit_number) FROM operations.partitions)"
+        ).fetchone()
+    assert shown == (1.0, 1.0, 1)
+
+
+def test_the_catalog_tells_what_each_partition_was_computed_from(warehouse, tmp_path):
+    for run, day in (("run-1", DAY), ("run-2", NEXT_DAY), ("run-3", DAY)):
+        warehouse.publish_many(
+            V1_BARS,
+            {day: bars(day, price=float(len(run) + int(run[-1])))},
+            inputs={day: {"raw.candles_1min": f"hash-{run}"}},
+            instrument_inputs={day: of_mapping({"A": 2**63 + 1, "B": int(run[-1])})},
+            failures={day: {"C": Failure("v1.bars", "no luck")}},
+            **{**PROVENANCE, "run_id": run},
+        )
+    warehouse.invalidate(V1_BARS, NEXT_DAY, "B")
+    path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS, V2_BARS], {})
+    with duckdb.connect(str(path), read_only=True) as connection:
+        known = connection.execute(
+            "SELECT partition, run_id, inputs['raw.candles_1min'], failures['C'], invalidated, rows "
+            "FROM operations.partitions WHERE schema_name = 'v1' ORDER BY trading_day"
+        ).fetchall()
+        inputs = connection.execute(
+            "SELECT partition, instrument_key, hash FROM operations.instrument_inputs ORDER BY ALL"
+        ).fetchall()
+        (empty,) = connection.execute(
+            "SELECT count(*) FROM operations.partitions WHERE schema_name = 'v2'"
+        ).fetchone()
+    assert known == [
+        (DAY, "run-3", "hash-run-3", "no luck", [], 4),
+        (NEXT_DAY, "run-2", "hash-run-2", "no luck", ["B"], 4),
+    ]
+    first = 1 - 2**63
+    assert inputs == [
+        *((DAY, "A", first), (DAY, "B", 3)),
+        *((NEXT_DAY, "A", first), (NEXT_DAY, "B", 2)),
+    ]
+    assert empty == 0
 
 
 def test_an_open_reader_keeps_its_version_until_it_connects_anew(warehouse, tmp_path):

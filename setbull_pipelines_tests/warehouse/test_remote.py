@@ -12,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -31,7 +30,7 @@ from setbull_pipelines.warehouse.errors import (
     StoreUnavailable,
 )
 from setbull_pipelines.warehouse.queries import connect
-from setbull_pipelines.warehouse.remote import GRACE, ObjectStore, Remote, StoredObject
+from setbull_pipelines.warehouse.remote import GRACE, ObjectStore, Remote
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.servers import free_port, require, s3_server
 from setbull_pipelines_tests.warehouse.conftest import DAY, NEXT_DAY, PROVENANCE, V1_BARS, bars
@@ -49,7 +48,7 @@ def server() -> Iterator[None]:
 
 
 class Watched(ObjectStore):
-    """A store that counts requests, can crash before a conditional put, and can be ahead of time."""
+    """A store that counts requests, can crash before it takes a commit, and can be ahead of time."""
 
     def __init__(self, address: str) -> None:
         self.asked: Counter[str] = Counter()
@@ -57,19 +56,19 @@ class Watched(ObjectStore):
         self.ahead = timedelta()
         super().__init__(address)
 
-    def read(self, key: str, known: StoredObject | None = None) -> StoredObject | None:
-        found = super().read(key, known)
-        self.asked["unchanged" if known and found is known else key.partition("/")[0]] += 1
+    def read(self, key: str) -> bytes | None:
+        found = super().read(key)
+        self.asked[key.partition("/")[0] if found is not None else "nothing new"] += 1
         return found
 
     def objects(self, prefix, after=None):
         self.asked["listings"] += 1
         return super().objects(prefix, after)
 
-    def replace(self, key, data, before):
-        if self.crashes and key.startswith("pointers"):
+    def create(self, key, data):
+        if self.crashes and key.startswith("commits"):
             raise KeyboardInterrupt
-        return super().replace(key, data, before)
+        super().create(key, data)
 
     def now(self) -> datetime:
         return super().now() + self.ahead
@@ -80,7 +79,9 @@ class Machine:
 
     def __init__(self, folder: Path, address: str, keep_versions: int = 3) -> None:
         self.store = Watched(address)
-        self.warehouse = Warehouse(folder, keep_versions, remote=Remote(self.store))
+        self.warehouse = Warehouse(
+            folder, keep_versions, remote=Remote(self.store), grace=timedelta(0)
+        )
 
     def publish(self, price: float, day: str = DAY) -> str:
         """Publish a version that is told by its price; returns its content hash."""
@@ -124,20 +125,21 @@ def test_what_one_machine_publishes_the_other_reads_with_the_same_bytes(machines
         assert connection.execute("SELECT count(*) FROM v1.bars").fetchone() == (4,)
 
 
-def test_a_file_is_fetched_once_and_a_pointer_again_only_when_it_changed(machines):
+def test_a_file_is_fetched_once_and_a_look_asks_for_the_next_commit(machines):
     one, two = machines
     one.publish(1)
     two.price()
     two.store.asked.clear()
 
     two.price()
-    assert two.store.asked == {"unchanged": 1}
+    assert two.store.asked == {"nothing new": 1}
     one.publish(2)
+    two.store.asked.clear()
     assert two.price() == 2
-    assert two.store.asked == {"unchanged": 1, "pointers": 1, "data": 1}
+    assert two.store.asked == {"commits": 2, "listings": 1, "data": 1}
 
 
-def test_a_window_costs_one_listing_and_the_pointers_that_changed(machines):
+def test_a_window_costs_one_request_and_the_commits_that_are_new(machines):
     one, two = machines
     days = [f"2024-01-{day:02}" for day in range(1, 29)]
     for price, day in enumerate(days):
@@ -145,14 +147,28 @@ def test_a_window_costs_one_listing_and_the_pointers_that_changed(machines):
     window = days[5:25]
 
     assert list(two.warehouse.pointers(V1_BARS, window)) == window
-    assert two.store.asked == {"listings": 1, "pointers": 20}
+    assert two.store.asked["commits"] == 28 + 1
     two.store.asked.clear()
     one.publish(99, days[7])
     before = two.warehouse.pointers(V1_BARS, window)
-    assert two.store.asked == {"listings": 1, "pointers": 1}
+    assert two.store.asked == {"listings": 1, "commits": 2}
     assert before[days[7]].inputs == {"price": "99"}
     with pytest.raises(MissingPartition, match="2024-02-01"):
         two.warehouse.files(V1_BARS, [*window, "2024-02-01"])
+
+
+def test_a_new_machine_begins_with_a_checkpoint(machines, tmp_path, monkeypatch):
+    one, _ = machines
+    monkeypatch.setattr(remote_module, "_COMMITS_BETWEEN_CHECKPOINTS", 5)
+    for price in range(1, 8):
+        one.publish(price)
+    one.warehouse.collect_garbage()
+    one.publish(8)
+    three = Machine(tmp_path / "three", one.store.address)
+    assert three.price() == 8
+    assert three.store.asked["commits"] < 5
+    three.publish(9)
+    assert one.price() == 9
 
 
 def test_machines_that_publish_one_partition_at_a_time_lose_no_version(machines):
@@ -181,32 +197,24 @@ def test_machines_that_publish_one_partition_at_a_time_lose_no_version(machines)
 def test_the_same_race_without_the_condition_loses_versions(machines, monkeypatch):
     """The control: what the test above would see if the store did not honour conditions."""
     one, two = machines
-
-    def careless(self, key, data, before):
-        self.put(key, data)
-        return StoredObject(data, "?")
-
-    monkeypatch.setattr(ObjectStore, "replace", careless)
+    monkeypatch.setattr(ObjectStore, "create", lambda self, key, data: self.put(key, data))
     monkeypatch.setattr(ObjectStore, "require_conditions", lambda self: None)
     one.publish(1)
-    read_by_two = two.warehouse._remote.store.read(f"pointers/v1/bars/trading_day={DAY}.json")
+    two.price()
     one.publish(2)
-    monkeypatch.setattr(two.store, "read", lambda key, known=None: read_by_two)
+    monkeypatch.setattr(two.warehouse._remote, "pull", lambda commits: None)
     two.publish(3)
 
-    assert [pointer.inputs["price"] for pointer in one.warehouse.history(V1_BARS, DAY)] == [
-        "3",
-        "1",
-    ]
+    three = Machine(one.warehouse.root.parent / "three", one.store.address)
+    kept = [pointer.inputs["price"] for pointer in three.warehouse.history(V1_BARS, DAY)]
+    assert kept == ["3", "1"]
 
 
 def test_a_store_that_ignores_conditions_is_refused(machines, monkeypatch):
     one, _ = machines
-    monkeypatch.setattr(
-        ObjectStore, "replace", lambda self, key, data, before: StoredObject(data, "?")
-    )
+    monkeypatch.setattr(ObjectStore, "create", lambda self, key, data: self.put(key, data))
 
-    with pytest.raises(StoreUnavailable, match="ignores the conditions If-Match"):
+    with pytest.raises(StoreUnavailable, match="ignores the condition If-None-Match"):
         one.publish(1)
 
 
@@ -233,7 +241,7 @@ def test_readers_see_an_old_version_or_a_new_one_never_a_mixture(machines):
     assert len(seen) > 3
 
 
-def test_a_crash_between_file_and_pointer_leaves_the_old_version(machines):
+def test_a_crash_between_file_and_commit_leaves_the_old_version(machines):
     one, two = machines
     one.publish(1)
     one.store.crashes = True
@@ -242,40 +250,30 @@ def test_a_crash_between_file_and_pointer_leaves_the_old_version(machines):
 
     assert (one.price(), two.price()) == (1, 1)
     assert len(two.warehouse.history(V1_BARS, DAY)) == 1
-    uploads = len(two.warehouse._remote.uploads("v1/bars"))
+    uploads = len(two.warehouse._remote.files(V1_BARS.key))
     assert two.warehouse.collect_garbage() == 0, "its writer may be about to name it"
     two.store.ahead = GRACE + timedelta(seconds=10)
-    assert two.warehouse.collect_garbage() == 1
-    assert len(two.warehouse._remote.uploads("v1/bars")) == uploads - 1
+    assert two.warehouse.collect_garbage() == 2, "rows, and hashes of them"
+    assert len(two.warehouse._remote.files(V1_BARS.key)) == uploads - 1
     assert two.price() == 1
+    one.store.crashes = False
+    one.publish(3)
+    assert two.price() == 3
 
 
 def test_a_writer_that_publishes_what_is_just_collected_keeps_its_file(machines):
-    """Content that was published before gets a new upload, so that collecting the old one cannot take it away."""
+    """Content that was published before gets a new file, so that collecting the old one cannot take it away."""
     one, two = machines
     one.publish(1)
-    (doomed,) = two.warehouse._remote.uploads("v1/bars")
+    (doomed,) = two.warehouse._remote.files(V1_BARS.key)
     for price in (2, 3, 4, 1):
         one.publish(price)
     two.store.ahead = GRACE * 2
 
     two.warehouse.collect_garbage()
 
-    assert doomed not in two.warehouse._remote.uploads("v1/bars")
+    assert doomed not in two.warehouse._remote.files(V1_BARS.key)
     assert Machine(one.warehouse.root.parent / "three", one.store.address).price() == 1
-
-
-def test_a_reader_with_an_older_pointer_follows_its_rows_to_their_new_upload(machines):
-    one, two = machines
-    one.publish(1)
-    (pointer,) = two.warehouse.history(V1_BARS, DAY)
-    (first,) = one.warehouse._remote.uploads("v1/bars")
-    one.publish(1)
-    one.store.delete([first.key])
-
-    path = two.warehouse.root / "v1" / "bars" / f"trading_day={DAY}" / pointer.file
-    two.warehouse._fetch(path, pointer)
-    assert path.is_file()
 
 
 def test_garbage_is_versions_beyond_those_kept_on_every_machine(machines):
@@ -286,11 +284,12 @@ def test_garbage_is_versions_beyond_those_kept_on_every_machine(machines):
     assert len(two.warehouse.history(V1_BARS, DAY)) == 6
     two.store.ahead = GRACE * 2
 
-    assert two.warehouse.collect_garbage(V1_BARS) == 3
+    copies = len(list((two.warehouse.root / "v1" / "bars").iterdir()))
+    assert two.warehouse.collect_garbage(V1_BARS) == 3 + copies - 3, "in the store, and copies"
     assert [pointer.inputs["price"] for pointer in one.warehouse.history(V1_BARS, DAY)] == [
         *("6", "5", "4")
     ]
-    assert len(two.warehouse._remote.uploads("v1/bars")) == 3
+    assert len(two.warehouse._remote.files(V1_BARS.key)) == 3
     with pytest.raises(MissingPartition, match="keeps no version"):
         one.warehouse.restore(V1_BARS, DAY, "0" * 32)
 
@@ -312,28 +311,40 @@ def test_a_lost_or_damaged_copy_is_fetched_again(machines):
 def test_a_damaged_object_is_told_and_healed_by_publishing_again(machines):
     one, two = machines
     one.publish(1)
-    (upload,) = one.warehouse._remote.uploads("v1/bars")
+    (upload,) = one.warehouse._remote.files(V1_BARS.key)
     one.store.put(upload.key, b"damaged")
 
     assert not two.warehouse.verify(V1_BARS, DAY)
-    with pytest.raises(DamagedPartition, match="is not what was published; restore an earlier"):
+    with pytest.raises(DamagedPartition, match=r"is gone .* compute the partition again"):
         two.price()
     one.publish(1)
     assert two.price() == 1
 
 
-def test_a_damaged_pointer_is_told_and_healed_by_publishing_again(machines):
+def test_a_damaged_commit_is_told_and_nothing_after_it_is_believed(machines):
     one, two = machines
     one.publish(1)
-    one.store.put(f"pointers/v1/bars/trading_day={DAY}.json", b"damaged")
-
-    with pytest.raises(DamagedPartition, match="is not a pointer"):
-        two.price()
-    assert two.warehouse.pointers(V1_BARS) == {}
-    one.store.ahead = GRACE * 2
-    assert one.warehouse.collect_garbage() == 0, "nobody knows which file is needed"
+    assert two.price() == 1
     one.publish(2)
+    (_, last) = one.store.objects("commits")
+    whole = one.store.read(last.key)
+    one.store.put(last.key, whole[:-1])
+
+    with pytest.raises(StoreUnavailable, match="is damaged; restore this object"):
+        two.price()
+    one.store.put(last.key, whole)
     assert two.price() == 2
+
+
+def test_a_damaged_catalog_of_a_mirror_is_made_again_from_the_store(machines):
+    one, two = machines
+    one.publish(1)
+    assert two.price() == 1
+    two.warehouse.commits.close()
+    two.warehouse.commits.path.write_bytes(b"damaged" * 1000)
+    assert two.price() == 1
+    two.publish(2)
+    assert one.price() == 2
 
 
 def test_invalidating_and_confirming_reach_the_other_machine(machines):
@@ -374,9 +385,7 @@ def test_uploading_keeps_every_version_and_makes_the_folder_a_mirror(tmp_path, a
 
     shared, other = Machine(folder, address), Machine(tmp_path / "other", address)
     for day, versions in before.items():
-        assert [replace(found, upload=None) for found in other.warehouse.history(V1_BARS, day)] == (
-            versions
-        )
+        assert other.warehouse.history(V1_BARS, day) == versions
     assert shared.price() == other.price() == 2
     assert shared.store.asked["data"] == 0, "its files are copies already"
     other.warehouse.restore(V1_BARS, DAY, before[DAY][1].content_hash)
@@ -407,7 +416,7 @@ def test_a_store_that_does_not_answer_is_told_in_one_sentence(tmp_path, server, 
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr(remote_module, "_GIVEN_UP_AFTER", timedelta(seconds=1))
 
-    with pytest.raises(StoreUnavailable, match=r"cannot read .*check that the bucket") as error:
+    with pytest.raises(StoreUnavailable, match=r"cannot list .*check that the bucket") as error:
         Machine(tmp_path, "s3://bucket/absent").price()
     assert "not-a-secret" not in str(error.value)
     assert "\n" not in str(error.value)
@@ -416,7 +425,7 @@ def test_a_store_that_does_not_answer_is_told_in_one_sentence(tmp_path, server, 
 def test_a_bucket_that_is_not_there_is_told_before_anything_is_published(tmp_path, server):
     machine = Machine(tmp_path, "s3://absent-bucket")
 
-    with pytest.raises(StoreUnavailable, match=r"cannot write .*check that the bucket is there"):
+    with pytest.raises(StoreUnavailable, match=r"cannot list .*check that the bucket is there"):
         machine.publish(1)
     with pytest.raises(StoreUnavailable, match="cannot list"):
         machine.warehouse.partitions(V1_BARS)

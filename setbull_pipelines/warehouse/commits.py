@@ -1,0 +1,378 @@
+"""The SQLite file that says what is current: which version of which partition lies where in which data file.
+
+Belongs here: one transaction per commit, and the memory of what is current. Does not belong here: its rows
+(``changes``), data files (``files``), what is written when (``store``), whom a commit is shared with (``remote``).
+
+A commit is a list of changes that can be applied again elsewhere. Readers see all of it or nothing of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import RLock
+from typing import TypeVar
+
+from setbull_pipelines.warehouse import disk
+from setbull_pipelines.warehouse.changes import (
+    ALL,
+    APPLIED,
+    COLUMNS,
+    OF_PARTITION,
+    Key,
+    Record,
+    Version,
+    digest_of,
+    make_empty,
+    version_of,
+)
+from setbull_pipelines.warehouse.errors import DamagedPartition
+
+CATALOG_FILE = "catalog.sqlite"
+OLD_POINTERS = "*/*/*/current.json"
+"""Where the layout before this one kept what is current; a folder of it has no catalog (``converting``)."""
+_PATIENCE_SECONDS = 600
+"""How long a writer waits for another one, whose transaction takes milliseconds."""
+_Found = TypeVar("_Found")
+
+
+class Commits:
+    """The commits of one warehouse, and what is current after them.
+
+    ``damaged_catalog`` is called, with what is wrong, when the file cannot be read at all, or is gone although
+    it is the only copy (``is_only_copy``) and there are data files; it puts another one in place.
+    Safe to share between threads; what is current is held in memory and looked at again when any process has committed.
+    """
+
+    def __init__(
+        self, root: Path, damaged_catalog: Callable[[str], None], is_only_copy: bool = False
+    ) -> None:
+        self.root, self.path = root, root / CATALOG_FILE
+        self._damaged_catalog, self._is_only_copy = damaged_catalog, is_only_copy
+        self._lock, self._writing = RLock(), RLock()
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._opened: tuple[int, int, int] | None = None
+        self._seen: tuple[int, int] = (-1, 0)
+        self._current: dict[Key, dict[str, Version | None]] = {}
+        self._holds = False
+
+    def hold(self) -> None:
+        """See no commit after the last one of now, until the file is closed."""
+        with self._lock:
+            if self._open():
+                self._reader.execute("BEGIN")
+                self._see()
+            self._holds = True
+
+    # Looking
+
+    def current(self, key: Key) -> Mapping[str, Version | None]:
+        """The current version of each partition of a table, by partition; None for one whose row is damaged.
+
+        What is returned is never changed: a later look returns another one.
+        """
+        with self._lock:
+            return self._look(lambda: self._of_table(key)) or {}
+
+    def history(self, key: Key, partition: str) -> list[Version]:
+        """The kept versions, the current one first; DamagedPartition when one of them cannot be read."""
+        statement = f"SELECT {ALL} FROM partitions WHERE {OF_PARTITION} ORDER BY commit_number DESC"
+        with self._lock:
+            rows = self._ask(statement, (*key, partition))
+        return [self._required(row) for row in rows]
+
+    def versions(self) -> Iterator[tuple[Key, str, Version]]:
+        """All kept versions of all tables; those that cannot be read are left out."""
+        for row in self._asked(f"SELECT {ALL} FROM partitions ORDER BY commit_number"):
+            version = version_of(row)
+            if version is not None:
+                yield (row[0], row[1]), row[2], version
+
+    def tables(self) -> list[Key]:
+        """The tables that have a partition, sorted."""
+        return sorted(self._asked("SELECT DISTINCT schema_name, table_name FROM partitions"))
+
+    def number(self) -> int:
+        """The number of the last commit; 0 before the first."""
+        rows = self._asked("SELECT coalesce(max(number), 0) FROM commits")
+        return rows[0][0] if rows else 0
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Rows and bytes of the files of all kept versions, by name."""
+        rows = self._asked("SELECT name, rows, bytes FROM files")
+        return {name: (count, size) for name, count, size in rows}
+
+    def beyond(self, kept: int, key: Key | None) -> list[tuple[Key, str, int]]:
+        """The versions of all partitions, or of those of one table, that are more than ``kept``, by number."""
+        rows = self._asked(
+            "SELECT schema_name, table_name, partition, commit_number FROM (SELECT *, row_number() OVER ("
+            "PARTITION BY schema_name, table_name, partition ORDER BY commit_number DESC) AS place "
+            "FROM partitions) WHERE place > ?",
+            (kept,),
+        )
+        return [
+            ((schema, table), partition, number)
+            for schema, table, partition, number in rows
+            if key in (None, (schema, table))
+        ]
+
+    def needed(self) -> tuple[set[str], set[Key]]:
+        """The files that a kept version needs, and the tables of which it is not known, since a row is damaged."""
+        names: set[str] = set()
+        unknown: set[Key] = set()
+        places = [COLUMNS.index(name) for name in ("file", "hashes_file", "evicted_at")]
+        for row in self._asked(f"SELECT {ALL} FROM partitions"):
+            if digest_of(row[:-1]) != row[-1]:
+                unknown.add((row[0], row[1]))
+                continue
+            file, hashes_file, evicted_at = (row[place] for place in places)
+            names |= {None if evicted_at else file, hashes_file}
+        return names - {None}, unknown
+
+    def gone(self, names: Collection[str], moment: str) -> dict[str, str]:
+        """Of files that are not among ``names``, which are needed, since when that is known; from now on at least."""
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT name, gone_since FROM files").fetchall()
+            connection.executemany(
+                "UPDATE files SET gone_since = ? WHERE name = ?",
+                [
+                    (None if name in names else moment, name)
+                    for name, since in rows
+                    if (since is None) != (name in names)
+                ],
+            )
+        return {name: since or moment for name, since in rows if name not in names}
+
+    def forget(self, names: Collection[str]) -> None:
+        """Files that were deleted."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM files WHERE name = ?", [(name,) for name in names])
+
+    def copy_to(self, path: Path) -> None:
+        """Put a copy as of now at ``path``, where nothing is."""
+        self._ask("VACUUM INTO ?", (str(path),))
+
+    def _asked(self, statement: str, values: Sequence[object] = ()) -> list[tuple]:
+        with self._lock:
+            return self._ask(statement, values)
+
+    def _ask(self, statement: str, values: Sequence[object] = ()) -> list[tuple]:
+        return self._look(lambda: self._reader.execute(statement, values).fetchall()) or []
+
+    def _look(self, look: Callable[[], _Found]) -> _Found | None:
+        """What ``look`` finds in the file as it is now; None when nothing was ever committed."""
+        for attempt in range(2):
+            try:
+                if not self._open():
+                    return None
+                self._see()
+                return look()
+            except sqlite3.DatabaseError as error:
+                self._close()
+                is_usable = isinstance(error, sqlite3.OperationalError)
+                if attempt or (is_usable and "no such table" not in str(error)):
+                    raise
+                self._damaged_catalog(str(error))
+        return None
+
+    def _of_table(self, key: Key) -> Mapping[str, Version | None]:
+        if key not in self._current:
+            rows = self._reader.execute(
+                f"SELECT {ALL} FROM partitions WHERE schema_name = ? AND table_name = ? "
+                "AND replaced_in IS NULL ORDER BY partition",
+                key,
+            )
+            self._current[key] = {row[2]: version_of(row) for row in rows}
+        return self._current[key]
+
+    def _see(self) -> None:
+        """Bring what is in memory to the last commit of any process."""
+        if self._holds:
+            return
+        (data_version,) = self._reader.execute("PRAGMA data_version").fetchone()
+        if data_version == self._seen[0]:
+            return
+        (number,) = self._reader.execute("SELECT coalesce(max(number), 0) FROM commits").fetchone()
+        rows = self._reader.execute(
+            f"SELECT {ALL} FROM partitions WHERE changed_in > ? AND replaced_in IS NULL",
+            (self._seen[1],),
+        )
+        changed: dict[Key, dict[str, Version | None]] = {}
+        for row in rows if self._current else ():
+            if (row[0], row[1]) in self._current:
+                changed.setdefault((row[0], row[1]), {})[row[2]] = version_of(row)
+        for key, found in changed.items():
+            self._current[key] = dict(sorted({**self._current[key], **found}.items()))
+        self._seen = (data_version, number)
+
+    # Committing
+
+    def commit(
+        self,
+        make: Callable[[int], Record | None],
+        share: Callable[[int, Record], bool] | None = None,
+    ) -> int | None:
+        """Apply what ``make`` returns, in one transaction; the number of the commit, None where there is nothing to do.
+
+        No other process commits meanwhile, and ``make`` sees what is current then (:meth:`current_in_commit`); it is
+        given the number of the commit. ``share`` tells other machines of the commit; while it returns False, theirs
+        were first and are here by then, and ``make`` is asked again.
+        """
+        with self._transaction() as connection:
+            while True:
+                number = self._next(connection)
+                record = make(number)
+                if record is None:
+                    return None
+                if share is None or share(number, record):
+                    break
+            self._apply(connection, number, record)
+            return number
+
+    def replay(self, number: int, record: Record) -> None:
+        """Apply a commit of another machine; nothing happens if it is known."""
+        with self._transaction() as connection:
+            if number == self._next(connection):
+                self._apply(connection, number, record)
+
+    def current_in_commit(self, key: Key, partitions: Iterable[str]) -> dict[str, Version | None]:
+        """As :meth:`current`, for whoever makes a commit; those without a version are left out."""
+        statement = f"SELECT {ALL} FROM partitions WHERE {OF_PARTITION} AND replaced_in IS NULL"
+        found = {}
+        for partition in partitions:
+            for row in self._writer.execute(statement, (*key, partition)):
+                found[partition] = version_of(row)
+        return found
+
+    def _next(self, connection: sqlite3.Connection) -> int:
+        (number,) = connection.execute(
+            "SELECT coalesce(max(number), 0) + 1 FROM commits"
+        ).fetchone()
+        return number
+
+    def _apply(self, connection: sqlite3.Connection, number: int, record: Record) -> None:
+        tables = sorted({".".join(change.key) for change in record.changes})
+        connection.execute(
+            "INSERT INTO commits VALUES (?, ?, ?, ?)",
+            (number, record.moment, record.run_id, " ".join(tables)),
+        )
+        connection.executemany(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, NULL)",
+            [(name, rows, size) for name, (rows, size) in record.files.items()],
+        )
+        for change in record.changes:
+            APPLIED[change.how](connection, change, number)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._writing:
+            connection = self._writable()
+            if (
+                connection.in_transaction
+            ):  # of whoever makes a commit, which replays another one first
+                yield connection
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    # Connections
+
+    def _open(self) -> bool:
+        """Whether there is a file; then it is the one that is open. Another one may have been put in its place."""
+        if self._holds:
+            return self._reader is not None
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            self._close()
+            if not self._is_only_copy or not _holds_files(self.root):
+                return False
+            self._damaged_catalog("it is gone")
+            status = os.stat(self.path)
+        is_read_only = not os.access(self.root, os.W_OK)
+        # A connection does not survive a fork, and one that may only read sees no change of the file.
+        found = (os.getpid(), status.st_ino, status.st_mtime_ns if is_read_only else 0)
+        if self._opened != found:
+            self._close()
+            self._reader = _connected(self.path, is_read_only)
+            self._opened = found
+        return True
+
+    def create(self) -> None:
+        """Make sure that there is a file, so that data files without one tell that it was lost."""
+        with self._lock:
+            if not self._look(lambda: True):
+                self._make()
+
+    def _writable(self) -> sqlite3.Connection:
+        with self._lock:
+            self.create()
+            self._look(lambda: None)
+            if self._writer is None:
+                self._writer = _connected(self.path)
+            return self._writer
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        with self._writing, self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        for connection in (self._reader, self._writer):
+            if connection is not None and self._opened[0] == os.getpid():
+                connection.close()
+        self._reader = self._writer = self._opened = None
+        self._current, self._seen, self._holds = {}, (-1, 0), False
+
+    def _make(self) -> None:
+        """Put an empty file in place, unless another process was faster."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        temporary = disk.temporary_path(self.path)
+        make_empty(temporary)
+        with disk.writer_lock(self.root), suppress(FileExistsError):
+            os.link(temporary, self.path)
+        temporary.unlink()
+        disk.sync_directory(self.root)
+
+    def _required(self, row: tuple) -> Version:
+        version = version_of(row)
+        if version is None:
+            raise damaged(self.path, row[:2], row[2])
+        return version
+
+
+def _holds_files(root: Path) -> bool:
+    """Whether there are data files, so that a catalog which is not there was lost."""
+    return any(next(root.glob(each), None) is not None for each in ("*/*/*.parquet", OLD_POINTERS))
+
+
+def damaged(path: Path, key: Key, partition: str) -> DamagedPartition:
+    """What is raised where the row of a partition is not what was written."""
+    return DamagedPartition(
+        f"{path} is damaged where it tells of {'.'.join(key)} {partition}; compute the partition again"
+    )
+
+
+def _connected(path: Path, is_read_only: bool = False) -> sqlite3.Connection:
+    """``is_read_only`` is of a folder where nobody may make the files beside the catalog that SQLite needs.
+
+    What it shows is what the last writer left when it closed the file.
+    """
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?immutable=1" if is_read_only else path,
+        timeout=_PATIENCE_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=is_read_only,
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
