@@ -10,7 +10,7 @@ ORDER_SEED ?=
 FROM ?=
 TO ?=
 
-.PHONY: run ui test lint bench clean
+.PHONY: run ui test check lint bench clean
 
 run: $(VENV)/ready
 	$(BIN)/setbull run $(if $(INPUT),--input "$(INPUT)") $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
@@ -22,6 +22,12 @@ test: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/python -m pytest -q --numprocesses $(TEST_PROCESSES) --dist loadfile $(if $(ORDER_SEED),--order-seed $(ORDER_SEED))
+
+# What a change is held against while it is written: all rules and formulas, without runs, servers and browsers.
+check: $(VENV)/ready-test $(REFEREE)/ready
+	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
+	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
+	$(BIN)/python -m pytest -q -m "not run" --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 lint: $(VENV)/ready-test
 	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks

@@ -15,6 +15,10 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+_OF_A_RUN = {"small_run", "copied_run"}
+"""Fixtures that are made by a run of the pipeline."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--order-seed",
@@ -23,7 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not ask for
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if _OF_A_RUN & set(getattr(item, "fixturenames", ())):
+            item.add_marker("run")
+    _put_in_order(config, items)
+
+
+def _put_in_order(config: pytest.Config, items: list[pytest.Item]) -> None:
     seed = config.getoption("order_seed")
     if seed is None:
         return

@@ -19,6 +19,8 @@ from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import difference
 from benchmarks.results import NOTES_HEADING, PARTS, parts_of, written
 
+pytestmark = pytest.mark.run
+
 PROJECT = Path(__file__).resolve().parents[1]
 JOB = next(iter(SHORT_RIVALS))
 

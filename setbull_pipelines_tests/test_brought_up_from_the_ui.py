@@ -21,6 +21,8 @@ from setbull_pipelines_tests.test_webserver import (
     start_server,
 )
 
+pytestmark = pytest.mark.run
+
 SECONDS = 400
 LEFT_OUT = "operations/self_test"
 """It takes two minutes, and tests of its own launch it."""

@@ -12,7 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from setbull_pipelines_tests.collecting import described
+
+pytestmark = pytest.mark.run
 
 PROJECT = Path(__file__).resolve().parents[1]
 MACHINES = (

@@ -22,6 +22,8 @@ import pytest
 from setbull_pipelines.settings import load_settings
 from setbull_pipelines_tests.documents import DOCUMENTS, PROJECT, Block, blocks_of
 
+pytestmark = pytest.mark.run
+
 SETTINGS = """
 [sample]
 instruments = 12

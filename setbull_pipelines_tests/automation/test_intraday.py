@@ -34,6 +34,8 @@ from setbull_pipelines_tests.sources.upstox.broker import (
     minute_rows,
 )
 
+pytestmark = pytest.mark.run
+
 INDIA = ZoneInfo("Asia/Kolkata")
 FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
 SERVED = served_table(tables.CANDLES_5MIN)

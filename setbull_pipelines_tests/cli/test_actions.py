@@ -15,6 +15,8 @@ from setbull_pipelines.cli.main import _ACTION_KINDS, main
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.tables.actions import ACTION_KINDS, GENUINE
 
+pytestmark = pytest.mark.run
+
 HALVED, FALLEN, QUIET = "NSE_EQ|INE009A01021", "NSE_EQ|INE062A01020", "NSE_EQ|INE397D01024"
 SIGNED = ("--by", "Asha", "--reason", "seen in the announcement")
 DAYS = NSE.trading_days(pd.Timestamp("2025-01-01").date(), pd.Timestamp("2025-06-30").date())[-80:]

@@ -30,6 +30,8 @@ from setbull_pipelines_tests.pipeline.receivers import (
     http_receiver,
 )
 
+pytestmark = pytest.mark.run
+
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 
 

@@ -18,6 +18,8 @@ from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 from setbull_pipelines_tests.warehouse import old_layout
 
+pytestmark = pytest.mark.run
+
 RESULTS = StoredTable("v1", tables.FILTER_RESULTS)
 QUESTION = "SELECT count(*) AS rows FROM v1.filter_results"
 PLAIN = (

@@ -18,6 +18,8 @@ from setbull_pipelines.reconciliation.report import markdown_report
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 
+pytestmark = pytest.mark.run
+
 
 @pytest.fixture
 def diverged_run(copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch) -> SmallRun:

@@ -19,6 +19,8 @@ from setbull_pipelines_tests.sources.legacy.old_system import (
     old_five_minutes,
 )
 
+pytestmark = pytest.mark.run
+
 SETTINGS = "[indicators]\nwarm_margin_bars = 10\n[reconciliation]\nnoise_instruments = 0\n"
 
 

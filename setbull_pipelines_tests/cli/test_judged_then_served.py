@@ -22,6 +22,8 @@ from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.api.running import PREFIX, serving
 
+pytestmark = pytest.mark.run
+
 FIRST, SECOND, THIRD = "2025-06-02", "2025-06-03", "2025-06-04"
 AVANTEL = "NSE_EQ|INE005B01027"
 SIGNED = ("--by", "Asha", "--reason", "a trial")

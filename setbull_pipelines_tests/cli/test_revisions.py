@@ -17,6 +17,8 @@ from setbull_pipelines.cli.main import main
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
+pytestmark = pytest.mark.run
+
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 DAY = "2025-06-03"
 

@@ -29,6 +29,8 @@ from setbull_pipelines.warehouse.pointers import UNASSIGNED, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
+pytestmark = pytest.mark.run
+
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 DAY = "2025-06-03"
 

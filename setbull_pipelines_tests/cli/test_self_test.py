@@ -15,7 +15,7 @@ from setbull_pipelines.reconciliation.self_test import score
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse
 
-pytestmark = pytest.mark.usefixtures("data_directory")
+pytestmark = [pytest.mark.run, pytest.mark.usefixtures("data_directory")]
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.automation.killed import gone_process, started_run
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
+pytestmark = pytest.mark.run
+
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 DAYS = ("2025-06-02", "2025-06-03")
 NOTHING = "nothing has changed since the run that ended"

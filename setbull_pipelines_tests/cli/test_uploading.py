@@ -13,6 +13,8 @@ from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.processes import SETBULL, environment
 from setbull_pipelines_tests.servers import s3_server
 
+pytestmark = pytest.mark.run
+
 
 @pytest.fixture
 def settings_file(tmp_path: Path) -> Path:

@@ -12,6 +12,8 @@ import yaml
 
 from setbull_pipelines_tests.servers import postgres_server
 
+pytestmark = pytest.mark.run
+
 DEPLOYMENT = Path(__file__).resolve().parents[2] / "deployment"
 
 

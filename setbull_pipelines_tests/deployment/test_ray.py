@@ -38,6 +38,8 @@ from setbull_pipelines_tests.servers import (
     s3_server,
 )
 
+pytestmark = pytest.mark.run
+
 SESSIONS = 24
 ADDRESS = "s3://bucket/shared"
 ALONE = f"""

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from setbull_pipelines_tests.processes import environment
 from setbull_pipelines_tests.servers import PROJECT, ray_cluster, require
+
+pytestmark = pytest.mark.run
 
 EXECUTE = """
 import sys

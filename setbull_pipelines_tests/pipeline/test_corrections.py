@@ -21,6 +21,8 @@ from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, publish
 
+pytestmark = pytest.mark.run
+
 VARIANTS = (V1, V2)
 HEADER = "instrument_key,timestamp,open,high,low,close,volume"
 INDIA = ZoneInfo("Asia/Kolkata")

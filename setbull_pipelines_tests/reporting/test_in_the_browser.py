@@ -16,6 +16,8 @@ from setbull_pipelines.reporting.page import ABSENT, html_page
 from setbull_pipelines_tests.reporting.browser import Page, browsing, chromium
 from setbull_pipelines_tests.reporting.conftest import spoiled
 
+pytestmark = pytest.mark.run
+
 PHONE = (390, 844)
 DESK = (1400, 1000)
 

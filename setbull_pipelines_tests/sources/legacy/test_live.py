@@ -32,6 +32,8 @@ from setbull_pipelines_tests.sources.legacy.test_dumps_and_exports import (
     told,
 )
 
+pytestmark = pytest.mark.run
+
 
 @pytest.fixture(scope="module")
 def empty() -> Iterator[Server]:
