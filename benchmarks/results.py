@@ -27,6 +27,7 @@ PARTS = {
     "Read API": "benchmarks.api --sessions 7",
     "Events": "benchmarks.events",
     "Small runs": "benchmarks.small_runs",
+    "Reading a file": "benchmarks.reading --megabytes 1000",
 }
 """Headings of the file, and the program under each with its options."""
 NOTES_HEADING = "Notes"

@@ -117,3 +117,12 @@ def test_both_event_logs_are_measured_on_the_same_run() -> None:
     ]
     assert rows[0][1:3] == rows[1][1:3]
     assert float(rows[1][5]) < float(rows[0][5])
+
+
+def test_every_reader_reads_all_rows_of_the_file() -> None:
+    command = [sys.executable, "-m", "benchmarks.reading", "--megabytes", "2"]
+    finished = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    _, _, *rows = (line.split("|")[1:-1] for line in finished.stdout.splitlines())
+    assert [row[0].split(",")[0].strip() for row in rows] == ["Polars", "DuckDB", "intake"]
+    assert len({row[4] for row in rows}) == 1
