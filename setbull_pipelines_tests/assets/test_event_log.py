@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +356,18 @@ def test_materializations_are_reported_as_those_of_a_run(
         assert instance.get_latest_materialization_event(CANDLES).run_id == ""
         report_materializations(instance, run, [])
         assert len(instance.all_logs(RUN)) == 30
+
+
+def test_events_are_written_ahead_and_synced_when_they_move_into_the_file(tmp_path: Path) -> None:
+    ours, _ = homes(tmp_path)
+    with dg.DagsterInstance.from_config(str(ours)) as instance:
+        run_id = JOB.execute_in_process(instance=instance, tags=RANGE, run_config=QUIET).run_id
+        log = instance.event_log_storage
+        for connect in (log.index_connection, partial(log.run_connection, run_id)):
+            with connect() as connection:
+                asked = {
+                    name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+                    for name in ("journal_mode", "synchronous")
+                }
+                # Without a log written ahead, a power cut could leave a broken file.
+                assert asked == {"journal_mode": "wal", "synchronous": 1}
