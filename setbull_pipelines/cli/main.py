@@ -25,7 +25,7 @@ from setbull_pipelines.settings import (
     load_settings,
 )
 from setbull_pipelines.tables.look_back import refuse_short_look_back
-from setbull_pipelines.warehouse.errors import StoreUnavailable
+from setbull_pipelines.warehouse.errors import DamagedPartition, StoreUnavailable
 
 _FAILED = 1
 _UNUSABLE = 2
@@ -92,6 +92,8 @@ class _Verbs(click.Group):
             return super().invoke(context)
         except (InvalidSettings, StoreUnavailable) as error:
             _stop(str(error))
+        except DamagedPartition as error:
+            _stop(str(error), _FAILED)
         except KeyboardInterrupt:
             _stop(
                 "interrupted; what was published is whole, and the same command goes on",
@@ -152,7 +154,6 @@ def run(
     from setbull_pipelines.cli.run import RunFailed, read_input, sessions_to_correct
     from setbull_pipelines.cli.run import run as execute
     from setbull_pipelines.cli.terminal import console
-    from setbull_pipelines.pipeline.rollout_log import LogLost
     from setbull_pipelines.sources.found_files import NoInput
     from setbull_pipelines.sources.intake import NoCandles
 
@@ -185,7 +186,7 @@ def run(
     tell_what_was_understood(intake, settings, reading)
     try:
         outcome = execute(settings, intake, asked)
-    except (RunFailed, LogLost) as error:
+    except RunFailed as error:
         _stop(str(error), _FAILED)
     outcome.seconds = {"reading the input": seconds} | outcome.seconds
     print_report(outcome)
