@@ -64,7 +64,7 @@ class _OpenFile:
 
 
 def _sync_at_checkpoints(connection: sqlite3.Connection, _: object) -> None:
-    """Sync the file when SQLite moves its log into it, not at every event: that was a third of all syncs of a small run.
+    """Sync the file when SQLite moves its log into it, not at every event: a third of all syncs of a small run.
 
     A killed process loses nothing by it. After a power cut the last events can be missing, and the file is whole: the
     warehouse, which is synced, has the partitions, and a run over the same days tells them again.

@@ -207,23 +207,23 @@ def test_a_process_that_dies_while_sending_loses_no_notice(
     assert (delivery.error, len(webhook.bodies)) == (None, 1)
 
 
-def test_a_crash_between_the_two_tables_neither_loses_nor_doubles(
-    warehouse: Warehouse, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_published", [False, True])
+def test_a_crash_at_the_commit_of_both_tables_neither_loses_nor_doubles(
+    is_published: bool, warehouse: Warehouse, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(warehouse, finding(0))
-    publish, published = warehouse.publish, []
+    publish = warehouse.publish_together
 
-    def only_one(stored, *arguments, **keywords):
-        if published:
-            raise OSError("power cut")
-        published.append(stored)
-        return publish(stored, *arguments, **keywords)
+    def power_cut(*arguments, **keywords):
+        if is_published:
+            publish(*arguments, **keywords)
+        raise OSError("power cut")
 
     with monkeypatch.context() as crash:
-        crash.setattr(warehouse, "publish", only_one)
+        crash.setattr(warehouse, "publish_together", power_cut)
         with pytest.raises(OSError, match="power cut"):
             record(warehouse, finding(0, key="check b"))
-    assert len(read_ledger(warehouse).notices) == 1
+    assert len(read_ledger(warehouse).notices) == 1 + is_published
     record(warehouse, finding(0, key="check b"))
     ledger = read_ledger(warehouse)
     assert [(n.number, n.alert) for n in ledger.notices] == [(1, 1), (2, 2)]
