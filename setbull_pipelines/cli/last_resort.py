@@ -15,7 +15,6 @@ from pathlib import Path
 
 EXIT_CODE = 70
 """A fault of the program (``EX_SOFTWARE`` of sysexits.h); 2 is a fault of the input, 1 a failed check."""
-_FOLDER = "logs"
 _SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY|DATABASE_URL|IMPORT_URL")
 _SHORTEST_SECRET = 4
 """Shorter values of the environment would be replaced in the middle of words."""
@@ -50,7 +49,7 @@ def _write(error: BaseException, data_directory: Path) -> Path | None:
     text = _without_secrets("".join(traceback.format_exception(error)))
     name = f"error-{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{os.getpid()}.log"
     with suppress(OSError):
-        folder = data_directory / _FOLDER
+        folder = data_directory / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
