@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import exchange
-from setbull_pipelines.tables.indicators import PERIODS
+from setbull_pipelines.tables.indicator_columns import PERIODS
 from setbull_pipelines.variants import V1, V2, Variant
 
 BAR = "5min"

@@ -26,7 +26,7 @@ from setbull_pipelines.settings import (
     SequenceSettings,
 )
 from setbull_pipelines.tables import Table
-from setbull_pipelines.tables.indicators import PERIODS, Periods
+from setbull_pipelines.tables.indicator_columns import PERIODS, Periods
 
 Timeframe = Literal["5minute", "day"]
 _WORKERS: ContextVar[int] = ContextVar("workers", default=0)

@@ -16,7 +16,7 @@ import talib
 
 from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
-from setbull_pipelines.tables.indicators import Periods
+from setbull_pipelines.tables.indicator_columns import Periods
 from setbull_pipelines.variants.protocol import Variant
 from setbull_pipelines_tests.variants.frames import (
     INDIA,

@@ -27,12 +27,8 @@ from setbull_pipelines.tables import (
     Table,
 )
 from setbull_pipelines.tables.contract import RELATIVE, Memory
-from setbull_pipelines.tables.indicators import (
-    HISTORY_COLUMNS,
-    INDICATOR_COLUMNS,
-    PERIODS,
-    VWAP,
-)
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS, PERIODS
+from setbull_pipelines.tables.indicators import HISTORY_COLUMNS, VWAP
 from setbull_pipelines.tables.look_back import bars_to_first_values, slowest, warm_bars
 from setbull_pipelines.variants.protocol import Timeframe, Variant
 from setbull_pipelines_tests.variants.frames import (

@@ -15,13 +15,8 @@ from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.columns import MINUTES
-from setbull_pipelines.tables.indicators import (
-    HISTORY_COLUMNS,
-    INDICATOR_COLUMNS,
-    PERIODS,
-    VWAP,
-    Periods,
-)
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS, PERIODS, Periods
+from setbull_pipelines.tables.indicators import HISTORY_COLUMNS, VWAP
 from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.variants.protocol import Timeframe, workers
 from setbull_pipelines.variants.v2 import columns

@@ -13,11 +13,8 @@ from hypothesis import strategies as st
 
 from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY
-from setbull_pipelines.tables.indicators import (
-    INDICATOR_COLUMNS,
-    INDICATORS_5MIN,
-    INDICATORS_DAILY,
-)
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS
+from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.variants import v1
 from setbull_pipelines.variants.v1.indicators import (

@@ -17,7 +17,7 @@ from setbull_pipelines.tables import (
     INDICATORS_5MIN,
     INDICATORS_DAILY,
 )
-from setbull_pipelines.tables.indicators import Periods
+from setbull_pipelines.tables.indicator_columns import Periods
 from setbull_pipelines.variants import v2
 from setbull_pipelines.variants.protocol import allowing_workers
 from setbull_pipelines_tests.variants.v2.frames import STOCK, bars, shuffled
