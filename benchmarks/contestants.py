@@ -180,13 +180,8 @@ def _v2_kernel(arrays: dict[str, np.ndarray]) -> np.ndarray:
     kernels.write_indicators(
         *(starts, ends, ends - starts, starts),
         *(arrays[name] for name in ("day", "high", "low", "close", "volume")),
-        PERIODS.moving_average,
-        np.array(PERIODS.exponential),
-        PERIODS.rsi,
-        PERIODS.atr,
-        PERIODS.bands,
-        float(PERIODS.band_deviations),
-        PERIODS.volume_average,
+        PERIODS,
+        kernels.rows_of(OF_INDICATORS),
         arrays["output"],
     )
     return arrays["output"]

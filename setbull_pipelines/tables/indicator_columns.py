@@ -6,8 +6,7 @@ tables that have them, what a row says of its history (``indicators.py``), how m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 from setbull_pipelines.tables.actions import ADJUSTMENT
 from setbull_pipelines.tables.columns import value
@@ -25,8 +24,7 @@ BARS = "bars"
 """Stands for the table of candles in the sources of an indicator, which is computed over more than one."""
 
 
-@dataclass(frozen=True)
-class Periods:
+class Periods(NamedTuple):
     """The periods of the indicators, in bars. Each belongs to its column, whose name or text says it: no setting."""
 
     moving_average: int = 9

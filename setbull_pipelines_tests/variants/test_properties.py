@@ -494,7 +494,7 @@ def test_a_slower_average_needs_a_longer_look_back_and_more_warm_bars(
     warm = warm_bars(200, columns)
     assert warm == pytest.approx(5 * period, abs=1)
 
-    periods = dataclasses.replace(PERIODS, exponential=(5, 9, 20, period))
+    periods = PERIODS._replace(exponential=(5, 9, 20, period))
     full = _walk_of(2600)
 
     def value_of(bars: int) -> float:

@@ -17,7 +17,8 @@ from setbull_pipelines.tables import (
     INDICATORS_5MIN,
     INDICATORS_DAILY,
 )
-from setbull_pipelines.tables.indicator_columns import Periods
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS, Periods
+from setbull_pipelines.tables.indicators import VWAP
 from setbull_pipelines.variants import v2
 from setbull_pipelines.variants.protocol import allowing_workers
 from setbull_pipelines_tests.variants.v2.frames import STOCK, bars, shuffled
@@ -163,6 +164,16 @@ def test_kernels_are_compiled_for_one_type_whatever_the_frame() -> None:
     for frame in (candles, shuffled(candles), candles.iloc[::2], candles.copy().iloc[5:]):
         v2.indicators(frame, "5minute")
     assert len(kernels.write_indicators.signatures) == 1
+
+
+def test_a_column_that_the_kernel_does_not_write_is_refused_with_the_file_to_edit() -> None:
+    from setbull_pipelines.variants.v2 import kernels
+
+    names = [column.name for column in (*INDICATOR_COLUMNS, VWAP)]
+    backwards = kernels.rows_of(names[::-1])
+    assert (backwards.vwap, backwards.ma_9) == (0, len(names) - 1)
+    with pytest.raises(ValueError, match=r"does not write \['roc_14'\].*variants/v2/kernels.py"):
+        kernels.rows_of([*names, "roc_14"])
 
 
 def test_rsi_vectors() -> None:
