@@ -498,12 +498,12 @@ def test_a_slower_average_needs_a_longer_look_back_and_more_warm_bars(
     warm = warm_bars(200, columns)
     assert warm == pytest.approx(5 * period, abs=1)
 
-    periods = PERIODS._replace(exponential=(5, 9, 20, period))
+    periods = PERIODS._replace(exponential=(*PERIODS.exponential[:-1], period))
     full = _walk_of(2600)
 
     def value_of(bars: int) -> float:
         recent = full.tail(bars).reset_index(drop=True)
-        return _last_values(variant, recent, periods)["ema_50"]
+        return _last_values(variant, recent, periods)[f"ema_{PERIODS.exponential[-1]}"]
 
     whole = value_of(len(full))
     assert value_of(needed) == pytest.approx(whole, rel=RELATIVE.relative, abs=0)
