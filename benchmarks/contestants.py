@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import exchange
-from setbull_pipelines.tables.indicators import PERIODS
+from setbull_pipelines.tables.indicator_columns import PERIODS
 from setbull_pipelines.variants import V1, V2, Variant
 
 BAR = "5min"
@@ -180,13 +180,8 @@ def _v2_kernel(arrays: dict[str, np.ndarray]) -> np.ndarray:
     kernels.write_indicators(
         *(starts, ends, ends - starts, starts),
         *(arrays[name] for name in ("day", "high", "low", "close", "volume")),
-        PERIODS.moving_average,
-        np.array(PERIODS.exponential),
-        PERIODS.rsi,
-        PERIODS.atr,
-        PERIODS.bands,
-        float(PERIODS.band_deviations),
-        PERIODS.volume_average,
+        PERIODS,
+        kernels.rows_of(OF_INDICATORS),
         arrays["output"],
     )
     return arrays["output"]

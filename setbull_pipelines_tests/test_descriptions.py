@@ -14,7 +14,6 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.tables.lineage import LINEAGE, PLAN_LINEAGE
 from setbull_pipelines.warehouse.resources import CatalogResource, WarehouseResource
 
 NUMERIC = ("DOUBLE", "BIGINT")
@@ -104,7 +103,7 @@ def test_the_plan_of_the_groups_shows_where_each_column_is_from(graph) -> None:
     lines = graph.get(key).description.splitlines()
     for column in plan.value_columns:
         (line,) = (row for row in lines if row.startswith(f"| {column.name} |"))
-        for source in PLAN_LINEAGE[column.name]:
+        for source in column.sources:
             assert ".".join(source) in line, column.name
 
 
@@ -128,7 +127,7 @@ def test_every_formula_of_a_computed_table_is_in_its_description(graph) -> None:
             assert "/assets/reconciliation/" in text
             for column in table.value_columns:
                 (line,) = (row for row in text.splitlines() if row.startswith(f"| {column.name} |"))
-                for source in LINEAGE[table.name][column.name]:
+                for source in column.sources:
                     assert ".".join(source) in line, f"{variant}/{table.name}.{column.name}"
 
 

@@ -146,6 +146,16 @@ def test_every_recipe_can_be_followed_alone_and_gives_modules(recipe: str) -> No
         compile(text, path, "exec")
 
 
+@pytest.mark.parametrize(
+    ("recipe", "package", "tests"),
+    [(INDICATOR, 4, 1), (STAGE, 5, 0), (SOURCE, 2, 0), (AVERAGE, 1, 0)],
+)
+def test_a_recipe_touches_few_files(recipe: str, package: int, tests: int) -> None:
+    changed = list(followed((recipe,), sources()))
+    of_tests = [path for path in changed if path.startswith(PACKAGES[1])]
+    assert (len(changed) - len(of_tests), len(of_tests)) == (package, tests), changed
+
+
 def test_a_hunk_that_does_not_fit_is_refused() -> None:
     patch = "--- a.py\n@@\n one\n+two\n"
     assert patched({"a.py": "one\nthree\n"}, patch) == {"a.py": "one\ntwo\nthree\n"}

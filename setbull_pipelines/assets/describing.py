@@ -1,12 +1,12 @@
 """What an asset says of itself in the UI: owner, description with formulas, lineage of its columns.
 
-Belongs here: turning contracts, steps and lineage into Dagster's words. Does not belong here: the facts themselves
+Belongs here: turning contracts and steps into Dagster's words. Does not belong here: the facts themselves
 (``tables/``, ``pipeline/steps.py``), single assets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -15,9 +15,7 @@ from setbull_pipelines.pipeline.references import REFERENCES
 from setbull_pipelines.pipeline.steps import Input, Step
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
-from setbull_pipelines.tables.definitions import Definition, definitions_of
-from setbull_pipelines.tables.lineage import LINEAGE, PLAN_LINEAGE, Sources
-from setbull_pipelines.tables.served import VARIANT
+from setbull_pipelines.tables.served import SERVED_SCHEMA, VARIANT
 from setbull_pipelines.warehouse.pointers import StoredTable
 
 _COMPUTING = "team:computing"
@@ -63,7 +61,7 @@ def computed_description(stored: StoredTable, step: Step, settings: Settings) ->
             f"**One row per** {_names(table.key)}.",
             f"**From** {'; '.join(sources)}.",
             "**Formulas** (every edge case: `variants/protocol.py`)",
-            formulas(table, LINEAGE[table.name], definitions_of(table)),
+            formulas(table),
         )
     )
 
@@ -89,51 +87,43 @@ def plan_description(stored: StoredTable) -> str:
             stored.table.description,
             f"**One row per** {_names(stored.table.key)}.",
             "**Columns**",
-            formulas(stored.table, PLAN_LINEAGE, {}),
+            formulas(stored.table),
         )
     )
 
 
-def formulas(
-    table: Table, lineage: Mapping[str, Sources], definitions: Mapping[str, Definition]
-) -> str:
+def formulas(table: Table) -> str:
     """The value columns of a table as Markdown: column, formula, unit, and the columns it is from.
 
-    The UI of a single machine draws no lineage of columns, so that it is told in words, too.
+    The UI of a single machine draws no lineage of columns, so it is shown in words, too.
     """
     lines = ["| column | formula | unit | from |", "|---|---|---|---|"]
     for column in table.value_columns:
-        # Days and series identify a row; what they are stands for a formula, as in tables that are not computed.
-        defined = definitions.get(column.name)
-        formula = (defined.formula if defined else column.description).replace("|", "\\|")
-        sources = ", ".join(map(".".join, lineage[column.name]))
+        formula = (column.formula or column.description).replace("|", "\\|")
+        sources = ", ".join(map(".".join, column.sources))
         lines.append(f"| {column.name} | {formula} | {column.unit or ''} | {sources} |")
     return "\n".join(lines)
 
 
 def column_lineage(stored: StoredTable) -> dg.TableColumnLineage | None:
     """The columns that each column of a computed or served table is from; None for all other tables."""
-    if stored.table.name == tables.GROUP_EXECUTION_PLAN.name:
-        return dg.TableColumnLineage(
-            {
-                name: [_dep(_schema(source.table, stored.schema), *source) for source in sources]
-                for name, sources in PLAN_LINEAGE.items()
-            }
-        )
-    declared = LINEAGE.get(stored.table.name)
-    if declared is None or not {stored.schema} & {*_VARIANTS, "served"}:
-        return None
-    if stored.schema in _VARIANTS:
+    table = stored.table
+    if stored.schema in _VARIANTS or table.name == tables.GROUP_EXECUTION_PLAN.name:
         deps = {
-            name: [_dep(_schema(source.table, stored.schema), *source) for source in sources]
-            for name, sources in declared.items()
+            column.name: [
+                _dep(_schema(source.table, stored.schema), *source) for source in column.sources
+            ]
+            for column in table.columns
         }
-    else:
+    elif stored.schema == SERVED_SCHEMA and table.name in tables.SERVED:
         deps = {
-            name: [_dep(lane, stored.table.name, name) for lane in _VARIANTS] for name in declared
+            name: [_dep(lane, table.name, name) for lane in _VARIANTS]
+            for name in table.column_names
         }
         # Which variant serves is a function of the instrument's key.
-        deps[VARIANT.name] = [_dep(lane, stored.table.name, "instrument_key") for lane in _VARIANTS]
+        deps[VARIANT.name] = [_dep(lane, table.name, "instrument_key") for lane in _VARIANTS]
+    else:
+        return None
     return dg.TableColumnLineage(deps)
 
 

@@ -10,8 +10,8 @@ from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT
 from setbull_pipelines.tables.bb_width import DISTANCE
 from setbull_pipelines.tables.contract import EXACT, RELATIVE, SCORE
-from setbull_pipelines.tables.definitions import Oracle, definitions_of
 from setbull_pipelines.tables.general_definitions import general_rules
+from setbull_pipelines.tables.oracles import Oracle
 from setbull_pipelines.tables.reconciliation import RECONCILED
 from setbull_pipelines.tables.served import SERVED_SCHEMA, VARIANT
 from setbull_pipelines.warehouse.macros import MACROS
@@ -84,7 +84,7 @@ def definitions_page() -> str:
     ]
     lines += ["", "## For all tables", ""]
     lines += [f"- **{topic}.** {rule}" for topic, rule in general_rules().items()]
-    oracles: dict[Oracle, None] = {}
+    known_from: dict[Oracle, None] = {}
     for table in tables.COMPUTED_TABLES:
         lines += [
             "",
@@ -95,19 +95,20 @@ def definitions_page() -> str:
             "| column | formula | seed | warm-up | null | oracle |",
             "|---|---|---|---|---|---|",
         ]
-        for name, definition in definitions_of(table).items():
+        for column in table.defined_columns:
+            oracles = column.oracles or table.oracles
             cells = (
-                name,
-                definition.formula,
-                definition.seed,
-                definition.warm_up,
-                definition.null_rule,
-                ", ".join(oracle.name for oracle in definition.oracles),
+                column.name,
+                column.formula or column.description,
+                column.seed or "none",
+                column.warm_up or "none",
+                column.null_rule or "never null",
+                ", ".join(oracle.name for oracle in oracles),
             )
             lines.append(f"| {' | '.join(_cell(text) for text in cells)} |")
-            oracles |= dict.fromkeys(definition.oracles)
+            known_from |= dict.fromkeys(oracles)
     lines += ["", "## Oracles", "", "| oracle | what it is | test |", "|---|---|---|"]
-    lines += [f"| {oracle.name} | {oracle.what} | `{oracle.test}` |" for oracle in oracles]
+    lines += [f"| {oracle.name} | {oracle.what} | `{oracle.test}` |" for oracle in known_from]
     lines += ["", "The tests are below `setbull_pipelines_tests/variants/`."]
     return _NOTICE + "\n".join(lines) + "\n"
 

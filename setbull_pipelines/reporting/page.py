@@ -38,7 +38,7 @@ from setbull_pipelines.reporting.content import (
 from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES
 from setbull_pipelines.tables.reconciliation import STATES
-from setbull_pipelines.tables.sequences import SEQUENCE_ANALYSIS
+from setbull_pipelines.tables.sequence_analysis import SEQUENCE_ANALYSIS
 
 ABSENT = "\N{EN DASH}"
 _CHART_LIBRARY = ("litecharts", "js/lightweight-charts.js")

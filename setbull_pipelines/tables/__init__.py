@@ -1,8 +1,8 @@
 """The table contracts: the one place that says which tables exist and what their columns mean.
 
 Belongs here: one :class:`~setbull_pipelines.tables.contract.Table` per warehouse table. pandera validation,
-Arrow and DuckDB types, the column schema in the UI and ``docs/tables.md`` are derived from them. Does not
-belong here: computing, storage, Dagster.
+Arrow and DuckDB types, the column schema, lineage and formulas in the UI, ``docs/tables.md`` and
+``docs/definitions.md`` are derived from them. Does not belong here: computing, storage, Dagster.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from setbull_pipelines.tables.groups import (
     STOCK_GROUPS_QUARANTINE,
 )
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables.moves import MOVES_DAILY
 from setbull_pipelines.tables.operations import (
     ALERT_NOTICES,
     ALERTS,
@@ -54,12 +55,8 @@ from setbull_pipelines.tables.reconciliation import (
     RECONCILIATIONS,
 )
 from setbull_pipelines.tables.report import DAILY_REPORT
-from setbull_pipelines.tables.sequences import (
-    MOVES_DAILY,
-    SEQUENCE_ANALYSIS,
-    SEQUENCE_PATTERNS,
-    SEQUENCES,
-)
+from setbull_pipelines.tables.sequence_analysis import SEQUENCE_ANALYSIS
+from setbull_pipelines.tables.sequences import SEQUENCE_PATTERNS, SEQUENCES
 from setbull_pipelines.tables.served import SERVED
 
 RAW_TABLES = (

@@ -44,6 +44,8 @@ CORPORATE_ACTIONS = Table(
         _SOURCE,
     ),
 )
+ADJUSTMENT = CORPORATE_ACTIONS.sources("ex_date", "ratio")
+"""Sources of every value from earlier days that is in prices and share counts of the as-of day."""
 
 INSTRUMENT_ALIASES = Table(
     name="instrument_aliases",

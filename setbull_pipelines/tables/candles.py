@@ -22,7 +22,14 @@ from setbull_pipelines.tables.columns import (
     flag,
     label,
 )
-from setbull_pipelines.tables.contract import Column, Table
+from setbull_pipelines.tables.contract import Column, Facts, Table
+from setbull_pipelines.tables.oracles import (
+    BROKER_DAYS,
+    COPIED,
+    HAND_MINUTES,
+    POLARS_SCRIPT,
+    SQL,
+)
 
 COMPUTED_SCHEMAS = ("v1", "v2")
 
@@ -78,6 +85,30 @@ CANDLES_DAILY_HISTORY = Table(
     rules=OHLC_RULES,
 )
 
+_FORMULAS = {
+    "open": "price of the first traded minute of the bar",
+    "high": "largest high of the traded minutes",
+    "low": "smallest low of the traded minutes",
+    "close": "close of the last traded minute of the bar",
+    "volume": "sum of the volumes of the minutes",
+}
+_TRADED: Facts = {
+    "formula": "number of minutes with volume > 0",
+    "sources": CANDLES_1MIN.sources("timestamp", "volume"),
+}
+_PRESENT: Facts = {
+    "formula": "number of minutes delivered",
+    "sources": CANDLES_1MIN.sources("timestamp"),
+}
+_EXPECTED: Facts = {
+    "formula": "number of minutes of the bar inside its session interval",
+    "sources": CANDLES_1MIN.sources("timestamp", "session_shape"),
+}
+_COMPLETE: Facts = {
+    "formula": "minutes_present = minutes_expected",
+    "sources": CANDLES_1MIN.sources("timestamp", "session_shape"),
+}
+
 CANDLES_5MIN = Table(
     name="candles_5min",
     description="Five-minute candles, left-closed and left-labelled from the open of each session "
@@ -85,16 +116,39 @@ CANDLES_5MIN = Table(
     schemas=COMPUTED_SCHEMAS,
     key=("instrument_key", "timestamp"),
     columns=(
-        INSTRUMENT_KEY,
-        BAR_START,
-        TRADING_DAY,
-        *PRICES,
-        VOLUME,
-        OPEN_INTEREST,
-        count("minutes_traded", "Minutes of the bar with a trade", "minutes"),
-        count("minutes_present", "Minutes of the bar that the source delivered", "minutes"),
-        count("minutes_expected", "Minutes of the bar inside the session interval", "minutes"),
-        flag("is_complete", "True when every expected minute was delivered"),
+        *CANDLES_1MIN.handed_on(INSTRUMENT_KEY, BAR_START, TRADING_DAY),
+        *(
+            replace(column, formula=_FORMULAS[column.name])
+            for column in CANDLES_1MIN.handed_on(*PRICES, VOLUME)
+        ),
+        replace(
+            OPEN_INTEREST,
+            formula="open interest of the last traded minute that states one",
+            null_rule="null where no traded minute states one",
+            sources=CANDLES_1MIN.sources("open_interest"),
+            oracles=(HAND_MINUTES,),
+        ),
+        count("minutes_traded", "Minutes of the bar with a trade", "minutes", **_TRADED),
+        count(
+            "minutes_present",
+            "Minutes of the bar that the source delivered",
+            "minutes",
+            **_PRESENT,
+            oracles=(HAND_MINUTES,),
+        ),
+        count(
+            "minutes_expected",
+            "Minutes of the bar inside the session interval",
+            "minutes",
+            **_EXPECTED,
+            oracles=(HAND_MINUTES,),
+        ),
+        flag(
+            "is_complete",
+            "True when every expected minute was delivered",
+            **_COMPLETE,
+            oracles=(HAND_MINUTES,),
+        ),
     ),
     rules=(
         *OHLC_RULES,
@@ -103,7 +157,25 @@ CANDLES_5MIN = Table(
             name="minutes traded are at most minutes present",
         ),
     ),
+    oracles=(POLARS_SCRIPT, SQL, HAND_MINUTES),
 )
+
+
+def _from_both(*columns: Column) -> tuple[Column, ...]:
+    """Columns that series 'minutes' takes from the minutes, and series 'exchange' from the source's daily bars."""
+    return tuple(
+        replace(
+            column,
+            sources=CANDLES_1MIN.sources(column.name) + CANDLES_DAILY_HISTORY.sources(column.name),
+        )
+        for column in columns
+    )
+
+
+_NOT_OF_EXCHANGE: Facts = {
+    "null_rule": "null in series 'exchange', whose minutes nobody counted",
+    "oracles": (HAND_MINUTES, COPIED),
+}
 
 CANDLES_DAILY = Table(
     name="candles_daily",
@@ -112,30 +184,54 @@ CANDLES_DAILY = Table(
     schemas=COMPUTED_SCHEMAS,
     key=("instrument_key", "series", "timestamp"),
     columns=(
-        INSTRUMENT_KEY,
-        SERIES,
-        BAR_START,
-        TRADING_DAY,
-        *PRICES,
-        VOLUME,
-        OPEN_INTEREST,
-        count(
-            "minutes_traded", "Minutes with a trade; null for 'exchange'", "minutes", nullable=True
+        *_from_both(INSTRUMENT_KEY),
+        replace(
+            SERIES,
+            sources=CANDLES_1MIN.sources("trading_day")
+            + CANDLES_DAILY_HISTORY.sources("trading_day"),
+        ),
+        *_from_both(BAR_START, TRADING_DAY),
+        *(
+            replace(column, formula=f"{_FORMULAS[column.name]}; 'exchange': the source's own")
+            for column in _from_both(*PRICES, VOLUME)
+        ),
+        *(
+            replace(
+                column,
+                formula="as in candles_5min; 'exchange': the source's own",
+                null_rule="null where the source states none",
+                oracles=(HAND_MINUTES, COPIED),
+            )
+            for column in _from_both(OPEN_INTEREST)
         ),
         count(
-            "minutes_present", "Minutes delivered; null for 'exchange'", "minutes", nullable=True
+            "minutes_traded",
+            "Minutes with a trade; null for 'exchange'",
+            "minutes",
+            **_TRADED,
+            **_NOT_OF_EXCHANGE,
+        ),
+        count(
+            "minutes_present",
+            "Minutes delivered; null for 'exchange'",
+            "minutes",
+            **_PRESENT,
+            **_NOT_OF_EXCHANGE,
         ),
         count(
             "minutes_expected",
             "Minutes of the session; null for 'exchange'",
             "minutes",
-            nullable=True,
+            **_EXPECTED,
+            **_NOT_OF_EXCHANGE,
         ),
         flag(
             "is_complete",
             "True when every minute of the session was delivered; null for 'exchange'",
-            nullable=True,
+            **_COMPLETE,
+            **_NOT_OF_EXCHANGE,
         ),
     ),
     rules=OHLC_RULES,
+    oracles=(SQL, BROKER_DAYS, COPIED),
 )

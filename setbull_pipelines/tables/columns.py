@@ -5,10 +5,20 @@ Belongs here: column builders used by more than one table. Does not belong here:
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import pandas as pd
 import pandera.pandas as pa
 
-from setbull_pipelines.tables.contract import EXACT, RELATIVE, Column, Kind, Memory, Tolerance
+from setbull_pipelines.tables.contract import (
+    EXACT,
+    RELATIVE,
+    Column,
+    Facts,
+    Kind,
+    Memory,
+    Tolerance,
+)
 
 INSTRUMENT_KEY = Column(
     "instrument_key", Kind.TEXT, "Exchange segment and identifier, for example NSE_EQ|INE002A01018"
@@ -75,36 +85,58 @@ def value(
     tolerance: Tolerance = RELATIVE,
     nullable: bool = True,
     memory: Memory | None = None,
+    **facts: Unpack[Facts],
 ) -> Column:
     """A computed float column; null where there is no value."""
-    return Column(name, Kind.FLOAT, description, unit, nullable, tolerance, memory=memory)
+    return Column(name, Kind.FLOAT, description, unit, nullable, tolerance, memory=memory, **facts)
 
 
-def count(name: str, description: str, unit: str = "count", *, nullable: bool = False) -> Column:
-    """A whole number of things; exact."""
+def count(
+    name: str,
+    description: str,
+    unit: str = "count",
+    *,
+    nullable: bool = False,
+    **facts: Unpack[Facts],
+) -> Column:
+    """A whole number of things; exact. It can be null where a rule says when."""
+    nullable = nullable or "null_rule" in facts
     kind = Kind.NULLABLE_INTEGER if nullable else Kind.INTEGER
-    return Column(name, kind, description, unit, nullable, EXACT, (pa.Check.ge(0),))
+    return Column(name, kind, description, unit, nullable, EXACT, (pa.Check.ge(0),), **facts)
 
 
-def flag(name: str, description: str, *, nullable: bool = False) -> Column:
-    """A yes or no; null means not decided."""
+def flag(name: str, description: str, *, nullable: bool = False, **facts: Unpack[Facts]) -> Column:
+    """A yes or no; null, where it can be or a rule says when, means not decided."""
+    nullable = nullable or "null_rule" in facts
     kind = Kind.NULLABLE_BOOLEAN if nullable else Kind.BOOLEAN
-    return Column(name, kind, description, None, nullable)
+    return Column(name, kind, description, None, nullable, **facts)
 
 
 def label(
-    name: str, description: str, allowed: tuple[str, ...] | None = None, *, nullable: bool = False
+    name: str,
+    description: str,
+    allowed: tuple[str, ...] | None = None,
+    *,
+    nullable: bool = False,
+    **facts: Unpack[Facts],
 ) -> Column:
-    """A text with few distinct values."""
+    """A text with few distinct values. It can be null where a rule says when."""
     checks = (pa.Check.isin(list(allowed)),) if allowed else ()
-    return Column(name, Kind.TEXT, description, None, nullable, EXACT, checks)
+    nullable = nullable or "null_rule" in facts
+    return Column(name, Kind.TEXT, description, None, nullable, EXACT, checks, **facts)
 
 
-def text(name: str, description: str, *, nullable: bool = False) -> Column:
-    """Free text."""
-    return Column(name, Kind.LONG_TEXT, description, None, nullable)
+def text(name: str, description: str, *, nullable: bool = False, **facts: Unpack[Facts]) -> Column:
+    """Free text. It can be null where a rule says when."""
+    nullable = nullable or "null_rule" in facts
+    return Column(name, Kind.LONG_TEXT, description, None, nullable, **facts)
 
 
-def day(name: str, description: str, *, nullable: bool = False) -> Column:
-    """A calendar date."""
-    return Column(name, Kind.DAY, description, None, nullable)
+def day(name: str, description: str, *, nullable: bool = False, **facts: Unpack[Facts]) -> Column:
+    """A calendar date. It can be null where a rule says when."""
+    return Column(name, Kind.DAY, description, None, nullable or "null_rule" in facts, **facts)
+
+
+def moment(name: str, description: str, **facts: Unpack[Facts]) -> Column:
+    """The start of a bar of the day. It can be null where a rule says when."""
+    return Column(name, Kind.TIMESTAMP, description, None, "null_rule" in facts, **facts)

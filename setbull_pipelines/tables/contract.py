@@ -11,12 +11,14 @@ import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from typing import NamedTuple, TypedDict
 
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow
 
 from setbull_pipelines.market.session_table import TIMEZONE as INDIA
+from setbull_pipelines.tables.oracles import Oracle
 
 
 class Kind(Enum):
@@ -99,9 +101,34 @@ class Memory:
         return self.first + math.ceil(math.log(weight) / math.log(self.decay) - 1e-9)
 
 
+class Source(NamedTuple):
+    """A column that values are taken from, in a table of the same variant or of ``raw``."""
+
+    table: str
+    column: str
+
+
+Sources = tuple[Source, ...]
+
+
+class Facts(TypedDict, total=False):
+    """How a computed column is defined, as the builders of columns take it; see the fields of :class:`Column`."""
+
+    formula: str
+    seed: str
+    warm_up: str
+    null_rule: str
+    sources: Sources
+    oracles: tuple[Oracle, ...]
+
+
 @dataclass(frozen=True)
 class Column:
-    """One column: its kind, what it means, its unit, whether it may be null, and how V1 and V2 are compared."""
+    """One column: its kind, what it means, its unit, whether it may be null, and how V1 and V2 are compared.
+
+    The fields from ``formula`` on define a computed column; ``docs/definitions.md`` and the descriptions in the UI are
+    printed from them.
+    """
 
     name: str
     kind: Kind
@@ -113,7 +140,21 @@ class Column:
     is_provenance: bool = False
     """It says where a row came from, not what it says: nothing is computed from it, or again because of it."""
     memory: Memory | None = None
-    """Of an indicator that is computed over the bars of a series."""
+    """How much history it needs; only indicators, which are computed over the bars of a series, have one."""
+    formula: str | None = None
+    """In columns of the same row or series, with the defaults of ``settings.py``; None: the description says it."""
+    seed: str | None = None
+    """What a recursion starts from."""
+    warm_up: str | None = None
+    """How many bars or days there must be before there is a value."""
+    null_rule: str | None = None
+    """When it is null; None: never."""
+    sources: Sources = ()
+    """Columns that its values are taken from: the column lineage of the UI. A column that only chooses rows is named
+    where it chooses a row as a whole (its key), not at each value of the row. A column that repeats a setting names
+    the columns that the setting is held against."""
+    oracles: tuple[Oracle, ...] = ()
+    """Where its values are known from; (): the oracles of its table."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +173,8 @@ class Table:
     columns: tuple[Column, ...]
     partitioned: bool = True
     rules: tuple[pa.Check, ...] = field(default=())
+    oracles: tuple[Oracle, ...] = ()
+    """Where the values of the columns that name no oracle of their own are known from."""
 
     def __hash__(self) -> int:
         # By name: the hash of pandera's checks changes when they validate for the first time.
@@ -157,6 +200,33 @@ class Table:
     def value_columns(self) -> tuple[Column, ...]:
         """The columns that are compared between V1 and V2: all but the key."""
         return tuple(column for column in self.columns if column.name not in self.key)
+
+    @property
+    def defined_columns(self) -> tuple[Column, ...]:
+        """The columns of a computed table that have a definition: all but its key, and the day and the series of a row.
+
+        Raises ValueError for a column that can be null without a rule that says when.
+        """
+        defined = tuple(
+            column
+            for column in self.value_columns
+            if column.name not in ("trading_day", "series") or column.formula
+        )
+        for column in defined:
+            if column.nullable and not column.null_rule:
+                raise ValueError(
+                    f"table {self.name}: column {column.name} can be null, no rule says when; "
+                    "expected a null_rule where the column is declared"
+                )
+        return defined
+
+    def sources(self, *names: str) -> Sources:
+        """Columns of this table as sources of a column of another one; KeyError for one that is not there."""
+        return tuple(Source(self.name, self.column(name).name) for name in names)
+
+    def handed_on(self, *columns: Column) -> tuple[Column, ...]:
+        """Columns of another table whose values are those of this one, under the same names."""
+        return tuple(replace(column, sources=self.sources(column.name)) for column in columns)
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; KeyError names the table when there is none."""

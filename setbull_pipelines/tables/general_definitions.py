@@ -1,7 +1,7 @@
 """What holds for many columns at once, as ``docs/definitions.md`` prints it before the columns.
 
-Belongs here: rules of more than one column or table. Does not belong here: one column (``definitions.py``), edge cases
-(``variants/protocol.py``), computing.
+Belongs here: rules of more than one column or table. Does not belong here: one column (the modules of
+the tables), edge cases (``variants/protocol.py``), computing.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pandas as pd
 import pandera.pandas as pa
 
+from setbull_pipelines.tables.actions import CORPORATE_ACTIONS
+from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY
 from setbull_pipelines.tables.columns import (
     INSTRUMENT_KEY,
     TRADING_DAY,
@@ -18,6 +20,7 @@ from setbull_pipelines.tables.columns import (
     value,
 )
 from setbull_pipelines.tables.contract import EXACT, Column, Kind, Table
+from setbull_pipelines.tables.indicators import INDICATORS_DAILY
 from setbull_pipelines.tables.raw import QUARANTINE
 
 FIRST_ENTRY, SECOND_ENTRY, BB_RANGE = "1ST_ENTRY", "2_30_ENTRY", "BB_RANGE"
@@ -90,6 +93,23 @@ def _all_or_nothing(frame: pd.DataFrame) -> bool:
     return bool((numbers.notna().all(axis=1) >= frame["is_planned"]).all())
 
 
+_ENTERED_BY = STOCK_GROUPS.sources("entry_type")
+"""Decides at which bar a plan is made."""
+_RANGE = _ENTERED_BY + CANDLES_5MIN.sources("timestamp", "high", "low")
+_BEFORE = INDICATORS_DAILY.sources("series", "trading_day", "is_warm", "bars_of_history")
+"""Which daily bar is used, and whether its indicators may be."""
+_DAILY_ATR = INDICATORS_DAILY.sources("atr") + _BEFORE
+_SIDE = (
+    *STOCK_GROUPS.sources("direction"),
+    *CANDLES_DAILY.sources("close"),
+    *INDICATORS_DAILY.sources("ema_50"),
+    *_BEFORE,
+)
+_ENTRY = _RANGE + _SIDE
+_STOP = _ENTRY + STOCK_GROUPS.sources("stop_loss_percent")
+_LEGS = _STOP + STOCK_GROUPS.sources("position_type")
+_COMPARED = _RANGE + _DAILY_ATR + CORPORATE_ACTIONS.sources("ex_date")
+
 GROUP_EXECUTION_PLAN = Table(
     name="group_execution_plan",
     description="Where the instruments of the stock groups would be entered: one row per group and instrument, from "
@@ -98,63 +118,109 @@ GROUP_EXECUTION_PLAN = Table(
     schemas=("served",),
     key=("group_id", "instrument_key"),
     columns=(
-        _GROUP_ID,
-        INSTRUMENT_KEY,
-        TRADING_DAY,
-        _ENTRY_TYPE,
+        *STOCK_GROUPS.handed_on(_GROUP_ID, INSTRUMENT_KEY),
+        *CANDLES_5MIN.handed_on(TRADING_DAY),
+        *STOCK_GROUPS.handed_on(_ENTRY_TYPE),
         Column(
             "entry_time",
             Kind.TIMESTAMP,
             "When the plan could be made: the end of the bar that is entered on; null for a type without a time",
             nullable=True,
+            sources=_ENTERED_BY,
         ),
-        flag("is_planned", "True when there are entry, stop and quantity"),
+        flag("is_planned", "True when there are entry, stop and quantity", sources=_STOP),
         text(
-            "reason", "How the direction was found; of an instrument that is not planned, why not"
+            "reason",
+            "How the direction was found; of an instrument that is not planned, why not",
+            sources=_STOP,
         ),
-        label("direction", "Side of the entry", DIRECTIONS, nullable=True),
+        label("direction", "Side of the entry", DIRECTIONS, nullable=True, sources=_SIDE),
         day(
             "indicators_day",
             "Session before the day, whose daily indicators were used",
             nullable=True,
+            sources=CANDLES_DAILY.sources("trading_day") + INDICATORS_DAILY.sources("trading_day"),
         ),
         value(
             "morning_range",
             "High - low of the first five-minute bar of the session; null while it is not there",
             "rupees",
             tolerance=EXACT,
+            sources=_RANGE,
         ),
-        value("daily_atr", "ATR 14 of the indicators' day", "rupees"),
+        value(
+            "daily_atr",
+            "ATR 14 of the indicators' day",
+            "rupees",
+            sources=_DAILY_ATR + _ENTERED_BY,
+        ),
         value(
             "atr_to_morning_range",
             "daily_atr / morning_range; null where either is missing or the range is 0",
             "ratio",
+            sources=_COMPARED,
         ),
         text(
-            "range_reason", "Why atr_to_morning_range is null; null where it is not", nullable=True
+            "range_reason",
+            "Why atr_to_morning_range is null; null where it is not",
+            nullable=True,
+            sources=_COMPARED,
         ),
         value(
             "entry_price",
             "High (LONG) or low (SHORT) of the bar that is entered on: level 1",
             "rupees",
             tolerance=EXACT,
+            sources=_ENTRY,
         ),
-        _STOP_LOSS,
-        value("stop_price", "Level 0: the stop, in steps of 0.05", "rupees", tolerance=EXACT),
-        value("risk_per_share", "|entry_price - stop_price|", "rupees", tolerance=EXACT),
-        value("risk", "What the instrument may lose, from the settings", "rupees", nullable=False),
-        count("quantity", "Whole shares that the risk allows", "shares", nullable=True),
-        _POSITION_TYPE,
+        *STOCK_GROUPS.handed_on(_STOP_LOSS),
+        value(
+            "stop_price",
+            "Level 0: the stop, in steps of 0.05",
+            "rupees",
+            tolerance=EXACT,
+            sources=_STOP,
+        ),
+        value(
+            "risk_per_share",
+            "|entry_price - stop_price|",
+            "rupees",
+            tolerance=EXACT,
+            sources=_STOP,
+        ),
+        value(
+            "risk",
+            "What the instrument may lose, from the settings",
+            "rupees",
+            nullable=False,
+            sources=_ENTERED_BY,
+        ),
+        count(
+            "quantity",
+            "Whole shares that the risk allows",
+            "shares",
+            nullable=True,
+            sources=_STOP,
+        ),
+        *STOCK_GROUPS.handed_on(_POSITION_TYPE),
         *(
             value(
-                f"level_{name}", f"Price of the entry at level {level:g}", "rupees", tolerance=EXACT
+                f"level_{name}",
+                f"Price of the entry at level {level:g}",
+                "rupees",
+                tolerance=EXACT,
+                sources=_STOP,
             )
             for name, level in LEVELS.items()
             if name != "1"
         ),
         *(
             count(
-                f"quantity_{name}", f"Shares of the leg at level {level:g}", "shares", nullable=True
+                f"quantity_{name}",
+                f"Shares of the leg at level {level:g}",
+                "shares",
+                nullable=True,
+                sources=_LEGS,
             )
             for name, level in LEVELS.items()
         ),

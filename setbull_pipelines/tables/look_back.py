@@ -1,7 +1,7 @@
 """How much history the indicators need: until a value counts as warm, and until it no longer depends on the look-back.
 
-Belongs here: what follows from the memories of the columns (``indicators.py``), and refusing settings that are shorter.
-Does not belong here: the settings themselves, computing indicators.
+Belongs here: what follows from the memories of the columns (``indicator_columns.py``), and refusing settings that are
+shorter. Does not belong here: the settings themselves, computing indicators.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import time
 from setbull_pipelines.market.session_table import NSE_CLOSING_AUCTION, REGULAR_HOURS
 from setbull_pipelines.settings import InvalidSettings, Settings
 from setbull_pipelines.tables.contract import Column, Memory
-from setbull_pipelines.tables.indicators import INDICATOR_COLUMNS
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS
 
 _OF_WARM_MARGIN = Memory(50, 1 - 2 / 51)
 """EMA 50, which ``indicators.warm_margin_bars`` is counted for."""

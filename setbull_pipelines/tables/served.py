@@ -10,7 +10,7 @@ from setbull_pipelines.tables.columns import label
 from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
-from setbull_pipelines.tables.sequences import SEQUENCE_ANALYSIS
+from setbull_pipelines.tables.sequence_analysis import SEQUENCE_ANALYSIS
 
 SERVED_SCHEMA = "served"
 VARIANT = label(

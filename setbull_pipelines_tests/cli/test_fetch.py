@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from setbull_pipelines.cli import fetch as fetch_command
+from setbull_pipelines.cli import terminal
 from setbull_pipelines.cli.main import main
 from setbull_pipelines_tests.sources.upstox import test_master as master
 from setbull_pipelines_tests.sources.upstox.broker import (
@@ -59,8 +60,10 @@ def rows(output: str) -> list[list[str]]:
 
 
 def test_both_intervals_are_fetched_and_the_next_step_is_named(
-    listed: Path, data_directory: Path
+    listed: Path, data_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Outside of a terminal only work that takes a while has a line.
+    monkeypatch.setattr(terminal, "_SHOWN_FROM_SECONDS", 0.0)
     result = run("--instruments", listed, "--days", 10)
     assert result.exit_code == 0, result.output
     # interval, success, skipped, failed, requests, candles, provisional, files

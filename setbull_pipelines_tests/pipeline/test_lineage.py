@@ -18,7 +18,8 @@ from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.references import REFERENCES
 from setbull_pipelines.pipeline.steps import STEPS, Frames, Step
 from setbull_pipelines.settings import BandWidthSettings, IndicatorSettings, Settings
-from setbull_pipelines.tables.lineage import LINEAGE, Source
+from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.contract import Source
 from setbull_pipelines.variants import V2
 from setbull_pipelines_tests.variants.frames import random_daily, random_minutes, trading_days
 
@@ -123,28 +124,35 @@ def differs(both: pd.DataFrame, name: str) -> bool:
     return bool((old != new).any())
 
 
-def test_every_column_of_every_computed_table_names_a_column_that_exists() -> None:
-    assert list(LINEAGE) == [table.name for table in tables.COMPUTED_TABLES]
-    for table in tables.COMPUTED_TABLES:
-        assert set(LINEAGE[table.name]) == set(table.column_names), table.name
-        for name, sources in LINEAGE[table.name].items():
-            assert sources, f"{table.name}.{name} names no source"
-            assert len(set(sources)) == len(sources), f"{table.name}.{name} names one twice"
-            for source in sources:
-                assert TABLES[source.table].column(source.column)
+def declared_in(table: Table) -> str:
+    """The module to edit where a source is missing or vain."""
+    return f"setbull_pipelines/tables/, where the columns of {table.name} are declared"
+
+
+@pytest.mark.parametrize("table", tables.COMPUTED_TABLES, ids=lambda table: table.name)
+def test_every_column_of_every_computed_table_names_a_column_that_exists(table: Table) -> None:
+    for column in table.columns:
+        name = f"{table.name}.{column.name}"
+        assert column.sources, f"{name} names no source: add sources= in {declared_in(table)}"
+        assert len(set(column.sources)) == len(column.sources), f"{name} names a source twice"
+        for source in column.sources:
+            assert TABLES[source.table].column(source.column)
 
 
 def test_sources_are_what_the_step_reads() -> None:
-    for name, columns in LINEAGE.items():
-        step = STEP_OF[name]
+    for table in tables.COMPUTED_TABLES:
+        step = STEP_OF[table.name]
         read = {item.table.name: set(item.column_names) for item in step.inputs}
         if step.needs_history_starts:
             read["coverage"] = set(tables.COVERAGE.column_names)
         if step.is_adjusted:
             read |= {table.name: set(table.column_names) for table in REFERENCES}
-        for sources in columns.values():
-            for source in sources:
-                assert source.column in read.get(source.table, ()), f"{name} does not read {source}"
+        for column in table.columns:
+            for source in column.sources:
+                assert source.column in read.get(source.table, ()), (
+                    f"{table.name}.{column.name} names {source}, which its step does not read: read it in "
+                    f"setbull_pipelines/pipeline/steps.py, or correct sources= in {declared_in(table)}"
+                )
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
@@ -156,10 +164,13 @@ def test_no_value_follows_a_column_that_it_does_not_name(step: Step) -> None:
     for source in sources:
         for table, columns in followers(step, source).items():
             followed += len(columns)
-            missing = {name for name in columns if source not in LINEAGE[table][name]}
-            assert not missing, f"{table}: {sorted(missing)} follow {source}"
+            missing = {name for name in columns if source not in TABLES[table].column(name).sources}
+            assert not missing, (
+                f"{table}: {sorted(missing)} follow {source}, which is not among their sources; add it in "
+                f"{declared_in(TABLES[table])}"
+            )
     assert followed > 3, "hardly any value changed: the test has nothing to see"
 
 
-def test_lineage_covers_every_component() -> None:
-    assert set(LINEAGE) == set(COMPONENT_OF)
+def test_every_computed_table_belongs_to_a_component() -> None:
+    assert {table.name for table in tables.COMPUTED_TABLES} == set(COMPONENT_OF)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.tables import Table, definitions
+from setbull_pipelines.tables import Table, oracles
 from setbull_pipelines.tables.bb_width import SAME_WIDTH
 from setbull_pipelines.tables.contract import AT_LIMIT
-from setbull_pipelines.tables.definitions import NEVER, Oracle, definitions_of
 from setbull_pipelines.tables.general_definitions import general_rules
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS
+from setbull_pipelines.tables.oracles import Oracle
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.variants.protocol import Variant
 from setbull_pipelines_tests.variants.frames import bar_rows, bars_5min, bars_daily
@@ -28,44 +30,53 @@ BARS = 60
 
 @pytest.mark.parametrize("table", tables.COMPUTED_TABLES, ids=lambda table: table.name)
 def test_every_column_has_formula_seed_warm_up_null_rule_and_oracle(table: Table) -> None:
-    found = definitions_of(table)
-    assert {column.name for column in table.value_columns} - IDENTITY <= set(found)
-    for name, definition in found.items():
-        for text in (
-            definition.formula,
-            definition.seed,
-            definition.warm_up,
-            definition.null_rule,
-        ):
-            assert text.strip(), name
-        assert definition.oracles, name
-        if not table.column(name).nullable:
-            assert definition.null_rule == NEVER, name
+    assert {column.name for column in table.value_columns} - IDENTITY <= {
+        column.name for column in table.defined_columns
+    }
+    for column in table.defined_columns:
+        name = f"{table.name}.{column.name}"
+        for told in (column.formula, column.seed, column.warm_up, column.null_rule):
+            assert told is None or told.strip(), name
+        assert column.oracles or table.oracles, (
+            f"{name} has no oracle: name one of setbull_pipelines/tables/oracles.py where the column is declared"
+        )
+        if not column.nullable:
+            assert column.null_rule is None, f"{name} is never null, but has a rule when it is"
 
 
-def test_nothing_is_defined_that_is_no_column() -> None:
-    columns_of: dict[int, set[str]] = {}
-    for name, (given, _) in definitions._TABLES.items():
-        (table,) = (table for table in tables.COMPUTED_TABLES if table.name == name)
-        columns_of.setdefault(id(given), set()).update(table.column_names)
-    for given, _ in definitions._TABLES.values():
-        assert set(given) <= columns_of[id(given)]
-
-
-def test_a_nullable_column_without_a_rule_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(definitions._TABLES, tables.SEQUENCES.name, ({}, ()))
+def test_a_nullable_column_without_a_rule_is_refused() -> None:
+    vague = tuple(replace(column, null_rule=None) for column in tables.SEQUENCES.columns)
     with pytest.raises(ValueError, match="gap_days_to_next can be null"):
-        definitions_of(tables.SEQUENCES)
+        _ = replace(tables.SEQUENCES, columns=vague).defined_columns
+
+
+def test_a_source_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(KeyError, match="table sequences has no column 'lenght'"):
+        tables.SEQUENCES.sources("kind", "lenght")
 
 
 def test_the_test_of_every_oracle_exists() -> None:
-    oracles = [value for value in vars(definitions).values() if isinstance(value, Oracle)]
-    assert len(oracles) > 20
-    assert len({oracle.name for oracle in oracles}) == len(oracles)
-    for oracle in oracles:
+    known = [value for value in vars(oracles).values() if isinstance(value, Oracle)]
+    assert len(known) > 20
+    assert len({oracle.name for oracle in known}) == len(known)
+    for oracle in known:
         path, _, function = oracle.test.partition("::")
         module = ast.parse((VARIANT_TESTS / path).read_text(encoding="utf-8"))
-        assert function in {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+        tests = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+        assert function in tests, (
+            f"{path} has no {function}: correct setbull_pipelines/tables/oracles.py"
+        )
+
+
+def test_every_oracle_holds_a_column() -> None:
+    known = {value for value in vars(oracles).values() if isinstance(value, Oracle)}
+    named = {
+        oracle
+        for table in tables.COMPUTED_TABLES
+        for column in table.defined_columns
+        for oracle in column.oracles or table.oracles
+    }
+    assert named == known
 
 
 @pytest.mark.parametrize("variant", [V1, V2], ids=lambda variant: variant.name)
@@ -84,11 +95,12 @@ def test_the_warm_up_that_is_told_is_the_one_that_is_computed(
     found = variant.indicators(candles, timeframe)
     assert len(found) == BARS
     told = {
-        name: int(bar[1])
-        for name, definition in definitions_of(table).items()
-        if (bar := re.fullmatch(r"first value at bar (\d+)", definition.warm_up))
+        column.name: int(bar[1])
+        for column in table.defined_columns
+        if (bar := re.fullmatch(r"first value at bar (\d+)", column.warm_up or ""))
     }
-    assert len(told) == 14
+    assert set(told) == {column.name for column in INDICATOR_COLUMNS}
+    assert len(told) > 10
     for name, bar in told.items():
         has_value = found[name].notna().to_numpy()
         assert (np.flatnonzero(has_value) + 1).tolist() == list(range(bar, BARS + 1)), name
@@ -117,9 +129,10 @@ def test_the_general_rules_name_the_look_backs_that_the_steps_read() -> None:
 def test_a_rule_that_a_column_follows_is_in_its_definition_too(topic: str, column: str) -> None:
     assert f"`{column}`" in general_rules()[topic]
     of_column = [
-        f"{found[column].formula} {found[column].null_rule}"
-        for found in map(definitions_of, tables.COMPUTED_TABLES)
-        if column in found
+        f"{found.formula} {found.null_rule}"
+        for table in tables.COMPUTED_TABLES
+        for found in table.defined_columns
+        if found.name == column
     ]
     assert of_column
     word = "always" if topic == "Runs" else "0.034 %"

@@ -23,7 +23,7 @@ from setbull_pipelines.tables import (
     Table,
 )
 from setbull_pipelines.tables.filters import STAGES, VERDICTS
-from setbull_pipelines.tables.indicators import Periods
+from setbull_pipelines.tables.indicator_columns import Periods
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.variants.protocol import Timeframe
 from setbull_pipelines_tests.variants.frames import (

@@ -27,12 +27,8 @@ from setbull_pipelines.tables import (
     Table,
 )
 from setbull_pipelines.tables.contract import RELATIVE, Memory
-from setbull_pipelines.tables.indicators import (
-    HISTORY_COLUMNS,
-    INDICATOR_COLUMNS,
-    PERIODS,
-    VWAP,
-)
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS, PERIODS
+from setbull_pipelines.tables.indicators import HISTORY_COLUMNS, VWAP
 from setbull_pipelines.tables.look_back import bars_to_first_values, slowest, warm_bars
 from setbull_pipelines.variants.protocol import Timeframe, Variant
 from setbull_pipelines_tests.variants.frames import (
@@ -458,7 +454,11 @@ def _walk_of(bars: int, seed: int = 3) -> pd.DataFrame:
 def test_every_indicator_says_how_far_it_looks_back() -> None:
     assert all(column.memory for column in INDICATOR_COLUMNS)
     assert {column.name for column in RECURSIONS} >= {"ema_50", "rsi", "atr"}
-    assert (bars_to_first_values(), warm_bars(200), slowest()) == (50, 250, ("ema_50", 569))
+    found = (bars_to_first_values(), warm_bars(200), slowest())
+    assert found == (50, 250, ("ema_50", 569)), (
+        "another indicator is the slowest one: lengthen LookBackSettings in setbull_pipelines/settings.py so that "
+        "refuse_short_look_back accepts it, then say here what holds now"
+    )
 
 
 @pytest.mark.parametrize("column", INDICATOR_COLUMNS, ids=lambda column: column.name)
@@ -498,12 +498,12 @@ def test_a_slower_average_needs_a_longer_look_back_and_more_warm_bars(
     warm = warm_bars(200, columns)
     assert warm == pytest.approx(5 * period, abs=1)
 
-    periods = dataclasses.replace(PERIODS, exponential=(5, 9, 20, period))
+    periods = PERIODS._replace(exponential=(*PERIODS.exponential[:-1], period))
     full = _walk_of(2600)
 
     def value_of(bars: int) -> float:
         recent = full.tail(bars).reset_index(drop=True)
-        return _last_values(variant, recent, periods)["ema_50"]
+        return _last_values(variant, recent, periods)[f"ema_{PERIODS.exponential[-1]}"]
 
     whole = value_of(len(full))
     assert value_of(needed) == pytest.approx(whole, rel=RELATIVE.relative, abs=0)

@@ -13,7 +13,7 @@ import pandas as pd
 from setbull_pipelines.reconciliation.self_test.market import ALTERNATING, RISING, Market
 from setbull_pipelines.reconciliation.self_test.mutant import Columns, Register
 from setbull_pipelines.tables import INDICATORS_5MIN
-from setbull_pipelines.tables.indicators import INDICATOR_COLUMNS
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS
 
 _REGISTER = Register()
 MUTANTS = _REGISTER.mutants

@@ -25,7 +25,7 @@ from setbull_pipelines.reconciliation.self_test.mutant import (
     wilder,
 )
 from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
-from setbull_pipelines.tables.indicators import INDICATOR_COLUMNS
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS
 from setbull_pipelines.variants import V2
 
 _REGISTER = Register()

@@ -21,7 +21,7 @@ from setbull_pipelines.tables.filters import (
     VERDICT_NOT_ENOUGH_DATA,
     VERDICT_REJECTED,
 )
-from setbull_pipelines.tables.sequences import BEARISH, BULLISH
+from setbull_pipelines.tables.moves import BEARISH, BULLISH
 from setbull_pipelines.variants import protocol
 from setbull_pipelines.variants.v1.daily_series import DailyBar, bars_of_chosen_series, day_of
 from setbull_pipelines.variants.v1.limits import is_above, is_at_least

@@ -17,12 +17,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.columns import MINUTES
-from setbull_pipelines.tables.indicators import (
-    INDICATORS_5MIN,
-    INDICATORS_DAILY,
-    PERIODS,
-    Periods,
-)
+from setbull_pipelines.tables.indicator_columns import PERIODS, Periods
+from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.variants.protocol import Timeframe
 from setbull_pipelines.variants.v1.daily_series import day_of

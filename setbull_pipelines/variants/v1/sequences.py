@@ -17,18 +17,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from setbull_pipelines.settings import SequenceSettings
-from setbull_pipelines.tables.sequences import (
-    BEARISH,
-    BULLISH,
-    INSUFFICIENT_HISTORY,
-    MAMBA,
-    MOVES_DAILY,
-    NEUTRAL,
-    NON_MAMBA,
-    SEQUENCE_ANALYSIS,
-    SEQUENCE_PATTERNS,
-    SEQUENCES,
-)
+from setbull_pipelines.tables.moves import BEARISH, BULLISH, MOVES_DAILY, NEUTRAL
+from setbull_pipelines.tables.sequence_analysis import INSUFFICIENT_HISTORY, SEQUENCE_ANALYSIS
+from setbull_pipelines.tables.sequences import MAMBA, NON_MAMBA, SEQUENCE_PATTERNS, SEQUENCES
 from setbull_pipelines.variants.v1.daily_series import DailyBar, bars_of_chosen_series, day_of
 from setbull_pipelines.variants.v1.limits import is_above, is_at_least
 from setbull_pipelines.variants.v1.rows import frame_of

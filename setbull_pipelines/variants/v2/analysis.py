@@ -18,13 +18,9 @@ import pyarrow.compute
 
 from setbull_pipelines.settings import SequenceSettings
 from setbull_pipelines.tables import SEQUENCE_ANALYSIS, SEQUENCE_PATTERNS
-from setbull_pipelines.tables.sequences import (
-    BEARISH,
-    BULLISH,
-    INSUFFICIENT_HISTORY,
-    MAMBA,
-    NON_MAMBA,
-)
+from setbull_pipelines.tables.moves import BEARISH, BULLISH
+from setbull_pipelines.tables.sequence_analysis import INSUFFICIENT_HISTORY
+from setbull_pipelines.tables.sequences import MAMBA, NON_MAMBA
 from setbull_pipelines.variants.v2 import columns
 
 _KINDS = (MAMBA, NON_MAMBA)

@@ -22,7 +22,7 @@ from setbull_pipelines.tables.filters import (
     VERDICT_NOT_ENOUGH_DATA,
     VERDICT_REJECTED,
 )
-from setbull_pipelines.tables.sequences import BEARISH, BULLISH
+from setbull_pipelines.tables.moves import BEARISH, BULLISH
 from setbull_pipelines.variants import protocol
 from setbull_pipelines.variants.v2 import columns
 from setbull_pipelines.variants.v2.daily_series import SERIES, DailyBars, as_of_day, daily_bars

@@ -15,13 +15,8 @@ from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.columns import MINUTES
-from setbull_pipelines.tables.indicators import (
-    HISTORY_COLUMNS,
-    INDICATOR_COLUMNS,
-    PERIODS,
-    VWAP,
-    Periods,
-)
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS, PERIODS, Periods
+from setbull_pipelines.tables.indicators import HISTORY_COLUMNS, VWAP
 from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.variants.protocol import Timeframe, workers
 from setbull_pipelines.variants.v2 import columns
@@ -77,25 +72,15 @@ def indicators(
         np.repeat(is_new, wanted_of_series) & (bars_of_history >= bars_to_first_values())
     )
 
-    rows = _kernel_rows(
+    values = _kernel_columns(
         starts,
         starts + lengths,
         wanted_of_series,
         day,
         *(columns.ordered(candles[name].to_numpy("float64"), order) for name in _KERNEL_PRICES),
         columns.ordered(candles["volume"].to_numpy("int64"), order),
-        periods.moving_average,
-        np.array(periods.exponential, dtype="int64"),
-        periods.rsi,
-        periods.atr,
-        periods.bands,
-        float(periods.band_deviations),
-        periods.volume_average,
+        periods,
     )
-    # The kernel's rows are in the order of INDICATOR_COLUMNS and VWAP.
-    values = {
-        column.name: row for column, row in zip((*INDICATOR_COLUMNS, VWAP), rows, strict=True)
-    }
     values |= {
         column.name: row
         for column, row in zip(HISTORY_COLUMNS, (bars_of_history, is_warm), strict=True)
@@ -157,16 +142,18 @@ def _is_genuine(
     return found
 
 
-def _kernel_rows(
+def _kernel_columns(
     starts: np.ndarray, ends: np.ndarray, wanted: np.ndarray, *inputs: object
-) -> np.ndarray:
-    """Run the kernel over blocks of whole series, one thread each, and return its output rows.
+) -> dict[str, np.ndarray]:
+    """Run the kernel over blocks of whole series, one thread each, and return its columns by name.
 
     Every series is computed by one thread from its own bars, so the blocks change no value.
     """
     from setbull_pipelines.variants.v2 import kernels
 
-    output = np.empty((len(INDICATOR_COLUMNS) + 1, wanted.sum()))  # and VWAP
+    names = [column.name for column in (*INDICATOR_COLUMNS, VWAP)]
+    row_of = kernels.rows_of(names)
+    output = np.empty((len(names), wanted.sum()))
     places = np.cumsum(wanted) - wanted
     threads = min(workers(), -(-int(ends[-1]) // _BARS_PER_THREAD))
     blocks = np.array_split(np.arange(len(starts)), threads)
@@ -176,13 +163,14 @@ def _kernel_rows(
                 kernels.write_indicators,
                 *(of_series[block] for of_series in (starts, ends, wanted, places)),
                 *inputs,
+                row_of,
                 output,
             )
             for block in blocks
         ]
     for future in done:
         future.result()
-    return output
+    return dict(zip(names, output, strict=True))
 
 
 def _is_new_listing(

@@ -1,16 +1,18 @@
 """Compiled kernels of V2. Importing this module imports numba: import it inside functions only.
 
-Belongs here: loops that a recursion forces and whole-column NumPy cannot express. Does not belong
-here: frames, settings, names of table columns (``indicators.py`` names the output rows).
+Belongs here: loops that a recursion forces and whole-column NumPy cannot express, and which column each writes. Does
+not belong here: frames, settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numba
 import numpy as np
+
+from setbull_pipelines.tables.indicator_columns import PERIODS
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -111,10 +113,41 @@ def write_bars(
         integers[0, bar], integers[1, bar], integers[2, bar] = counted, traded, total
 
 
-MOVING_AVERAGE, FIRST_EMA = 0, 1
-RSI, ATR, BAND_UPPER, BAND_MIDDLE, BAND_LOWER, BAND_WIDTH, BAND_RATIO, BAND_PERCENT = range(8)
-VOLUME_AVERAGE, VWAP = 8, 9
-"""Rows that :func:`write_indicators` fills; those from RSI on are counted after the last EMA."""
+class Rows(NamedTuple):
+    """The rows of its output that :func:`write_indicators` fills, by the names of their columns."""
+
+    ma_9: int
+    exponential: tuple[int, ...]
+    """Of the exponential averages, in the order of ``Periods.exponential``."""
+    rsi: int
+    atr: int
+    bb_upper: int
+    bb_middle: int
+    bb_lower: int
+    bb_width: int
+    bb_width_normalized: int
+    bb_width_normalized_percentage: int
+    volume_ma_10: int
+    vwap: int
+
+
+def rows_of(names: Sequence[str]) -> Rows:
+    """The rows of an output that has one row per column, in the order of ``names``.
+
+    Raises ValueError for a column that :func:`write_indicators` does not write: its row would hold anything.
+    """
+    exponential = [f"ema_{period}" for period in PERIODS.exponential]
+    single = [name for name in Rows._fields if name != "exponential"]
+    unwritten = [name for name in names if name not in (*single, *exponential)]
+    if unwritten:
+        raise ValueError(
+            f"V2 does not write {unwritten}: name them in Rows, and write them in write_indicators, of "
+            "setbull_pipelines/variants/v2/kernels.py"
+        )
+    return Rows(
+        **{name: names.index(name) for name in single},
+        exponential=tuple(names.index(name) for name in exponential),
+    )
 
 
 @compiled
@@ -128,25 +161,19 @@ def write_indicators(
     low,
     close,
     volume,  # int64[bar]
-    moving_average_period,
-    ema_periods,  # int64[EMA]
-    rsi_period,
-    atr_period,
-    band_period,
-    band_deviations,
-    volume_period,
+    periods,  # Periods
+    row_of,  # Rows
     output,  # float64[row, wanted bar]
 ):
     """Write all indicators of the wanted bars of many series in one pass; NaN where there is no value.
 
-    The formulas of ``tables/indicators.py``, equal to TA-Lib. Every window is added up anew, so a value depends
+    The formulas of ``tables/indicator_columns.py``, equal to TA-Lib. Every window is added up anew, so a value depends
     only on its own series and no rounding error drifts from bar to bar: windows of bars that are not wanted are
     left out. The columns of a series are written one after the other while its bars are in the processor's nearest
     cache.
     """
     longest = np.max(ends - starts) if len(starts) else 0
     of_series = np.empty((len(output), longest))
-    after = FIRST_EMA + len(ema_periods)
     for series in range(len(starts)):
         bars = slice(starts[series], ends[series])
         count, first = ends[series] - starts[series], ends[series] - starts[series] - wanted[series]
@@ -156,34 +183,38 @@ def write_indicators(
         rows, at = (output, places[series]) if first == 0 else (of_series, 0)
         # Row by row: the compiler knows that a row is contiguous, of a part of the table it does not.
         prices = high[bars], low[bars], close[bars]
-        means = max(first - moving_average_period + 1, 0)
+        means = max(first - periods.moving_average + 1, 0)
         _write_window_means(
             close[bars][means:],
-            moving_average_period,
-            rows[MOVING_AVERAGE, at + means : at + count],
+            periods.moving_average,
+            rows[row_of.ma_9, at + means : at + count],
         )
-        for number in range(len(ema_periods)):
-            _write_ema(close[bars], ema_periods[number], rows[FIRST_EMA + number, at : at + count])
-        _write_rsi(close[bars], rsi_period, rows[after + RSI, at : at + count])
-        _write_atr(*prices, atr_period, rows[after + ATR, at : at + count])
-        bands = max(first - band_period + 1, 0)
+        for number in range(len(row_of.exponential)):
+            _write_ema(
+                close[bars],
+                periods.exponential[number],
+                rows[row_of.exponential[number], at : at + count],
+            )
+        _write_rsi(close[bars], periods.rsi, rows[row_of.rsi, at : at + count])
+        _write_atr(*prices, periods.atr, rows[row_of.atr, at : at + count])
+        bands = max(first - periods.bands + 1, 0)
         of_bands = slice(at + bands, at + count)
         _write_bands(
             close[bars][bands:],
-            band_period,
-            band_deviations,
-            rows[after + BAND_UPPER, of_bands],
-            rows[after + BAND_MIDDLE, of_bands],
-            rows[after + BAND_LOWER, of_bands],
-            rows[after + BAND_WIDTH, of_bands],
-            rows[after + BAND_RATIO, of_bands],
-            rows[after + BAND_PERCENT, of_bands],
+            periods.bands,
+            periods.band_deviations,
+            rows[row_of.bb_upper, of_bands],
+            rows[row_of.bb_middle, of_bands],
+            rows[row_of.bb_lower, of_bands],
+            rows[row_of.bb_width, of_bands],
+            rows[row_of.bb_width_normalized, of_bands],
+            rows[row_of.bb_width_normalized_percentage, of_bands],
         )
-        averages = max(first - volume_period + 1, 0)
+        averages = max(first - periods.volume_average + 1, 0)
         _write_volume_average(
             volume[bars][averages:],
-            volume_period,
-            rows[after + VOLUME_AVERAGE, at + averages : at + count],
+            periods.volume_average,
+            rows[row_of.volume_ma_10, at + averages : at + count],
         )
         opening = first
         while opening > 0 and session[bars][opening - 1] == session[bars][opening]:
@@ -194,7 +225,7 @@ def write_indicators(
             close[bars][opening:],
             volume[bars][opening:],
             session[bars][opening:],
-            rows[after + VWAP, at + opening : at + count],
+            rows[row_of.vwap, at + opening : at + count],
         )
         if first > 0:
             place = places[series]
@@ -339,9 +370,11 @@ def load() -> None:
         np.zeros(1, "bool"),
         *(np.zeros((4, 1)), np.zeros((3, 1), "int64"), integers.copy()),
     )
+    row_of = Rows(
+        **dict.fromkeys(Rows._fields, 0) | {"exponential": (0,) * len(PERIODS.exponential)}
+    )
     write_indicators(
         *(integers, integers + 1, integers + 1, integers),
         *(moments, prices, prices, prices, moments),
-        *(2, np.array([2]), 2, 2, 2, 2.0, 2),
-        np.zeros((FIRST_EMA + 1 + VWAP + 1, 1)),
+        *(PERIODS, row_of, np.zeros((1, 1))),
     )

@@ -11,13 +11,8 @@ import pandas as pd
 
 from setbull_pipelines.settings import SequenceSettings
 from setbull_pipelines.tables import MOVES_DAILY, SEQUENCES
-from setbull_pipelines.tables.sequences import (
-    BEARISH,
-    BULLISH,
-    MAMBA,
-    NEUTRAL,
-    NON_MAMBA,
-)
+from setbull_pipelines.tables.moves import BEARISH, BULLISH, NEUTRAL
+from setbull_pipelines.tables.sequences import MAMBA, NON_MAMBA
 from setbull_pipelines.variants.v2 import columns
 from setbull_pipelines.variants.v2.daily_series import SERIES, as_of_day, daily_bars
 

@@ -11,7 +11,7 @@ from setbull_pipelines.settings import FilterSettings, SequenceSettings
 from setbull_pipelines.tables.candles import CANDLES_DAILY
 from setbull_pipelines.tables.filters import FILTER_RESULTS
 from setbull_pipelines.tables.indicators import INDICATORS_DAILY
-from setbull_pipelines.tables.sequences import SEQUENCE_ANALYSIS
+from setbull_pipelines.tables.sequence_analysis import SEQUENCE_ANALYSIS
 from setbull_pipelines.variants import v1
 from setbull_pipelines_tests.variants.v1.daily_frames import AS_OF, DAYS, candles, indicators_of
 

@@ -13,11 +13,8 @@ from hypothesis import strategies as st
 
 from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY
-from setbull_pipelines.tables.indicators import (
-    INDICATOR_COLUMNS,
-    INDICATORS_5MIN,
-    INDICATORS_DAILY,
-)
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS
+from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.variants import v1
 from setbull_pipelines.variants.v1.indicators import (
@@ -259,10 +256,13 @@ def test_values_stay_in_their_ranges(rows) -> None:
 # --- warm or not --------------------------------------------------------------------------------
 
 QUICK = IndicatorSettings(warm_margin_bars=20)
-assert (bars_to_first_values(), warm_bars(QUICK.warm_margin_bars)) == (50, 70)
+FIRST, WARM = bars_to_first_values(), warm_bars(QUICK.warm_margin_bars)
+OLD_BARS, NEW_BARS = WARM + 10, FIRST + 10
+"""Enough to be warm as a series whose start is not known, and as a new listing."""
+NEW_START = str((pd.Timestamp("2025-01-01") + pd.Timedelta(days=OLD_BARS - NEW_BARS)).date())
 
 
-def two_listings(old_bars: int = 80, new_bars: int = 60) -> pd.DataFrame:
+def two_listings(old_bars: int = OLD_BARS, new_bars: int = NEW_BARS) -> pd.DataFrame:
     """OLD with ``old_bars`` days from 2025-01-01 and NEW with the last ``new_bars`` of these days."""
     old = bar_rows(range(1, old_bars + 1), step="1D", first="2025-01-01", key="OLD")
     return bars_daily(pd.concat([old, old.tail(new_bars).assign(instrument_key="NEW")]))
@@ -281,34 +281,34 @@ def starts(*rows: tuple[str, str, str]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("history_starts", "new_is_warm_from"),
     [
-        (None, 50),
-        (starts(("OLD", "exchange", "2025-01-01"), ("NEW", "exchange", "2025-01-21")), 50),
-        (starts(("OLD", "exchange", "2024-01-01"), ("NEW", "exchange", "2025-01-01")), 50),
+        (None, FIRST),
+        (starts(("OLD", "exchange", "2025-01-01"), ("NEW", "exchange", NEW_START)), FIRST),
+        (starts(("OLD", "exchange", "2024-01-01"), ("NEW", "exchange", "2025-01-01")), FIRST),
         # NEW began before the candles at hand: part of its history is missing.
         (starts(("OLD", "exchange", "2024-01-01"), ("NEW", "exchange", "2024-12-31")), None),
         # Nothing is older than NEW, so its start may be that of the store.
-        (starts(("OLD", "exchange", "2025-01-21"), ("NEW", "exchange", "2025-01-21")), None),
+        (starts(("OLD", "exchange", NEW_START), ("NEW", "exchange", NEW_START)), None),
         # An older start of another series says nothing.
-        (starts(("OLD", "minutes", "2025-01-01"), ("NEW", "exchange", "2025-01-21")), None),
+        (starts(("OLD", "minutes", "2025-01-01"), ("NEW", "exchange", NEW_START)), None),
         (starts(("OLD", "exchange", "2025-01-01")), None),
     ],
 )
 def test_new_listings_are_warm_early(history_starts, new_is_warm_from: int | None) -> None:
     result = v1.indicators(two_listings(), "day", history_starts, QUICK)
-    assert first_warm(result, "OLD") == 70
+    assert first_warm(result, "OLD") == WARM
     assert first_warm(result, "NEW") == new_is_warm_from
     counts = result.groupby("instrument_key")["bars_of_history"].agg(["min", "max"])
-    assert counts.to_numpy().tolist() == [[1, 60], [1, 80]]
+    assert counts.to_numpy().tolist() == [[1, NEW_BARS], [1, OLD_BARS]]
 
 
 def test_five_minute_bars_use_the_starts_of_the_minutes_series() -> None:
-    old = bar_rows(range(1, 61), key="OLD", first="2025-06-02 09:15")
-    new = bar_rows(range(1, 61), key="NEW", first="2025-06-03 09:15")
+    old = bar_rows(range(1, NEW_BARS + 1), key="OLD", first="2025-06-02 09:15")
+    new = bar_rows(range(1, NEW_BARS + 1), key="NEW", first="2025-06-03 09:15")
     candles = bars_5min(pd.concat([old, new]))
     known = starts(("OLD", "minutes", "2025-06-02"), ("NEW", "minutes", "2025-06-03"))
     for history_starts in (None, known):
         result = v1.indicators(candles, "5minute", history_starts, QUICK)
-        assert (first_warm(result, "OLD"), first_warm(result, "NEW")) == (None, 50)
+        assert (first_warm(result, "OLD"), first_warm(result, "NEW")) == (None, FIRST)
     of_other_series = known.assign(series="exchange")
     result = v1.indicators(candles, "5minute", of_other_series, QUICK)
     assert not result["is_warm"].any()

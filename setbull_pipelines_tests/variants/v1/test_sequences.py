@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 from setbull_pipelines.settings import SequenceSettings
 from setbull_pipelines.tables.candles import CANDLES_DAILY
 from setbull_pipelines.tables.indicators import INDICATORS_DAILY
-from setbull_pipelines.tables.sequences import (
-    MOVES_DAILY,
-    SEQUENCE_ANALYSIS,
-    SEQUENCE_PATTERNS,
-    SEQUENCES,
-)
+from setbull_pipelines.tables.moves import MOVES_DAILY
+from setbull_pipelines.tables.sequence_analysis import SEQUENCE_ANALYSIS
+from setbull_pipelines.tables.sequences import SEQUENCE_PATTERNS, SEQUENCES
 from setbull_pipelines.variants import v1
 from setbull_pipelines.variants.v1.daily_series import DailyBar, day_of
 from setbull_pipelines.variants.v1.sequences import move_percent_of, strength_of

@@ -17,7 +17,9 @@ from setbull_pipelines.tables import (
     INDICATORS_5MIN,
     INDICATORS_DAILY,
 )
-from setbull_pipelines.tables.indicators import Periods
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS, PERIODS, Periods
+from setbull_pipelines.tables.indicators import VWAP
+from setbull_pipelines.tables.look_back import bars_to_first_values, warm_bars
 from setbull_pipelines.variants import v2
 from setbull_pipelines.variants.protocol import allowing_workers
 from setbull_pipelines_tests.variants.v2.frames import STOCK, bars, shuffled
@@ -165,6 +167,16 @@ def test_kernels_are_compiled_for_one_type_whatever_the_frame() -> None:
     assert len(kernels.write_indicators.signatures) == 1
 
 
+def test_a_column_that_the_kernel_does_not_write_is_refused_with_the_file_to_edit() -> None:
+    from setbull_pipelines.variants.v2 import kernels
+
+    names = [column.name for column in (*INDICATOR_COLUMNS, VWAP)]
+    backwards = kernels.rows_of(names[::-1])
+    assert (backwards.vwap, backwards.ma_9) == (0, len(names) - 1)
+    with pytest.raises(ValueError, match=r"does not write \['roc_14'\].*variants/v2/kernels.py"):
+        kernels.rows_of([*names, "roc_14"])
+
+
 def test_rsi_vectors() -> None:
     wilder = "44.34 44.09 44.15 43.61 44.33 44.83 45.10 45.42 45.84 46.08 45.89 46.03 45.61 46.28"
     wilder += " 46.28 46.00 46.03 46.41 46.22 45.64"
@@ -266,6 +278,9 @@ def test_daily_series_are_never_mixed() -> None:
 
 
 SHORT = IndicatorSettings(warm_margin_bars=20)
+FIRST, WARM = bars_to_first_values(), warm_bars(SHORT.warm_margin_bars)
+NEW_BARS = FIRST + 10
+"""Enough to be warm as a new listing, too few as any other series."""
 
 
 def warm_from(result: pd.DataFrame, key: str) -> int | None:
@@ -286,14 +301,16 @@ def starts(*rows: tuple[str, str, str]) -> pd.DataFrame:
 
 
 def test_new_listing_is_warm_from_the_slowest_period() -> None:
-    candles = pd.concat([bars(np.arange(100.0, 190)), bars([50.0] * 60, instrument=LISTED_LATER)])
+    rising, flat = np.arange(100.0, 100 + WARM + 20), [50.0] * NEW_BARS
+    candles = pd.concat([bars(rising), bars(flat, instrument=LISTED_LATER)])
     result = v2.indicators(candles, "day", settings=SHORT)
-    assert warm_from(result, STOCK) == 70
-    assert warm_from(result, LISTED_LATER) == 50
+    assert warm_from(result, STOCK) == WARM
+    assert warm_from(result, LISTED_LATER) == FIRST
 
 
 def test_history_starts_tell_new_listings_from_cut_histories() -> None:
-    candles = pd.concat([bars(np.arange(100.0, 160)), bars([50.0] * 60, instrument=LISTED_LATER)])
+    rising, flat = np.arange(100.0, 100 + NEW_BARS), [50.0] * NEW_BARS
+    candles = pd.concat([bars(rising), bars(flat, instrument=LISTED_LATER)])
     first = str(candles["trading_day"].min().date())
     old = (STOCK, "exchange", "2020-01-01")
 
@@ -301,7 +318,7 @@ def test_history_starts_tell_new_listings_from_cut_histories() -> None:
         known = starts(old, (LISTED_LATER, series, day))
         return warm_from(v2.indicators(candles, "day", known, SHORT), LISTED_LATER)
 
-    assert later(first) == 50
+    assert later(first) == FIRST
     assert later("2024-12-31") is None  # the history of this stock is cut by the look-back
     assert later(first, "minutes") is None  # its exchange series is not named
     assert warm_from(v2.indicators(candles, "day", starts(old), SHORT), LISTED_LATER) is None
@@ -310,7 +327,7 @@ def test_history_starts_tell_new_listings_from_cut_histories() -> None:
 
 
 def test_five_minute_history_starts_are_those_of_the_minutes() -> None:
-    candles = random_walks(instruments=2, count=60)
+    candles = random_walks(instruments=2, count=NEW_BARS)
     old, new = candles["instrument_key"].unique()
     known = starts(
         (old, "minutes", "2024-01-01"),
@@ -318,12 +335,14 @@ def test_five_minute_history_starts_are_those_of_the_minutes() -> None:
         (new, "exchange", "2020-01-01"),
     )
     result = v2.indicators(candles, "5minute", known)
-    assert warm_from(result, new) == 50
+    assert warm_from(result, new) == FIRST
     assert warm_from(result, old) is None
 
 
 def test_periods_are_used() -> None:
-    periods = Periods(moving_average=3, exponential=(2, 3, 4, 5), bands=2)
+    periods = Periods(
+        moving_average=3, exponential=tuple(range(2, 2 + len(PERIODS.exponential))), bands=2
+    )
     result = v2.indicators(bars([1.0, 2, 6, 7, 8]), "day", periods=periods)
     assert result["ma_9"].tolist()[2:] == pytest.approx([3, 5, 7])
     assert result["ema_5"].first_valid_index() == 1
