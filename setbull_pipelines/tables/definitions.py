@@ -299,12 +299,15 @@ _INDICATORS: Mapping[str, _Given] = {
     "bb_width_normalized_percentage": _Given(
         "100 x bb_width / bb_middle", NONE, first_value_at(20), _RATIO_NULL, (TRADINGVIEW,)
     ),
-    "volume_ma_10": _window("sum of the last 10 volumes / 10", 10, TALIB),
+    "volume_ma_10": replace(
+        _window("sum of the last 10 volumes / 10", 10, TALIB),
+        null_rule=f"{_DURING_WARM_UP}, and where one of the volumes is not known",
+    ),
     "vwap": _Given(
         "sum of (high + low + close) / 3 x volume / sum of volume, over the bars of the session up to this one",
         "starts anew with the first bar of every trading day",
         NONE,
-        "null while the volume of the session is 0",
+        "null while the volume of the session is 0, and from its first bar without a known volume on",
         (SESSION_VWAP, OLD_VWAP),
     ),
     "bars_of_history": _Given(
@@ -337,7 +340,10 @@ _CANDLES: Mapping[str, _Given] = {
     "high": _Given("largest high of the traded minutes"),
     "low": _Given("smallest low of the traded minutes"),
     "close": _Given("close of the last traded minute of the bar"),
-    "volume": _Given("sum of the volumes of the minutes"),
+    "volume": _Given(
+        "sum of the volumes of the minutes",
+        null_rule="null where that of a minute is not known, as of an index",
+    ),
     "open_interest": _Given(
         "open interest of the last traded minute that states one",
         null_rule="null where no traded minute states one",
@@ -455,8 +461,12 @@ _NO_EMA = "null where EMA 50 is"
 _MOVES: Mapping[str, _Given] = {
     **{
         name: _Given(f"{name} of the daily bar, adjusted to the as-of day")
-        for name in ("open", "high", "low", "close", "volume")
+        for name in ("open", "high", "low", "close")
     },
+    "volume": _Given(
+        "volume of the daily bar, adjusted to the as-of day",
+        null_rule="null where that of the bar is",
+    ),
     "ema_50": _Given(
         "ema_50 of indicators_daily, adjusted to the as-of day",
         warm_up="50 daily bars",
@@ -492,10 +502,15 @@ _SEQUENCES: Mapping[str, _Given] = {
         "start_day of the next run - end_day, calendar days", null_rule="null for the last run"
     ),
     "strength": _Given("mean of mamba_strength over the days of the run; 0 for NON_MAMBA"),
+    "total_volume": _Given(
+        "sum of the volumes of the days of the run",
+        null_rule="null where one of them is not known",
+    ),
 }
 
 _NO_RUN = {"null_rule": "null without such a run"}
 _SCORE = {"null_rule": "never null for an instrument with a bar on the as-of day"}
+_OF_VOLUMES = {"null_rule": "null where the volume of a day is not known"}
 _ANALYSIS: Mapping[str, _Given] = {
     "trend": _MOVES["trend"],
     "trend_reason": _Given(
@@ -535,23 +550,23 @@ _ANALYSIS: Mapping[str, _Given] = {
         "over the last 5 runs, j = 1 the oldest: 0.7 x sum of (strength x j) / sum of j + 0.3 x mean strength",
         **_SCORE,
     ),
-    "volume_average": _Given("mean volume of the days", **_SCORE),
+    "volume_average": _Given("mean volume of the days", **_OF_VOLUMES),
     "volume_strength": _Given(
         "sum over mamba runs of (mean volume of the run / volume_average) / number of all runs; 0 where "
         "volume_average is 0",
-        **_SCORE,
+        **_OF_VOLUMES,
     ),
     "volume_trend": _Given(
         "tanh(s / 1,000,000), s the least-squares slope of volume on 0, 1, 2, ...: 6 W / (n (n^2 - 1)) over n days, "
         "W = sum of (2 i - (n - 1)) x volume, i = 0 the first day, in whole numbers; 0 with fewer than 2 days",
-        **_SCORE,
+        **_OF_VOLUMES,
     ),
     "volume_trend_relative": _Given(
-        "s / volume_average, s as for volume_trend; 0 where volume_average is 0", **_SCORE
+        "s / volume_average, s as for volume_trend; 0 where volume_average is 0", **_OF_VOLUMES
     ),
     "volume_consistency": _Given(
         "max(0, 1 - min(sample deviation of volume / volume_average, 1)); 0 with fewer than 2 days or volume_average 0",
-        **_SCORE,
+        **_OF_VOLUMES,
     ),
     "dominant_pattern": _Given(
         "KIND-length of the pattern with the largest frequency x strength x success_rate, the first in rank order",

@@ -90,7 +90,8 @@ INDICATOR_COLUMNS = (
 )
 VWAP = value(
     "vwap",
-    "Volume-weighted mean of (high + low + close) / 3 since the open of the session; null while its volume is 0",
+    "Volume-weighted mean of (high + low + close) / 3 since the open of the session; null while its "
+    "volume is 0 or not known",
     "rupees",
 )
 HISTORY_COLUMNS = (

@@ -104,7 +104,12 @@ SEQUENCES = Table(
             tolerance=SCORE,
             nullable=False,
         ),
-        count("total_volume", "Shares traded over the run", "shares"),
+        count(
+            "total_volume",
+            "Shares traded over the run; null where a volume is not known",
+            "shares",
+            nullable=True,
+        ),
         count(
             "gap_days_to_next",
             "Calendar days from the end of this run to the start of the next; null for the last",

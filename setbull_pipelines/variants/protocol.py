@@ -72,9 +72,10 @@ class Variant(Protocol):
         and end with the interval, so the last one can be shorter. Minutes outside
         the session are refused with ValueError: intake has quarantined them. open and close are
         those of the first and last traded minute, open_interest that of the last traded minute
-        that states one, high and low the extremes, volume the sum. A minute is traded when its
-        volume is above 0; with ``untraded_minutes="include"``, and of an index always, every delivered
-        minute counts for prices and minutes_traded still counts those with volume. A bucket without a counted
+        that states one, high and low the extremes, volume the sum, null when that of a counted
+        minute is. A minute is traded when its volume is known and above 0; with
+        ``untraded_minutes="include"``, and of an index always, every delivered minute counts
+        for prices and minutes_traded still counts those with volume. A bucket without a counted
         minute has no row. minutes_present counts all delivered minutes, minutes_expected the
         minutes of the bucket inside its interval. With ``as_of``, bars whose end (start + bar
         length, at most the interval end) is later than ``as_of`` are left out.
@@ -129,10 +130,11 @@ class Variant(Protocol):
         Runs per instrument (per instrument and series for 'day') over the rows in time order,
         across sessions. Formulas: the column descriptions of ``tables/indicators.py``; they
         equal TA-Lib. VWAP restarts at the first bar of every trading_day and exists for
-        '5minute' only. RSI is 100 when the average loss is 0, 0 when only the average gain is
-        0. bb_width is computed as 2 x periods.band_deviations x deviation (the rounded bands
-        differ by too few digits on narrow bands at high prices) and is exactly 0 for a flat
-        window. Ratios are null where they would divide by 0.
+        '5minute' only; it is null from the first bar of the day on whose volume is null, as
+        volume_ma_10 is with such a bar in its window. RSI is 100 when the average loss is 0, 0
+        when only the average gain is 0. bb_width is computed as 2 x periods.band_deviations x
+        deviation (the rounded bands differ by too few digits on narrow bands at high prices)
+        and is exactly 0 for a flat window. Ratios are null where they would divide by 0.
 
         ``history_starts`` (instrument_key, series, first_trading_day) says where each stored
         series begins; '5minute' uses series 'minutes'; None takes it from ``candles``.
@@ -228,7 +230,7 @@ class Variant(Protocol):
         move_percent is (close - open) / open x 100 for close > open, else (open - close) /
         close x 100. strength = min(move_percent / 10, 1) x (1 - volume_weight) + min(volume /
         mean volume - 1, 1) x volume_weight, the mean over the rows of the look-back (the day
-        included), the second term 0 when the mean is 0, not clamped below. trend (the same on
+        included), the second term 0 when the mean is 0 or a volume is null, not clamped below. trend (the same on
         every row): NEUTRAL when there are fewer than ``look_back_days`` rows or any lacks
         ema_50; else BEARISH when days with close < ema_50 / days >= trend_share; else BULLISH
         when days with close >= ema_50 / days >= trend_share; else NEUTRAL. A day is mamba when
@@ -243,7 +245,10 @@ class Variant(Protocol):
         ...
 
     def sequences(self, moves: pd.DataFrame) -> pd.DataFrame:
-        """Group consecutive rows of equal is_mamba, per (trading_day, instrument), to ``sequences``."""
+        """Group consecutive rows of equal is_mamba, per (trading_day, instrument), to ``sequences``.
+
+        total_volume is null when a volume of the run is.
+        """
         ...
 
     def sequence_analysis(
@@ -263,17 +268,18 @@ class Variant(Protocol):
         the share with the same kind at i + 2; 0 when there is none, which is always, since runs
         alternate between the kinds. momentum_score over the last min(5, |S|) runs, j = 1 the
         oldest of them: 0.7 x (sum of strength_j x j / sum of j) + 0.3 x mean strength.
-        volume_average is over the moves; volume_strength = sum over M of (mean volume of the run
-        / volume_average) / |S|, 0 when volume_average is 0; volume_trend = tanh(s / 1,000,000), s
-        the least-squares slope of volume on 0, 1, 2, ..., 0 for fewer than 2 moves: 6 W / (n (n^2
-        - 1)) with W = sum of (2 i - (n - 1)) x volume_i, a whole number that no rounding touches
-        before the division (volumes up to 2^58 a day); volume_trend_relative = s /
-        volume_average, 0 for fewer than 2 moves or average 0; volume_consistency = max(0, 1 -
-        min(sample deviation / volume_average, 1)), 0 for fewer than 2 moves or average 0.
-        trend_percent is the larger of days above and below / days x 100, null when trend_reason
-        is not null; days_above_ema and days_below_ema count days with a known ema_50.
-        trend_reason is 'insufficient_history' when there are fewer than look_back_days moves or
-        any lacks ema_50. long_gaps counts NON_MAMBA runs longer than long_run_days.
+        volume_average is over the moves; it and all columns of volume are null when a volume is;
+        volume_strength = sum over M of (mean volume of the run / volume_average) / |S|, 0 when
+        volume_average is 0; volume_trend = tanh(s / 1,000,000), s the least-squares slope of
+        volume on 0, 1, 2, ..., 0 for fewer than 2 moves: 6 W / (n (n^2 - 1)) with W = sum of (2
+        i - (n - 1)) x volume_i, a whole number that no rounding touches before the division
+        (volumes up to 2^58 a day); volume_trend_relative = s / volume_average, 0 for fewer than
+        2 moves or average 0; volume_consistency = max(0, 1 - min(sample deviation /
+        volume_average, 1)), 0 for fewer than 2 moves or average 0. trend_percent is the larger
+        of days above and below / days x 100, null when trend_reason is not null; days_above_ema
+        and days_below_ema count days with a known ema_50. trend_reason is
+        'insufficient_history' when there are fewer than look_back_days moves or any lacks
+        ema_50. long_gaps counts NON_MAMBA runs longer than long_run_days.
 
         Patterns: runs of length >= pattern_minimum_length by (kind, length); order and rank:
         frequency falling, strength falling, kind rising, length rising. average_gap_days,

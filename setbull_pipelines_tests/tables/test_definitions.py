@@ -54,7 +54,7 @@ def test_nothing_is_defined_that_is_no_column() -> None:
 
 def test_a_nullable_column_without_a_rule_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(definitions._TABLES, tables.SEQUENCES.name, ({}, ()))
-    with pytest.raises(ValueError, match="gap_days_to_next can be null"):
+    with pytest.raises(ValueError, match="total_volume can be null"):
         definitions_of(tables.SEQUENCES)
 
 
