@@ -86,7 +86,7 @@ class Candle(BaseModel):
     high: float
     low: float
     close: float
-    volume: int
+    volume: int | None
     open_interest: int | None
     time_interval: Timeframe
     ma_9: float | None

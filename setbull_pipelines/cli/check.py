@@ -187,7 +187,8 @@ def _lines_of_file(file: FileLook, with_rows: bool) -> list[str]:
     for word, row in (("first", file.first_row), ("last", file.last_row)):
         if row and with_rows:
             values = " ".join(
-                f"{name} {row[name]}" for name in ("open", "high", "low", "close", "volume")
+                f"{name} {'not known' if row[name] is None else row[name]}"
+                for name in ("open", "high", "low", "close", "volume")
             )
             lines.append(
                 f"  {word}: {row['instrument_key']} {row['timestamp']} {values} (line {row['line']})"

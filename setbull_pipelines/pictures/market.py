@@ -64,8 +64,9 @@ def candle_chart(bars: pd.DataFrame, name: str) -> bytes:
                 linewidth=0.9,
                 label=label,
             )
-        scale, unit = _volume_scale(bars["volume"].max())
-        volumes.bar(at, bars["volume"] / scale, 0.66, color=colours, alpha=0.8)
+        traded = bars["volume"].astype("float64")
+        scale, unit = _volume_scale(traded.max()) if traded.notna().any() else (1.0, "not known")
+        volumes.bar(at, traded / scale, 0.66, color=colours, alpha=0.8)
         widths.plot(at, bars["bb_width_normalized_percentage"], color=GREEN, linewidth=1.4)
         widths.set_ylim(bottom=0)
         grid(prices, volumes, widths)

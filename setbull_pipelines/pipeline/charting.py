@@ -135,7 +135,8 @@ def _foremost(day: date, present: Sequence[str], warehouse: Warehouse) -> str:
     candles = candles[candles["instrument_key"].isin(present)]
     if candles.empty:
         return present[0]
-    return candles.loc[(candles["close"] * candles["volume"]).idxmax(), "instrument_key"]
+    turnover = candles["close"] * candles["volume"].fillna(0)
+    return candles.loc[turnover.idxmax(), "instrument_key"]
 
 
 def _stored_days(

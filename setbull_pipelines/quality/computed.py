@@ -42,7 +42,12 @@ _SUMMARY = {"open": "first", "high": "max", "low": "min", "close": "last", "volu
 def _session_summary(bars: pd.DataFrame) -> pd.DataFrame:
     """Open, high, low, close and volume of the day per instrument, from bars in any order."""
     ordered = bars.sort_values(["instrument_key", "timestamp"])
-    return ordered.groupby("instrument_key", sort=True).agg(_SUMMARY)
+    of_instrument = ordered.groupby("instrument_key", sort=True)
+    summary = of_instrument.agg(_SUMMARY)
+    # A volume that is not known adds up to none.
+    return summary.assign(
+        volume=summary["volume"].mask(of_instrument["volume"].count() < of_instrument.size())
+    )
 
 
 def _counted_minutes(minutes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -50,7 +55,7 @@ def _counted_minutes(minutes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     if include:
         return minutes
     of_index = minutes["instrument_key"].map(is_index).astype(bool)
-    return minutes[(minutes["volume"] > 0) | of_index]
+    return minutes[(minutes["volume"] > 0).fillna(False) | of_index]
 
 
 def _same(found: pd.DataFrame, expected: pd.DataFrame, what: str) -> Verdict:
@@ -63,13 +68,19 @@ def _same(found: pd.DataFrame, expected: pd.DataFrame, what: str) -> Verdict:
     wrong = [
         key
         for key, row in joined.iterrows()
-        if any(row[f"{name}_found"] != row[f"{name}_expected"] for name in _SUMMARY)
+        if any(_differ(row[f"{name}_found"], row[f"{name}_expected"]) for name in _SUMMARY)
     ]
     return Verdict(
         False,
         f"{what}: {len(wrong)} instruments differ from their minutes, first {wrong[0]}",
         {"instruments wrong": len(wrong)},
     )
+
+
+def _differ(found: object, expected: object) -> bool:
+    if pd.isna(found) or pd.isna(expected):
+        return not (pd.isna(found) and pd.isna(expected))
+    return found != expected
 
 
 def _session_conserved(candles: StoredTable) -> Rule:
@@ -147,9 +158,13 @@ def _series_agree(candles: StoredTable) -> Rule:
         for name in _SUMMARY:
             limit = limits[f"daily_{name}_difference"]
             of_each = np.where(in_auction, limits.get(_AUCTION_LIMITS.get(name), limit), limit)
-            found, official = both[f"{name}_minutes"], both[name]
+            found, official = (
+                both[column].astype("float64") for column in (f"{name}_minutes", name)
+            )
             # Shares traded where the exchange has none are infinitely far apart; none on both sides are equal.
-            difference = ((found - official).abs() / official).where(found != official, 0.0)
+            # What one side does not know is held against nothing.
+            is_apart = (found != official) & found.notna() & official.notna()
+            difference = ((found - official).abs() / official).where(is_apart, 0.0)
             apart = int((difference > of_each).sum())
             metadata |= {
                 f"{name} apart": apart,

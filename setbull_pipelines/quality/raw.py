@@ -158,7 +158,9 @@ def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Ve
 
 def _traded(candles: pd.DataFrame) -> pd.Series:
     """Whether something moved: an index has prices without volume."""
-    return (candles["volume"] > 0) | candles["instrument_key"].map(is_index).astype(bool)
+    return (candles["volume"] > 0).fillna(False) | candles["instrument_key"].map(is_index).astype(
+        bool
+    )
 
 
 def accounting(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:

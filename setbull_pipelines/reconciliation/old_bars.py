@@ -201,14 +201,17 @@ def _of_instrument(rows: pd.DataFrame, earlier: pd.DataFrame | None) -> pd.DataF
         made[f"would_ema_{period}_of_day"] = _recursion(of_day, alpha)
         made[f"would_ema_{period}_seeded"] = _seeded(of_day, period)
     made["would_rs"] = _old_rs(closes, start)[-count:]
-    close, volume = rows["close"].to_numpy("float64"), rows["volume"].to_numpy("float64")
+    close, volume = (
+        rows[name].to_numpy("float64", na_value=np.nan) for name in ("close", "volume")
+    )
     backward = np.cumsum((close * volume)[::-1])[::-1], np.cumsum(volume[::-1])[::-1]
     forward = np.cumsum(close * volume), np.cumsum(volume)
     next_close = np.append(rows["first_close"].to_numpy("float64")[1:], np.nan)
-    next_volume = np.append(rows["first_volume"].to_numpy("float64")[1:], np.nan)
+    first_volume = rows["first_volume"].to_numpy("float64", na_value=np.nan)
+    next_volume = np.append(first_volume[1:], np.nan)
     # While a bar is the second newest, the newest is the first minute of the next one.
     made["would_vwap_pair"] = (close * volume + next_close * next_volume) / (volume + next_volume)
-    counted = volume + rows["first_volume"].to_numpy("float64")
+    counted = volume + first_volume
     made["would_vwap_doubled"] = (close * counted + next_close * next_volume) / (
         counted + next_volume
     )

@@ -107,10 +107,10 @@ class Sides:
     def untraded(self) -> np.ndarray | None:
         """Which matched rows had no trade in V1 so far; None where the table does not say.
 
-        VWAP is null exactly while the session's volume is 0.
+        VWAP is null exactly while the volume of the session is 0 or not known.
         """
         if "v1_volume" in self.matched:
-            return self.matched["v1_volume"].to_numpy("float64") == 0
+            return ~(self.matched["v1_volume"].to_numpy("float64", na_value=np.nan) > 0)
         if "v1_vwap" in self.matched:
             return self.matched["v1_vwap"].isna().to_numpy()
         return None

@@ -137,7 +137,9 @@
       .addSeries(LightweightCharts.HistogramSeries, {
         priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false,
       }, 1)
-      .setData(bars.map((bar) => ({ time: bar.time, value: bar.volume, color: bar.close >= bar.open ? up : down })));
+      .setData(bars.map((bar) => (bar.volume === null
+        ? { time: bar.time }
+        : { time: bar.time, value: bar.volume, color: bar.close >= bar.open ? up : down })));
     line("bb_width_normalized_percentage", second, 2, 2);
     [6, 1.5, 2].forEach((share, pane) => chart.panes()[pane].setStretchFactor(share));
     if (frame === "daily") {

@@ -100,7 +100,7 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
         if name in rows.names
     }
     numbers, written = read_numbers(columns, reading)
-    numbers, untraded = _without_volume_of_indices(numbers, instruments)
+    numbers, without_volume, untraded = _without_volume_of_indices(numbers, instruments)
     numbers, equal = _equal_prices(numbers)
 
     verdicts = Verdicts(len(rows.lines))
@@ -114,7 +114,9 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
     judge_numbers(verdicts, numbers, ["volume"])
     judge_shape(verdicts, numbers)
 
-    accepted = _accepted(rows.lines, verdicts.accepted, moments, instruments, numbers)
+    accepted = _accepted(
+        rows.lines, verdicts.accepted, moments, instruments, numbers, without_volume
+    )
     last_symbols = (
         {}
         if keyed_by_symbol or "symbol" not in rows.names
@@ -172,18 +174,23 @@ def _with_volume(rows: RawRows, instruments: Instruments) -> RawRows:
 
 def _without_volume_of_indices(
     numbers: dict[str, Numbers], instruments: Instruments
-) -> tuple[dict[str, Numbers], list[str]]:
-    """No volume of an index is 0: nobody trades it."""
+) -> tuple[dict[str, Numbers], np.ndarray, list[str]]:
+    """Which rows have no known volume, and the numbers with 0 for it: nobody trades an index.
+
+    What is empty is not known, and 0 neither where the file has nothing else for the index.
+    """
     of_index = instruments.of_rows(instruments.is_index, False)
     if not of_index.any():
-        return numbers, []
+        return numbers, of_index, []
     volume = numbers["volume"]
-    filled = of_index & volume.missing
-    values = np.where(filled, 0.0, volume.values)
-    changed = Numbers(values, volume.missing & ~filled, volume.not_a_number)
-    untraded = int((of_index & (values == 0)).sum())
-    told = f"{untraded:,} bars of indices without volume: they count, with volume 0 as received and no VWAP"
-    return numbers | {"volume": changed}, [told] if untraded else []
+    has_volumes = np.zeros(len(instruments.keys), bool)
+    has_volumes[instruments.codes[of_index & (volume.values > 0)]] = True
+    is_zero = (volume.values == 0) & ~instruments.of_rows(has_volumes, False)
+    unknown = of_index & (volume.missing | is_zero)
+    values = np.where(unknown, 0.0, volume.values)
+    changed = Numbers(values, volume.missing & ~unknown, volume.not_a_number)
+    told = f"{int(unknown.sum()):,} bars of indices without volume: they count, volume and VWAP are not known"
+    return numbers | {"volume": changed}, unknown, [told] if unknown.any() else []
 
 
 def _equal_prices(numbers: dict[str, Numbers]) -> tuple[dict[str, Numbers], list[str]]:
@@ -246,6 +253,7 @@ def _accepted(
     moments: Moments,
     instruments: Instruments,
     numbers: dict[str, Numbers],
+    without_volume: np.ndarray,
 ) -> pyarrow.Table:
     # Only keys with rows: whoever takes keys apart never meets one that is none.
     used, place = np.unique(instruments.codes[accepted], return_inverse=True)
@@ -265,7 +273,9 @@ def _accepted(
         "timestamp": pyarrow.array(aware, pyarrow.timestamp("us", tz=INDIA)),
         "trading_day": pyarrow.array(days[order].astype("int32")).cast(pyarrow.date32()),
         **{name: pyarrow.array(numbers[name].values[rows]) for name in PRICE_COLUMNS},
-        "volume": pyarrow.array(numbers["volume"].values[rows].astype("int64")),
+        "volume": pyarrow.array(
+            numbers["volume"].values[rows].astype("int64"), mask=without_volume[rows]
+        ),
         "open_interest": (
             pyarrow.nulls(len(rows), pyarrow.int64())
             if interest is None

@@ -41,6 +41,8 @@ _DATE = re.compile(
     r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{10,19}"
 )
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?: ?[AP]M)?", re.IGNORECASE)
+_LEVELS = {"price", "ticker"}
+"""How the first two lines begin where a frame with columns of two levels was written."""
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -146,7 +148,9 @@ def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
     # A separator at the end of every row, which the header does not have.
     if following and all(len(row) == len(header) + 1 and not row[-1] for row in following):
         header = [*header, ""]
-    return _Dialect(separator, skipped, skipped + 1, column_names(header), skipped - of_excel)
+    of_two_levels = bool(following) and {header[0].lower(), following[0][0].lower()} == _LEVELS
+    names = column_names(header, of_two_levels)
+    return _Dialect(separator, skipped, skipped + 1, names, skipped - of_excel)
 
 
 def _first_lines(content: bytes) -> list[str]:

@@ -118,13 +118,17 @@ def records(names: Sequence[str], columns: Iterable[Sequence[str | None]]) -> li
     ]
 
 
-def column_names(found: Sequence[str]) -> list[str]:
-    """Names in lower case, each once: one that has no meaning here and comes again gets a number."""
+def column_names(found: Sequence[str], of_two_levels: bool = False) -> list[str]:
+    """Names in lower case, each once: one that has no meaning here and comes again gets a number.
+
+    Of two levels, as where several tickers stand side by side, any may come again: the layout knows the second level.
+    """
     if len(found) > MOST_COLUMNS:
         raise UnreadableFile(f"found {len(found):,} columns, expected at most {MOST_COLUMNS:,}")
     names = [name.strip().lower() for name in found]
     counts = Counter(names)
-    if repeated := sorted(_NEVER_TWICE & {name for name, times in counts.items() if times > 1}):
+    repeated = sorted(_NEVER_TWICE & {name for name, times in counts.items() if times > 1})
+    if repeated and not of_two_levels:
         raise UnreadableFile(
             f"found the column {', '.join(repeated)} more than once, expected every column once"
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
 
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import minutes_in_session
@@ -28,7 +29,9 @@ from setbull_pipelines.tables import CANDLES_1MIN, QUARANTINE, REVISIONS
 from setbull_pipelines.tables.columns import FINAL, PROVISIONAL
 from setbull_pipelines.tables.contract import INDIA
 
-VALUES = (*PRICE_COLUMNS, "volume", "open_interest")
+_COUNTS = ("volume", "open_interest")
+"""Whole numbers that can be null."""
+VALUES = (*PRICE_COLUMNS, *_COUNTS)
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,10 @@ def gather(
             continue
         codes = table["instrument_key"].combine_chunks().indices.to_numpy()
         numbers = np.array([number_of[key] for key in file_keys], "int64")
-        frame = table.drop_columns(["instrument_key", "open_interest"]).to_pandas(
-            date_as_object=False
-        )
+        frame = table.drop_columns(["instrument_key", *_COUNTS]).to_pandas(date_as_object=False)
         frame["trading_day"] = frame["trading_day"].astype("datetime64[us]")
-        frame["open_interest"] = table["open_interest"].to_pandas(
-            types_mapper={table.schema.field("open_interest").type: pd.Int64Dtype()}.get
-        )
+        for name in _COUNTS:
+            frame[name] = table[name].to_pandas(types_mapper={pyarrow.int64(): pd.Int64Dtype()}.get)
         frame["instrument"] = numbers[codes]
         frame["file"] = number
         frame["is_provisional"] = _provisional(file, frame["trading_day"], table["instrument_key"])

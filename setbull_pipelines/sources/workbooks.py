@@ -34,23 +34,24 @@ def workbook_rows(content: bytes) -> RawRows:
 
     try:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheets = [list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets]
+        sheets = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
     # What a damaged workbook raises is whatever its XML leads to.
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, SyntaxError) as error:
         raise UnreadableFile(f"found {first_line(error)}, expected a whole workbook") from error
-    filled = [sheet for sheet in sheets if len(sheet) > 1]
+    filled = [title for title, rows in sheets.items() if len(rows) > 1]
     if not filled:
         raise UnreadableFile("found a workbook without rows, expected a header and rows")
-    header, *rows = filled[0]
+    read, *others = filled
+    header, *rows = sheets[read]
     numbered = [(line, row) for line, row in enumerate(rows, start=2) if any(map(_has_value, row))]
-    width = len(header)
     columns = [
         pyarrow.array([_text(row[place]) for _, row in numbered], pyarrow.string())
-        for place in range(width)
+        for place in range(len(header))
     ]
     names = column_names([_text(name) or "" for name in header])
     lines = np.array([line for line, _ in numbered], "int64")
-    return RawRows(pyarrow.table(columns, names=names), lines, notes=("workbook, first sheet",))
+    notes = [f"workbook, sheet {read!r}", *(f"sheet {title!r} is not read" for title in others)]
+    return RawRows(pyarrow.table(columns, names=names), lines, notes=tuple(notes))
 
 
 def _has_value(value: object) -> bool:

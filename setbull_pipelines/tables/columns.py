@@ -43,7 +43,15 @@ PRICES = (
     Column("low", Kind.FLOAT, "Lowest traded price", "rupees", checks=(pa.Check.gt(0),)),
     Column("close", Kind.FLOAT, "Last traded price", "rupees", checks=(pa.Check.gt(0),)),
 )
-VOLUME = Column("volume", Kind.INTEGER, "Shares traded", "shares", checks=(pa.Check.ge(0),))
+VOLUME = Column(
+    "volume",
+    Kind.NULLABLE_INTEGER,
+    "Shares traded; null where nobody counts them, as of an index",
+    "shares",
+    nullable=True,
+    checks=(pa.Check.ge(0),),
+    null_rule="null where that of a minute is not known, as of an index",
+)
 OPEN_INTEREST = Column(
     "open_interest",
     Kind.NULLABLE_INTEGER,

@@ -192,6 +192,7 @@ def volume_average(period: int) -> Column:
         "shares",
         Memory(period),
         formula=f"sum of the last {period} volumes / {period}",
+        null_rule="null before the first value, and where one of the volumes is not known",
         sources=from_bars("volume"),
         oracles=(TALIB,),
     )

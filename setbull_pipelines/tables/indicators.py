@@ -33,11 +33,12 @@ WARM = warm_bars(IndicatorSettings().warm_margin_bars)
 
 VWAP = value(
     "vwap",
-    "Volume-weighted mean of (high + low + close) / 3 since the open of the session; null while its volume is 0",
+    "Volume-weighted mean of (high + low + close) / 3 since the open of the session; null while its "
+    "volume is 0 or not known",
     "rupees",
     formula="sum of (high + low + close) / 3 x volume / sum of volume, over the bars of the session up to this one",
     seed="starts anew with the first bar of every trading day",
-    null_rule="null while the volume of the session is 0",
+    null_rule="null while the volume of the session is 0, and from its first bar without a known volume on",
     sources=CANDLES_5MIN.sources("high", "low", "close", "volume"),
     oracles=(SESSION_VWAP, OLD_VWAP),
 )

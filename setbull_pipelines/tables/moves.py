@@ -60,7 +60,7 @@ MOVES_DAILY = Table(
                 formula=f"{column.name} of the daily bar, adjusted to the as-of day",
                 sources=CANDLES_DAILY.sources(column.name) + ADJUSTMENT,
             )
-            for column in (*PRICES, VOLUME)
+            for column in (*PRICES, replace(VOLUME, null_rule="null where that of the bar is"))
         ),
         value(
             "ema_50",

@@ -30,6 +30,7 @@ _KINDS = SEQUENCES.sources("kind")
 _LENGTHS = SEQUENCES.sources("kind", "length")
 _RANKED = SEQUENCES.sources("kind", "length", "strength")
 _NO_RUN = "null without such a run"
+_NO_VOLUME = "null where the volume of a day is not known"
 
 
 def _score(
@@ -39,6 +40,7 @@ def _score(
     sources: Sources,
     unit: str = "score",
     tolerance: Tolerance = SCORE,
+    null_rule: str = "never null for an instrument with a bar on the as-of day",
 ) -> Column:
     return value(
         name,
@@ -46,7 +48,7 @@ def _score(
         unit,
         tolerance=tolerance,
         formula=formula,
-        null_rule="never null for an instrument with a bar on the as-of day",
+        null_rule=null_rule,
         sources=sources,
     )
 
@@ -182,6 +184,7 @@ SEQUENCE_ANALYSIS = Table(
             _VOLUME,
             "shares",
             RELATIVE,
+            null_rule=_NO_VOLUME,
         ),
         _score(
             "volume_strength",
@@ -190,6 +193,7 @@ SEQUENCE_ANALYSIS = Table(
             "volume_average is 0",
             _VOLUME + SEQUENCES.sources("kind", "length", "total_volume"),
             "ratio",
+            null_rule=_NO_VOLUME,
         ),
         _score(
             "volume_trend",
@@ -198,6 +202,7 @@ SEQUENCE_ANALYSIS = Table(
             "days, W = sum of (2 i - (n - 1)) x volume, i = 0 the first day, in whole numbers; 0 with fewer than 2 "
             "days",
             _VOLUME,
+            null_rule=_NO_VOLUME,
         ),
         _score(
             "volume_trend_relative",
@@ -205,6 +210,7 @@ SEQUENCE_ANALYSIS = Table(
             "s / volume_average, s as for volume_trend; 0 where volume_average is 0",
             _VOLUME,
             "ratio per day",
+            null_rule=_NO_VOLUME,
         ),
         _score(
             "volume_consistency",
@@ -212,6 +218,7 @@ SEQUENCE_ANALYSIS = Table(
             "max(0, 1 - min(sample deviation of volume / volume_average, 1)); 0 with fewer than 2 days or "
             "volume_average 0",
             _VOLUME,
+            null_rule=_NO_VOLUME,
         ),
         text(
             "dominant_pattern",

@@ -69,8 +69,10 @@ SEQUENCES = Table(
         ),
         count(
             "total_volume",
-            "Shares traded over the run",
+            "Shares traded over the run; null where a volume is not known",
             "shares",
+            formula="sum of the volumes of the days of the run",
+            null_rule="null where one of them is not known",
             sources=MOVES_DAILY.sources("volume") + _RUN,
         ),
         count(

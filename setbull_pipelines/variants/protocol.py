@@ -73,7 +73,8 @@ class Variant(Protocol):
         and end with the interval, so the last one can be shorter. Minutes outside the session
         are refused with ValueError: intake has quarantined them. With
         ``untraded_minutes="include"``, and of an index always, every delivered minute counts for
-        prices, and minutes_traded still counts those with volume. A bucket without a counted minute has no
+        prices, and minutes_traded still counts those with volume. The volume of a bar is null when
+        that of a counted minute is. A bucket without a counted minute has no
         row. With ``as_of``, bars whose end (start + bar length, at most the interval end) is
         later than ``as_of`` are left out.
         """
@@ -125,7 +126,8 @@ class Variant(Protocol):
         among all. ``candles`` can do without the columns that nothing is computed from. Other
         ``periods`` than the columns', as many, are for oracles that publish those alone.
         Runs per instrument (per instrument and series for 'day') over the rows in time order,
-        across sessions; VWAP exists for '5minute' only. bb_width is not the difference of the
+        across sessions; VWAP exists for '5minute' only, and is null from the first bar of the day on
+        whose volume is null, as volume_ma_10 is with such a bar in its window. bb_width is not the difference of the
         two bands, which keep too few digits where bands are narrow at high prices.
 
         ``history_starts`` (instrument_key, series, first_trading_day) says where each stored
@@ -188,7 +190,8 @@ class Variant(Protocol):
         ``as_of`` is the naive midnight of the day. Series: only one with a bar on ``as_of`` is
         chosen; 'exchange', unless only the bar of 'minutes' has warm indicators or only
         'minutes' has a bar. An instrument without a bar on ``as_of`` in either series has no
-        rows. Rows later than ``as_of`` are ignored. The trend is the same on every row.
+        rows. Rows later than ``as_of`` are ignored. The trend is the same on every row. Strength weighs
+        the price alone where the mean volume is 0 or a volume is null.
 
         A computed number within e = 1e-9 of a limit (AT_LIMIT) is at the limit, L: a > L means a
         > L + e |L|, a >= L means a >= L - e |L|, in moves and in filters. So a rise of exactly
@@ -197,7 +200,10 @@ class Variant(Protocol):
         ...
 
     def sequences(self, moves: pd.DataFrame) -> pd.DataFrame:
-        """Group consecutive rows of equal is_mamba, per (trading_day, instrument), to ``sequences``."""
+        """Group consecutive rows of equal is_mamba, per (trading_day, instrument), to ``sequences``.
+
+        total_volume is null when a volume of the run is.
+        """
         ...
 
     def sequence_analysis(

@@ -26,7 +26,8 @@ _HELD_AGAINST_MINUTES = f"""
     ), aggregated AS (
         SELECT instrument_key, first_minute + (minute - first_minute) // $bar_minutes * $bar_minutes AS bar,
                arg_min(open, minute) AS open, max(high) AS high, min(low) AS low, arg_max(close, minute) AS close,
-               sum(volume) AS volume, arg_max(open_interest, minute) AS open_interest,
+               CASE WHEN count(volume) = count(*) THEN sum(volume) END AS volume,
+               arg_max(open_interest, minute) AS open_interest,
                count(*) FILTER (volume > 0) AS minutes_traded
         FROM placed JOIN intervals ON minute >= first_minute AND minute < end_minute
         GROUP BY ALL
@@ -98,7 +99,9 @@ def _arrow(frame: pd.DataFrame, columns: Iterable[str]) -> pyarrow.Table:
 def _wrong(row: dict) -> WrongBar:
     key, minute = row["instrument_key"], row["bar"]
     if row["is_missing"]:
-        return WrongBar(key, minute, None, "no bar", f"one of {row['expected_volume']:,} shares")
+        volume = row["expected_volume"]
+        shares = "without volume" if volume is None else f"of {volume:,} shares"
+        return WrongBar(key, minute, None, "no bar", f"one {shares}")
     if row["is_surplus"]:
         return WrongBar(key, minute, None, "a bar", "none, since no minute of it counts")
     column = next(name for name in COMPARED if row[f"found_{name}"] != row[f"expected_{name}"])

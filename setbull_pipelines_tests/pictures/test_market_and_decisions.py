@@ -101,6 +101,16 @@ def test_rises_and_falls_are_told_apart() -> None:
     assert share_of(falling, ORANGE) > 2 * share_of(rising, ORANGE)
 
 
+def test_bars_without_a_known_volume_are_drawn_without_one() -> None:
+    rows = bars(SESSION).astype({"volume": "Int64"})
+    unknown = opened(candle_chart(rows.assign(volume=pd.array([pd.NA] * 75, "Int64")), "X"))
+    known = opened(candle_chart(rows, "X"))
+    assert share_of(unknown, BLUE) + share_of(unknown, ORANGE) < (
+        share_of(known, BLUE) + share_of(known, ORANGE)
+    )
+    assert candle_chart(rows.assign(volume=rows["volume"].mask(rows.index < 9)), "X")
+
+
 def test_a_squeeze_chart_marks_the_lowest_width_where_there_is_one() -> None:
     with_lowest, without = (
         opened(squeeze_chart(widths(60), lowest, "X")) for lowest in (3.0, None)

@@ -136,10 +136,10 @@ def test_neither_bars_nor_minutes_are_not_judged(frames: dict[str, pd.DataFrame]
 # A drill with a break, an outage whose second interval begins at a quarter to, an evening.
 ODD_SESSIONS = [date(2024, 3, 2), date(2021, 2, 24), date(2024, 11, 1)]
 MINUTE = st.tuples(
-    st.sampled_from(["A", "B"]),
+    st.sampled_from(["NSE_EQ|A", "NSE_EQ|B", "NSE_INDEX|C"]),
     st.integers(0, 134),
     *[st.integers(100, 120)] * 4,
-    st.integers(0, 3),
+    st.none() | st.integers(0, 3),
     st.none() | st.integers(0, 5),
 )
 
@@ -161,7 +161,7 @@ def test_bars_of_odd_sessions_follow_from_their_minutes(
     ]
     made = [
         {
-            "instrument_key": f"NSE_EQ|{key}",
+            "instrument_key": key,
             "timestamp": clocks[number % len(clocks)],
             "trading_day": pd.Timestamp(day),
             "open": prices[0],
@@ -184,11 +184,49 @@ def test_bars_of_odd_sessions_follow_from_their_minutes(
     assert NSE.session(day).minutes == len(clocks)
     found = {
         RAW: minutes,
+        HISTORY: tables.CANDLES_DAILY_HISTORY.empty(),
         BARS[0].name: V1.to_5min(minutes, settings.aggregation),
         DAILY[0].name: V1.to_daily(
             minutes, tables.CANDLES_DAILY_HISTORY.empty(), settings.aggregation
         ),
     }
     for stored in (BARS[0], DAILY[0]):
-        verdict = rule_of(stored).judge(found, pd.Timestamp(day), settings)
-        assert verdict.passed, verdict.description
+        for rule in all_rules()[stored]:
+            if rule.name in ("bars_follow_from_minutes", "session_conserved"):
+                verdict = rule.judge(found, pd.Timestamp(day), settings)
+                # Minutes of shares of which none counts make no bar.
+                assert verdict.passed or NOT_JUDGED in verdict.metadata, verdict.description
+
+
+@pytest.mark.parametrize("invented", [0, 7])
+@pytest.mark.parametrize("rule_name", ["bars_follow_from_minutes", "session_conserved"])
+def test_a_volume_that_nobody_stated_is_found(rule_name: str, invented: int) -> None:
+    """A sum of nothing is not 0: an index has no volume."""
+    day = pd.Timestamp("2026-06-30")
+    minute = {
+        "instrument_key": "NSE_INDEX|Nifty 50",
+        "timestamp": pd.Timestamp("2026-06-30 09:15", tz="Asia/Kolkata"),
+        "trading_day": day,
+        **dict.fromkeys(("open", "high", "low", "close"), 100.0),
+        "volume": pd.NA,
+        "open_interest": pd.NA,
+        "source": "x",
+        "ingested_at": pd.Timestamp("2026-06-30 16:00", tz="Asia/Kolkata"),
+        "state": "final",
+        "session_shape": "full",
+    }
+    minutes = tables.CANDLES_1MIN.conform(pd.DataFrame([minute]))
+    history = tables.CANDLES_DAILY_HISTORY.empty()
+    frames = {
+        RAW: minutes,
+        HISTORY: history,
+        BARS[0].name: V1.to_5min(minutes),
+        DAILY[0].name: V1.to_daily(minutes, history),
+    }
+    for stored in (BARS[0], DAILY[0]):
+        (rule,) = (found for found in all_rules()[stored] if found.name == rule_name)
+        assert rule.judge(frames, day, Settings()).passed
+        wrong = frames[stored.name].assign(volume=pd.array([invented], dtype="Int64"))
+        assert not rule.judge({**frames, stored.name: wrong}, day, Settings()).passed
+        missing = {**frames, stored.name: frames[stored.name].iloc[:0]}
+        assert not rule.judge(missing, day, Settings()).passed

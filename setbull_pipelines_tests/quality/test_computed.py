@@ -67,6 +67,15 @@ def test_shares_where_the_exchange_has_none_are_apart_and_none_on_both_sides_are
     assert agree.judge(frames, DAY, Settings()).passed
 
 
+@pytest.mark.parametrize("volumes", [[None, 5], [5, None], [None, None]])
+def test_a_volume_that_is_not_known_is_held_against_nothing(volumes: list[int | None]) -> None:
+    frames = both_series()
+    frames[CANDLES.name]["volume"] = pd.array(volumes, dtype="Int64")
+    verdict = rule("series_agree", CANDLES).judge(frames, DAY, Settings())
+    assert verdict.passed
+    assert verdict.metadata["largest volume difference"] == 0
+
+
 @pytest.mark.parametrize(("stale", "passed"), [(0, True), (24, True), (25, False), (100, False)])
 def test_a_day_is_stale_when_a_quarter_of_the_instruments_have_no_bar(
     stale: int, passed: bool

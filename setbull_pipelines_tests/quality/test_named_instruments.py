@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
 from setbull_pipelines.quality.raw import daily_complete, minutes_complete, sessions_traded
 from setbull_pipelines.settings import Settings
@@ -76,8 +77,10 @@ def test_a_share_that_traded_in_another_series_is_a_hole_and_one_that_did_not_tr
     assert daily_complete(frames, DAY, Settings()).description == "1 daily bars"
 
 
-def test_an_index_that_moved_is_a_session_that_traded() -> None:
-    index = minutes(A=3).assign(instrument_key="NSE_INDEX|Nifty 50", volume=0)
+@pytest.mark.parametrize("volume", [0, None])
+def test_an_index_that_moved_is_a_session_that_traded(volume: int | None) -> None:
+    index = minutes(A=3).assign(instrument_key="NSE_INDEX|Nifty 50")
+    index["volume"] = pd.array([volume] * len(index), dtype="Int64")
     frames = {
         "raw.candles_1min": index,
         "raw.candles_daily_history": daily().astype({"volume": "int64"}),

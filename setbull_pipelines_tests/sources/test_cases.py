@@ -32,7 +32,7 @@ READ = {
         375,
         "NSE_INDEX|Nifty Bank",
         "2025-06-02 09:15",
-        "375 bars of indices without volume",
+        "375 bars of indices without volume: they count, volume and VWAP are not known",
     ),
     "20_adjnoise.csv": (
         MINUTES,

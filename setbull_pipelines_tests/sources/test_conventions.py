@@ -124,10 +124,37 @@ def test_minutes_of_an_index_need_no_volume() -> None:
     rows = session(symbol="NIFTY 50", minutes=20, volumes=[0] * 20)
     found = candles(table(*rows))
     assert found.accepted["instrument_key"][0].as_py() == "NSE_INDEX|NIFTY 50"
-    assert "20 bars of indices without volume" in found.notes[-1]
+    assert found.notes[-1] == (
+        "20 bars of indices without volume: they count, volume and VWAP are not known"
+    )
+    assert found.accepted["volume"].null_count == 20
     empty = candles(table(*(row.removesuffix("0") for row in rows)))
     assert values(empty) == values(found)
     without = candles(table(*(row.rpartition(",")[0] for row in rows), header=HEADER[:-7]))
     assert values(without) == values(found)
     share = refused(table(*(r.rpartition(",")[0] for r in session(minutes=2)), header=HEADER[:-7]))
     assert "expected also volume" in share.reason
+
+
+def test_an_index_with_volumes_keeps_them_and_only_what_is_empty_is_unknown() -> None:
+    of_index = session(symbol="NIFTY 50", minutes=4, volumes=[0, 70, 50, 5])
+    of_index[3] = of_index[3].removesuffix("5")
+    of_share = session(symbol="ALPHA", minutes=2, volumes=[0, 3])
+    without = session(symbol="NIFTY BANK", minutes=2, volumes=[0, 0])
+    found = candles(table(*of_index, *of_share, *without))
+    volumes: dict[str, list[int | None]] = {}
+    for row in found.accepted.select(["instrument_key", "volume"]).to_pylist():
+        volumes.setdefault(row["instrument_key"], []).append(row["volume"])
+    assert volumes == {
+        "NSE_INDEX|NIFTY 50": [0, 70, 50, None],
+        "NSE_EQ|ALPHA": [0, 3],
+        "NSE_INDEX|NIFTY BANK": [None, None],
+    }
+    assert "3 bars of indices without volume" in found.notes[-1]
+
+
+def test_a_volume_of_an_index_that_is_no_number_stays_a_fault() -> None:
+    rows = session(symbol="NIFTY 50", minutes=2, volumes=[0, 0])
+    found = candles(table(rows[0], rows[1].removesuffix("0") + "many"))
+    assert found.rejected[["rule", "value"]].values.tolist() == [["not a number", "many"]]
+    assert found.accepted["volume"].to_pylist() == [None]

@@ -9,6 +9,7 @@ import json
 import random
 import zipfile
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path, PurePath
 
 import pandas as pd
@@ -26,9 +27,11 @@ from setbull_pipelines_tests.sources.layouts.test_layouts import DAY_FILES, FILE
 from setbull_pipelines_tests.sources.reading_files import (
     HEADER,
     candles,
+    moments,
     refused,
     session,
     table,
+    values,
 )
 
 GOOD = table(*session(minutes=3))
@@ -169,14 +172,80 @@ def test_a_workbook_is_listed_where_nothing_reads_it(
         take(inbox / "book.xlsx")
 
 
-def test_a_workbook_is_read_where_the_package_is_there() -> None:
+def _workbook(*sheets: list[list[object]]) -> bytes:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
-    for line in GOOD.splitlines():
-        book.active.append(line.split(","))
+    book.remove(book.active)
+    for number, rows in enumerate(sheets, start=1):
+        sheet = book.create_sheet(f"sheet {number}")
+        for row in rows:
+            sheet.append(row)
     buffer = io.BytesIO()
     book.save(buffer)
-    assert len(candles(buffer.getvalue(), "book.xlsx").accepted) == 3
+    return buffer.getvalue()
+
+
+_SHEET: list[list[object]] = [
+    ["Symbol", "Date", "Open", "High", "Low", "Close", "Volume"],
+    ["ALPHA", datetime(2025, 6, 2), 100, 101.5, 99.25, 100.5, 7533],
+    [None] * 7,
+    ["ALPHA", date(2025, 6, 3), 100.5, 102, 100, 101, 4790.0],
+]
+
+
+def test_a_workbook_is_read_with_its_dates_and_numbers() -> None:
+    found = candles(_workbook(_SHEET), "book.xlsx")
+    assert found.kind == "daily"
+    assert moments(found) == ["2025-06-02 00:00", "2025-06-03 00:00"]
+    assert values(found) == [[100, 101.5, 99.25, 100.5, 7533], [100.5, 102, 100, 101, 4790]]
+    assert found.accepted["line"].to_pylist() == [2, 4]
+    assert "workbook, sheet 'sheet 1'" in found.notes
+    assert not any("not read" in note for note in found.notes)
+
+
+def test_minutes_of_a_workbook_are_moments() -> None:
+    rows = [
+        ["ALPHA", datetime(2025, 6, 2, 9, minute), 100, 101, 99, 100, 5 + minute % 2]
+        for minute in (15, 16)
+    ]
+    found = candles(_workbook([_SHEET[0], *rows]), "book.xlsx")
+    assert moments(found) == ["2025-06-02 09:15", "2025-06-02 09:16"]
+    of_clock = [[*row[:1], row[1].date(), row[1].time(), *row[2:]] for row in rows]
+    header = [*_SHEET[0][:2], "Time", *_SHEET[0][2:]]
+    assert moments(candles(_workbook([header, *of_clock]), "book.xlsx")) == moments(found)
+
+
+def test_further_sheets_of_a_workbook_are_named_as_not_read() -> None:
+    empty: list[list[object]] = []
+    found = candles(_workbook(empty, _SHEET, [["a note"], ["x"]], empty), "book.xlsx")
+    assert "workbook, sheet 'sheet 2'" in found.notes
+    assert "sheet 'sheet 3' is not read" in found.notes
+    assert len(found.accepted) == 2
+
+
+def test_a_cell_beside_the_columns_of_a_workbook_is_no_traceback() -> None:
+    beside = [*_SHEET[:2], [*_SHEET[3], "a remark"]]
+    found = candles(_workbook(beside), "book.xlsx")
+    assert len(found.accepted) == 2
+
+
+def test_a_workbook_is_refused_where_the_package_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("setbull_pipelines.sources.workbooks.can_read_workbooks", lambda: False)
+    reason = refused(_workbook(_SHEET), "book.xlsx").reason
+    assert "a workbook, which needs the package openpyxl" in reason
+    assert "pip install 'setbull_pipelines[xlsx]'" in reason
+    assert "save it as CSV" in reason
+
+
+@pytest.mark.parametrize("content", [b"PK", b"no workbook", zipped(("a.txt", b"x")), b""], ids=repr)
+def test_what_is_no_workbook_is_refused(content: bytes) -> None:
+    pytest.importorskip("openpyxl")
+    assert "expected" in refused(content, "book.xlsx").reason
+
+
+def test_a_cut_workbook_is_refused() -> None:
+    whole = _workbook(_SHEET)
+    assert "expected a whole workbook" in refused(whole[: len(whole) // 2], "book.xlsx").reason
 
 
 def test_every_file_of_an_archive_is_read_and_named(inbox: Path) -> None:

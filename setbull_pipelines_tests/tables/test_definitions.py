@@ -46,7 +46,7 @@ def test_every_column_has_formula_seed_warm_up_null_rule_and_oracle(table: Table
 
 def test_a_nullable_column_without_a_rule_is_refused() -> None:
     vague = tuple(replace(column, null_rule=None) for column in tables.SEQUENCES.columns)
-    with pytest.raises(ValueError, match="gap_days_to_next can be null"):
+    with pytest.raises(ValueError, match="total_volume can be null"):
         _ = replace(tables.SEQUENCES, columns=vague).defined_columns
 
 

@@ -92,6 +92,29 @@ def test_minutes_of_an_index_count_without_volume_beside_shares(variant: Variant
     assert daily[OHLC].values.tolist() == [[100, 103, 97, 98]]
 
 
+def test_a_bar_of_an_index_has_the_volume_that_all_its_minutes_state(variant: Variant) -> None:
+    volumes = [None, None, None, 7]
+    rows = [(*row[:5], volume, None) for row, volume in zip(HAND, volumes, strict=True)]
+    minutes = _minutes(*rows).assign(instrument_key="NSE_INDEX|Nifty 50")
+    bars = variant.to_5min(minutes)
+    assert_contract(CANDLES_5MIN, bars)
+    assert bars[OHLC].values.tolist() == [[100, 103, 98, 99], [99, 100, 97, 98]]
+    assert bars["volume"].tolist() == [pd.NA, 7]
+    assert bars["minutes_traded"].tolist() == [0, 1]
+    assert bars["minutes_present"].tolist() == [3, 1]
+    daily = variant.to_daily(minutes, minutes.iloc[:1].drop(columns="session_shape"))
+    assert_contract(CANDLES_DAILY, daily)
+    assert daily["series"].tolist() == ["exchange", "minutes"]
+    assert daily["volume"].tolist() == [pd.NA, pd.NA]
+
+
+def test_a_share_without_a_known_volume_was_not_seen_to_trade(variant: Variant) -> None:
+    minutes = _minutes(*((*row[:5], None, None) for row in HAND))
+    assert variant.to_5min(minutes).empty
+    bars = variant.to_5min(minutes, WITH_UNTRADED)
+    assert bars["volume"].tolist() == [pd.NA, pd.NA]
+
+
 def test_a_bucket_without_a_trade_has_no_row(variant: Variant) -> None:
     minutes = _minutes(
         ("09:15", 10.0, 10.0, 10.0, 10.0, 1, None),

@@ -13,6 +13,8 @@ from setbull_pipelines.tables import Kind, Table
 from setbull_pipelines.tables.actions import SHARE_ACTIONS
 from setbull_pipelines.variants.v1.daily_series import day_of
 
+_WHOLE = (Kind.INTEGER, Kind.NULLABLE_INTEGER)
+
 
 def adjusted(
     rows: pd.DataFrame, table: Table, actions: pd.DataFrame, as_of: pd.Timestamp
@@ -34,8 +36,9 @@ def adjusted(
     for column in present:
         if column.unit == "rupees":
             result[column.name] = rows[column.name] / price_factor
-        elif column.unit == "shares" and column.kind is Kind.INTEGER:
-            result[column.name] = (rows[column.name] * share_factor).round().astype("int64")
+        elif column.unit == "shares" and column.kind in _WHOLE:
+            adjusted_shares = (rows[column.name] * share_factor).round()
+            result[column.name] = adjusted_shares.astype(column.kind.pandas_dtype)
         elif column.unit == "shares":
             result[column.name] = rows[column.name] * share_factor
     return result

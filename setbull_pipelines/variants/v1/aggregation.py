@@ -31,6 +31,7 @@ class _Minute(NamedTuple):
     low: float
     close: float
     volume: int
+    """pd.NA where it is not known."""
     open_interest: int
     """pd.NA where the source does not say."""
 
@@ -165,17 +166,19 @@ def _bar(
     minutes: list[_Minute], minutes_expected: int, counts_untraded: bool
 ) -> dict[str, object] | None:
     """The bar of delivered minutes in time order; None when none of them counts."""
-    traded = [minute for minute in minutes if minute.volume > 0]
+    traded = [m for m in minutes if m.volume is not pd.NA and m.volume > 0]
     counted = minutes if counts_untraded else traded
     if not counted:
         return None
+    volumes = [m.volume for m in counted]
+    has_volume = all(volume is not pd.NA for volume in volumes)
     stated = [m.open_interest for m in counted if m.open_interest is not pd.NA]
     return {
         "open": counted[0].open,
         "high": max(minute.high for minute in counted),
         "low": min(minute.low for minute in counted),
         "close": counted[-1].close,
-        "volume": sum(minute.volume for minute in counted),
+        "volume": sum(volumes) if has_volume else None,
         "open_interest": stated[-1] if stated else None,
         "minutes_traded": len(traded),
         "minutes_present": len(minutes),

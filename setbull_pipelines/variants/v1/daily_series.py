@@ -33,6 +33,7 @@ class DailyBar(NamedTuple):
     low: float
     close: float
     volume: int
+    """pd.NA where it is not known."""
     ema_50: float
     rsi: float
     bars_of_history: int

@@ -164,14 +164,19 @@ def bollinger_bands(
 def volume_weighted_average_price(bars: pd.DataFrame) -> list[float]:
     """Mean of (high + low + close) / 3 weighted by volume since the first bar of the trading day, in rupees.
 
-    ``bars`` are of one instrument, in time order. Null while the volume of the day is 0.
+    ``bars`` are of one instrument, in time order. Null while the volume of the day is 0, and from the first bar of the
+    day whose volume is not known.
     """
     result = []
-    current_day, traded_value, traded_volume = None, 0.0, 0
+    current_day, traded_value, traded_volume, is_known = None, 0.0, 0, True
     names = ("trading_day", "high", "low", "close", "volume")
     for day, high, low, close, volume in zip(*(bars[n].tolist() for n in names), strict=True):
         if day != current_day:
-            current_day, traded_value, traded_volume = day, 0.0, 0
+            current_day, traded_value, traded_volume, is_known = day, 0.0, 0, True
+        is_known = is_known and volume is not pd.NA
+        if not is_known:
+            result.append(nan)
+            continue
         traded_value += (high + low + close) / 3 * volume
         traded_volume += volume
         result.append(traded_value / traded_volume if traded_volume > 0 else nan)
@@ -238,7 +243,9 @@ def _indicator_columns(
         "bb_width": width,
         "bb_width_normalized": width_normalized,
         "bb_width_normalized_percentage": 100 * width_normalized,
-        "volume_ma_10": simple_moving_average(bars["volume"].tolist(), periods.volume_average),
+        "volume_ma_10": simple_moving_average(
+            bars["volume"].to_numpy("float64", na_value=nan), periods.volume_average
+        ),
     }
 
 

@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from math import isnan, tanh
+from math import isnan, nan, tanh
 from statistics import fmean, stdev, variance
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ class _Move(NamedTuple):
     open: float
     close: float
     volume: int
+    """pd.NA where it is not known."""
     is_above_ema: bool
     """pd.NA where the bar has no EMA 50."""
     trend: str
@@ -54,6 +55,7 @@ class _Run(NamedTuple):
     strength: float
     return_percent: float
     total_volume: int
+    """pd.NA where the volume of a day is not known."""
     gap_days_to_next: int
     """pd.NA for the last run."""
 
@@ -94,7 +96,8 @@ def moves(
     for instrument_key, bars in chosen.items():
         bars = bars[-settings.look_back_days :]
         trend = trend_of(bars, settings)
-        mean_volume = fmean(bar.volume for bar in bars)
+        has_volumes = all(bar.volume is not pd.NA for bar in bars)
+        mean_volume = fmean(bar.volume for bar in bars) if has_volumes else None
         for bar in bars:
             is_bullish = bar.close > bar.open
             move_percent = move_percent_of(bar)
@@ -156,11 +159,14 @@ def move_percent_of(bar: DailyBar) -> float:
 
 
 def strength_of(
-    move_percent: float, volume: int, mean_volume: float, volume_weight: float
+    move_percent: float, volume: int, mean_volume: float | None, volume_weight: float
 ) -> float:
-    """How strong a move is: a move of 10 % and a volume of twice the mean make 1; below 0 is possible."""
+    """How strong a move is: a move of 10 % and a volume of twice the mean make 1; below 0 is possible.
+
+    Without a mean, or with one of 0, the price decides alone.
+    """
     price_strength = min(move_percent / 10, 1)
-    volume_strength = min(volume / mean_volume - 1, 1) if mean_volume > 0 else 0
+    volume_strength = min(volume / mean_volume - 1, 1) if mean_volume else 0
     return price_strength * (1 - volume_weight) + volume_strength * volume_weight
 
 
@@ -186,7 +192,11 @@ def sequences(moves: pd.DataFrame) -> pd.DataFrame:
                         fmean(move.mamba_strength for move in run) if first.is_mamba else 0.0
                     ),
                     "return_percent": (last.close - first.open) / first.open * 100,
-                    "total_volume": sum(move.volume for move in run),
+                    "total_volume": (
+                        sum(move.volume for move in run)
+                        if all(move.volume is not pd.NA for move in run)
+                        else None
+                    ),
                     "gap_days_to_next": (
                         None if next_run is None else (next_run[0].move_day - last.move_day).days
                     ),
@@ -274,8 +284,13 @@ def momentum_score(runs: Sequence[_Run]) -> float:
 
 
 def volume_profile(days: Sequence[_Move], runs: Sequence[_Run]) -> _VolumeProfile:
-    """Level, trend and steadiness of the volume of the days, and the share of it in mamba runs."""
+    """Level, trend and steadiness of the volume of the days, and the share of it in mamba runs.
+
+    Null where the volume of a day is not known.
+    """
     volumes = [move.volume for move in days]
+    if any(volume is pd.NA for volume in volumes):
+        return _VolumeProfile(nan, nan, nan, nan, nan)
     average = fmean(volumes)
     slope = slope_of(volumes)
     if average == 0:

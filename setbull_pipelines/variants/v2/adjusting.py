@@ -47,6 +47,12 @@ def adjusted(
     for column in table.columns:
         if column.unit not in ("rupees", "shares") or column.name not in rows:
             continue
+        if column.kind is Kind.NULLABLE_INTEGER:
+            known = rows[column.name].notna().to_numpy()
+            counts = rows[column.name].to_numpy("int64", na_value=0).copy()
+            counts[touched] = np.rint(counts[touched] * share_factors[action])
+            changes[column.name] = columns.nullable_integers(counts, known)
+            continue
         values = rows[column.name].to_numpy(copy=True)
         if column.unit == "rupees":
             values[touched] /= price_factors[action]

@@ -47,6 +47,7 @@ def to_5min(
         kept = kept[closed]
         values = {name: column[closed] for name, column in values.items()}
     first = starts[kept]
+    volume = columns.nullable_integers(values.pop("volume"), values.pop("knows_volume"))
     open_interest = columns.nullable_integers(
         values.pop("open_interest"), values.pop("states_open_interest")
     )
@@ -57,6 +58,7 @@ def to_5min(
             "timestamp": columns.moments(bar_start[first]),
             "trading_day": columns.days(minutes.day[first]),
             **values,
+            "volume": volume,
             "open_interest": open_interest,
             "minutes_expected": expected,
             "is_complete": values["minutes_present"] == expected,
@@ -88,7 +90,8 @@ def to_daily(
             "series": columns.texts(_SERIES, values["group"] % len(_SERIES)),
             "timestamp": columns.moments(columns.midnights(values["day"])),
             "trading_day": columns.days(values["day"]),
-            **{name: values[name] for name in (*_PRICES, "volume")},
+            **{name: values[name] for name in _PRICES},
+            "volume": columns.nullable_integers(values["volume"], values["knows_volume"]),
             "open_interest": columns.nullable_integers(
                 values["open_interest"], values["states_open_interest"]
             ),
@@ -124,7 +127,8 @@ def _exchange_days(history: pd.DataFrame, codes: np.ndarray) -> dict[str, np.nda
         "group": codes * len(_SERIES) + _SERIES.index(EXCHANGE),
         "day": columns.microseconds(history["trading_day"]),
         **{name: history[name].to_numpy("float64") for name in _PRICES},
-        "volume": history["volume"].to_numpy("int64"),
+        "volume": history["volume"].to_numpy("int64", na_value=0),
+        "knows_volume": history["volume"].notna().to_numpy(),
         "open_interest": history["open_interest"].to_numpy("int64", na_value=0),
         "states_open_interest": history["open_interest"].notna().to_numpy(),
         **dict.fromkeys(_COUNTS, no_count),
@@ -142,6 +146,7 @@ class _Minutes:
     bar_start: np.ndarray
     prices: dict[str, np.ndarray]
     volume: np.ndarray
+    knows_volume: np.ndarray
     open_interest: np.ndarray
     states_open_interest: np.ndarray
     is_index: np.ndarray
@@ -207,7 +212,8 @@ class _Minutes:
             interval=interval,
             bar_start=bar_start,
             prices={name: column(candles_1min[name].to_numpy("float64")) for name in _PRICES},
-            volume=column(candles_1min["volume"].to_numpy("int64")),
+            volume=column(candles_1min["volume"].to_numpy("int64", na_value=0)),
+            knows_volume=column(candles_1min["volume"].notna().to_numpy()),
             open_interest=column(open_interest.to_numpy("int64", na_value=0)),
             states_open_interest=column(open_interest.notna().to_numpy()),
             is_index=np.array([is_index(key) for key in instruments], dtype=bool)[codes],
@@ -227,23 +233,29 @@ class _Minutes:
         prices = np.empty((len(_PRICES), len(starts)))
         integers = np.empty((3, len(starts)), dtype="int64")
         last_stating = np.empty(len(starts), dtype="int64")
+        counts_untraded = self.is_index[starts] | (settings.untraded_minutes == "include")
         kernels.write_bars(
             starts,
             starts + present,
             *(self.prices[name] for name in _PRICES),
             self.volume,
             self.states_open_interest,
-            self.is_index[starts] | (settings.untraded_minutes == "include"),
+            counts_untraded,
             prices,
             integers,
             last_stating,
         )
         counted, minutes_traded, volume = integers
+        knows_volume = np.ones(len(starts), dtype=bool)
+        if not self.knows_volume.all():
+            # Elsewhere a minute without a volume does not count.
+            knows_volume = ~counts_untraded | np.logical_and.reduceat(self.knows_volume, starts)
         kept = np.flatnonzero(counted)
         last_stating = last_stating[kept]
         return kept, {
             **{name: row[kept] for name, row in zip(_PRICES, prices, strict=True)},
             "volume": volume[kept],
+            "knows_volume": knows_volume[kept],
             "open_interest": self.open_interest[last_stating],
             "states_open_interest": last_stating >= 0,
             "minutes_traded": minutes_traded[kept],

@@ -161,19 +161,21 @@ def _trend(looked_back: _LookBack, settings: SequenceSettings) -> dict[str, obje
 
 def _volume_profile(looked_back: _LookBack) -> dict[str, np.ndarray]:
     days, total = looked_back.days, looked_back.total
-    volume = looked_back.frame["volume"].to_numpy("float64")
+    volume = looked_back.frame["volume"].to_numpy("float64", na_value=np.nan)
     average = total(volume) / days
+    is_unknown = np.isnan(average)
     slope = _quotient(6 * _weighted_by_place(looked_back), days * (days**2 - 1))
     squares = total((volume - np.repeat(average, days)) ** 2)
     deviation = np.sqrt(_quotient(squares, days - 1))
     has_scale = (days >= 2) & (average > 0)
     relative_deviation = _quotient(deviation, average)
-    return {
+    profile = {
         "volume_average": average,
         "volume_trend": np.tanh(slope / _VOLUME_TREND_SCALE),
         "volume_trend_relative": _quotient(slope, average),
         "volume_consistency": np.where(has_scale, 1 - np.minimum(relative_deviation, 1), 0.0),
     }
+    return {name: np.where(is_unknown, np.nan, values) for name, values in profile.items()}
 
 
 def _weighted_by_place(looked_back: _LookBack) -> np.ndarray:
@@ -182,7 +184,7 @@ def _weighted_by_place(looked_back: _LookBack) -> np.ndarray:
     Whole numbers in two halves: a large volume has no room for its weight, and as float64 not for its last digits.
     """
     days, first = looked_back.days, looked_back.first
-    volume = looked_back.frame["volume"].to_numpy("int64")
+    volume = looked_back.frame["volume"].to_numpy("int64", na_value=0)
     place = np.arange(len(volume)) - np.repeat(first, days)
     weight = 2 * place - np.repeat(days - 1, days)
     high, low = np.divmod(volume, _HALF)
@@ -219,7 +221,7 @@ class _Runs:
             length=frame["length"].to_numpy("int64"),
             strength=frame["strength"].to_numpy("float64"),
             return_percent=frame["return_percent"].to_numpy("float64"),
-            volume=frame["total_volume"].to_numpy("float64"),
+            volume=frame["total_volume"].to_numpy("float64", na_value=np.nan),
             gap=frame["gap_days_to_next"].to_numpy("float64", na_value=np.nan),
         )
 
@@ -304,7 +306,8 @@ def _scores(runs: _Runs, settings: SequenceSettings) -> dict[str, np.ndarray]:
 
 def _volume_strength(runs: _Runs, volume_average: np.ndarray) -> np.ndarray:
     relative = _quotient(runs.volume / runs.length, volume_average[runs.code])
-    return runs.total(relative * runs.is_mamba) / runs.count
+    strength = runs.total(relative * runs.is_mamba) / runs.count
+    return np.where(np.isnan(volume_average), np.nan, strength)
 
 
 def _patterns(runs: _Runs, trend_sign: np.ndarray, settings: SequenceSettings) -> pd.DataFrame:

@@ -72,15 +72,25 @@ def indicators(
         np.repeat(is_new, wanted_of_series) & (bars_of_history >= bars_to_first_values())
     )
 
+    volume = candles["volume"]
     values = _kernel_columns(
         starts,
         starts + lengths,
         wanted_of_series,
         day,
         *(columns.ordered(candles[name].to_numpy("float64"), order) for name in _KERNEL_PRICES),
-        columns.ordered(candles["volume"].to_numpy("int64"), order),
+        columns.ordered(volume.to_numpy("int64", na_value=0), order),
         periods,
     )
+    unknown = columns.ordered(volume.isna().to_numpy(), order)
+    if unknown.any():
+        last_unknown = np.maximum.accumulate(np.where(unknown, np.arange(len(unknown)), -1))
+        for name, first in (
+            ("volume_ma_10", np.arange(len(unknown)) - periods.volume_average + 1),
+            (VWAP.name, _first_of_run(group, day)),
+        ):
+            first = np.maximum(first, _first_of_run(group))
+            values[name] = np.where((last_unknown >= first)[wanted], np.nan, values[name])
     values |= {
         column.name: row
         for column, row in zip(HISTORY_COLUMNS, (bars_of_history, is_warm), strict=True)
@@ -100,6 +110,12 @@ def indicators(
         gaps = _unexplained_gaps(open_, close, day, starts, genuine, settings)
         values |= {name: column[wanted] for name, column in gaps.items()}
     return pd.DataFrame({name: values[name] for name in table.column_names}, copy=False)
+
+
+def _first_of_run(*keys: np.ndarray) -> np.ndarray:
+    """For each row the position of the first one of its run of equal keys."""
+    starts = columns.run_starts(*keys)
+    return np.repeat(starts, columns.run_lengths(starts, len(keys[0])))
 
 
 def _unexplained_gaps(

@@ -45,12 +45,14 @@ def moves(
         return np.repeat(per_instrument, lengths)
 
     open_, close = recent["open"].to_numpy(), recent["close"].to_numpy()
-    volume, ema = recent["volume"].to_numpy(), recent["ema_50"].to_numpy()
+    volume, ema = recent["volume"].to_numpy("int64", na_value=0), recent["ema_50"].to_numpy()
+    knows_volume = recent["volume"].notna().to_numpy()
     is_bullish = close > open_
     move_percent = np.where(
         is_bullish, (close - open_) / open_ * 100, (open_ - close) / close * 100
     )
     mean_volume = to_rows(np.add.reduceat(volume, starts) / lengths)
+    mean_volume[~to_rows(np.logical_and.reduceat(knows_volume, starts))] = 0
     relative_volume = np.nan_to_num(columns.divide(volume, mean_volume), nan=1.0)
     strength = (
         np.minimum(move_percent / 10, 1) * (1 - settings.volume_weight)
@@ -86,7 +88,7 @@ def moves(
             "high": recent["high"],
             "low": recent["low"],
             "close": close,
-            "volume": volume,
+            "volume": columns.nullable_integers(volume, knows_volume),
             "ema_50": ema,
             "is_above_ema": columns.nullable_booleans(close >= ema, has_ema),
             "move_percent": move_percent,
@@ -109,7 +111,8 @@ def sequences(moves: pd.DataFrame) -> pd.DataFrame:
     moves, codes, as_of = moves.take(order), codes[order], as_of[order]
     move_day = columns.microseconds(moves["move_day"])
     is_mamba = moves["is_mamba"].to_numpy(dtype=bool)
-    volume = moves["volume"].to_numpy("int64")
+    volume = moves["volume"].to_numpy("int64", na_value=0)
+    knows_volume = moves["volume"].notna().to_numpy()
     strength = np.nan_to_num(moves["mamba_strength"].to_numpy("float64"))
 
     starts = columns.run_starts(as_of, codes, is_mamba)
@@ -134,7 +137,9 @@ def sequences(moves: pd.DataFrame) -> pd.DataFrame:
             "end_day": columns.days(move_day[last]),
             "strength": np.add.reduceat(strength, starts) / length,
             "return_percent": (moves["close"].to_numpy()[last] - first_open) / first_open * 100,
-            "total_volume": np.add.reduceat(volume, starts),
+            "total_volume": columns.nullable_integers(
+                np.add.reduceat(volume, starts), np.logical_and.reduceat(knows_volume, starts)
+            ),
             "gap_days_to_next": columns.nullable_integers(gap, has_next),
         }
     )

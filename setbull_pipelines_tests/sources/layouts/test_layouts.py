@@ -316,13 +316,84 @@ def test_answers_without_usable_candles_say_so(name: str, text: str, said: str) 
     assert said in refused(text, name).reason
 
 
-def test_two_tickers_of_yfinance_side_by_side_are_refused() -> None:
-    text = _lines(
-        "Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume",
-        "Ticker,A.NS,B.NS,A.NS,B.NS,A.NS,B.NS,A.NS,B.NS,A.NS,B.NS",
-        "Date,,,,,,,,,,",
-        "2025-06-02,1,1,1,1,1,1,1,1,1,1",
+_SIDE_BY_SIDE = {
+    "prices above tickers": _lines(
+        "Price,Adj Close,Adj Close,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume",
+        "Ticker,ITC.NS,M&M.NS,ITC.NS,M&M.NS,ITC.NS,M&M.NS,ITC.NS,M&M.NS,ITC.NS,M&M.NS,ITC.NS,M&M.NS",
+        "Date,,,,,,,,,,,,",
+        "2025-06-02,1,2,100.5,20.5,101,21,99.5,19,100,20,7533,800.0",
+        "2025-06-03,1,,100.1,,101,,100,,100.5,,4790,",
+    ),
+    "tickers above prices": _lines(
+        "Ticker,ITC.NS,ITC.NS,ITC.NS,ITC.NS,ITC.NS,M&M.NS,M&M.NS,M&M.NS,M&M.NS,M&M.NS,M&M.NS",
+        "Price,Open,High,Low,Close,Volume,Open,High,Low,Close,Adj Close,Volume",
+        "Date,,,,,,,,,,,",
+        "2025-06-02,100,101,99.5,100.5,7533,20,21,19,20.5,2,800.0",
+        "2025-06-03,100.5,101,100,100.1,4790,,,,,,",
+    ),
+}
+
+
+@pytest.mark.parametrize("order", _SIDE_BY_SIDE)
+def test_tickers_of_yfinance_side_by_side_are_rows_of_each(order: str) -> None:
+    found = candles(_SIDE_BY_SIDE[order], "download.csv")
+    assert found.kind == "daily"
+    bars = found.accepted.select(["instrument_key", "line"]).to_pylist()
+    assert [tuple(bar.values()) for bar in bars] == [
+        ("NSE_EQ|ITC", 4),
+        ("NSE_EQ|M&M", 14),
+        ("NSE_EQ|ITC", 5),
+    ]
+    assert values(found) == [_ROWS[0], [20, 21, 19, 20.5, 800], _ROWS[1]]
+    assert found.notes[0] == "yfinance, three header lines"
+    assert (
+        "2 tickers side by side: line 14 stands for line 4 of the second, M&M.NS, and so on"
+        in found.notes
     )
+    assert "1 days or minutes without any value of a ticker left out" in found.notes
+
+
+@pytest.mark.parametrize("order", _SIDE_BY_SIDE)
+def test_a_line_that_is_wrong_for_both_tickers_is_two_rows_of_the_quarantine(order: str) -> None:
+    text = _SIDE_BY_SIDE[order].replace("2025-06-02", "2025-06-01")  # a Sunday
+    rejected = candles(text, "download.csv").rejected
+    assert rejected[["line", "instrument_key"]].values.tolist() == [
+        [4, "NSE_EQ|ITC"],
+        [14, "NSE_EQ|M&M"],
+    ]
+
+
+def test_one_ticker_above_its_prices_is_read_without_further_words() -> None:
+    text = _lines(
+        "Ticker,ITC.NS,ITC.NS,ITC.NS,ITC.NS,ITC.NS",
+        "Price,Open,High,Low,Close,Volume",
+        "Date,,,,,",
+        "2025-06-02,100,101,99.5,100.5,7533",
+    )
+    found = candles(text, "download.csv")
+    assert (keys(found), values(found)) == (["NSE_EQ|ITC"], _ROWS[:1])
+    assert not any("side by side" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("tickers", "said"),
+    [
+        ("A.NS,A.NS,A.NS,A.NS,A.NS,A.NS", "the column close more than once"),
+        ("A.NS,B.NS,A.NS,A.NS,A.NS,", "found no ticker above column 7"),
+    ],
+)
+def test_columns_of_yfinance_that_cannot_be_told_apart_are_refused(tickers: str, said: str) -> None:
+    text = _lines(
+        "Price,Close,Close,High,Low,Open,Volume",
+        f"Ticker,{tickers}",
+        "Date,,,,,,",
+        "2025-06-02,1,1,1,1,1,1",
+    )
+    assert said in refused(text).reason
+
+
+def test_a_price_that_is_named_twice_in_one_header_line_is_refused() -> None:
+    text = _lines("timestamp,open,high,low,close,close,volume", "2025-06-02,1,1,1,1,1,1")
     assert "more than once, expected every column once" in refused(text).reason
 
 
