@@ -43,7 +43,14 @@ def test_what_is_stored_within_reach_depends_on_a_correction() -> None:
 def files(*rows: tuple[str, str, str | None, str | None]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["source", "content_hash", "first_day", "last_day"])
     days = {name: pd.to_datetime(frame[name]) for name in ("first_day", "last_day")}
-    of_all = {"kind": "daily", "reason": None, "received": 1, "assigned": 1, "unassigned": 0}
+    of_all = {
+        "kind": "daily",
+        "reason": None,
+        "taken_for": None,
+        "received": 1,
+        "assigned": 1,
+        "unassigned": 0,
+    }
     return tables.INTAKE.conform(frame.assign(**days, **of_all, ingested_at=pd.Timestamp(LATER)))
 
 

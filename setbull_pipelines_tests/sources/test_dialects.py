@@ -52,7 +52,7 @@ def zstd(content: bytes) -> bytes:
         (PLAIN.replace("\n", "\r\n"), "a.csv", None),
         (PLAIN.replace("\n", "\r"), "a.csv", None),
         (PLAIN.replace("\n", ",\n").replace("volume,", "volume"), "a.csv", None),
-        (gzip.compress(PLAIN.encode()), "a.csv.gz", None),
+        (gzip.compress(PLAIN.encode(), mtime=0), "a.csv.gz", None),
         (bz2.compress(PLAIN.encode()), "a.csv.bz2", None),
         (zstd(PLAIN.encode()), "a.txt.zst", None),
     ],

@@ -77,7 +77,7 @@ FAULTS: dict[str, tuple[bytes, str]] = {
     ),
     "long_integer.json": (b'{"data":' + b"9" * 5_000 + b"}", "text that is not JSON"),
     "cut.zip": (zipped(("a.csv", GOOD.encode()))[:-40], "cannot be unpacked"),
-    "cut.csv.gz": (gzip.compress(GOOD.encode() * 50)[:-12], "cannot be decompressed"),
+    "cut.csv.gz": (gzip.compress(GOOD.encode() * 50, mtime=0)[:-12], "cannot be decompressed"),
     "cut.csv.bz2": (bz2.compress(GOOD.encode() * 50)[:-12], "cannot be decompressed"),
     "no.csv.zst": (b"no zstd", "cannot be decompressed"),
     "nul.csv": (b"\0" * 2_000, "found"),
