@@ -170,7 +170,8 @@ def test_a_whole_v1_is_kept_while_it_is_up_to_date(step: Step, copied_run: Small
 def test_a_whole_v1_of_changed_inputs_is_replaced_by_the_sample(copied_run: SmallRun) -> None:
     day, table = copied_run.days[0], StoredTable("raw", tables.CANDLES_1MIN)
     minutes = copied_run.warehouse.read(table, [day.isoformat()])
-    publish(copied_run.warehouse, table, day.isoformat(), minutes.assign(volume=7))
+    sevens = minutes.assign(volume=minutes["volume"].mul(0).add(7))
+    publish(copied_run.warehouse, table, day.isoformat(), sevens)
     (result,) = carry_out(STEP["candles_5min"], copied_run, [day], SAMPLED)
     assert not result.cached
     bars = stored(copied_run, tables.CANDLES_5MIN, day)
