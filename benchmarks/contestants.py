@@ -160,7 +160,8 @@ def _sorted_bars(folder: Path) -> pd.DataFrame:
 
 
 def _arrays(bars: pd.DataFrame) -> dict[str, np.ndarray]:
-    arrays = {name: bars[name].to_numpy(copy=True) for name in ("high", "low", "close", "volume")}
+    arrays = {name: bars[name].to_numpy(copy=True) for name in ("high", "low", "close")}
+    arrays["volume"] = bars["volume"].to_numpy("int64", copy=True)
     arrays["day"] = bars["trading_day"].to_numpy(copy=True).astype("datetime64[us]").view("int64")
     codes, _ = pd.factorize(bars["instrument_key"])
     starts = np.flatnonzero(np.diff(codes, prepend=-1))

@@ -61,7 +61,9 @@ def random_walks(
     }
     # About one bar in twenty is without a trade, as in real one-minute data.
     volume = generator.integers(0, 2_000_000, size=series * bars)
-    values["volume"] = np.where(generator.random(series * bars) < 0.05, 0, volume)
+    values["volume"] = pd.array(
+        np.where(generator.random(series * bars) < 0.05, 0, volume), dtype="Int64"
+    )
     return values
 
 
