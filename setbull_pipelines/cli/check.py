@@ -10,20 +10,19 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from setbull_pipelines.cli.reading_options import as_words
-from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.candle_rules import OTHER_SERIES
 from setbull_pipelines.sources.intake import Intake, NoCandles, take_in
 from setbull_pipelines.sources.landing import NOT_READ_KIND
 from setbull_pipelines.sources.looking import FileLook, Refusal, holes_by_series, looks
 from setbull_pipelines.sources.moments import DAILY, MINUTES
-from setbull_pipelines.tables.look_back import warm_bars
+from setbull_pipelines.tables.look_back import history_needed
 
 ACCEPTED, PARTLY, NOTHING = 0, 1, 2
 """Exit codes: everything, something, nothing was accepted."""
@@ -207,13 +206,11 @@ def _missing(intake: Intake, settings: Settings) -> list[str]:
     if not (minutes or daily):
         return []
     sentences = []
-    needed = warm_bars(settings.indicators.warm_margin_bars)
     of_exchange = intake.coverage[intake.coverage["series"] == "exchange"]
     longest = max(of_exchange["rows"], default=0)  # there are days with rejected rows alone
     have = max(longest, len(minutes))
-    last = max([*minutes[-1:], *daily[-1:]])
+    needed, begin = history_needed(max([*minutes[-1:], *daily[-1:]]), settings)
     if have < needed:
-        begin = _sessions_before(last, needed - 1)
         where = f" from {begin}" if begin else ""
         sentences.append(
             f"filters need {needed} daily bars{where}, you have {have}; until then they say 'not enough data' "
@@ -230,8 +227,3 @@ def _missing(intake: Intake, settings: Settings) -> list[str]:
             "5-minute bars, VWAP, band widths and plans of groups need one-minute candles, you have daily bars only"
         )
     return sentences
-
-
-def _sessions_before(day: date, sessions: int) -> date | None:
-    found = NSE.trading_days(NSE.first_day, day)
-    return found[-1 - sessions] if len(found) > sessions else None

@@ -15,11 +15,10 @@ from datetime import date
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.filters import VERDICT_NOT_ENOUGH_DATA
-from setbull_pipelines.tables.look_back import warm_bars
+from setbull_pipelines.tables.look_back import history_needed
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -115,12 +114,12 @@ def _filters_lack(warehouse: Warehouse, day: date, settings: Settings) -> Iterat
     history = warehouse.read(served_table(tables.INDICATORS_DAILY), [day.isoformat()])
     history = history[history["instrument_key"].isin(lacking["instrument_key"])]
     most = int(history["bars_of_history"].max()) if len(history) else 0
-    needed = warm_bars(settings.indicators.warm_margin_bars)
+    needed, first = history_needed(day, settings)
     if most >= needed:
         return  # the reasons of the stages say what else is missing
-    first = NSE.trading_days(NSE.first_day, day)[-needed:][0]
+    since = f", from {first} on," if first else ""
     yield (
         f"  filters: not enough data for {len(lacking):,} of {len(results):,} instruments; they need {needed} daily "
-        f"bars, from {first} on, and have {most} at most. Put daily candles beside the minutes (docs/sources.md), or "
-        "get them from the broker: setbull fetch --interval day"
+        f"bars{since} and have {most} at most. Put daily candles beside the minutes (docs/sources.md), or get them "
+        "from the broker: setbull fetch --interval day"
     )

@@ -117,6 +117,11 @@ def instrument_key_in(path: str) -> str | None:
     return None
 
 
+def instrument_in(path: str) -> str | None:
+    """The key that a path names, or else the symbol; what most layouts know of the instrument."""
+    return instrument_key_in(path) or symbol_in(path)
+
+
 def symbol_in(path: str) -> str | None:
     """The symbol in a name of a usual form, such as RELIANCE_1min.csv or NSE_RELIANCE.csv; of BSE as ``BSE:SYMBOL``.
 

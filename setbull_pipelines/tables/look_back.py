@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import time
+from datetime import date, time
 
+from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_table import NSE_CLOSING_AUCTION, REGULAR_HOURS
 from setbull_pipelines.settings import InvalidSettings, Settings
 from setbull_pipelines.tables.contract import Column, Memory
@@ -40,6 +41,16 @@ def warm_bars(margin: int, columns: Iterable[Column] = INDICATOR_COLUMNS) -> int
     """
     weight = _OF_WARM_MARGIN.decay**margin
     return max(_memory(column).bars_until(weight) for column in columns)
+
+
+def history_needed(day: date, settings: Settings) -> tuple[int, date | None]:
+    """Daily bars up to ``day`` from which every column counts as warm, and the first session of so many.
+
+    None where the calendar begins later.
+    """
+    bars = warm_bars(settings.indicators.warm_margin_bars)
+    sessions = NSE.trading_days(NSE.first_day, day)
+    return bars, sessions[-bars] if len(sessions) >= bars else None
 
 
 def slowest(columns: Iterable[Column] = INDICATOR_COLUMNS) -> tuple[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
+from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.layouts import Sample, plain
 from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
@@ -42,6 +42,4 @@ def as_rows(rows: RawRows) -> RawRows:
     return plain.as_rows(replace(rows, columns=renamed(rows.columns, names)))
 
 
-def identity(path: str) -> str | None:
-    """The key or symbol in the name of the file."""
-    return instrument_key_in(path) or symbol_in(path)
+identity = instrument_in

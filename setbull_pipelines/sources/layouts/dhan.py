@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
+from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.layouts import Sample
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile
 
@@ -44,6 +44,4 @@ def as_rows(rows: RawRows) -> RawRows:
     return rows
 
 
-def identity(path: str) -> str | None:
-    """The key or symbol in the name of the file."""
-    return instrument_key_in(path) or symbol_in(path)
+identity = instrument_in

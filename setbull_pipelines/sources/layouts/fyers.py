@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
+from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.layouts import Sample, begins_with_a_moment
 from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
@@ -24,6 +24,4 @@ def as_rows(rows: RawRows) -> RawRows:
     return replace(rows, columns=renamed(rows.columns, [*_MEANING, *rows.names[6:]]))
 
 
-def identity(path: str) -> str | None:
-    """The key or symbol in the name of the file."""
-    return instrument_key_in(path) or symbol_in(path)
+identity = instrument_in

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from setbull_pipelines.sources.file_names import instrument_key_in, stem, symbol_in
+from setbull_pipelines.sources.file_names import instrument_in, stem
 from setbull_pipelines.sources.layouts import Sample, plain
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed
 
@@ -49,4 +49,4 @@ def identity(path: str) -> str | None:
     """``RELIANCE_M1_202506020915_202506021529.csv`` as MetaTrader names it, or a usual form."""
     if found := _FILE.fullmatch(stem(path)):
         return found[1]
-    return instrument_key_in(path) or symbol_in(path)
+    return instrument_in(path)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from setbull_pipelines.sources.day_files import trimmed, with_iso_dates
-from setbull_pipelines.sources.file_names import instrument_key_in, stem, symbol_in
+from setbull_pipelines.sources.file_names import instrument_in, stem
 from setbull_pipelines.sources.layouts import Sample
 from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
@@ -33,4 +33,4 @@ def identity(path: str) -> str | None:
     """``Quote-Equity-RELIANCE-EQ-01-06-2024-to-01-06-2025.csv`` as the website names it, or a usual form."""
     if found := _FILE.match(stem(path)):
         return found[1]
-    return instrument_key_in(path) or symbol_in(path)
+    return instrument_in(path)

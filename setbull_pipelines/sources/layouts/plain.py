@@ -13,7 +13,7 @@ from dataclasses import replace
 import pyarrow
 import pyarrow.compute as compute
 
-from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
+from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.layouts import Sample
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed, texts
 
@@ -80,9 +80,7 @@ def as_rows(rows: RawRows) -> RawRows:
     return replace(rows, columns=table, notes=(*rows.notes, *told))
 
 
-def identity(path: str) -> str | None:
-    """The key or symbol in the name of the file."""
-    return instrument_key_in(path) or symbol_in(path)
+identity = instrument_in
 
 
 def refuse_contracts(rows: RawRows) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from setbull_pipelines.sources.file_names import instrument_key_in, stem, symbol_in
+from setbull_pipelines.sources.file_names import instrument_in, stem
 from setbull_pipelines.sources.layouts import Sample
 from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
@@ -34,4 +34,4 @@ def identity(path: str) -> str | None:
     if found := _FILE.fullmatch(stem(path)):
         exchange, symbol = found.groups()
         return f"BSE:{symbol}" if exchange == "BSE" else symbol
-    return instrument_key_in(path) or symbol_in(path)
+    return instrument_in(path)

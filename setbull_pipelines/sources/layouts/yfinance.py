@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow
 import pyarrow.compute as compute
 
-from setbull_pipelines.sources.file_names import instrument_key_in, symbol_in
+from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.layouts import Sample
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed
 
@@ -69,9 +69,7 @@ def as_rows(rows: RawRows) -> RawRows:
     )
 
 
-def identity(path: str) -> str | None:
-    """The key or symbol in the name of the file."""
-    return instrument_key_in(path) or symbol_in(path)
+identity = instrument_in
 
 
 def _levels(names: Sequence[str], sample: Sample) -> tuple[list[str], list[str]]:
