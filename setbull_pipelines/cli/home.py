@@ -25,10 +25,14 @@ from setbull_pipelines.settings import (
     recorded_source,
     source_record,
 )
+from setbull_pipelines.warehouse.catalog import VERSIONS
 
 PROJECT = Path(__file__).resolve().parents[2]
 _RELATIVE_DATA = "data/"
-_SET_ASIDE = ("warehouse", "dagster", "reports", "setbull.duckdb", SOURCE_FILE, FIRST_SESSION_FILE)
+_SET_ASIDE = (
+    *("warehouse", "dagster", "reports", "setbull.duckdb", VERSIONS),
+    *(SOURCE_FILE, FIRST_SESSION_FILE),
+)
 
 
 def prepare_dagster_home(data_directory: Path, runs: RunSettings = RunSettings()) -> Path:

@@ -3,15 +3,21 @@
 Belongs here: building the file and putting it in place. Does not belong here: the macros' text,
 which callers bring, and rows of tables: the catalog holds none, but for what is known of each partition
 (``explaining``). It is only ever replaced, never written to, so readers in other processes neither wait for it nor
-block it. Its macro ``catalog_root()`` names the folder of the files that its views read.
+block it. Its path is a link to a file that never changes: DuckDB opens a database three times by name, its heads apart
+from its blocks, and a file renamed over another in between gives "No more data remaining in MetadataReader"; a link
+it follows once. Its macro ``catalog_root()`` names the folder of the files that its views read.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 
@@ -30,6 +36,9 @@ from setbull_pipelines.warehouse.queries import (
 )
 from setbull_pipelines.warehouse.reader import Reader
 
+VERSIONS = ".catalogs"
+"""The folder beside a catalog that holds the files its path is a link to, one folder each: DuckDB names a database
+after its file, so all of them have the name of the catalog."""
 _ROOT_MACRO = "catalog_root"
 
 
@@ -91,7 +100,7 @@ def rebuild_catalog(
     has the old catalog open keeps reading the old versions until it connects anew. Raises ValueError
     naming the macro that does not compile; the old catalog then stays.
     """
-    path = Path(path).resolve()
+    path = Path(path).parent.resolve() / Path(path).name  # the link, not what it leads to
     path.parent.mkdir(parents=True, exist_ok=True)
     warehouse.commits.number()  # a list of what is current that is damaged is made again before the lock is held
     # All views as of one commit; and whoever comes last shows the last one.
@@ -107,9 +116,10 @@ def _replace(
     macros_sql: Mapping[str, str],
     relative_to: Path | None,
 ) -> None:
-    temporary = disk.temporary_path(path)
+    made = path.parent / VERSIONS / uuid4().hex / path.name
+    made.parent.mkdir(parents=True)
     try:
-        connection = duckdb.connect(str(temporary))
+        connection = duckdb.connect(str(made))
         try:
             connection.begin()  # one commit for hundreds of comments
             create_views(connection, reader, tables, relative_to)
@@ -126,13 +136,22 @@ def _replace(
             )  # what closing does too, but without a word when it fails
         finally:
             connection.close()
-        with open(temporary, "rb") as handle:
+        with open(made, "rb") as handle:
             os.fsync(handle.fileno())
-        os.replace(temporary, path)
-        disk.sync_directory(path.parent)
-    finally:
-        for leftover in path.parent.glob(f"{temporary.name}*"):
-            leftover.unlink()
+        disk.sync_directory(made.parent)
+        disk.replace_link(path, made)
+    except BaseException:
+        shutil.rmtree(made.parent)
+        raise
+    _forget_versions(path.parent, reader.grace)
+
+
+def _forget_versions(folder: Path, grace: timedelta) -> None:
+    """Delete the catalogs that nobody can be opening any more, and those that a killed process left half made."""
+    for version in (folder / VERSIONS).iterdir():
+        is_shown = any((folder / made.name).resolve() == made for made in version.iterdir())
+        if not is_shown and time.time() - version.stat().st_mtime >= grace.total_seconds():
+            shutil.rmtree(version)
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, stored: StoredTable) -> None:

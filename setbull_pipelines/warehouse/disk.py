@@ -66,6 +66,17 @@ def _replace(target: Path, data: bytes, durably: bool) -> None:
         raise
 
 
+def replace_link(link: Path, target: Path) -> None:
+    """Make ``link`` lead to ``target``, which lies below its folder, in one step and durably.
+
+    Whatever was at ``link`` is gone. The folder may be moved with both.
+    """
+    temporary = temporary_path(link)
+    temporary.symlink_to(target.relative_to(link.parent))
+    os.replace(temporary, link)
+    sync_directory(link.parent)
+
+
 def note_use(path: str | Path) -> None:
     """Say that the file at ``path`` is in use, for :func:`last_used`. Nothing happens where nothing may be written."""
     # The moment of change says nothing else of a file that never changes; that of access is changed by a backup too.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 from datetime import date
@@ -12,7 +13,7 @@ import duckdb
 import pytest
 
 from setbull_pipelines.warehouse import queries
-from setbull_pipelines.warehouse.catalog import rebuild_catalog
+from setbull_pipelines.warehouse.catalog import VERSIONS, rebuild_catalog
 from setbull_pipelines.warehouse.errors import ContractViolation
 from setbull_pipelines.warehouse.instrument_hashes import of_mapping
 from setbull_pipelines.warehouse.pointers import Failure, StoredTable
@@ -150,9 +151,8 @@ def test_the_catalog_serves_other_processes_from_any_directory(warehouse, tmp_pa
         [sys.executable, "-c", program, path], cwd="/", capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "(4,) (0,)"
-    assert [entry.name for entry in tmp_path.iterdir() if "catalog" in entry.name] == [
-        "catalog.duckdb"
-    ]
+    shown = {entry.name for entry in tmp_path.iterdir() if "catalog" in entry.name}
+    assert shown == {"catalog.duckdb", VERSIONS}
 
 
 def test_the_catalog_explains_its_columns(warehouse, tmp_path):
@@ -247,6 +247,61 @@ def test_an_open_reader_keeps_its_version_until_it_connects_anew(warehouse, tmp_
         assert reader.execute(question).fetchone() == (4.0,)
 
 
+SWAPPING = """
+import pathlib, sys, time
+from setbull_pipelines.warehouse import disk
+link, *made = map(pathlib.Path, sys.argv[1:])
+while True:
+    for each in made:
+        disk.replace_link(link, each)
+        time.sleep(0.0005)
+"""
+
+
+def test_no_open_is_between_two_catalogs(warehouse, tmp_path):
+    """With a rename of the file in the place of the link, 39 of 1,500 such opens failed."""
+    publish(warehouse, bars())
+    kept = Warehouse(warehouse.root)
+    path = tmp_path.resolve() / "catalog.duckdb"
+    made = []
+    for comments in (0, 300):
+        macros = {f"m{n}": f"CREATE MACRO v1.m{n}() AS '{'x' * 1500}'" for n in range(comments)}
+        rebuild_catalog(kept, path, [V1_BARS], macros)
+        made.append(path.resolve())
+    assert made[0].stat().st_size < made[1].stat().st_size
+    swapping = subprocess.Popen([sys.executable, "-c", SWAPPING, path, *made])
+    seen = set()
+    try:
+        for _ in range(150):
+            with duckdb.connect(str(path), read_only=True) as reader:
+                seen.add(
+                    reader.execute(
+                        "SELECT count(*) FROM duckdb_functions() WHERE function_name LIKE 'm%' "
+                        "AND schema_name = 'v1'"
+                    ).fetchone()[0]
+                )
+                assert reader.execute("SELECT current_database()").fetchone() == ("catalog",)
+    finally:
+        swapping.kill()
+        swapping.wait()
+    assert seen == {0, 300}
+
+
+def test_catalogs_that_nobody_can_be_opening_are_deleted(warehouse, tmp_path):
+    publish(warehouse, bars())
+    path = tmp_path / "catalog.duckdb"
+    half_made = tmp_path / VERSIONS / "killed"
+    half_made.mkdir(parents=True)
+    for _ in range(3):
+        rebuild_catalog(Warehouse(warehouse.root), path, [V1_BARS], {})
+    versions = list((tmp_path / VERSIONS).iterdir())
+    assert len(versions) == 4
+    for version in versions:
+        os.utime(version, (0, 0))
+    rebuild_catalog(warehouse, path, [V1_BARS], {})
+    assert [path.resolve().parent] == list((tmp_path / VERSIONS).iterdir())
+
+
 def test_a_macro_that_does_not_compile_leaves_the_old_catalog(warehouse, tmp_path):
     publish(warehouse, bars())
     path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS], {})
@@ -255,3 +310,4 @@ def test_a_macro_that_does_not_compile_leaves_the_old_catalog(warehouse, tmp_pat
         rebuild_catalog(warehouse, path, [V1_BARS], {"broken": "CREATE MACRO nonsense("})
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["catalog.duckdb"]
+    assert [path.resolve().parent] == list((tmp_path / VERSIONS).iterdir())
