@@ -747,6 +747,10 @@ class GroupSettings:
             _require(0 < value < math.inf, f"groups.{name}", value, "a number above 0")
 
 
+REPORT_PAGE = "/reports/{day}"
+DIVERGENCE_PAGE = "/divergence/{table_name}/{day}"
+
+
 @dataclass(frozen=True)
 class ApiSettings:
     """The read API. Host and port are options of ``setbull api``."""
@@ -758,6 +762,13 @@ class ApiSettings:
     """Webserver that jobs are started through, that of ``setbull ui``; it must work on the same data folder."""
     wait_seconds: float = 25.0
     """A request that starts a job waits so long for its end before it answers with the run's id."""
+    public_url: str = ""
+    """Where people reach ``setbull api``, such as http://127.0.0.1:8000; with it the UI's entries of reports and
+    divergences are links to its pages. Empty: they name files and commands."""
+
+    def page(self, path: str, **parts: object) -> str | None:
+        """The address of a page of the API; None where nobody says where people reach it."""
+        return f"{self.public_url}{path.format(**parts)}" if self.public_url else None
 
     def __post_init__(self) -> None:
         _require(
@@ -776,6 +787,12 @@ class ApiSettings:
         )
         value = self.wait_seconds
         _require(0 <= value < math.inf, "api.wait_seconds", value, "0 or more")
+        _require(
+            bool(re.fullmatch(r"(https?://[^\s/?#@]+)?", self.public_url)),
+            "api.public_url",
+            self.public_url,
+            "https:// or http:// and a host without path, or nothing",
+        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
-from setbull_pipelines.api import candles, filters, groups, history, market
+from setbull_pipelines.api import candles, filters, groups, history, market, pages
 from setbull_pipelines.api.gate import Gate, is_loopback
 from setbull_pipelines.api.jobs import NoDagster
 from setbull_pipelines.api.reading import InvalidRange, Reader
@@ -61,6 +61,7 @@ def create_app(settings: Callable[[], Settings], token: str | None = None) -> Fa
     app.state.reader = Reader(settings, open_warehouse(settings()))
     for family in (candles, filters, groups, history, market):
         app.include_router(family.router, prefix=PREFIX)
+    app.include_router(pages.router)
     app.add_middleware(Gate, token=token)
     app.add_exception_handler(HTTPException, _stated)
     app.add_exception_handler(RequestValidationError, _invalid)

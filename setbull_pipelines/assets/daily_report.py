@@ -4,6 +4,8 @@ Belongs here: its definition and metadata. Does not belong here: what is read an
 (``pipeline/reporting.py``), what the page shows (``reporting/``).
 """
 
+from datetime import date
+
 import dagster as dg
 
 from setbull_pipelines.assets.checking import check_specs
@@ -20,7 +22,7 @@ from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.assets.served import GROUP
 from setbull_pipelines.pipeline import reporting
 from setbull_pipelines.pipeline.engine import PartitionResult
-from setbull_pipelines.settings import Settings
+from setbull_pipelines.settings import REPORT_PAGE, Settings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -54,7 +56,7 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
             path = reporting.report_path(settings, result.day)
             lists = store.read(stored, [result.day.isoformat()], ["list"])["list"]
             figures = {
-                "path": dg.MetadataValue.path(str(path)),
+                **_place(settings, result.day),
                 "size in MB": path.stat().st_size / 1e6,
                 **{verdict: int((lists == verdict).sum()) for verdict in PASSING_VERDICTS},
                 "look": f"setbull report --day {result.day} --open",
@@ -72,3 +74,10 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
         yield from lane.end()
 
     return daily_report
+
+
+def _place(settings: Settings, day: date) -> dict[str, dg.MetadataValue]:
+    """Where people find the page: a link where the API is reachable for them, else the file."""
+    if address := settings.api.page(REPORT_PAGE, day=day):
+        return {"page": dg.MetadataValue.url(address)}
+    return {"path": dg.MetadataValue.path(str(reporting.report_path(settings, day)))}

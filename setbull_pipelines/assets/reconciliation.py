@@ -26,7 +26,7 @@ from setbull_pipelines.reconciliation.report import (
     markdown_report,
     markdown_summary,
 )
-from setbull_pipelines.settings import Settings
+from setbull_pipelines.settings import DIVERGENCE_PAGE, Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -80,7 +80,7 @@ def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
                     yield from lane.part(
                         [stored],
                         lambda table=table: reconciling.reconcile(table, days, *given),
-                        describe=_findings(table, store),
+                        describe=_findings(table, store, settings),
                     )
             if lane.is_selected(reconciling.SUMMARY):
                 yield from lane.part(
@@ -104,7 +104,7 @@ def _description(table: Table) -> str:
     )
 
 
-def _findings(table: Table, store: Warehouse) -> Describe:
+def _findings(table: Table, store: Warehouse, settings: Settings) -> Describe:
     """What was found on a day, as a report."""
     has_pictures = False
 
@@ -118,7 +118,11 @@ def _findings(table: Table, store: Warehouse) -> Describe:
         text = markdown_report(findings, with_pictures=draw)
         if not findings.cells.empty:
             text += f"\n\n{divergence_hint(table.name, result.day)}"
-        return {"V1 against V2": dg.MetadataValue.md(text)}
+        told = {"V1 against V2": dg.MetadataValue.md(text)}
+        address = settings.api.page(DIVERGENCE_PAGE, table_name=table.name, day=result.day)
+        if address and not findings.cells.empty:
+            told["divergence page"] = dg.MetadataValue.url(address)
+        return told
 
     return describe
 

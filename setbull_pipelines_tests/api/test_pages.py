@@ -1,0 +1,84 @@
+"""The pages for people: the report of a day, the difference of a diverged one, and the links that lead to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.daily_report import _place
+from setbull_pipelines.assets.reconciliation import _findings
+from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.reconciling import outputs_of, reconcile
+from setbull_pipelines.pipeline.reporting import report_path
+from setbull_pipelines.settings import ApiSettings
+from setbull_pipelines.variants import V2
+from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines_tests.api.running import serving
+from setbull_pipelines_tests.api.test_reading import sentence
+from setbull_pipelines_tests.pipeline.small_run import SmallRun
+
+TABLE = tables.INDICATORS_DAILY
+
+
+def test_the_report_of_a_day_is_a_page_that_loads_nothing(small_run: SmallRun) -> None:
+    day = small_run.days[-1]
+    with serving(small_run.settings) as client:
+        answer = client.get(f"/reports/{day}")
+        none = client.get(f"/reports/{day + timedelta(days=4000)}")
+        wrong = client.get("/reports/..%2F..%2Fsetbull.toml")
+    assert answer.text == report_path(small_run.settings, day).read_text(encoding="utf-8")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert sentence(none, 404).startswith("there is no report of ")
+    assert wrong.status_code in (400, 404)
+
+
+def test_the_difference_of_a_diverged_day_is_a_page(copied_run: SmallRun) -> None:
+    """V2's EMA 50 is one paisa higher for one instrument on the last day."""
+    run, day = copied_run, copied_run.days[-1]
+    stored = StoredTable(V2.name, TABLE)
+    rows = run.warehouse.read(stored, [day.isoformat()])
+    rows.loc[rows["ema_50"].notna().idxmax(), "ema_50"] += 0.01
+    pointer = run.warehouse.pointer(stored, day.isoformat())
+    run.warehouse.publish(
+        stored,
+        day.isoformat(),
+        rows,
+        code_version=pointer.code_version,
+        settings_hash=pointer.settings_hash,
+        inputs=pointer.inputs,
+        run_id="tampered",
+    )
+    list(reconcile(TABLE, [day], run.warehouse, run.settings, "run"))
+    before = run.days[-2]
+    with serving(run.settings) as client:
+        page = client.get(f"/divergence/{TABLE.name}/{day}")
+        agreed = client.get(f"/divergence/{TABLE.name}/{before}")
+        never = client.get(f"/divergence/{TABLE.name}/2019-01-01")
+        unknown = client.get(f"/divergence/nonsense/{day}")
+    assert page.status_code == 200
+    assert TABLE.name in page.text
+    assert rows["instrument_key"][rows["ema_50"].notna().idxmax()] in page.text
+    assert sentence(agreed, 404).endswith("there is no difference to show")
+    assert sentence(never, 404) == f"{TABLE.name} was never compared on 2019-01-01"
+    assert "expected one of" in sentence(unknown, 404)
+
+    def told(api: ApiSettings) -> dict[str, object]:
+        describe = _findings(TABLE, run.warehouse, replace(run.settings, api=api))
+        result = PartitionResult(day, {}, cached=False)
+        return describe(result, outputs_of(TABLE)[0])
+
+    reached = told(ApiSettings(public_url="https://candles.example"))
+    assert reached["divergence page"].value == (
+        f"https://candles.example/divergence/{TABLE.name}/{day}"
+    )
+    assert set(told(ApiSettings())) == {"V1 against V2"}
+
+
+def test_the_report_is_a_link_where_the_api_is_reachable(small_run: SmallRun) -> None:
+    day = small_run.days[-1]
+    settings = replace(small_run.settings, api=ApiSettings(public_url="http://127.0.0.1:8000"))
+    assert _place(settings, day)["page"].value == f"http://127.0.0.1:8000/reports/{day}"
+    path = _place(small_run.settings, day)["path"].value
+    assert path == str(report_path(small_run.settings, day))
