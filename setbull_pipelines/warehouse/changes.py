@@ -35,6 +35,10 @@ _TABLES = f"""
     CREATE TABLE files (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, gone_since TEXT);
 """
 
+FORMAT = 1
+"""The layout of the data folder, in the catalog's ``user_version``; a greater one is of a newer program. Folders that were
+made before it was noted say 0, and are of the first one."""
+
 Key = tuple[str, str]
 """Schema and name of a table."""
 
@@ -76,6 +80,7 @@ def make_empty(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(_TABLES)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def digest_of(row: Sequence[object]) -> bytes:

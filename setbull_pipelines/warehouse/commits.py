@@ -16,11 +16,13 @@ from pathlib import Path
 from threading import RLock
 from typing import TypeVar
 
+from setbull_pipelines.settings import InvalidSettings
 from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.changes import (
     ALL,
     APPLIED,
     COLUMNS,
+    FORMAT,
     OF_PARTITION,
     Key,
     Record,
@@ -305,7 +307,17 @@ class Commits:
             self._close()
             self._reader = _connected(self.path, is_read_only)
             self._opened = found
+            self._require_format()
         return True
+
+    def _require_format(self) -> None:
+        (found,) = self._reader.execute("PRAGMA user_version").fetchone()
+        if found > FORMAT:
+            self._close()
+            raise InvalidSettings(
+                f"{self.root} was written by a newer version of setbull: found format {found}, expected {FORMAT} at "
+                "most; install the newer version, or give another folder in SETBULL_DATA_DIR"
+            )
 
     def create(self) -> None:
         """Make sure that there is a file, so that data files without one tell that it was lost."""

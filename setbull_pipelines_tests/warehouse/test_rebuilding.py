@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pandas.testing import assert_frame_equal
 
+from setbull_pipelines.settings import InvalidSettings
+from setbull_pipelines.warehouse.changes import FORMAT
 from setbull_pipelines.warehouse.instrument_hashes import of_mapping
 from setbull_pipelines.warehouse.pointers import Cost, Failure, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
@@ -123,3 +127,26 @@ def test_what_a_killed_writer_left_without_a_commit_is_as_good_as_published(
     assert warehouse.partitions(V1_BARS) == [DAY]
     warehouse.rebuild()
     assert_frame_equal(Warehouse(warehouse.root).read(V1_BARS, [NEXT_DAY]), bars(NEXT_DAY))
+
+
+def test_a_folder_of_a_newer_version_is_refused_before_anything_is_written(warehouse):
+    publish(warehouse, bars())
+    copy = warehouse.root / "copy.sqlite"
+    warehouse.commits.copy_to(copy)
+    for path in (warehouse.commits.path, copy):
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
+    copy.unlink()
+    with closing(sqlite3.connect(warehouse.commits.path)) as connection:
+        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    files = sorted(warehouse.root.rglob("*.parquet"))
+    for act in (
+        lambda newer: newer.pointers(V1_BARS),
+        lambda newer: publish(newer, bars(NEXT_DAY), NEXT_DAY),
+        lambda newer: newer.collect_garbage(),
+    ):
+        with pytest.raises(
+            InvalidSettings, match=f"newer version of setbull: found format {FORMAT + 1}"
+        ):
+            act(Warehouse(warehouse.root))
+    assert sorted(warehouse.root.rglob("*.parquet")) == files
