@@ -17,14 +17,14 @@ ROOT = PROJECT / PACKAGE
 
 DOCUMENT = PROJECT / "docs" / "architecture.md"
 ORDER = (
-    {"market", "settings"},
+    {"disk", "market", "settings"},
     {"tables", "rollout"},
     {"variants", "sources", "warehouse", "alerts", "groups", "pictures"},
     {"reconciliation", "quality", "reporting"},
     {"pipeline"},
     {"assets"},
     {"automation"},
-    {"definitions", "api", "cli", "cluster"},
+    {"definitions", "api", "cli", "cluster", "doctor"},
 )
 """What the document may refine (rooms of one line can get floors of their own) but not turn round."""
 
@@ -34,6 +34,7 @@ MAY_USE_DAGSTER = {
     "definitions",
     "cli",
     "cluster",
+    "doctor",
     "warehouse.resources",
 }
 MAY_HOLD_SQL = {"warehouse", "reconciliation"}

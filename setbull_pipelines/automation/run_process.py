@@ -59,9 +59,7 @@ def end_gone_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     Returns those runs. Runs of other machines, and runs without the tag, are left as they are.
     """
     ended = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
-        if not _is_gone(run):
-            continue
+    for run in gone_runs(instance):
         # Read again: the process can have finished its run between the two looks.
         run = instance.get_run_by_id(run.run_id)
         if run is None or run.is_finished:
@@ -73,6 +71,12 @@ def end_gone_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
             instance.report_run_failed(run, reason)
         ended.append(run)
     return ended
+
+
+def gone_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """The unfinished runs whose process is gone."""
+    unfinished = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+    return [run for run in unfinished if _is_gone(run)]
 
 
 def _is_gone(run: dg.DagsterRun) -> bool:

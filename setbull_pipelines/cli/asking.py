@@ -25,6 +25,7 @@ from setbull_pipelines.warehouse.errors import (
     DamagedPartition,
     MissingPartition,
 )
+from setbull_pipelines.warehouse.looking import shortened
 from setbull_pipelines.warehouse.macros import MACROS
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
@@ -58,6 +59,17 @@ def removed_rows(settings: Settings, query: str) -> Iterator[str]:
             yield (
                 f"{stored.name}: {len(gone)} of {len(days)} days from {gone[0]} to {gone[-1]} were removed to save "
                 f"space; they come back by: setbull run --from {gone[0]} --to {gone[-1]}"
+            )
+
+
+def outdated_days(settings: Settings, query: str) -> Iterator[str]:
+    """One sentence per table in ``query`` that lacks partitions, since another version of setbull wrote them."""
+    warehouse = open_warehouse(settings)
+    for stored in stored_tables():
+        if stored.name in query and (names := warehouse.outdated(stored)):
+            yield (
+                f"{stored.name}: {shortened(names)} not shown, written by another version of setbull; computed again "
+                "by: setbull run"
             )
 
 

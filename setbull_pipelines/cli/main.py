@@ -425,6 +425,7 @@ def sql(query: str, rows: int) -> None:
         damaged_days,
         days_without_all_of_v1,
         opened_catalog,
+        outdated_days,
         removed_rows,
     )
     from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition
@@ -438,7 +439,8 @@ def sql(query: str, rows: int) -> None:
                 click.echo(sentence, err=True)
         else:
             _bring_catalog_home(settings)
-        for sentence in (*removed_rows(settings, query), *damaged_days(settings, query)):
+        left_out = (removed_rows, damaged_days, outdated_days)
+        for sentence in (each for told in left_out for each in told(settings, query)):
             click.echo(sentence, err=True)
         with opened_catalog(settings) as connection:
             ask(connection, query).show(max_rows=rows, max_width=_SQL_WIDTH)
@@ -516,6 +518,25 @@ def scrub() -> None:
     )
     if any(damage.reason for damage in found.damages):
         _stop("not all damaged files could be made again", _FAILED)
+
+
+@main.command()
+@click.option("--repair", is_flag=True, help="Mend what can be mended without losing anything.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def doctor(repair: bool, as_json: bool) -> None:
+    """Look the whole data folder over: exit 0 when nothing is wrong, 1 when something still is."""
+    from setbull_pipelines.cli import doctor as work
+    from setbull_pipelines.doctor.finding import FAULT
+
+    settings = _settings()
+    findings = []
+    for finding in work.looked_over(settings, repair):
+        findings.append(finding)
+        if not as_json:
+            click.echo(work.line(finding))
+    click.echo(work.as_json(settings, findings) if as_json else work.summary(findings))
+    if any(finding.state == FAULT for finding in findings):
+        raise SystemExit(_FAILED)
 
 
 @main.group()

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from setbull_pipelines import tables
+from setbull_pipelines import disk, tables
 from setbull_pipelines.alerts.finding import Finding, Severity
 from setbull_pipelines.alerts.ledger import Alert, Ledger, Notice, record
 from setbull_pipelines.alerts.message import compose
@@ -24,7 +24,6 @@ from setbull_pipelines.pipeline.channels import Send, send
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.settings import AlertSettings, fingerprint
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.disk import replace_durably, writer_lock
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import code_version
@@ -58,7 +59,6 @@ from setbull_pipelines.sources.upstox.planning import (
     wanted_sessions,
 )
 from setbull_pipelines.tables.operations import FETCH_STATES
-from setbull_pipelines.warehouse.disk import replace_durably, writer_lock
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.disk import content_hash, replace_durably, sync_directory
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.measuring import Meter
@@ -28,7 +29,6 @@ from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
-from setbull_pipelines.warehouse.disk import content_hash, replace_durably, sync_directory
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 

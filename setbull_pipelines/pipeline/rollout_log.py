@@ -16,12 +16,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow
 
+from setbull_pipelines import disk
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.quality.rollout_log import LOG, rows_of
 from setbull_pipelines.rollout.log import IllegalLog, LogRow, as_record, state_at
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.settings import Settings, fingerprint
-from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse

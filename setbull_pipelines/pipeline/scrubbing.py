@@ -7,7 +7,7 @@ not belong here: hashing (``warehouse/``), making a partition again (``repairing
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -88,7 +88,7 @@ def scrub(
     until = time.monotonic() + settings.storage.scrub_seconds
     warehouse.data.doubt()
     known = _known(warehouse)
-    files = list(_files(warehouse, stored_tables))
+    files = list(stored_files(warehouse, stored_tables))
     due = _due(files, known, all_files)
     verified: list[StoredFile] = []
     damaged: list[StoredFile] = []
@@ -120,7 +120,10 @@ def _known(warehouse: Warehouse) -> dict[tuple[str, str], dict]:
     return {(row["table_name"], row["partition"]): row for row in rows.to_dict("records")}
 
 
-def _files(warehouse: Warehouse, stored_tables: Iterable[StoredTable]) -> Iterable[StoredFile]:
+def stored_files(
+    warehouse: Warehouse, stored_tables: Iterable[StoredTable]
+) -> Iterator[StoredFile]:
+    """Every current partition of the tables with its file, but those whose rows were given up or are elsewhere."""
     for stored in stored_tables:
         if stored == STORED:
             continue

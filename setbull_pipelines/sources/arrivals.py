@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from setbull_pipelines import disk
 from setbull_pipelines.sources import checked_json
 
 _LOCK = ".arrivals.lock"
@@ -106,12 +105,7 @@ class Journal:
 
     def _write(self, arrivals: Sequence[Arrival]) -> None:
         entries = [asdict(item) | {"moment": item.moment.isoformat()} for item in arrivals]
-        descriptor, name = tempfile.mkstemp(prefix=".arrivals-", dir=self._landing)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(checked_json.to_text(entries))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, self._path)
+        disk.replace_durably(self._path, checked_json.to_text(entries).encode())
 
 
 def counting(

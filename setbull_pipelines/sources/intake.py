@@ -30,6 +30,7 @@ from setbull_pipelines.sources.landing import (
     REJECTED_KIND,
     DamagedLanding,
 )
+from setbull_pipelines.sources.landing_writing import sweep_landing
 from setbull_pipelines.sources.moments import DAILY, MINUTES
 from setbull_pipelines.sources.resolving import Resolved, resolve
 from setbull_pipelines.sources.taking_in import Progress, land_decided, land_files, land_sample
@@ -285,6 +286,7 @@ def take_in(
     result. Raises :class:`NoInput` when there is no candle file.
     """
     landing.mkdir(parents=True, exist_ok=True)
+    sweep_landing(landing)
     if input is None:
         landed = [*land_sample(sample, landing, progress), *land_decided(decided, landing)]
         return _intake_of(None, landed, {})

@@ -10,12 +10,11 @@ looked at is not remembered, because a second change within the clock's resoluti
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from setbull_pipelines import disk
 from setbull_pipelines.sources import checked_json
 
 _SETTLED_NANOSECONDS = 2 * 10**9
@@ -55,10 +54,7 @@ class KnownContents:
         """Keep what was asked for since this was made, and nothing else."""
         if self._now == self._before:
             return
-        descriptor, name = tempfile.mkstemp(prefix=".known-", dir=self._path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(checked_json.to_text(self._now))
-        os.replace(name, self._path)
+        disk.replace_derived(self._path, checked_json.to_text(self._now).encode())
 
 
 def _signature(file: Path) -> list[object]:

@@ -124,6 +124,20 @@ class Landing:
         """The rows of a file of corporate actions or aliases: its table without the source, and the line."""
         return _pandas(pyarrow.parquet.read_table(self._whole("facts.parquet")))
 
+    def is_as_written(self) -> bool:
+        """Whether every file of the folder has the hash of what was written."""
+        return all(
+            _is_as_written(self.folder / name, self.manifest) for name in self.manifest["hashes"]
+        )
+
+    def require_whole(self) -> None:
+        """Read every file of the folder against its hash, and have it landed again where it is damaged.
+
+        DamagedLanding where the input is no longer what it was.
+        """
+        for name in self.manifest["hashes"]:
+            self._whole(name)
+
     def _whole(self, name: str) -> Path:
         """The path of a file of the folder that is what was written."""
         path = self.folder / name

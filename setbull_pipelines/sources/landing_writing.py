@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow
 import pyarrow.compute as compute
 import pyarrow.parquet
 
+from setbull_pipelines import disk
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.sources.candle_files import LANDED_SCHEMA, CheckedCandles
 from setbull_pipelines.sources.corporate_files import ACTIONS_KIND, ALIASES_KIND, CheckedFacts
@@ -69,6 +69,10 @@ _FACTS_SCHEMAS = {
 }
 
 
+LEFT_BEHIND = (disk.TEMPORARY_PREFIX, ".landing-", ".arrivals-", ".known-")
+"""How what a killed process leaves half written in the landing begins; earlier versions had names of their own."""
+
+
 @dataclass(frozen=True)
 class Rejection:
     """A file that is of no use as a whole, and why; ``is_other`` when it need not be meant as input at all."""
@@ -80,6 +84,11 @@ class Rejection:
     value: str | None = None
     count: int | None = None
     paste: Mapping[str, Any] = field(default_factory=dict)
+
+
+def sweep_landing(landing: Path) -> list[Path]:
+    """Delete what killed processes have left half written in the landing, and return it."""
+    return disk.sweep(landing, LEFT_BEHIND)
 
 
 def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
@@ -279,8 +288,7 @@ def _write(path: Path, table: pyarrow.Table) -> None:
 
 
 def _publish(folder: Path, manifest: dict[str, Any], write: Any) -> Landing:
-    target = Path(tempfile.mkdtemp(prefix=".landing-", dir=folder.parent))
-    try:
+    with disk.temporary_folder(folder) as target:
         write(target)
         write_manifest(target, manifest)
         for file in target.iterdir():
@@ -293,9 +301,7 @@ def _publish(folder: Path, manifest: dict[str, Any], write: Any) -> Landing:
             # Somebody else landed the same bytes meanwhile: theirs are as good.
             if open_landing(folder) is None:
                 raise
-        _flush(folder.parent)
-    finally:
-        shutil.rmtree(target, ignore_errors=True)
+        disk.sync_directory(folder.parent)
     return Landing(folder, manifest)
 
 

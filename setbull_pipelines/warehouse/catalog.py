@@ -21,8 +21,8 @@ from uuid import uuid4
 
 import duckdb
 
+from setbull_pipelines import disk
 from setbull_pipelines.tables.contract import Column
-from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.explaining import explain
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import (

@@ -36,8 +36,8 @@ _TABLES = f"""
 """
 
 FORMAT = 1
-"""The layout of the data folder, in the catalog's ``user_version``; a greater one is of a newer program. Folders that were
-made before it was noted say 0, and are of the first one."""
+"""The layout of the data folder, in the catalog's ``user_version``; a greater one is of a newer program. Folders that
+were made before it was noted say 0, and are of the first one."""
 
 Key = tuple[str, str]
 """Schema and name of a table."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import RLock
 from typing import TypeVar
 
+from setbull_pipelines import disk
 from setbull_pipelines.settings import InvalidSettings
-from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.changes import (
     ALL,
     APPLIED,
@@ -102,6 +102,11 @@ class Commits:
         """The number of the last commit; 0 before the first."""
         rows = self._asked("SELECT coalesce(max(number), 0) FROM commits")
         return rows[0][0] if rows else 0
+
+    def last_moment(self) -> str | None:
+        """When the last commit was made, as ISO 8601 with its zone; None before the first."""
+        rows = self._asked("SELECT moment FROM commits ORDER BY number DESC LIMIT 1")
+        return rows[0][0] if rows else None
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Rows and bytes of the files of all kept versions, by name."""
@@ -348,11 +353,10 @@ class Commits:
     def _make(self) -> None:
         """Put an empty file in place, unless another process was faster."""
         self.root.mkdir(parents=True, exist_ok=True)
-        temporary = disk.temporary_path(self.path)
-        make_empty(temporary)
-        with disk.writer_lock(self.root), suppress(FileExistsError):
-            os.link(temporary, self.path)
-        temporary.unlink()
+        with disk.temporary_file(self.path) as temporary:
+            make_empty(temporary)
+            with disk.writer_lock(self.root), suppress(FileExistsError):
+                os.link(temporary, self.path)
         disk.sync_directory(self.root)
 
     def _required(self, row: tuple) -> Version:

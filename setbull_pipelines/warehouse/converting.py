@@ -15,7 +15,7 @@ from uuid import uuid4
 import pyarrow
 import pyarrow.ipc
 
-from setbull_pipelines.warehouse import disk
+from setbull_pipelines import disk
 from setbull_pipelines.warehouse.changes import PUBLISH, Change, Key, Record
 from setbull_pipelines.warehouse.commits import CATALOG_FILE, OLD_POINTERS
 from setbull_pipelines.warehouse.files import Files

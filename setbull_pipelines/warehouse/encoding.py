@@ -18,8 +18,8 @@ import pyarrow
 import pyarrow.parquet
 from pandas.api.internals import create_dataframe_from_blocks
 
+from setbull_pipelines.disk import content_hash
 from setbull_pipelines.tables.contract import INDIA, Column, Kind, Table
-from setbull_pipelines.warehouse.disk import content_hash
 
 _TEXTS = (Kind.TEXT, Kind.LONG_TEXT)
 _PLAIN = (Kind.FLOAT, Kind.INTEGER, Kind.BOOLEAN, Kind.DAY)

@@ -19,7 +19,8 @@ import pyarrow
 import pyarrow.compute as compute
 import pyarrow.parquet
 
-from setbull_pipelines.warehouse import disk, encoding
+from setbull_pipelines import disk
+from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.errors import DamagedPartition
 
@@ -65,6 +66,7 @@ class Files:
     ) -> None:
         self.root, self.cache, self.threads, self._fetch = root, cache, threads, fetch
         self._checked: dict[str, _Checked] = {}
+        self._is_swept = False
 
     def path(self, name: str) -> Path:
         """Where a file lies."""
@@ -77,6 +79,8 @@ class Files:
 
         ``durably`` is False for copies of what is safe elsewhere.
         """
+        if not self._is_swept:
+            self.sweep()
         write = disk.replace_durably if durably else disk.replace_derived
         folders = {self.path(name).parent for name in files}
         to_sync = set(folders)
@@ -92,6 +96,12 @@ class Files:
         side_by_side(self.threads, lambda each: each[0](*each[1:]), work)
         if durably:
             side_by_side(self.threads, disk.sync_directory, list(to_sync))
+
+    def sweep(self) -> list[Path]:
+        """Delete what killed writers have left half written; before the first file that is written here."""
+        self._is_swept = True
+        folders = [self.root, *(path for path in self.root.glob("*/*") if path.is_dir())]
+        return [left for folder in folders if folder.is_dir() for left in disk.sweep(folder)]
 
     def believe(self, name: str, groups: Sequence[Mapping[str, pyarrow.Array]]) -> None:
         """Take a file for checked that this process has just written, and hold its rows in memory."""

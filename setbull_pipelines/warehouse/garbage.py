@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from setbull_pipelines.warehouse import disk
+from setbull_pipelines import disk
 from setbull_pipelines.warehouse.changes import AMEND, DROP, Change, Key, Record
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition
 from setbull_pipelines.warehouse.files import DAMAGED_PREFIX
@@ -134,7 +134,7 @@ def _is_useless(
 ) -> bool:
     place = path.relative_to(reader.root)
     if path.name.startswith(disk.TEMPORARY_PREFIX):
-        return _age(path) >= reader.grace.total_seconds()
+        return disk.is_abandoned(path)
     if path.suffix != ".parquet" or tuple(place.parts[:2]) in unknown:
         return False
     if path.name.startswith(DAMAGED_PREFIX):

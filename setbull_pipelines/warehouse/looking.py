@@ -13,7 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from setbull_pipelines.warehouse import disk, encoding
+from setbull_pipelines import disk
+from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.changes import Version
 from setbull_pipelines.warehouse.commits import Commits, damaged
@@ -124,6 +125,12 @@ class Looker:
     def evicted(self, stored: StoredTable) -> list[str]:
         """Return the names of the partitions whose rows were given up, sorted; of a damaged one nobody knows."""
         return [name for name, pointer in self.pointers(stored).items() if pointer.evicted_at]
+
+    def outdated(self, stored: StoredTable) -> list[str]:
+        """The names of the partitions with rows that were written under another contract of the table, sorted."""
+        contract = encoding.schema_hash(stored.table)
+        pointers = self.pointers(stored)
+        return [n for n, each in pointers.items() if each.place and each.schema_hash != contract]
 
     def usage(self, stored: StoredTable, partition: str) -> tuple[int, float] | None:
         """Bytes of all kept versions of a partition, and when its file was last used (seconds since 1970).

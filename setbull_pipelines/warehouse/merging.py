@@ -16,7 +16,8 @@ from uuid import uuid4
 import pyarrow
 import pyarrow.parquet
 
-from setbull_pipelines.warehouse import disk, encoding
+from setbull_pipelines import disk
+from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.changes import AMEND, Change, Key, Record, Version
 from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.files import Rows

@@ -16,10 +16,10 @@ from uuid import uuid4
 import numpy as np
 import pyarrow
 
+from setbull_pipelines.disk import content_hash
 from setbull_pipelines.tables.contract import Column, Kind, Table
 from setbull_pipelines.warehouse import encoding, instrument_hashes
 from setbull_pipelines.warehouse.changes import Key, Version
-from setbull_pipelines.warehouse.disk import content_hash
 from setbull_pipelines.warehouse.files import Files, side_by_side
 from setbull_pipelines.warehouse.pointers import (
     AGAIN,

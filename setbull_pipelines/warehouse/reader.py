@@ -41,14 +41,14 @@ class Reader(Looker):
     def sources(self, stored: StoredTable) -> list[tuple[Path, list[str] | None]]:
         """The files with current rows of a table, and of those with other rows the days to be read; None: all rows.
 
-        A file that is gone is left out, so that the days of the others are still read.
+        A file that is gone is left out, and so is a partition of another contract (:meth:`outdated`), so that the days
+        of the others are still read.
         """
         days: dict[str, list[str]] = {}
         rows: dict[str, int] = {}
-        pointers = self.pointers(stored)
-        self._require_contract(stored, {k: each for k, each in pointers.items() if each.place})
-        for partition, pointer in pointers.items():
-            if pointer.place:
+        contract = encoding.schema_hash(stored.table)
+        for partition, pointer in self.pointers(stored).items():
+            if pointer.place and pointer.schema_hash == contract:
                 days.setdefault(pointer.file, []).append(partition)
                 rows[pointer.file] = rows.get(pointer.file, 0) + pointer.rows
         files = self.commits.files()

@@ -21,8 +21,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
+from setbull_pipelines import disk
 from setbull_pipelines.settings import InvalidSettings
-from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.changes import PUBLISH, Change, Record, make_empty
 from setbull_pipelines.warehouse.commits import CATALOG_FILE, OLD_POINTERS, Commits
 from setbull_pipelines.warehouse.files import DAMAGED_PREFIX
@@ -42,7 +42,7 @@ def recover(root: Path, reason: str) -> None:
             f"{root} was written by an older version of setbull; convert it by: setbull convert"
         )
     with disk.writer_lock(root):
-        if not _is_whole(root / CATALOG_FILE):
+        if not is_whole(root / CATALOG_FILE):
             found = _rebuild(root)
             _LOG.warning(
                 "%s could not be read (%s): it was made again from the files, which tell of %s versions; what they "
@@ -69,20 +69,17 @@ def put_away(root: Path) -> None:
 
 def put_in_place(root: Path, records: Sequence[Record]) -> None:
     """Make a catalog of these commits the one of ``root``, whose lock is held."""
-    temporary = root / f"{disk.TEMPORARY_PREFIX}catalog"
-    temporary.mkdir(exist_ok=True)
-    made = temporary / CATALOG_FILE
-    made.unlink(missing_ok=True)
-    make_empty(made)
-    commits = Commits(temporary, _never)
-    for record in records:
-        commits.commit(lambda number, record=record: record)
-    commits.close()
-    with open(made, "rb") as handle:
-        os.fsync(handle.fileno())
-    put_away(root)
-    os.replace(made, root / CATALOG_FILE)
-    temporary.rmdir()
+    with disk.temporary_folder(root / CATALOG_FILE) as temporary:
+        made = temporary / CATALOG_FILE
+        make_empty(made)
+        commits = Commits(temporary, _never)
+        for record in records:
+            commits.commit(lambda number, record=record: record)
+        commits.close()
+        with open(made, "rb") as handle:
+            os.fsync(handle.fileno())
+        put_away(root)
+        os.replace(made, root / CATALOG_FILE)
     disk.sync_directory(root)
 
 
@@ -90,12 +87,18 @@ def _never(reason: str) -> None:
     raise sqlite3.DatabaseError(reason)
 
 
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
+    """Whether there is a catalog at ``path``, and SQLite can read it from end to end."""
+    return is_whole_sqlite(path, "SELECT count(*) FROM partitions, commits, files WHERE false")
+
+
+def is_whole_sqlite(path: Path, question: str = "PRAGMA schema_version") -> bool:
+    """Whether there is a SQLite file at ``path`` that answers ``question`` and can be read from end to end."""
     if not path.exists():
         return False
     try:
         with closing(sqlite3.connect(path)) as connection:
-            connection.execute("SELECT count(*) FROM partitions, commits, files WHERE false")
+            connection.execute(question)
             return connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
     except sqlite3.DatabaseError:
         return False

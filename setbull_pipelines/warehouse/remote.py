@@ -20,8 +20,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from setbull_pipelines import disk
 from setbull_pipelines.settings import InvalidSettings
-from setbull_pipelines.warehouse import disk
 from setbull_pipelines.warehouse.changes import PUBLISH, Change, Key, Record
 from setbull_pipelines.warehouse.commits import CATALOG_FILE, Commits
 from setbull_pipelines.warehouse.errors import ChangedMeanwhile, DamagedPartition, StoreUnavailable

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.ipc
 
+from setbull_pipelines.disk import content_hash
 from setbull_pipelines.warehouse import encoding
-from setbull_pipelines.warehouse.disk import content_hash
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 

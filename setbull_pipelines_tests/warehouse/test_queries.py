@@ -249,7 +249,7 @@ def test_an_open_reader_keeps_its_version_until_it_connects_anew(warehouse, tmp_
 
 SWAPPING = """
 import pathlib, sys, time
-from setbull_pipelines.warehouse import disk
+from setbull_pipelines import disk
 link, *made = map(pathlib.Path, sys.argv[1:])
 while True:
     for each in made:

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
+from setbull_pipelines import disk
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse import disk, encoding
+from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.warehouse.conftest import (

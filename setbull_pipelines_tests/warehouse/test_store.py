@@ -14,8 +14,9 @@ import pyarrow.parquet
 import pytest
 from pandas.testing import assert_frame_equal
 
+from setbull_pipelines import disk
 from setbull_pipelines.tables.contract import Column, Kind, Table
-from setbull_pipelines.warehouse import disk, encoding, publishing
+from setbull_pipelines.warehouse import encoding, publishing
 from setbull_pipelines.warehouse.cache import ArrowCache, Lookups
 from setbull_pipelines.warehouse.commits import Commits
 from setbull_pipelines.warehouse.errors import (

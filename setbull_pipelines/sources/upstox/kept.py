@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
-import tempfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -21,12 +19,12 @@ from datetime import date, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from setbull_pipelines import disk
 from setbull_pipelines.market.calendar import TradingCalendar
 from setbull_pipelines.sources import checked_json
 from setbull_pipelines.sources.upstox.calls import INTERVALS, Call, Interval
 
 _MANIFEST = "manifest.json"
-_TEMPORARY = ".writing-"
 _DAYS = ("first", "last", "final_until")
 
 
@@ -196,18 +194,5 @@ def _answer(entry: dict) -> KeptAnswer:
 
 def _write(path: Path, data: bytes) -> None:
     """All of the old or all of the new, also after a power cut."""
-    descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    disk.replace_durably(path, data)
+    disk.sync_directory(path.parent)

@@ -1,0 +1,78 @@
+"""Dagster's own storage, runs whose process is gone, and who holds the warehouse.
+
+Belongs here: what may keep the next run from starting. Does not belong here: what runs computed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from setbull_pipelines import disk
+from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.automation.run_process import end_gone_runs, gone_runs
+from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, shortened, size
+from setbull_pipelines.warehouse.rebuilding import is_whole_sqlite
+
+
+def storage(folder: DataFolder) -> list[Finding]:
+    """The SQLite files of Dagster: runs, events, schedules."""
+    root = folder.settings.data_directory / "dagster"
+    paths = sorted(root.rglob("*.db"))
+    if not paths:
+        return []
+    damaged = [path for path in paths if not is_whole_sqlite(path)]
+    taken = size(sum(path.stat().st_size for path in paths))
+    if not damaged:
+        return [Finding("dagster", WELL, f"{len(paths):,} files of Dagster, {taken}, can be read")]
+
+    def set_aside() -> str:
+        for path in damaged:
+            os.replace(path, path.with_name(f"damaged-{folder.moment:%Y%m%d%H%M%S}-{path.name}"))
+            for beside in (f"{path}-wal", f"{path}-shm"):
+                if os.path.exists(beside):
+                    os.remove(beside)
+        return f"{len(damaged):,} set aside; Dagster begins new ones"
+
+    return [
+        Finding(
+            "dagster",
+            FAULT,
+            f"damaged: {shortened(damaged)}",
+            "stop setbull ui first; they are set aside: the UI forgets earlier runs, no table is lost",
+            set_aside,
+        )
+    ]
+
+
+def unfinished(folder: DataFolder) -> list[Finding]:
+    """Runs that are started for Dagster, and whose process is no more."""
+    if folder.instance is None:
+        return []
+    gone = gone_runs(folder.instance)
+    if not gone:
+        return [Finding("runs", WELL, "no run is open whose process is gone")]
+    return [
+        Finding(
+            "runs",
+            FAULT,
+            f"{len(gone):,} open although their process is gone: {shortened([run.run_id for run in gone])}",
+            "they are ended as failed, which frees their place in the queue",
+            lambda: f"{len(end_gone_runs(folder.instance)):,} ended",
+        )
+    ]
+
+
+def locks(folder: DataFolder) -> list[Finding]:
+    """Whether somebody is writing just now."""
+    root = warehouse_root(folder.settings)
+    if not root.is_dir():
+        return []
+    holders = disk.holders(root)
+    if holders is None:
+        return [Finding("locks", WELL, "nobody holds the warehouse")]
+    who = f"process {holders[0]}" if holders else "a process of another machine or container"
+    return [
+        Finding(
+            "locks", NOTE, f"{who} is writing", "what it publishes meanwhile is not judged here"
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Tests of looking a data folder over."""
