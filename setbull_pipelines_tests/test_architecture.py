@@ -17,7 +17,7 @@ ROOT = PROJECT / PACKAGE
 
 DOCUMENT = PROJECT / "docs" / "architecture.md"
 ORDER = (
-    {"market", "settings"},
+    {"errors", "market", "settings"},
     {"tables", "rollout"},
     {"variants", "sources", "warehouse", "alerts", "groups", "pictures"},
     {"reconciliation", "quality", "reporting"},

@@ -819,6 +819,20 @@ def deliver_alerts() -> None:
         sys.exit(_FAILED)
 
 
+@main.command("settings")
+@click.option(
+    "--defaults", is_flag=True, help="The defaults with what each means, to start a file from."
+)
+def print_settings(defaults: bool) -> None:
+    """Every setting with its value and where that is from; secrets are never shown."""
+    from setbull_pipelines.cli.settings import default_lines, lines_of
+    from setbull_pipelines.settings.loading import load_with_origins
+
+    lines = default_lines() if defaults else lines_of(load_with_origins(), os.environ)
+    for line in lines:
+        click.echo(line)
+
+
 @main.command("self-test")
 def self_test() -> None:
     """Break V2 in every known way and require that each fault is caught and its cause named."""
