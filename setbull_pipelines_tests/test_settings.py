@@ -157,7 +157,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             '[filters]\nminimum_close = "20"',
-            "setting filters.minimum_close: found '20', expected a number; type minimum_close = 50.0 below [filters] in ",
+            "setting filters.minimum_close: found '20', expected a number; type minimum_close = 50.0 below [filters]",
         ),
         (
             "[filters]\nvolume_days = 2.5",

@@ -37,6 +37,7 @@ from setbull_pipelines.cli.days import AskedDays, consecutive
 from setbull_pipelines.cli.home import PROJECT
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
+from setbull_pipelines.errors import FAILED, SetbullError
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.dependents import (
     depending,
@@ -53,8 +54,10 @@ LANES = ("raw_intake", "raw", "v1", "v2", "reconciliation", "judgement", "served
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class RunFailed(RuntimeError):
+class RunFailed(SetbullError, RuntimeError):
     """A step raised; the message is its one-sentence reason."""
+
+    exit_code = FAILED
 
 
 @dataclass

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import code_version
@@ -77,7 +78,7 @@ _FEWEST_STOCKS_LEFT = 0.5
 """Share of the known stocks that a list must hold; one that was cut at its source would lose the others."""
 
 
-class NoInstruments(ValueError):
+class NoInstruments(SetbullError, ValueError):
     """It is not known what to fetch; the message says how to name it."""
 
 
