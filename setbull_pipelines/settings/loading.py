@@ -112,12 +112,11 @@ def _document(file: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+    except OSError as error:
         raise InvalidSettings(
-            f"setting {SETTINGS_FILE_VARIABLE}: found {file!r}, expected a readable TOML file ({reason})"
+            f"setting {SETTINGS_FILE_VARIABLE}: found {file!r}, expected a readable TOML file ({error.strerror})"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidSettings(f"settings file {file}: not valid TOML: {error}") from error
 
 
