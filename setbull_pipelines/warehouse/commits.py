@@ -224,20 +224,20 @@ class Commits:
         """
         with self._transaction() as connection:
             while True:
-                number = self._next(connection)
+                number = _next(connection)
                 record = make(number)
                 if record is None:
                     return None
                 if share is None or share(number, record):
                     break
-            self._apply(connection, number, record)
+            _apply(connection, number, record)
             return number
 
     def replay(self, number: int, record: Record) -> None:
         """Apply a commit of another machine; nothing happens if it is known."""
         with self._transaction() as connection:
-            if number == self._next(connection):
-                self._apply(connection, number, record)
+            if number == _next(connection):
+                _apply(connection, number, record)
 
     def current_in_commit(self, key: Key, partitions: Iterable[str]) -> dict[str, Version | None]:
         """As :meth:`current`, for whoever makes a commit; those without a version are left out."""
@@ -247,25 +247,6 @@ class Commits:
             for row in self._writer.execute(statement, (*key, partition)):
                 found[partition] = version_of(row)
         return found
-
-    def _next(self, connection: sqlite3.Connection) -> int:
-        (number,) = connection.execute(
-            "SELECT coalesce(max(number), 0) + 1 FROM commits"
-        ).fetchone()
-        return number
-
-    def _apply(self, connection: sqlite3.Connection, number: int, record: Record) -> None:
-        tables = sorted({".".join(change.key) for change in record.changes})
-        connection.execute(
-            "INSERT INTO commits VALUES (?, ?, ?, ?)",
-            (number, record.moment, record.run_id, " ".join(tables)),
-        )
-        connection.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, NULL)",
-            [(name, rows, size) for name, (rows, size) in record.files.items()],
-        )
-        for change in record.changes:
-            APPLIED[change.how](connection, change, number)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -348,6 +329,25 @@ class Commits:
         if version is None:
             raise damaged(self.path, row[:2], row[2])
         return version
+
+
+def _next(connection: sqlite3.Connection) -> int:
+    (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM commits").fetchone()
+    return number
+
+
+def _apply(connection: sqlite3.Connection, number: int, record: Record) -> None:
+    tables = sorted({".".join(change.key) for change in record.changes})
+    connection.execute(
+        "INSERT INTO commits VALUES (?, ?, ?, ?)",
+        (number, record.moment, record.run_id, " ".join(tables)),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, NULL)",
+        [(name, rows, size) for name, (rows, size) in record.files.items()],
+    )
+    for change in record.changes:
+        APPLIED[change.how](connection, change, number)
 
 
 def _holds_files(root: Path) -> bool:
