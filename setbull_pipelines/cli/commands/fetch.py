@@ -37,17 +37,19 @@ def fetch(
     settings = settings_in_force()
 
     from setbull_pipelines.cli.fetch import carry_out, refresh_master
-    from setbull_pipelines.pipeline import fetching
+    from setbull_pipelines.pipeline import fetching, what_to_fetch
 
     try:
         upstox = settings.upstox
         if days is not None:
             upstox = dataclasses.replace(upstox, days=days, daily_days=days)
-        sessions = fetching.configured_sessions(upstox)
+        sessions = what_to_fetch.configured_sessions(upstox)
         if master or upstox.refresh_instruments:
             refresh_master(settings)
         instruments = (
-            fetching.instruments_of(listed) if listed else fetching.configured_instruments(settings)
+            what_to_fetch.instruments_of(listed)
+            if listed
+            else what_to_fetch.configured_instruments(settings)
         )
         chosen = {interval: sessions[interval]} if interval else sessions
         fetched = carry_out(instruments, chosen, settings, also_open)
