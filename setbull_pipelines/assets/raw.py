@@ -22,7 +22,7 @@ from setbull_pipelines.assets.common import (
     freshness,
 )
 from setbull_pipelines.assets.fetched import FETCHED_KEY
-from setbull_pipelines.assets.lane import Lane, report_whole
+from setbull_pipelines.assets.lane import INTAKE, RAW, Lane, report_whole
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -161,7 +161,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         ]
 
     @dg.multi_asset(
-        name="raw_intake",
+        name=INTAKE,
         specs=specs(raw.WHOLE_TABLES, fetched),
         check_specs=check_specs(raw.WHOLE_TABLES),
         can_subset=True,
@@ -182,7 +182,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         yield from lane.end()
 
     @dg.multi_asset(
-        name="raw",
+        name=RAW,
         specs=specs(raw.DAY_TABLES, [asset_key(StoredTable("raw", tables.INTAKE))]),
         check_specs=check_specs(raw.DAY_TABLES),
         partitions_def=trading_days(settings),

@@ -14,7 +14,7 @@ from setbull_pipelines.assets.common import (
     asset_spec,
     days_of,
 )
-from setbull_pipelines.assets.lane import Describe, Lane
+from setbull_pipelines.assets.lane import RECONCILIATION, Describe, Lane
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import reconciling
 from setbull_pipelines.pipeline.drilling_down import drilled
@@ -42,7 +42,7 @@ def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
     outputs = [*(stored for _, stored in compared), reconciling.SUMMARY]
 
     @dg.multi_asset(
-        name="reconciliation",
+        name=RECONCILIATION,
         specs=[
             *(
                 asset_spec(

@@ -28,6 +28,7 @@ from setbull_pipelines.assets.common import (
     now,
     open_warehouse,
 )
+from setbull_pipelines.assets.lane import LANES
 from setbull_pipelines.assets.maintenance import keep_limits, sentence
 from setbull_pipelines.automation.alerting import failure_of, is_of_divergence
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
@@ -50,7 +51,6 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 
-LANES = ("raw_intake", "raw", "v1", "v2", "reconciliation", "judgement", "served")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
