@@ -17,7 +17,7 @@ ROOT = PROJECT / PACKAGE
 
 DOCUMENT = PROJECT / "docs" / "architecture.md"
 ORDER = (
-    {"disk", "market", "settings"},
+    {"disk", "errors", "market", "settings"},
     {"tables", "rollout"},
     {"variants", "sources", "warehouse", "alerts", "groups", "pictures"},
     {"reconciliation", "quality", "reporting"},
@@ -210,7 +210,37 @@ def test_every_module_opens_with_what_it_is_for(module):
     assert len(docstring.split()) >= 4, "no docstring that says what belongs here"
 
 
+LONGEST_FILE, LONGEST_CLASS = 400, 300
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module or PACKAGE)
+def test_a_module_can_be_read_in_a_sitting(module):
+    tree = parsed(module)
+    path = ROOT.joinpath(*module.split(".")) if module else ROOT
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    lines = len(source.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST_FILE, (
+        f"{source.relative_to(PROJECT)} has {lines} lines: divide it by what its parts are about"
+    )
+    assert not longer_classes(tree, LONGEST_CLASS)
+
+
+def longer_classes(tree: ast.Module, lines: int) -> dict[str, int]:
+    """The classes with more lines, by name."""
+    found = {
+        node.name: node.end_lineno - node.lineno + 1
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    return {name: length for name, length in found.items() if length > lines}
+
+
 # What the tests above rely on, shown on text that breaks each rule.
+
+
+def test_the_lines_of_a_class_are_counted():
+    tree = ast.parse("class Short:\n    a = 1\n\n\nclass Long:\n    a = 1\n    b = 2\n")
+    assert longer_classes(tree, 2) == {"Long": 3}
 
 
 def test_hidden_and_relative_imports_are_seen():

@@ -18,12 +18,17 @@ from setbull_pipelines.cli.main import main
 from setbull_pipelines.market.calendar import NSE, Amendment
 from setbull_pipelines.settings import (
     PROFILES,
+    AggregationSettings,
     InvalidSettings,
     Settings,
     fingerprint,
     load_settings,
     recorded_source,
 )
+from setbull_pipelines.settings.deployment import groups_of
+from setbull_pipelines.settings.former_names import FORMER, now_called
+from setbull_pipelines.settings.loading import load_with_origins
+from setbull_pipelines.settings.meanings import purpose_of, settings_of
 from setbull_pipelines.tables.look_back import refuse_short_look_back
 
 
@@ -120,17 +125,47 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             'profile = "bold"',
             "setting profile: found 'bold', expected one of ['production', 'strict']",
         ),
-        ("[filterz]\nx = 1", "setting filterz: found {'x': 1}, expected one of the groups"),
+        (
+            "[filterz]\nx = 1",
+            "setting filterz: found an unknown key, expected one such as filters; type [filters] in /",
+        ),
+        (
+            "profil = 'strict'",
+            "setting profil: found an unknown key, expected one such as profile; type profile = ... in /",
+        ),
+        (
+            "[cache]\nx = 1",
+            "setting cache: found an unknown key, expected one of aggregation, alerts, api, bb_width, calendar",
+        ),
         ("filters = 3", "setting filters: found 3, expected a table of settings"),
-        ("[filters]\nclose = 1.0", "setting filters.close: found 1.0, expected one of the keys"),
+        (
+            "[filters]\nclose = 1.0",
+            "setting filters.close: found an unknown key, expected one such as maximum_close or minimum_close; "
+            "type maximum_close = 1000.0 below [filters] in /",
+        ),
+        (
+            "[upstox]\nmaxConcurrentRequests = 5",
+            "setting upstox.maxConcurrentRequests: found an unknown key, expected one of api_version",
+        ),
+        (
+            "[upstox]\nmaxConcurrentRequests = 5",
+            "; maxConcurrentRequests of the old service is upstox.concurrency here",
+        ),
+        (
+            "[upstox]\ncache_ttl_minutes = 5",
+            "; cache_ttl_minutes of the old service has no setting here: none: nothing expires",
+        ),
         (
             '[filters]\nminimum_close = "20"',
-            "setting filters.minimum_close: found '20', expected a float",
+            "setting filters.minimum_close: found '20', expected a number; type minimum_close = 50.0 below [filters]",
         ),
-        ("[filters]\nvolume_days = 2.5", "setting filters.volume_days: found 2.5, expected a int"),
+        (
+            "[filters]\nvolume_days = 2.5",
+            "setting filters.volume_days: found 2.5, expected a whole number, 1 or more",
+        ),
         (
             "[filters]\nvolume_days = true",
-            "setting filters.volume_days: found True, expected a int",
+            "setting filters.volume_days: found True, expected a whole number, 1 or more",
         ),
         ("[filters]\nvolume_days = 0", "setting filters.volume_days: found 0, expected 1 or more"),
         (
@@ -140,7 +175,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             "[filters]\nema_deviation = 0",
-            "setting filters.ema_deviation: found 0.0, expected above 0",
+            "setting filters.ema_deviation: found 0, expected above 0",
         ),
         ("[filters]\nema_deviation = nan", "setting filters.ema_deviation: found nan"),
         (
@@ -194,7 +229,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             "[filters]\nrsi_bullish = 101",
-            "setting filters.rsi_bullish: found 101.0, expected 0 to 100",
+            "setting filters.rsi_bullish: found 101, expected 0 to 100",
         ),
         ("[filters]\nmamba_ratio = 1.5", "setting filters.mamba_ratio: found 1.5, expected 0 to 1"),
         (
@@ -203,11 +238,14 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             '[aggregation]\nuntraded_minutes = "both"',
-            "setting aggregation.untraded_minutes: found 'both', expected 'exclude' or 'include'",
+            "setting aggregation.untraded_minutes: found 'both', expected one of 'exclude', 'include'",
         ),
         # A period belongs to its column.
         *(
-            (f"[indicators]\n{key} = {found}", f"setting indicators.{key}: found {found}, expected")
+            (
+                f"[indicators]\n{key} = {found}",
+                f"setting indicators.{key}: found an unknown key, expected",
+            )
             for key, found in (
                 ("ema_periods", [5, 9, 20, 500]),
                 ("sma_period", 10),
@@ -224,11 +262,11 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             "[sequences]\nlook_back_days = 1",
-            "setting sequences.look_back_days: found 1, expected >= 2",
+            "setting sequences.look_back_days: found 1, expected 2 or more",
         ),
         (
             "[sequences]\nvolume_weight = 2",
-            "setting sequences.volume_weight: found 2.0, expected 0 to 1",
+            "setting sequences.volume_weight: found 2, expected 0 to 1",
         ),
         (
             "[sequences]\ntrend_share = 0.4",
@@ -240,11 +278,11 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             "[reconciliation]\nsample_cells = 0",
-            "setting reconciliation.sample_cells: found 0, expected >= 1",
+            "setting reconciliation.sample_cells: found 0, expected 1 or more",
         ),
         (
             "[reconciliation]\nchart_bars = 1",
-            "setting reconciliation.chart_bars: found 1, expected >= 2",
+            "setting reconciliation.chart_bars: found 1, expected 2 or more",
         ),
         (
             "[quality]\nminimum_delivered_share = 1.2",
@@ -261,7 +299,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             "[groups]\nsecond_entry_risk = 0",
-            "setting groups.second_entry_risk: found 0.0, expected a number above 0",
+            "setting groups.second_entry_risk: found 0, expected above 0",
         ),
         (
             '[api]\ntoken_variable = "a secret"',
@@ -294,7 +332,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             '[rollout]\nhighest_automatic_stage = "retired"',
-            "setting rollout.highest_automatic_stage: found 'retired', expected one of ('shadow',",
+            "setting rollout.highest_automatic_stage: found 'retired', expected one of 'shadow',",
         ),
         (
             "[rollout]\nmaximum_memory_share = nan",
@@ -306,7 +344,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             "[rollout]\ncalculation_seconds_per_million_rows = 0",
-            "setting rollout.calculation_seconds_per_million_rows: found 0.0, expected a number above 0",
+            "setting rollout.calculation_seconds_per_million_rows: found 0, expected above 0",
         ),
         (
             "[rollout]\nmaximum_calculation_seconds = inf",
@@ -330,21 +368,21 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             '[alerts]\nminimum_severity = "bad"',
-            "setting alerts.minimum_severity: found 'bad', expected one of ('info', 'warning',",
+            "setting alerts.minimum_severity: found 'bad', expected one of 'info', 'warning',",
         ),
         (
             "[alerts]\nfirst_retry_seconds = 10",
             "setting alerts.first_retry_seconds: found 10.0, expected more than alerts.timeout_seconds (15.0)",
         ),
         ("[alerts]\nattempts = 0", "setting alerts.attempts: found 0, expected 1 to 20"),
-        ("[alerts]\nrepeat_hours = 0", "setting alerts.repeat_hours: found 0.0, expected a number"),
+        ("[alerts]\nrepeat_hours = 0", "setting alerts.repeat_hours: found 0, expected above 0"),
         (
             '[alerts]\nui_address = "localhost:3000"',
             "setting alerts.ui_address: found 'localhost:3000', expected an address like",
         ),
         (
             "[rollout]\nforce_v2 = [3]",
-            "setting rollout.force_v2: found 3, expected instrument keys as text",
+            "setting rollout.force_v2: found 3, expected an instrument key as text",
         ),
         (
             '[upstox]\nbase_url = "http://api.upstox.com"',
@@ -358,7 +396,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ('[upstox]\napi_version = "v4"', "setting upstox.api_version: found 'v4', expected one of"),
         ("[upstox]\nconcurrency = 0", "setting upstox.concurrency: found 0, expected 1 or more"),
         ("[upstox]\nrequests_per_minute = 0", "setting upstox.requests_per_minute: found 0"),
-        ("[upstox]\ntimeout_seconds = 0", "setting upstox.timeout_seconds: found 0.0, expected"),
+        ("[upstox]\ntimeout_seconds = 0", "setting upstox.timeout_seconds: found 0, expected"),
         ("[upstox]\nsettle_minutes = -1", "setting upstox.settle_minutes: found -1, expected 0"),
         (
             "[upstox]\nretention_days = 300",
@@ -374,7 +412,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
         ),
         (
             "[runs]\nfetch_retry_seconds = 0",
-            "setting runs.fetch_retry_seconds: found 0.0, expected a number above 0",
+            "setting runs.fetch_retry_seconds: found 0, expected above 0",
         ),
         (
             "[processing]\nworkers = -1",
@@ -399,7 +437,7 @@ def test_without_a_named_input_the_recorded_one_is_used(tmp_path: Path) -> None:
             "setting storage.intermediate_days: found -1, expected 0 or more",
         ),
         ("[upstox]\ndays = 0", "setting upstox.days: found 0, expected 1 to 600"),
-        ('[upstox]\ntoken = "x"', "setting upstox.token: found 'x', expected one of the keys"),
+        ('[upstox]\ntoken = "x"', "setting upstox.token: found an unknown key, expected one of"),
         ('[refresh]\nfetch_ticks = ["noon"]', "setting refresh.fetch_ticks: found 'noon'"),
         ("[filters", "settings.toml: not valid TOML"),
     ],
@@ -510,6 +548,86 @@ def test_a_look_back_that_is_too_short_for_a_column_is_refused_by_every_command(
 def test_a_look_back_at_its_limit_is_accepted(toml: str, tmp_path: Path) -> None:
     settings = load(tmp_path, toml)
     assert refuse_short_look_back(settings) is settings
+
+
+def test_an_impossible_value_is_refused_however_a_group_is_made() -> None:
+    with pytest.raises(
+        InvalidSettings, match=r"^setting upstox\.daily_days: found 700, expected 1 to 600"
+    ):
+        dataclasses.replace(Settings().upstox, daily_days=700)
+    with pytest.raises(InvalidSettings, match=r"found '5', expected a whole number, 1 or more$"):
+        AggregationSettings(bar_minutes="5")
+    with pytest.raises(
+        InvalidSettings, match=r"setting aggregation\.bar_minute: found an unknown key"
+    ):
+        AggregationSettings(bar_minute=5)
+
+
+def test_a_secret_under_a_key_that_is_unknown_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        load(tmp_path, '[upstox]\ntoken = "t0ken"')
+    assert "t0ken" not in str(refused.value)
+
+
+def test_every_value_says_where_it_is_from(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('profile = "strict"\n[filters]\nrsi_bullish = 61\n', encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    record = {"input": None, "reading": {"timezone": "UTC"}}
+    (tmp_path / "data" / "source.json").write_text(json.dumps(record), encoding="utf-8")
+    environment = {
+        "SETBULL_SETTINGS": str(file),
+        "SETBULL_DATA_DIR": str(tmp_path / "data"),
+        "SETBULL_KILL_V2": "1",
+    }
+    loaded = load_with_origins(environment)
+    assert loaded.origins["filters.rsi_bullish"] == f"file {file}"
+    assert loaded.origins["filters.rsi_bearish"] == "profile strict"
+    assert loaded.origins["sequences.long_run_days"] == "profile strict"
+    assert loaded.origins["rollout.kill"] == "environment SETBULL_KILL_V2"
+    assert loaded.origins["input.timezone"] == f"data folder {tmp_path / 'data'}"
+    assert loaded.settings.reading.timezone == "UTC"
+    assert "filters.volume_days" not in loaded.origins
+    assert "input.timezone" not in load_with_origins(environment, with_recorded=False).origins
+
+
+def test_every_setting_has_a_meaning_and_says_what_is_expected() -> None:
+    seen = 0
+    for name, group in groups_of(Settings()).items():
+        assert purpose_of(group), name
+        for setting in settings_of(group):
+            assert len(setting.meaning.split()) > 2, (name, setting)
+            assert setting.allowed, (name, setting)
+            seen += 1
+    assert seen > 140
+
+
+def test_what_an_old_name_leads_to_is_a_setting() -> None:
+    known = {
+        f"{name}.{setting.name}"
+        for name, group in groups_of(Settings()).items()
+        for setting in settings_of(group)
+    }
+    led_to = {now for former in FORMER for now in former.now}
+    assert len(led_to) > 40
+    assert led_to <= known
+    names = [name for former in FORMER for name in former.names]
+    assert len(set(names)) == len(names)
+    assert all(former.now or former.remark for former in FORMER)
+    assert now_called("MAX_CACHE_SIZE").startswith(
+        "MAX_CACHE_SIZE of the old service is processing.decoded_cache_mib and storage."
+    )
+    assert now_called("minimum_close") == ""
+
+
+def test_importing_settings_does_not_wait_for_pydantic() -> None:
+    """It is imported with the first group that is made; until then that is two thirds of the time of an import."""
+    code = (
+        "import sys; import setbull_pipelines.settings as settings; before = 'pydantic' in sys.modules; "
+        "settings.Settings(); print(before, 'pydantic' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False True\n"
 
 
 def test_settings_cannot_be_changed_in_place() -> None:

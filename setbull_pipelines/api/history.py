@@ -10,7 +10,7 @@ from setbull_pipelines.api.asking import JOB_ERRORS, Tables, answered, has_ended
 from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import Envelope, StoreAnswer, StoreBody
 from setbull_pipelines.automation.jobs import FETCH_JOB_NAME, INTAKE_JOB_NAME
-from setbull_pipelines.pipeline.fetching import is_source
+from setbull_pipelines.pipeline.what_to_fetch import is_source
 
 router = APIRouter(prefix="/historical-data", tags=["historical data"])
 _COMMANDS = {FETCH_JOB_NAME: "setbull fetch", INTAKE_JOB_NAME: "setbull run"}

@@ -12,10 +12,10 @@ from fastapi.responses import HTMLResponse
 
 from setbull_pipelines import tables
 from setbull_pipelines.api.asking import Tables, refused
+from setbull_pipelines.pipeline.addresses import DIVERGENCE_PATH, REPORT_PATH
 from setbull_pipelines.pipeline.reconciling import read_findings
 from setbull_pipelines.pipeline.reporting import report_path
 from setbull_pipelines.reconciliation.page import html_page
-from setbull_pipelines.settings import DIVERGENCE_PAGE, REPORT_PAGE
 from setbull_pipelines.tables.reconciliation import DIVERGED
 from setbull_pipelines.warehouse.errors import MissingPartition
 
@@ -29,7 +29,7 @@ _HEADERS = {
 }
 
 
-@router.get(REPORT_PAGE)
+@router.get(REPORT_PATH)
 def report(reader: Tables, day: date) -> HTMLResponse:
     """The daily report."""
     try:
@@ -41,7 +41,7 @@ def report(reader: Tables, day: date) -> HTMLResponse:
     return HTMLResponse(page, headers=_HEADERS)
 
 
-@router.get(DIVERGENCE_PAGE)
+@router.get(DIVERGENCE_PATH)
 def divergence(reader: Tables, table_name: str, day: date) -> HTMLResponse:
     """How, where and since when V2 differs from V1."""
     if table_name not in _BY_NAME:

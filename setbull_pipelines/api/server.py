@@ -21,6 +21,7 @@ from setbull_pipelines.api.gate import Gate, is_loopback
 from setbull_pipelines.api.jobs import NoDagster
 from setbull_pipelines.api.reading import InvalidRange, Reader
 from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.settings import InvalidSettings, Settings, load_settings
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
@@ -43,7 +44,7 @@ _REPLACED = ("HTTPValidationError", "ValidationError")
 """FastAPI's own shapes of errors, in the place of which ours are."""
 
 
-class NotAllowed(ValueError):
+class NotAllowed(SetbullError, ValueError):
     """An address that may not be listened on without a token."""
 
 

@@ -21,8 +21,9 @@ from setbull_pipelines.assets.lane import Lane
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.assets.served import GROUP
 from setbull_pipelines.pipeline import reporting
+from setbull_pipelines.pipeline.addresses import report_address
 from setbull_pipelines.pipeline.engine import PartitionResult
-from setbull_pipelines.settings import REPORT_PAGE, Settings
+from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -78,6 +79,6 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
 
 def _place(settings: Settings, day: date) -> dict[str, dg.MetadataValue]:
     """Where people find the page: a link where the API is reachable for them, else the file."""
-    if address := settings.api.page(REPORT_PAGE, day=day):
+    if address := report_address(settings.api, day):
         return {"page": dg.MetadataValue.url(address)}
     return {"path": dg.MetadataValue.path(str(reporting.report_path(settings, day)))}

@@ -14,7 +14,7 @@ from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, now, p
 from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.assets.lane import Lane, report_besides
 from setbull_pipelines.market.calendar import OutsideCoverage
-from setbull_pipelines.pipeline import fetching
+from setbull_pipelines.pipeline import fetching, what_to_fetch
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.upstox.calls import MINUTE, CallFailed
 from setbull_pipelines.sources.upstox.master import InvalidMaster
@@ -87,21 +87,21 @@ def _fetched(lane: Lane, config: FetchConfig, settings: Settings) -> Iterator[dg
     listed = "not asked for"
     if settings.upstox.refresh_instruments and not is_under_way:
         try:
-            refreshed = fetching.refresh_instruments(settings, now)
+            refreshed = what_to_fetch.refresh_instruments(settings, now)
             listed = f"{refreshed.stocks:,} stocks, {refreshed.with_derivatives:,} with derivatives"
         except (CallFailed, InvalidMaster) as error:
             # Candles of the instruments known before are worth more than none.
             listed = f"stays as it was: {error}"
             context.log.error(f"the list of instruments {listed}")
     try:
-        instruments = fetching.configured_instruments(settings)
-    except fetching.NoInstruments as error:
+        instruments = what_to_fetch.configured_instruments(settings)
+    except what_to_fetch.NoInstruments as error:
         if _comes_along_only(context, settings):
             nothing = fetching.Fetched((), {}, None)
             yield from _told(lane, nothing, f"nothing was asked for: {error}", settings)
             return
         raise dg.Failure(str(error), allow_retries=False) from None
-    sessions = fetching.configured_sessions(settings.upstox)
+    sessions = what_to_fetch.configured_sessions(settings.upstox)
     if config.sessions:
         sessions = dict.fromkeys(sessions, config.sessions)
     if is_under_way:
@@ -124,7 +124,7 @@ def _told(
     files = outcome.files.values()
     made = {
         FETCHED_KEY: {
-            "folder": dg.MetadataValue.path(str(fetching.fetched_directory(settings))),
+            "folder": dg.MetadataValue.path(str(what_to_fetch.fetched_directory(settings))),
             "list of instruments": listed,
             "candles received": sum(result.candles for result in outcome.results),
             "requests": sum(result.requests for result in outcome.results),
@@ -150,7 +150,9 @@ def _comes_along_only(context: dg.AssetExecutionContext, settings: Settings) -> 
     """
     selected = context.run.asset_selection or set()
     others = selected - {FETCHED_KEY, FETCHES_KEY}
-    return bool(others) and not settings.upstox.instruments and not fetching.is_source(settings)
+    return (
+        bool(others) and not settings.upstox.instruments and not what_to_fetch.is_source(settings)
+    )
 
 
 def _first_failed(results: Iterable[fetching.FetchResult]) -> dg.MetadataValue:

@@ -25,10 +25,15 @@ from setbull_pipelines.assets.common import (
     pointer_metadata,
 )
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
+INTAKE, RAW = "raw_intake", "raw"
+RECONCILIATION, JUDGEMENT, SERVED = "reconciliation", "judgement", "served"
+LANES = (INTAKE, RAW, *map(str, Variant), RECONCILIATION, JUDGEMENT, SERVED)
+"""Names of the lanes, and so of their steps, in the order in which they end; those of variants have their names."""
 Describe = Callable[[PartitionResult, StoredTable], Mapping[str, object]]
 _SECONDS_BETWEEN_LOOKS = 5.0
 

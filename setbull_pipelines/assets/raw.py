@@ -22,14 +22,15 @@ from setbull_pipelines.assets.common import (
     freshness,
 )
 from setbull_pipelines.assets.fetched import FETCHED_KEY
-from setbull_pipelines.assets.lane import Lane, report_whole
+from setbull_pipelines.assets.lane import INTAKE, RAW, Lane, report_whole
 from setbull_pipelines.assets.partitions import trading_days
-from setbull_pipelines.pipeline import fetching, raw
+from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.look_back import needs_of
 from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.versions import raw_code_version
+from setbull_pipelines.pipeline.what_to_fetch import is_source
 from setbull_pipelines.quality.revisions import REVISIONS, markdown
 from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -151,7 +152,7 @@ def _with_revisions(
 def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """Intake (unpartitioned) and the raw tables of each trading day."""
     version, fresh = raw_code_version(), freshness(settings)
-    fetched = [FETCHED_KEY] if fetching.is_source(settings) else []
+    fetched = [FETCHED_KEY] if is_source(settings) else []
 
     def specs(stored: Sequence[StoredTable], deps: Sequence[dg.AssetKey]) -> list[dg.AssetSpec]:
         return [
@@ -160,7 +161,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         ]
 
     @dg.multi_asset(
-        name="raw_intake",
+        name=INTAKE,
         specs=specs(raw.WHOLE_TABLES, fetched),
         check_specs=check_specs(raw.WHOLE_TABLES),
         can_subset=True,
@@ -181,7 +182,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         yield from lane.end()
 
     @dg.multi_asset(
-        name="raw",
+        name=RAW,
         specs=specs(raw.DAY_TABLES, [asset_key(StoredTable("raw", tables.INTAKE))]),
         check_specs=check_specs(raw.DAY_TABLES),
         partitions_def=trading_days(settings),

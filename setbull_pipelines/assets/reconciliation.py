@@ -14,9 +14,10 @@ from setbull_pipelines.assets.common import (
     asset_spec,
     days_of,
 )
-from setbull_pipelines.assets.lane import Describe, Lane
+from setbull_pipelines.assets.lane import RECONCILIATION, Describe, Lane
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import reconciling
+from setbull_pipelines.pipeline.addresses import divergence_address
 from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.steps import STEPS
@@ -26,7 +27,7 @@ from setbull_pipelines.reconciliation.report import (
     markdown_report,
     markdown_summary,
 )
-from setbull_pipelines.settings import DIVERGENCE_PAGE, Settings
+from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -42,7 +43,7 @@ def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
     outputs = [*(stored for _, stored in compared), reconciling.SUMMARY]
 
     @dg.multi_asset(
-        name="reconciliation",
+        name=RECONCILIATION,
         specs=[
             *(
                 asset_spec(
@@ -119,7 +120,7 @@ def _findings(table: Table, store: Warehouse, settings: Settings) -> Describe:
         if not findings.cells.empty:
             text += f"\n\n{divergence_hint(table.name, result.day)}"
         told = {"V1 against V2": dg.MetadataValue.md(text)}
-        address = settings.api.page(DIVERGENCE_PAGE, table_name=table.name, day=result.day)
+        address = divergence_address(settings.api, table.name, result.day)
         if address and not findings.cells.empty:
             told["divergence page"] = dg.MetadataValue.url(address)
         return told

@@ -14,7 +14,7 @@ from setbull_pipelines.assets.common import (
     days_of,
     now,
 )
-from setbull_pipelines.assets.lane import Lane
+from setbull_pipelines.assets.lane import JUDGEMENT, Lane
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pictures.decisions import rollout_chart
 from setbull_pipelines.pictures.drawing import image
@@ -49,7 +49,7 @@ def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
     )
 
     @dg.multi_asset(
-        name="judgement",
+        name=JUDGEMENT,
         specs=[spec],
         check_specs=check_specs([LOG]),
         partitions_def=trading_days(settings),

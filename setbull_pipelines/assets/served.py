@@ -17,7 +17,7 @@ from setbull_pipelines.assets.common import (
     freshness,
 )
 from setbull_pipelines.assets.describing import served_description
-from setbull_pipelines.assets.lane import Describe, Lane
+from setbull_pipelines.assets.lane import SERVED, Describe, Lane
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import rolling_out, serving
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -40,7 +40,7 @@ def build_served_asset(settings: Settings) -> dg.AssetsDefinition:
     of_table = [(table, serving.served_table(table)) for table in TABLES]
 
     @dg.multi_asset(
-        name="served",
+        name=SERVED,
         specs=[
             asset_spec(
                 stored,

@@ -27,7 +27,7 @@ from setbull_pipelines.automation.jobs import (
 )
 from setbull_pipelines.automation.refresh import Offered, Refresh, decide, decide_intraday
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline import fetching
+from setbull_pipelines.pipeline import fetching, what_to_fetch
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
@@ -93,7 +93,7 @@ def due(
 ) -> Refresh:
     """What the daily refresh has to do at ``moment`` (exchange time, without zone)."""
     received_until = datetime.date.max
-    if fetching.is_source(settings):
+    if what_to_fetch.is_source(settings):
         received_until = fetching.received_until(warehouse, settings) or datetime.date.min
     return decide(
         NSE,
@@ -137,7 +137,7 @@ def build_after_fetch(settings: Settings, jobs: dict[str, object]) -> dg.SensorD
         "next tick of after_close. Idle while the input is something else.",
     )
     def after_fetch(context: dg.RunStatusSensorContext, warehouse: WarehouseResource):
-        if not fetching.is_source(settings):
+        if not what_to_fetch.is_source(settings):
             return dg.SkipReason("the input is not what is fetched from the broker")
         moment = _in_exchange_time(now())
         refresh = due(context.instance, warehouse.open(), settings, moment, offered)

@@ -1,6 +1,6 @@
 """``setbull actions``: gaps that no corporate action explains, what is proposed for them, and decisions about them.
 
-Belongs here: sentences, and making a decision of what a person says. Does not belong here: options (``main``), the
+Belongs here: sentences, and making a decision of what a person says. Does not belong here: options (``commands/``), the
 journal (``sources/decided_actions.py``), which ratio is near (``quality/gaps.py``).
 """
 
@@ -14,6 +14,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import now, open_warehouse
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
 from setbull_pipelines.pipeline.dependents import depending
 from setbull_pipelines.pipeline.proposing import undecided_gaps
@@ -36,7 +37,7 @@ _INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)
 _ACTIONS = StoredTable("raw", tables.CORPORATE_ACTIONS)
 
 
-class NothingToDecide(ValueError):
+class NothingToDecide(SetbullError, ValueError):
     """What a person said is no decision; the message says what was expected."""
 
 

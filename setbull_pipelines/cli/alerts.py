@@ -1,6 +1,6 @@
 """``setbull alerts``, and the alerts of ``setbull run``: what is open, and who was told.
 
-Belongs here: words for the terminal. Does not belong here: options (``main``), what raises alerts
+Belongs here: words for the terminal. Does not belong here: options (``commands/``), what raises alerts
 (``automation/alerting.py``), delivering (``pipeline/alerting.py``).
 """
 

@@ -1,7 +1,7 @@
 """``setbull sql``: the connection that a question is put to.
 
 Belongs here: which catalog is asked. Does not belong here: views and macros
-(``warehouse/``), printing (``main``).
+(``warehouse/``), printing (``commands/sql.py``).
 """
 
 from __future__ import annotations

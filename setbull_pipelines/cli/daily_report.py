@@ -13,10 +13,8 @@ from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.pipeline.reporting import make_reports, report_path
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
+from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.store import Warehouse
-
-UNREADABLE = (ContractViolation, DamagedPartition, MissingPartition)
 
 
 def write_report(settings: Settings, day: date | None) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import Settings
 
@@ -19,7 +20,7 @@ LONGEST_GAP = 5
 """Sessions without candles that a run still covers, so that the hole is seen; longer ones are left out."""
 
 
-class NothingToRun(ValueError):
+class NothingToRun(SetbullError, ValueError):
     """The input and the asked range have no trading day in common; the message says both."""
 
 

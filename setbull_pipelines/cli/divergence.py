@@ -11,17 +11,16 @@ from pathlib import Path
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.reconciling import read_findings
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.reconciliation import DIVERGED
-from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition
 
-UNREADABLE = (MissingPartition, DamagedPartition)
 _REPORTS = "reports"
 
 
-class UnknownTable(ValueError):
+class UnknownTable(SetbullError, ValueError):
     """The name is not that of a reconciled table; the message lists those."""
 
 

@@ -1,6 +1,6 @@
 """Pages that are printed from the code: ``python -m setbull_pipelines.cli.documentation`` writes them.
 
-Belongs here: laying out table contracts and macros as Markdown. Does not belong here: any fact of its own. A
+Belongs here: laying out table contracts, macros and settings as Markdown. Does not belong here: any fact of its own. A
 test fails when the committed pages differ from what this prints.
 """
 
@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.settings.deployment import groups_of
+from setbull_pipelines.settings.former_names import FORMER
+from setbull_pipelines.settings.meanings import purpose_of, reader_of, settings_of
+from setbull_pipelines.settings.toml_text import toml_value
 from setbull_pipelines.tables.bb_width import DISTANCE
 from setbull_pipelines.tables.contract import EXACT, RELATIVE, SCORE
 from setbull_pipelines.tables.general_definitions import general_rules
@@ -76,7 +81,7 @@ def definitions_page() -> str:
         "# Definitions",
         "",
         "How every computed column is defined, for V1 and V2 alike. Numbers in formulas are the defaults of "
-        "`setbull_pipelines/settings.py`; units, types and tolerances are in [tables.md](tables.md), edge cases in "
+        "[settings.md](settings.md); units, types and tolerances are in [tables.md](tables.md), edge cases in "
         "`setbull_pipelines/variants/protocol.py`. A bar is one row of a series: one instrument, of daily bars also "
         "one series, in time order and across sessions. An *oracle* is where a value is known from that nobody "
         "computed with this code; the last section names the test of each. Both variants are "
@@ -137,10 +142,59 @@ def queries_page() -> str:
     return _NOTICE + "\n".join(lines) + "\n"
 
 
+_READERS = {
+    "computing": "Computed values depend on these. They alone are part of a code version: another value computes "
+    "again what depends on it.",
+    "operating": "How results are judged, kept and rolled out, and what work may use. None is part of a code version.",
+    "connecting": "What lies outside: the files that come in, the broker, who is told, who asks. None is part of a "
+    "code version; how files were read is part of what was landed.",
+}
+
+
+def settings_page() -> str:
+    """Every setting with its default, what it can be and what it means, and what the old service called it."""
+    lines = [
+        "# Settings",
+        "",
+        "`SETBULL_SETTINGS` names a TOML file. Each table below is a table of that file, and a file holds only what it "
+        'changes; `profile = "strict"` at its top chooses other thresholds of the filters '
+        "([filters.md](filters.md)). A value that cannot be, or a key that is unknown, is refused with one sentence.",
+        "",
+        "- `setbull settings` prints all values in force, and of each whether it is the default, from the file, from "
+        "the environment, or as the last run of the data folder was told;",
+        "- `setbull settings --defaults > settings.toml` makes a file to start from.",
+        "",
+        "Other variables: `SETBULL_DATA_DIR` is the data folder, `SETBULL_INPUT` the input, `SETBULL_KILL_V2=1` serves "
+        "V1 everywhere. Secrets are in variables only, and are never printed: `SETBULL_UPSTOX_TOKEN`, the token that "
+        "`api.token_variable` names, the receivers that `alerts.channels` names, `AWS_*`.",
+    ]
+    groups = groups_of(Settings())
+    for reader, what in _READERS.items():
+        lines += ["", f"## For {reader}", "", what]
+        for name, group in groups.items():
+            if reader_of(group) != reader:
+                continue
+            lines += ["", f"### [{name}]", "", purpose_of(group).replace("``", "`"), ""]
+            lines += ["| setting | default | expected | meaning |", "|---|---|---|---|"]
+            for setting in settings_of(group):
+                default = "none" if setting.default is None else f"`{toml_value(setting.default)}`"
+                cells = (setting.name, default, setting.allowed, setting.meaning)
+                lines.append(f"| {' | '.join(_cell(text).replace('``', '`') for text in cells)} |")
+    lines += ["", "## What the old service called them", ""]
+    lines += ["| where | old | here |", "|---|---|---|"]
+    for former in FORMER:
+        names = ", ".join(f"`{name}`" for name in former.names)
+        now = ", ".join(f"`{name}`" for name in former.now)
+        here = "; ".join(filter(None, (now, former.remark)))
+        lines.append(f"| {former.block} | {names} | {_cell(here)} |")
+    return _NOTICE + "\n".join(lines) + "\n"
+
+
 PAGES = {
     "tables.md": tables_page,
     "definitions.md": definitions_page,
     "queries.md": queries_page,
+    "settings.md": settings_page,
 }
 
 

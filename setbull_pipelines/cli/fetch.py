@@ -14,7 +14,7 @@ from rich.table import Table as TextTable
 
 from setbull_pipelines.assets.common import now, open_warehouse
 from setbull_pipelines.cli.terminal import console, showing_progress
-from setbull_pipelines.pipeline import fetching
+from setbull_pipelines.pipeline import fetching, what_to_fetch
 from setbull_pipelines.pipeline.fetching import Fetched
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.upstox.calls import Interval
@@ -42,8 +42,8 @@ def carry_out(
 
 
 def refresh_master(settings: Settings) -> None:
-    """Get the broker's list of instruments and tell what is in it; raises as ``fetching.refresh_instruments``."""
-    listed = fetching.refresh_instruments(settings, now)
+    """Get the broker's list of instruments and tell what is in it; raises as ``what_to_fetch.refresh_instruments``."""
+    listed = what_to_fetch.refresh_instruments(settings, now)
     console.print(
         f"the broker lists {listed.stocks:,} stocks, {listed.with_derivatives:,} of them with derivatives; "
         f"files new: {', '.join(listed.written) or 'none'}"
@@ -69,8 +69,8 @@ def _print(fetched: Fetched, seconds: float, settings: Settings) -> None:
     console.print(summary)
     _print_failures(fetched)
     console.print(
-        f"{seconds:.1f} s; candle files: {fetching.fetched_directory(settings)}\n"
-        f"next: setbull run --input {fetching.fetched_directory(settings)}"
+        f"{seconds:.1f} s; candle files: {what_to_fetch.fetched_directory(settings)}\n"
+        f"next: setbull run --input {what_to_fetch.fetched_directory(settings)}"
     )
 
 

@@ -1,7 +1,7 @@
 """``setbull import``: the old system's tables become input files, are counted, and are held against V1.
 
 Belongs here: what is read from the environment, sentences, and the file of differences. Does not belong here: options
-(``main``), reading and comparing (``pipeline/old_system.py``).
+(``commands/``), reading and comparing (``pipeline/old_system.py``).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.errors import FAILED, SetbullError
 from setbull_pipelines.pipeline.old_system import (
     Held,
     counts,
@@ -35,8 +36,10 @@ _SCHEMES = ("mysql://", "mariadb://")
 _SHOWN = 40
 
 
-class Miscounted(ValueError):
+class Miscounted(SetbullError, ValueError):
     """The database counts other rows than were exported; the message says how many counts differ."""
+
+    exit_code = FAILED
 
 
 def streams_of(source: str | None, environment: Mapping[str, str] | None = None) -> list[Stream]:

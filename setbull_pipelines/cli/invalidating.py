@@ -8,13 +8,14 @@ from __future__ import annotations
 from datetime import date
 
 from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.dependents import depending
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.touched import invalidate
 from setbull_pipelines.settings import Settings
 
 
-class NothingStored(ValueError):
+class NothingStored(SetbullError, ValueError):
     """No computed partition of the range was computed for the instrument; the message says which were looked at."""
 
 

@@ -13,8 +13,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-EXIT_CODE = 70
-"""A fault of the program (``EX_SOFTWARE`` of sysexits.h); 2 is a fault of the input, 1 a failed check."""
 _SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY|DATABASE_URL|IMPORT_URL")
 _SHORTEST_SECRET = 4
 """Shorter values of the environment would be replaced in the middle of words."""

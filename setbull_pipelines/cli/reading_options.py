@@ -1,7 +1,7 @@
 """Options that say how input files are to be understood: the settings of ``[input]``, one option each.
 
 Belongs here: options to settings, and settings to the words of a command. Does not belong here: what they do
-(``sources/``), their limits (``settings.py``).
+(``sources/``), their limits (``settings/connecting.py``).
 """
 
 from __future__ import annotations

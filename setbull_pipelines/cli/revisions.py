@@ -22,18 +22,17 @@ from setbull_pipelines.quality.revisions import (
 )
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import (
-    ContractViolation,
-    DamagedPartition,
     MissingPartition,
 )
-
-UNREADABLE = (MissingPartition, DamagedPartition, ContractViolation)
 
 
 def print_revisions(
     settings: Settings, day: date | None, instrument: str | None, rows: int
 ) -> None:
-    """Print the corrections of a day (None: of all), of an instrument (None: of all). Raises ``UNREADABLE``."""
+    """Print the corrections of a day (None: of all), of an instrument (None: of all).
+
+    Raises MissingPartition for a day without a stored session.
+    """
     warehouse = open_warehouse(settings)
     stored = warehouse.partitions(REVISIONS)
     if day is not None and day.isoformat() not in stored:

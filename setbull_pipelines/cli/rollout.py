@@ -1,7 +1,7 @@
 """``setbull rollout``: what the log says, and what a person adds to it.
 
 Belongs here: reading the state for people and recording their actions. Does not belong here: options
-(``main``), deciding (``rollout/``), the log in the warehouse (``pipeline/rollout_log.py``).
+(``commands/``), deciding (``rollout/``), the log in the warehouse (``pipeline/rollout_log.py``).
 """
 
 from __future__ import annotations
@@ -19,11 +19,8 @@ from setbull_pipelines.rollout.controller import State, Verdict
 from setbull_pipelines.rollout.log import LogRow
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
 from setbull_pipelines.warehouse.store import Warehouse
 
-UNREADABLE = (ContractViolation, DamagedPartition, MissingPartition)
-"""Errors of a warehouse that cannot be read; each is one sentence."""
 KILL_SWITCH_ON = "the kill switch is on: V1 is served everywhere"
 
 

@@ -28,6 +28,7 @@ from setbull_pipelines.assets.common import (
     now,
     open_warehouse,
 )
+from setbull_pipelines.assets.lane import LANES
 from setbull_pipelines.assets.maintenance import keep_limits, sentence
 from setbull_pipelines.automation.alerting import failure_of, is_of_divergence
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
@@ -37,6 +38,7 @@ from setbull_pipelines.cli.days import AskedDays, consecutive
 from setbull_pipelines.cli.home import PROJECT
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
+from setbull_pipelines.errors import FAILED, SetbullError
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.dependents import (
     depending,
@@ -49,12 +51,13 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 
-LANES = ("raw_intake", "raw", "v1", "v2", "reconciliation", "judgement", "served")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class RunFailed(RuntimeError):
+class RunFailed(SetbullError, RuntimeError):
     """A step raised; the message is its one-sentence reason."""
+
+    exit_code = FAILED
 
 
 @dataclass

@@ -6,12 +6,13 @@ Belongs here: the sentences. Does not belong here: copying (``warehouse/store.py
 from __future__ import annotations
 
 from setbull_pipelines.assets.common import warehouse_root
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.remote import ObjectStore, Remote
 from setbull_pipelines.warehouse.store import Warehouse
 
 
-class NothingToUpload(ValueError):
+class NothingToUpload(SetbullError, ValueError):
     """There is no store to bring tables to, or no table; the message says which."""
 
 

@@ -1,7 +1,8 @@
 """Fetching candles from the broker: workers, what becomes of each instrument, and the files that intake reads.
 
-Belongs here: the order of asking, storing and making files, and the stored results. Does not belong here: paths,
-limits and answers of the API (``sources/upstox/``), reading candle files (``raw.py``), Dagster.
+Belongs here: the order of asking, storing and making files, and the stored results. Does not belong here: which
+instruments and sessions (``what_to_fetch.py``), paths, limits and answers of the API (``sources/upstox/``), reading
+candle files (``raw.py``), Dagster.
 """
 
 from __future__ import annotations
@@ -24,15 +25,13 @@ from setbull_pipelines.disk import replace_durably, writer_lock
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.progress import Progress, logger
 from setbull_pipelines.pipeline.versions import code_version
+from setbull_pipelines.pipeline.what_to_fetch import Clock, fetched_directory, kept_directory
 from setbull_pipelines.settings import (
     UPSTOX_TOKEN_VARIABLE,
     Settings,
     UpstoxSettings,
     fingerprint,
 )
-from setbull_pipelines.sources.raw_rows import UnreadableFile
-from setbull_pipelines.sources.reading import SUFFIXES, file_suffix, read_rows
-from setbull_pipelines.sources.universe_files import check_universe
 from setbull_pipelines.sources.upstox.budget import RequestBudget, limits_of
 from setbull_pipelines.sources.upstox.calls import (
     INTERVALS,
@@ -45,12 +44,6 @@ from setbull_pipelines.sources.upstox.calls import (
 )
 from setbull_pipelines.sources.upstox.candle_files import CandleFiles, write_candle_files
 from setbull_pipelines.sources.upstox.kept import KeptAnswers, final_sessions
-from setbull_pipelines.sources.upstox.master import (
-    InvalidMaster,
-    derivatives_file,
-    instruments_file,
-    read_master,
-)
 from setbull_pipelines.sources.upstox.planning import (
     Segment,
     last_final_session,
@@ -67,18 +60,9 @@ if TYPE_CHECKING:
 
 STORED = StoredTable("operations", tables.FETCHES)
 SUCCESS, SKIPPED, FAILED = FETCH_STATES
-Clock = Callable[[], datetime]
-"""Gives the moment in exchange time, with its zone."""
 _LONGEST_WINDOW = timedelta(minutes=30)
 _WORTH_TELLING_SECONDS = 10.0
 _INSTRUMENTS_FILE = "instruments.parquet"
-_MASTER, _MASTER_STOCKS, _MASTER_DERIVATIVES = "master", "instruments.json", "derivatives.csv"
-_FEWEST_STOCKS_LEFT = 0.5
-"""Share of the known stocks that a list must hold; one that was cut at its source would lose the others."""
-
-
-class NoInstruments(ValueError):
-    """It is not known what to fetch; the message says how to name it."""
 
 
 class FetchStopped(RuntimeError):
@@ -120,108 +104,11 @@ class Fetched:
         return sum(result.status == status for result in self.results)
 
 
-def fetched_directory(settings: Settings) -> Path:
-    """Where the candle files of fetched answers are: an input like any other."""
-    return settings.data_directory / "fetched"
-
-
-def is_source(settings: Settings) -> bool:
-    """Whether the configured input is what was fetched, so that a day is there once it was asked for."""
-    return settings.input is not None and Path(settings.input) == fetched_directory(settings)
-
-
-def kept_directory(settings: Settings) -> Path:
-    """Where answers are kept as they were received."""
-    return settings.data_directory / "responses" / "upstox"
-
-
 def fetching_code_version() -> str:
     """Code version of everything that decides what is fetched and kept."""
-    return code_version("sources/upstox", "market", "tables", "pipeline/fetching.py")
-
-
-def instruments_of(path: Path) -> pd.DataFrame:
-    """The instruments that a file lists (CSV, Parquet or the broker's JSON list), sorted by key."""
-    suffix = file_suffix(path)
-    try:
-        if suffix is None:
-            raise UnreadableFile(f"expected a file that ends in {', '.join(SUFFIXES)}")
-        checked = check_universe(read_rows(path.read_bytes(), suffix))
-    except OSError as error:
-        raise NoInstruments(f"{path}: cannot be read ({error.strerror})") from None
-    except UnreadableFile as error:
-        raise NoInstruments(f"{path}: {error}") from None
-    if len(checked.rejected):
-        first = checked.rejected.iloc[0]
-        raise NoInstruments(
-            f"{path}: {len(checked.rejected)} of {checked.received} rows name no instrument; first line "
-            f"{first['line']}: {first['reason']}"
-        )
-    return checked.instruments
-
-
-@dataclass(frozen=True)
-class RefreshedInstruments:
-    """What the broker's list held, and the names of the files that changed."""
-
-    stocks: int
-    with_derivatives: int
-    written: tuple[str, ...]
-
-
-def refresh_instruments(settings: Settings, now: Clock) -> RefreshedInstruments:
-    """Bring the files made of the broker's list of instruments up to date; unchanged ones are not touched.
-
-    Raises ``CallFailed`` and ``InvalidMaster``, also for a list that has lost half of the stocks; the files stay
-    as they were.
-    """
-    # Imported here for the same reason as in a fetch.
-    from setbull_pipelines.sources.upstox.client import download
-
-    folder = fetched_directory(settings) / _MASTER
-    folder.mkdir(parents=True, exist_ok=True)
-    url = settings.upstox.instruments_url
-    with writer_lock(folder):
-        master = read_master(download(settings.upstox, url))
-        instruments, derivatives = folder / _MASTER_STOCKS, folder / _MASTER_DERIVATIVES
-        known = len(instruments_of(instruments)) if instruments.exists() else 0
-        if len(master.stocks) < known * _FEWEST_STOCKS_LEFT:
-            raise InvalidMaster(
-                f"{url}: found {len(master.stocks):,} stocks, expected at least half of the {known:,} known; delete "
-                f"{instruments} to take them"
-            )
-        before = derivatives.read_bytes() if derivatives.exists() else None
-        contents = {
-            instruments: instruments_file(master),
-            derivatives: derivatives_file(master, before, now().date()),
-        }
-        written = []
-        for path, content in contents.items():
-            if not path.exists() or path.read_bytes() != content:
-                replace_durably(path, content)
-                written.append(path.name)
-    return RefreshedInstruments(len(master.stocks), len(master.underlyings), tuple(written))
-
-
-def configured_instruments(settings: Settings) -> pd.DataFrame:
-    """The instruments of the file that the settings name, else of the broker's list.
-
-    :class:`NoInstruments` when there is neither.
-    """
-    if not settings.upstox.instruments:
-        listed = fetched_directory(settings) / _MASTER / _MASTER_STOCKS
-        if listed.exists():
-            return instruments_of(listed)
-        raise NoInstruments(
-            "setting upstox.instruments: found no file, expected the path of a list of instruments "
-            "(or --instruments on the command line, or the broker's list by --master)"
-        )
-    return instruments_of(Path(settings.upstox.instruments))
-
-
-def configured_sessions(settings: UpstoxSettings) -> dict[Interval, int]:
-    """How many sessions of each interval are kept complete."""
-    return dict(zip(INTERVALS, (settings.days, settings.daily_days), strict=True))
+    return code_version(
+        "sources/upstox", "market", "tables", "pipeline/fetching.py", "pipeline/what_to_fetch.py"
+    )
 
 
 def fetch(

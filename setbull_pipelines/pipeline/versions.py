@@ -19,7 +19,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _FROM_SETTINGS = re.compile(
     r"^from setbull_pipelines\.settings import (\([^)]*\)|[^\n]*)", re.MULTILINE
 )
-_CLASS = re.compile(r"^class (\w+)[(:](.*?)(?=^[@\w\"#])", re.MULTILINE | re.DOTALL)
+_CLASS = re.compile(r"^class (\w+)[(:](.*?)(?=^[@\w\"#]|\Z)", re.MULTILINE | re.DOTALL)
+_COMPUTING = "settings/computing.py"
 _TOKEN = re.compile(
     r"(?P<comment>#[^\n]*)"
     r"|(?P<text>[rRbBfFuU]{0,2}(?:"
@@ -35,8 +36,9 @@ def code_version(*places: str) -> str:
     """Hash the Python code below ``places`` (paths inside the package, folders or files), and the settings it reads.
 
     Taking the code itself, not a number that people must remember to raise, makes every change of a
-    formula a new version. Docstrings and lines of comment are no code. Of ``settings.py`` just the groups count that
-    the code imports by name: another default of an alert makes no candle out of date.
+    formula a new version. Docstrings and lines of comment are no code. Of the settings just those groups count that are
+    for computing and that the code imports by name: no default of an alert, of the API or of reading files makes a
+    candle out of date. What files hold as they are read is part of what was landed.
     """
     digest = hashlib.blake2b(digest_size=8)
     groups: set[str] = set()
@@ -69,11 +71,9 @@ def _code_of(source: Path) -> tuple[bytes, frozenset[str]]:
 
 @cache
 def _groups_of_settings() -> dict[str, bytes]:
-    """The code of each group of settings, by the name of its class; not of ``Settings``, which holds all of them."""
-    text = (_PACKAGE / "settings.py").read_text(encoding="utf-8")
-    groups = {name: _without_words(body) for name, body in _CLASS.findall(text)}
-    del groups["Settings"]
-    return groups
+    """The code of each group of settings for computing, by the name of its class."""
+    text = (_PACKAGE / _COMPUTING).read_text(encoding="utf-8")
+    return {name: _without_words(body) for name, body in _CLASS.findall(text)}
 
 
 def _without_words(text: str) -> bytes:

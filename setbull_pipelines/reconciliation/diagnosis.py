@@ -3,7 +3,7 @@
 Belongs here: the order in which recognisers are asked, grouping of columns with the same cause. Does not
 belong here: the recognisers (``*_shapes``), reading files (``compare``).
 
-A new shape is one small class in one of the ``*_shapes`` modules, one place in its tuple, and one mutant
+A new shape is one function in one of the ``*_shapes`` modules, one place in its tuple, and one mutant
 of the self-test that it must recognise.
 """
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from setbull_pipelines.reconciliation.finding import Finding
+from setbull_pipelines.reconciliation.finding import LITERAL, Finding, column_shape
 from setbull_pipelines.reconciliation.sides import Difference
 
 
@@ -16,46 +16,43 @@ def _cell(difference: Difference) -> str:
     return ", ".join(f"{name}={row[name]}" for name in difference.sides.table.key)
 
 
-class SingleRow:
-    """One row differs, in several columns."""
+@column_shape("single row", LITERAL)
+def single_row(difference: Difference) -> Finding | None:
+    """One row differs, in several columns.
 
-    name = "single row"
-
-    def recognise(self, difference: Difference) -> Finding | None:
-        """All diverging columns must differ in the same single row."""
-        sides = difference.sides
-        flags = sides.matched[[f"unequal_{name}" for name in sides.diverging]].to_numpy("bool")
-        if len(sides.diverging) < 2 or flags.any(axis=1).sum() != 1:
-            return None
-        return Finding(f"one row differs ({_cell(difference)})")
-
-
-class SingleCell:
-    """One cell differs."""
-
-    name = "single cell"
-
-    def recognise(self, difference: Difference) -> Finding | None:
-        """The column must have one unequal cell."""
-        if difference.cells != 1:
-            return None
-        return Finding(f"one cell differs ({_cell(difference)})", {"cells": len(difference.v1)})
+    All diverging columns must differ in the same single row.
+    """
+    sides = difference.sides
+    flags = sides.matched[[f"unequal_{name}" for name in sides.diverging]].to_numpy("bool")
+    if len(sides.diverging) < 2 or flags.any(axis=1).sum() != 1:
+        return None
+    return Finding(f"one row differs ({_cell(difference)})")
 
 
-class SingleInstrument:
-    """Only one of several instruments differs."""
+@column_shape("single cell", LITERAL)
+def single_cell(difference: Difference) -> Finding | None:
+    """One cell differs.
 
-    name = "single instrument"
-
-    def recognise(self, difference: Difference) -> Finding | None:
-        """All unequal cells must belong to one instrument."""
-        affected = set(difference.sides.instrument[difference.unequal].tolist())
-        if len(affected) != 1 or difference.sides.instruments < 2:
-            return None
-        return Finding(
-            f"only {affected.pop()} differs", {"of instruments": difference.sides.instruments}
-        )
+    The column must have one unequal cell.
+    """
+    if difference.cells != 1:
+        return None
+    return Finding(f"one cell differs ({_cell(difference)})", {"cells": len(difference.v1)})
 
 
-EXTENT_SHAPES = (SingleRow(), SingleCell(), SingleInstrument())
+@column_shape("single instrument", LITERAL)
+def single_instrument(difference: Difference) -> Finding | None:
+    """Only one of several instruments differs.
+
+    All unequal cells must belong to one instrument.
+    """
+    affected = set(difference.sides.instrument[difference.unequal].tolist())
+    if len(affected) != 1 or difference.sides.instruments < 2:
+        return None
+    return Finding(
+        f"only {affected.pop()} differs", {"of instruments": difference.sides.instruments}
+    )
+
+
+EXTENT_SHAPES = (single_row, single_cell, single_instrument)
 """From specific to general."""

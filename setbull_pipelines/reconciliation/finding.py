@@ -1,13 +1,12 @@
 """What a recogniser says about a difference.
 
-Belongs here: the result type and the interface of recognisers. Does not belong here: any shape.
+Belongs here: the result type, and the decorators that declare recognisers. Does not belong here: any shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from setbull_pipelines.reconciliation.sides import Difference, Sides
 
@@ -25,25 +24,37 @@ class Finding:
     evidence: Evidence = field(default_factory=dict)
 
 
-class ColumnShape(Protocol):
+@dataclass(frozen=True)
+class ColumnShape:
     """Recognises the shape of the difference in one column."""
 
     name: str
     least_cells: int
     """Unequal cells that the columns with this cause need together; with fewer of them it could be chance."""
-
-    def recognise(self, difference: Difference) -> Finding | None:
-        """Return what was found, or None when the difference has another shape."""
-        ...
+    recognise: Callable[[Difference], Finding | None]
+    """Returns what was found, or None when the difference has another shape."""
 
 
-class RowShape(Protocol):
+@dataclass(frozen=True)
+class RowShape:
     """Recognises the shape of rows that one side lacks or repeats."""
 
     name: str
     explains_cells: bool
     """Whether unequal cells follow from it, because rows were paired wrongly."""
+    recognise: Callable[[Sides], Finding | None]
+    """Returns what was found, or None when the rows have another shape."""
 
-    def recognise(self, sides: Sides) -> Finding | None:
-        """Return what was found, or None when the rows have another shape."""
-        ...
+
+def column_shape(
+    name: str, least_cells: int
+) -> Callable[[Callable[[Difference], Finding | None]], ColumnShape]:
+    """Declare the function below as the recogniser of a shape of cells."""
+    return lambda recognise: ColumnShape(name, least_cells, recognise)
+
+
+def row_shape(
+    name: str, explains_cells: bool
+) -> Callable[[Callable[[Sides], Finding | None]], RowShape]:
+    """Declare the function below as the recogniser of a shape of rows."""
+    return lambda recognise: RowShape(name, explains_cells, recognise)

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.market.session_table import TIMEZONE
 from setbull_pipelines.rollout.controller import Decision, State, Verdict
 from setbull_pipelines.rollout.evidence import Evidence
@@ -45,7 +46,7 @@ _MOVES = {
 }
 
 
-class IllegalLog(ValueError):
+class IllegalLog(SetbullError, ValueError):
     """A row that cannot follow the rows before it; the message names the row and what is wrong."""
 
 

@@ -17,6 +17,7 @@ from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
 
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.tables.actions import GENUINE
 
 ACCEPTED, REJECTED = "accepted", "rejected"
@@ -25,7 +26,7 @@ SOURCE = "decided actions"
 _JOURNAL, _ACCEPTED_FILE, _LOCK = "decisions.csv", "accepted.csv", ".lock"
 
 
-class DamagedDecisions(ValueError):
+class DamagedDecisions(SetbullError, ValueError):
     """The journal cannot be read; the message names the line and what to do."""
 
 

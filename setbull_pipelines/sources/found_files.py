@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.sources.known_contents import KnownContents
 from setbull_pipelines.sources.packed import member
 from setbull_pipelines.sources.raw_rows import UnreadableFile
@@ -23,7 +24,7 @@ _OF_MEMBERS = "members:"
 """Begins what is remembered of an archive of many files, instead of one hash."""
 
 
-class NoInput(ValueError):
+class NoInput(SetbullError, ValueError):
     """There is nothing to work on; the message names the place, what was found and what was expected."""
 
 

@@ -1,8 +1,8 @@
 """Intake: everything that was taken in, as the raw tables of any trading day.
 
 Belongs here: the tables of the whole input and of days. Does not belong here: finding and landing files
-(``found_files.py``, ``taking_in.py``), what a file is (``understanding.py``), a day's rows of several files
-(``resolving.py``), the warehouse, a clock.
+(``found_files.py``, ``taking_in.py``), what a file is (``understanding.py``), the list of files (``listing.py``), a
+day's rows of several files (``resolving.py``), the warehouse, a clock.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
@@ -26,11 +26,10 @@ from setbull_pipelines.sources.landed_files import LandedFile, arrivals_of, coun
 from setbull_pipelines.sources.landing import (
     DERIVATIVES_KIND,
     INSTRUMENTS_KIND,
-    NOT_READ_KIND,
-    REJECTED_KIND,
     DamagedLanding,
 )
 from setbull_pipelines.sources.landing_writing import sweep_landing
+from setbull_pipelines.sources.listing import OF_NO_USE, listed
 from setbull_pipelines.sources.moments import DAILY, MINUTES
 from setbull_pipelines.sources.resolving import Resolved, resolve
 from setbull_pipelines.sources.taking_in import Progress, land_decided, land_files, land_sample
@@ -41,13 +40,11 @@ from setbull_pipelines.tables import (
     CANDLES_DAILY_HISTORY,
     CORPORATE_ACTIONS,
     INSTRUMENT_ALIASES,
-    INTAKE,
     QUARANTINE,
     REVISIONS,
 )
 
 CandleKind = Literal["minutes", "daily"]
-_OF_NO_USE = (REJECTED_KIND, NOT_READ_KIND)
 
 
 @dataclass(frozen=True)
@@ -330,24 +327,14 @@ def _read_intake(landed: Sequence[LandedFile], unread: Mapping[str, str]) -> Int
     unassigned = [
         file.landing.rejected(None).assign(source=file.source)
         for file in landed
-        if file.landing.kind not in _OF_NO_USE and file.is_current
+        if file.landing.kind not in OF_NO_USE and file.is_current
     ]
     actions, superseded_actions = facts_of(CORPORATE_ACTIONS, ACTIONS_KIND, landed, universe)
     aliases, superseded_aliases = facts_of(INSTRUMENT_ALIASES, ALIASES_KIND, landed, universe)
     unassigned += [superseded_actions, superseded_aliases]
     superseded = pd.concat([superseded_actions, superseded_aliases])["source"].value_counts()
-    files = pd.DataFrame(
-        [
-            *(
-                _intake_row(file, superseded.get(file.source, 0))
-                for file in landed
-                if file.is_current
-            ),
-            *(_unread_row(source, reason, landed) for source, reason in unread.items()),
-        ]
-    )
     return Intake(
-        files=INTAKE.conform(files),
+        files=listed(landed, unread, superseded.to_dict()),
         derivative_underlyings=universe.underlyings,
         corporate_actions=actions,
         instrument_aliases=aliases,
@@ -358,53 +345,11 @@ def _read_intake(landed: Sequence[LandedFile], unread: Mapping[str, str]) -> Int
     )
 
 
-def _intake_row(file: LandedFile, superseded: int) -> dict[str, Any]:
-    """A row of ``raw.intake``; ``superseded`` rows were good by themselves, but a later file knows better."""
-    manifest, days = file.landing.manifest, file.landing.days
-    kind = file.landing.kind
-    if kind in _OF_NO_USE:
-        reason = f"{file.listed_as}: {manifest['reason']}."
-    elif manifest["ignored_columns"]:
-        reason = f"ignored columns: {', '.join(manifest['ignored_columns'])}"
-    else:
-        reason = manifest.get("note")
-    return {
-        "source": file.listed_as,
-        "content_hash": file.content_hash,
-        "ingested_at": file.ingested_at,
-        "kind": kind,
-        "taken_for": manifest.get("taken_for"),
-        "reason": reason,
-        "received": manifest["received"],
-        "assigned": manifest["assigned"] - superseded,
-        "unassigned": manifest["unassigned"] + superseded,
-        "first_day": days["trading_day"].min(),
-        "last_day": days["trading_day"].max(),
-    }
-
-
-def _unread_row(source: str, reason: str, landed: Sequence[LandedFile]) -> dict[str, Any]:
-    """A row of ``raw.intake`` of a file that was only seen."""
-    return {
-        "source": source,
-        "content_hash": NOT_READ_KIND,
-        "ingested_at": max(file.ingested_at for file in landed),
-        "kind": NOT_READ_KIND,
-        "taken_for": None,
-        "reason": f"{source}: {reason}.",
-        "received": 0,
-        "assigned": 0,
-        "unassigned": 0,
-        "first_day": pd.NaT,
-        "last_day": pd.NaT,
-    }
-
-
 def _nothing_to_read(input: Path | None, landed: Sequence[LandedFile]) -> str:
     reasons = [
         f"{file.listed_as}: {file.landing.manifest['reason']}"
         for file in landed
-        if file.landing.kind in _OF_NO_USE
+        if file.landing.kind in OF_NO_USE
     ]
     more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     found = "; ".join(reasons[:3]) + more if reasons else "found only files about instruments"

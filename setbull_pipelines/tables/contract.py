@@ -142,7 +142,7 @@ class Column:
     memory: Memory | None = None
     """How much history it needs; only indicators, which are computed over the bars of a series, have one."""
     formula: str | None = None
-    """In columns of the same row or series, with the defaults of ``settings.py``; None: the description says it."""
+    """In columns of the same row or series, with the default settings; None: the description says it."""
     seed: str | None = None
     """What a recursion starts from."""
     warm_up: str | None = None

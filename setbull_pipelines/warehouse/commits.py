@@ -231,20 +231,20 @@ class Commits:
         """
         with self._transaction() as connection:
             while True:
-                number = self._next(connection)
+                number = _next(connection)
                 record = make(number)
                 if record is None:
                     return None
                 if share is None or share(number, record):
                     break
-            self._apply(connection, number, record)
+            _apply(connection, number, record)
             return number
 
     def replay(self, number: int, record: Record) -> None:
         """Apply a commit of another machine; nothing happens if it is known."""
         with self._transaction() as connection:
-            if number == self._next(connection):
-                self._apply(connection, number, record)
+            if number == _next(connection):
+                _apply(connection, number, record)
 
     def current_in_commit(self, key: Key, partitions: Iterable[str]) -> dict[str, Version | None]:
         """As :meth:`current`, for whoever makes a commit; those without a version are left out."""
@@ -254,25 +254,6 @@ class Commits:
             for row in self._writer.execute(statement, (*key, partition)):
                 found[partition] = version_of(row)
         return found
-
-    def _next(self, connection: sqlite3.Connection) -> int:
-        (number,) = connection.execute(
-            "SELECT coalesce(max(number), 0) + 1 FROM commits"
-        ).fetchone()
-        return number
-
-    def _apply(self, connection: sqlite3.Connection, number: int, record: Record) -> None:
-        tables = sorted({".".join(change.key) for change in record.changes})
-        connection.execute(
-            "INSERT INTO commits VALUES (?, ?, ?, ?)",
-            (number, record.moment, record.run_id, " ".join(tables)),
-        )
-        connection.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, NULL)",
-            [(name, rows, size) for name, (rows, size) in record.files.items()],
-        )
-        for change in record.changes:
-            APPLIED[change.how](connection, change, number)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -310,19 +291,8 @@ class Commits:
         found = (os.getpid(), status.st_ino, status.st_mtime_ns if is_read_only else 0)
         if self._opened != found:
             self._close()
-            self._reader = _connected(self.path, is_read_only)
-            self._opened = found
-            self._require_format()
+            self._reader, self._opened = _of_this_format(self.path, is_read_only), found
         return True
-
-    def _require_format(self) -> None:
-        (found,) = self._reader.execute("PRAGMA user_version").fetchone()
-        if found > FORMAT:
-            self._close()
-            raise InvalidSettings(
-                f"{self.root} was written by a newer version of setbull: found format {found}, expected {FORMAT} at "
-                "most; install the newer version, or give another folder in SETBULL_DATA_DIR"
-            )
 
     def create(self) -> None:
         """Make sure that there is a file, so that data files without one tell that it was lost."""
@@ -366,6 +336,25 @@ class Commits:
         return version
 
 
+def _next(connection: sqlite3.Connection) -> int:
+    (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM commits").fetchone()
+    return number
+
+
+def _apply(connection: sqlite3.Connection, number: int, record: Record) -> None:
+    tables = sorted({".".join(change.key) for change in record.changes})
+    connection.execute(
+        "INSERT INTO commits VALUES (?, ?, ?, ?)",
+        (number, record.moment, record.run_id, " ".join(tables)),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, NULL)",
+        [(name, rows, size) for name, (rows, size) in record.files.items()],
+    )
+    for change in record.changes:
+        APPLIED[change.how](connection, change, number)
+
+
 def _holds_files(root: Path) -> bool:
     """Whether there are data files, so that a catalog which is not there was lost."""
     return any(next(root.glob(each), None) is not None for each in ("*/*/*.parquet", OLD_POINTERS))
@@ -376,6 +365,19 @@ def damaged(path: Path, key: Key, partition: str) -> DamagedPartition:
     return DamagedPartition(
         f"{path} is damaged where it tells of {'.'.join(key)} {partition}; compute the partition again"
     )
+
+
+def _of_this_format(path: Path, is_read_only: bool) -> sqlite3.Connection:
+    """A connection; InvalidSettings for a folder of a newer version."""
+    connection = _connected(path, is_read_only)
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found > FORMAT:
+        connection.close()
+        raise InvalidSettings(
+            f"{path.parent} was written by a newer version of setbull: found format {found}, expected {FORMAT} at "
+            "most; install the newer version, or give another folder in SETBULL_DATA_DIR"
+        )
+    return connection
 
 
 def _connected(path: Path, is_read_only: bool = False) -> sqlite3.Connection:

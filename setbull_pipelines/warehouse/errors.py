@@ -5,12 +5,14 @@ Only exception types belong here.
 
 from __future__ import annotations
 
+from setbull_pipelines.errors import FAILED, SetbullError
 
-class ContractViolation(ValueError):
+
+class ContractViolation(SetbullError, ValueError):
     """A frame or a stored file breaks the contract of its table; nothing was written."""
 
 
-class MissingPartition(LookupError):
+class MissingPartition(SetbullError, LookupError):
     """A partition, or a version of one, was asked for that has never been published or is gone."""
 
 
@@ -18,13 +20,15 @@ class EvictedPartition(MissingPartition):
     """A partition was published, and its rows were removed to save space; computing it again brings them back."""
 
 
-class DamagedPartition(RuntimeError):
+class DamagedPartition(SetbullError, RuntimeError):
     """The bytes on disk are not the bytes that were published."""
+
+    exit_code = FAILED
 
 
 class ChangedMeanwhile(RuntimeError):
     """Another writer replaced what was to be replaced; nothing was written."""
 
 
-class StoreUnavailable(OSError):
+class StoreUnavailable(SetbullError, OSError):
     """The object store does not answer, refuses, or lacks what the warehouse needs of it."""

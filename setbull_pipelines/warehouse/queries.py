@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import StoredTable, validate_identifier
 from setbull_pipelines.warehouse.reader import Reader
@@ -56,7 +57,7 @@ def lock(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-class NotOneQuestion(ValueError):
+class NotOneQuestion(SetbullError, ValueError):
     """What was asked is not one SELECT, nor EXPLAIN of one; the message says what was found."""
 
 

@@ -11,6 +11,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import create_execution_plan, execute_run
 
 from setbull_pipelines.assets.common import asset_key, open_warehouse
+from setbull_pipelines.assets.lane import LANES
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import COMPUTED_TABLES
@@ -81,6 +82,11 @@ def steps_of(definitions: dg.Definitions, keys: set[dg.AssetKey]) -> list[str]:
     job = definitions.resolve_implicit_global_asset_job_def()
     chosen = job.get_subset(asset_selection=keys)
     return [step.key for step in create_execution_plan(chosen).get_all_steps_in_topo_order()]
+
+
+def test_the_named_lanes_are_the_steps_of_a_daily_run(definitions: dg.Definitions) -> None:
+    steps = {node.name for node in definitions.resolve_job_def("daily").nodes}
+    assert set(LANES) <= steps
 
 
 def test_every_asset_alone_is_one_step(definitions: dg.Definitions) -> None:

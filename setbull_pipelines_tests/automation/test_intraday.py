@@ -17,9 +17,9 @@ from setbull_pipelines.assets import fetched as fetched_asset
 from setbull_pipelines.assets.common import asset_key, catalog_path, warehouse_root
 from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.definitions import build_defs
-from setbull_pipelines.pipeline.fetching import fetched_directory
 from setbull_pipelines.pipeline.running import AS_OF
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.what_to_fetch import fetched_directory
 from setbull_pipelines.quality.groups import PLAN
 from setbull_pipelines.settings import GroupSettings, Settings, UpstoxSettings
 from setbull_pipelines.warehouse.pointers import StoredTable

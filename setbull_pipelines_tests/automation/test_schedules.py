@@ -22,7 +22,8 @@ from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
 from setbull_pipelines.automation import schedules
 from setbull_pipelines.automation.schedules import days_under_way, materialized_days
 from setbull_pipelines.definitions import build_defs
-from setbull_pipelines.pipeline.fetching import STORED, fetched_directory
+from setbull_pipelines.pipeline.fetching import STORED
+from setbull_pipelines.pipeline.what_to_fetch import fetched_directory
 from setbull_pipelines.settings import CalendarSettings, RefreshSettings, Settings
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from setbull_pipelines.cli.main import _ACTION_KINDS, main
+from setbull_pipelines.cli.commands.actions import KINDS
+from setbull_pipelines.cli.main import main
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.tables.actions import ACTION_KINDS, GENUINE
 
@@ -106,7 +107,7 @@ def verdicts(symbol_key: str) -> dict[str, str]:
 
 
 def test_the_kinds_that_can_be_accepted_are_those_there_are() -> None:
-    assert {*_ACTION_KINDS, GENUINE} == set(ACTION_KINDS)
+    assert {*KINDS, GENUINE} == set(ACTION_KINDS)
 
 
 def test_from_a_gap_to_the_sessions_that_its_explanation_changes(

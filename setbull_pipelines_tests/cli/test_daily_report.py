@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from setbull_pipelines.assets.catalog import refresh_catalog
-from setbull_pipelines.cli import main as commands
+from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline.reporting import report_path
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 
 def ask(*arguments: object) -> Result:
-    return CliRunner().invoke(commands.main, ["report", *map(str, arguments)])
+    return CliRunner().invoke(main, ["report", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_the_last_served_day_unless_one_is_named(run: SmallRun) -> None:
 
 def test_it_opens_the_file_when_asked(run: SmallRun, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(commands.click, "launch", opened.append)
+    monkeypatch.setattr(click, "launch", opened.append)
     assert ask("--open").exit_code == 0
     assert opened == [report_path(run.settings, run.days[-1]).as_uri()]
 

@@ -10,7 +10,6 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from setbull_pipelines.cli import main as commands
 from setbull_pipelines.cli.last_resort import sentence_about
 from setbull_pipelines.cli.main import main
 
@@ -21,7 +20,7 @@ def setbull(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Result:
     def fail(*arguments: object, **named: object) -> None:
         raise error
 
-    monkeypatch.setattr(commands, "_settings", fail)
+    monkeypatch.setattr("setbull_pipelines.cli.commands.self_test.settings_in_force", fail)
     return CliRunner().invoke(main, ["self-test"])
 
 

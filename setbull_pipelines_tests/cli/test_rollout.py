@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables
-from setbull_pipelines.cli.main import _COMPONENTS, _STAGES, main
+from setbull_pipelines.cli.commands.rollout import COMPONENTS, STAGES
+from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline.rolling_out import states
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.quality.rollout_log import LOG
@@ -48,14 +49,14 @@ def stages(data_directory: Path) -> dict[str, str]:
 
 
 def test_the_choices_are_the_components_and_stages() -> None:
-    assert list(_COMPONENTS) == [component.label for component in Component]
-    assert list(_STAGES) == [stage.label for stage in Stage]
+    assert list(COMPONENTS) == [component.label for component in Component]
+    assert list(STAGES) == [stage.label for stage in Stage]
 
 
 def test_a_new_data_folder_is_off_everywhere(data_directory: Path) -> None:
     status = lines(setbull("status"))
     assert status == [
-        f"{name}: stage off, 0 of 5 healthy sessions, never judged" for name in _COMPONENTS
+        f"{name}: stage off, 0 of 5 healthy sessions, never judged" for name in COMPONENTS
     ]
     assert lines(setbull("history")) == []
     assert not data_directory.exists(), "looking must not write"

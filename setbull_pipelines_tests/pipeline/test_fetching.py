@@ -29,16 +29,18 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.fetching import (
     STORED,
     Fetched,
-    NoInstruments,
     fetch,
-    fetched_directory,
-    instruments_of,
-    kept_directory,
     publish_fetch,
     remove_expired,
 )
 from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.raw import read_sources
+from setbull_pipelines.pipeline.what_to_fetch import (
+    NoInstruments,
+    fetched_directory,
+    instruments_of,
+    kept_directory,
+)
 from setbull_pipelines.quality.fetches import RULES
 from setbull_pipelines.settings import UPSTOX_TOKEN_VARIABLE, Settings, UpstoxSettings
 from setbull_pipelines.warehouse.pointers import WHOLE

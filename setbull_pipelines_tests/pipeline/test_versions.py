@@ -78,8 +78,6 @@ def test_an_edited_source_changes_the_versions_that_depend_on_it(
         ("variants/v1/indicators.py", "# the first bar has no change", "# no change yet"),
         ("variants/v2/kernels.py", "", "\n# edited\n"),
         ("tables/candles.py", "", '\n"""Said at the end."""\n'),
-        # Of the settings, a default that no candle depends on.
-        ("settings.py", "fail_on_divergence: bool = True", "fail_on_divergence: bool = False"),
     ],
 )
 def test_words_change_no_version(
@@ -89,11 +87,56 @@ def test_words_change_no_version(
     assert before == after
 
 
+@pytest.mark.parametrize(
+    ("source", "old", "new"),
+    [
+        ("operating", "fail_on_divergence: bool = True", "fail_on_divergence: bool = False"),
+        # Imported by the code of both variants, of the raw tables, and of the raw tables.
+        (
+            "operating",
+            "sample_percentage: Annotated[int, Ge(1), Le(100)] = 10",
+            "sample_percentage: int = 20",
+        ),
+        ("connecting", "settle_minutes: CountOrNone = 30", "settle_minutes: CountOrNone = 31"),
+        ("connecting", "repeat_hours: AboveZero = 24.0", "repeat_hours: AboveZero = 25.0"),
+        ("connecting", "wait_seconds: NotNegative = 25.0", "wait_seconds: NotNegative = 26.0"),
+        ("declaring", "Count = Annotated[int, Ge(1)]", "Count = Annotated[int, Ge(2)]"),
+        ("loading", "", "\nEDITED = True\n"),
+    ],
+)
+def test_no_default_of_running_or_connecting_is_a_new_version_of_what_is_computed(
+    source: str, old: str, new: str, version_of_edited_copy: Edit
+) -> None:
+    before, after = version_of_edited_copy(f"settings/{source}.py", old, new)
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ("group", "changed"),
+    [
+        ("AggregationSettings", {"v1", "v2"}),
+        ("IndicatorSettings", {"v1", "v2", "raw"}),  # raw: a contract of tables/ imports it
+        ("SequenceSettings", {"v1", "v2", "raw"}),
+        ("FilterSettings", {"v1", "v2"}),
+        ("BandWidthSettings", {"v1", "v2", "raw"}),
+        ("SampleSettings", {"raw"}),
+        ("GroupSettings", set()),  # of the plan of groups, which has a version of its own
+    ],
+)
+def test_every_group_for_computing_is_a_new_version_of_what_imports_it(
+    group: str, changed: set[str], version_of_edited_copy: Edit
+) -> None:
+    before, after = version_of_edited_copy(
+        "settings/computing.py", f"class {group}:\n", f"class {group}:\n    edited: int = 1\n"
+    )
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
 def test_another_default_of_a_setting_is_a_new_version_of_what_reads_it(
     version_of_edited_copy: Edit,
 ) -> None:
     before, after = version_of_edited_copy(
-        "settings.py", "warm_margin_bars: int = ", "warm_margin_bars: int = 1 + "
+        "settings/computing.py", "overnight_days: Count = ", "overnight_days: Count = 1 + "
     )
     assert before["v1"] != after["v1"]
     assert before["v2"] != after["v2"]

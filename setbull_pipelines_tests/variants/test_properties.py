@@ -456,7 +456,7 @@ def test_every_indicator_says_how_far_it_looks_back() -> None:
     assert {column.name for column in RECURSIONS} >= {"ema_50", "rsi", "atr"}
     found = (bars_to_first_values(), warm_bars(200), slowest())
     assert found == (50, 250, ("ema_50", 569)), (
-        "another indicator is the slowest one: lengthen LookBackSettings in setbull_pipelines/settings.py so that "
+        "another indicator is the slowest one: lengthen LookBackSettings in settings/computing.py so that "
         "refuse_short_look_back accepts it, then say here what holds now"
     )
 

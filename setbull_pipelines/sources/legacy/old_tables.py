@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from setbull_pipelines.errors import SetbullError
+
 CANDLES, CANDLES_5MIN = "stock_candle_data", "stock_candle_data_5min"
 FILTERED, UNIVERSE = "filtered_stocks", "stock_universe"
 GROUPS, GROUP_STOCKS, STOCKS = "stock_groups", "stock_group_stocks", "stocks"
@@ -96,7 +98,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 ROWS_IN_A_CHUNK = 100_000
 
 
-class CannotImport(ValueError):
+class CannotImport(SetbullError, ValueError):
     """The old tables cannot be read; the message says what was found and what was expected."""
 
 

@@ -12,6 +12,8 @@ from datetime import date, timedelta
 from typing import Literal
 from urllib.parse import quote
 
+from setbull_pipelines.errors import SetbullError
+
 Interval = Literal["1minute", "day"]
 INTERVALS: tuple[Interval, ...] = ("1minute", "day")
 MINUTE, DAY = INTERVALS
@@ -26,7 +28,7 @@ _PATH_PARTS = {
 _MONTHS_PER_CALL = {("v3", MINUTE): 1, ("v3", DAY): 120, ("v2", MINUTE): 1, ("v2", DAY): 12}
 
 
-class CallFailed(RuntimeError):
+class CallFailed(SetbullError, RuntimeError):
     """A call that brought no candles; the message says why in one sentence, without secrets."""
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import httpx
 import tenacity
 
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.settings import UPSTOX_TOKEN_VARIABLE, UpstoxSettings
 from setbull_pipelines.sources.upstox.answers import (
     Candles,
@@ -32,7 +33,7 @@ _REQUEST_TIMEOUT, _TOO_MANY = 408, 429
 _HIDDEN = "[token]"
 
 
-class InvalidToken(ValueError):
+class InvalidToken(SetbullError, ValueError):
     """The environment holds a token that cannot be sent."""
 
 

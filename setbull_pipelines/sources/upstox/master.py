@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.sources.derivative_files import FROM, TO
 
 STOCKS_SEGMENT, DERIVATIVES_SEGMENT = "NSE_EQ", "NSE_FO"
@@ -36,7 +37,7 @@ _LARGEST_LIST = 512 * 2**20
 _DERIVATIVE_COLUMNS = ("instrument_key", "symbol", FROM, TO)
 
 
-class InvalidMaster(ValueError):
+class InvalidMaster(SetbullError, ValueError):
     """The broker's list is not what it should be; what was made of earlier ones stays."""
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from setbull_pipelines.variants.v1.adjusting import adjusted
 from setbull_pipelines.variants.v1.aggregation import to_5min, to_daily
+from setbull_pipelines.variants.v1.analysis import sequence_analysis
 from setbull_pipelines.variants.v1.bb_width import bb_width, bb_width_alerts
 from setbull_pipelines.variants.v1.filters import filters
 from setbull_pipelines.variants.v1.indicators import indicators
-from setbull_pipelines.variants.v1.sequences import moves, sequence_analysis, sequences
+from setbull_pipelines.variants.v1.sequences import moves, sequences
 
 name = "v1"
 

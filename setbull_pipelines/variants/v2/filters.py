@@ -1,7 +1,7 @@
 """V2 of the filter stages basic, EMA, RSI and mamba, for all instruments at once.
 
 Belongs here: ``filters``. Does not belong here: wording (``variants/protocol.py``), thresholds
-(``settings.py``).
+(``settings/computing.py``).
 """
 
 from __future__ import annotations

@@ -18,15 +18,15 @@ import pytest
 from setbull_pipelines.assets import fetched as fetched_asset
 from setbull_pipelines.assets.common import needs_warehouse
 from setbull_pipelines.assets.fetched import build_fetched_asset
-from setbull_pipelines.pipeline.fetching import (
+from setbull_pipelines.pipeline.fetching import fetch
+from setbull_pipelines.pipeline.raw import read_sources
+from setbull_pipelines.pipeline.what_to_fetch import (
     NoInstruments,
     RefreshedInstruments,
     configured_instruments,
-    fetch,
     fetched_directory,
     refresh_instruments,
 )
-from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.settings import (
     UPSTOX_TOKEN_VARIABLE,
     RunSettings,

@@ -1,0 +1,60 @@
+"""``setbull alerts``: what needs attention."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from setbull_pipelines.cli import options
+from setbull_pipelines.cli.ending import asking, stop
+from setbull_pipelines.cli.starting import settings_in_force
+from setbull_pipelines.errors import FAILED
+
+
+@click.group()
+def alerts() -> None:
+    """What needs attention, and who is told."""
+
+
+@alerts.command("list")
+@options.rows("Alerts shown at most.")
+def list_alerts(rows: int) -> None:
+    """Open alerts, the worst first, then the last others, and what could not be delivered."""
+    from setbull_pipelines.cli import alerts as work
+
+    with asking():
+        for line in work.alert_lines(settings_in_force(), rows):
+            click.echo(line)
+
+
+@alerts.command("test")
+def test_alerts() -> None:
+    """Send a test message to every channel of the settings."""
+    from setbull_pipelines.cli.alerts import send_test
+
+    settings = settings_in_force()
+    if not settings.alerts.channels:
+        stop("setting alerts.channels: found no channel, expected at least one to test")
+    failed = 0
+    for channel, error in send_test(settings):
+        click.echo(f"{channel}: {error or 'delivered'}")
+        failed += error is not None
+    if failed:
+        stop(f"{failed} of {len(settings.alerts.channels)} channels did not accept it", FAILED)
+
+
+@alerts.command("deliver")
+def deliver_alerts() -> None:
+    """Look at the rollout and the calendar and deliver what is due, for cron without the daemon."""
+    from setbull_pipelines.cli.alerts import deliver_due
+    from setbull_pipelines.cli.home import prepare_dagster_home
+
+    settings = settings_in_force()
+    with asking():
+        prepare_dagster_home(settings.data_directory, settings.runs)
+        lines, delivered = deliver_due(settings)
+    for line in lines:
+        click.echo(line)
+    if not delivered:
+        sys.exit(FAILED)

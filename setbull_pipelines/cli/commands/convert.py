@@ -1,0 +1,24 @@
+"""``setbull convert``: a data folder of an older version."""
+
+from __future__ import annotations
+
+import click
+
+from setbull_pipelines.cli.ending import stop
+from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
+
+
+@click.command()
+def convert() -> None:
+    """Bring the tables of a data folder from an older version to the layout of this one; rows are not touched."""
+    from setbull_pipelines.assets.common import open_warehouse, warehouse_root
+
+    settings = settings_in_force()
+    try:
+        converted = open_warehouse(settings).convert()
+    except OSError as error:
+        stop(str(error))
+    if not converted:
+        stop(f"{warehouse_root(settings)}: found nothing of an older version")
+    click.echo(f"{warehouse_root(settings)}: {converted:,} partitions converted")
+    bring_catalog_home(settings)

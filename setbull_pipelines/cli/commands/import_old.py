@@ -1,0 +1,34 @@
+"""``setbull import``: the tables of the old system."""
+
+from __future__ import annotations
+
+import click
+
+from setbull_pipelines.cli.ending import asking
+from setbull_pipelines.cli.starting import settings_in_force
+
+
+@click.command("import")
+@click.argument("source", required=False)
+@click.option(
+    "--timezone",
+    "zone",
+    type=click.Choice(("Asia/Kolkata", "UTC")),
+    help="Zone of moments without one; default: told by the session that they lie in.",
+)
+@click.option(
+    "--validate", "validates", is_flag=True, help="Hold what was imported against V1 instead."
+)
+def import_old(source: str | None, zone: str | None, validates: bool) -> None:
+    """Bring the old system's tables into imported/: SQL dumps, CSV exports, or mysql://USER@HOST:PORT/DATABASE."""
+    from setbull_pipelines.cli import importing as work
+
+    settings = settings_in_force()
+    with asking():
+        lines = (
+            work.validate(settings)
+            if validates
+            else work.bring(work.streams_of(source), settings, zone)
+        )
+        for line in lines:
+            click.echo(line)

@@ -1,0 +1,29 @@
+"""``setbull report``: the daily report as a file."""
+
+from __future__ import annotations
+
+import datetime
+
+import click
+
+from setbull_pipelines.cli import options
+from setbull_pipelines.cli.ending import asking
+from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
+
+
+@click.command()
+@click.option(
+    "--day", callback=options.day, help="Trading day, YYYY-MM-DD; default: the last served one."
+)
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+def report(day: datetime.date | None, opens: bool) -> None:
+    """Write the daily report, one HTML file that needs no network, and print its path."""
+    from setbull_pipelines.cli.daily_report import write_report
+
+    settings = settings_in_force()
+    bring_catalog_home(settings)
+    with asking():
+        path = write_report(settings, day)
+    click.echo(path)
+    if opens:
+        click.launch(path.as_uri())

@@ -1,0 +1,23 @@
+"""``setbull revisions``: what later files corrected."""
+
+from __future__ import annotations
+
+import datetime
+
+import click
+
+from setbull_pipelines.cli import options
+from setbull_pipelines.cli.ending import asking
+from setbull_pipelines.cli.starting import settings_in_force
+
+
+@click.command()
+@click.option("--day", callback=options.day, help="Trading day, YYYY-MM-DD; default: all.")
+@click.option("--instrument", help="Instrument key; default: all.")
+@options.rows("Changes shown at most.")
+def revisions(day: datetime.date | None, instrument: str | None, rows: int) -> None:
+    """What later files corrected: how many bars, by how much, before or after they were final."""
+    from setbull_pipelines.cli.revisions import print_revisions
+
+    with asking():
+        print_revisions(settings_in_force(), day, instrument, rows)

@@ -1,0 +1,112 @@
+"""``setbull rollout``: which variant is served."""
+
+from __future__ import annotations
+
+import click
+
+from setbull_pipelines.cli import options
+from setbull_pipelines.cli.ending import asking
+from setbull_pipelines.cli.starting import settings_in_force
+
+
+@click.group()
+def rollout() -> None:
+    """Which variant is served: look, or act with your name in the log."""
+
+
+COMPONENTS = ("aggregation", "indicators", "sequences")
+STAGES = ("off", "shadow", "10", "50", "100", "sampled", "retired")
+_component = click.option(
+    "--component", type=click.Choice(COMPONENTS), help="Only this one; default: all three."
+)
+
+
+@rollout.command()
+def status() -> None:
+    """Stage of every component, and the share that is really served from V2."""
+    from setbull_pipelines.cli import rollout as work
+
+    settings = settings_in_force()
+    if settings.rollout.kill:
+        click.echo(work.KILL_SWITCH_ON)
+    with asking():
+        for line in work.status(settings):
+            click.echo(line)
+
+
+@rollout.command()
+@_component
+@options.rows("The last ones.")
+def history(component: str | None, rows: int) -> None:
+    """Evaluations and actions, oldest first."""
+    from setbull_pipelines.cli import rollout as work
+    from setbull_pipelines.rollout.stages import Component
+
+    with asking():
+        chosen = Component.named(component) if component else None
+        for line in work.history(settings_in_force(), chosen, rows):
+            click.echo(line)
+
+
+def _act(
+    verb: str, component: str | None, actor: str, reason: str, stage: str | None = None
+) -> None:
+    from setbull_pipelines.cli import rollout as work
+    from setbull_pipelines.rollout.controller import Verdict
+    from setbull_pipelines.rollout.stages import Component, Stage
+
+    components = [Component.named(component)] if component else list(Component)
+    target = Stage.named(stage) if stage else None
+    with asking():
+        for line in work.act(settings_in_force(), components, Verdict(verb), actor, reason, target):
+            click.echo(line)
+
+
+@rollout.command()
+@click.argument("component", type=click.Choice(COMPONENTS))
+@click.argument("stage", type=click.Choice(STAGES))
+@options.by
+@options.reason
+def force(component: str, stage: str, actor: str, reason: str) -> None:
+    """Move a component to a stage."""
+    _act("forced", component, actor, reason, stage)
+
+
+@rollout.command()
+@_component
+@click.option("--release", is_flag=True, help="End the freeze.")
+@options.by
+@options.reason
+def freeze(component: str | None, release: bool, actor: str, reason: str) -> None:
+    """Stop advancing; rolling back still works."""
+    _act("released" if release else "frozen", component, actor, reason)
+
+
+@rollout.command()
+@_component
+@options.by
+@options.reason
+def kill(component: str | None, actor: str, reason: str) -> None:
+    """Back to off and latched, from the next serving on."""
+    _act("killed", component, actor, reason)
+
+
+@rollout.command()
+@options.by
+@options.reason
+def restore(actor: str, reason: str) -> None:
+    """Get a lost or damaged log back from the files that are left of it."""
+    from setbull_pipelines.cli import rollout as work
+
+    with asking():
+        for line in work.restore(settings_in_force(), actor, reason):
+            click.echo(line)
+
+
+@rollout.command()
+@_component
+@options.by
+@options.reason
+def rearm(component: str | None, actor: str, reason: str) -> None:
+    """Release the latch; the component starts at shadow."""
+    _act("re-armed", component, actor, reason)

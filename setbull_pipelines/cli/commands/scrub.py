@@ -1,0 +1,32 @@
+"""``setbull scrub``: stored files against their hashes."""
+
+from __future__ import annotations
+
+import click
+
+from setbull_pipelines.cli.ending import stop, working
+from setbull_pipelines.cli.starting import settings_in_force
+from setbull_pipelines.errors import FAILED
+
+
+@click.command()
+def scrub() -> None:
+    """Hold stored files against their hashes, longest unverified first, and make damaged ones again."""
+    from setbull_pipelines.assets.catalog import is_stored
+    from setbull_pipelines.assets.common import now, open_warehouse, warehouse_root
+    from setbull_pipelines.assets.scrub import scrub_stored_files
+
+    settings = settings_in_force()
+    if not warehouse_root(settings).is_dir() or not is_stored(open_warehouse(settings)):
+        stop(f"{settings.data_directory}: found no tables, expected the data folder of a run")
+    with working():
+        found = scrub_stored_files(
+            open_warehouse(settings), settings, now(), "setbull scrub", all_files=True
+        )
+    for damage in found.damages:
+        click.echo(damage.sentence, err=damage.reason is not None)
+    click.echo(
+        f"{found.verified:,} files verified, {len(found.damages):,} damaged, {found.left:,} left for the next scrub"
+    )
+    if any(damage.reason for damage in found.damages):
+        stop("not all damaged files could be made again", FAILED)

@@ -1,0 +1,23 @@
+"""``setbull self-test``: whether the reconciliation catches and names faults."""
+
+from __future__ import annotations
+
+import click
+
+from setbull_pipelines.cli.ending import stop
+from setbull_pipelines.cli.starting import settings_in_force
+from setbull_pipelines.errors import FAILED
+
+
+@click.command("self-test")
+def self_test() -> None:
+    """Break V2 in every known way and require that each fault is caught and its cause named."""
+    from setbull_pipelines.cli.self_test import keep_score, print_score
+    from setbull_pipelines.reconciliation.self_test.score import run_self_test
+
+    settings = settings_in_force()
+    result = run_self_test()
+    print_score(result)
+    click.echo(keep_score(result, settings))
+    if not result.is_perfect:
+        stop("the reconciliation missed or misnamed a fault, or raised a false alarm", FAILED)

@@ -1,0 +1,21 @@
+"""``setbull settings``: the settings in force, and where they are from."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+
+@click.command()
+@click.option(
+    "--defaults", is_flag=True, help="The defaults with what each means, to start a file from."
+)
+def settings(defaults: bool) -> None:
+    """Every setting with its value and where that is from; secrets are never shown."""
+    from setbull_pipelines.cli.settings import default_lines, lines_of
+    from setbull_pipelines.settings.loading import load_with_origins
+
+    lines = default_lines() if defaults else lines_of(load_with_origins(), os.environ)
+    for line in lines:
+        click.echo(line)

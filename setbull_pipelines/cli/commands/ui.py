@@ -1,0 +1,32 @@
+"""``setbull ui``: Dagster's pages and its daemon."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from setbull_pipelines.cli.starting import settings_in_force
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+def ui(port: int) -> None:
+    """Open the Dagster UI with the daemon, on this machine only."""
+    from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
+
+    settings = settings_in_force()
+    prepare_dagster_home(settings.data_directory, settings.runs)
+    click.echo(f"opening http://127.0.0.1:{port} on the tables of {settings.data_directory}")
+    # Dagster points to its newer command `dg dev`, which is an extra here: no news for who opens the UI.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
+    os.chdir(PROJECT)
+    os.execv(
+        sys.executable,
+        [
+            sys.executable,
+            *("-m", "dagster", "dev", "--workspace", "workspace.yaml"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ],
+    )

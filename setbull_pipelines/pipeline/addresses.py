@@ -1,0 +1,25 @@
+"""Where people find a page of the API, for whoever tells them of what it shows.
+
+Belongs here: paths of pages, and addresses made of them. Does not belong here: the pages (``reporting/``,
+``reconciliation/page.py``) and serving them (``api/pages.py``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from setbull_pipelines.settings import ApiSettings
+
+REPORT_PATH = "/reports/{day}"
+DIVERGENCE_PATH = "/divergence/{table_name}/{day}"
+
+
+def report_address(api: ApiSettings, day: date) -> str | None:
+    """Of the daily report; None where the settings do not say where people reach the API."""
+    return api.public_url + REPORT_PATH.format(day=day) if api.public_url else None
+
+
+def divergence_address(api: ApiSettings, table_name: str, day: date) -> str | None:
+    """Of how V2 differs from V1 on a day; None where the settings do not say where people reach the API."""
+    path = DIVERGENCE_PATH.format(table_name=table_name, day=day)
+    return api.public_url + path if api.public_url else None
