@@ -16,7 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from setbull_pipelines.settings import InputSettings, SampleSettings, fingerprint
-from setbull_pipelines.sources import decided_actions, sample
+from setbull_pipelines.sources import decided_actions, sample, sample_minutes, sample_plan
 from setbull_pipelines.sources.arrivals import Content, Journal, name_of_input
 from setbull_pipelines.sources.corporate_files import ACTIONS_KIND
 from setbull_pipelines.sources.found_files import (
@@ -128,10 +128,15 @@ def _land_content(folder: Path, content: bytes, source: str, reading: InputSetti
     land(folder, understood(content, file_suffix(Path(source)) or "", source, reading))
 
 
+_SAMPLE = (sample, sample_minutes, sample_plan)
+"""What the rows of the sample follow from, beside its settings: their source names the landing."""
+
+
 def land_sample(
     settings: SampleSettings, landing: Path, progress: Progress | None
 ) -> list[LandedFile]:
-    digest = hashlib.blake2b(inspect.getsource(sample).encode(), digest_size=16)
+    code = "".join(inspect.getsource(module) for module in _SAMPLE)
+    digest = hashlib.blake2b(code.encode(), digest_size=16)
     digest.update(fingerprint(settings).encode())
     content_hash = digest.hexdigest()
     minutes_of = {day: f"{MINUTES} {day}" for day in sample.minute_days(settings)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import weakref
 from datetime import date
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from setbull_pipelines import sources
 from setbull_pipelines.market.instruments import isin_of
 from setbull_pipelines.settings import SampleSettings
-from setbull_pipelines.sources import Intake, take_in
+from setbull_pipelines.sources import Intake, take_in, taking_in
 from setbull_pipelines.sources.raw_rows import RawRows
 from setbull_pipelines.sources.sample import generate
 from setbull_pipelines.tables import CANDLES_1MIN, CANDLES_DAILY_HISTORY
@@ -50,6 +52,15 @@ def test_the_same_settings_give_the_same_bytes(
     assert len(files) == 15 * 3 + 3 + 2 + 2
     for file in files:
         assert (tmp_path / file).read_bytes() == (landing / file).read_bytes()
+
+
+def test_the_landing_is_named_by_every_module_that_makes_the_sample() -> None:
+    generating = {
+        f"{sources.__name__}.{module.name}"
+        for module in pkgutil.iter_modules(sources.__path__)
+        if module.name.startswith("sample")
+    }
+    assert {module.__name__ for module in taking_in._SAMPLE} == generating
 
 
 def test_another_seed_gives_other_prices(minutes: pd.DataFrame, tmp_path: Path) -> None:
