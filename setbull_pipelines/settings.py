@@ -1101,7 +1101,7 @@ def load_settings(
                 f"setting {SETTINGS_FILE_VARIABLE}: found {settings_file!r}, expected a readable TOML file "
                 f"({error.strerror})"
             ) from error
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidSettings(
                 f"settings file {settings_file}: not valid TOML: {error}"
             ) from error

@@ -32,7 +32,8 @@ from setbull_pipelines.sources.raw_rows import (
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SAMPLE_BYTES = 1 << 16
-_SAMPLE_LINES = 30
+LINES_OF_A_HEAD = 30
+"""The first lines of a file, among which its header is looked for."""
 _LONGEST_HEADER = 1 << 24
 _FEWEST_FIELDS_OF_CANDLES = 5
 _FEWEST_NUMBERS_OF_DATA = 4
@@ -55,15 +56,11 @@ def text_rows(content: bytes, reading: InputSettings) -> RawRows:
     """The rows of a text file; of its fields none is interpreted, an empty one is null."""
     content, code_page = _as_utf8(content)
     # An old Macintosh ends lines by a carriage return alone; Arrow reads either.
-    dialect = _dialect(content, reading)
+    head = _head(content, reading)
     notes = [code_page] if code_page else []
-    if dialect.separator != ",":
-        notes.append(f"separated by {SEPARATORS.get(dialect.separator, dialect.separator)}")
-    if dialect.title:
-        notes.append(f"{dialect.title} lines above the header")
-    if dialect.first_row == dialect.skipped:
-        notes.append("no header, columns named by [input]")
-    return _rows(content, dialect, tuple(notes))
+    if head.separator != ",":
+        notes.append(f"separated by {SEPARATORS.get(head.separator, head.separator)}")
+    return _rows(content, head, (*notes, *head.notes))
 
 
 def _as_utf8(content: bytes) -> tuple[bytes, str | None]:
@@ -116,8 +113,8 @@ def _wide_without_mark(content: bytes) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Dialect:
-    """How a text file is written: ``skipped`` lines stand above the header, rows begin in line ``first_row``."""
+class Head:
+    """How a table is written: ``skipped`` lines stand above the header, rows begin in line ``first_row``."""
 
     separator: str
     skipped: int
@@ -126,8 +123,15 @@ class _Dialect:
     title: int = 0
     """How many of the skipped lines say something to people."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """In words, what is not the usual way."""
+        above = [f"{self.title} lines above the header"] if self.title else []
+        nameless = self.first_row == self.skipped
+        return (*above, *(["no header, columns named by [input]"] if nameless else []))
 
-def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
+
+def _head(content: bytes, reading: InputSettings) -> Head:
     lines = _first_lines(content)
     said = "\t" if reading.separator == "tab" else reading.separator
     skipped = of_excel = 0
@@ -137,6 +141,16 @@ def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
     shown = lines[skipped:]
     separator = said or _separator(shown)
     rows = [_fields(line, separator) for line in shown]
+    return head_of(rows, separator, skipped, of_excel, reading)
+
+
+def head_of(
+    rows: list[list[str]], separator: str, skipped: int, of_excel: int, reading: InputSettings
+) -> Head:
+    """Where the header is among the first rows of a file below ``skipped`` lines, and what it calls the columns.
+
+    ``of_excel`` of the skipped lines are a spreadsheet's word on the separator.
+    """
     above = _lines_above(rows)
     skipped += above
     header = rows[above] if rows else []
@@ -150,7 +164,7 @@ def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
         header = [*header, ""]
     of_two_levels = bool(following) and {header[0].lower(), following[0][0].lower()} == _LEVELS
     names = column_names(header, of_two_levels)
-    return _Dialect(separator, skipped, skipped + 1, names, skipped - of_excel)
+    return Head(separator, skipped, skipped + 1, names, skipped - of_excel)
 
 
 def _first_lines(content: bytes) -> list[str]:
@@ -159,7 +173,7 @@ def _first_lines(content: bytes) -> list[str]:
     sample = content[: max(_SAMPLE_BYTES, end_of_first)]
     cut = len(content) > len(sample)
     lines = sample.decode(errors="replace").splitlines()
-    return lines[:_SAMPLE_LINES] if not cut or len(lines) == 1 else lines[:-1][:_SAMPLE_LINES]
+    return lines[:LINES_OF_A_HEAD] if not cut or len(lines) == 1 else lines[:-1][:LINES_OF_A_HEAD]
 
 
 def _fields(line: str, separator: str) -> list[str]:
@@ -203,7 +217,7 @@ def _looks_like_data(header: list[str]) -> bool:
     return sum(bool(_NUMBER.fullmatch(field)) for field in header) >= _FEWEST_NUMBERS_OF_DATA
 
 
-def _headerless(first: list[str], separator: str, skipped: int, reading: InputSettings) -> _Dialect:
+def _headerless(first: list[str], separator: str, skipped: int, reading: InputSettings) -> Head:
     named = {
         int(number) - 1: name for number, name in reading.columns.items() if number.isdecimal()
     }
@@ -220,7 +234,7 @@ def _headerless(first: list[str], separator: str, skipped: int, reading: InputSe
             paste={"columns": {str(number): name for number, name in _proposed(first)}},
         )
     names = [named.get(place, f"column {place + 1}") for place in range(len(first))]
-    return _Dialect(separator, skipped, skipped, column_names(names))
+    return Head(separator, skipped, skipped, column_names(names))
 
 
 def _proposed(first: list[str]) -> list[tuple[int, str]]:
@@ -243,7 +257,7 @@ def _proposed(first: list[str]) -> list[tuple[int, str]]:
     return proposed
 
 
-def _rows(content: bytes, dialect: _Dialect, notes: tuple[str, ...]) -> RawRows:
+def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
     malformed: list[MalformedLine] = []
 
     def keep_malformed(row: pyarrow.csv.InvalidRow) -> str:
@@ -252,17 +266,17 @@ def _rows(content: bytes, dialect: _Dialect, notes: tuple[str, ...]) -> RawRows:
         )
         return "skip"
 
-    places = [str(place) for place in range(len(dialect.names))]
+    places = [str(place) for place in range(len(head.names))]
     try:
         table = pyarrow.csv.read_csv(
             # Arrow takes a last line that no line end follows for none when nothing stands before it.
             io.BytesIO(content if content.endswith(b"\n") else content + b"\n"),
             # Line numbers of malformed lines are known to a single thread only.
             read_options=pyarrow.csv.ReadOptions(
-                use_threads=False, skip_rows=dialect.first_row, column_names=places
+                use_threads=False, skip_rows=head.first_row, column_names=places
             ),
             parse_options=pyarrow.csv.ParseOptions(
-                delimiter=dialect.separator,
+                delimiter=head.separator,
                 ignore_empty_lines=False,
                 invalid_row_handler=keep_malformed,
             ),
@@ -271,13 +285,13 @@ def _rows(content: bytes, dialect: _Dialect, notes: tuple[str, ...]) -> RawRows:
                 strings_can_be_null=True,
                 null_values=[""],
             ),
-        ).rename_columns(dialect.names)
+        ).rename_columns(head.names)
     except pyarrow.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
-            empty = {name: pyarrow.array([], pyarrow.string()) for name in dialect.names}
+            empty = {name: pyarrow.array([], pyarrow.string()) for name in head.names}
             return RawRows(pyarrow.table(empty), np.array([], "int64"), notes=notes)
         raise UnreadableFile(f"found {first_line(error)}, expected CSV in UTF-8") from error
-    first = dialect.first_row + 1
+    first = head.first_row + 1
     every_line = np.arange(first, first + len(table) + len(malformed))
     lines = np.setdiff1d(every_line, [row.line for row in malformed], assume_unique=True)
     # A line without any value, such as the empty line at the end of a file, is not a row.

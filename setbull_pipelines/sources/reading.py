@@ -88,7 +88,7 @@ def _unpacked_rows(content: bytes, suffix: str, reading: InputSettings) -> RawRo
     if suffix == ".parquet":
         return parquet_rows(content)
     if suffix == ".xlsx":
-        return workbook_rows(content)
+        return workbook_rows(content, reading)
     begin = content[:16].lstrip().lower()
     for mark, what in _OTHERS:
         if content.startswith(mark) or begin.startswith(mark):
