@@ -32,6 +32,7 @@ from setbull_pipelines.sources.conventions import Bars
 from setbull_pipelines.sources.instrument_columns import Instruments, read_instruments
 from setbull_pipelines.sources.moment_texts import UNREADABLE
 from setbull_pipelines.sources.moments import (
+    DAILY,
     MICROSECONDS_PER_DAY,
     MINUTES,
     Moments,
@@ -102,6 +103,12 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
     numbers, written = read_numbers(columns, reading)
     numbers, without_volume, untraded = _without_volume_of_indices(numbers, instruments)
     numbers, equal = _equal_prices(numbers)
+    bar = [numbers[name].values for name in (*PRICE_COLUMNS, "volume")]
+    conventions.refuse_several_instruments(moments, instruments, bar, rows.lines)
+    if kind == DAILY:
+        conventions.refuse_longer_than_a_day(moments, instruments)
+    else:
+        conventions.refuse_other_clock(moments, rows.columns["timestamp"], rows.lines)
 
     verdicts = Verdicts(len(rows.lines))
     judge_moments(verdicts, moments, kind)

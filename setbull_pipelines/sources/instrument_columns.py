@@ -35,6 +35,11 @@ _INDEX = re.compile(
     r"NSEBANK|SENSEX|BANKEX|BSESN)",
     re.IGNORECASE,
 )
+_CONTRACT = re.compile(
+    r"[A-Z][A-Z0-9&-]*?(?:\d\d(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)(?:\d{0,4}FUT|\d+(?:\.\d+)?[CP]E)|"
+    r"\d\d[1-9OND]\d\d\d+(?:\.\d+)?[CP]E|-I{1,3}(?:\.NFO)?)|(?:NFO|BFO|MCX|CDS):.*|.*\.(?:NFO|MCX|CDS)",
+)
+"""Futures and options, as the exchange and brokers write them; -I is the nearest future."""
 _OF_BSE = re.compile(r"\^?(?:SENSEX|BANKEX|BSESN)", re.IGNORECASE)
 
 
@@ -50,6 +55,12 @@ class Instruments(NamedTuple):
     def of_rows(self, of_distinct: np.ndarray, missing: object) -> np.ndarray:
         """A value per row from a value per distinct instrument."""
         return np.append(of_distinct, [missing])[self.codes]
+
+    @property
+    def is_contract(self) -> np.ndarray:
+        """Whether each distinct instrument is a future or an option by its symbol."""
+        identifiers = (str(key).rpartition("|")[2] for key in self.keys)
+        return np.array([bool(_CONTRACT.fullmatch(text)) for text in identifiers], bool)
 
     @property
     def is_index(self) -> np.ndarray:

@@ -9,6 +9,7 @@ that can mean one thing only decide for those that can mean two.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -26,6 +27,19 @@ _DECIMAL_COMMA = r"^[+-]?(?:\d+|\d{1,3}(?:[. \x{00a0}\x{202f}']\d{3})+),\d+$"
 _POINTS = r"^[+-]?\d{1,3}(?:\.\d{3})+$"
 _GROUPED = r"^[+-]?\d{1,3}(?:[ \x{00a0}\x{202f}']\d{3})+(?:\.\d+)?$"
 _ONE_COMMA = r"^[+-]?\d{1,3},\d{3}$"
+_NOTHING = r"(?i)^(?:null|none|n\.?/?a\.?|#n/?a|\\n|-+|\.)$"
+"""How programs write that there is no value."""
+_CURRENCY = r"^(?:\x{20b9}|(?i:rs\.?|inr)) *"
+_ABBREVIATED = r"^([+-]?\d+(?:[.,]\d+)?) ?([A-Za-z]+)\.?$"
+_UNITS = {
+    "k": 10**3,
+    **dict.fromkeys(("l", "lac", "lacs", "lakh", "lakhs"), 10**5),
+    **dict.fromkeys(("m", "mn", "mio", "million", "millions"), 10**6),
+    **dict.fromkeys(("cr", "crore", "crores"), 10**7),
+    **dict.fromkeys(("b", "bn", "billion", "billions"), 10**9),
+}
+_COUNTED = ("volume", "open_interest")
+"""Columns that are written short; a price of 2.5K would lose what matters of it."""
 
 
 class Numbers(NamedTuple):
@@ -56,13 +70,56 @@ def read_numbers(
     if odd or reading.decimal == ",":
         # With a decimal comma, the point of a number that looks plain is no decimal sign.
         written = {name: column for name, column in plain.items() if is_text(column.type)}
-        written = {name: compute.utf8_trim_whitespace(column) for name, column in written.items()}
+        written = {name: _bare(column) for name, column in written.items()}
+        if any(_matches(column, _CURRENCY) for column in odd.values()):
+            notes.append("currency signs")
         style = _style(written, reading)
-        if style:
+        for name in written if style == _COMMA else odd:
+            trimmed[name] = _rewritten(written[name], style) if style else written[name]
+        if style and any(
+            not trimmed[name].equals(written[name]) for name in written if name in odd
+        ):
             notes.append(style)
-            for name in written if style == _COMMA else odd:
-                trimmed[name] = _rewritten(written[name], style)
+        for name in odd:
+            if name in _COUNTED:
+                trimmed[name], told = _in_full(trimmed[name], name)
+                notes += told
+    short = [name for name, column in trimmed.items() if pyarrow.types.is_float32(column.type)]
+    if short:
+        notes.append(f"{', '.join(short)} of 32 bits as the decimals that they stand for")
     return {name: _read(name, column) for name, column in trimmed.items()}, notes
+
+
+def _bare(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    """Texts without spaces around and without a currency; null where they say that there is nothing."""
+    trimmed = compute.utf8_trim_whitespace(column)
+    trimmed = compute.replace_substring_regex(trimmed, _CURRENCY, "")
+    is_nothing = compute.match_substring_regex(trimmed, _NOTHING)
+    return compute.if_else(is_nothing, pyarrow.scalar(None, pyarrow.string()), trimmed)
+
+
+def _in_full(column: pyarrow.ChunkedArray, name: str) -> tuple[pyarrow.ChunkedArray, list[str]]:
+    """Counts such as 9.83M as whole numbers, and in words what was taken for what."""
+    is_short = compute.fill_null(compute.match_substring_regex(column, _ABBREVIATED), False)
+    if not compute.any(is_short).as_py():
+        return column, []
+    full: dict[str, str] = {}
+    for text in compute.unique(column.filter(is_short)).to_pylist():
+        digits, unit = re.match(_ABBREVIATED, text).groups()
+        if (factor := _UNITS.get(unit.lower())) is not None:
+            full[text] = str(round(float(digits.replace(",", ".")) * factor))
+    if not full:
+        return column, []
+    rows = int(compute.sum(compute.is_in(column, pyarrow.array(list(full)))).as_py())
+    example, number = next(iter(full.items()))
+    replaced = pyarrow.chunked_array(
+        [
+            pyarrow.array([full.get(text, text) for text in chunk.to_pylist()], pyarrow.string())
+            for chunk in column.chunks
+        ]
+    )
+    told = f"{rows:,} values of {name} are written short, so that they are rounded: {example} = {int(number):,}"
+    return replaced, [told]
 
 
 _COMMA, _GROUPS = "decimal comma", "thousands separators"
@@ -126,6 +183,11 @@ def _read(name: str, column: pyarrow.ChunkedArray) -> Numbers:
         is_number = compute.match_substring_regex(column, _NUMBER)
         nothing = pyarrow.scalar(None, pyarrow.string())
         read = compute.cast(compute.if_else(is_number, column, nothing), pyarrow.float64())
+    elif pyarrow.types.is_float32(column.type):
+        distinct = compute.dictionary_encode(column).combine_chunks()
+        # As text a number of 32 bits is the shortest decimal that it stands for: 1000.62, not 1000.6199951.
+        decimals = distinct.dictionary.to_numpy(zero_copy_only=False).astype("U").astype("float64")
+        read = pyarrow.chunked_array([pyarrow.array(decimals).take(distinct.indices)])
     elif (
         pyarrow.types.is_integer(column.type)
         or pyarrow.types.is_floating(column.type)
