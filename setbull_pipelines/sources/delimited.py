@@ -13,7 +13,7 @@ import csv
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow
@@ -31,6 +31,8 @@ from setbull_pipelines.sources.raw_rows import (
 )
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_NAMES = {**SEPARATORS, " ": "spaces"}
+"""A space is taken only where nothing else separates: it is inside of names and moments."""
 _SAMPLE_BYTES = 1 << 16
 LINES_OF_A_HEAD = 30
 """The first lines of a file, among which its header is looked for."""
@@ -42,6 +44,7 @@ _DATE = re.compile(
     r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{10,19}"
 )
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?: ?[AP]M)?", re.IGNORECASE)
+_QUOTED = re.compile("'.*'")
 _LEVELS = {"price", "ticker"}
 """How the first two lines begin where a frame with columns of two levels was written."""
 _MARKS = (
@@ -59,7 +62,7 @@ def text_rows(content: bytes, reading: InputSettings) -> RawRows:
     head = _head(content, reading)
     notes = [code_page] if code_page else []
     if head.separator != ",":
-        notes.append(f"separated by {SEPARATORS.get(head.separator, head.separator)}")
+        notes.append(f"separated by {_NAMES.get(head.separator, head.separator)}")
     return _rows(content, head, (*notes, *head.notes))
 
 
@@ -122,13 +125,15 @@ class Head:
     names: list[str]
     title: int = 0
     """How many of the skipped lines say something to people."""
+    quote: str = '"'
 
     @property
     def notes(self) -> tuple[str, ...]:
         """In words, what is not the usual way."""
         above = [f"{self.title} lines above the header"] if self.title else []
         nameless = self.first_row == self.skipped
-        return (*above, *(["no header, columns named by [input]"] if nameless else []))
+        quoted = ["quoted by '"] if self.quote == "'" else []
+        return (*above, *(["no header, columns named by [input]"] if nameless else []), *quoted)
 
 
 def _head(content: bytes, reading: InputSettings) -> Head:
@@ -141,6 +146,9 @@ def _head(content: bytes, reading: InputSettings) -> Head:
     shown = lines[skipped:]
     separator = said or _separator(shown)
     rows = [_fields(line, separator) for line in shown]
+    if rows and len(rows[0]) >= _FEWEST_FIELDS_OF_CANDLES and all(map(_QUOTED.fullmatch, rows[0])):
+        rows = [_fields(line, separator, "'") for line in shown]
+        return replace(head_of(rows, separator, skipped, of_excel, reading), quote="'")
     return head_of(rows, separator, skipped, of_excel, reading)
 
 
@@ -176,9 +184,10 @@ def _first_lines(content: bytes) -> list[str]:
     return lines[:LINES_OF_A_HEAD] if not cut or len(lines) == 1 else lines[:-1][:LINES_OF_A_HEAD]
 
 
-def _fields(line: str, separator: str) -> list[str]:
+def _fields(line: str, separator: str, quote: str = '"') -> list[str]:
     try:
-        return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
+        reader = csv.reader([line], delimiter=separator, quotechar=quote)
+        return [field.strip() for field in next(reader, [])]
     except csv.Error as error:
         raise UnreadableFile(
             f"found a first line that is not text ({error}), expected CSV"
@@ -197,6 +206,8 @@ def _separator(lines: list[str]) -> str:
     }
     if max(counts.values()) < 2 and len(filled) > 1:  # a title above the header
         counts = {sign: max(len(_fields(line, sign)) for line in filled) for sign in SEPARATORS}
+    if max(counts.values()) < 2 and filled and len(filled[0].split()) >= _FEWEST_FIELDS_OF_CANDLES:
+        return " "
     return max(SEPARATORS, key=lambda sign: counts[sign])
 
 
@@ -205,9 +216,9 @@ def _lines_above(rows: list[list[str]]) -> int:
     widths = Counter(len(row) for row in rows if any(row))
     usual = max(widths, key=lambda width: (widths[width], width), default=0)
     for number, row in enumerate(rows):
-        if not any(row) or (
-            usual >= _FEWEST_FIELDS_OF_CANDLES and sum(map(bool, row)) <= 2 < usual
-        ):
+        is_title = usual >= _FEWEST_FIELDS_OF_CANDLES and sum(map(bool, row)) <= 2 < usual
+        is_comment = bool(row) and row[0].startswith("#") and len(row) != usual
+        if not any(row) or is_title or is_comment:
             continue
         return number
     return 0
@@ -277,6 +288,8 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
             ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=head.separator,
+                quote_char=head.quote,
+                newlines_in_values=head.quote.encode() in content,
                 ignore_empty_lines=False,
                 invalid_row_handler=keep_malformed,
             ),
@@ -294,6 +307,11 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
     first = head.first_row + 1
     every_line = np.arange(first, first + len(table) + len(malformed))
     lines = np.setdiff1d(every_line, [row.line for row in malformed], assume_unique=True)
+    begins = _begins(content, head.quote)
+    # A quotation mark inside a value that is not quoted can be taken for the begin of one.
+    if begins is not None and len(begins) >= first + len(every_line) - 1:
+        lines = begins[lines - 1]
+        malformed = [replace(row, line=int(begins[row.line - 1])) for row in malformed]
     # A line without any value, such as the empty line at the end of a file, is not a row.
     has_value = np.zeros(len(table), bool)
     for column in table.columns:
@@ -301,3 +319,15 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
     if not has_value.all():
         table, lines = table.filter(pyarrow.array(has_value)), lines[has_value]
     return RawRows(table, lines, tuple(malformed), notes=notes)
+
+
+def _begins(content: bytes, quote: str) -> np.ndarray | None:
+    """The line in which each row begins, where quoted values have line ends in them; None where none has."""
+    if quote.encode() not in content:
+        return None
+    signs = np.frombuffer(content, np.uint8)
+    ends = np.flatnonzero(signs == ord("\n"))
+    is_inside = np.searchsorted(np.flatnonzero(signs == ord(quote)), ends) % 2 == 1
+    if not is_inside.any():
+        return None
+    return np.concatenate([[1], np.flatnonzero(~is_inside) + 2])
