@@ -29,6 +29,7 @@ from setbull_pipelines.sources.candle_rules import (
     judge_shape,
 )
 from setbull_pipelines.sources.conventions import Bars
+from setbull_pipelines.sources.frames import order_of
 from setbull_pipelines.sources.instrument_columns import Instruments, read_instruments
 from setbull_pipelines.sources.moment_texts import UNREADABLE
 from setbull_pipelines.sources.moments import (
@@ -39,7 +40,7 @@ from setbull_pipelines.sources.moments import (
     read_moments,
     settled,
 )
-from setbull_pipelines.sources.number_columns import Numbers, decoded, read_numbers
+from setbull_pipelines.sources.number_columns import Numbers, encoded, read_numbers
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, texts
 from setbull_pipelines.sources.verdicts import Verdicts, rejected_rows
 from setbull_pipelines.tables import CANDLES_1MIN
@@ -269,7 +270,7 @@ def _accepted(
     wall_clock = moments.wall_clock[moments.codes[accepted]]
     days = wall_clock // MICROSECONDS_PER_DAY
     # Stable, so rows of one bar stay in the order of their lines.
-    order = np.lexsort((wall_clock, keys, days))
+    order = order_of(days, keys, wall_clock)
     rows = np.flatnonzero(accepted)[order]
     aware = pd.DatetimeIndex(wall_clock[order].view("datetime64[us]")).tz_localize(INDIA)
     interest = numbers.get("open_interest")
@@ -301,8 +302,8 @@ def _last_symbols(
     moments: Moments,
     instruments: Instruments,
 ) -> dict[str, tuple[str, str]]:
-    encoded = compute.dictionary_encode(decoded(column)).combine_chunks()
-    codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    coded = encoded(column)
+    codes = compute.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(accepted & (codes >= 0))
     found = pd.DataFrame(
         {
@@ -312,7 +313,7 @@ def _last_symbols(
         }
     )
     last = found.sort_values("moment", kind="stable").drop_duplicates("key", keep="last")
-    symbols = texts(pyarrow.chunked_array([encoded.dictionary]))
+    symbols = texts(pyarrow.chunked_array([coded.dictionary]))
     return {
         instruments.keys[row.key]: (
             str(np.datetime64(row.moment, "us")),

@@ -16,6 +16,7 @@ import pyarrow
 
 from setbull_pipelines.market import session_frames
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.sources.frames import order_of
 from setbull_pipelines.sources.instrument_columns import Instruments
 from setbull_pipelines.sources.moment_texts import AWARE, UNREADABLE
 from setbull_pipelines.sources.moments import (
@@ -60,8 +61,7 @@ class Bars:
     def of(cls, instrument: np.ndarray, wall_clock: np.ndarray, chosen: np.ndarray) -> Bars:
         """The chosen rows; of equal bars the last."""
         places = np.flatnonzero(chosen)
-        order = np.lexsort((places, wall_clock[places], instrument[places]))
-        places = places[order]
+        places = places[order_of(instrument[places], wall_clock[places])]
         of, at = instrument[places], wall_clock[places]
         is_last = np.ones(len(places), bool)
         is_last[:-1] = (of[1:] != of[:-1]) | (at[1:] != at[:-1])
@@ -164,6 +164,8 @@ def refuse_several_instruments(
     if len(instruments.keys) != 1:
         return
     read = (moments.codes >= 0) & (instruments.codes >= 0)
+    if read.sum() < 2 * len(moments.status):
+        return
     bars = np.unique(
         np.column_stack([moments.codes[read], *(column[read] for column in values)]), axis=0
     )

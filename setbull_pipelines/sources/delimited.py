@@ -37,6 +37,9 @@ _SAMPLE_BYTES = 1 << 16
 LINES_OF_A_HEAD = 30
 """The first lines of a file, among which its header is looked for."""
 _LONGEST_HEADER = 1 << 24
+_BLOCK_BYTES = 1 << 22
+_TEXTS = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+"""Each text of a column once: most come again, and what they mean is found out once."""
 _FEWEST_FIELDS_OF_CANDLES = 5
 _FEWEST_NUMBERS_OF_DATA = 4
 _NUMBER = re.compile(r"[+-]?[\d,.]*\d[\d,.]*(?:e[+-]?\d+)?", re.IGNORECASE)
@@ -281,10 +284,13 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
     try:
         table = pyarrow.csv.read_csv(
             # Arrow takes a last line that no line end follows for none when nothing stands before it.
-            io.BytesIO(content if content.endswith(b"\n") else content + b"\n"),
+            io.BytesIO(content if b"\n" in content[:-1] else content + b"\n"),
             # Line numbers of malformed lines are known to a single thread only.
             read_options=pyarrow.csv.ReadOptions(
-                use_threads=False, skip_rows=head.first_row, column_names=places
+                use_threads=False,
+                skip_rows=head.first_row,
+                column_names=places,
+                block_size=_BLOCK_BYTES,
             ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=head.separator,
@@ -294,11 +300,12 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
                 invalid_row_handler=keep_malformed,
             ),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(places, pyarrow.string()),
+                column_types=dict.fromkeys(places, _TEXTS),
                 strings_can_be_null=True,
                 null_values=[""],
             ),
-        ).rename_columns(head.names)
+        )
+        table = table.rename_columns(head.names).unify_dictionaries()
     except pyarrow.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
             empty = {name: pyarrow.array([], pyarrow.string()) for name in head.names}
@@ -307,7 +314,7 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
     first = head.first_row + 1
     every_line = np.arange(first, first + len(table) + len(malformed))
     lines = np.setdiff1d(every_line, [row.line for row in malformed], assume_unique=True)
-    begins = _begins(content, head.quote)
+    begins = _begins(content, head.quote, first + len(every_line) - 1)
     # A quotation mark inside a value that is not quoted can be taken for the begin of one.
     if begins is not None and len(begins) >= first + len(every_line) - 1:
         lines = begins[lines - 1]
@@ -321,9 +328,9 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
     return RawRows(table, lines, tuple(malformed), notes=notes)
 
 
-def _begins(content: bytes, quote: str) -> np.ndarray | None:
+def _begins(content: bytes, quote: str, rows: int) -> np.ndarray | None:
     """The line in which each row begins, where quoted values have line ends in them; None where none has."""
-    if quote.encode() not in content:
+    if quote.encode() not in content or content.count(b"\n") <= rows:
         return None
     signs = np.frombuffer(content, np.uint8)
     ends = np.flatnonzero(signs == ord("\n"))

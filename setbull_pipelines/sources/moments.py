@@ -23,7 +23,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import InputSettings
 from setbull_pipelines.sources.instrument_columns import Instruments
 from setbull_pipelines.sources.moment_texts import AWARE, DATE, NAIVE, UNREADABLE, Texts, read_texts
-from setbull_pipelines.sources.number_columns import decoded
+from setbull_pipelines.sources.number_columns import encoded
 from setbull_pipelines.sources.raw_rows import UnreadableFile, texts
 from setbull_pipelines.tables.contract import INDIA
 
@@ -64,9 +64,9 @@ class Moments:
 
 def read_moments(column: pyarrow.ChunkedArray, reading: InputSettings) -> Moments:
     """The timestamps of a column of any usual type."""
-    encoded = compute.dictionary_encode(decoded(column)).combine_chunks()
-    codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    distinct = encoded.dictionary
+    coded = encoded(column)
+    codes = compute.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    distinct = coded.dictionary
     kind = distinct.type
     if pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind):
         has_zone = pyarrow.types.is_timestamp(kind) and kind.tz is not None
@@ -191,12 +191,13 @@ def _has_one_bar_a_day(moments: Moments, instruments: Instruments, readable: np.
     span = int(day.max() - day.min()) + 1
     if span > 10**6:
         return False
-    pairs, place = np.unique(codes * span + day - day.min(), return_inverse=True)
-    first_wall = np.zeros(len(pairs), "int64")
-    first_wall[place] = wall
-    several = np.unique(place[wall != first_wall[place]])
-    if len(several) > _MOST_DAYS_WITH_SEVERAL * len(pairs):
-        return False
+    keys = codes * span + day - day.min()
+    most = min(len(keys), len(instruments.keys) * span)
+    # Of a large file of minutes a part tells as much.
+    for end in (len(keys) // 8, len(keys)):
+        pairs, first_wall, several = _bars_of_days(keys[:end], wall[:end])
+        if several > _MOST_DAYS_WITH_SEVERAL * (len(pairs) if end == len(keys) else most):
+            return False
     time_of_day = first_wall % MICROSECONDS_PER_DAY
     outside = (time_of_day < _EXCHANGE_OPENS) | (
         time_of_day >= _EXCHANGE_OPENS + 6 * _HOUR + 30 * MICROSECONDS_PER_MINUTE
@@ -209,6 +210,14 @@ def _has_one_bar_a_day(moments: Moments, instruments: Instruments, readable: np.
     off_minute = time_of_day % MICROSECONDS_PER_MINUTE != 0
     # Single trades of a share that nobody wants are at any minute; daily bars have one time, or seconds.
     return bool(2 * counts.max() >= len(pairs) or 2 * off_minute.sum() >= len(pairs))
+
+
+def _bars_of_days(keys: np.ndarray, wall: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """The days of instruments, sorted, a moment of each, and how many have several moments."""
+    pairs, place = np.unique(keys, return_inverse=True)
+    first_wall = np.zeros(len(pairs), "int64")
+    first_wall[place] = wall
+    return pairs, first_wall, len(np.unique(place[wall != first_wall[place]]))
 
 
 def _on_sessions(moments: Moments) -> np.ndarray:

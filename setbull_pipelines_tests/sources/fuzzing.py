@@ -122,6 +122,22 @@ SEEDS: dict[str, tuple[str, bytes]] = {
     "UTF-16": ("a.csv", _GOOD.encode("utf-16")),
     "side by side": ("a.csv", _SIDE_BY_SIDE.encode()),
     "side by side, by ticker": ("a.csv", _BY_TICKER.encode()),
+    "short volumes": (
+        "ITC.csv",
+        b'"Date","Price","Open","High","Low","Vol."\n"16-06-2025","416","415","418","414","10.60M"\n',
+    ),
+    "by symbol": (
+        "a.json",
+        json.dumps({symbol: _BODY["data"]["candles"] for symbol in ("ITC", "TCS")}).encode(),
+    ),
+    "by moment": (
+        "ITC.json",
+        b'{"2025-06-02 09:15:00":{"1. open":"1","2. high":"1","3. low":"1","4. close":"1","5. volume":"1"}}',
+    ),
+    "Shoonya": (
+        "ITC.json",
+        b'[{"ssboe":"1748835900","into":"1","inth":"1","intl":"1","intc":"1","intv":"1","v":"9"}]',
+    ),
     "gzip": ("a.csv.gz", gzip.compress(_GOOD.encode(), mtime=0)),
     "bzip2": ("a.csv.bz2", bz2.compress(_GOOD.encode())),
     "zip": ("a.zip", zipped(("a.csv", _GOOD.encode()))),

@@ -15,6 +15,7 @@ import pyarrow.compute as compute
 
 from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.layouts import Sample
+from setbull_pipelines.sources.number_columns import decoded, is_text
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed, texts
 
 NAME = "candles"
@@ -214,7 +215,8 @@ def _with_exchange(table: pyarrow.Table) -> pyarrow.Table:
 
 
 def _text(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
-    if pyarrow.types.is_string(column.type):
+    column = decoded(column)
+    if is_text(column.type):
         return column
     return pyarrow.chunked_array([pyarrow.array(texts(column), pyarrow.string())])
 
