@@ -37,6 +37,7 @@ _SAMPLE_BYTES = 1 << 16
 LINES_OF_A_HEAD = 30
 """The first lines of a file, among which its header is looked for."""
 _LONGEST_HEADER = 1 << 24
+_LINES_OF_NAMES = 3
 _BLOCK_BYTES = 1 << 22
 _TEXTS = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 """Each text of a column once: most come again, and what they mean is found out once."""
@@ -179,12 +180,14 @@ def head_of(
 
 
 def _first_lines(content: bytes) -> list[str]:
-    # All of the first line, however long: it names the columns.
-    end_of_first = content.find(b"\n", 0, _LONGEST_HEADER)
-    sample = content[: max(_SAMPLE_BYTES, end_of_first)]
-    cut = len(content) > len(sample)
-    lines = sample.decode(errors="replace").splitlines()
-    return lines[:LINES_OF_A_HEAD] if not cut or len(lines) == 1 else lines[:-1][:LINES_OF_A_HEAD]
+    # All of the first lines, however long: they name the columns.
+    end = 0
+    for _ in range(_LINES_OF_NAMES):
+        end = content.find(b"\n", end, _LONGEST_HEADER) + 1 or end
+    sample = content[: max(_SAMPLE_BYTES, end)]
+    lines = sample.decode(errors="replace").splitlines()[:LINES_OF_A_HEAD]
+    is_cut = len(content) > len(sample) and not sample.endswith(b"\n")
+    return lines[:-1] if is_cut and 1 < len(lines) < LINES_OF_A_HEAD else lines
 
 
 def _fields(line: str, separator: str, quote: str = '"') -> list[str]:

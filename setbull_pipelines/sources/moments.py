@@ -118,13 +118,13 @@ def settled(
 
     Daily bars start at midnight, at whatever time of the day the file has them; the second 59 is the end of its minute.
     """
-    kind, odd_times = _kind_of(moments, instruments)
+    kind, told = _kind_of(moments, instruments, reading)
     moments = _with_zone(moments, kind)
+    moments = replace(moments, notes=(*moments.notes, *told))
     if kind == DAILY:
-        if odd_times:
+        if told:
             day = moments.wall_clock // MICROSECONDS_PER_DAY * MICROSECONDS_PER_DAY
-            told = f"one bar a day, at {odd_times}, is daily"
-            moments = replace(moments, wall_clock=day, notes=(*moments.notes, told))
+            moments = replace(moments, wall_clock=day)
         return placed(moments), kind
     wall = moments.wall_clock
     last_second = (moments.status != UNREADABLE) & (
@@ -158,30 +158,46 @@ def placed(moments: Moments) -> Moments:
     return replace(moments, placement=placement)
 
 
-def _kind_of(moments: Moments, instruments: Instruments) -> tuple[str, str | None]:
-    """Minutes or daily, and in words the time of daily bars that are not at midnight.
+def _kind_of(
+    moments: Moments, instruments: Instruments, reading: InputSettings
+) -> tuple[str, list[str]]:
+    """Minutes or daily, and in words what was taken for granted of bars that are not at midnight.
 
     Daily when most rows are at midnight, where one odd row decides nothing; else when every instrument has one bar a
-    day.
+    day, on days enough.
     """
     readable = moments.status != UNREADABLE
     time_of_day = moments.wall_clock % MICROSECONDS_PER_DAY
     rows = moments.rows_of
     at_midnight = rows[readable & (time_of_day == 0)].sum()
     others = rows[readable & (time_of_day != 0)].sum()
-    if others <= at_midnight:
-        return DAILY, None
-    if not _has_one_bar_a_day(moments, instruments, readable):
-        return MINUTES, None
+    if others <= at_midnight and reading.interval != "minute":
+        return DAILY, []
+    is_daily = _has_one_bar_a_day(moments, instruments, readable)
+    if reading.interval == "day" and is_daily is False:
+        raise UnreadableFile(
+            'found several bars a day of one instrument, expected one, since [input] interval = "day" says so',
+            "several bars a day",
+        )
+    if reading.interval == "minute" or not (is_daily or reading.interval):
+        undecided = (
+            "one bar a day, on too few days to tell a minute from a day: taken for minutes; [input] interval = "
+            '"day" (or --interval day) takes them for days'
+        )
+        return MINUTES, [undecided] if is_daily is None and not reading.interval else []
     times, first = np.unique(time_of_day[readable], return_inverse=True)
     counts = np.bincount(first, weights=rows[readable])
     usual = int(times[counts.argmax()])
     minutes = usual // MICROSECONDS_PER_MINUTE
     words = f"{minutes // 60:02}:{minutes % 60:02}" + (" and other times" if len(times) > 1 else "")
-    return DAILY, words
+    said = ', by [input] interval = "day"' if reading.interval else ""
+    return DAILY, [f"one bar a day, at {words}, is daily{said}"]
 
 
-def _has_one_bar_a_day(moments: Moments, instruments: Instruments, readable: np.ndarray) -> bool:
+def _has_one_bar_a_day(
+    moments: Moments, instruments: Instruments, readable: np.ndarray
+) -> bool | None:
+    """None where it is so, on too few days to tell whether it is meant."""
     row_is_read = moments.spread(readable & _on_sessions(moments), False) & (instruments.codes >= 0)
     codes = instruments.codes[row_is_read].astype("int64")
     wall = moments.wall_clock[moments.codes[row_is_read]]
@@ -205,7 +221,7 @@ def _has_one_bar_a_day(moments: Moments, instruments: Instruments, readable: np.
     days_of_instrument = np.bincount(pairs // span)
     if days_of_instrument.max() < _FEWEST_DAYS:
         # A single bar of one session can be a minute, unless no minute has such a time.
-        return bool(outside.all())
+        return True if outside.all() else None
     _, counts = np.unique(time_of_day, return_counts=True)
     off_minute = time_of_day % MICROSECONDS_PER_MINUTE != 0
     # Single trades of a share that nobody wants are at any minute; daily bars have one time, or seconds.

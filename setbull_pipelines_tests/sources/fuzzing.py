@@ -128,7 +128,7 @@ SEEDS: dict[str, tuple[str, bytes]] = {
     ),
     "by symbol": (
         "a.json",
-        json.dumps({symbol: _BODY["data"]["candles"] for symbol in ("ITC", "TCS")}).encode(),
+        json.dumps(dict.fromkeys(("ITC", "TCS"), _BODY["data"]["candles"])).encode(),
     ),
     "by moment": (
         "ITC.json",
