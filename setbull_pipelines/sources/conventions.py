@@ -86,7 +86,7 @@ class Bars:
 def refuse_longer_than_a_day(moments: Moments, instruments: Instruments) -> None:
     """Refuse a file of daily bars in which those of every instrument with enough to tell are weeks apart or more."""
     read = moments.spread(moments.status != UNREADABLE, False) & (instruments.codes >= 0)
-    bars = Bars.of(instruments.codes, moments.wall_clock[moments.codes], read)
+    bars = Bars.of(instruments.codes, moments.spread(moments.wall_clock, 0), read)
     same = bars.instrument[1:] == bars.instrument[:-1]
     steps, of = np.diff(bars.day)[same], bars.instrument[1:][same]
     counts = np.bincount(of)

@@ -427,3 +427,8 @@ def test_all_shares_of_the_exchange_side_by_side_are_read() -> None:
     lines += [[f"2025-06-0{day}", *["100"] * 12_000] for day in (2, 3)]
     found = candles("\n".join(",".join(line) for line in lines) + "\n", "download.csv")
     assert len(found.accepted) == found.received == 4_800
+
+
+def test_rows_without_any_moment_are_rejected_one_by_one() -> None:
+    found = candles(table("ITC,,1,1,1,1,5", "ITC,,1,1,1,1,6"))
+    assert found.rejected["rule"].tolist() == ["missing value"] * 2
