@@ -23,6 +23,7 @@ _TEXTS = {
 }
 _CHOICES = {
     "label": (("start", "end"), "Which minute of its bar a moment is."),
+    "interval": (("minute", "day"), "How long bars are."),
     "symbol_from": (("file name",), "The whole name of a file is its symbol."),
     "decimal": ((".", ","), "Decimal sign."),
     "volume": (("per bar", "cumulative"), "What volume counts."),

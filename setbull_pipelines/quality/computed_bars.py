@@ -26,6 +26,8 @@ _AUCTION_LIMITS = {
     **dict.fromkeys(("high", "low", "close"), "auction_price_difference"),
     "volume": "auction_volume_difference",
 }
+_PAISE = (80, 125)
+"""How many times apart prices in rupees and in paise can be, a day's move included."""
 _GAPS_SHOWN = 10
 _SUMMARY = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 
@@ -194,5 +196,7 @@ def no_unexplained_gap(asked: Asked, indicators: pd.DataFrame) -> Verdict:
 
 
 def _hint(gap: float) -> str:
+    if _PAISE[0] <= max(gap, 1 / gap) <= _PAISE[1]:
+        return " (near 100 times: are prices of one of the days in paise?)"
     nearest = nearest_ratio(gap)
     return f" (near a ratio of {nearest})" if nearest else ""

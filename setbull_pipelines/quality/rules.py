@@ -14,6 +14,7 @@ from setbull_pipelines.quality import (
     fetches,
     groups,
     jumps,
+    own_bars,
     processing,
     raw,
     revisions,
@@ -59,6 +60,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *fetches.RULES,
         *groups.RULES,
         *jumps.RULES,
+        *own_bars.RULES,
     )
     by_table = {table: list(contract_rules(table)) for table in stored}
     for rule in special:

@@ -69,6 +69,8 @@ class InputSettings:
     label: Literal["", "start", "end"] = ""
     """Which minute of its bar a moment is: ``end`` shifts by one minute; empty: the start, unless whole sessions say
     otherwise."""
+    interval: Literal["", "minute", "day"] = ""
+    """How long bars are; empty: found out, which takes three days of an instrument that has one bar on each."""
     symbol_from: Literal["", "file name"] = ""
     """``file name``: all of it, in upper case, is the symbol; empty: the content says it, or a name of a usual form."""
     symbol_pattern: text_that(

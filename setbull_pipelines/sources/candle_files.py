@@ -29,16 +29,18 @@ from setbull_pipelines.sources.candle_rules import (
     judge_shape,
 )
 from setbull_pipelines.sources.conventions import Bars
+from setbull_pipelines.sources.frames import order_of
 from setbull_pipelines.sources.instrument_columns import Instruments, read_instruments
 from setbull_pipelines.sources.moment_texts import UNREADABLE
 from setbull_pipelines.sources.moments import (
+    DAILY,
     MICROSECONDS_PER_DAY,
     MINUTES,
     Moments,
     read_moments,
     settled,
 )
-from setbull_pipelines.sources.number_columns import Numbers, decoded, read_numbers
+from setbull_pipelines.sources.number_columns import Numbers, encoded, read_numbers
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, texts
 from setbull_pipelines.sources.verdicts import Verdicts, rejected_rows
 from setbull_pipelines.tables import CANDLES_1MIN
@@ -102,6 +104,12 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
     numbers, written = read_numbers(columns, reading)
     numbers, without_volume, untraded = _without_volume_of_indices(numbers, instruments)
     numbers, equal = _equal_prices(numbers)
+    bar = [numbers[name].values for name in (*PRICE_COLUMNS, "volume")]
+    conventions.refuse_several_instruments(moments, instruments, bar, rows.lines)
+    if kind == DAILY:
+        conventions.refuse_longer_than_a_day(moments, instruments)
+    else:
+        conventions.refuse_other_clock(moments, rows.columns["timestamp"], rows.lines)
 
     verdicts = Verdicts(len(rows.lines))
     judge_moments(verdicts, moments, kind)
@@ -262,7 +270,7 @@ def _accepted(
     wall_clock = moments.wall_clock[moments.codes[accepted]]
     days = wall_clock // MICROSECONDS_PER_DAY
     # Stable, so rows of one bar stay in the order of their lines.
-    order = np.lexsort((wall_clock, keys, days))
+    order = order_of(days, keys, wall_clock)
     rows = np.flatnonzero(accepted)[order]
     aware = pd.DatetimeIndex(wall_clock[order].view("datetime64[us]")).tz_localize(INDIA)
     interest = numbers.get("open_interest")
@@ -294,8 +302,8 @@ def _last_symbols(
     moments: Moments,
     instruments: Instruments,
 ) -> dict[str, tuple[str, str]]:
-    encoded = compute.dictionary_encode(decoded(column)).combine_chunks()
-    codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    coded = encoded(column)
+    codes = compute.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(accepted & (codes >= 0))
     found = pd.DataFrame(
         {
@@ -305,7 +313,7 @@ def _last_symbols(
         }
     )
     last = found.sort_values("moment", kind="stable").drop_duplicates("key", keep="last")
-    symbols = texts(pyarrow.chunked_array([encoded.dictionary]))
+    symbols = texts(pyarrow.chunked_array([coded.dictionary]))
     return {
         instruments.keys[row.key]: (
             str(np.datetime64(row.moment, "us")),

@@ -117,6 +117,12 @@ def judge_instruments(verdicts: Verdicts, instruments: Instruments) -> None:
         else "SEGMENT|IDENTIFIER with a known segment, such as NSE_EQ|INE002A01018"
     )
     verdicts.reject(invalid, "invalid instrument", instruments.column, expected)
+    verdicts.reject(
+        instruments.of_rows(instruments.is_contract, False),
+        "contracts",
+        instruments.column,
+        "a share or an index; candles of futures and options are not read",
+    )
 
 
 def judge_series(verdicts: Verdicts, rows: RawRows, reading: InputSettings) -> None:

@@ -1,4 +1,4 @@
-"""What a file of minutes means without saying so: how long its bars are, which minute labels them, what volume counts.
+"""What a file means without saying so: how long its bars are, on whose clock, what labels them, what volume counts.
 
 Belongs here: recognising from whole sessions what would give wrong numbers in silence, and refusing it with the setting
 that says what is meant. Does not belong here: single rows (``candle_files.py``).
@@ -6,14 +6,28 @@ that says what is meant. Does not belong here: single rows (``candle_files.py``)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import pyarrow
 
+from setbull_pipelines.market import session_frames
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.sources.moments import MICROSECONDS_PER_DAY, MICROSECONDS_PER_MINUTE
-from setbull_pipelines.sources.raw_rows import UnreadableFile
+from setbull_pipelines.sources.frames import order_of
+from setbull_pipelines.sources.instrument_columns import Instruments
+from setbull_pipelines.sources.moment_texts import AWARE, UNREADABLE
+from setbull_pipelines.sources.moments import (
+    MICROSECONDS_PER_DAY,
+    MICROSECONDS_PER_MINUTE,
+    Moments,
+    placed,
+)
+from setbull_pipelines.sources.number_columns import decoded, is_text
+from setbull_pipelines.sources.raw_rows import UnreadableFile, texts
+from setbull_pipelines.tables.contract import INDIA
 
 _FEWEST_STEPS_OF_A_GRID = 9
 _LEAST_SHARE_OF_USUAL_STEP = 0.5
@@ -22,6 +36,17 @@ _FEWEST_BARS_OF_A_DAY = 10
 _NEARLY_EVERY = 0.95
 _LEAST_SHARE_OF_RISES = 0.5
 _MOST_MINUTES_MISSING = 0.2
+_FEWEST_STEPS_OF_DAYS = 4
+_LONGER_THAN_A_DAY = (
+    ("weekly", 5, 9),
+    ("monthly", 28, 33),
+    ("quarterly", 88, 94),
+    ("yearly", 362, 369),
+)
+"""Bars by their name, and the fewest and most days from one to the next."""
+_FEWEST_BARS_OF_A_CLOCK = 30
+_MINUTES_OF_INDIA = 330
+_LITERAL_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)")
 
 
 @dataclass(frozen=True)
@@ -36,8 +61,7 @@ class Bars:
     def of(cls, instrument: np.ndarray, wall_clock: np.ndarray, chosen: np.ndarray) -> Bars:
         """The chosen rows; of equal bars the last."""
         places = np.flatnonzero(chosen)
-        order = np.lexsort((places, wall_clock[places], instrument[places]))
-        places = places[order]
+        places = places[order_of(instrument[places], wall_clock[places])]
         of, at = instrument[places], wall_clock[places]
         is_last = np.ones(len(places), bool)
         is_last[:-1] = (of[1:] != of[:-1]) | (at[1:] != at[:-1])
@@ -57,6 +81,107 @@ class Bars:
     def starts(self) -> np.ndarray:
         """Where the first bar of each day of each instrument is."""
         return np.flatnonzero(np.append([True], ~self.follows)) if len(self.places) else self.places
+
+
+def refuse_longer_than_a_day(moments: Moments, instruments: Instruments) -> None:
+    """Refuse a file of daily bars in which those of every instrument with enough to tell are weeks apart or more."""
+    read = moments.spread(moments.status != UNREADABLE, False) & (instruments.codes >= 0)
+    bars = Bars.of(instruments.codes, moments.spread(moments.wall_clock, 0), read)
+    same = bars.instrument[1:] == bars.instrument[:-1]
+    steps, of = np.diff(bars.day)[same], bars.instrument[1:][same]
+    counts = np.bincount(of)
+    told = np.flatnonzero(counts >= _FEWEST_STEPS_OF_DAYS)
+    for name, fewest, most in _LONGER_THAN_A_DAY:
+        fitting = np.bincount(of[(steps >= fewest) & (steps <= most)], minlength=len(counts))
+        if len(told) and (fitting[told] >= _LEAST_SHARE_ON_GRID * counts[told]).all():
+            usual = int(np.median(steps))
+            raise UnreadableFile(
+                f"found bars {usual} days apart, which are {name}, of {len(told)} instruments, expected one-minute or "
+                "daily candles",
+                "longer than a day",
+                value=f"{usual} days",
+                count=len(told),
+            )
+
+
+def refuse_other_clock(
+    moments: Moments, written_as: pyarrow.ChunkedArray, lines: np.ndarray
+) -> None:
+    """Refuse minutes of which most lie outside the session, and nearly all inside if the zone were the other one."""
+    known = moments.status == AWARE
+    on_session_days = known & ~np.isin(
+        moments.placement, (session_frames.CLOSED_DAY, session_frames.OUTSIDE_COVERAGE)
+    )
+    rows = moments.rows_of
+    inside = rows[on_session_days & (moments.placement == session_frames.IN_SESSION)].sum()
+    total = rows[on_session_days].sum()
+    if total < _FEWEST_BARS_OF_A_CLOCK or 2 * inside >= total:
+        return
+    time_of_day = moments.wall_clock[on_session_days] % MICROSECONDS_PER_DAY
+    if np.ptp(time_of_day) < _MINUTES_OF_INDIA * MICROSECONDS_PER_MINUTE:
+        return  # a part of a day, such as the auction before the open, fits at several places
+    for minutes in (-_MINUTES_OF_INDIA, _MINUTES_OF_INDIA):
+        shifted = placed(
+            replace(moments, wall_clock=moments.wall_clock + minutes * MICROSECONDS_PER_MINUTE)
+        )
+        would_be = rows[known & (shifted.placement == session_frames.IN_SESSION)].sum()
+        if would_be < _NEARLY_EVERY * total:
+            continue
+        row = int(np.flatnonzero(moments.spread(on_session_days, False))[0])
+        text = (texts(written_as.slice(row, 1))[0] or "").strip()
+        written, said = (INDIA, "UTC") if minutes < 0 else ("UTC", INDIA)
+        paste = _without_its_zone(text, written) if is_text(decoded(written_as).type) else {}
+        ways = ", ".join(f'{name} = "{value}"' for name, value in paste.items())
+        advice = f"; [input] {ways} takes them as {written}" if ways else ""
+        raise UnreadableFile(
+            f"found moments such as {text!r}, of which {inside:,} of {total:,} lie in the exchange's hours, and "
+            f"{would_be:,} would on the clock of {written}: it seems to have been written as {said}; expected the "
+            f"right zone{advice}",
+            "other clock",
+            line=int(lines[row]),
+            value=text,
+            count=int(total - inside),
+            paste=paste,
+        )
+
+
+def _without_its_zone(text: str, zone: str) -> dict[str, str]:
+    """The settings that take a moment for one of ``zone``, whatever it says; none for values that are no texts."""
+    if text.replace(".", "", 1).isdigit():
+        return {"timezone": zone}
+    found = _LITERAL_ZONE.fullmatch(text)
+    if not found:
+        return {}
+    seconds, fraction = ":%S" if found[4] else "", ".%f" if found[5] else ""
+    written = f"%Y-%m-%d{found[2]}%H:%M{seconds}{fraction}{found[6]}"
+    return {"timestamp_format": written, "timezone": zone}
+
+
+def refuse_several_instruments(
+    moments: Moments, instruments: Instruments, values: Sequence[np.ndarray], lines: np.ndarray
+) -> None:
+    """Refuse a file of one instrument that has several different bars of nearly every moment."""
+    if len(instruments.keys) != 1:
+        return
+    read = (moments.codes >= 0) & (instruments.codes >= 0)
+    if read.sum() < 2 * len(moments.status):
+        return
+    bars = np.unique(
+        np.column_stack([moments.codes[read], *(column[read] for column in values)]), axis=0
+    )
+    distinct, counts = np.unique(bars[:, 0], return_counts=True)
+    if len(bars) < _FEWEST_BARS_OF_A_DAY or len(bars) < 2 * len(distinct):
+        return
+    most = int(distinct[counts.argmax()])
+    at = np.flatnonzero(moments.codes == most)
+    raise UnreadableFile(
+        f"found {counts.max():,} different bars of one moment under the one instrument {instruments.keys[0]} (lines "
+        f"{lines[at[0]]} and {lines[at[1]]}), and so for most moments, expected a column that tells instruments apart",
+        "several instruments",
+        line=int(lines[at[1]]),
+        value=str(instruments.keys[0]),
+        count=len(bars) - len(distinct),
+    )
 
 
 def coarse_instruments(bars: Bars) -> dict[int, int]:

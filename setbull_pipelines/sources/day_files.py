@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow
 import pyarrow.compute as compute
 
+from setbull_pipelines.sources.number_columns import decoded
 from setbull_pipelines.sources.raw_rows import RawRows, texts
 
 _SEGMENT = "NSE_EQ"
@@ -19,7 +20,7 @@ _SEGMENT = "NSE_EQ"
 
 def keyed_by_isin(rows: RawRows) -> RawRows:
     """The rows with ``instrument_key`` from the ISIN, or the symbol of a row without one."""
-    identifiers = compute.coalesce(rows.columns["isin"], rows.columns["symbol"])
+    identifiers = compute.coalesce(decoded(rows.columns["isin"]), decoded(rows.columns["symbol"]))
     keys = compute.binary_join_element_wise(f"{_SEGMENT}|", identifiers, "")
     return replace(rows, columns=rows.columns.add_column(0, "instrument_key", keys))
 
@@ -36,4 +37,4 @@ def with_iso_dates(table: pyarrow.Table) -> pyarrow.Table:
 def trimmed(table: pyarrow.Table, name: str) -> pyarrow.Table:
     """The table without blanks around the texts of a column."""
     place = table.column_names.index(name)
-    return table.set_column(place, name, compute.utf8_trim_whitespace(table[name]))
+    return table.set_column(place, name, compute.utf8_trim_whitespace(decoded(table[name])))

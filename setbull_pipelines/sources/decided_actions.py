@@ -61,6 +61,10 @@ def read_decisions(data_directory: Path) -> list[Decision]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
+    except UnicodeDecodeError as error:
+        raise DamagedDecisions(
+            f"{path}: cannot be read ({error}); restore the file from a backup"
+        ) from None
     rows = []
     reader = csv.DictReader(io.StringIO(text, newline=""))
     for row in reader:

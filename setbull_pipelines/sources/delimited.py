@@ -13,7 +13,7 @@ import csv
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow
@@ -31,9 +31,16 @@ from setbull_pipelines.sources.raw_rows import (
 )
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_NAMES = {**SEPARATORS, " ": "spaces"}
+"""A space is taken only where nothing else separates: it is inside of names and moments."""
 _SAMPLE_BYTES = 1 << 16
-_SAMPLE_LINES = 30
+LINES_OF_A_HEAD = 30
+"""The first lines of a file, among which its header is looked for."""
 _LONGEST_HEADER = 1 << 24
+_LINES_OF_NAMES = 3
+_BLOCK_BYTES = 1 << 22
+_TEXTS = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+"""Each text of a column once: most come again, and what they mean is found out once."""
 _FEWEST_FIELDS_OF_CANDLES = 5
 _FEWEST_NUMBERS_OF_DATA = 4
 _NUMBER = re.compile(r"[+-]?[\d,.]*\d[\d,.]*(?:e[+-]?\d+)?", re.IGNORECASE)
@@ -41,6 +48,7 @@ _DATE = re.compile(
     r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{10,19}"
 )
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?: ?[AP]M)?", re.IGNORECASE)
+_QUOTED = re.compile("'.*'")
 _LEVELS = {"price", "ticker"}
 """How the first two lines begin where a frame with columns of two levels was written."""
 _MARKS = (
@@ -55,15 +63,11 @@ def text_rows(content: bytes, reading: InputSettings) -> RawRows:
     """The rows of a text file; of its fields none is interpreted, an empty one is null."""
     content, code_page = _as_utf8(content)
     # An old Macintosh ends lines by a carriage return alone; Arrow reads either.
-    dialect = _dialect(content, reading)
+    head = _head(content, reading)
     notes = [code_page] if code_page else []
-    if dialect.separator != ",":
-        notes.append(f"separated by {SEPARATORS.get(dialect.separator, dialect.separator)}")
-    if dialect.title:
-        notes.append(f"{dialect.title} lines above the header")
-    if dialect.first_row == dialect.skipped:
-        notes.append("no header, columns named by [input]")
-    return _rows(content, dialect, tuple(notes))
+    if head.separator != ",":
+        notes.append(f"separated by {_NAMES.get(head.separator, head.separator)}")
+    return _rows(content, head, (*notes, *head.notes))
 
 
 def _as_utf8(content: bytes) -> tuple[bytes, str | None]:
@@ -116,8 +120,8 @@ def _wide_without_mark(content: bytes) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Dialect:
-    """How a text file is written: ``skipped`` lines stand above the header, rows begin in line ``first_row``."""
+class Head:
+    """How a table is written: ``skipped`` lines stand above the header, rows begin in line ``first_row``."""
 
     separator: str
     skipped: int
@@ -125,9 +129,18 @@ class _Dialect:
     names: list[str]
     title: int = 0
     """How many of the skipped lines say something to people."""
+    quote: str = '"'
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """In words, what is not the usual way."""
+        above = [f"{self.title} lines above the header"] if self.title else []
+        nameless = self.first_row == self.skipped
+        quoted = ["quoted by '"] if self.quote == "'" else []
+        return (*above, *(["no header, columns named by [input]"] if nameless else []), *quoted)
 
 
-def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
+def _head(content: bytes, reading: InputSettings) -> Head:
     lines = _first_lines(content)
     said = "\t" if reading.separator == "tab" else reading.separator
     skipped = of_excel = 0
@@ -137,6 +150,19 @@ def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
     shown = lines[skipped:]
     separator = said or _separator(shown)
     rows = [_fields(line, separator) for line in shown]
+    if rows and len(rows[0]) >= _FEWEST_FIELDS_OF_CANDLES and all(map(_QUOTED.fullmatch, rows[0])):
+        rows = [_fields(line, separator, "'") for line in shown]
+        return replace(head_of(rows, separator, skipped, of_excel, reading), quote="'")
+    return head_of(rows, separator, skipped, of_excel, reading)
+
+
+def head_of(
+    rows: list[list[str]], separator: str, skipped: int, of_excel: int, reading: InputSettings
+) -> Head:
+    """Where the header is among the first rows of a file below ``skipped`` lines, and what it calls the columns.
+
+    ``of_excel`` of the skipped lines are a spreadsheet's word on the separator.
+    """
     above = _lines_above(rows)
     skipped += above
     header = rows[above] if rows else []
@@ -150,21 +176,24 @@ def _dialect(content: bytes, reading: InputSettings) -> _Dialect:
         header = [*header, ""]
     of_two_levels = bool(following) and {header[0].lower(), following[0][0].lower()} == _LEVELS
     names = column_names(header, of_two_levels)
-    return _Dialect(separator, skipped, skipped + 1, names, skipped - of_excel)
+    return Head(separator, skipped, skipped + 1, names, skipped - of_excel)
 
 
 def _first_lines(content: bytes) -> list[str]:
-    # All of the first line, however long: it names the columns.
-    end_of_first = content.find(b"\n", 0, _LONGEST_HEADER)
-    sample = content[: max(_SAMPLE_BYTES, end_of_first)]
-    cut = len(content) > len(sample)
-    lines = sample.decode(errors="replace").splitlines()
-    return lines[:_SAMPLE_LINES] if not cut or len(lines) == 1 else lines[:-1][:_SAMPLE_LINES]
+    # All of the first lines, however long: they name the columns.
+    end = 0
+    for _ in range(_LINES_OF_NAMES):
+        end = content.find(b"\n", end, _LONGEST_HEADER) + 1 or end
+    sample = content[: max(_SAMPLE_BYTES, end)]
+    lines = sample.decode(errors="replace").splitlines()[:LINES_OF_A_HEAD]
+    is_cut = len(content) > len(sample) and not sample.endswith(b"\n")
+    return lines[:-1] if is_cut and 1 < len(lines) < LINES_OF_A_HEAD else lines
 
 
-def _fields(line: str, separator: str) -> list[str]:
+def _fields(line: str, separator: str, quote: str = '"') -> list[str]:
     try:
-        return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
+        reader = csv.reader([line], delimiter=separator, quotechar=quote)
+        return [field.strip() for field in next(reader, [])]
     except csv.Error as error:
         raise UnreadableFile(
             f"found a first line that is not text ({error}), expected CSV"
@@ -183,6 +212,8 @@ def _separator(lines: list[str]) -> str:
     }
     if max(counts.values()) < 2 and len(filled) > 1:  # a title above the header
         counts = {sign: max(len(_fields(line, sign)) for line in filled) for sign in SEPARATORS}
+    if max(counts.values()) < 2 and filled and len(filled[0].split()) >= _FEWEST_FIELDS_OF_CANDLES:
+        return " "
     return max(SEPARATORS, key=lambda sign: counts[sign])
 
 
@@ -191,9 +222,9 @@ def _lines_above(rows: list[list[str]]) -> int:
     widths = Counter(len(row) for row in rows if any(row))
     usual = max(widths, key=lambda width: (widths[width], width), default=0)
     for number, row in enumerate(rows):
-        if not any(row) or (
-            usual >= _FEWEST_FIELDS_OF_CANDLES and sum(map(bool, row)) <= 2 < usual
-        ):
+        is_title = usual >= _FEWEST_FIELDS_OF_CANDLES and sum(map(bool, row)) <= 2 < usual
+        is_comment = bool(row) and row[0].startswith("#") and len(row) != usual
+        if not any(row) or is_title or is_comment:
             continue
         return number
     return 0
@@ -203,7 +234,7 @@ def _looks_like_data(header: list[str]) -> bool:
     return sum(bool(_NUMBER.fullmatch(field)) for field in header) >= _FEWEST_NUMBERS_OF_DATA
 
 
-def _headerless(first: list[str], separator: str, skipped: int, reading: InputSettings) -> _Dialect:
+def _headerless(first: list[str], separator: str, skipped: int, reading: InputSettings) -> Head:
     named = {
         int(number) - 1: name for number, name in reading.columns.items() if number.isdecimal()
     }
@@ -220,7 +251,7 @@ def _headerless(first: list[str], separator: str, skipped: int, reading: InputSe
             paste={"columns": {str(number): name for number, name in _proposed(first)}},
         )
     names = [named.get(place, f"column {place + 1}") for place in range(len(first))]
-    return _Dialect(separator, skipped, skipped, column_names(names))
+    return Head(separator, skipped, skipped, column_names(names))
 
 
 def _proposed(first: list[str]) -> list[tuple[int, str]]:
@@ -243,7 +274,7 @@ def _proposed(first: list[str]) -> list[tuple[int, str]]:
     return proposed
 
 
-def _rows(content: bytes, dialect: _Dialect, notes: tuple[str, ...]) -> RawRows:
+def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
     malformed: list[MalformedLine] = []
 
     def keep_malformed(row: pyarrow.csv.InvalidRow) -> str:
@@ -252,34 +283,45 @@ def _rows(content: bytes, dialect: _Dialect, notes: tuple[str, ...]) -> RawRows:
         )
         return "skip"
 
-    places = [str(place) for place in range(len(dialect.names))]
+    places = [str(place) for place in range(len(head.names))]
     try:
         table = pyarrow.csv.read_csv(
             # Arrow takes a last line that no line end follows for none when nothing stands before it.
-            io.BytesIO(content if content.endswith(b"\n") else content + b"\n"),
+            io.BytesIO(content if b"\n" in content[:-1] else content + b"\n"),
             # Line numbers of malformed lines are known to a single thread only.
             read_options=pyarrow.csv.ReadOptions(
-                use_threads=False, skip_rows=dialect.first_row, column_names=places
+                use_threads=False,
+                skip_rows=head.first_row,
+                column_names=places,
+                block_size=_BLOCK_BYTES,
             ),
             parse_options=pyarrow.csv.ParseOptions(
-                delimiter=dialect.separator,
+                delimiter=head.separator,
+                quote_char=head.quote,
+                newlines_in_values=head.quote.encode() in content,
                 ignore_empty_lines=False,
                 invalid_row_handler=keep_malformed,
             ),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(places, pyarrow.string()),
+                column_types=dict.fromkeys(places, _TEXTS),
                 strings_can_be_null=True,
                 null_values=[""],
             ),
-        ).rename_columns(dialect.names)
+        )
+        table = table.rename_columns(head.names).unify_dictionaries()
     except pyarrow.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
-            empty = {name: pyarrow.array([], pyarrow.string()) for name in dialect.names}
+            empty = {name: pyarrow.array([], pyarrow.string()) for name in head.names}
             return RawRows(pyarrow.table(empty), np.array([], "int64"), notes=notes)
         raise UnreadableFile(f"found {first_line(error)}, expected CSV in UTF-8") from error
-    first = dialect.first_row + 1
+    first = head.first_row + 1
     every_line = np.arange(first, first + len(table) + len(malformed))
     lines = np.setdiff1d(every_line, [row.line for row in malformed], assume_unique=True)
+    begins = _begins(content, head.quote, first + len(every_line) - 1)
+    # A quotation mark inside a value that is not quoted can be taken for the begin of one.
+    if begins is not None and len(begins) >= first + len(every_line) - 1:
+        lines = begins[lines - 1]
+        malformed = [replace(row, line=int(begins[row.line - 1])) for row in malformed]
     # A line without any value, such as the empty line at the end of a file, is not a row.
     has_value = np.zeros(len(table), bool)
     for column in table.columns:
@@ -287,3 +329,15 @@ def _rows(content: bytes, dialect: _Dialect, notes: tuple[str, ...]) -> RawRows:
     if not has_value.all():
         table, lines = table.filter(pyarrow.array(has_value)), lines[has_value]
     return RawRows(table, lines, tuple(malformed), notes=notes)
+
+
+def _begins(content: bytes, quote: str, rows: int) -> np.ndarray | None:
+    """The line in which each row begins, where quoted values have line ends in them; None where none has."""
+    if quote.encode() not in content or content.count(b"\n") <= rows:
+        return None
+    signs = np.frombuffer(content, np.uint8)
+    ends = np.flatnonzero(signs == ord("\n"))
+    is_inside = np.searchsorted(np.flatnonzero(signs == ord(quote)), ends) % 2 == 1
+    if not is_inside.any():
+        return None
+    return np.concatenate([[1], np.flatnonzero(~is_inside) + 2])

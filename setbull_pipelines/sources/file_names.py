@@ -19,13 +19,16 @@ _KEY = re.compile(rf"(?:{'|'.join(SEGMENTS)})\|[^|_.]*[^|_.\s]")
 _ENDING = re.compile(
     r"(?:\.(?:csv|txt|tsv|json|jsonl|parquet|xlsx|gz|bz2|zst|zip))+$", re.IGNORECASE
 )
-_SYMBOL = re.compile(r"[A-Z][A-Z0-9&]*(?:-[A-Z0-9&]+)*")
+_SYMBOL = re.compile(r"(?:[A-Z]|\d{1,3}(?=[A-Z]{2}))[A-Z0-9&]*(?:-[A-Z0-9&]+)*")
+"""Some begin with a number: 3MINDIA, 20MICRONS, 360ONE."""
 _INTERVAL = re.compile(
     r"\d+|\d+ ?(?:M|MIN|MINS|MINUTE|MINUTES|H|HR|HOUR|D|DAY|DAYS|W|S|SEC)|M1|M5|D1|H1|1440|"
+    r"\d+ ?(?:HOURS|HRS|SECOND|SECONDS|WEEK|WEEKS|WK|MO|MONTH|MONTHS|Y|YR|YEAR|YEARS|MINUTELY|TICK|TICKS)|"
     r"MINUTE|MINUTES|MIN|DAY|DAILY|D|EOD|INTRADAY|TO|ONE|THREE|FIVE|TEN|FIFTEEN|THIRTY|HOUR"
 )
 _DATE = re.compile(
-    r"\d{4}(?:-\d\d){0,2}|\d{1,2}-(?:\d{1,2}|[A-Z]{3})-\d{2,4}|\d{1,2}[A-Z]{3}\d{2,4}|\d{6,14}"
+    r"\d{4}(?:-\d\d){0,2}|\d{1,2}-(?:\d{1,2}|[A-Z]{3})-\d{2,4}|\d{1,2}[A-Z]{3}\d{2,4}|\d{6,14}|"
+    r"(?:EQ|CM|FO)(?:\d{6,8}|\d{2}[A-Z]{3}\d{2,4}(?:BHAV)?)"
 )
 _INDEX = re.compile(r"(?:NIFTY|INDIA|BANK|FIN) [A-Z0-9]+(?: [A-Z0-9]+)*")
 """Names of indices are of several words."""
@@ -125,9 +128,9 @@ def instrument_in(path: str) -> str | None:
 def symbol_in(path: str) -> str | None:
     """The symbol in a name of a usual form, such as RELIANCE_1min.csv or NSE_RELIANCE.csv; of BSE as ``BSE:SYMBOL``.
 
-    Where the name holds nothing but times and intervals, that of the folder.
+    Where the name holds nothing but times and intervals, that of the nearest folder with more.
     """
-    for part in list(reversed(PurePosixPath(path).parts))[:2]:
+    for part in reversed(PurePosixPath(path).parts):
         for piece in stem(part).split("_"):
             if _INDEX.fullmatch(piece.strip()):
                 return piece.strip()
@@ -162,7 +165,8 @@ def question(path: str, what: str) -> str:
     return (
         f"found {what}, whose rows name no instrument, and no symbol in the name {name!r}; expected a file name such "
         f"as RELIANCE_1min.csv or NSE_EQ%7CINE002A01018_2026-08.json, or the symbol in the settings file: "
-        f'[input] symbols = {{"{name}" = "SYMBOL"}}, or --symbol {name}=SYMBOL'
+        f'[input] symbols = {{"{name}" = "SYMBOL"}}, or --symbol {name}=SYMBOL; or symbol_from = "file name" where all '
+        "of each name is the symbol"
     )
 
 

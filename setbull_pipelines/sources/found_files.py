@@ -20,6 +20,7 @@ from setbull_pipelines.sources.reading import ARCHIVE, SUFFIXES, file_suffix, re
 from setbull_pipelines.sources.workbooks import NOT_INSTALLED, can_read_workbooks
 
 HASH_BYTES = 16
+_STEP = 1 << 20
 _OF_MEMBERS = "members:"
 """Begins what is remembered of an archive of many files, instead of one hash."""
 
@@ -98,8 +99,8 @@ def hash_of(content: bytes) -> str:
 
 
 def _told_of(path: Path) -> str:
-    content = path.read_bytes()
     if path.suffix.lower() == ARCHIVE:
+        content = path.read_bytes()
         try:
             names = readable_members(content)
             if len(names) > 1:
@@ -110,7 +111,11 @@ def _told_of(path: Path) -> str:
                 )
         except UnreadableFile:
             pass  # it is told as one file that cannot be read
-    return hash_of(content)
+    digest = hashlib.blake2b(digest_size=HASH_BYTES)
+    with path.open("rb") as file:
+        while part := file.read(_STEP):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _all_files(input: Path) -> list[Path]:

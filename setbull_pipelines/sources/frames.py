@@ -20,6 +20,21 @@ def texts_of(values: Sequence[str], numbers: pd.Series) -> pd.Series:
     return taken.set_axis(numbers.index)
 
 
+def order_of(*columns: np.ndarray) -> np.ndarray:
+    """The order of rows by whole numbers, the most significant first; equal rows stay as they are."""
+    key, size = np.zeros(len(columns[0]), "int64"), 1
+    for column in columns:
+        least = int(column.min()) if len(column) else 0
+        span = (int(column.max()) - least + 1) if len(column) else 1
+        size *= span
+        if size >= 2**62:
+            return np.lexsort(columns[::-1])
+        key *= span
+        key += column - least
+    # Files are made of runs that are in order already, which this way of sorting knows.
+    return np.argsort(key, kind="stable")
+
+
 def concatenate(table: Table, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The frames as one, without those that have no rows."""
     filled = [frame for frame in frames if len(frame)]

@@ -21,7 +21,7 @@ from setbull_pipelines.market.instruments import (
     parse_instrument_key,
 )
 from setbull_pipelines.settings import InputSettings
-from setbull_pipelines.sources.number_columns import decoded
+from setbull_pipelines.sources.number_columns import encoded
 from setbull_pipelines.sources.raw_rows import UnreadableFile, texts
 
 EQUITY_SEGMENT = "NSE_EQ"
@@ -35,6 +35,11 @@ _INDEX = re.compile(
     r"NSEBANK|SENSEX|BANKEX|BSESN)",
     re.IGNORECASE,
 )
+_CONTRACT = re.compile(
+    r"[A-Z][A-Z0-9&-]*?(?:\d\d(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)(?:\d{0,4}FUT|\d+(?:\.\d+)?[CP]E)|"
+    r"\d\d[1-9OND]\d\d\d+(?:\.\d+)?[CP]E|-I{1,3}(?:\.NFO)?)|(?:NFO|BFO|MCX|CDS):.*|.*\.(?:NFO|MCX|CDS)",
+)
+"""Futures and options, as the exchange and brokers write them; -I is the nearest future."""
 _OF_BSE = re.compile(r"\^?(?:SENSEX|BANKEX|BSESN)", re.IGNORECASE)
 
 
@@ -52,6 +57,12 @@ class Instruments(NamedTuple):
         return np.append(of_distinct, [missing])[self.codes]
 
     @property
+    def is_contract(self) -> np.ndarray:
+        """Whether each distinct instrument is a future or an option by its symbol."""
+        identifiers = (str(key).rpartition("|")[2] for key in self.keys)
+        return np.array([bool(_CONTRACT.fullmatch(text)) for text in identifiers], bool)
+
+    @property
     def is_index(self) -> np.ndarray:
         """Whether each distinct instrument is an index, which nobody trades."""
         return np.array([is_index(str(key)) for key in self.keys], bool)
@@ -62,13 +73,13 @@ def read_instruments(
 ) -> Instruments:
     """The instrument of each row; symbols become keys of the exchange that they, or the settings, say."""
     column = "symbol" if keyed_by_symbol else "instrument_key"
-    encoded = compute.dictionary_encode(decoded(columns[column])).combine_chunks()
-    if not pyarrow.types.is_string(encoded.dictionary.type):
-        raise_for = encoded.dictionary.type
+    coded = encoded(columns[column])
+    if not pyarrow.types.is_string(coded.dictionary.type):
+        raise_for = coded.dictionary.type
         if keyed_by_symbol or not pyarrow.types.is_null(raise_for):
             raise UnreadableFile(f"found the column {column} of type {raise_for}, expected texts")
-    codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    found = [(text or "").strip() for text in texts(pyarrow.chunked_array([encoded.dictionary]))]
+    codes = compute.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    found = [(text or "").strip() for text in texts(pyarrow.chunked_array([coded.dictionary]))]
     keys = [key_of_symbol(text, reading.exchange) for text in found] if keyed_by_symbol else found
     renamed = [
         f"{text} = {key}"
@@ -79,7 +90,7 @@ def read_instruments(
     distinct, place_of = _distinct(keys)
     return Instruments(
         column,
-        np.append(place_of, [-1])[codes],
+        np.append(place_of, [-1]).astype("int32")[codes],
         np.array([*distinct, None], object)[:-1],
         np.array([_is_key(key) for key in distinct], bool),
         (f"instruments {', '.join(renamed[:3])}{more}",) if renamed else (),

@@ -10,8 +10,10 @@ Columns of lists of lists have no names: they are called after the place of the 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,16 +33,22 @@ EXPECTED = (
 )
 ABOUT_ALL = ("instrument_key", "symbol", "ticker", "tradingsymbol", "stock_code", "exchange")
 """Values beside a table that hold for all of its rows."""
+_NAMES_ONE = frozenset(ABOUT_ALL) - {"exchange"}
+_MOMENT = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T ].*)?|\d{9,19}")
+_SYMBOL = re.compile(r"(?:[A-Z_]+[:|])?(?=[\w&.-]*[A-Z])[A-Z0-9][A-Z0-9&.-]*")
 _DEEPEST = 6
 _FEWEST_FIELDS = 5
 
 
 def json_rows(content: bytes) -> RawRows:
-    """The rows of the one table in a document; values as text."""
+    """The rows of the tables in a document; values as text.
+
+    Several tables of the same columns are one, of several instruments or days, where the document says which.
+    """
     document = _document(content)
-    if isinstance(document, list) and document and all(isinstance(e, dict) for e in document):
+    if _are_flat_objects(document):
         return _of_objects(document, {})
-    tables = list(_tables(document, (), {}))
+    tables = list(_tables(document, _Place((), {}, {})))
     if not tables:
         if isinstance(document, dict):
             _refuse_error(document)
@@ -50,7 +58,13 @@ def json_rows(content: bytes) -> RawRows:
     table = max(tables, key=lambda found: len(found.rows))
     if not len(table.rows) and isinstance(document, dict):
         _refuse_error(document)
-    return table.read()
+    filled = [found for found in tables if len(found.rows)]
+    alike = [found for found in filled if found.form == table.form]
+    rows = _together(alike) if len(alike) > 1 else table.read()
+    others = sum(len(found.rows) for found in filled if found.form != table.form)
+    if others:
+        rows = replace(rows, notes=(*rows.notes, f"{others:,} rows of other tables are not read"))
+    return rows
 
 
 def _document(content: bytes) -> Any:
@@ -68,74 +82,157 @@ def _document(content: bytes) -> Any:
         raise UnreadableFile(f"found text that is not JSON ({error}), {EXPECTED}") from error
 
 
+class _Place(NamedTuple):
+    """Where in a document one is: names on the way, and what stands beside it, values and lists."""
+
+    path: tuple[str, ...]
+    beside: Mapping[str, str]
+    lists: Mapping[str, list]
+
+    def below(self, name: str) -> _Place:
+        return self._replace(path=(*self.path, name))
+
+
 class _Table(NamedTuple):
     """A table in a document: where it is, how it is written, and what stands beside it."""
 
-    place: str
+    path: tuple[str, ...]
     rows: Sequence[Any]
     way: str
     beside: Mapping[str, str]
     columns: Mapping[str, list] | None = None
+
+    @property
+    def form(self) -> tuple[str, Any]:
+        """Equal for tables that can be one: the way, and names or number of the columns."""
+        if self.way == "columns":
+            return self.way, frozenset(self.columns or {})
+        return self.way, len(self.rows[0]) if self.way == "lists" else frozenset(self.rows[0])
 
     def read(self) -> RawRows:
         if self.way == "objects":
             return _of_objects(self.rows, self.beside)
         if self.way == "columns":
             return _of_columns(self.columns or {}, self.beside)
-        return _of_lists(self.rows, self.place, self.beside)
+        return _of_lists(self.rows, ".".join(self.path), self.beside)
 
 
-def _tables(node: Any, path: tuple[str, ...], beside: Mapping[str, str]) -> Iterator[_Table]:
-    if len(path) > _DEEPEST:
+def _are_flat_objects(node: Any) -> bool:
+    """Whether this is a list of objects without tables in them."""
+    return (
+        isinstance(node, list)
+        and bool(node)
+        and all(isinstance(entry, dict) for entry in node)
+        and not any(isinstance(value, list) and value for entry in node for value in entry.values())
+    )
+
+
+def _tables(node: Any, place: _Place) -> Iterator[_Table]:
+    if len(place.path) > _DEEPEST:
         return
     if isinstance(node, list):
         if node and all(isinstance(entry, list) for entry in node):
             if max(map(len, node)) >= _FEWEST_FIELDS:
-                yield _Table(".".join(path), node, "lists", beside)
+                yield _Table(place.path, node, "lists", place.beside)
         elif node and all(isinstance(entry, dict) for entry in node):
-            if max(map(len, node)) >= _FEWEST_FIELDS:
-                yield _Table(".".join(path), node, "objects", beside)
-            if len(node) == 1:
-                yield from _tables(node[0], path, beside)
-        elif not node and path[-1:] == ("candles",):
-            yield _Table(".".join(path), node, "lists", beside)
+            is_row = max(map(len, node)) >= _FEWEST_FIELDS
+            inside = [
+                table
+                for entry in (node if len(node) == 1 or not _are_flat_objects(node) else [])
+                for table in _tables(entry, place)
+            ]
+            if inside or not is_row:
+                yield from inside
+            else:
+                yield _Table(place.path, node, "objects", place.beside)
+        elif not node and place.path[-1:] == ("candles",):
+            yield _Table(place.path, node, "lists", place.beside)
     elif isinstance(node, dict):
-        said = {
-            name.lower(): str(value)
-            for name, value in node.items()
-            if name.lower() in ABOUT_ALL and isinstance(value, str)
+        yield from _tables_of_object(node, place)
+
+
+def _tables_of_object(node: Mapping[str, Any], place: _Place) -> Iterator[_Table]:
+    said = {
+        name.lower(): str(value)
+        for name, value in node.items()
+        if name.lower() in ABOUT_ALL and isinstance(value, str)
+    }
+    place = place._replace(beside={**place.beside, **said})
+    named = node.get("columns")
+    for name, value in node.items():
+        if _names_columns(named, value):
+            entries = [dict(zip(named, row, strict=True)) for row in value]
+            yield _Table((*place.path, str(name)), entries, "objects", place.beside)
+            return
+    inner = [value for value in node.values() if isinstance(value, dict) and value]
+    if inner and len(inner) == len(node) and all(map(_MOMENT.fullmatch, node)):
+        entries = [{"timestamp": moment, **row} for moment, row in node.items()]
+        yield _Table(place.path, entries, "objects", place.beside)
+        return
+    if len(inner) >= _FEWEST_FIELDS and len({tuple(value) for value in inner}) == 1:
+        columns = {
+            name: list(value.values()) for name, value in node.items() if isinstance(value, dict)
         }
-        beside = {**beside, **said}
-        named = node.get("columns")
-        for name, value in node.items():
-            if _names_columns(named, value):
-                entries = [dict(zip(named, row, strict=True)) for row in value]
-                yield _Table(".".join((*path, str(name))), entries, "objects", beside)
-                return
-        by_column = [value for value in node.values() if isinstance(value, dict)]
-        if len(by_column) >= _FEWEST_FIELDS and len({tuple(value) for value in by_column}) == 1:
-            columns = {
-                name: list(value.values())
-                for name, value in node.items()
-                if isinstance(value, dict)
-            }
-            if not any(isinstance(value, (list, dict)) for value in by_column[0].values()):
-                yield _Table(".".join(path), list(by_column[0]), "columns", beside, columns)
-                return
-        lists = {name: value for name, value in node.items() if isinstance(value, list)}
-        lengths = Counter(len(value) for value in lists.values())
-        length, times = lengths.most_common(1)[0] if lengths else (0, 0)
-        if length and times >= _FEWEST_FIELDS:
-            side_by_side = {
-                name: value
-                for name, value in lists.items()
-                if len(value) == length and not isinstance(value[0], (list, dict))
-            }
-            if len(side_by_side) >= _FEWEST_FIELDS:
-                rows = next(iter(side_by_side.values()))
-                yield _Table(".".join(path), rows, "columns", beside, side_by_side)
-        for name, value in node.items():
-            yield from _tables(value, (*path, str(name)), beside)
+        if not any(isinstance(value, (list, dict)) for value in inner[0].values()):
+            index = list(inner[0])
+            if all(map(_MOMENT.fullmatch, index)):
+                columns = {"timestamp": index, **columns}
+            yield _Table(place.path, index, "columns", place.beside, columns)
+            return
+    lists = {name: value for name, value in node.items() if isinstance(value, list)}
+    lengths = Counter(len(value) for value in lists.values())
+    length, times = lengths.most_common(1)[0] if lengths else (0, 0)
+    if length and times >= _FEWEST_FIELDS:
+        side_by_side = {
+            name: value
+            for name, value in {**place.lists, **lists}.items()
+            if len(value) == length and not isinstance(value[0], (list, dict))
+        }
+        if len(side_by_side) >= _FEWEST_FIELDS:
+            rows = next(iter(side_by_side.values()))
+            yield _Table(place.path, rows, "columns", place.beside, side_by_side)
+    place = place._replace(lists={**place.lists, **lists})
+    for name, value in node.items():
+        yield from _tables(value, place.below(str(name)))
+
+
+def _together(tables: Sequence[_Table]) -> RawRows:
+    """Tables of one form as one: each says its instrument, or what its place is called is that, or a day."""
+    if not all(_NAMES_ONE & set(table.beside) for table in tables):
+        paths = [table.path for table in tables]
+        differing = [
+            place
+            for place, names in enumerate(zip(*paths, strict=False))
+            if len(set(names)) > 1 or len({len(path) for path in paths}) > 1
+        ]
+        names = [path[differing[0]] for path in paths] if len(differing) == 1 else []
+        is_symbol = bool(names) and all(map(_SYMBOL.fullmatch, names))
+        if len(set(names)) < len(tables) or not (is_symbol or all(map(_MOMENT.fullmatch, names))):
+            shown = ", ".join(".".join(path) or "the document" for path in paths[:3])
+            raise UnreadableFile(
+                f"found {len(tables)} tables ({shown}) that do not say of which instrument they are, expected one, or "
+                "the symbol beside each or as its name"
+            )
+        tables = [
+            table._replace(
+                path=(*table.path[: differing[0]], *table.path[differing[0] + 1 :]),
+                beside={**table.beside, **({"symbol": name} if is_symbol else {})},
+            )
+            for table, name in zip(tables, names, strict=True)
+        ]
+    read = [table.read() for table in tables]
+    begins = np.cumsum([0, *(found.received for found in read)])
+    parts = list(zip(read, begins.tolist(), strict=False))
+    return RawRows(
+        pyarrow.concat_tables([found.columns for found in read], promote_options="default"),
+        np.concatenate([found.lines + begin for found, begin in parts]),
+        tuple(
+            replace(malformed, line=malformed.line + begin)
+            for found, begin in parts
+            for malformed in found.malformed
+        ),
+        notes=(f"{len(tables)} tables in one document, whose rows are numbered through",),
+    )
 
 
 def _names_columns(named: Any, rows: Any) -> bool:

@@ -28,6 +28,10 @@ _EPOCH_UNITS = (
     ("nanoseconds", 10**9),
 )
 _EPOCH_FROM, _EPOCH_TO = 631_152_000, 4_102_444_800  # 1990 and 2100
+_SERIAL = r"^\d{5}(?:\.\d+)?$"
+_SERIAL_FROM, _SERIAL_TO = 32_874, 73_051  # 1990 and 2100
+_SERIAL_OF_1970 = 25_569
+"""Days of a spreadsheet, which counts from the end of 1899."""
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -71,9 +75,12 @@ def read_texts(found: pd.Series, rows_of: np.ndarray, reading: InputSettings) ->
     iso = _iso(found)
     if 2 * rows_of[iso.status != UNREADABLE].sum() >= rows_of.sum():
         return iso
-    epoch = _epochs(found)
+    epoch = _epochs(found, reading)
     if 2 * rows_of[epoch.status != UNREADABLE].sum() >= rows_of.sum():
         return epoch
+    serial = _serials(found)
+    if 2 * rows_of[serial.status != UNREADABLE].sum() >= rows_of.sum():
+        return serial
     return _any(found, reading.day_first)
 
 
@@ -96,8 +103,11 @@ def _iso(found: pd.Series) -> Texts:
     return Texts(status, moments.to_numpy("datetime64[us]"))
 
 
-def _epochs(found: pd.Series) -> Texts:
-    """Numbers since 1970, in the one unit in which most lie between 1990 and 2100."""
+def _epochs(found: pd.Series, reading: InputSettings) -> Texts:
+    """Numbers since 1970, in the one unit in which most lie between 1990 and 2100.
+
+    Where the settings name a time zone, they are counted on its clock.
+    """
     is_number = found.str.match(_EPOCH).to_numpy(bool)
     whole = found.where(is_number, "0").str.partition(".")[0].astype("float64").to_numpy()
     best, best_unit, best_inside = "", 1, np.zeros(len(found), bool)
@@ -107,9 +117,21 @@ def _epochs(found: pd.Series) -> Texts:
             best, best_unit, best_inside = name, unit, inside
     exact = found.where(best_inside, "0").str.partition(".")[0].astype("int64").to_numpy()
     microseconds = exact * (10**6 // best_unit) if best_unit <= 10**6 else exact // 10**3
-    wall = (microseconds + 330 * 60 * 10**6).view("datetime64[us]")
-    status = np.where(best_inside, AWARE, UNREADABLE)
+    wall = (microseconds + (0 if reading.timezone else 330 * 60 * 10**6)).view("datetime64[us]")
+    status = np.where(best_inside, NAIVE if reading.timezone else AWARE, UNREADABLE)
     return Texts(status, wall, (f"epoch {best}",) if best else ())
+
+
+def _serials(found: pd.Series) -> Texts:
+    """Days as a spreadsheet counts them, with the time of day as a fraction, to the second."""
+    is_number = found.str.match(_SERIAL).to_numpy(bool)
+    days = found.where(is_number, "0").astype("float64").to_numpy()
+    inside = is_number & (days >= _SERIAL_FROM) & (days < _SERIAL_TO)
+    seconds = np.rint(np.where(inside, days - _SERIAL_OF_1970, 0) * 86_400).astype("int64")
+    has_clock = inside & (seconds % 86_400 != 0)
+    status = np.select([~inside, has_clock.any() & inside], [UNREADABLE, NAIVE], DATE)
+    wall = (seconds * 10**6).view("datetime64[us]")
+    return Texts(status, wall, ("days as a spreadsheet counts them",) if inside.any() else ())
 
 
 def _by_format(found: pd.Series, written: str) -> Texts:

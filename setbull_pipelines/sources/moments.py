@@ -23,7 +23,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import InputSettings
 from setbull_pipelines.sources.instrument_columns import Instruments
 from setbull_pipelines.sources.moment_texts import AWARE, DATE, NAIVE, UNREADABLE, Texts, read_texts
-from setbull_pipelines.sources.number_columns import decoded
+from setbull_pipelines.sources.number_columns import encoded
 from setbull_pipelines.sources.raw_rows import UnreadableFile, texts
 from setbull_pipelines.tables.contract import INDIA
 
@@ -64,9 +64,9 @@ class Moments:
 
 def read_moments(column: pyarrow.ChunkedArray, reading: InputSettings) -> Moments:
     """The timestamps of a column of any usual type."""
-    encoded = compute.dictionary_encode(decoded(column)).combine_chunks()
-    codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    distinct = encoded.dictionary
+    coded = encoded(column)
+    codes = compute.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    distinct = coded.dictionary
     kind = distinct.type
     if pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind):
         has_zone = pyarrow.types.is_timestamp(kind) and kind.tz is not None
@@ -118,13 +118,13 @@ def settled(
 
     Daily bars start at midnight, at whatever time of the day the file has them; the second 59 is the end of its minute.
     """
-    kind, odd_times = _kind_of(moments, instruments)
+    kind, told = _kind_of(moments, instruments, reading)
     moments = _with_zone(moments, kind)
+    moments = replace(moments, notes=(*moments.notes, *told))
     if kind == DAILY:
-        if odd_times:
+        if told:
             day = moments.wall_clock // MICROSECONDS_PER_DAY * MICROSECONDS_PER_DAY
-            told = f"one bar a day, at {odd_times}, is daily"
-            moments = replace(moments, wall_clock=day, notes=(*moments.notes, told))
+            moments = replace(moments, wall_clock=day)
         return placed(moments), kind
     wall = moments.wall_clock
     last_second = (moments.status != UNREADABLE) & (
@@ -158,30 +158,46 @@ def placed(moments: Moments) -> Moments:
     return replace(moments, placement=placement)
 
 
-def _kind_of(moments: Moments, instruments: Instruments) -> tuple[str, str | None]:
-    """Minutes or daily, and in words the time of daily bars that are not at midnight.
+def _kind_of(
+    moments: Moments, instruments: Instruments, reading: InputSettings
+) -> tuple[str, list[str]]:
+    """Minutes or daily, and in words what was taken for granted of bars that are not at midnight.
 
     Daily when most rows are at midnight, where one odd row decides nothing; else when every instrument has one bar a
-    day.
+    day, on days enough.
     """
     readable = moments.status != UNREADABLE
     time_of_day = moments.wall_clock % MICROSECONDS_PER_DAY
     rows = moments.rows_of
     at_midnight = rows[readable & (time_of_day == 0)].sum()
     others = rows[readable & (time_of_day != 0)].sum()
-    if others <= at_midnight:
-        return DAILY, None
-    if not _has_one_bar_a_day(moments, instruments, readable):
-        return MINUTES, None
+    if others <= at_midnight and reading.interval != "minute":
+        return DAILY, []
+    is_daily = _has_one_bar_a_day(moments, instruments, readable)
+    if reading.interval == "day" and is_daily is False:
+        raise UnreadableFile(
+            'found several bars a day of one instrument, expected one, since [input] interval = "day" says so',
+            "several bars a day",
+        )
+    if reading.interval == "minute" or not (is_daily or reading.interval):
+        undecided = (
+            "one bar a day, on too few days to tell a minute from a day: taken for minutes; [input] interval = "
+            '"day" (or --interval day) takes them for days'
+        )
+        return MINUTES, [undecided] if is_daily is None and not reading.interval else []
     times, first = np.unique(time_of_day[readable], return_inverse=True)
     counts = np.bincount(first, weights=rows[readable])
     usual = int(times[counts.argmax()])
     minutes = usual // MICROSECONDS_PER_MINUTE
     words = f"{minutes // 60:02}:{minutes % 60:02}" + (" and other times" if len(times) > 1 else "")
-    return DAILY, words
+    said = ', by [input] interval = "day"' if reading.interval else ""
+    return DAILY, [f"one bar a day, at {words}, is daily{said}"]
 
 
-def _has_one_bar_a_day(moments: Moments, instruments: Instruments, readable: np.ndarray) -> bool:
+def _has_one_bar_a_day(
+    moments: Moments, instruments: Instruments, readable: np.ndarray
+) -> bool | None:
+    """None where it is so, on too few days to tell whether it is meant."""
     row_is_read = moments.spread(readable & _on_sessions(moments), False) & (instruments.codes >= 0)
     codes = instruments.codes[row_is_read].astype("int64")
     wall = moments.wall_clock[moments.codes[row_is_read]]
@@ -191,12 +207,13 @@ def _has_one_bar_a_day(moments: Moments, instruments: Instruments, readable: np.
     span = int(day.max() - day.min()) + 1
     if span > 10**6:
         return False
-    pairs, place = np.unique(codes * span + day - day.min(), return_inverse=True)
-    first_wall = np.zeros(len(pairs), "int64")
-    first_wall[place] = wall
-    several = np.unique(place[wall != first_wall[place]])
-    if len(several) > _MOST_DAYS_WITH_SEVERAL * len(pairs):
-        return False
+    keys = codes * span + day - day.min()
+    most = min(len(keys), len(instruments.keys) * span)
+    # Of a large file of minutes a part tells as much.
+    for end in (len(keys) // 8, len(keys)):
+        pairs, first_wall, several = _bars_of_days(keys[:end], wall[:end])
+        if several > _MOST_DAYS_WITH_SEVERAL * (len(pairs) if end == len(keys) else most):
+            return False
     time_of_day = first_wall % MICROSECONDS_PER_DAY
     outside = (time_of_day < _EXCHANGE_OPENS) | (
         time_of_day >= _EXCHANGE_OPENS + 6 * _HOUR + 30 * MICROSECONDS_PER_MINUTE
@@ -204,11 +221,19 @@ def _has_one_bar_a_day(moments: Moments, instruments: Instruments, readable: np.
     days_of_instrument = np.bincount(pairs // span)
     if days_of_instrument.max() < _FEWEST_DAYS:
         # A single bar of one session can be a minute, unless no minute has such a time.
-        return bool(outside.all())
+        return True if outside.all() else None
     _, counts = np.unique(time_of_day, return_counts=True)
     off_minute = time_of_day % MICROSECONDS_PER_MINUTE != 0
     # Single trades of a share that nobody wants are at any minute; daily bars have one time, or seconds.
     return bool(2 * counts.max() >= len(pairs) or 2 * off_minute.sum() >= len(pairs))
+
+
+def _bars_of_days(keys: np.ndarray, wall: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """The days of instruments, sorted, a moment of each, and how many have several moments."""
+    pairs, place = np.unique(keys, return_inverse=True)
+    first_wall = np.zeros(len(pairs), "int64")
+    first_wall[place] = wall
+    return pairs, first_wall, len(np.unique(place[wall != first_wall[place]]))
 
 
 def _on_sessions(moments: Moments) -> np.ndarray:

@@ -9,6 +9,7 @@ that can mean one thing only decide for those that can mean two.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -26,6 +27,19 @@ _DECIMAL_COMMA = r"^[+-]?(?:\d+|\d{1,3}(?:[. \x{00a0}\x{202f}']\d{3})+),\d+$"
 _POINTS = r"^[+-]?\d{1,3}(?:\.\d{3})+$"
 _GROUPED = r"^[+-]?\d{1,3}(?:[ \x{00a0}\x{202f}']\d{3})+(?:\.\d+)?$"
 _ONE_COMMA = r"^[+-]?\d{1,3},\d{3}$"
+_NOTHING = r"(?i)^(?:null|none|n\.?/?a\.?|#n/?a|\\n|-+|\.)$"
+"""How programs write that there is no value."""
+_CURRENCY = r"^(?:\x{20b9}|(?i:rs\.?|inr)) *"
+_ABBREVIATED = r"^([+-]?\d+(?:[.,]\d+)?) ?([A-Za-z]+)\.?$"
+_UNITS = {
+    "k": 10**3,
+    **dict.fromkeys(("l", "lac", "lacs", "lakh", "lakhs"), 10**5),
+    **dict.fromkeys(("m", "mn", "mio", "million", "millions"), 10**6),
+    **dict.fromkeys(("cr", "crore", "crores"), 10**7),
+    **dict.fromkeys(("b", "bn", "billion", "billions"), 10**9),
+}
+_COUNTED = ("volume", "open_interest")
+"""Columns that are written short; a price of 2.5K would lose what matters of it."""
 
 
 class Numbers(NamedTuple):
@@ -39,30 +53,101 @@ class Numbers(NamedTuple):
 def read_numbers(
     columns: Mapping[str, pyarrow.ChunkedArray], reading: InputSettings
 ) -> tuple[dict[str, Numbers], list[str]]:
-    """The columns of a file, and in words how its numbers are written where that is not plain."""
-    plain = {name: decoded(column) for name, column in columns.items()}
+    """The columns of a file, and in words how its numbers are written where that is not plain.
+
+    Texts are looked at once each, not once for every row that has them.
+    """
+    coded = {name: encoded(column) for name, column in columns.items() if _holds_texts(column)}
+    plain = {
+        name: pyarrow.chunked_array([coded[name].dictionary]) if name in coded else decoded(column)
+        for name, column in columns.items()
+    }
     trimmed = {
-        name: compute.utf8_trim_whitespace(column) if is_text(column.type) else column
+        name: compute.utf8_trim_whitespace(column) if name in coded else column
         for name, column in plain.items()
     }
     odd = {}
-    for name, column in trimmed.items():
-        if is_text(column.type):
-            try:
-                trimmed[name] = compute.cast(column, pyarrow.float64())
-            except pyarrow.ArrowInvalid:
-                odd[name] = column
+    for name in coded:
+        try:
+            trimmed[name] = compute.cast(trimmed[name], pyarrow.float64())
+        except pyarrow.ArrowInvalid:
+            odd[name] = plain[name]
     notes: list[str] = []
     if odd or reading.decimal == ",":
         # With a decimal comma, the point of a number that looks plain is no decimal sign.
-        written = {name: column for name, column in plain.items() if is_text(column.type)}
-        written = {name: compute.utf8_trim_whitespace(column) for name, column in written.items()}
+        written = {name: _bare(plain[name]) for name in coded}
+        if any(_matches(column, _CURRENCY) for column in odd.values()):
+            notes.append("currency signs")
         style = _style(written, reading)
-        if style:
+        for name in written if style == _COMMA else odd:
+            trimmed[name] = _rewritten(written[name], style) if style else written[name]
+        if style and any(not trimmed[name].equals(written[name]) for name in odd):
             notes.append(style)
-            for name in written if style == _COMMA else odd:
-                trimmed[name] = _rewritten(written[name], style)
-    return {name: _read(name, column) for name, column in trimmed.items()}, notes
+        for name in odd:
+            if name in _COUNTED:
+                trimmed[name], told = _in_full(trimmed[name], coded[name].indices, name)
+                notes += told
+    short = [name for name, column in trimmed.items() if pyarrow.types.is_float32(column.type)]
+    if short:
+        notes.append(f"{', '.join(short)} of 32 bits as the decimals that they stand for")
+    return {
+        name: _of_rows(_read(name, column), coded[name].indices)
+        if name in coded
+        else _read(name, column)
+        for name, column in trimmed.items()
+    }, notes
+
+
+def _of_rows(distinct: Numbers, codes: pyarrow.Array) -> Numbers:
+    """The numbers of rows from those of distinct texts."""
+    numbers = compute.fill_null(codes, len(distinct.values)).to_numpy(zero_copy_only=False)
+    return Numbers(
+        np.append(distinct.values, np.nan)[numbers],
+        np.append(distinct.missing, True)[numbers],
+        np.append(distinct.not_a_number, False)[numbers],
+    )
+
+
+def _holds_texts(column: pyarrow.ChunkedArray) -> bool:
+    kind = column.type.value_type if pyarrow.types.is_dictionary(column.type) else column.type
+    return (
+        is_text(kind) or pyarrow.types.is_large_string(kind) or pyarrow.types.is_string_view(kind)
+    )
+
+
+def _bare(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    """Texts without spaces around and without a currency; null where they say that there is nothing."""
+    trimmed = compute.utf8_trim_whitespace(column)
+    trimmed = compute.replace_substring_regex(trimmed, _CURRENCY, "")
+    is_nothing = compute.match_substring_regex(trimmed, _NOTHING)
+    return compute.if_else(is_nothing, pyarrow.scalar(None, pyarrow.string()), trimmed)
+
+
+def _in_full(
+    column: pyarrow.ChunkedArray, codes: pyarrow.Array, name: str
+) -> tuple[pyarrow.ChunkedArray, list[str]]:
+    """Counts such as 9.83M, each once, as whole numbers, and in words what was taken for what in how many rows."""
+    is_short = compute.fill_null(compute.match_substring_regex(column, _ABBREVIATED), False)
+    if not compute.any(is_short).as_py():
+        return column, []
+    full: dict[str, str] = {}
+    for text in compute.unique(column.filter(is_short)).to_pylist():
+        digits, unit = re.match(_ABBREVIATED, text).groups()
+        if (factor := _UNITS.get(unit.lower())) is not None:
+            full[text] = str(round(float(digits.replace(",", ".")) * factor))
+    if not full:
+        return column, []
+    is_full = compute.is_in(column, pyarrow.array(list(full))).to_numpy(zero_copy_only=False)
+    rows = int(is_full[compute.drop_null(codes).to_numpy()].sum())
+    example, number = next(iter(full.items()))
+    replaced = pyarrow.chunked_array(
+        [
+            pyarrow.array([full.get(text, text) for text in chunk.to_pylist()], pyarrow.string())
+            for chunk in column.chunks
+        ]
+    )
+    told = f"{rows:,} values of {name} are written short, so that they are rounded: {example} = {int(number):,}"
+    return replaced, [told]
 
 
 _COMMA, _GROUPS = "decimal comma", "thousands separators"
@@ -126,6 +211,11 @@ def _read(name: str, column: pyarrow.ChunkedArray) -> Numbers:
         is_number = compute.match_substring_regex(column, _NUMBER)
         nothing = pyarrow.scalar(None, pyarrow.string())
         read = compute.cast(compute.if_else(is_number, column, nothing), pyarrow.float64())
+    elif pyarrow.types.is_float32(column.type):
+        distinct = compute.dictionary_encode(column).combine_chunks()
+        # As text a number of 32 bits is the shortest decimal that it stands for: 1000.62, not 1000.6199951.
+        decimals = distinct.dictionary.to_numpy(zero_copy_only=False).astype("U").astype("float64")
+        read = pyarrow.chunked_array([pyarrow.array(decimals).take(distinct.indices)])
     elif (
         pyarrow.types.is_integer(column.type)
         or pyarrow.types.is_floating(column.type)
@@ -153,3 +243,22 @@ def decoded(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
     if pyarrow.types.is_large_string(column.type) or pyarrow.types.is_string_view(column.type):
         column = compute.cast(column, pyarrow.string())
     return column
+
+
+def encoded(column: pyarrow.ChunkedArray) -> pyarrow.DictionaryArray:
+    """The distinct values of a column, each of which a row has, and their number in each row."""
+    if pyarrow.types.is_dictionary(column.type) and is_text(column.type.value_type):
+        found = column.unify_dictionaries().combine_chunks()
+    else:
+        found = compute.dictionary_encode(decoded(column)).combine_chunks()
+    if not len(found):
+        return compute.dictionary_encode(pyarrow.array([], found.dictionary.type))
+    codes = compute.fill_null(found.indices, -1).to_numpy(zero_copy_only=False)
+    used = np.bincount(codes[codes >= 0], minlength=len(found.dictionary)) > 0
+    if used.all():
+        return found
+    # Of a part of a column, such as the rows below a header.
+    number = np.append(np.cumsum(used) - 1, -1).astype("int32")[codes]
+    return pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array(number, mask=codes < 0), found.dictionary.filter(pyarrow.array(used))
+    )

@@ -20,6 +20,8 @@ import pyarrow.compute as compute
 from setbull_pipelines.tables.contract import INDIA
 
 MOST_COLUMNS = 1_000
+MOST_COLUMNS_SIDE_BY_SIDE = 50_000
+"""Where every instrument of an exchange has its own."""
 _NEVER_TWICE = frozenset(
     (
         *("instrument_key", "symbol", "timestamp", "date", "time", "datetime"),
@@ -123,8 +125,9 @@ def column_names(found: Sequence[str], of_two_levels: bool = False) -> list[str]
 
     Of two levels, as where several tickers stand side by side, any may come again: the layout knows the second level.
     """
-    if len(found) > MOST_COLUMNS:
-        raise UnreadableFile(f"found {len(found):,} columns, expected at most {MOST_COLUMNS:,}")
+    most = MOST_COLUMNS_SIDE_BY_SIDE if of_two_levels else MOST_COLUMNS
+    if len(found) > most:
+        raise UnreadableFile(f"found {len(found):,} columns, expected at most {most:,}")
     names = [name.strip().lower() for name in found]
     counts = Counter(names)
     repeated = sorted(_NEVER_TWICE & {name for name, times in counts.items() if times > 1})

@@ -7,6 +7,7 @@ Belongs here: the suffixes of input files, and which module reads which. Does no
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePath
 
 from setbull_pipelines.settings import InputSettings
@@ -88,11 +89,14 @@ def _unpacked_rows(content: bytes, suffix: str, reading: InputSettings) -> RawRo
     if suffix == ".parquet":
         return parquet_rows(content)
     if suffix == ".xlsx":
-        return workbook_rows(content)
+        return workbook_rows(content, reading)
     begin = content[:16].lstrip().lower()
     for mark, what in _OTHERS:
         if content.startswith(mark) or begin.startswith(mark):
             raise UnreadableFile(f"found {what}, expected text as the name {suffix} says")
     if suffix in (".json", ".jsonl"):
         return json_rows(content)
+    if begin.startswith((b"[", b"{")):
+        rows = json_rows(content)
+        return replace(rows, notes=(f"JSON, though the name says {suffix}", *rows.notes))
     return text_rows(content, reading)

@@ -107,7 +107,9 @@ def _land_new(
         # What was read of it counts, by the rules of then, where that is there and whole.
         _log.warning(_DAMAGED_INPUT, file.path)
         return file.content_hash
-    _land_content(landing / folder_name(source, read, reading), content, source, reading)
+    handed_over = [content]
+    del content
+    _land_content(landing / folder_name(source, read, reading), handed_over.pop, source, reading)
     return read
 
 
@@ -121,11 +123,13 @@ def _land_again(
         return
     if file.member is not None or hash_of(content) == content_hash:
         remove_landing(folder)
-        _land_content(folder, content, source, reading)
+        _land_content(folder, lambda: content, source, reading)
 
 
-def _land_content(folder: Path, content: bytes, source: str, reading: InputSettings) -> None:
-    land(folder, understood(content, file_suffix(Path(source)) or "", source, reading))
+def _land_content(
+    folder: Path, content: Callable[[], bytes], source: str, reading: InputSettings
+) -> None:
+    land(folder, understood(content(), file_suffix(Path(source)) or "", source, reading))
 
 
 _SAMPLE = (sample, sample_minutes, sample_plan)
@@ -185,7 +189,7 @@ def land_decided(decided: Path | None, landing: Path) -> list[LandedFile]:
     content_hash, reading = hash_of(content), InputSettings()
     folder = landing / folder_name(decided.name, content_hash, reading)
     if open_landing(folder) is None:
-        _land_content(folder, content, decided.name, reading)
+        _land_content(folder, lambda: content, decided.name, reading)
     landed = open_landing(folder)
     moment = datetime.fromtimestamp(decided.stat().st_mtime, ZoneInfo(INDIA))
     source = decided_actions.SOURCE

@@ -51,7 +51,10 @@ Understood = CheckedCandles | CheckedUniverse | CheckedDerivatives | CheckedFact
 def understood(content: bytes, suffix: str, source: str, reading: InputSettings) -> Understood:
     """The judged rows of a file; whatever is wrong with it, this is told and never raised."""
     try:
-        return judged(read_rows(content, suffix, reading), source, reading)
+        rows = read_rows(content, suffix, reading)
+        # What is judged is the rows; a large file would be held twice.
+        del content
+        return judged(rows, source, reading)
     except UnreadableFile as error:
         # Notes and licences have this suffix as well.
         is_other = isinstance(error, NotATable) and suffix.startswith(".txt")

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
 import random
-import zipfile
-from collections.abc import Callable
 from datetime import date, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
 import pytest
 
+from setbull_pipelines.market.calendar_file import InvalidCalendar
 from setbull_pipelines.settings import InputSettings, SampleSettings
 from setbull_pipelines.sources import Intake, NoInput, take_in
 from setbull_pipelines.sources.raw_rows import UnreadableFile
-from setbull_pipelines.sources.reading import file_suffix, read_rows
-from setbull_pipelines.sources.understanding import judged
 from setbull_pipelines_tests.moments import LATER
-from setbull_pipelines_tests.sources.layouts.test_layouts import DAY_FILES, FILES
+from setbull_pipelines_tests.sources.fuzzing import (
+    READERS,
+    BrokenPromise,
+    Fuzzer,
+    Reader,
+    mutated,
+    parquet,
+    zipped,
+)
 from setbull_pipelines_tests.sources.reading_files import (
     HEADER,
     candles,
@@ -48,20 +54,6 @@ def inbox(tmp_path: Path) -> Path:
 def take(folder: Path, **reading: object) -> Intake:
     landing = folder.parent / "landing"
     return take_in(folder, landing, SampleSettings(), LATER, reading=InputSettings(**reading))
-
-
-def zipped(*members: tuple[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members:
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
-
-
-def parquet(**columns: object) -> bytes:
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.table(columns), sink)
-    return sink.getvalue().to_pybytes()
 
 
 DEEP = b'{"a":' * 100_000
@@ -303,106 +295,45 @@ def test_one_ambiguous_file_does_not_decide_for_another(inbox: Path) -> None:
     assert files["kind"].to_dict() == {"a.csv": "rejected", "b.csv": "minutes"}
 
 
-SEEDS = {
-    **{what: (name, text.encode()) for what, (name, text, _) in FILES.items()},
-    **{
-        what: ("Quote-Equity-ITC-EQ.csv", f"{header}\n{row}\n".encode())
-        for what, (header, row, _) in DAY_FILES.items()
-    },
-    "plain": ("a.csv", GOOD.encode()),
-    "semicolons": ("a.csv", GOOD.replace(",", ";").replace("100.5", "100,5").encode()),
-    "UTF-16": ("a.csv", GOOD.encode("utf-16")),
-    "gzip": ("a.csv.gz", gzip.compress(GOOD.encode(), mtime=0)),
-    "zip": ("a.zip", zipped(("a.csv", GOOD.encode()))),
-    "parquet": (
-        "a.parquet",
-        parquet(
-            symbol=["A"],
-            timestamp=["2025-06-02 09:15:00"],
-            **{name: [1.0] for name in ("open", "high", "low", "close", "volume")},
-        ),
-    ),
-    "response": ("NSE_EQ%7CA.json", json.dumps(BODY).encode()),
-}
-_PIECES = (
-    *(
-        b"\0",
-        b"\xff",
-        b'"',
-        b",",
-        b";",
-        b"\n",
-        b"\r",
-        b"{",
-        b"[",
-        b"]",
-        b"}",
-        b"null",
-        b"-",
-        b"1e999",
-    ),
-    *(
-        b"9" * 400,
-        b"\xef\xbb\xbf",
-        b"NaN",
-        b"\\ud800",
-        b"2025-06-02",
-        b"99-99-9999 99:99",
-        b"<html>",
-    ),
+@pytest.mark.parametrize(
+    ("reader", "what"), [(name, what) for name, reader in READERS.items() for what in reader.seeds]
 )
-
-
-def _flip(content: bytearray, chance: random.Random) -> None:
-    content[chance.randrange(len(content))] = chance.randrange(256)
-
-
-def _insert(content: bytearray, chance: random.Random) -> None:
-    place = chance.randrange(len(content) + 1)
-    content[place:place] = chance.choice(_PIECES)
-
-
-def _remove(content: bytearray, chance: random.Random) -> None:
-    place = chance.randrange(len(content))
-    del content[place : place + chance.randrange(1, 12)]
-
-
-def _repeat(content: bytearray, chance: random.Random) -> None:
-    place = chance.randrange(len(content))
-    content += content[place : place + chance.randrange(1, 60)]
-
-
-def _cut(content: bytearray, chance: random.Random) -> None:
-    del content[chance.randrange(len(content)) + 1 :]
-
-
-CHANGES: tuple[Callable[[bytearray, random.Random], None], ...] = (
-    *(_flip, _insert, _remove, _repeat, _cut),
-)
-
-
-def mutated(content: bytes, chance: random.Random) -> bytes:
-    """A few changes to a file."""
-    changed = bytearray(content)
-    for _ in range(chance.randrange(1, 6)):
-        if changed:
-            chance.choice(CHANGES)(changed, chance)
-    return bytes(changed)
-
-
-@pytest.mark.parametrize("what", SEEDS)
-def test_mutated_files_are_read_or_refused(what: str) -> None:
-    """``judged`` has no net under it: whatever else than a refusal comes out is a fault of the program."""
-    name, content = SEEDS[what]
-    suffix = file_suffix(PurePath(name)) or ""
+def test_changed_files_are_read_or_refused(reader: str, what: str) -> None:
+    """Without the net of ``understood``: whatever else than a refusal comes out is a fault of the program."""
+    name, content = READERS[reader].seeds[what]
     for seed in range(25):
         changed = mutated(content, random.Random(f"{what} {seed}"))
-        try:
-            found = judged(read_rows(changed, suffix, InputSettings()), name, InputSettings())
-        except UnreadableFile:
-            continue
-        if hasattr(found, "accepted"):
-            assert len(found.accepted) + len(found.rejected) == found.received, (what, seed)
+        with contextlib.suppress(*READERS[reader].refusals):
+            READERS[reader].read(name, changed)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_the_seeds_of_the_fuzzing_are_read(reader: str) -> None:
+    """A seed that is refused as it is reaches nothing."""
+    for name, content in READERS[reader].seeds.values():
+        READERS[reader].read(name, content)
+
+
+def test_fuzzing_goes_on_from_what_reaches_new_lines_and_keeps_what_breaks() -> None:
+    def read(name: str, content: bytes) -> None:
+        if b"9" * 400 in content:
+            raise UnreadableFile("long")
+        if b"2025-06-02" in content:
+            raise BrokenPromise("a piece")
+        READERS["calendar"].read(name, content)
+
+    reader = Reader(READERS["calendar"].seeds, read, (UnreadableFile, InvalidCalendar))
+    fuzzer = Fuzzer(reader, random.Random(1))
+    for _ in range(400):
+        fuzzer.step()
+    tally = fuzzer.tally
+    assert tally.trials == 400
+    assert tally.read + tally.refused < 400
+    (fault,) = tally.faults
+    assert fault.startswith("BrokenPromise")
+    assert b"2025-06-02" in tally.faults[fault]
+    assert len(fuzzer.corpus) > len(reader.seeds)
+    assert fuzzer.lines > 20
 
 
 def test_a_header_alone_is_refused() -> None:

@@ -15,18 +15,20 @@ import pyarrow.compute as compute
 
 from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.layouts import Sample
+from setbull_pipelines.sources.number_columns import decoded, is_text
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed, texts
 
 NAME = "candles"
 _MEANINGS = {
     "timestamp": "timestamp time_stamp ts datetime date_time dateandtime candle_time start_time bar_time epoch "
-    "unix unix_time unixtime unix_timestamp trade_date trading_date date_timestamp",
+    "unix unix_time unixtime unix_timestamp trade_date trading_date date_timestamp candle_timestamp bar_timestamp "
+    "start_timestamp datetime_str tradedate",
     "open": "open o open_price openprice",
     "high": "high h high_price highprice",
     "low": "low l low_price lowprice",
     "close": "close c close_price closeprice price",
     "volume": "volume vol v traded_volume total_traded_volume total_traded_quantity shares_traded quantity qty "
-    "volume_traded tottrdqty ttl_trd_qnty no_of_shares",
+    "volume_traded tottrdqty ttl_trd_qnty no_of_shares no_of_shrs traded_qty traded_quantity tradedqty tottrdqnty",
     "open_interest": "open_interest oi openinterest open_int openint",
     "instrument_key": "instrument_key instrumentkey",
     "symbol": "symbol ticker tradingsymbol trading_symbol stock stock_code scrip scrip_name security "
@@ -37,6 +39,10 @@ _MEANINGS = {
 }
 _MEANING_OF = {alias: name for name, aliases in _MEANINGS.items() for alias in aliases.split()}
 _PLAIN = re.compile(r"[\s.\-/]+")
+_NUMBERED = re.compile(r"^\d+_(?=\D)")
+"""Names of Alpha Vantage: 1. open."""
+_WITH_ZONE = re.compile(r"(?P<name>.+?)_*[(\[_](?P<zone>utc|gmt|ist)[)\]]?$")
+"""Names that say the zone of their moments: timestamp (UTC), datetime_ist."""
 _OF_CONTRACTS = frozenset(
     [
         "expiry",
@@ -53,6 +59,8 @@ _OF_CONTRACTS = frozenset(
 )
 _NOTHING = ("", "-", "0", "0.0", "0.00", "nan", "None", "XX")
 _PRICES = ("open", "high", "low", "close")
+_MOMENTS = ("timestamp", "date", "time")
+_WITHOUT_ZONE = re.compile(r".*\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?")
 _UNNAMED = re.compile(r"(?:|unnamed(?:: ?\d+)?|index|level_0|__index_level_\d+__)(?: \(\d+\))?")
 _MOMENT = re.compile(
     r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{9,19}"
@@ -71,13 +79,14 @@ def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names; what was called differently is told."""
     refuse_contracts(rows)
     meanings = _meanings(rows.names)
-    table = renamed(rows.columns, [meanings.get(name, name) for name in rows.names])
+    table, of_zone = _in_zone_of_name(rows.columns, rows.names)
+    table = renamed(table, [meanings.get(name, name) for name in rows.names])
     notes = [f"{name} = {meaning}" for name, meaning in meanings.items() if name != meaning]
     table, notes = _with_moments(table, notes)
     if "exchange" in table.column_names and "symbol" in table.column_names:
         table = _with_exchange(table)
     told = (f"columns {', '.join(notes)}",) if notes else ()
-    return replace(rows, columns=table, notes=(*rows.notes, *told))
+    return replace(rows, columns=table, notes=(*rows.notes, *told, *of_zone))
 
 
 identity = instrument_in
@@ -113,12 +122,37 @@ def _meanings(names: Sequence[str]) -> dict[str, str]:
     found = {name: name for name in _MEANINGS if name in names}
     taken = set(found)
     for name in names:
-        plain = _PLAIN.sub("_", name.strip().strip("<>\"'")).strip("_")
+        plain = _without_zone(_plain(name))
         meaning = _MEANING_OF.get(plain)
         if meaning and meaning not in taken:
             found[name] = meaning
             taken.add(meaning)
     return found
+
+
+def _plain(name: str) -> str:
+    return _NUMBERED.sub("", _PLAIN.sub("_", name.strip().strip("<>\"'")).strip("_"))
+
+
+def _without_zone(plain: str) -> str:
+    found = _WITH_ZONE.fullmatch(plain)
+    return found["name"] if found and _MEANING_OF.get(found["name"]) in _MOMENTS else plain
+
+
+def _in_zone_of_name(table: pyarrow.Table, names: Sequence[str]) -> tuple[pyarrow.Table, list[str]]:
+    """Moments with the zone that the name of their column says, where they say none themselves."""
+    for number, name in enumerate(names):
+        found = _WITH_ZONE.fullmatch(_plain(name))
+        if not found or _MEANING_OF.get(found["name"]) not in _MOMENTS:
+            continue
+        values = [text for text in texts(table.column(number).slice(0, 20)) if text]
+        if values and all(_WITHOUT_ZONE.fullmatch(text.strip()) for text in values):
+            zoned = compute.binary_join_element_wise(
+                _text(table.column(number)), f" {found['zone']}", ""
+            )
+            changed = table.set_column(number, table.column_names[number], zoned)
+            return changed, [f"moments are {found['zone'].upper()}, by the name {name!r}"]
+    return table, []
 
 
 def _with_moments(table: pyarrow.Table, notes: list[str]) -> tuple[pyarrow.Table, list[str]]:
@@ -136,6 +170,8 @@ def _with_moments(table: pyarrow.Table, notes: list[str]) -> tuple[pyarrow.Table
     for name in names:
         if _UNNAMED.fullmatch(name) and _hold_moments(table[name]):
             return _renamed(table, name), [*notes, "(without a name) = timestamp"]
+    if "t" in names and _hold_moments(table["t"]):
+        return _renamed(table, "t"), [*notes, "t = timestamp"]
     return table, notes
 
 
@@ -147,10 +183,19 @@ def _joined(
     days = compute.utf8_trim_whitespace(_text(table[day]))
     # A day that was read as a moment at midnight.
     days = compute.replace_substring_regex(days, r"[ T]00:00:00(?:\.0+)?$", "")
-    clocks = compute.utf8_trim_whitespace(_text(table[clock]))
+    clocks = _padded(compute.utf8_trim_whitespace(_text(table[clock])))
     joined = compute.binary_join_element_wise(days, clocks, " ")
     without = table.drop_columns([day, clock])
     return without.add_column(0, "timestamp", joined), [*notes, f"{day} and {clock} = timestamp"]
+
+
+def _padded(clocks: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    """Clocks that were written as numbers, with the zero before the hour: 91500 among 101500."""
+    for width in (4, 6):
+        is_clock = rf"^\d{{{width - 1},{width}}}$"
+        if compute.all(compute.match_substring_regex(clocks, is_clock)).as_py():
+            return compute.utf8_lpad(clocks, width, "0")
+    return clocks
 
 
 def _renamed(table: pyarrow.Table, old: str) -> pyarrow.Table:
@@ -170,7 +215,8 @@ def _with_exchange(table: pyarrow.Table) -> pyarrow.Table:
 
 
 def _text(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
-    if pyarrow.types.is_string(column.type):
+    column = decoded(column)
+    if is_text(column.type):
         return column
     return pyarrow.chunked_array([pyarrow.array(texts(column), pyarrow.string())])
 

@@ -104,10 +104,17 @@ def _require_candle(row: object, number: int) -> None:
         )
     for name, value in zip(FIELDS[1:], row[1:], strict=True):
         # No value at all is for intake to judge: open interest may lack, a price may not.
-        if value is not None and (type(value) not in (int, float) or not math.isfinite(value)):
+        if value is not None and not _is_number(value):
             raise InvalidAnswer(
                 f"found {_shown(value)} as {name} of candle {number}, expected a finite number"
             )
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def _moments(rows: list[list[Any]]) -> np.ndarray:
