@@ -35,6 +35,7 @@ from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings, Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE
+from setbull_pipelines.warehouse.errors import ContractViolation
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -224,9 +225,13 @@ def _decision_differences(day: date, warehouse: Warehouse) -> int | None:
 
 
 def _schema_failures(table: Table, day: date, warehouse: Warehouse, settings: Settings) -> int:
-    """Violations of the contract in the stored rows of V2."""
-    stored = StoredTable("v2", table)
-    frames = {stored.name: warehouse.read(stored, [day.isoformat()])}
-    schema = contract_rules(stored)[0]
-    verdict = schema.judge(frames, pd.Timestamp(day), settings)
-    return int(verdict.metadata.get("violations", 0))
+    """Violations of the contract in the stored rows of V2, which are counted only where there are any."""
+    stored, key = StoredTable("v2", table), day.isoformat()
+    rows = warehouse.read(stored, [key])
+    try:
+        warehouse.check(stored, {key: rows})
+    except ContractViolation:
+        schema = contract_rules(stored)[0]
+        verdict = schema.judge({stored.name: rows}, pd.Timestamp(day), settings)
+        return int(verdict.metadata.get("violations", 0))
+    return 0

@@ -9,7 +9,7 @@ computed together, and that they are computed in several threads at once; the se
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -30,6 +30,9 @@ from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartiti
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
+BothWays = tuple[pd.DataFrame, pd.DataFrame]
+"""Two results of V1 from the same rows."""
+
 
 class NoiseFloors:
     """V1 of ``table`` against itself on each of some days, whose inputs are read together."""
@@ -48,12 +51,21 @@ class NoiseFloors:
         None when nothing can be measured: the setting asks for none, V1 has no row, or an input of the day
         cannot be read.
         """
-        inputs = self._inputs.get(day)
-        if inputs is None:
+        if day not in self._inputs:
             return None
-        instruments, frames = inputs
-        plain, other = both_ways(self._table, self._step, frames, instruments, day, self._settings)
+        if self._step.is_of_own_rows(self._settings):
+            plain, other = self._computed_together[day]
+        else:
+            plain, other = self._both_ways({day: self._inputs[day]})[day]
         return floor_between(self._table, plain, other, day, self._settings.reconciliation)
+
+    @cached_property
+    def _computed_together(self) -> dict[date, BothWays]:
+        """What was computed of all days in the calls of one: what a call costs by itself is the most of few rows."""
+        return self._both_ways(self._inputs)
+
+    def _both_ways(self, given: Mapping[date, tuple[list[str], Frames]]) -> dict[date, BothWays]:
+        return both_ways(self._table, self._step, given, self._settings) if given else {}
 
     @cached_property
     def _inputs(self) -> dict[date, tuple[list[str], Frames]]:
@@ -113,23 +125,50 @@ class NoiseFloors:
 def both_ways(
     table: Table,
     step: Step,
-    frames: Frames,
-    instruments: Sequence[str],
-    day: date,
+    given: Mapping[date, tuple[list[str], Frames]],
     settings: Settings,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """V1 as a run computes it, and from shuffled rows, in two parts that are computed at once in a thread each."""
+) -> dict[date, BothWays]:
+    """V1 as a run computes it, and from shuffled rows, in two parts that are computed at once in a thread each.
+
+    ``given`` are the instruments and the inputs of one day, or of several of a step that computes a day from its own
+    rows alone.
+    """
     place = step.outputs.index(table)
+    first_day = min(given)
 
-    def compute(given: Frames) -> pd.DataFrame:
-        return step.compute(V1, given, pd.Timestamp(day), settings)[place]
+    def compute(frames: Frames) -> pd.DataFrame:
+        return step.compute(V1, frames, pd.Timestamp(first_day), settings)[place]
 
-    plain = compute(frames)
-    parts = [keys for keys in (instruments[:1], instruments[1:]) if keys]
+    plain = compute(_one_after_another([frames for _, frames in given.values()]))
+    parts = [
+        [
+            _shuffled(frames, instruments[chosen], day)
+            for day, (instruments, frames) in given.items()
+            if instruments[chosen]
+        ]
+        for chosen in (slice(None, 1), slice(1, None))
+    ]
     with ThreadPoolExecutor(len(parts)) as threads:
-        computed = threads.map(compute, (_shuffled(frames, keys, day) for keys in parts))
+        computed = threads.map(compute, (_one_after_another(part) for part in parts if part))
         other = pd.concat(computed, ignore_index=True)
-    return table.conform(plain), table.conform(other)
+    both = table.conform(plain), table.conform(other)
+    return {day: _of_day(both, day) for day in given} if len(given) > 1 else {first_day: both}
+
+
+def _one_after_another(frames: Sequence[Frames]) -> Frames:
+    """The rows of several days."""
+    if len(frames) == 1:
+        return frames[0]
+    return {
+        name: pd.concat([of_day[name] for of_day in frames], ignore_index=True)
+        for name in frames[0]
+    }
+
+
+def _of_day(both: BothWays, day: date) -> BothWays:
+    moment = pd.Timestamp(day)
+    plain, other = (frame[frame["trading_day"] == moment].reset_index(drop=True) for frame in both)
+    return plain, other
 
 
 def floor_between(

@@ -10,12 +10,14 @@ it follows once. Its macro ``catalog_root()`` names the folder of the files that
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,11 +29,13 @@ from setbull_pipelines.warehouse.explaining import explain
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import (
     WITHOUT_EXTENSIONS,
-    create_views,
+    create_view,
     lock,
     qualified_name,
     quoted_identifier,
     quoted_text,
+    search_files_from,
+    select_statement,
     set_time_zone,
 )
 from setbull_pipelines.warehouse.reader import Reader
@@ -40,6 +44,9 @@ VERSIONS = ".catalogs"
 """The folder beside a catalog that holds the files its path is a link to, one folder each: DuckDB names a database
 after its file, so all of them have the name of the catalog."""
 _ROOT_MACRO = "catalog_root"
+_MADE_OF_MACRO = "catalog_made_of"
+"""Gives, by table, the hash of what its view says, and that of all else, as JSON."""
+_FRAME = "frame"
 
 
 @contextmanager
@@ -116,20 +123,30 @@ def _replace(
     macros_sql: Mapping[str, str],
     relative_to: Path | None,
 ) -> None:
+    selects = {stored: select_statement(reader, stored, relative_to) for stored in tables}
+    comments = {stored: _comments(stored) for stored in tables}
+    root = reader.root.relative_to(relative_to) if relative_to else reader.root
+    frame = [duckdb.__version__, str(root), *chain(*comments.values()), *chain(*macros_sql.items())]
+    made_of = {_FRAME: _hash("\n".join(frame))}
+    made_of |= {stored.name: _hash(select) for stored, select in selects.items()}
     made = path.parent / VERSIONS / uuid4().hex / path.name
     made.parent.mkdir(parents=True)
     try:
-        connection = duckdb.connect(str(made))
+        connection, before = _begun(made, path, made_of)
         try:
             connection.begin()  # one commit for hundreds of comments
-            create_views(connection, reader, tables, relative_to)
+            search_files_from(connection, relative_to)
             for stored in tables:
-                _comment(connection, stored)
+                if before.get(stored.name) != made_of[stored.name]:
+                    create_view(connection, stored, selects[stored])
+                    for comment in comments[stored]:
+                        connection.execute(comment)
             explain(connection, reader, tables, relative_to)
-            root = reader.root.relative_to(relative_to) if relative_to else reader.root
-            connection.execute(f"CREATE MACRO {_ROOT_MACRO}() AS {quoted_text(str(root))}")
-            for name, statement in macros_sql.items():
-                _create_macro(connection, name, statement)
+            if not before:
+                connection.execute(_giving(_ROOT_MACRO, str(root)))
+                for name, statement in macros_sql.items():
+                    _create_macro(connection, name, statement)
+            connection.execute(_giving(_MADE_OF_MACRO, json.dumps(made_of)))
             connection.commit()
             connection.execute(
                 "CHECKPOINT"
@@ -154,15 +171,44 @@ def _forget_versions(folder: Path, grace: timedelta) -> None:
             shutil.rmtree(version)
 
 
-def _comment(connection: duckdb.DuckDBPyConnection, stored: StoredTable) -> None:
+def _begun(
+    made: Path, path: Path, made_of: Mapping[str, str]
+) -> tuple[duckdb.DuckDBPyConnection, Mapping[str, str]]:
+    """A new catalog, and what the views in it are made of: a copy of the one in place where just files have changed.
+
+    Most of the time goes to views and their comments, and many stay as they are. A catalog that says something else, or
+    nothing, is left behind; so is a damaged one, which DuckDB finds out when it opens it.
+    """
+    with suppress(OSError, duckdb.Error):
+        shutil.copyfile(path, made)
+        connection = duckdb.connect(str(made))
+        with suppress(duckdb.Error):
+            (told,) = connection.execute(f"SELECT {_MADE_OF_MACRO}()").fetchone()
+            before = json.loads(told)
+            if before[_FRAME] == made_of[_FRAME]:
+                return connection, before
+        connection.close()
+    made.unlink(missing_ok=True)
+    return duckdb.connect(str(made)), {}
+
+
+def _hash(text: str) -> str:
+    return disk.content_hash(text.encode())
+
+
+def _giving(name: str, text: str) -> str:
+    return f"CREATE OR REPLACE MACRO {name}() AS {quoted_text(text)}"
+
+
+def _comments(stored: StoredTable) -> tuple[str, ...]:
     view = qualified_name(stored)
-    description = quoted_text(stored.table.description)
-    connection.execute(f"COMMENT ON VIEW {view} IS {description}")
-    for column in stored.table.columns:
-        connection.execute(
-            f"COMMENT ON COLUMN {view}.{quoted_identifier(column.name)} "
-            f"IS {quoted_text(_meaning(column))}"
-        )
+    return (
+        f"COMMENT ON VIEW {view} IS {quoted_text(stored.table.description)}",
+        *(
+            f"COMMENT ON COLUMN {view}.{quoted_identifier(column.name)} IS {quoted_text(_meaning(column))}"
+            for column in stored.table.columns
+        ),
+    )
 
 
 def _meaning(column: Column) -> str:

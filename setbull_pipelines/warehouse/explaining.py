@@ -70,7 +70,10 @@ def explain(
     tables: Iterable[StoredTable],
     relative_to: Path | None,
 ) -> None:
-    """Create the table of what is known of each current partition, and the view of inputs by instrument."""
+    """Create the table of what is known of each current partition, and the view of inputs by instrument.
+
+    Those that are there are replaced.
+    """
     records = [
         _record(stored, partition, version.number, version.pointer)
         for stored in tables
@@ -80,11 +83,13 @@ def explain(
     schema = pyarrow.schema([(name, kind) for name, (kind, _) in _COLUMNS.items()])
     connection.execute("CREATE SCHEMA IF NOT EXISTS operations")
     connection.register("known_partitions", pyarrow.Table.from_pylist(records, schema=schema))
-    connection.execute(f"CREATE TABLE {PARTITIONS} AS SELECT * FROM known_partitions")
+    connection.execute(f"CREATE OR REPLACE TABLE {PARTITIONS} AS SELECT * FROM known_partitions")
     connection.unregister("known_partitions")
     names = {record["hashes_file"] for record in records if record["input_count"]}
     paths = [path for path in map(reader.data.path, sorted(names)) if path.exists()]
-    connection.execute(f"CREATE VIEW {INSTRUMENT_INPUTS} AS {_inputs(paths, relative_to)}")
+    connection.execute(
+        f"CREATE OR REPLACE VIEW {INSTRUMENT_INPUTS} AS {_inputs(paths, relative_to)}"
+    )
     described = {name: meaning for name, (_, meaning) in _COLUMNS.items()}
     for kind, name, meaning, columns in (
         ("TABLE", PARTITIONS, "Every current partition: what it was computed from", described),

@@ -89,14 +89,21 @@ def create_views(
     A table without partitions becomes an empty view with the right columns and types. Raises
     ContractViolation, DamagedPartition as :meth:`Reader.files`, ValueError for files outside ``relative_to``.
     """
-    if relative_to:
-        connection.execute(f"SET file_search_path = {quoted_text(str(relative_to))}")
+    search_files_from(connection, relative_to)
     for stored in tables:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted_identifier(stored.schema)}")
-        connection.execute(
-            f"CREATE VIEW {qualified_name(stored)} AS "
-            f"{_select_statement(warehouse, stored, relative_to)}"
-        )
+        create_view(connection, stored, select_statement(warehouse, stored, relative_to))
+
+
+def search_files_from(connection: duckdb.DuckDBPyConnection, folder: Path | None) -> None:
+    """Let ``connection`` look for files that are named from ``folder``; None where all are named by absolute path."""
+    if folder:
+        connection.execute(f"SET file_search_path = {quoted_text(str(folder))}")
+
+
+def create_view(connection: duckdb.DuckDBPyConnection, stored: StoredTable, select: str) -> None:
+    """Create the view of a table, in the place of the one that is there."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted_identifier(stored.schema)}")
+    connection.execute(f"CREATE OR REPLACE VIEW {qualified_name(stored)} AS {select}")
 
 
 def create_view_of_lane(
@@ -129,7 +136,8 @@ def connect(
         connection.close()
 
 
-def _select_statement(warehouse: Reader, stored: StoredTable, relative_to: Path | None) -> str:
+def select_statement(warehouse: Reader, stored: StoredTable, relative_to: Path | None) -> str:
+    """What the view of a table says, see :func:`create_views`."""
     columns = stored.table.columns
     sources = warehouse.sources(stored)
     if not sources:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -17,6 +18,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
 from setbull_pipelines.assets.rollout import build_rollout_log_asset
 from setbull_pipelines.assets.served import build_served_asset
+from setbull_pipelines.pipeline.evidence import _schema_failures
 from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.metrics import collect
@@ -96,6 +98,20 @@ def restore_v2(run: SmallRun, table: Table) -> None:
     stored, key = StoredTable("v2", table), run.days[0].isoformat()
     earlier = run.warehouse.history(stored, key)[1]
     run.warehouse.restore(stored, key, earlier.content_hash)
+
+
+def test_stored_rows_that_break_the_contract_are_counted(small_run: SmallRun) -> None:
+    """Nothing publishes such rows; files that somebody else wrote can hold them."""
+    day, warehouse, table = small_run.days[0], small_run.warehouse, tables.CANDLES_5MIN
+    rows = warehouse.read(StoredTable("v2", table), [day.isoformat()])
+
+    def counted(**columns: object) -> int:
+        stored = SimpleNamespace(read=lambda *_: rows.assign(**columns), check=warehouse.check)
+        return _schema_failures(table, day, stored, small_run.settings)
+
+    assert counted() == 0
+    below_zero = rows["low"].where(rows.index >= 3, -1.0)
+    assert counted(low=below_zero) == 3
 
 
 def test_a_run_judges_every_component_on_each_of_its_days(small_run: SmallRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -12,9 +13,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from setbull_pipelines.warehouse import queries
+from setbull_pipelines.warehouse import catalog, queries
 from setbull_pipelines.warehouse.catalog import VERSIONS, rebuild_catalog
-from setbull_pipelines.warehouse.errors import ContractViolation
 from setbull_pipelines.warehouse.instrument_hashes import of_mapping
 from setbull_pipelines.warehouse.pointers import Failure, StoredTable
 from setbull_pipelines.warehouse.queries import connect, quoted_identifier, quoted_text
@@ -83,11 +83,20 @@ def test_a_root_with_quotes_in_its_name_is_only_a_name(tmp_path):
         quoted_identifier('x"; DROP TABLE y')
 
 
-def test_a_partition_of_another_contract_is_not_shown(warehouse):
+def test_a_partition_of_another_contract_is_not_shown_and_the_others_are(warehouse):
     publish(warehouse, bars())
     narrower = StoredTable("v1", dataclasses.replace(BARS, columns=BARS.columns[:-1]))
-    with pytest.raises(ContractViolation, match="another version"), connect(warehouse, [narrower]):
-        pass
+    warehouse.publish(
+        narrower,
+        NEXT_DAY,
+        bars(NEXT_DAY)[list(narrower.table.column_names)],
+        inputs={},
+        **PROVENANCE,
+    )
+    assert warehouse.outdated(narrower) == [DAY]
+    with connect(warehouse, [narrower]) as connection:
+        days = connection.execute("SELECT DISTINCT trading_day::VARCHAR FROM v1.bars").fetchall()
+    assert days == [(NEXT_DAY,)]
 
 
 def test_of_a_file_with_replaced_days_the_others_are_shown(warehouse):
@@ -180,7 +189,7 @@ def test_a_catalog_is_of_one_commit_whoever_publishes_while_it_is_made(
                 rows = warehouse.check(stored, {DAY: bars(price=price)})
                 commit.add(stored, rows, inputs={DAY: {}}, **PROVENANCE)
 
-    real, prices = queries._select_statement, iter([2.0, 3.0])
+    real, prices = queries.select_statement, iter([2.0, 3.0])
 
     def meanwhile(*arguments) -> str:
         both(next(prices))
@@ -188,7 +197,7 @@ def test_a_catalog_is_of_one_commit_whoever_publishes_while_it_is_made(
 
     both(1.0)
     with monkeypatch.context() as patch:
-        patch.setattr(queries, "_select_statement", meanwhile)
+        patch.setattr(catalog, "select_statement", meanwhile)
         path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS, V2_BARS], {})
     with duckdb.connect(str(path), read_only=True) as connection:
         shown = connection.execute(
@@ -300,6 +309,65 @@ def test_catalogs_that_nobody_can_be_opening_are_deleted(warehouse, tmp_path):
         os.utime(version, (0, 0))
     rebuild_catalog(warehouse, path, [V1_BARS], {})
     assert [path.resolve().parent] == list((tmp_path / VERSIONS).iterdir())
+
+
+def contents(path: Path) -> list[list[tuple]]:
+    """All that a catalog says, but for what is known of partitions."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return [
+            connection.execute(question).fetchall()
+            for question in (
+                "SELECT schema_name, view_name, sql, comment FROM duckdb_views() WHERE NOT internal ORDER BY ALL",
+                "SELECT schema_name, table_name, column_name, data_type, comment FROM duckdb_columns() "
+                "WHERE NOT internal ORDER BY ALL",
+                "SELECT schema_name, function_name, macro_definition FROM duckdb_functions() WHERE NOT internal "
+                "AND database_name = current_database() ORDER BY ALL",
+                "SELECT table_name, partition, commit_number FROM operations.partitions ORDER BY ALL",
+            )
+        ]
+
+
+def test_a_catalog_that_is_gone_on_with_says_what_a_new_one_does(warehouse, tmp_path, monkeypatch):
+    path = tmp_path / "catalog.duckdb"
+    made, create_view = [], catalog.create_view
+
+    def noted(connection, stored, select) -> None:
+        made.append(stored)
+        create_view(connection, stored, select)
+
+    def rebuilt(macros: dict[str, str]) -> list[StoredTable]:
+        made.clear()
+        rebuild_catalog(warehouse, path, [V1_BARS, V2_BARS], macros)
+        remade = list(made)
+        new = rebuild_catalog(
+            warehouse, tmp_path / "catalog_new.duckdb", [V1_BARS, V2_BARS], macros
+        )
+        # The names of both are the same, as DuckDB tells them by the name of the file.
+        shutil.copyfile(new, tmp_path / "new" / path.name)
+        assert contents(path) == contents(tmp_path / "new" / path.name)
+        return remade
+
+    (tmp_path / "new").mkdir()
+    monkeypatch.setattr(catalog, "create_view", noted)
+    publish(warehouse, bars(price=1.0))
+    assert rebuilt(MACROS) == [V1_BARS, V2_BARS]
+    assert rebuilt(MACROS) == []
+    publish(warehouse, bars(price=2.0))
+    assert rebuilt(MACROS) == [V1_BARS]
+    assert rebuilt({}) == [V1_BARS, V2_BARS]
+
+
+def test_a_catalog_that_is_damaged_anywhere_is_made_anew(warehouse, tmp_path):
+    publish(warehouse, bars(price=1.0))
+    path = rebuild_catalog(warehouse, tmp_path / "catalog.duckdb", [V1_BARS, V2_BARS], MACROS)
+    whole, said = path.read_bytes(), contents(path)
+    for place in range(0, len(whole), len(whole) // 31):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        rebuild_catalog(warehouse, path, [V1_BARS, V2_BARS], MACROS)
+        assert contents(path) == said, place
+    path.write_bytes(whole[: len(whole) // 2])
+    rebuild_catalog(warehouse, path, [V1_BARS, V2_BARS], MACROS)
+    assert contents(path) == said
 
 
 def test_a_macro_that_does_not_compile_leaves_the_old_catalog(warehouse, tmp_path):
