@@ -62,6 +62,7 @@ def documented_floors() -> dict[str, int]:
 FLOORS = documented_floors()
 
 
+@cache
 def modules() -> list[str]:
     """Every module of the package by its name below it, packages as their folder; "" is the package."""
     return sorted(
@@ -98,9 +99,10 @@ def imports_of(tree: ast.Module, is_package: bool, module: str) -> Iterator[str]
                 yield name if name.removeprefix(f"{PACKAGE}.") in modules() else origin
 
 
-def imports(module: str) -> set[str]:
+@cache
+def imports(module: str) -> frozenset[str]:
     path = ROOT.joinpath(*module.split("."))
-    return set(imports_of(parsed(module), path.is_dir(), module))
+    return frozenset(imports_of(parsed(module), path.is_dir(), module))
 
 
 def project_imports(module: str) -> set[str]:

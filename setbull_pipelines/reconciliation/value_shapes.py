@@ -135,6 +135,8 @@ def sum_for_last(difference: Difference) -> Finding | None:
     pairs = difference.pairs(FEW)
     if pairs is None or difference.column.name != "open_interest":
         return None
+    if "v1_minutes_present" not in difference.sides.matched:
+        return None
     minutes = difference.sides.v1("minutes_present")[difference.unequal]
     ratios = pairs[1] / np.maximum(pairs[0], 1)
     per_minute = float(np.median(ratios / minutes))

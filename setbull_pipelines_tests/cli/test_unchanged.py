@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from setbull_pipelines import tables
+from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.unchanged import state_of
 from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
@@ -17,6 +20,7 @@ from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.automation.killed import gone_process, started_run
+from setbull_pipelines_tests.cli.conftest import commands_in
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 pytestmark = pytest.mark.run
@@ -26,16 +30,35 @@ DAYS = ("2025-06-02", "2025-06-03")
 NOTHING = "nothing has changed since the run that ended"
 
 
-@pytest.fixture
-def candles(data_directory: Path, tmp_path: Path) -> Path:
-    """Two days of two instruments, and a run over them."""
-    folder = tmp_path / "candles"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days of two instruments, and a run over them, in a folder that tests use in turn."""
+    folder = tmp_path_factory.mktemp("unchanged")
+    candles = folder / "candles"
+    candles.mkdir()
     for day in DAYS:
         bars = [f"NSE_EQ|{key},{day},100,101,99,100,10" for key in ("A", "B")]
-        (folder / f"{day}.csv").write_text("\n".join([HEADER, *bars]) + "\n")
-    assert NOTHING not in run(folder)
+        (candles / f"{day}.csv").write_text("\n".join([HEADER, *bars]) + "\n")
+    with commands_in(folder):
+        assert NOTHING not in run(candles)
+    shutil.copytree(folder, folder.with_suffix(".kept"))
     return folder
+
+
+@pytest.fixture
+def data_directory(finished: Path) -> Iterator[Path]:
+    """The data folder as the run has left it, in its own place: commands notice when theirs is another one."""
+    shutil.rmtree(finished)
+    shutil.copytree(finished.with_suffix(".kept"), finished)
+    with commands_in(finished) as folder:
+        prepare_dagster_home(folder)
+        yield folder
+
+
+@pytest.fixture
+def candles(data_directory: Path) -> Path:
+    """The input of the run."""
+    return data_directory.with_name("candles")
 
 
 def run(folder: Path, code: int = 0) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from setbull_pipelines.reconciliation import aligned, compare
@@ -63,6 +63,12 @@ def in_memory(path: Path) -> pyarrow.Table:
     faults_v1=st.lists(st.tuples(st.integers(0, ROWS - 1), st.sampled_from(CELLS)), max_size=20),
     faults_v2=st.lists(st.tuples(st.integers(0, ROWS - 1), st.sampled_from(CELLS)), max_size=20),
     sample_cells=st.sampled_from([1, 2, 20]),
+)
+# Open interest of bars that do not say how many minutes they have.
+@example(
+    faults_v1=[],
+    faults_v2=[(row, ("open_interest", 5)) for row in (1, 2, 3)],
+    sample_cells=20,
 )
 def test_it_reports_what_the_join_reports_of_files_and_in_memory(
     faults_v1, faults_v2, sample_cells
