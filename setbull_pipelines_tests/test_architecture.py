@@ -143,6 +143,12 @@ def texts(tree: ast.Module) -> Iterator[str]:
 INSIDE_ROOMS = [module for module in modules() if module]
 
 
+def test_the_document_can_be_read_in_a_sitting():
+    assert len(DOCUMENT.read_bytes()) <= 12 * 1024
+    words = (DOCUMENT.parent / "glossary.md").read_text("utf-8").count("\n| ") - 1
+    assert 10 < words < 18
+
+
 def test_every_module_is_in_a_room_of_the_architecture():
     assert len(INSIDE_ROOMS) > 50
     assert {room_of(module) for module in INSIDE_ROOMS} == set(FLOORS)

@@ -143,7 +143,7 @@ def test_what_the_sample_costs() -> None:
 def test_what_an_event_costs() -> None:
     ours, dagsters = only(
         r"Over 250 days an event takes ([\d.]+) ms of processor time where Dagster's class needs ([\d.]+) ",
-        document("docs/architecture.md"),
+        document("docs/running.md"),
     )
     row = r"\| `{}` \| 250 \| [\d,]+ \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|"
     events = section("## Events")

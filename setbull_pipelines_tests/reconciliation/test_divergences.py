@@ -101,7 +101,7 @@ def test_one_trading_day_at_a_time_every_fault_is_caught_and_none_misnamed(outco
     assert days.misnamed == 0
     assert days.named >= 95
     assert f"caught {days.caught}, named {days.named}, of unknown shape" in days.sentence
-    page = Path(__file__).parents[2] / "docs" / "architecture.md"
+    page = Path(__file__).parents[2] / "docs" / "choices.md"
     assert days.sentence in " ".join(page.read_text("utf-8").split())
 
 
