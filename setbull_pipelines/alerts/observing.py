@@ -185,7 +185,7 @@ def of_missing_sessions(
     """Sessions without a reconciliation, oldest first; ``since`` is the moment the oldest became overdue.
 
     One finding for all of them. While some are missing it is a new fact once per ``repeat_hours``, so that looking
-    every minute does not count every minute. Of days that ``calendar`` does not cover, or only provisionally, it says
+    every minute does not count every minute. Where ``calendar`` does not cover days, or only provisionally, it says
     that nobody knows whether they were sessions.
     """
     named = ", ".join(map(str, missing[:_DAYS_NAMED]))

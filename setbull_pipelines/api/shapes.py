@@ -15,13 +15,13 @@ from setbull_pipelines.market.instruments import SEGMENTS
 from setbull_pipelines.tables.groups import DIRECTIONS, ENTRY_TYPES
 
 MOST_INSTRUMENTS = 200
-"""Of one request."""
+"""Instruments in one request."""
 MOST_SESSIONS = {"1minute": 10, "5minute": 60, "day": 750}
-"""Of one answer, by timeframe."""
+"""Sessions in one answer, by timeframe."""
 TIMEFRAMES = tuple(MOST_SESSIONS)
 Timeframe = Literal["1minute", "5minute", "day"]
 _YEARS = range(1990, 2101)
-"""Of moments, so that a week before one and its time elsewhere are moments too."""
+"""Years of moments that are understood, so that a week before one and its time elsewhere are moments too."""
 Data = TypeVar("Data")
 
 

@@ -30,7 +30,7 @@ GROUP = "charts"
 
 
 class InstrumentConfig(dg.Config):
-    """Of which instrument a chart is drawn."""
+    """The instrument that a chart is drawn of."""
 
     instrument: str = Field(
         default="",
@@ -40,7 +40,7 @@ class InstrumentConfig(dg.Config):
 
 
 class HistoryConfig(InstrumentConfig):
-    """Of which instrument and how far back a chart is drawn."""
+    """The instrument that a chart is drawn of, and how far back."""
 
     sessions: int = Field(
         default=120,

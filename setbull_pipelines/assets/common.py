@@ -63,8 +63,8 @@ def relative_catalog_path(settings: Settings) -> Path:
 def freshness(settings: Settings) -> dg.FreshnessPolicy:
     """When the UI calls a daily table stale: later than after the longest break between two sessions.
 
-    Dagster's policies know neither partitions nor holidays. Of single sessions the alert 'stale' tells, by the
-    calendar; this one never fires on a holiday, and tells of a refresh that has stopped altogether.
+    Dagster's policies know neither partitions nor holidays. The alert 'stale' watches single sessions, by the
+    calendar; this policy never fires on a holiday, and shows a refresh that has stopped altogether.
     """
     sessions = NSE.trading_days(NSE.first_day, NSE.last_day)
     longest_break = max(later - earlier for earlier, later in pairwise(sessions))

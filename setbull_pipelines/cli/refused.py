@@ -23,7 +23,7 @@ from setbull_pipelines.sources.moments import DAILY, MINUTES
 
 _SENTENCES = 10
 _LITTLE = 0.9
-"""Of the rows received; where fewer were accepted, a run begins with the report."""
+"""Where a smaller share of the received rows was accepted, a run begins with the report."""
 
 
 def tell_what_was_understood(intake: Intake, settings: Settings, given: Mapping[str, Any]) -> None:

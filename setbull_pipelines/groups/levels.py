@@ -15,7 +15,7 @@ from setbull_pipelines.tables.groups import FIXED, LEVELS, LONG
 
 _PAISA = Decimal("0.01")
 _FIXED_SHARE = Decimal("0.1")
-"""Of the whole quantity, at each level beyond the entry."""
+"""The share of the whole quantity at each level beyond the entry."""
 
 
 @dataclass(frozen=True)

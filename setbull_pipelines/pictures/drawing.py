@@ -28,7 +28,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
 _GRID = "#DDDDDD"
 _DOTS_PER_INCH = 100
 _COLOURS = 128
-"""Of the palette of a PNG: far fewer bytes than full colour, and no visible difference."""
+"""Colours in the palette of a PNG: far fewer bytes than full colour, and no visible difference."""
 _TICKS = 8
 _TITLE_INCHES = 0.5
 _YEAR = pd.Timedelta(days=330)

@@ -15,11 +15,11 @@ DIVERGENCE_PATH = "/divergence/{table_name}/{day}"
 
 
 def report_address(api: ApiSettings, day: date) -> str | None:
-    """Of the daily report; None where the settings do not say where people reach the API."""
+    """The address of the daily report; None where the settings do not say where people reach the API."""
     return api.public_url + REPORT_PATH.format(day=day) if api.public_url else None
 
 
 def divergence_address(api: ApiSettings, table_name: str, day: date) -> str | None:
-    """Of how V2 differs from V1 on a day; None where the settings do not say where people reach the API."""
+    """The address of the page of a divergence; None where the settings do not say where people reach the API."""
     path = DIVERGENCE_PATH.format(table_name=table_name, day=day)
     return api.public_url + path if api.public_url else None

@@ -24,7 +24,7 @@ class Assignment:
     stage: Stage
     overrides: Mapping[str, Override]
     previous: Mapping[str, Variant]
-    """Of frozen instruments: the variant they had."""
+    """The variant that frozen instruments had."""
 
     def variants(self, keys: Sequence[str]) -> list[Variant]:
         """The variant of each instrument, in the order of ``keys``."""

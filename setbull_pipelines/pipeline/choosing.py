@@ -29,7 +29,7 @@ class Chosen:
     inputs: dict[str, str]
     """What the partition is computed from."""
     instruments: dict[str, int]
-    """Of all that have a row in the window: the hash of what they are computed from."""
+    """The hash of what each instrument with a row in the window is computed from."""
     failures: dict[str, Failure]
     """Those that an input lacks."""
     kept: frozenset[str]

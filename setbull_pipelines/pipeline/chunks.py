@@ -18,10 +18,10 @@ from setbull_pipelines.settings import ProcessingSettings
 FEWEST_INSTRUMENTS = 20
 """A smaller chunk would save little: most of what is left is then one file, decoded."""
 MOST_PARTITIONS, MOST_ROWS = 40, 200_000
-"""Of one publication. More at once gained no time. Days that were computed at once are published at once: what a step
-makes of a day has no more rows than it reads of it, and those were counted before."""
+"""The most of one publication. More at once gained no time. Days that were computed at once are published at once:
+what a step makes of a day has no more rows than it reads of it, and those were counted before."""
 _SHARE_OF_A_BATCH = 1 / 4
-"""Of the allowance: computed days wait to be published while the next one is computed."""
+"""The part of the allowance for computed days, which wait to be published while the next one is computed."""
 # Highest memory meanwhile, over cells (rows x columns) read, rounded up: of the step that takes most for a cell, daily
 # indicators of 2,400 instruments over 300 sessions (V1 105, V2 62 with its compiled code); of publishing minutes 27.
 _BYTES_PER_CELL = 110

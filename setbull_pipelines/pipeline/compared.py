@@ -52,7 +52,7 @@ class ComparedDay:
     provenance: dict[str, object]
     cached: bool
     pointers: dict[str, Pointer | None]
-    """Of both variants; None where nothing is stored, or its rows are gone."""
+    """The pointers of both variants; None where nothing is stored, or its rows are gone."""
     part: Part | None
     evicted: list[str]
 
@@ -63,7 +63,7 @@ class ComparedDay:
 
     @property
     def rows(self) -> int:
-        """Of both variants together."""
+        """The rows of both variants together."""
         return sum(pointer.rows for pointer in self.pointers.values() if pointer)
 
     @property

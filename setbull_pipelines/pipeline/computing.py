@@ -57,7 +57,7 @@ class ComputedDay:
 
     @property
     def instrument_inputs(self) -> dict[str, int]:
-        """Of those that did not fail: the hash of what they were computed from."""
+        """The hash of what each instrument that did not fail was computed from."""
         inputs = self.chosen.instruments
         return {key: value for key, value in inputs.items() if key not in self.failures}
 
@@ -84,7 +84,7 @@ class _Found:
     """What has been computed of a day so far."""
 
     outputs: list[Outputs] = field(default_factory=list)
-    """Of the day alone."""
+    """What was computed of the day alone."""
     errors: dict[str, str] = field(default_factory=dict)
     rows_read: Counter[str] = field(default_factory=Counter)
     """Rows of the window, by table."""
@@ -97,7 +97,7 @@ class _Group:
 
     days: list[Chosen]
     outputs: list[Outputs] = field(default_factory=list)
-    """Of all the days, and of no other."""
+    """What was computed of all the days together, and of no other."""
 
 
 class Computing:

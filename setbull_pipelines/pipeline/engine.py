@@ -5,7 +5,7 @@ inputs a step has (``steps``) and what is read of them (``windows``), the decisi
 (``choosing``), computing (``computing``), Dagster.
 
 What a day gives follows from its own look-back window, also when a run covers many days and they are computed
-together (``spans``). Of a partition that is out of date only the instruments are computed that something changed for;
+together (``spans``). In a partition that is out of date only the instruments are computed that something changed for;
 the rows of the others are kept. That gives the bytes that computing the whole day gives.
 """
 
@@ -46,7 +46,7 @@ class PartitionResult:
     cached: bool
     """True when nothing was computed, since what the stored partition is computed from is the same."""
     seconds: float = 0.0
-    """Of a day that was computed together with others, its share."""
+    """The share of a day that was computed together with others."""
     instruments_computed: int | None = None
     """None where work is not done by instrument, and where a look at the pointer was enough."""
     instruments_kept: int | None = None
@@ -265,7 +265,7 @@ class StepRun:
         return self.warehouse.check(stored, dict(zip(keys, frames, strict=True)))
 
     def _keeps_the_contract(self, computed: Computed) -> bool:
-        """Of a single day."""
+        """Whether the rows of a single day keep the contract of their table."""
         key = computed.days[0].chosen.day.isoformat()
         try:
             for stored, frame in zip(self.outputs, computed.frames, strict=True):

@@ -4,8 +4,8 @@ Belongs here: what is intermediate, what has to stay, the order of eviction, tel
 Does not belong here: removing (``warehouse/``), computing again (``engine``), when it is done (``assets/maintenance``).
 
 Intermediate are the tables of V1 and V2: all of them can be computed again from the raw tables. Raw, served,
-reconciliation and operations tables are never touched. Of the intermediate ones stay: what sessions after the newest
-look back on, and what is still to be compared or served, unless nobody has used it for a day.
+reconciliation and operations tables are never touched. What sessions after the newest look
+back on stays too, and what is still to be compared or served, unless nobody has used it for a day.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Stored:
     stored: StoredTable
     partition: str
     size_bytes: int
-    """Of all its kept versions."""
+    """Bytes of all its kept versions."""
     last_used: datetime
     """Published or read, with a resolution of one hour."""
 
@@ -53,7 +53,7 @@ class Eviction:
     """In the order of their last use."""
     bytes_left: int
     bytes_that_stay: int
-    """Of those left: what coming sessions or unfinished ones need. More than the limit is no reason to remove them."""
+    """The part of what is left that coming or unfinished sessions need; it stays even above the limit."""
 
 
 def evict(warehouse: Warehouse, settings: Settings, now: datetime, run_id: str) -> Eviction | None:
@@ -110,7 +110,7 @@ def least_recently_used(
 ) -> list[Stored]:
     """What to give up of ``free``: all that was last used before ``unused_since``, then the longest unused.
 
-    As few as make up ``bytes_over`` together. Of those used at the same time the earlier session goes first.
+    As few as make up ``bytes_over`` together. The earlier session goes first among those used at the same time.
     """
     chosen, freed = [], 0
     for each in sorted(free, key=lambda item: (item.last_used, item.partition, item.stored.name)):

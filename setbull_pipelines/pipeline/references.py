@@ -31,7 +31,7 @@ _OF_MINUTES = (tables.CANDLES_5MIN.name, tables.BB_WIDTH_DAILY.name)
 REFERENCES = (tables.CORPORATE_ACTIONS, tables.INSTRUMENT_ALIASES)
 """The raw tables behind every step whose look-back is adjusted."""
 _MOST_KNOWN = 50
-"""Of a whole exchange each can be a few hundred kilobytes."""
+"""Each can be a few hundred kilobytes for a whole exchange."""
 
 
 _LAST: WeakKeyDictionary[Warehouse, tuple[list[str], References]] = WeakKeyDictionary()

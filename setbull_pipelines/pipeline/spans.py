@@ -5,8 +5,8 @@ belong here: calling the step (``computing``), which partitions a day needs (``w
 
 One call for several days gives each of them the rows of a call of its own, for one of two reasons. A day follows from
 its own rows alone. Or the windows of the days begin with the same session and values run from there: a later bar
-changes no earlier one. Of an instrument whose prices or key change between the days only those go together that see
-the same.
+changes no earlier one. Where prices or key of an instrument change between the days, only
+those days go together that see the same.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def code_version(*places: str) -> str:
     """Hash the Python code below ``places`` (paths inside the package, folders or files), and the settings it reads.
 
     Taking the code itself, not a number that people must remember to raise, makes every change of a
-    formula a new version. Docstrings and lines of comment are no code. Of the settings just those groups count that are
+    formula a new version. Docstrings and lines of comment are no code. Those groups of settings count that are
     for computing and that the code imports by name: no default of an alert, of the API or of reading files makes a
     candle out of date. What files hold as they are read is part of what was landed.
     """

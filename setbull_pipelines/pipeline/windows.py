@@ -167,7 +167,7 @@ class Windows:
         return hashes | {MARK: part.mark} | self.mark(day)
 
     def hashes(self, day: date, part: Part | None, lanes: Mapping[str, str]) -> dict[str, str]:
-        """Of everything that ``part`` of a day is computed from, read from ``lanes``."""
+        """The hashes of everything that ``part`` of a day is computed from, read from ``lanes``."""
         hashes = {}
         for item in self.step.inputs:
             stored = self.stored(item, lanes)

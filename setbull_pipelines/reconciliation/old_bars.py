@@ -37,7 +37,7 @@ INDICATORS = (
 """Without lowest_bb_width: it was 0, or a constant from a file (D13), and has no counterpart in a bar."""
 _PRICE_DIGITS, _INDICATOR_DIGITS = 2, 4
 _HALF = 0.501
-"""Of the last digit: values that are added up in another order are rounded apart at its middle."""
+"""In units of the last digit: values that are added up in another order are rounded apart at its middle."""
 _DAY = pd.Timedelta(hours=24)
 _SAMPLE = np.sqrt(20 / 19)
 _KEY = ["instrument_key", "timestamp"]

@@ -60,7 +60,7 @@ class Stored:
     bb_width_alerts: pd.DataFrame | None = None
     """The band-width monitor of the day; None where no such table is stored."""
     bb_width_daily: pd.DataFrame = field(default_factory=BB_WIDTH_DAILY.empty)
-    """Of every instrument of the monitor its sessions up to ``day``, in the variant that it is served in."""
+    """The sessions up to ``day`` of every instrument of the monitor, in the variant that it is served in."""
     removed: tuple[str, ...] = ()
     """Sessions, ascending, of which rows of charts or moves were removed to save disk space."""
 

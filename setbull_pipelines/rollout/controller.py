@@ -50,12 +50,12 @@ class State:
     """Code versions that were rolled back; evidence of one of them rolls back again."""
     code_version: str | None = None
     settings_hash: str | None = None
-    """Of the last judged session."""
+    """Code and settings of the last judged session."""
     breaches: tuple[bool, ...] = ()
-    """Of each session judged in this stage with this code and settings, oldest first: had it a soft breach?"""
+    """Whether each session judged in this stage with this code and settings had a soft breach, oldest first."""
     last_judged: date | None = None
     memory_share: float | None = None
-    """Of the last judged session."""
+    """V2's peak memory over V1's in the last judged session."""
 
     @property
     def healthy_sessions(self) -> int:

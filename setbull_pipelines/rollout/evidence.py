@@ -59,7 +59,7 @@ class Evidence:
     worker_share: float | None = None
     sequence_failure_share: float | None = None
     likely_cause: str | None = None
-    """Of unequal cells, where their shape was recognised."""
+    """The likely cause of unequal cells, where their shape was recognised."""
     not_compared: str | None = None
     """Instruments that V1 alone failed for, with the error: nothing says whether V2 is right for them."""
 

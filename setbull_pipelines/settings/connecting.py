@@ -55,8 +55,8 @@ class InputSettings:
     """
 
     columns: Mapping[_Word, _Word] = field(default_factory=dict, hash=False)
-    """What columns mean, found = expected: ``{date = "timestamp"}``. Of files without a header, whose columns have no
-    names, the number from 1: ``{1 = "symbol", 2 = "date", 3 = "time"}``."""
+    """What columns mean, found = expected: ``{date = "timestamp"}``. Columns of files without a header have no
+    names and are numbered from 1: ``{1 = "symbol", 2 = "date", 3 = "time"}``."""
     timezone: text_that(_is_timezone, "the name of a time zone, such as Asia/Kolkata or UTC") = ""
     """Time zone of moments without offset, such as ``Asia/Kolkata``; empty: the exchange's where every row lies in its
     hours."""
@@ -128,7 +128,7 @@ class UpstoxSettings:
     requests_per_half_hour: Count = 2000
     """The broker's limit of requests per user in 30 minutes."""
     attempts: Count = 6
-    """Of one request, the first included; only failures that can pass are tried again."""
+    """Attempts of one request, the first included; only failures that can pass are tried again."""
     first_retry_seconds: AboveZero = 1.0
     """Wait before the second attempt; every further wait is twice as long, with jitter."""
     longest_wait_seconds: AboveZero = 1800.0
@@ -155,7 +155,7 @@ class UpstoxSettings:
 LOG_CHANNEL = "log"
 Severity = Literal["info", "warning", "error", "critical"]
 SEVERITIES = get_args(Severity)
-"""Of alerts, the mildest first."""
+"""Severities of alerts, the mildest first."""
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 

@@ -89,7 +89,7 @@ class Settings:
 
 _READING = "reading"
 READING_TABLE = "input"
-"""Of the settings file. As a field of the settings that word is the place of the candles."""
+"""The table of the settings file. As a field of the settings its word is the place of the candles."""
 
 
 def groups_of(settings: Settings) -> dict[str, Any]:

@@ -237,10 +237,10 @@ class RunSettings:
     """How long Dagster's runs may take, and which of their steps are tried again. No result depends on these."""
 
     max_runtime_seconds: Count = 21_600
-    """Of any run; of ``setbull run`` over several sessions, for each of them. The daemon then ends the run as failed,
-    so that the queue goes on, and its process stops before the next session."""
+    """The longest that any run may take, and each session of ``setbull run`` over several. The daemon then ends the run
+    as failed, so that the queue goes on, and its process stops before the next session."""
     intraday_max_runtime_seconds: Count = 900
-    """Of a run over the session under way, for which the ticks after it wait."""
+    """The longest that a run over the session under way may take, for which the ticks after it wait."""
     fetch_retries: CountOrNone = 2
     """How often the step that asks the broker is tried again when it fails, for a disk or an object store that cannot
     be reached; single requests have ``upstox.attempts``. Steps that compute would only fail again."""

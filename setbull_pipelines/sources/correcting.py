@@ -5,7 +5,7 @@ the rows (``intake.py``), judging a single row (``candle_files.py``).
 
 The rules:
 
-- A file makes one statement per bar. Of several rows in one file the last line counts; others are ignored when they say
+- A file makes one statement per bar. The last line counts where one file has several; others are ignored when they say
   the same, else they contradict it and go to quarantine.
 - Files speak in the order of their arrival, those of one moment in that of their paths. The last statement counts,
   whatever its state. One that says what the one before said confirms it: the earlier moment and file stay, and the bar
@@ -49,19 +49,19 @@ class Corrections:
     """Positions of rows; every row is accepted, contradicted, ignored or the first of an old statement, once."""
 
     accepted: np.ndarray
-    """Of each bar the row that first said what counts."""
+    """The row that first said what counts, for each bar."""
     accepted_is_final: np.ndarray
     contradicted: np.ndarray
     contradicted_by: np.ndarray
     """The row of the same file that counts instead."""
     ignored: np.ndarray
     old: np.ndarray
-    """Of each correction the row that first said what was known before."""
+    """The row that first said what was known before, for each correction."""
     old_is_final: np.ndarray
     new: np.ndarray
     """The row that corrected it."""
     number: np.ndarray
-    """Of each correction, its number among those of its bar, from 1."""
+    """The number of each correction among those of its bar, from 1."""
 
 
 def correct(rows: pd.DataFrame, values: Sequence[str]) -> Corrections:

@@ -32,7 +32,7 @@ class DamagedDecisions(SetbullError, ValueError):
 
 @dataclass(frozen=True)
 class Decision:
-    """One row of the journal. Of a rejection kind and ratio say what it refused or took back, where they are known."""
+    """One row of the journal. Kind and ratio of a rejection say what it refused or took back, where known."""
 
     decided_at: datetime
     by: str

@@ -24,7 +24,7 @@ from setbull_pipelines.tables.groups import DIRECTIONS, DYNAMIC, ENTRY_TYPES, PO
 REQUIRED = ("group_id", "instrument_key", "entry_type", "stop_loss_percent")
 OPTIONAL = ("direction", "position_type")
 MOST_INSTRUMENTS = 5
-"""Of one group."""
+"""Instruments in one group."""
 _HIGHEST_STOP_LOSS = 5.0
 
 

@@ -35,7 +35,7 @@ _EXCHANGE_OPENS, _EXCHANGE_CLOSES = 9 * _HOUR, 16 * _HOUR
 """With the call auction before the open and the closing session after it."""
 _MOST_DAYS_WITH_SEVERAL = 0.02
 _FEWEST_DAYS = 3
-"""Of one instrument, with one bar each, before a time of day at which there are minutes can be that of daily bars."""
+"""Days of one instrument with one bar each, before a time of day with minutes can be that of daily bars."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class MalformedLine:
 class RawRows:
     """Columns as found, names in lower case, with the line (CSV) or row number (Parquet, JSON) of each row.
 
-    ``provisional`` is what a Parquet file's mark says, ``notes`` what the file was taken for, in words. Of rows
+    ``provisional`` is what a Parquet file's mark says, ``notes`` what the file was taken for, in words. Among rows
     ``with_series`` only those of the wanted exchange series are candles.
     """
 

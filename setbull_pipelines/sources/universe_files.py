@@ -55,7 +55,7 @@ def is_universe(names: list[str]) -> bool:
 
 
 def check_universe(rows: RawRows) -> CheckedUniverse:
-    """Judge every row. Of several rows with one key the last is kept; equal ones count as one."""
+    """Judge every row. The last of several rows with one key is kept; equal ones count as one."""
     columns = {
         name: texts(column) for name, column in zip(rows.names, rows.columns.columns, strict=True)
     }

@@ -60,7 +60,7 @@ _RAW_COLUMNS = (
 CANDLES_1MIN = Table(
     name="candles_1min",
     description="One-minute candles as received, one row per instrument and minute; minutes without a "
-    "trade are kept with volume 0. Nothing is filled in. Of a corrected bar the values that were known before are in "
+    "trade are kept with volume 0. Nothing is filled in. What was known of a bar before it was corrected is in "
     "raw.revisions.",
     schemas=("raw",),
     key=("instrument_key", "timestamp"),

@@ -25,7 +25,7 @@ def _minute(moment: time) -> int:
 
 
 _SHORTEST_SESSION_MINUTES = _minute(NSE_CLOSING_AUCTION.start) - _minute(REGULAR_HOURS[0][0])
-"""Of a regular day: that of stocks with a closing auction."""
+"""The shortest session of a regular day is that of stocks with a closing auction."""
 
 
 def bars_to_first_values(columns: Iterable[Column] = INDICATOR_COLUMNS) -> int:

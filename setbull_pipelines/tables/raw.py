@@ -155,8 +155,8 @@ QUARANTINE = Table(
 ACCOUNTING = Table(
     name="accounting",
     description="Where the rows of a trading day went, per kind of candle. "
-    "received = accepted + quarantined + duplicates ignored + superseded. Of the earlier contents of a file its "
-    "accepted rows count.",
+    "received = accepted + quarantined + duplicates ignored + superseded. What a file held earlier counts "
+    "by its accepted rows.",
     schemas=("raw",),
     key=("kind",),
     columns=(

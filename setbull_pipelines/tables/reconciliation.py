@@ -10,7 +10,7 @@ from setbull_pipelines.tables.filters import PASSING_VERDICTS
 
 PASS, DIVERGED, NOT_COMPARABLE = "pass", "diverged", "not comparable"
 OF_COLUMN = "unit of the column"
-"""Of values of compared columns, which have units of their own."""
+"""The unit of values of compared columns, which have units of their own."""
 STATES = (PASS, DIVERGED, NOT_COMPARABLE)
 V1_RETIRED = f"{NOT_COMPARABLE}: V1 is retired"
 SAMPLE_EMPTY = f"{NOT_COMPARABLE}: no instrument of V1's sample has a row"

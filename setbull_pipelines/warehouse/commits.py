@@ -141,7 +141,7 @@ class Commits:
         return names - {None}, unknown
 
     def gone(self, names: Collection[str], moment: str) -> dict[str, str]:
-        """Of files that are not among ``names``, which are needed, since when that is known; from now on at least."""
+        """Since when each file outside ``names``, which are needed, is known to be unneeded, now at the latest."""
         with self._transaction() as connection:
             rows = connection.execute("SELECT name, gone_since FROM files").fetchall()
             connection.executemany(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from setbull_pipelines.warehouse.reader import Reader
 
 _MOST_FILES = 4
-"""Of one table and month, that are left alone."""
+"""So many files of one table and month are left alone."""
 _LEAST_NEEDED = 0.75
 """The share of its rows that a file is kept for; below it the rows that are needed are written anew."""
 _MOST_FILES_OF_HASHES, _SMALL_FILE_OF_HASHES = 16, 8 * 2**20
@@ -44,7 +44,7 @@ def merge(
     remote: Remote | None,
     before: str,
 ) -> int:
-    """Put files together where that saves some; returns how many were written. Of days before ``before``."""
+    """Put files of days before ``before`` together where that saves some; returns how many were written."""
     # Files after versions: another writer may commit in between, and nobody may name a file that is not known here.
     places = list(reader.commits.versions())
     files = reader.commits.files()

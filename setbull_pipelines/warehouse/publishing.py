@@ -157,7 +157,7 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Hashes:
-    """Of each partition of a publication, in the order of its batch."""
+    """The hashes of each partition of a publication, in the order of its batch."""
 
     contents: list[str]
     values: list[str | None]

@@ -82,7 +82,7 @@ def each(bars: pd.DataFrame, formula: Callable[[pd.DataFrame], pd.Series]) -> pd
 
 
 def of_closes(bars: pd.DataFrame, formula: Callable[[pd.Series], pd.Series]) -> pd.Series:
-    """The same for the closes."""
+    """Apply ``formula`` to the closes of one series at a time."""
     return each(bars, lambda group: formula(group["close"]))
 
 

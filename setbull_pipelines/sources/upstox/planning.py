@@ -94,7 +94,7 @@ def last_final_session(
     """Up to which session the answer is final; None when it is for none.
 
     The last session that has settled needs a candle for it: how soon after the close the broker moves a session into
-    its history is not documented. Of an earlier one no candle means that there was no trade.
+    its history is not documented. No candle of an earlier one means that there was no trade.
     """
     if call.running:
         return None

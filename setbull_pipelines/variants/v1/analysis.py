@@ -125,7 +125,7 @@ def continuity_score(runs: Sequence[_Run], maximum_gap_days: int) -> float:
 
 
 def predictive_score(runs: Sequence[_Run]) -> float:
-    """Of two neighbours of one kind, the share followed by a third of that kind; 0 without such neighbours."""
+    """The share of pairs of neighbours of one kind that a third of that kind follows; 0 without such pairs."""
     kinds = [run.kind for run in runs]
     followed_by_same = [
         third == second

@@ -36,9 +36,9 @@ class _Stock:
 
     day: pd.Timestamp
     last_day: pd.Timestamp
-    """Of its last bar up to ``day``, in either series."""
+    """The day of its last bar up to ``day``, in either series."""
     bars: Sequence[DailyBar]
-    """Of the chosen series, oldest first; empty when there is none on ``day``."""
+    """The bars of the chosen series, oldest first; empty when there is none on ``day``."""
     analysis: Mapping[str, Any] | None
 
 

@@ -118,7 +118,7 @@ class Rows(NamedTuple):
 
     ma_9: int
     exponential: tuple[int, ...]
-    """Of the exponential averages, in the order of ``Periods.exponential``."""
+    """Positions of the exponential averages, in the order of ``Periods.exponential``."""
     rsi: int
     atr: int
     bb_upper: int
