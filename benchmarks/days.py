@@ -35,11 +35,11 @@ from setbull_pipelines.cli.home import claim, prepare_dagster_home
 from setbull_pipelines.cli.rollout import act
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.daily_reports import REPORT
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.look_back import needs_of
 from setbull_pipelines.pipeline.references import references_of
-from setbull_pipelines.pipeline.reporting import REPORT
-from setbull_pipelines.pipeline.rolling_out import stages_in_force
+from setbull_pipelines.pipeline.stage_decisions import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component, Stage

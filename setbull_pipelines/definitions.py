@@ -32,9 +32,9 @@ from setbull_pipelines.assets.scrub import build_scrub_asset  # noqa: E402
 from setbull_pipelines.assets.self_test import build_self_test_asset  # noqa: E402
 from setbull_pipelines.assets.served import build_served_asset  # noqa: E402
 from setbull_pipelines.assets.variants import build_variant_assets  # noqa: E402
-from setbull_pipelines.automation.alerting import build_alerts_asset  # noqa: E402
 from setbull_pipelines.automation.jobs import build_jobs  # noqa: E402
 from setbull_pipelines.automation.landing_sensor import build_landing_sensor  # noqa: E402
+from setbull_pipelines.automation.noticing import build_alerts_asset  # noqa: E402
 from setbull_pipelines.automation.run_process import build_executor  # noqa: E402
 from setbull_pipelines.automation.schedules import build_after_fetch, build_schedules  # noqa: E402
 from setbull_pipelines.automation.sensors import build_sensors  # noqa: E402

@@ -13,8 +13,8 @@ from fastapi.responses import HTMLResponse
 from setbull_pipelines import tables
 from setbull_pipelines.api.asking import Tables, refused
 from setbull_pipelines.pipeline.addresses import DIVERGENCE_PATH, REPORT_PATH
-from setbull_pipelines.pipeline.reconciling import read_findings
-from setbull_pipelines.pipeline.reporting import report_path
+from setbull_pipelines.pipeline.comparing_days import read_findings
+from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.tables.reconciliation import DIVERGED
 from setbull_pipelines.warehouse.errors import MissingPartition

@@ -15,8 +15,8 @@ from setbull_pipelines.assets.common import (
     relative_catalog_path,
 )
 from setbull_pipelines.assets.describing import OWNERS
-from setbull_pipelines.pipeline.reconciling import SUMMARY
-from setbull_pipelines.pipeline.reporting import REPORT
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.daily_reports import REPORT
 from setbull_pipelines.pipeline.scrubbing import STORED as SCRUB
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version

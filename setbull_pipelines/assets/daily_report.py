@@ -1,7 +1,7 @@
 """The asset of the daily report.
 
 Belongs here: its definition and metadata. Does not belong here: what is read and written
-(``pipeline/reporting.py``), what the page shows (``reporting/``).
+(``pipeline/daily_reports.py``), what the page shows (``reporting/``).
 """
 
 from datetime import date
@@ -20,7 +20,7 @@ from setbull_pipelines.assets.common import (
 from setbull_pipelines.assets.lane import Lane
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.assets.served import GROUP
-from setbull_pipelines.pipeline import reporting
+from setbull_pipelines.pipeline import daily_reports
 from setbull_pipelines.pipeline.addresses import report_address
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import Settings
@@ -31,7 +31,7 @@ from setbull_pipelines.warehouse.resources import WarehouseResource
 
 def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
     """One HTML file per trading day, after everything that it tells of."""
-    stored = reporting.REPORT
+    stored = daily_reports.REPORT
 
     @dg.multi_asset(
         name="daily_report",
@@ -39,8 +39,8 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
             asset_spec(
                 stored,
                 group=GROUP,
-                code_version=reporting.reporting_code_version(),
-                deps=[asset_key(read) for read in reporting.READS],
+                code_version=daily_reports.reporting_code_version(),
+                deps=[asset_key(read) for read in daily_reports.READS],
                 kinds={"html"},
                 freshness_policy=freshness(settings),
             )
@@ -54,7 +54,7 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
         store = warehouse.open()
 
         def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
-            path = reporting.report_path(settings, result.day)
+            path = daily_reports.report_path(settings, result.day)
             lists = store.read(stored, [result.day.isoformat()], ["list"])["list"]
             figures = {
                 **_place(settings, result.day),
@@ -69,7 +69,7 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
             days = days_of(context, store, settings)
             yield from lane.part(
                 [stored],
-                lambda: reporting.make_reports(days, store, settings, context.run_id),
+                lambda: daily_reports.make_reports(days, store, settings, context.run_id),
                 describe=describe,
             )
         yield from lane.end()
@@ -81,4 +81,4 @@ def _place(settings: Settings, day: date) -> dict[str, dg.MetadataValue]:
     """Where people find the page: a link where the API is reachable for them, else the file."""
     if address := report_address(settings.api, day):
         return {"page": dg.MetadataValue.url(address)}
-    return {"path": dg.MetadataValue.path(str(reporting.report_path(settings, day)))}
+    return {"path": dg.MetadataValue.path(str(daily_reports.report_path(settings, day)))}

@@ -1,7 +1,7 @@
 """The lane that compares V1 and V2 of every computed table, and collects the verdicts of a day.
 
 Belongs here: its definition and metadata. Does not belong here: comparing (``reconciliation/``), publishing what was
-found (``pipeline/reconciling.py``).
+found (``pipeline/comparing_days.py``).
 """
 
 import dagster as dg
@@ -16,7 +16,7 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.lane import RECONCILIATION, Describe, Lane
 from setbull_pipelines.assets.partitions import trading_days
-from setbull_pipelines.pipeline import reconciling
+from setbull_pipelines.pipeline import comparing_days
 from setbull_pipelines.pipeline.addresses import divergence_address
 from setbull_pipelines.pipeline.drilling_down import drilled
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -39,8 +39,8 @@ _GROUP_OF = {table.name: step.group for step in STEPS for table in step.outputs}
 
 def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
     """One asset per computed table, and the summary of all of them."""
-    compared = [(table, reconciling.outputs_of(table)[0]) for table in tables.COMPUTED_TABLES]
-    outputs = [*(stored for _, stored in compared), reconciling.SUMMARY]
+    compared = [(table, comparing_days.outputs_of(table)[0]) for table in tables.COMPUTED_TABLES]
+    outputs = [*(stored for _, stored in compared), comparing_days.SUMMARY]
 
     @dg.multi_asset(
         name=RECONCILIATION,
@@ -49,7 +49,7 @@ def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
                 asset_spec(
                     stored,
                     group=GROUP,
-                    code_version=reconciling.reconciling_code_version(),
+                    code_version=comparing_days.reconciling_code_version(),
                     deps=[asset_key(StoredTable(schema, table)) for schema in ("v1", "v2")],
                     tags={"setbull/reconciles": _GROUP_OF[table.name]},
                     kinds={"duckdb"},
@@ -58,9 +58,9 @@ def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
                 for table, stored in compared
             ),
             asset_spec(
-                reconciling.SUMMARY,
+                comparing_days.SUMMARY,
                 group=GROUP,
-                code_version=code_version("tables", "pipeline/reconciling.py"),
+                code_version=code_version("tables", "pipeline/comparing_days.py"),
                 deps=[asset_key(stored) for _, stored in compared],
                 kinds={"duckdb"},
             ),
@@ -80,13 +80,13 @@ def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
                 if lane.is_selected(stored):
                     yield from lane.part(
                         [stored],
-                        lambda table=table: reconciling.reconcile(table, days, *given),
+                        lambda table=table: comparing_days.reconcile(table, days, *given),
                         describe=_findings(table, store, settings),
                     )
-            if lane.is_selected(reconciling.SUMMARY):
+            if lane.is_selected(comparing_days.SUMMARY):
                 yield from lane.part(
-                    [reconciling.SUMMARY],
-                    lambda: reconciling.summarize(days, *given),
+                    [comparing_days.SUMMARY],
+                    lambda: comparing_days.summarize(days, *given),
                     needs=[stored for _, stored in compared],
                     describe=_verdicts(store),
                 )
@@ -96,8 +96,8 @@ def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def _description(table: Table) -> str:
-    columns, cells, verdict = reconciling.outputs_of(table)
-    causes = reconciling.explanations_of(table)[0]
+    columns, cells, verdict = comparing_days.outputs_of(table)
+    causes = comparing_days.explanations_of(table)[0]
     return (
         f"{columns.table.description} The differing cells are in {cells.name}, the verdict in "
         f"{verdict.name}, the likely causes in {causes.name}; days that differ also have "
@@ -111,7 +111,7 @@ def _findings(table: Table, store: Warehouse, settings: Settings) -> Describe:
 
     def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
         nonlocal has_pictures
-        findings = reconciling.read_findings(table, result.day, store)
+        findings = comparing_days.read_findings(table, result.day, store)
         # Days are in order, and a fault shows itself on its first day; Dagster keeps every picture
         # for ever, so that the others are drawn when somebody asks.
         draw = not has_pictures and not findings.cells.empty
@@ -130,7 +130,7 @@ def _findings(table: Table, store: Warehouse, settings: Settings) -> Describe:
 
 def _verdicts(store: Warehouse) -> Describe:
     def describe(result: PartitionResult, stored: StoredTable) -> dict[str, object]:
-        verdicts = store.read(reconciling.SUMMARY, [result.day.isoformat()])
+        verdicts = store.read(comparing_days.SUMMARY, [result.day.isoformat()])
         return {"verdicts": dg.MetadataValue.md(markdown_summary(verdicts))}
 
     return describe

@@ -18,8 +18,8 @@ from setbull_pipelines.assets.lane import JUDGEMENT, Lane
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pictures.decisions import rollout_chart
 from setbull_pipelines.pictures.drawing import image
-from setbull_pipelines.pipeline import rolling_out
-from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline import stage_decisions
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.rollout_log import rolling_out_code_version
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings
@@ -70,8 +70,8 @@ def _judged(lane: Lane, settings: Settings) -> dg.MaterializeResult:
     """Evaluate the days of the run, and complete V1 where a breach calls for all of it."""
     context, store = lane.context, lane.warehouse
     days = days_of(context, store, settings)
-    rows = rolling_out.evaluate(days, store, settings, now, context.run_id)
-    for step, completed in rolling_out.complete_v1(rows, store, settings, context.run_id):
+    rows = stage_decisions.evaluate(days, store, settings, now, context.run_id)
+    for step, completed in stage_decisions.complete_v1(rows, store, settings, context.run_id):
         lane.bring_along([StoredTable(V1.name, table) for table in step.outputs], [completed])
     for day in days:
         context.add_asset_metadata(
@@ -85,7 +85,7 @@ def _judged(lane: Lane, settings: Settings) -> dg.MaterializeResult:
             partition_key=day.isoformat(),
         )
     # Dagster keeps every picture for ever: one per run.
-    chart = image("rollout history", rollout_chart(rolling_out.judged(store)))
+    chart = image("rollout history", rollout_chart(stage_decisions.judged(store)))
     context.add_asset_metadata(
         {"rollout history": dg.MetadataValue.md(chart)},
         asset_key=asset_key(LOG),

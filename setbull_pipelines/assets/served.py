@@ -19,7 +19,7 @@ from setbull_pipelines.assets.common import (
 from setbull_pipelines.assets.describing import served_description
 from setbull_pipelines.assets.lane import SERVED, Describe, Lane
 from setbull_pipelines.assets.partitions import trading_days
-from setbull_pipelines.pipeline import rolling_out, serving
+from setbull_pipelines.pipeline import serving, stage_decisions
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.rollout_log import read_log
@@ -69,7 +69,7 @@ def build_served_asset(settings: Settings) -> dg.AssetsDefinition:
             for table, stored in of_table:
                 if not lane.is_selected(stored):
                     continue
-                asked = rolling_out.serving_of(table, log, store, settings.rollout)
+                asked = stage_decisions.serving_of(table, log, store, settings.rollout)
                 yield from lane.part(
                     [stored],
                     lambda table=table, asked=asked: serving.serve(

@@ -24,7 +24,7 @@ from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.look_back import needs_of
 from setbull_pipelines.pipeline.references import REFERENCES, references_of
-from setbull_pipelines.pipeline.rolling_out import stages_in_force
+from setbull_pipelines.pipeline.stage_decisions import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.versions import variant_code_version
 from setbull_pipelines.settings import Settings

@@ -18,7 +18,7 @@ from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY
 from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
 from setbull_pipelines.assets.scrub import ALL_FILES_TAG, SCRUB_KEY
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY
-from setbull_pipelines.pipeline.alerting import ALERTS
+from setbull_pipelines.pipeline.alert_delivery import ALERTS
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.what_to_fetch import is_source

@@ -28,7 +28,7 @@ from setbull_pipelines.automation.jobs import (
 from setbull_pipelines.automation.refresh import Offered, Refresh, decide, decide_intraday
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import fetching, what_to_fetch
-from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource

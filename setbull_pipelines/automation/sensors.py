@@ -1,6 +1,6 @@
 """The sensor that raises alerts and delivers them, and ends runs whose process is gone.
 
-Belongs here: when the daemon looks, and from where on. Does not belong here: what is looked at (``alerting``,
+Belongs here: when the daemon looks, and from where on. Does not belong here: what is looked at (``noticing``,
 ``run_process``).
 
 One plain sensor over finished runs, not one run-status sensor per end: a failed check leaves its run green, so
@@ -12,7 +12,7 @@ import datetime
 import dagster as dg
 
 from setbull_pipelines.assets.common import now
-from setbull_pipelines.automation import alerting
+from setbull_pipelines.automation import noticing
 from setbull_pipelines.automation.run_process import end_gone_runs
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource
@@ -37,13 +37,13 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         # Runs that ended before the first look are history, not news.
         cursor = context.cursor or now().isoformat()
         ended = end_gone_runs(context.instance)
-        runs = alerting.finished_runs(
+        runs = noticing.finished_runs(
             context.instance, datetime.datetime.fromisoformat(cursor), _RUNS_PER_TICK
         )
         if runs:
             cursor = runs[-1].update_timestamp.isoformat()
-        outcomes = [alerting.outcome_of(context.instance, run) for run in runs]
-        found = alerting.look_and_deliver(context.instance, outcomes, warehouse.open(), settings)
+        outcomes = [noticing.outcome_of(context.instance, run) for run in runs]
+        found = noticing.look_and_deliver(context.instance, outcomes, warehouse.open(), settings)
         said = f"{len(runs)} runs looked at, {len(found.changed)} alerts changed"
         if ended:
             said += f"; {len(ended)} runs ended, whose process is gone"

@@ -1,7 +1,7 @@
 """What a finished run says of its checks in the list of runs: as tags, and as a failure where V2 differs.
 
 Belongs here: the tags of a run's checks, and the error that makes a run with a divergence red. Does not belong here:
-judging (``quality/``), alerts (``alerting``).
+judging (``quality/``), alerts (``noticing``).
 
 Dagster's list of runs, its timeline and the page of a job show whether a run failed and its tags, and nothing of its
 checks: without these a day on which V2 differs would be as green as all others.

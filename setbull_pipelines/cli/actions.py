@@ -16,9 +16,9 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.common import now, open_warehouse
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.dependents import depending
 from setbull_pipelines.pipeline.proposing import undecided_gaps
-from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.quality.gaps import Gap
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.corporate_files import NotARatio, ratio_of

@@ -1,7 +1,7 @@
 """``setbull alerts``, and the alerts of ``setbull run``: what is open, and who was told.
 
 Belongs here: words for the terminal. Does not belong here: options (``commands/``), what raises alerts
-(``automation/alerting.py``), delivering (``pipeline/alerting.py``).
+(``automation/noticing.py``), delivering (``pipeline/alert_delivery.py``).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from setbull_pipelines.alerts.ledger import (
 from setbull_pipelines.alerts.message import Message
 from setbull_pipelines.alerts.observing import RunOutcome
 from setbull_pipelines.assets.common import now, open_warehouse
-from setbull_pipelines.automation.alerting import look_and_deliver, outcome_of
-from setbull_pipelines.pipeline.alerting import read_ledger
+from setbull_pipelines.automation.noticing import look_and_deliver, outcome_of
+from setbull_pipelines.pipeline.alert_delivery import read_ledger
 from setbull_pipelines.pipeline.channels import LOG, send
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.store import Warehouse

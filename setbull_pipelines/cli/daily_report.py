@@ -1,6 +1,7 @@
 """``setbull report``: the daily report of one day, made from what is stored.
 
-Belongs here: which day, and the sentence about the file. Does not belong here: making it (``pipeline/reporting.py``).
+Belongs here: which day, and the sentence about the file. Does not belong here: making it
+(``pipeline/daily_reports.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import warehouse_root
-from setbull_pipelines.pipeline.reporting import make_reports, report_path
+from setbull_pipelines.pipeline.daily_reports import make_reports, report_path
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import MissingPartition

@@ -18,13 +18,13 @@ from setbull_pipelines.assets.common import catalog_path, open_warehouse, wareho
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.session import session_lines
 from setbull_pipelines.cli.terminal import console
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines.pipeline.look_back import partitions_behind
 from setbull_pipelines.pipeline.metrics import METRICS, CacheUse, cache_use
-from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.references import references_of
-from setbull_pipelines.pipeline.reporting import report_path
-from setbull_pipelines.pipeline.rolling_out import stages_in_force
 from setbull_pipelines.pipeline.serving import SERVED_SCHEMA, served_table
+from setbull_pipelines.pipeline.stage_decisions import stages_in_force
 from setbull_pipelines.reconciliation.report import divergence_hint
 from setbull_pipelines.tables.filters import (
     RANK_ORDER,

@@ -30,8 +30,8 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.lane import LANES
 from setbull_pipelines.assets.maintenance import keep_limits, sentence
-from setbull_pipelines.automation.alerting import failure_of, is_of_divergence
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.automation.noticing import failure_of, is_of_divergence
 from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
 from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.days import AskedDays, consecutive
@@ -40,12 +40,12 @@ from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
 from setbull_pipelines.errors import FAILED, SetbullError
 from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.dependents import (
     depending,
     sessions_of_changed_facts,
     sessions_of_changed_files,
 )
-from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.references import FactsTakenIn, References
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition

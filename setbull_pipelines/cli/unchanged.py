@@ -19,14 +19,14 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.cli.days import AskedDays, consecutive
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.daily_reports import REPORT, is_as_written, reporting_code_version
 from setbull_pipelines.pipeline.group_plans import file_identity
 from setbull_pipelines.pipeline.look_back import partitions_behind
 from setbull_pipelines.pipeline.raw import WHOLE_TABLES
 from setbull_pipelines.pipeline.references import references_of
-from setbull_pipelines.pipeline.reporting import REPORT, is_as_written, reporting_code_version
-from setbull_pipelines.pipeline.rolling_out import serving_of, stages_in_force
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import is_as_assigned
+from setbull_pipelines.pipeline.stage_decisions import serving_of, stages_in_force
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings, fingerprint

@@ -9,7 +9,7 @@ from __future__ import annotations
 from setbull_pipelines.alerts.ledger import Ledger
 from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.doctor.finding import FAULT, WELL, DataFolder, Finding, shortened
-from setbull_pipelines.pipeline.alerting import read_ledger
+from setbull_pipelines.pipeline.alert_delivery import read_ledger
 from setbull_pipelines.pipeline.rollout_log import LogLost, read_log
 from setbull_pipelines.rollout.log import IllegalLog, state_at
 from setbull_pipelines.rollout.stages import Component

@@ -1,7 +1,7 @@
 """Sending a message to one channel.
 
 Belongs here: the log, and receivers named by an Apprise URL in an environment variable. Does not belong here: what is
-sent (``alerts/``), when and how often (``alerting``). Nothing here raises because a receiver is down, and nothing
+sent (``alerts/``), when and how often (``alert_delivery``). Nothing here raises because a receiver is down, and nothing
 repeats a URL: it holds passwords and tokens.
 """
 

@@ -1,7 +1,7 @@
 """What is compared of a table on a trading day: the stored versions of both variants, and their rows.
 
 Belongs here: what a comparison is made from, which instruments it leaves out, reading both sides for a range of days.
-Does not belong here: comparing (``reconciliation/``), publishing (``reconciling``), Dagster.
+Does not belong here: comparing (``reconciliation/``), publishing (``comparing_days``), Dagster.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from datetime import date
 import pandas as pd
 
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.references import REFERENCES, References
-from setbull_pipelines.pipeline.rolling_out import stages_in_force
+from setbull_pipelines.pipeline.stage_decisions import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.windows import Windows
 from setbull_pipelines.rollout.bucketing import Variant

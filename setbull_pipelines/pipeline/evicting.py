@@ -17,8 +17,8 @@ from datetime import UTC, date, datetime, timedelta
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.compared import compared_inputs
+from setbull_pipelines.pipeline.comparing_days import outputs_of
 from setbull_pipelines.pipeline.metrics import VARIANTS, note_evicted
-from setbull_pipelines.pipeline.reconciling import outputs_of
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import Settings

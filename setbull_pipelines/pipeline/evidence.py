@@ -17,14 +17,14 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import metrics, serving
 from setbull_pipelines.pipeline.compared import compared_inputs, failures_of
-from setbull_pipelines.pipeline.lanes import Part, part_of
-from setbull_pipelines.pipeline.reconciling import (
+from setbull_pipelines.pipeline.comparing_days import (
     SUMMARY,
     explanations_of,
     failed_in_v1_alone,
     named,
     outputs_of,
 )
+from setbull_pipelines.pipeline.lanes import Part, part_of
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.quality.contract import contract_rules

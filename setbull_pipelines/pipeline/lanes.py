@@ -1,7 +1,7 @@
 """Which instruments V1 is computed for in a stage, and which lane its steps read.
 
 Belongs here: V1's part of the instruments on a day, the mark that a partition of a part carries, the lane of an
-input. Does not belong here: the stage in force (``rolling_out``), carrying out steps (``engine``), Dagster.
+input. Does not belong here: the stage in force (``stage_decisions``), carrying out steps (``engine``), Dagster.
 
 Where V1 runs in full it reads V1's tables. Behind a component whose V1 is cut back it reads V2's: it then checks
 one step of V2 on V2's inputs, since V1's own history has holes.

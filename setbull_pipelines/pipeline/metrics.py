@@ -14,10 +14,10 @@ from datetime import date
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.comparing_days import outputs_of
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import MARK
 from setbull_pipelines.pipeline.raw import DAY_TABLES
-from setbull_pipelines.pipeline.reconciling import outputs_of
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.quality.processing import FAILURES, METRICS

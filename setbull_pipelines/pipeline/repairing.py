@@ -10,10 +10,17 @@ from collections.abc import Iterable
 from datetime import date
 
 from setbull_pipelines import tables
-from setbull_pipelines.pipeline import group_plans, metrics, raw, reconciling, reporting, serving
+from setbull_pipelines.pipeline import (
+    comparing_days,
+    daily_reports,
+    group_plans,
+    metrics,
+    raw,
+    serving,
+)
 from setbull_pipelines.pipeline.engine import StepRun
-from setbull_pipelines.pipeline.rolling_out import serving_of, stages_in_force
 from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.pipeline.stage_decisions import serving_of, stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
 from setbull_pipelines.quality.rollout_log import LOG
@@ -39,7 +46,7 @@ _SERVED = {
 _RECONCILED: dict[tuple[str, str], Table] = {
     stored.key: table
     for table in tables.COMPUTED_TABLES
-    for stored in (*reconciling.outputs_of(table), *reconciling.explanations_of(table))
+    for stored in (*comparing_days.outputs_of(table), *comparing_days.explanations_of(table))
 }
 _MEASURED = tuple(
     StoredTable("operations", table) for table in (tables.PROCESSING_METRICS, tables.FAILURES)
@@ -48,9 +55,9 @@ _ORDER = (
     *(stored.key for stored in (*raw.WHOLE_TABLES, *raw.DAY_TABLES)),
     *_COMPUTED,
     *_RECONCILED,
-    reconciling.SUMMARY.key,
+    comparing_days.SUMMARY.key,
     *_SERVED,
-    *(stored.key for stored in (GROUPS, REFUSED, PLAN, *_MEASURED, reporting.REPORT)),
+    *(stored.key for stored in (GROUPS, REFUSED, PLAN, *_MEASURED, daily_reports.REPORT)),
 )
 
 
@@ -107,9 +114,9 @@ def _of_day(
         variant = _VARIANTS[stored.schema]
         return StepRun(_COMPUTED[stored.key], variant, *given, stages).over(days)
     if stored.key in _RECONCILED:
-        return reconciling.reconcile(_RECONCILED[stored.key], days, *given)
-    if stored == reconciling.SUMMARY:
-        return reconciling.summarize(days, *given)
+        return comparing_days.reconcile(_RECONCILED[stored.key], days, *given)
+    if stored == comparing_days.SUMMARY:
+        return comparing_days.summarize(days, *given)
     if stored.key in _SERVED:
         table = _SERVED[stored.key]
         asked = serving_of(table, read_log(warehouse), warehouse, settings.rollout)
@@ -118,6 +125,6 @@ def _of_day(
         return group_plans.plan_days(days, *given)
     if stored in _MEASURED:
         return metrics.collect(days, warehouse, run_id)
-    if stored == reporting.REPORT:
-        return reporting.make_reports(days, *given)
+    if stored == daily_reports.REPORT:
+        return daily_reports.make_reports(days, *given)
     raise NothingMakesIt("and made of nothing that is stored: restore it from a backup")

@@ -1,7 +1,7 @@
 """The rollout log in the warehouse: reading it, adding to it, and getting it back when it is lost.
 
 Belongs here: the one partition of ``operations.rollout_log``, its lock and its loss. Does not belong here: what a row
-says (``rollout/``), evidence and judgements (``rolling_out``), Dagster.
+says (``rollout/``), evidence and judgements (``stage_decisions``), Dagster.
 
 The log is the only record of which V2 was taken back. One that is gone is an error, never the start of a new one: a
 V2 that was latched off would be served again.
@@ -96,7 +96,7 @@ def rolling_out_code_version() -> str:
         "rollout",
         "tables",
         "pipeline/evidence.py",
-        "pipeline/rolling_out.py",
+        "pipeline/stage_decisions.py",
         "pipeline/rollout_log.py",
     )
 

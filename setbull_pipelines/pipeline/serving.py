@@ -1,8 +1,8 @@
 """How the served tables are made: each instrument's rows of a day, from the variant assigned to it.
 
 Belongs here: whether V2 may be served on a day, publication, which stored days another assignment makes stale, what
-readers get. Does not belong here: picking rows (``assignment``), which stage is in force (``rolling_out``), bucketing
-(``rollout/``), Dagster.
+readers get. Does not belong here: picking rows (``assignment``), which stage is in force (``stage_decisions``),
+bucketing (``rollout/``), Dagster.
 
 An instrument is taken whole from one lane: V2's indicators were computed from V2's candles. When the assignment
 changes, every day that was served before is served again, so that no history mixes the variants. A day on which V2 was
@@ -22,12 +22,12 @@ from setbull_pipelines import tables
 from setbull_pipelines.pipeline.assignment import Assignment, pick
 from setbull_pipelines.pipeline.chunks import MOST_PARTITIONS, MOST_ROWS
 from setbull_pipelines.pipeline.compared import compared_inputs
+from setbull_pipelines.pipeline.comparing_days import outputs_of
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, evicted_lanes, part_of
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.ranges import frames_by_day
-from setbull_pipelines.pipeline.reconciling import outputs_of
 from setbull_pipelines.pipeline.running import AS_OF, require_same_moment
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.rollout.bucketing import (

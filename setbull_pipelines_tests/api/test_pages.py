@@ -8,9 +8,9 @@ from datetime import timedelta
 from setbull_pipelines import tables
 from setbull_pipelines.assets.daily_report import _place
 from setbull_pipelines.assets.reconciliation import _findings
+from setbull_pipelines.pipeline.comparing_days import outputs_of, reconcile
+from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines.pipeline.engine import PartitionResult
-from setbull_pipelines.pipeline.reconciling import outputs_of, reconcile
-from setbull_pipelines.pipeline.reporting import report_path
 from setbull_pipelines.settings import ApiSettings
 from setbull_pipelines.variants import V2
 from setbull_pipelines.warehouse.pointers import StoredTable

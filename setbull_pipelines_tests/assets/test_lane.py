@@ -10,7 +10,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.assets.lane import Lane
-from setbull_pipelines.automation.alerting import failure_of
+from setbull_pipelines.automation.noticing import failure_of
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun

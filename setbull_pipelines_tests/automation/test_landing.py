@@ -17,8 +17,8 @@ from setbull_pipelines.automation import landing_sensor
 from setbull_pipelines.automation.landing import Memory, Taken, notice, release, with_dependents
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.raw import publish_intake, read_sources
-from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.settings import RefreshSettings, Settings
 from setbull_pipelines.sources.decided_actions import ACCEPTED, Decision, record

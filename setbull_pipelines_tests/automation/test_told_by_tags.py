@@ -13,7 +13,7 @@ from dagster._core.execution.job_execution_result import JobExecutionResult
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
-from setbull_pipelines.automation.alerting import failure_of, is_of_divergence, outcome_of
+from setbull_pipelines.automation.noticing import failure_of, is_of_divergence, outcome_of
 from setbull_pipelines.automation.run_process import build_executor
 from setbull_pipelines.automation.told_by_tags import (
     CHECKS_TAG,

@@ -16,7 +16,7 @@ from setbull_pipelines.cli import alerts as work
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.run import RunFailed, Runner
 from setbull_pipelines.pipeline import engine
-from setbull_pipelines.pipeline.alerting import ALERTS, read_ledger, record_findings
+from setbull_pipelines.pipeline.alert_delivery import ALERTS, read_ledger, record_findings
 from setbull_pipelines.settings import AlertSettings
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from setbull_pipelines import tables
 from setbull_pipelines.cli.commands.rollout import COMPONENTS, STAGES
 from setbull_pipelines.cli.main import main
-from setbull_pipelines.pipeline.rolling_out import states
 from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.pipeline.stage_decisions import states
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable

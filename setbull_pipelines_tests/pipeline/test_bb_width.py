@@ -11,8 +11,8 @@ import pytest
 
 from setbull_pipelines import tables, variants
 from setbull_pipelines.alerts.bb_width import BandAlert, MonitoredSession
-from setbull_pipelines.automation import alerting
-from setbull_pipelines.automation.alerting import band_width_news
+from setbull_pipelines.automation import noticing
+from setbull_pipelines.automation.noticing import band_width_news
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.steps import STEPS
@@ -105,7 +105,7 @@ def test_long_after_the_end_of_the_calendar_its_last_session_is_no_news(
     session = MonitoredSession(
         last, moment_of(last, 9), moment_of(last, 15), moment_of(last, 16), (alert,)
     )
-    monkeypatch.setattr(alerting, "latest_session", lambda *arguments: session)
+    monkeypatch.setattr(noticing, "latest_session", lambda *arguments: session)
 
     def news(days: int) -> int:
         moment = moment_of(last, 20) + timedelta(days=days)

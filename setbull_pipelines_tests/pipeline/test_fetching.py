@@ -23,7 +23,7 @@ from setbull_pipelines.assets.checking import severity
 from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
 from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY, build_fetched_asset
 from setbull_pipelines.assets.maintenance import build_maintenance_asset
-from setbull_pipelines.automation.alerting import failure_of
+from setbull_pipelines.automation.noticing import failure_of
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.fetching import (

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from setbull_pipelines import tables, variants
 from setbull_pipelines.pipeline import noise
+from setbull_pipelines.pipeline.comparing_days import SUMMARY, outputs_of, reconcile
 from setbull_pipelines.pipeline.noise import NoiseFloors, floor_between, sample
-from setbull_pipelines.pipeline.reconciling import SUMMARY, outputs_of, reconcile
 from setbull_pipelines.reconciliation.compare import compare
 from setbull_pipelines.reconciliation.noise import NoiseFloor, measured
 from setbull_pipelines.settings import ReconciliationSettings

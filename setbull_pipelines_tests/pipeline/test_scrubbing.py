@@ -22,7 +22,7 @@ from setbull_pipelines.automation.jobs import SCRUB_JOB_NAME
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import scrubbing
-from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.rollout_log import LogLost, kept_rows, read_log
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.quality.rollout_log import LOG

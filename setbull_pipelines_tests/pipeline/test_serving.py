@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.comparing_days import outputs_of
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
-from setbull_pipelines.pipeline.reconciling import outputs_of
 from setbull_pipelines.pipeline.serving import (
     WITHHELD,
     Assignment,

@@ -11,9 +11,9 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import serving
 from setbull_pipelines.pipeline.judging import judge
-from setbull_pipelines.pipeline.rolling_out import evaluate, record_actions, serving_of
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.stage_decisions import evaluate, record_actions, serving_of
 from setbull_pipelines.quality.served import RULES
 from setbull_pipelines.quality.verdict import Verdict
 from setbull_pipelines.rollout.bucketing import Variant

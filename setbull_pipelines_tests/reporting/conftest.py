@@ -5,7 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from setbull_pipelines.pipeline.reporting import gather
+from setbull_pipelines.pipeline.daily_reports import gather
 from setbull_pipelines.reporting.content import Stored
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, copied_run, small_run
 

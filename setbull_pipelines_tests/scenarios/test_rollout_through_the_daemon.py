@@ -23,7 +23,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.automation.told_by_tags import DIVERGED_TAG
 from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.alerting import ALERTS
+from setbull_pipelines.pipeline.alert_delivery import ALERTS
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.quality.processing import FAILURES, METRICS

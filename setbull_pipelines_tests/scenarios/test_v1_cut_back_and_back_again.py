@@ -17,11 +17,11 @@ from setbull_pipelines.assets.variants import build_lane
 from setbull_pipelines.cli.asking import days_without_all_of_v1
 from setbull_pipelines.cli.days import AskedDays
 from setbull_pipelines.cli.run import Outcome, Runner
+from setbull_pipelines.pipeline.comparing_days import SUMMARY, reconcile, summarize
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, part_in
 from setbull_pipelines.pipeline.metrics import collect
-from setbull_pipelines.pipeline.reconciling import SUMMARY, reconcile, summarize
-from setbull_pipelines.pipeline.rolling_out import evaluate, record_actions, stages_in_force
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.stage_decisions import evaluate, record_actions, stages_in_force
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings, Settings

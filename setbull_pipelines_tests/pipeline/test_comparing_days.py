@@ -11,11 +11,7 @@ import pytest
 from setbull_pipelines import tables, variants
 from setbull_pipelines.assets.checking import severity
 from setbull_pipelines.pipeline import engine
-from setbull_pipelines.pipeline.drilling_down import drilled, read_drilled
-from setbull_pipelines.pipeline.engine import StepRun
-from setbull_pipelines.pipeline.judging import judge
-from setbull_pipelines.pipeline.lanes import Part
-from setbull_pipelines.pipeline.reconciling import (
+from setbull_pipelines.pipeline.comparing_days import (
     DECISIONS,
     SUMMARY,
     explanations_of,
@@ -24,6 +20,10 @@ from setbull_pipelines.pipeline.reconciling import (
     reconcile,
     summarize,
 )
+from setbull_pipelines.pipeline.drilling_down import drilled, read_drilled
+from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.judging import judge
+from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.quality import agreement
 from setbull_pipelines.rollout.stages import Component, Stage

@@ -89,7 +89,7 @@ def reconciling_code_version() -> str:
         "pipeline/lanes.py",
         "pipeline/noise.py",
         "pipeline/ranges.py",
-        "pipeline/reconciling.py",
+        "pipeline/comparing_days.py",
         "pipeline/steps.py",
     )
 
@@ -304,7 +304,7 @@ def summarize(
     days: Sequence[date], warehouse: Warehouse, settings: Settings, run_id: str
 ) -> Iterator[PartitionResult]:
     """Collect the verdicts of all computed tables into ``reconciliation.summary``, per day."""
-    version = code_version("tables", "pipeline/reconciling.py")
+    version = code_version("tables", "pipeline/comparing_days.py")
     settings_hash = fingerprint(settings.reconciliation)
     verdicts = [outputs_of(table)[2] for table in tables.COMPUTED_TABLES]
     for day in sorted(days):

@@ -44,7 +44,7 @@ class Delivery:
 
 def alerting_code_version() -> str:
     """Code version of everything that decides what is written."""
-    return code_version("alerts", "tables", "pipeline/alerting.py")
+    return code_version("alerts", "tables", "pipeline/alert_delivery.py")
 
 
 def read_ledger(warehouse: Warehouse) -> Ledger:

@@ -18,20 +18,20 @@ from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
 from setbull_pipelines.assets.rollout import build_rollout_log_asset
 from setbull_pipelines.assets.served import build_served_asset
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.evidence import _schema_failures
 from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.metrics import collect
-from setbull_pipelines.pipeline.reconciling import SUMMARY
-from setbull_pipelines.pipeline.rolling_out import (
+from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
+from setbull_pipelines.pipeline.stage_decisions import (
     evaluate,
     record_actions,
     serving_of,
     stages_in_force,
     states,
 )
-from setbull_pipelines.pipeline.rollout_log import read_log
-from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
 from setbull_pipelines.quality.processing import METRICS, RULES, TABLES_OF
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.rollout.bucketing import cohort

@@ -1,7 +1,7 @@
 """What Dagster knows, as findings; and one look at everything that can raise an alert.
 
 Belongs here: reading finished runs and materialized days from the instance, showing the ledger in the UI. Does not
-belong here: what a fact means (``alerts/``), storing and delivering (``pipeline/alerting.py``).
+belong here: what a fact means (``alerts/``), storing and delivering (``pipeline/alert_delivery.py``).
 """
 
 import datetime
@@ -32,9 +32,9 @@ from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.automation.told_by_tags import V2Differs
 from setbull_pipelines.market.calendar import NSE, MarketClosed, OutsideCoverage
 from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_beyond
-from setbull_pipelines.pipeline import alerting
+from setbull_pipelines.pipeline import alert_delivery
 from setbull_pipelines.pipeline.bb_width import latest_session
-from setbull_pipelines.pipeline.reconciling import SUMMARY
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT
@@ -57,17 +57,17 @@ _SHOWN = 50
 def build_alerts_asset() -> dg.AssetsDefinition:
     """``operations/alerts`` in the graph. No run has to make it: each change is reported with the open alerts."""
     spec = asset_spec(
-        alerting.ALERTS,
+        alert_delivery.ALERTS,
         group="operations",
-        code_version=alerting.alerting_code_version(),
+        code_version=alert_delivery.alerting_code_version(),
         deps=[asset_key(SUMMARY), asset_key(LOG)],
     )
 
     @dg.multi_asset(name="alerts", specs=[spec], can_subset=True)
     def alerts(warehouse: WarehouseResource):
         """Show the alerts as they are; raising and delivering them is for the sensor and the command line."""
-        ledger = alerting.read_ledger(warehouse.open())
-        yield dg.MaterializeResult(asset_key(alerting.ALERTS), metadata=_figures(ledger))
+        ledger = alert_delivery.read_ledger(warehouse.open())
+        yield dg.MaterializeResult(asset_key(alert_delivery.ALERTS), metadata=_figures(ledger))
 
     return alerts
 
@@ -195,7 +195,7 @@ class Round:
     """One look and what it led to."""
 
     changed: list[Alert]
-    deliveries: list[alerting.Delivery]
+    deliveries: list[alert_delivery.Delivery]
 
 
 def look_and_deliver(
@@ -203,12 +203,12 @@ def look_and_deliver(
     runs: Iterable[RunOutcome],
     warehouse: Warehouse,
     settings: Settings,
-    clock: alerting.Clock = now,
+    clock: alert_delivery.Clock = now,
 ) -> Round:
     """Record :func:`findings_of` ``runs``, and deliver what is due."""
     findings = findings_of(instance, runs, warehouse, settings, clock())
-    changed = alerting.record_findings(findings, warehouse, settings.alerts, clock)
-    deliveries = alerting.deliver(warehouse, settings.alerts, clock)
+    changed = alert_delivery.record_findings(findings, warehouse, settings.alerts, clock)
+    deliveries = alert_delivery.deliver(warehouse, settings.alerts, clock)
     if changed or deliveries:
         _show(instance, warehouse)
         refresh_catalog(warehouse, settings)
@@ -322,7 +322,7 @@ def _closed_sessions(moment: datetime.datetime) -> list[datetime.date]:
 
 def _oldest_told(warehouse: Warehouse) -> datetime.date | None:
     """The oldest session of the open alert about missing ones; None when there is none."""
-    told = (alert for alert in alerting.read_ledger(warehouse).open if alert.kind == "stale")
+    told = (alert for alert in alert_delivery.read_ledger(warehouse).open if alert.kind == "stale")
     return next((alert.trading_day for alert in told), None)
 
 
@@ -335,9 +335,9 @@ def _close(day: datetime.date) -> datetime.datetime:
 
 def _show(instance: dg.DagsterInstance, warehouse: Warehouse) -> None:
     """Report the ledger to Dagster, so that the UI shows the open alerts and what was not delivered."""
-    ledger = alerting.read_ledger(warehouse)
+    ledger = alert_delivery.read_ledger(warehouse)
     instance.report_runless_asset_event(
-        dg.AssetMaterialization(asset_key(alerting.ALERTS), metadata=_figures(ledger))
+        dg.AssetMaterialization(asset_key(alert_delivery.ALERTS), metadata=_figures(ledger))
     )
 
 

@@ -14,8 +14,8 @@ import pytest
 from setbull_pipelines.alerts.finding import Says, Severity
 from setbull_pipelines.alerts.ledger import Ledger
 from setbull_pipelines.alerts.message import Message
-from setbull_pipelines.pipeline import alerting
-from setbull_pipelines.pipeline.alerting import ALERTS, NOTICES, deliver, read_ledger
+from setbull_pipelines.pipeline import alert_delivery
+from setbull_pipelines.pipeline.alert_delivery import ALERTS, NOTICES, deliver, read_ledger
 from setbull_pipelines.settings import AlertSettings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import WHOLE
@@ -52,7 +52,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 def record(warehouse: Warehouse, *findings, settings: AlertSettings = SETTINGS, now=None):
     moment = now or max(item.observed_at for item in findings)
-    return alerting.record_findings(findings, warehouse, settings, lambda: moment)
+    return alert_delivery.record_findings(findings, warehouse, settings, lambda: moment)
 
 
 def delivered(warehouse: Warehouse, hours: float, settings: AlertSettings = SETTINGS):
@@ -73,7 +73,7 @@ def test_without_alerts_there_is_nothing_and_looking_writes_nothing(
 
 
 def record_nothing(warehouse: Warehouse):
-    return alerting.record_findings([], warehouse, SETTINGS, lambda: at(0))
+    return alert_delivery.record_findings([], warehouse, SETTINGS, lambda: at(0))
 
 
 def test_the_ledger_is_read_as_it_was_written(warehouse: Warehouse) -> None:

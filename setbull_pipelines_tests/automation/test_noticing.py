@@ -15,12 +15,12 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.alerts.ledger import Alert
 from setbull_pipelines.assets.checking import report_days, result_of_days, severity
-from setbull_pipelines.automation import alerting
-from setbull_pipelines.automation.alerting import finished_runs, look_and_deliver, outcome_of
+from setbull_pipelines.automation import noticing
+from setbull_pipelines.automation.noticing import finished_runs, look_and_deliver, outcome_of
 from setbull_pipelines.automation.sensors import build_sensors
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.alerting import read_ledger, record_findings
-from setbull_pipelines.pipeline.rolling_out import record_actions
+from setbull_pipelines.pipeline.alert_delivery import read_ledger, record_findings
+from setbull_pipelines.pipeline.stage_decisions import record_actions
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT, Rule
@@ -355,12 +355,12 @@ def test_a_damaged_rollout_log_does_not_silence_the_other_alerts(
     faults.damage(warehouse, LOG, WHOLE)
     Broken.check_fails = True
     runs = [outcome_of(instance, instance.get_run_record_by_id(execute(instance)))]
-    findings = alerting.findings_of(instance, runs, warehouse, settings, moment)
+    findings = noticing.findings_of(instance, runs, warehouse, settings, moment)
     assert CHECK in [finding.key for finding in findings]
 
 
 def overdue(instance, settings: Settings, moment: datetime) -> list[tuple[str, str]]:
-    found = alerting.overdue_sessions(instance, settings, moment)
+    found = noticing.overdue_sessions(instance, settings, moment)
     return [(finding.says.value, str(finding.trading_day)) for finding in found]
 
 
@@ -400,7 +400,7 @@ def test_a_missed_session_stays_told_when_it_is_no_longer_among_the_last(
     settings = replace(settings, input="/candles")
 
     def told(moment: datetime) -> list[tuple[str, str]]:
-        findings = alerting.findings_of(instance, [], warehouse, settings, moment)
+        findings = noticing.findings_of(instance, [], warehouse, settings, moment)
         record_findings(findings, warehouse, settings.alerts, lambda: moment)
         return [
             (alert.state, str(alert.trading_day))
@@ -428,7 +428,7 @@ def test_behind_the_end_of_the_calendar_every_weekday_is_overdue_and_never_well(
     assert overdue(instance, settings, new_year) == [("well", "None")]
     monday = datetime(2028, 1, 3, 19, 31, tzinfo=INDIA)
     assert overdue(instance, settings, monday) == [("wrong", "2028-01-03")]
-    (found,) = alerting.overdue_sessions(instance, settings, monday + timedelta(days=400))
+    (found,) = noticing.overdue_sessions(instance, settings, monday + timedelta(days=400))
     assert found.says.value == "wrong"
     assert found.title.endswith("sessions without results, the oldest 2028-01-03")
     assert "where the NSE calendar ends: every Monday to Friday is counted there" in found.message
@@ -440,7 +440,7 @@ def test_the_end_of_the_calendar_is_told_60_30_and_7_days_before_and_from_then_o
     """Looked at every twelve hours through the end of the published calendar."""
 
     def look_at(moment: datetime) -> None:
-        findings = alerting.findings_of(instance, [], warehouse, settings, moment)
+        findings = noticing.findings_of(instance, [], warehouse, settings, moment)
         record_findings(findings, warehouse, settings.alerts, lambda: moment)
 
     materialize(instance, *NSE.trading_days(date(2026, 10, 1), date(2027, 1, 31)))
@@ -466,9 +466,9 @@ def test_the_end_of_the_calendar_is_told_60_30_and_7_days_before_and_from_then_o
 def test_a_folder_of_history_is_not_told_of_the_end_of_the_calendar(instance, settings) -> None:
     materialize(instance, date(2024, 6, 3))
     moment = datetime(2027, 1, 4, tzinfo=INDIA)
-    assert list(alerting.coverage_of_calendar(instance, settings, moment)) == []
+    assert list(noticing.coverage_of_calendar(instance, settings, moment)) == []
     materialize(instance, date(2026, 12, 30))
-    assert len(list(alerting.coverage_of_calendar(instance, settings, moment))) == 1
+    assert len(list(noticing.coverage_of_calendar(instance, settings, moment))) == 1
 
 
 def test_a_check_that_an_alert_of_its_own_tells_raises_no_second_one(instance) -> None:

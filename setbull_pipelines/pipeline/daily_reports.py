@@ -15,9 +15,9 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.disk import content_hash, replace_durably, sync_directory
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.measuring import Meter
-from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.pipeline.versions import code_version, combined
@@ -70,7 +70,7 @@ _ABSENT = "never published"
 def reporting_code_version() -> str:
     """Code version of everything that a report depends on, the texts of its page included."""
     return code_version(
-        *("reporting", "tables", "pipeline/reporting.py"),
+        *("reporting", "tables", "pipeline/daily_reports.py"),
         *(f"reporting/page.{ending}" for ending in ("html", "css", "js")),
     )
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from setbull_pipelines.pipeline import serving
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.evidence import evidence_of, settings_hash_of
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
-from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.rollout_log import LogLost, kept_rows, publish, read_log, writing
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.versions import variant_code_version

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.daily_reports import REPORT, gather, make_reports, report_path
 from setbull_pipelines.pipeline.evicting import evict
-from setbull_pipelines.pipeline.reporting import REPORT, gather, make_reports, report_path
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import ReportSettings, RolloutSettings, StorageSettings
 from setbull_pipelines.warehouse.errors import MissingPartition
