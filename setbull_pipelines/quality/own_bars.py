@@ -27,8 +27,8 @@ _BAR = ["series", "open", "high", "low", "close", "volume"]
 _FEWEST_SHARES_TRADED = 1_000
 """A bar of fewer can be another's by chance."""
 _SHOWN = 3
-_BUSY = 0.8
-"""Share of the minutes until its last one that an instrument has, so that the next is missed."""
+_BUSY, _FEWEST_BARS = 0.8, 30
+"""Share of the minutes until its last one that an instrument has, and how many, so that the next is missed."""
 _MISSED_MINUTES = 30
 _MOST_STOPPED = 0.1
 """Share of busy instruments that may stop early: some are halted, or locked at the limit of their day."""
@@ -100,7 +100,7 @@ def _reaches_the_close(frames: Frames, day: pd.Timestamp, settings: Settings) ->
         for left, right in zip(of[FULL][:-1], of[FULL][1:], strict=True)
     )
     until_last = last - _minute_of(of[FULL][0].start) + 1 - pauses
-    busy = found["bars"] >= _BUSY * until_last
+    busy = (found["bars"] >= _BUSY * until_last) & (found["bars"] >= _FEWEST_BARS)
     missed = found["shape"].map(ends).astype("int64") - last - 1
     stopped = found[busy & (missed >= _MISSED_MINUTES)]
     share = len(stopped) / busy.sum() if busy.any() else 0.0
@@ -137,6 +137,7 @@ RULES: tuple[Rule, ...] = (
         DAILY,
         (DAILY,),
         _bars_are_own,
+        is_error=False,
         earlier_sessions=SESSIONS,
     ),
     Rule(

@@ -104,8 +104,12 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
     numbers, written = read_numbers(columns, reading)
     numbers, without_volume, untraded = _without_volume_of_indices(numbers, instruments)
     numbers, equal = _equal_prices(numbers)
-    bar = [numbers[name].values for name in (*PRICE_COLUMNS, "volume")]
-    conventions.refuse_several_instruments(moments, instruments, bar, rows.lines)
+    conventions.refuse_several_instruments(
+        moments,
+        instruments,
+        [numbers[name].values for name in (*PRICE_COLUMNS, "volume")],
+        rows.lines,
+    )
     if kind == DAILY:
         conventions.refuse_longer_than_a_day(moments, instruments)
     else:
@@ -205,6 +209,8 @@ def _equal_prices(numbers: dict[str, Numbers]) -> tuple[dict[str, Numbers], list
     """Highs and lows that the other prices pass by no more than rounding become these prices; how many, in words."""
     opened, high, low, close = (numbers[name].values for name in PRICE_COLUMNS)
     upper, lower = np.fmax(opened, close), np.fmin(opened, close)
+    if not ((high < upper) | (low > lower)).any():
+        return numbers, []
     with np.errstate(invalid="ignore"):
         too_low = (high < upper) & (high >= upper - SAME_PRICE * np.abs(upper))
         too_high = (low > lower) & (low <= lower + SAME_PRICE * np.abs(lower))
@@ -272,18 +278,17 @@ def _accepted(
     # Stable, so rows of one bar stay in the order of their lines.
     order = order_of(days, keys, wall_clock)
     rows = np.flatnonzero(accepted)[order]
+    # Each column goes when it was taken: a large file would be held twice.
+    volume, interest = numbers.pop("volume"), numbers.pop("open_interest", None)
     aware = pd.DatetimeIndex(wall_clock[order].view("datetime64[us]")).tz_localize(INDIA)
-    interest = numbers.get("open_interest")
     columns = {
         "instrument_key": pyarrow.DictionaryArray.from_arrays(
             pyarrow.array(keys[order]), pyarrow.array(categories.tolist(), pyarrow.string())
         ),
         "timestamp": pyarrow.array(aware, pyarrow.timestamp("us", tz=INDIA)),
         "trading_day": pyarrow.array(days[order].astype("int32")).cast(pyarrow.date32()),
-        **{name: pyarrow.array(numbers[name].values[rows]) for name in PRICE_COLUMNS},
-        "volume": pyarrow.array(
-            numbers["volume"].values[rows].astype("int64"), mask=without_volume[rows]
-        ),
+        **{name: pyarrow.array(numbers.pop(name).values[rows]) for name in PRICE_COLUMNS},
+        "volume": pyarrow.array(volume.values[rows].astype("int64"), mask=without_volume[rows]),
         "open_interest": (
             pyarrow.nulls(len(rows), pyarrow.int64())
             if interest is None

@@ -70,7 +70,7 @@ class Bars:
     @cached_property
     def day(self) -> np.ndarray:
         """The day of each bar, as its number since 1970."""
-        return self.wall_clock // MICROSECONDS_PER_DAY
+        return (self.wall_clock // MICROSECONDS_PER_DAY).astype("int32")
 
     @cached_property
     def follows(self) -> np.ndarray:
@@ -187,7 +187,7 @@ def refuse_several_instruments(
 def coarse_instruments(bars: Bars) -> dict[int, int]:
     """The instruments whose bars are longer than a minute, and how many minutes most of their steps have."""
     follows = bars.follows
-    steps = ((bars.wall_clock[1:] - bars.wall_clock[:-1]) // MICROSECONDS_PER_MINUTE)[follows]
+    steps = (np.diff(bars.wall_clock)[follows] // MICROSECONDS_PER_MINUTE).astype("int32")
     of = bars.instrument[1:][follows]
     coarse = {}
     # Shares that trade seldom have steps of all lengths: one must be usual, and the others its multiples.

@@ -287,7 +287,7 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
     try:
         table = pyarrow.csv.read_csv(
             # Arrow takes a last line that no line end follows for none when nothing stands before it.
-            io.BytesIO(content if b"\n" in content[:-1] else content + b"\n"),
+            io.BytesIO(content if content.find(b"\n", 0, -1) >= 0 else content + b"\n"),
             # Line numbers of malformed lines are known to a single thread only.
             read_options=pyarrow.csv.ReadOptions(
                 use_threads=False,
@@ -308,7 +308,7 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
                 null_values=[""],
             ),
         )
-        table = table.rename_columns(head.names).unify_dictionaries()
+        table = table.rename_columns(head.names)
     except pyarrow.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
             empty = {name: pyarrow.array([], pyarrow.string()) for name in head.names}

@@ -16,14 +16,19 @@ import pyarrow.parquet
 
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, first_line, renamed
 
+_BYTES_OF_A_VALUE, _MOST_TIMES_LARGER = 8, 1_000
 PROVISIONAL_MARK = b"setbull.provisional"
 """In the metadata of a Parquet file: JSON, per trading day the instrument keys whose candles the broker gave for a
 session under way."""
 
 
-def parquet_rows(content: bytes) -> RawRows:
+def parquet_rows(content: bytes, limit_mib: int) -> RawRows:
     """The rows of a Parquet file, with columns of the types that it has."""
     try:
+        metadata = pyarrow.parquet.read_metadata(pyarrow.BufferReader(content))
+        _refuse_bomb(
+            metadata.num_rows * metadata.num_columns * _BYTES_OF_A_VALUE, content, limit_mib
+        )
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
         # Arrow cannot yet pick rows out of a column of string views.
         for number, column in enumerate(table.schema):
@@ -33,10 +38,21 @@ def parquet_rows(content: bytes) -> RawRows:
                 )
         names, metadata = table.column_names, table.schema.metadata or {}
         table.validate(full=True)
+    except UnreadableFile:
+        raise
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UnreadableFile(f"found {first_line(error)}, expected a whole Parquet file") from error
     table = renamed(table, names)
     return RawRows(table, np.arange(1, len(table) + 1), provisional=_provisional(metadata))
+
+
+def _refuse_bomb(size: int, content: bytes, limit_mib: int) -> None:
+    """Refuse a file that says the same so often that its rows are a thousand times its size."""
+    if size > limit_mib * 2**20 and size > _MOST_TIMES_LARGER * len(content):
+        raise UnreadableFile(
+            f"found a Parquet file of {len(content):,} bytes whose rows take more than {limit_mib:,} MiB, expected at "
+            "most that; where it is no mistake, raise unpacked_limit_mib in [input]"
+        )
 
 
 def _provisional(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:

@@ -87,7 +87,7 @@ def only_member(content: bytes) -> str:
 
 def _unpacked_rows(content: bytes, suffix: str, reading: InputSettings) -> RawRows:
     if suffix == ".parquet":
-        return parquet_rows(content)
+        return parquet_rows(content, reading.unpacked_limit_mib)
     if suffix == ".xlsx":
         return workbook_rows(content, reading)
     begin = content[:16].lstrip().lower()

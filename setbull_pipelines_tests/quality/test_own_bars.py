@@ -110,8 +110,8 @@ def test_a_whole_session_passes_and_so_does_one_halted_share_among_many() -> Non
 
 
 def test_shares_that_trade_seldom_say_nothing_about_the_feed() -> None:
-    seldom = minutes(375).iloc[[3, 80, 170]]
-    verdict = closes(seldom)
+    seldom, two_minutes = minutes(375).iloc[[3, 80, 170]], minutes(2, key="NSE_EQ|B")
+    verdict = closes(seldom, two_minutes)
     assert verdict.passed
     assert verdict.metadata["instruments busy until their last minute"] == 0
 

@@ -9,6 +9,7 @@ import io
 import zipfile
 
 import pyarrow
+import pyarrow.parquet
 import pytest
 
 from setbull_pipelines_tests.sources.reading_files import (
@@ -162,6 +163,19 @@ def test_archives_hold_more_than_is_allowed() -> None:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.csv", b"0" * (3 << 20))
     assert "more than 2 MiB" in refused(buffer.getvalue(), "a.zip", unpacked_limit_mib=2).reason
+
+
+def test_parquet_files_and_workbooks_hold_more_than_is_allowed() -> None:
+    sink = pyarrow.BufferOutputStream()
+    same = pyarrow.array([1.0]).take(pyarrow.array([0] * 2_000_000))
+    pyarrow.parquet.write_table(pyarrow.table({"open": same}), sink)
+    bomb = sink.getvalue().to_pybytes()
+    assert "raise unpacked_limit_mib" in refused(bomb, "a.parquet", unpacked_limit_mib=2).reason
+    assert refused(bomb, "a.parquet", unpacked_limit_mib=20).rule == "no instrument"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"0" * (3 << 20))
+    assert "more than 2 MiB" in refused(buffer.getvalue(), "a.xlsx", unpacked_limit_mib=2).reason
 
 
 @pytest.mark.parametrize(
