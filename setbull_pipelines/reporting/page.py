@@ -113,7 +113,7 @@ def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:
     daily = daily_columns(stored.candles_daily, stored.indicators_daily, sessions)
     intraday = intraday_columns(stored.candles_5min, stored.indicators_5min)
     metrics = stored.sequence_analysis.set_index("instrument_key")[list(METRICS)].to_dict("index")
-    moves = dict(list(stored.moves_daily.groupby("instrument_key")))
+    moves = _moves(stored.moves_daily)
     actions = dict(list(stored.corporate_actions.groupby("instrument_key")))
     stocks = {}
     for row in rows.to_dict("records"):
@@ -130,14 +130,7 @@ def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:
         if key in daily:
             stock["daily"] = daily[key]
             stock["metrics"] = {name: _or_none(metrics.get(key, {}).get(name)) for name in METRICS}
-            stock["moves"] = [
-                [
-                    f"{move.move_day:%Y-%m-%d}",
-                    round(move.move_percent, 2),
-                    *(bool(move.is_bullish), bool(move.is_mamba)),
-                ]
-                for move in (moves[key].itertuples() if key in moves else ())
-            ]
+            stock["moves"] = moves.get(key, [])
             stock["actions"] = [
                 [f"{action.ex_date:%Y-%m-%d}", _words_of(action)]
                 for action in (actions[key].itertuples() if key in actions else ())
@@ -155,6 +148,16 @@ def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:
         },
         "stocks": stocks,
     }
+
+
+def _moves(moves_daily: pd.DataFrame) -> dict[str, list[list[object]]]:
+    """The moves of each instrument, in their order."""
+    moves: dict[str, list[list[object]]] = {}
+    for move in moves_daily.itertuples():
+        told = [f"{move.move_day:%Y-%m-%d}", round(move.move_percent, 2)]
+        flags = [bool(move.is_bullish), bool(move.is_mamba)]
+        moves.setdefault(move.instrument_key, []).append(told + flags)
+    return moves
 
 
 def _words_of(action: Any) -> str:

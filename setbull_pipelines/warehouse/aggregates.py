@@ -6,8 +6,10 @@ making bars (``variants/``), the calendar.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import duckdb
 import pandas as pd
@@ -72,7 +74,7 @@ def wrong_bars(
     without volume count only with ``include_untraded``, those of indices always.
     """
     starts, ends = zip(*intervals, strict=True)
-    connection = duckdb.connect(":memory:")
+    connection = _database(os.getpid()).cursor()
     try:
         connection.register("bars", _arrow(bars, _OF_BARS))
         connection.register("minutes", _arrow(minutes, _OF_MINUTES))
@@ -90,6 +92,15 @@ def wrong_bars(
     finally:
         connection.close()
     return [_wrong(row) for row in found.to_pylist()]
+
+
+@cache
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    """An empty database whose connections each see the frames of one day: making one takes longer than asking it.
+
+    One for each ``process``, as it does not survive a fork.
+    """
+    return duckdb.connect(":memory:")
 
 
 def _arrow(frame: pd.DataFrame, columns: Iterable[str]) -> pyarrow.Table:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ import pyarrow
 import pyarrow.compute as compute
 from pandera.errors import SchemaErrors
 
-from setbull_pipelines.tables.contract import Column, Kind, Table
+from setbull_pipelines.tables.contract import Column, Kind, Table, type_name
 from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.errors import ContractViolation
 
@@ -125,18 +124,11 @@ def _checked_structure(table: Table, label: str, frame: pd.DataFrame) -> pd.Data
             )
         frame = frame[expected]
     for column, dtype in zip(table.columns, frame.dtypes, strict=True):
-        if _name_of(dtype) != column.kind.pandas_dtype:
+        if type_name(dtype) != column.kind.pandas_dtype:
             raise ContractViolation(
                 f"{label}: column {column.name} is {dtype}, expected {column.kind.pandas_dtype}"
             )
     return frame
-
-
-@lru_cache(
-    maxsize=1000
-)  # the name of a type with a zone takes longer than all else that is looked at
-def _name_of(dtype: object) -> str:
-    return str(dtype)
 
 
 def _check_days(
