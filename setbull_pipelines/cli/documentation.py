@@ -1,13 +1,16 @@
 """Pages that are printed from the code: ``python -m setbull_pipelines.cli.documentation`` writes them.
 
-Belongs here: laying out table contracts, macros and settings as Markdown. Does not belong here: any fact of its own. A
+Belongs here: laying out table contracts, macros, settings and the faults of the self-test as Markdown. Does not belong here: any fact of its own. A
 test fails when the committed pages differ from what this prints.
 """
 
 from __future__ import annotations
 
+import re
+
 from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT
+from setbull_pipelines.reconciliation.self_test.score import MUTANTS
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.settings.deployment import groups_of
 from setbull_pipelines.settings.former_names import FORMER
@@ -21,6 +24,7 @@ from setbull_pipelines.tables.reconciliation import RECONCILED
 from setbull_pipelines.tables.served import SERVED_SCHEMA, VARIANT
 from setbull_pipelines.warehouse.macros import MACROS
 
+_NUMBERED = re.compile(r"(?:(\d+) )?(.+)")
 _NOTICE = "<!-- printed by: python -m setbull_pipelines.cli.documentation -->\n\n"
 
 
@@ -190,7 +194,30 @@ def settings_page() -> str:
     return _NOTICE + "\n".join(lines) + "\n"
 
 
+def faults_page() -> str:
+    """The faults that the self-test puts into V2, and what each must be called."""
+    lines = [
+        "# Faults of the self-test",
+        "",
+        f"`setbull self-test` puts each of these {len(MUTANTS)} faults into V2 and requires that the comparison finds it in the "
+        "columns named here, under this name (or one of them). The number is that of the list of differences between the two "
+        "variants of the replaced system; the others are faults that it did not have.",
+        "",
+        "| number | fault | table | columns and the name of their difference |",
+        "|---|---|---|---|",
+    ]
+    for mutant in MUTANTS:
+        number, name = _NUMBERED.fullmatch(mutant.name).groups()
+        columns: dict[str, list[str]] = {}
+        for column, diagnosis in mutant.diagnoses.items():
+            columns.setdefault(diagnosis, []).append(f"`{column}`")
+        told = "; ".join(f"{', '.join(names)}: {said}" for said, names in columns.items())
+        lines.append(f"| {number or ''} | {_cell(name)} | `{mutant.table.name}` | {_cell(told)} |")
+    return _NOTICE + "\n".join(lines) + "\n"
+
+
 PAGES = {
+    "faults.md": faults_page,
     "tables.md": tables_page,
     "definitions.md": definitions_page,
     "queries.md": queries_page,
