@@ -1,7 +1,7 @@
 """Pages that are printed from the code: ``python -m setbull_pipelines.cli.documentation`` writes them.
 
-Belongs here: laying out table contracts, macros, settings and the faults of the self-test as Markdown. Does not belong here: any fact of its own. A
-test fails when the committed pages differ from what this prints.
+Belongs here: laying out table contracts, macros, settings and the faults of the self-test as Markdown. Does not belong
+here: any fact of its own. A test fails when the committed pages differ from what this prints.
 """
 
 from __future__ import annotations
@@ -199,9 +199,9 @@ def faults_page() -> str:
     lines = [
         "# Faults of the self-test",
         "",
-        f"`setbull self-test` puts each of these {len(MUTANTS)} faults into V2 and requires that the comparison finds it in the "
-        "columns named here, under this name (or one of them). The number is that of the list of differences between the two "
-        "variants of the replaced system; the others are faults that it did not have.",
+        f"`setbull self-test` puts each of these {len(MUTANTS)} faults into V2 and requires that the comparison finds it "
+        "in the columns named here, under this name (or one of them). The number is that of the list of differences "
+        "between the two variants of the replaced system; the others are faults that it did not have.",
         "",
         "| number | fault | table | columns and the name of their difference |",
         "|---|---|---|---|",
