@@ -200,8 +200,8 @@ def faults_page() -> str:
         "# Faults of the self-test",
         "",
         f"`setbull self-test` puts each of these {len(MUTANTS)} faults into V2 and requires that the comparison "
-        "finds it in the columns named here, under this name (or one of them). The number is that of the list of differences "
-        "between the two variants of the replaced system; the others are faults that it did not have.",
+        "finds it in the columns named here, under this name (or one of them). The number is that of the list of "
+        "differences between the two variants of the replaced system; the others are faults that it did not have.",
         "",
         "| number | fault | table | columns and the name of their difference |",
         "|---|---|---|---|",
