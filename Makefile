@@ -21,12 +21,14 @@ ui: $(VENV)/ready
 test: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --numprocesses $(TEST_PROCESSES) --dist loadfile $(if $(ORDER_SEED),--order-seed $(ORDER_SEED))
 
 # What a change is held against while it is written: all rules and formulas, without runs, servers and browsers.
 check: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m "not run" --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 lint: $(VENV)/ready-test
@@ -57,4 +59,4 @@ $(REFEREE)/ready: $(VENV)/bin/python constraints-referee.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(REFEREE) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(REFEREE) .pytest_cache .ruff_cache .mypy_cache .hypothesis

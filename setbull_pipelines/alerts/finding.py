@@ -21,7 +21,8 @@ class Severity(Enum):
     @property
     def label(self) -> str:
         """The word used in settings and tables."""
-        return SEVERITIES[self.value]
+        label: str = SEVERITIES[self.value]
+        return label
 
     @classmethod
     def named(cls, label: str) -> Severity:

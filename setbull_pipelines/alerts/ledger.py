@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from setbull_pipelines.alerts.finding import Finding, Says, Severity
 from setbull_pipelines.settings import AlertSettings
@@ -108,13 +109,13 @@ def record(
 
 def _after(alert: Alert | None, finding: Finding, next_number: int) -> Alert | None:
     """The alert after the finding; None when the finding says nothing new."""
-    is_open = alert is not None and alert.state == OPEN
     if alert is not None and (
         finding.observed_at <= alert.known_until or finding.says is Says.CHANGED
     ):
         return None
+    is_open = alert is not None and alert.state == OPEN
     if finding.says is Says.WELL:
-        if not is_open:
+        if alert is None or not is_open:
             return None
         return replace(
             alert,
@@ -122,7 +123,7 @@ def _after(alert: Alert | None, finding: Finding, next_number: int) -> Alert | N
             recovered_at=finding.observed_at,
             recovered_by=finding.run_id,
         )
-    seen = {
+    seen: dict[str, Any] = {
         "severity": finding.severity,
         "title": finding.title,
         "message": finding.message,
@@ -131,7 +132,7 @@ def _after(alert: Alert | None, finding: Finding, next_number: int) -> Alert | N
         "trading_day": finding.trading_day,
         "last_seen": finding.observed_at,
     }
-    if is_open:
+    if alert is not None and is_open:
         return replace(alert, **seen, occurrences=alert.occurrences + 1)
     return Alert(
         number=next_number,
@@ -155,6 +156,6 @@ def _event(
         return None
     if after.notified_at is None:
         return RAISED
-    is_worse = after.severity.value > before.severity.value
+    is_worse = before is not None and after.severity.value > before.severity.value
     is_due = now - after.notified_at >= timedelta(hours=settings.repeat_hours)
     return REMINDER if is_worse or is_due else None

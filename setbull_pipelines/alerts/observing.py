@@ -214,7 +214,7 @@ def of_missing_sessions(
         message=f"not materialized {settings.stale_after_hours:g} hours after the close: {named}{more}{certainty}; "
         "is the schedule after_close on, and did its runs succeed?",
         link=_asset_link(settings.ui_address, _LAST_TABLE, oldest),
-        observed_at=_once_per_period(since, settings, now) if missing else now,
+        observed_at=_once_per_period(since, settings, now) if missing and since else now,
         asset=_LAST_TABLE,
         trading_day=oldest,
     )

@@ -19,7 +19,11 @@ from setbull_pipelines.settings import AlertSettings
 def due(notices: Iterable[Notice], now: datetime) -> list[Notice]:
     """The notices to try now."""
     return [
-        notice for notice in notices if notice.state == WAITING and notice.next_attempt_at <= now
+        notice
+        for notice in notices
+        if notice.state == WAITING
+        and notice.next_attempt_at is not None
+        and notice.next_attempt_at <= now
     ]
 
 

@@ -92,8 +92,10 @@ def _last_daily_bars(before: DailyFacts) -> dict[str, dict[str, Any]]:
     chosen = {}
     for instrument, series in by_series.items():
         exchange, minutes = series.get(EXCHANGE), series.get(MINUTES)
-        use_minutes = minutes and (not exchange or (minutes["is_warm"] and not exchange["is_warm"]))
-        chosen[instrument] = minutes if use_minutes else exchange
+        if exchange and not (minutes and minutes["is_warm"] and not exchange["is_warm"]):
+            chosen[instrument] = exchange
+        elif minutes:
+            chosen[instrument] = minutes
     return chosen
 
 
@@ -189,12 +191,12 @@ class _Member:
         if isinstance(self.member["direction"], str):
             return self.member["direction"], "the group asks for this side"
         try:
-            average = self._warm_daily("ema_50")
+            average, close = self._warm_daily("ema_50"), self._warm_daily("close")
         except _Missing as missing:
             raise _Missing(f"no direction: {missing}") from None
-        deviation = (self.daily["close"] - average) / average
+        deviation = (close - average) / average
         found = (
-            f"the close {self.daily['close']:.2f} of {self.before.day:%Y-%m-%d} is {abs(deviation):.2%} "
+            f"the close {close:.2f} of {self.before.day:%Y-%m-%d} is {abs(deviation):.2%} "
             f"{'above' if deviation >= 0 else 'below'} EMA 50 ({average:.2f})"
         )
         if abs(deviation) <= self.before.ema_deviation * (1 + AT_LIMIT):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from hashlib import blake2b
+from typing import TypeVar
 
 from setbull_pipelines.market.session_table import (
     CLOSED_DAYS,
@@ -35,6 +36,7 @@ from setbull_pipelines.market.session_table import (
     UnusualSession,
 )
 
+_Dated = TypeVar("_Dated", ClosedDay, UnusualSession)
 _SATURDAY = 5
 _MINUTE = timedelta(minutes=1)
 
@@ -181,9 +183,10 @@ class TradingCalendar:
             return
         built_in = self._built_in
         until = max(amendment.published_until or date.min, built_in.published_until)
-        said = {row.day for row in (*amendment.closed_days, *amendment.sessions)}
+        said = {row.day for row in amendment.closed_days}
+        said |= {row.day for row in amendment.sessions}
 
-        def kept(rows: Iterable) -> list:
+        def kept(rows: Iterable[_Dated]) -> list[_Dated]:
             # What was provisional ends where the exchange has spoken.
             return [
                 row
@@ -236,13 +239,14 @@ class TradingCalendar:
             provisional = f"; {PROVISIONAL}" if day > self.published_until else ""
             source = f"{REGULAR_SOURCE}{provisional}"
             session = Session(day, _REGULAR_INTERVALS, "regular", source)
-        if shape != CLOSING_AUCTION or not self.has_closing_auction(day):
+        auction = self.closing_auction
+        if shape != CLOSING_AUCTION or auction is None or not self.has_closing_auction(day):
             return session
         *earlier, last = session.intervals
         return replace(
             session,
-            intervals=(*earlier, Interval(last.start, self.closing_auction.start)),
-            source=f"{session.source}; closing auction: {self.closing_auction.source}",
+            intervals=(*earlier, Interval(last.start, auction.start)),
+            source=f"{session.source}; closing auction: {auction.source}",
         )
 
     def has_closing_auction(self, day: date) -> bool:
@@ -258,7 +262,7 @@ class TradingCalendar:
 
     def closes_at(self, day: date) -> time | None:
         """When nothing trades any more on a trading day, auction included; None for unknown hours."""
-        if self.has_closing_auction(day):
+        if self.closing_auction is not None and self.has_closing_auction(day):
             return self.closing_auction.end
         intervals = self.session(day).intervals
         return intervals[-1].end if intervals else None

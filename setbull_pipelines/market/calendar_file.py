@@ -10,7 +10,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date, time
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from setbull_pipelines.market.calendar import Amendment
 from setbull_pipelines.market.session_table import (
@@ -21,6 +21,7 @@ from setbull_pipelines.market.session_table import (
     REGULAR_HOURS,
     ClosedDay,
     Hours,
+    SessionKind,
     UnusualSession,
 )
 
@@ -77,7 +78,7 @@ def parse_calendar(text: str) -> Amendment:
             if row.kind == HOLIDAY
         ),
         tuple(
-            UnusualSession(row.day, row.hours, row.kind, row.source)
+            UnusualSession(row.day, row.hours, cast(SessionKind, row.kind), row.source)
             for row in rows.values()
             if row.kind != HOLIDAY
         ),

@@ -173,4 +173,5 @@ def _local_timestamps(wall_clock: Sequence[str]) -> pd.DatetimeIndex:
 def _wall_clock(timestamps: pd.Series) -> np.ndarray:
     """Microseconds since 1970-01-01 00:00 on the market's wall clock, int64."""
     local = timestamps.dt.tz_convert(TIMEZONE).dt.tz_localize(None)
-    return local.to_numpy("datetime64[us]").view("int64")
+    microseconds: np.ndarray = local.to_numpy("datetime64[us]").view("int64")
+    return microseconds

@@ -75,7 +75,10 @@ def rotating_sample(
     ``percentage`` outside 1 to 100 raises ``ValueError``.
     """
     turns = sample_turns(percentage)
-    return (buckets(keys, f"{group}.sample") - 1) // percentage == turn % turns
+    drawn: npt.NDArray[np.bool_] = (
+        buckets(keys, f"{group}.sample") - 1
+    ) // percentage == turn % turns
+    return drawn
 
 
 def assign(

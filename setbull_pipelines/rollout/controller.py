@@ -55,7 +55,7 @@ class State:
     """Whether each session judged in this stage with this code and settings had a soft breach, oldest first."""
     last_judged: date | None = None
     memory_share: float | None = None
-    """V2's peak memory over V1's in the last judged session."""
+    """Share of the memory allowance that the last judged session took at its peak."""
 
     @property
     def healthy_sessions(self) -> int:
@@ -286,18 +286,18 @@ def soft_breaches(
     limits = [
         (
             "aggregation time" if aggregation else "calculation time",
-            evidence.seconds_v2,
+            evidence.measured("seconds_v2"),
             _seconds_allowed(evidence, settings),
             "{:.1f} s",
         ),
-        ("memory", evidence.memory_share, settings.maximum_memory_share, "{:.1%}"),
-        ("worker use", evidence.worker_share, settings.maximum_worker_share, "{:.1%}"),
+        ("memory", evidence.measured("memory_share"), settings.maximum_memory_share, "{:.1%}"),
+        ("worker use", evidence.measured("worker_share"), settings.maximum_worker_share, "{:.1%}"),
     ]
     if evidence.component is Component.SEQUENCES:
         limits.append(
             (
                 "sequence failures",
-                evidence.sequence_failure_share,
+                evidence.measured("sequence_failure_share"),
                 settings.maximum_sequence_failure_share,
                 "{:.1%}",
             )
@@ -307,23 +307,27 @@ def soft_breaches(
     for words, found, limit, form in limits:
         if found > limit:
             yield f"{words} {form.format(found)} above {form.format(limit)}"
-    hit_rate, least = evidence.cache_hit_rate, settings.minimum_cache_hit_rate
-    if evidence.cache_lookups >= settings.minimum_cache_lookups and hit_rate < least:
-        yield f"cache hit rate {hit_rate:.1%} below {least:.1%}"
-    before = memory_share_before
+    least = settings.minimum_cache_hit_rate
+    lookups = evidence.measured("cache_lookups")
+    if lookups and lookups >= settings.minimum_cache_lookups:
+        hit_rate = evidence.measured("cache_hit_rate")
+        if hit_rate < least:
+            yield f"cache hit rate {hit_rate:.1%} below {least:.1%}"
+    before, share = memory_share_before, evidence.measured("memory_share")
     most = max(before or 0.0, settings.minimum_memory_share_compared)
     most *= 1 + settings.maximum_memory_growth
-    if before is not None and evidence.memory_share > most:
+    if before is not None and share > most:
         yield (
-            f"memory grew from {before:.1%} to {evidence.memory_share:.1%} of the allowance, by more than "
+            f"memory grew from {before:.1%} to {share:.1%} of the allowance, by more than "
             f"{settings.maximum_memory_growth:.0%}"
         )
     slowest = 1 + settings.maximum_slowdown
     # Fixed costs, such as loading compiled code, are most of a short time.
     seconds_v1 = max(evidence.seconds_v1 or 0.0, settings.minimum_seconds_compared)
-    if stage.runs_both_in_full and evidence.seconds_v2 > seconds_v1 * slowest:
+    seconds_v2 = evidence.measured("seconds_v2")
+    if stage.runs_both_in_full and seconds_v2 > seconds_v1 * slowest:
         yield (
-            f"V2 took {evidence.seconds_v2:.1f} s of processor time, more than {settings.maximum_slowdown:.0%} above "
+            f"V2 took {seconds_v2:.1f} s of processor time, more than {settings.maximum_slowdown:.0%} above "
             f"V1's {evidence.seconds_v1:.1f} s"
         )
 
@@ -335,4 +339,4 @@ def _seconds_allowed(evidence: Evidence, settings: RolloutSettings) -> float:
         if evidence.component is Component.AGGREGATION
         else (settings.maximum_calculation_seconds, settings.calculation_seconds_per_million_rows)
     )
-    return max(least, per_million * evidence.input_rows / 1e6)
+    return max(least, per_million * evidence.measured("input_rows") / 1e6)

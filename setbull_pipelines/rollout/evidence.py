@@ -63,6 +63,13 @@ class Evidence:
     not_compared: str | None = None
     """Instruments that V1 alone failed for, with the error: nothing says whether V2 is right for them."""
 
+    def measured(self, name: str) -> float:
+        """A figure that is needed. InvalidEvidence where it was not measured, which never passes as a number."""
+        found: float | None = getattr(self, name)
+        if found is None:
+            raise InvalidEvidence(f"{name}: found nothing measured, expected a number")
+        return found
+
     def __post_init__(self) -> None:
         if isinstance(self.session, datetime):
             raise InvalidEvidence(f"session: found {self.session!r}, expected a date without time")

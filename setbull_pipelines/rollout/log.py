@@ -103,7 +103,8 @@ def stage_served(rows: Iterable[LogRow], component: Component) -> Stage:
     if not moves or own[moves[-1]].verdict is not Verdict.ADVANCED:
         return stage
     advance, after = own[moves[-1]], own[moves[-1] + 1 :]
-    counts = any(later.session is not None and later.session > advance.session for later in after)
+    since = advance.session or date.max  # an advance is of a session
+    counts = any(later.session is not None and later.session > since for later in after)
     return stage if counts else advance.from_stage
 
 
@@ -138,8 +139,9 @@ def _check(state: State, row: LogRow) -> None:
     )
     require(by_controller or verdict not in _ONLY_CONTROLLER, f"{row.actor} is not the controller")
     require(not by_controller or verdict not in _ONLY_PERSONS, "it needs a named person")
-    if by_controller:
-        require(evidence is not None, "the controller decided without evidence")
+    if evidence is None:
+        require(not by_controller, "the controller decided without evidence")
+    elif by_controller:
         require(
             (evidence.component, evidence.session, evidence.code_version, evidence.settings_hash)
             == (
@@ -156,7 +158,8 @@ def _check(state: State, row: LogRow) -> None:
         and decision.session <= state.last_judged
     )
     if verdict in (Verdict.COUNTED, Verdict.ADVANCED, Verdict.SOFT_BREACH):
-        require(not evidence.facts_against, f"its evidence has {evidence.facts_against}")
+        against = evidence.facts_against if evidence else ""
+        require(not against, f"its evidence has {against}")
         require(not state.latched, "the component is latched")
         require(
             decision.code_version not in state.condemned,
