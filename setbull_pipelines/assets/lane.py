@@ -31,6 +31,9 @@ from setbull_pipelines.warehouse.store import Warehouse
 
 Describe = Callable[[PartitionResult, StoredTable], Mapping[str, object]]
 _SECONDS_BETWEEN_LOOKS = 5.0
+_last_looks: dict[str, float] = {}
+"""When this process last asked whether somebody ended a run, by its id: a run has many tables, and asking takes longer
+than many of them."""
 
 
 class PartsFailed(RuntimeError):
@@ -296,12 +299,11 @@ def unless_ended(
     The daemon ends the run of a queue in its process. A run of the command line it can only mark; such a run would go
     on beside the next one, and be a success in the end. Raises dg.Failure.
     """
-    looked_at = -math.inf
     for result in results:
         yield result
-        if time.monotonic() - looked_at < _SECONDS_BETWEEN_LOOKS:
+        if time.monotonic() - _last_looks.get(context.run_id, -math.inf) < _SECONDS_BETWEEN_LOOKS:
             continue
-        looked_at = time.monotonic()
+        _last_looks[context.run_id] = time.monotonic()
         record = context.instance.get_run_record_by_id(context.run_id)
         if record is None:
             continue
