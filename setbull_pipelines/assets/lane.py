@@ -36,6 +36,9 @@ LANES = (INTAKE, RAW, *map(str, Variant), RECONCILIATION, JUDGEMENT, SERVED)
 """Names of the lanes, and so of their steps, in the order in which they end; those of variants have their names."""
 Describe = Callable[[PartitionResult, StoredTable], Mapping[str, object]]
 _SECONDS_BETWEEN_LOOKS = 5.0
+_last_looks: dict[str, float] = {}
+"""When this process last asked whether somebody ended a run, by its id: a run has many tables, and asking takes longer
+than many of them."""
 
 
 class PartsFailed(RuntimeError):
@@ -301,12 +304,11 @@ def unless_ended(
     The daemon ends the run of a queue in its process. A run of the command line it can only mark; such a run would go
     on beside the next one, and be a success in the end. Raises dg.Failure.
     """
-    looked_at = -math.inf
     for result in results:
         yield result
-        if time.monotonic() - looked_at < _SECONDS_BETWEEN_LOOKS:
+        if time.monotonic() - _last_looks.get(context.run_id, -math.inf) < _SECONDS_BETWEEN_LOOKS:
             continue
-        looked_at = time.monotonic()
+        _last_looks[context.run_id] = time.monotonic()
         record = context.instance.get_run_record_by_id(context.run_id)
         if record is None:
             continue

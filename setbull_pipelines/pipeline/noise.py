@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from setbull_pipelines.pipeline.lanes import lane_read
@@ -243,11 +244,11 @@ def _read(
 
 def _shuffled(frames: Frames, instruments: Collection[str], day: date) -> Frames:
     """The rows of some instruments in another order; where series begin stays known of all."""
-    return {
-        name: frame
-        if name == "history_starts"
-        else frame[frame["instrument_key"].isin(instruments)].sample(
-            frac=1.0, random_state=day.toordinal(), ignore_index=True
-        )
-        for name, frame in frames.items()
-    }
+    chance = np.random.default_rng(day.toordinal())
+    shuffled = {}
+    for name, frame in frames.items():
+        if name != "history_starts":
+            places = np.flatnonzero(frame["instrument_key"].isin(instruments))
+            frame = frame.take(chance.permutation(places)).reset_index(drop=True)
+        shuffled[name] = frame
+    return shuffled
