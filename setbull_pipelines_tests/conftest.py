@@ -20,7 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in the background of a shell: processes that tests start would not end when they are asked to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_OF_A_RUN = {"small_run", "copied_run", "stored_instance", "deployment", "machines"}
+_OF_A_RUN = {"small_run", "copied_run", "stored_instance", "machines"}
 """Fixtures that are made by a run of the pipeline, are an instance of Dagster on disk or need a server."""
 _LONGEST_FIRST = ("scenario", "run")
 
