@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 REFEREE := .venv-referee
 INPUT ?=
-TEST_PROCESSES ?= 2
+# More than processors: scenarios wait for servers, and the others compute meanwhile.
+TEST_PROCESSES ?= 3
+# Files stay whole, in the order of conftest.py.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 # Any number: tests run in an order drawn from it.
 ORDER_SEED ?=
 FROM ?=
@@ -22,14 +25,14 @@ test: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q --numprocesses $(TEST_PROCESSES) --dist loadfile $(if $(ORDER_SEED),--order-seed $(ORDER_SEED))
+	$(BIN)/python -m pytest -q --numprocesses $(TEST_PROCESSES) $(BY_FILE) $(if $(ORDER_SEED),--order-seed=$(ORDER_SEED))
 
 # What a change is held against while it is written: all rules and formulas, without runs, servers and browsers.
 check: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not run" --numprocesses $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -q -m "not run" --most-examples=10 --numprocesses 2 $(BY_FILE)
 
 lint: $(VENV)/ready-test
 	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from itertools import chain
 from pathlib import Path
 
@@ -15,8 +16,13 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
-_OF_A_RUN = {"small_run", "copied_run"}
-"""Fixtures that are made by a run of the pipeline."""
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in the background of a shell: processes that tests start would not end when they are asked to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_OF_A_RUN = {"small_run", "copied_run", "stored_instance", "machines"}
+"""Fixtures that are made by a run of the pipeline, are an instance of Dagster on disk or need a server."""
+_LONGEST_FIRST = ("scenario", "run")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,28 +31,55 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         help="run the files, and the tests of each file, in an order drawn from this number",
     )
+    parser.addoption(
+        "--most-examples",
+        type=int,
+        help="draw no more than so many examples of a property",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not ask for
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if _OF_A_RUN & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if _OF_A_RUN & fixtures or item.get_closest_marker("scenario"):
             item.add_marker("run")
+    if (most := config.getoption("most_examples")) is not None:
+        _draw_fewer(items, most)
     _put_in_order(config, items)
 
 
+def _draw_fewer(items: list[pytest.Item], most: int) -> None:
+    """Lower what a property asks for where it asks for more; Hypothesis takes what is set once."""
+    name = "_hypothesis_internal_use_settings"
+    for item in items:
+        function = getattr(item, "function", None)
+        if known := getattr(function, name, None):
+            fewer = hypothesis.settings(known, max_examples=min(known.max_examples, most))
+            setattr(function, name, fewer)
+
+
 def _put_in_order(config: pytest.Config, items: list[pytest.Item]) -> None:
-    seed = config.getoption("order_seed")
-    if seed is None:
-        return
-    draw, of_file = random.Random(seed), {}
+    seed, of_file = config.getoption("order_seed"), {}
     for item in items:
         of_file.setdefault(item.path, []).append(item)
     # Files stay whole: what their tests share is made once.
     files = list(of_file.values())
-    for tests in (files, *files):
-        draw.shuffle(tests)
+    if seed is not None:
+        draw = random.Random(seed)
+        for tests in (files, *files):
+            draw.shuffle(tests)
+    elif hasattr(config, "workerinput"):
+        # Or one process would be left with a scenario when the others have ended.
+        files.sort(key=_place)
     items[:] = chain.from_iterable(files)
+
+
+def _place(tests: list[pytest.Item]) -> int:
+    """The place of a file among those that several processes share."""
+    markers = {marker.name for test in tests for marker in test.iter_markers()}
+    found = [place for place, name in enumerate(_LONGEST_FIRST) if name in markers]
+    return min(found, default=len(_LONGEST_FIRST))
 
 
 @pytest.fixture(scope="session")

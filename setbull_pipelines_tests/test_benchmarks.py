@@ -19,7 +19,7 @@ from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import difference
 from benchmarks.results import NOTES_HEADING, PARTS, parts_of, written
 
-pytestmark = pytest.mark.run
+pytestmark = pytest.mark.scenario
 
 PROJECT = Path(__file__).resolve().parents[1]
 JOB = next(iter(SHORT_RIVALS))

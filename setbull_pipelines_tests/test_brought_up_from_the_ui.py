@@ -21,7 +21,7 @@ from setbull_pipelines_tests.test_webserver import (
     start_server,
 )
 
-pytestmark = pytest.mark.run
+pytestmark = pytest.mark.scenario
 
 SECONDS = 400
 LEFT_OUT = "operations/self_test"

@@ -16,7 +16,7 @@ import pytest
 
 from setbull_pipelines_tests.collecting import described
 
-pytestmark = pytest.mark.run
+pytestmark = pytest.mark.scenario
 
 PROJECT = Path(__file__).resolve().parents[1]
 MACHINES = (

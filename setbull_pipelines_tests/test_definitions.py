@@ -233,6 +233,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 
+@pytest.mark.run
 def test_definitions_load_without_heavy_packages(tmp_path):
     """Dagster loads them for every run and every reload. How long that takes: ``benchmarks.days``."""
     output = subprocess.run(
@@ -252,6 +253,7 @@ def test_definitions_load_without_heavy_packages(tmp_path):
     )
 
 
+@pytest.mark.run
 def test_a_code_server_loads_the_workspace(tmp_path):
     home = tmp_path / "home"
     home.mkdir()

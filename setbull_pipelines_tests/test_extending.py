@@ -22,7 +22,7 @@ import pytest
 from setbull_pipelines.reconciliation.self_test.score import MUTANTS
 from setbull_pipelines_tests.documents import PROJECT, blocks_of_section, patch_of, patched
 
-pytestmark = pytest.mark.run
+pytestmark = pytest.mark.scenario
 
 DOCUMENT = PROJECT / "docs" / "extending.md"
 INDICATOR, STAGE, SOURCE, IN_SQL = RECIPES = (

@@ -677,6 +677,7 @@ def test_a_calendar_file_that_cannot_be_used_is_one_sentence(
     assert str(fault.value) == "setting calendar.file" + sentence.format(path=calendar_file)
 
 
+@pytest.mark.run
 def test_the_sessions_of_the_calendar_file_are_partitions_of_a_new_process(
     calendar_file: Path,
 ) -> None:

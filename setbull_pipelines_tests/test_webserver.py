@@ -22,7 +22,7 @@ import requests
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
 from setbull_pipelines_tests.processes import SETBULL, end, environment
 
-pytestmark = pytest.mark.run
+pytestmark = pytest.mark.scenario
 
 DAY_BEFORE, DAY = "2026-06-29", "2026-06-30"
 INSTRUMENTS = 12

@@ -36,6 +36,8 @@ from setbull_pipelines_tests.assets.event_log_process import (
     store,
 )
 
+pytestmark = pytest.mark.run
+
 PROCESS = [sys.executable, "-m", "setbull_pipelines_tests.assets.event_log_process"]
 CANDLES = dg.AssetKey(["v2", "candles"])
 RUN = run_id_of("run")

@@ -106,6 +106,7 @@ def test_every_daily_table_and_job_has_the_same_days(tmp_path: Path) -> None:
     assert [job.partitions_def for job in daily] == [trading_days(settings)] * 2
 
 
+@pytest.mark.run
 def test_another_process_has_the_same_days(tmp_path: Path) -> None:
     settings = Settings(data_directory=tmp_path / "data", input=str(tmp_path / "candles"))
     candles(tmp_path / "candles", date(2026, 6, 25))
@@ -135,6 +136,7 @@ def test_another_process_has_the_same_days(tmp_path: Path) -> None:
     ],
     ids=["before", "after", "range"],
 )
+@pytest.mark.run
 def test_a_run_for_a_day_that_another_process_offered_says_which_there_are(
     tmp_path: Path, tags: dict[str, str]
 ) -> None:
@@ -162,6 +164,7 @@ def test_a_run_for_a_day_that_another_process_offered_says_which_there_are(
     )
 
 
+@pytest.mark.run
 def test_days_that_are_looked_back_at_need_no_partition(tmp_path: Path) -> None:
     """They are made, told, and left out of what the UI counts, in the run that makes them and in the next one."""
     day = "2026-06-30"

@@ -145,6 +145,7 @@ def test_the_steps_of_every_job_are_counted(definitions: dg.Definitions) -> None
     assert set(daily.values()) == {1}
 
 
+@pytest.mark.run
 class TestFromAnEmptyFolder:
     """What somebody materializes in the UI of a new folder is made, with all that it looks back at."""
 

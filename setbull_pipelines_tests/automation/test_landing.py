@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -184,7 +184,9 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+def deployment(
+    tmp_path: Path, stored_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> Deployment:
     def night() -> datetime:
         return datetime.now(INDIA).replace(year=2030)
 
@@ -196,8 +198,8 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Depl
         "scan",
         lambda input, known, before, decided: real_scan(input, known, night(), decided),
     )
-    with dg.instance_for_test() as instance:
-        yield Deployment(tmp_path, instance)
+    stored_instance.wipe()
+    return Deployment(tmp_path, stored_instance)
 
 
 def asked(data) -> list[tuple[str, str | None]]:

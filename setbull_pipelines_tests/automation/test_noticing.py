@@ -93,13 +93,6 @@ def heard(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="setbull_pipelines")
 
 
-@pytest.fixture(scope="module")
-def stored_instance() -> Iterator[dg.DagsterInstance]:
-    # On disk: the runs must be found again in the storage that users have.
-    with dg.instance_for_test() as instance:
-        yield instance
-
-
 @pytest.fixture
 def instance(stored_instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
     stored_instance.wipe()

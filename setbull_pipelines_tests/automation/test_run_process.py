@@ -23,6 +23,8 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import RunSettings, Settings
 from setbull_pipelines_tests.automation.killed import gone_process, started_run
 
+pytestmark = pytest.mark.run
+
 STATUS = dg.DagsterRunStatus
 RANGE = {
     "dagster/asset_partition_range_start": "2026-06-25",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -54,13 +54,6 @@ def settings(tmp_path_factory) -> Settings:
 @pytest.fixture(scope="module")
 def definitions(settings) -> dg.Definitions:
     return build_defs(settings)
-
-
-@pytest.fixture(scope="module")
-def stored_instance() -> Iterator[dg.DagsterInstance]:
-    # On disk, because an evaluation context refuses an ephemeral instance.
-    with dg.instance_for_test() as instance:
-        yield instance
 
 
 @pytest.fixture

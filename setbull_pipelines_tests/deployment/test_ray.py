@@ -38,7 +38,7 @@ from setbull_pipelines_tests.servers import (
     s3_server,
 )
 
-pytestmark = pytest.mark.run
+pytestmark = pytest.mark.scenario
 
 SESSIONS = 24
 ADDRESS = "s3://bucket/shared"

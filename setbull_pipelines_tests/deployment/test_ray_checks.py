@@ -12,7 +12,7 @@ import pytest
 from setbull_pipelines_tests.processes import environment
 from setbull_pipelines_tests.servers import PROJECT, ray_cluster, require
 
-pytestmark = pytest.mark.run
+pytestmark = pytest.mark.scenario
 
 EXECUTE = """
 import sys

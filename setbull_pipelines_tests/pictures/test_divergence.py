@@ -124,6 +124,7 @@ def test_nothing_to_draw_is_an_error_and_no_empty_picture() -> None:
         bar_chart(both, INDICATORS_5MIN, TRADING_DAY)
 
 
+@pytest.mark.run
 def test_definitions_do_not_load_the_drawing_library() -> None:
     code = "import sys, setbull_pipelines.definitions; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -24,6 +24,8 @@ from setbull_pipelines_tests.pipeline.receivers import (
     smtp_receiver,
 )
 
+pytestmark = pytest.mark.run
+
 MESSAGE = Message(
     "setbull: v2/indicators_5min differs from v1 on 2026-06-30",
     "reason: bb_upper <b>: 5,400 cells & more\nrun: http://127.0.0.1:3000/runs/1\n",

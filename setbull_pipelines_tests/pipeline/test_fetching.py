@@ -293,6 +293,7 @@ def sessions_of(paths: list[str]) -> set[tuple[str, str, date]]:
     return found
 
 
+@pytest.mark.run
 def test_a_killed_fetch_goes_on_without_asking_again_for_what_it_has(
     server: Broker, settings: Settings
 ) -> None:
@@ -335,6 +336,7 @@ def test_a_killed_fetch_goes_on_without_asking_again_for_what_it_has(
     assert len(set(table["instrument_key"].to_pylist())) == 12
 
 
+@pytest.mark.run
 def test_the_token_is_in_no_file_and_in_no_output(server: Broker, settings: Settings) -> None:
     server.scripts["NSE_EQ|X1"] = [Reply(400, f"Bearer {TOKEN} is not welcome")]
     process = start(settings, server, ["NSE_EQ|X1", "NSE_EQ|X2"])

@@ -7,6 +7,7 @@ only and others from the second on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from setbull_pipelines.cli.main import main
 from setbull_pipelines.reconciliation.diagnosis import CAUSE_SHAPES, ECHO, UNKNOWN
 from setbull_pipelines.reconciliation.extent_shapes import EXTENT_SHAPES
 from setbull_pipelines.reconciliation.row_shapes import ROW_SHAPES
@@ -103,6 +106,30 @@ def test_one_trading_day_at_a_time_every_fault_is_caught_and_none_misnamed(outco
     assert f"caught {days.caught}, named {days.named}, of unknown shape" in days.sentence
     page = Path(__file__).parents[2] / "docs" / "choices.md"
     assert days.sentence in " ".join(page.read_text("utf-8").split())
+
+
+@pytest.mark.run
+def test_the_command_tells_a_score_of_100_percent(outcome, monkeypatch, tmp_path) -> None:
+    """Of the outcomes above. What the command computes by itself is in ``cli/test_self_test.py``."""
+    monkeypatch.setattr(score, "outcome_of", lambda mutant, *market: outcome(mutant.name))
+    monkeypatch.setattr(score, "NOISE_SEEDS", (1,))
+    variables = {"COLUMNS": "200", "SETBULL_DATA_DIR": str(tmp_path), "SETBULL_SETTINGS": ""}
+    result = CliRunner().invoke(main, ["self-test"], env=variables)
+    assert result.exit_code == 0, result.output
+    total = len(MUTANTS)
+    assert re.search(rf"caught {total} of {total}, diagnosed {total} of {total}", result.output)
+    assert "false alarms 0 of 33" in result.output
+    days = re.search(
+        r"of (\d+) faults in tables compared per day, (\d+) are visible on a single day .*caught (\d+), named (\d+), "
+        r"of unknown shape (\d+), misnamed 0",
+        " ".join(result.output.split()),
+    )
+    assert days, result.output
+    faults, visible, caught, named, unknown = map(int, days.groups())
+    assert faults == sum(mutant.has_days for mutant in MUTANTS) == visible == caught
+    assert named + unknown == caught
+    assert "not named by the rows of one trading day" in result.output
+    assert "V1 against V1, row order 1" in result.output
 
 
 def test_a_single_day_without_a_restart_is_named(outcome) -> None:

@@ -38,7 +38,7 @@ from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.pipeline.receivers import SECRETS, Webhook, http_receiver
 from setbull_pipelines_tests.processes import SETBULL, end, environment
 
-pytestmark = pytest.mark.run
+pytestmark = pytest.mark.scenario
 
 LAST_DAY = date(2026, 6, 30)
 SESSIONS = NSE.trading_days(date(2026, 6, 1), LAST_DAY)[-7:]

@@ -36,7 +36,7 @@ from setbull_pipelines_tests.pipeline.small_run import (
     small_run,
 )
 
-pytestmark = pytest.mark.run
+pytestmark = pytest.mark.scenario
 
 __all__ = ["small_run"]
 SERVED = [table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED]

@@ -156,6 +156,7 @@ def stress(root: Path, write: Callable[[Path, int], None], readers: list[Callabl
     return {"written": version, **{name: rest for name, *rest in answers}}
 
 
+@pytest.mark.run
 def test_readers_see_whole_versions_while_partitions_are_replaced(tmp_path):
     readers = [through_pointers, through_catalog, through_frames]
     report = stress(tmp_path, write_immutable, readers)
@@ -168,6 +169,7 @@ def test_readers_see_whole_versions_while_partitions_are_replaced(tmp_path):
         assert counts["torn"] == 0, report
 
 
+@pytest.mark.run
 def test_the_same_readers_do_fail_on_files_written_in_place(tmp_path):
     report = stress(tmp_path, write_in_place, [through_files_in_place])
     print(report)

@@ -362,6 +362,7 @@ def test_damaged_files_end_in_a_sentence(data: st.DataObject, tmp_path: Path) ->
         assert sum(state.counts().values()) == loaded + others
 
 
+@pytest.mark.run
 def test_an_import_that_is_killed_leaves_what_the_next_one_goes_on_from(tmp_path: Path) -> None:
     source = tmp_path / "stock_candle_data.csv"
     rows = [row for day in (2, 3, 4, 5, 6, 9, 10, 11, 12, 13) for row in minutes(44, day)]

@@ -382,6 +382,7 @@ def test_kernels_compile_where_no_cache_can_be_written() -> None:
     assert compiled(names["double"])(21) == 42
 
 
+@pytest.mark.run
 def test_importing_the_variant_does_not_import_numba() -> None:
     program = "import sys, setbull_pipelines.variants.v2; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
