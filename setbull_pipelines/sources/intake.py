@@ -361,7 +361,7 @@ def _intake_row(file: LandedFile, superseded: int) -> dict[str, Any]:
     manifest, days = file.landing.manifest, file.landing.days
     kind = file.landing.kind
     if kind in _OF_NO_USE:
-        reason = f"{file.listed_as}: {manifest['reason']}."
+        reason = f"{file.listed_as}: {file.reason}."
     elif manifest["ignored_columns"]:
         reason = f"ignored columns: {', '.join(manifest['ignored_columns'])}"
     else:
@@ -400,9 +400,7 @@ def _unread_row(source: str, reason: str, landed: Sequence[LandedFile]) -> dict[
 
 def _nothing_to_read(input: Path | None, landed: Sequence[LandedFile]) -> str:
     reasons = [
-        f"{file.listed_as}: {file.landing.manifest['reason']}"
-        for file in landed
-        if file.landing.kind in _OF_NO_USE
+        f"{file.listed_as}: {file.reason}" for file in landed if file.landing.kind in _OF_NO_USE
     ]
     more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     found = "; ".join(reasons[:3]) + more if reasons else "found only files about instruments"
