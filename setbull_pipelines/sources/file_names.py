@@ -15,6 +15,8 @@ from urllib.parse import unquote
 from setbull_pipelines.market.instruments import SEGMENTS
 from setbull_pipelines.settings import InputSettings
 
+NO_INSTRUMENT = "no instrument"
+"""Rule of files that name none, neither in their rows nor by their name."""
 _KEY = re.compile(rf"(?:{'|'.join(SEGMENTS)})\|[^|_.]*[^|_.\s]")
 _ENDING = re.compile(
     r"(?:\.(?:csv|txt|tsv|json|jsonl|parquet|xlsx|gz|bz2|zst|zip))+$", re.IGNORECASE

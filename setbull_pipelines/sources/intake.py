@@ -347,9 +347,7 @@ def _read_intake(landed: Sequence[LandedFile], unread: Mapping[str, str]) -> Int
 
 def _nothing_to_read(input: Path | None, landed: Sequence[LandedFile]) -> str:
     reasons = [
-        f"{file.listed_as}: {file.landing.manifest['reason']}"
-        for file in landed
-        if file.landing.kind in OF_NO_USE
+        f"{file.listed_as}: {file.reason}" for file in landed if file.landing.kind in OF_NO_USE
     ]
     more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     found = "; ".join(reasons[:3]) + more if reasons else "found only files about instruments"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property, partial
 from importlib import import_module
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import InputSettings, fingerprint
 from setbull_pipelines.sources import action_layouts, layouts
 from setbull_pipelines.sources.arrivals import Arrival, DamagedJournal, counting
-from setbull_pipelines.sources.file_names import said_by_settings
+from setbull_pipelines.sources.file_names import NO_INSTRUMENT, said_by_settings
 from setbull_pipelines.sources.found_files import NoInput
 from setbull_pipelines.sources.landing import Landing, adopt_landing, open_landing
 from setbull_pipelines.sources.moments import DAILY, MINUTES
@@ -84,6 +84,19 @@ class LandedFile:
         if self.is_current:
             return self.source
         return f"{self.source} (its content of {self.ingested_at.isoformat()})"
+
+    @property
+    def reason(self) -> str:
+        """Why a rejected file is of no use. Files of equal bytes share a landing, but not the name that it is about."""
+        reason, broken = self.landing.manifest["reason"], self.landing.manifest["broken"]
+        if broken["rule"] != NO_INSTRUMENT:
+            return reason
+        return reason.replace(PurePosixPath(broken["value"]).name, self.name)
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return PurePosixPath(self.listed_as).name
 
     @property
     def identity(self) -> str:

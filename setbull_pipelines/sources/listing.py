@@ -35,7 +35,7 @@ def _landed_row(file: LandedFile, superseded: int) -> dict[str, Any]:
     manifest, days = file.landing.manifest, file.landing.days
     kind = file.landing.kind
     if kind in OF_NO_USE:
-        reason = f"{file.listed_as}: {manifest['reason']}."
+        reason = f"{file.listed_as}: {file.reason}."
     elif manifest["ignored_columns"]:
         reason = f"ignored columns: {', '.join(manifest['ignored_columns'])}"
     else:

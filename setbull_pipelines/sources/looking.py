@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from setbull_pipelines.sources.candle_rules import NAIVE_TIMESTAMP, OTHER_SERIES
+from setbull_pipelines.sources.file_names import NO_INSTRUMENT
 from setbull_pipelines.sources.intake import Intake
 from setbull_pipelines.sources.landed_files import LandedFile
 from setbull_pipelines.sources.landing import NOT_READ_KIND, REJECTED_KIND
@@ -173,6 +174,7 @@ def _refusals(file: LandedFile, counts: pd.Series, intake: Intake) -> list[Refus
     landing = file.landing
     if landing.kind in (REJECTED_KIND, NOT_READ_KIND):
         broken = landing.manifest["broken"]
+        is_nameless = broken["rule"] == NO_INSTRUMENT
         return [
             Refusal(
                 broken["rule"],
@@ -180,9 +182,9 @@ def _refusals(file: LandedFile, counts: pd.Series, intake: Intake) -> list[Refus
                 file.listed_as,
                 broken["line"],
                 None,
-                broken["value"],
-                landing.manifest["reason"],
-                broken["paste"],
+                file.listed_as if is_nameless else broken["value"],
+                file.reason,
+                {"symbols": {file.name: "SYMBOL"}} if is_nameless else broken["paste"],
             )
         ]
     days = list(landing.days["trading_day"].dt.date)

@@ -27,7 +27,7 @@ from setbull_pipelines.sources.derivative_files import (
     check_derivatives,
     is_derivatives,
 )
-from setbull_pipelines.sources.file_names import question, said_by_settings
+from setbull_pipelines.sources.file_names import NO_INSTRUMENT, question, said_by_settings
 from setbull_pipelines.sources.landing import Landing
 from setbull_pipelines.sources.landing_writing import (
     Rejection,
@@ -137,7 +137,7 @@ def _as_candles(rows: RawRows, layout: Layout, source: str, reading: InputSettin
         name = PurePosixPath(source).name
         raise UnreadableFile(
             question(source, what),
-            "no instrument",
+            NO_INSTRUMENT,
             value=source,
             paste={"symbols": {name: "SYMBOL"}},
         )

@@ -184,12 +184,12 @@ def test_options_are_words_again() -> None:
 
 
 def test_daily_rows_of_which_none_is_accepted_are_told_one_by_one(inbox: Path) -> None:
-    # As a website abbreviates volumes: 9.83 million is rounded, and no volume is made of it.
+    # A unit that nobody knows: no volume is made of it.
     path = inbox / "RELI Historical Data.csv"
     path.write_text(
-        '"Date","Price","Open","High","Low","Vol."\n"06/13/2025","1,427.90","1,430.00","1,435.00","1,420.00","9.83M"\n'
+        '"Date","Price","Open","High","Low","Vol."\n"06/13/2025","1,427.90","1,430.00","1,435.00","1,420.00","9.83X"\n'
     )
     result = setbull("check", path)
     assert result.exit_code == 2
     assert "1 rows rejected" in result.output
-    assert "9.83M" in result.output
+    assert "9.83X" in result.output

@@ -19,6 +19,7 @@ import pytest
 from setbull_pipelines.market.calendar_file import InvalidCalendar
 from setbull_pipelines.settings import InputSettings, SampleSettings
 from setbull_pipelines.sources import Intake, NoInput, take_in
+from setbull_pipelines.sources.looking import looks
 from setbull_pipelines.sources.raw_rows import UnreadableFile
 from setbull_pipelines_tests.moments import LATER
 from setbull_pipelines_tests.sources.fuzzing import (
@@ -276,6 +277,22 @@ def test_files_of_equal_bytes_under_two_names_are_two_instruments(inbox: Path) -
     keys = [f"NSE_EQ|{symbol}" for symbol in ("INFY", "ITC", "TCS")]
     assert taken.coverage["instrument_key"].tolist() == keys
     assert taken.coverage["rows"].tolist() == [3, 3, 3]
+
+
+def test_files_of_equal_bytes_are_each_told_under_their_own_name(inbox: Path) -> None:
+    bare = GOOD.replace("symbol,", "").replace("ALPHA,", "")
+    for name in ("prices.csv", "candles.csv"):
+        (inbox / name).write_text(bare)
+    with pytest.raises(NoInput) as refusal:
+        take(inbox)
+    taken = refusal.value.intake
+    for look in looks(taken):
+        (told,) = look.refusals
+        assert told.paste == {"symbols": {look.file: "SYMBOL"}}
+        assert f"no symbol in the name '{look.file}'" in told.reason
+        assert told.value == look.file
+    reasons = taken.files.set_index("source")["reason"]
+    assert all(f"in the name '{name}'" in reason for name, reason in reasons.items())
 
 
 def test_another_setting_reads_again(inbox: Path) -> None:
