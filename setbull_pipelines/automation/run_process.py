@@ -19,7 +19,7 @@ import dagster as dg
 import psutil
 
 from setbull_pipelines.assets.common import RANGE_TAGS
-from setbull_pipelines.automation.told_by_tags import NO_RETRY, ChecksOfRun
+from setbull_pipelines.automation.told_by_tags import NO_RETRY, ChecksOfRun, without_inherited
 from setbull_pipelines.market.calendar import NSE
 
 PROCESS_TAG = ".dagster/setbull_process"
@@ -124,8 +124,9 @@ class _InThisProcess(dg.Executor):
     def execute(self, plan_context, execution_plan):
         run_id = plan_context.run_id
         instance, checks = plan_context.instance, ChecksOfRun()
+        asked = plan_context.dagster_run.tags
         instance.add_run_tags(
-            run_id, process_tags(run_id) | days_tag(plan_context.dagster_run.tags)
+            run_id, without_inherited(asked) | process_tags(run_id) | days_tag(asked)
         )
         for event in self._executor.execute(plan_context, execution_plan):
             checks.note(event)

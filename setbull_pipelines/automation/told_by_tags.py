@@ -9,6 +9,8 @@ checks: without these a day on which V2 differs would be as green as all others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import dagster as dg
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
@@ -19,9 +21,22 @@ CHECKS_TAG = "setbull/checks"
 FAILED_CHECKS_TAG = "setbull/failed_checks"
 DIVERGED_TAG = "setbull/diverged"
 """The tables of which V2 differs from V1 on a day of the run."""
+STATE_TAG = "setbull/state"
+"""On runs of ``setbull run``: the state that they left behind (``cli/unchanged.py``)."""
+_OF_ONE_RUN = (CHECKS_TAG, FAILED_CHECKS_TAG, DIVERGED_TAG, STATE_TAG)
+_NONE = "none"
 NO_RETRY = {MAX_RETRIES_TAG: "0"}
 """Where Dagster starts failed runs again (several machines do), V2 would differ again, and twice more be told."""
 _SHOWN = 5
+
+
+def without_inherited(tags: Mapping[str, str]) -> dict[str, str]:
+    """What a run must say at its start in the place of what it took along from the run that it repeats.
+
+    Dagster copies all tags to a run that is executed again from the UI, and has no way to take one away: a run whose
+    V2 was mended would go on to say that it differs, and a failed one that it left a good state behind.
+    """
+    return {tag: _NONE for tag in _OF_ONE_RUN if tag in tags}
 
 
 class V2Differs(Exception):

@@ -17,6 +17,7 @@ import dagster as dg
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import stored_tables
+from setbull_pipelines.automation.told_by_tags import STATE_TAG
 from setbull_pipelines.cli.days import AskedDays, consecutive
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.daily_reports import REPORT, is_as_written, reporting_code_version
@@ -36,8 +37,6 @@ from setbull_pipelines.warehouse.store import Warehouse
 
 _DONE = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 """A run that fails only because V2 differs has left a state behind too; of others nobody remembers one."""
-STATE_TAG = "setbull/state"
-"""On runs of ``setbull run``: the state that they left behind."""
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
 
 

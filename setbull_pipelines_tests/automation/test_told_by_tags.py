@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 import pytest
@@ -19,6 +19,7 @@ from setbull_pipelines.automation.told_by_tags import (
     CHECKS_TAG,
     DIVERGED_TAG,
     FAILED_CHECKS_TAG,
+    STATE_TAG,
 )
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -37,7 +38,11 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def run(
-    instance: dg.DagsterInstance, failing: dict[str, str], raises: bool = False, asked: bool = True
+    instance: dg.DagsterInstance,
+    failing: dict[str, str],
+    raises: bool = False,
+    asked: bool = True,
+    tags: Mapping[str, str] | None = None,
 ) -> JobExecutionResult:
     """A run whose checks fail with the states of ``failing``; 'warn' is a warning without one."""
 
@@ -67,7 +72,7 @@ def run(
     )
     job = definitions.resolve_job_def("daily")
     # As the command line does it: execute_in_process would take an executor of its own.
-    begun = instance.create_run_for_job(job, run_config=QUIET)
+    begun = instance.create_run_for_job(job, run_config=QUIET, tags=tags)
     return execute_run(InMemoryJob(job), begun, instance)
 
 
@@ -110,6 +115,22 @@ def test_a_run_with_a_divergence_is_red_names_it_and_raises_no_alert_of_its_own(
     assert retried == [False, True]
     failure = next(event for event in result.all_events if event.is_run_failure)
     assert "V2 differs from V1 in candles_5min" in failure.job_failure_data.error.message
+
+
+def test_a_run_that_is_executed_again_says_nothing_of_the_first_one(
+    instance: dg.DagsterInstance,
+) -> None:
+    """Dagster's UI takes all tags along: a mended V2 would still be named, a broken one have left a good state."""
+    first = run(instance, {"v2_agrees_with_v1": "diverged"})
+    instance.add_run_tags(first.run_id, {STATE_TAG: "d34b920b9f2cd245"})
+    again = run(instance, {}, tags=instance.get_run_by_id(first.run_id).tags)
+    assert told(instance, again) == {
+        CHECKS_TAG: "3 passed, 0 warn, 0 failed",
+        FAILED_CHECKS_TAG: "none",
+        DIVERGED_TAG: "none",
+    }
+    found = instance.get_runs(dg.RunsFilter(tags={STATE_TAG: "d34b920b9f2cd245"}))
+    assert [run.run_id for run in found] == [first.run_id]
 
 
 @pytest.mark.parametrize("state", ["not comparable", "warn"])
