@@ -16,9 +16,8 @@ from pandas.testing import assert_frame_equal
 
 from setbull_pipelines import disk
 from setbull_pipelines.tables.contract import Column, Kind, Table
-from setbull_pipelines.warehouse import encoding, publishing
+from setbull_pipelines.warehouse import commits, encoding, publishing
 from setbull_pipelines.warehouse.cache import ArrowCache, Lookups
-from setbull_pipelines.warehouse.commits import Commits
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
     DamagedPartition,
@@ -426,7 +425,7 @@ def test_a_crash_at_any_moment_leaves_the_old_version_of_all_tables(
         elif crash_at == "folder":
             patch.setattr(disk, "sync_directory", crash)
         else:
-            patch.setattr(Commits, "_apply", crash)
+            patch.setattr(commits, "_apply", crash)
         with pytest.raises(SystemExit):
             publish_both(2.0)
     for stored, pointer in old.items():
@@ -442,7 +441,7 @@ def test_a_crash_at_any_moment_leaves_the_old_version_of_all_tables(
 def test_bytes_are_on_disk_before_the_commit_that_names_them(warehouse, monkeypatch):
     publish(warehouse, bars(price=1.0))
     events = []
-    real_fsync, real_replace, real_apply = os.fsync, os.replace, Commits._apply
+    real_fsync, real_replace, real_apply = os.fsync, os.replace, commits._apply
 
     def fsync(descriptor):
         events.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))))
@@ -452,13 +451,13 @@ def test_bytes_are_on_disk_before_the_commit_that_names_them(warehouse, monkeypa
         events.append(("name", Path(target).name))
         real_replace(source, target)
 
-    def apply(self, *arguments):
+    def apply(*arguments):
         events.append(("commit", ""))
-        real_apply(self, *arguments)
+        real_apply(*arguments)
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
-    monkeypatch.setattr(Commits, "_apply", apply)
+    monkeypatch.setattr(commits, "_apply", apply)
     pointer = publish(warehouse, bars(price=2.0))
     assert events[-1] == ("commit", "")
     for name in (pointer.file, pointer.hashes_file):
