@@ -21,8 +21,9 @@ CHECKS_TAG = "setbull/checks"
 FAILED_CHECKS_TAG = "setbull/failed_checks"
 DIVERGED_TAG = "setbull/diverged"
 """The tables of which V2 differs from V1 on a day of the run."""
-STATE_TAG = "setbull/state"
-"""On runs of ``setbull run``: the state that they left behind (``cli/unchanged.py``)."""
+STATE_TAG = ".dagster/setbull_state"
+"""On runs of ``setbull run``: the state that they left behind (``cli/unchanged.py``). Dagster hides tags of its prefix:
+people can do nothing with a hash."""
 _OF_ONE_RUN = (CHECKS_TAG, FAILED_CHECKS_TAG, DIVERGED_TAG, STATE_TAG)
 _NONE = "none"
 NO_RETRY = {MAX_RETRIES_TAG: "0"}
