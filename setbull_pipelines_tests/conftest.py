@@ -1,4 +1,8 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, what their markers mean, and the order in which several processes take files.
+
+Without a marker a test holds a rule, a formula or a room, needs neither a run nor another process, and is part of
+``make check``. With ``run`` it reads or makes a run, with ``scenario`` it tells a story of processes for a minute.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in the background of a shell: processes that tests start would not end when they are asked to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_OF_A_RUN = {"small_run", "copied_run", "stored_instance", "machines"}
-"""Fixtures that are made by a run of the pipeline, are an instance of Dagster on disk or need a server."""
+_OF_A_RUN = {"small_run", "copied_run", "stored_instance"}
+"""Fixtures that are made by a run of the pipeline, or are an instance of Dagster on disk."""
 _LONGEST_FIRST = ("scenario", "run")
 
 

@@ -35,6 +35,8 @@ from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.servers import free_port, require, s3_server
 from setbull_pipelines_tests.warehouse.conftest import DAY, NEXT_DAY, PROVENANCE, V1_BARS, bars
 
+pytestmark = pytest.mark.run
+
 _numbers = count()
 
 
