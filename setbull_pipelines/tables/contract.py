@@ -302,6 +302,8 @@ class Table:
                     f"table {self.name}: missing columns {missing}, unexpected columns {extra}"
                 )
             frame = frame[names]
+        if not len(frame):
+            return self.empty()
         # Of a few rows, converting columns to the type that they have takes longer than all else, and of a frame as a
         # whole three times as long again.
         kinds = [column.kind.pandas_dtype for column in self.columns]
