@@ -30,7 +30,7 @@ _ONE_COMMA = r"^[+-]?\d{1,3},\d{3}$"
 _NOTHING = r"(?i)^(?:null|none|n\.?/?a\.?|#n/?a|\\n|-+|\.)$"
 """How programs write that there is no value."""
 _CURRENCY = r"^(?:\x{20b9}|(?i:rs\.?|inr)) *"
-_ABBREVIATED = r"^([+-]?\d+(?:[.,]\d+)?) ?([A-Za-z]+)\.?$"
+_ABBREVIATED = r"^([+-]?\d{1,9}(?:[.,]\d{1,9})?) ?([A-Za-z]+)\.?$"
 _UNITS = {
     "k": 10**3,
     **dict.fromkeys(("l", "lac", "lacs", "lakh", "lakhs"), 10**5),

@@ -226,10 +226,16 @@ def test_volumes_that_are_written_short_are_read_and_said(written: str, number: 
 
 
 def test_a_price_that_is_written_short_and_a_unit_that_nobody_knows_are_no_numbers() -> None:
-    rows = ["ITC,2025-06-02,1K,1K,1K,1K,5", "ITC,2025-06-03,1,1,1,1,5X", "ITC,2025-06-04,1,1,1,1,5"]
+    rows = [
+        "ITC,2025-06-02,1K,1K,1K,1K,5",
+        "ITC,2025-06-03,1,1,1,1,5X",
+        f"ITC,2025-06-04,1,1,1,1,{'9' * 400}K",
+        "ITC,2025-06-05,1,1,1,1,5",
+    ]
     found = candles(table(*rows))
     assert found.rejected[["column", "rule"]].values.tolist() == [
         ["open", "not a number"],
+        ["volume", "not a number"],
         ["volume", "not a number"],
     ]
 
