@@ -35,7 +35,9 @@ from setbull_pipelines.sources.moment_texts import UNREADABLE
 from setbull_pipelines.sources.moments import (
     DAILY,
     MICROSECONDS_PER_DAY,
+    MICROSECONDS_PER_MINUTE,
     MINUTES,
+    MINUTES_OF_INDIA,
     Moments,
     read_moments,
     settled,
@@ -107,7 +109,7 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
     conventions.refuse_several_instruments(
         moments,
         instruments,
-        [numbers[name].values for name in (*PRICE_COLUMNS, "volume")],
+        [numbers[name] for name in (*PRICE_COLUMNS, "volume")],
         rows.lines,
     )
     if kind == DAILY:
@@ -218,8 +220,8 @@ def _equal_prices(numbers: dict[str, Numbers]) -> tuple[dict[str, Numbers], list
     if not rows:
         return numbers, []
     changed = numbers | {
-        "high": numbers["high"]._replace(values=np.where(too_low, upper, high)),
-        "low": numbers["low"]._replace(values=np.where(too_high, lower, low)),
+        "high": numbers["high"].with_values(np.where(too_low, upper, high)),
+        "low": numbers["low"].with_values(np.where(too_high, lower, low)),
     }
     return changed, [f"{rows:,} rows with a high or low that equals open or close within 1e-9"]
 
@@ -255,9 +257,9 @@ def _by_convention(
         known = ~moments.spread(moments.status == UNREADABLE, True) & (instruments.codes >= 0)
         every = Bars.of(instruments.codes, wall_clock, known & ~np.isnan(volume.values))
         values = conventions.of_bars(every, volume.values)
-        return numbers | {"volume": volume._replace(values=values)}
+        return numbers | {"volume": volume.with_values(values)}
     if not reading.volume and len(bars.places):
-        conventions.refuse_cumulative(bars, volume.values, lines)
+        conventions.refuse_cumulative(bars, volume, lines)
     return numbers
 
 
@@ -270,30 +272,36 @@ def _accepted(
     without_volume: np.ndarray,
 ) -> pyarrow.Table:
     # Only keys with rows: whoever takes keys apart never meets one that is none.
-    used, place = np.unique(instruments.codes[accepted], return_inverse=True)
+    codes = instruments.codes[accepted]
+    used = np.flatnonzero(np.bincount(codes, minlength=len(instruments.keys)))
     categories, rank = np.unique(instruments.keys[used].astype(str), return_inverse=True)
-    keys = rank[place].astype("int32")
+    rank_of = np.zeros(len(instruments.keys), "int32")
+    rank_of[used] = rank
+    keys = rank_of[codes]
     wall_clock = moments.wall_clock[moments.codes[accepted]]
-    days = wall_clock // MICROSECONDS_PER_DAY
+    days = (wall_clock // MICROSECONDS_PER_DAY).astype("int32")
     # Stable, so rows of one bar stay in the order of their lines.
     order = order_of(days, keys, wall_clock)
+    keys, days, wall_clock = keys[order], days[order], wall_clock[order]
     rows = np.flatnonzero(accepted)[order]
-    # Each column goes when it was taken: a large file would be held twice.
+    # Of a large file each array goes when it was used, or it would be held twice.
+    del codes, order
     volume, interest = numbers.pop("volume"), numbers.pop("open_interest", None)
-    aware = pd.DatetimeIndex(wall_clock[order].view("datetime64[us]")).tz_localize(INDIA)
+    wall_clock -= MINUTES_OF_INDIA * MICROSECONDS_PER_MINUTE
+    in_utc = pyarrow.array(wall_clock.view("datetime64[us]"), pyarrow.timestamp("us", tz="UTC"))
     columns = {
         "instrument_key": pyarrow.DictionaryArray.from_arrays(
-            pyarrow.array(keys[order]), pyarrow.array(categories.tolist(), pyarrow.string())
+            pyarrow.array(keys), pyarrow.array(categories.tolist(), pyarrow.string())
         ),
-        "timestamp": pyarrow.array(aware, pyarrow.timestamp("us", tz=INDIA)),
-        "trading_day": pyarrow.array(days[order].astype("int32")).cast(pyarrow.date32()),
-        **{name: pyarrow.array(numbers.pop(name).values[rows]) for name in PRICE_COLUMNS},
-        "volume": pyarrow.array(volume.values[rows].astype("int64"), mask=without_volume[rows]),
+        "timestamp": in_utc.cast(pyarrow.timestamp("us", tz=INDIA)),
+        "trading_day": pyarrow.array(days).cast(pyarrow.date32()),
+        **{name: pyarrow.array(numbers.pop(name).values_at(rows)) for name in PRICE_COLUMNS},
+        "volume": pyarrow.array(volume.values_at(rows).astype("int64"), mask=without_volume[rows]),
         "open_interest": (
             pyarrow.nulls(len(rows), pyarrow.int64())
             if interest is None
             else pyarrow.array(
-                np.nan_to_num(interest.values[rows]).astype("int64"), mask=interest.missing[rows]
+                np.nan_to_num(interest.values_at(rows)).astype("int64"), mask=interest.missing[rows]
             )
         ),
         "line": pyarrow.array(lines[rows]),

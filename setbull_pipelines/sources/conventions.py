@@ -22,10 +22,11 @@ from setbull_pipelines.sources.moment_texts import AWARE, UNREADABLE
 from setbull_pipelines.sources.moments import (
     MICROSECONDS_PER_DAY,
     MICROSECONDS_PER_MINUTE,
+    MINUTES_OF_INDIA,
     Moments,
     placed,
 )
-from setbull_pipelines.sources.number_columns import decoded, is_text
+from setbull_pipelines.sources.number_columns import Numbers, decoded, is_text
 from setbull_pipelines.sources.raw_rows import UnreadableFile, texts
 from setbull_pipelines.tables.contract import INDIA
 
@@ -45,7 +46,6 @@ _LONGER_THAN_A_DAY = (
 )
 """Bars by their name, and the fewest and most days from one to the next."""
 _FEWEST_BARS_OF_A_CLOCK = 30
-_MINUTES_OF_INDIA = 330
 _LITERAL_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)")
 
 
@@ -61,10 +61,14 @@ class Bars:
     def of(cls, instrument: np.ndarray, wall_clock: np.ndarray, chosen: np.ndarray) -> Bars:
         """The chosen rows; of equal bars the last."""
         places = np.flatnonzero(chosen)
-        places = places[order_of(instrument[places], wall_clock[places])]
         of, at = instrument[places], wall_clock[places]
+        order = order_of(of, at)
+        places, of, at = places[order], of[order], at[order]
+        del order
         is_last = np.ones(len(places), bool)
         is_last[:-1] = (of[1:] != of[:-1]) | (at[1:] != at[:-1])
+        if is_last.all():
+            return cls(places, of, at)
         return cls(places[is_last], of[is_last], at[is_last])
 
     @cached_property
@@ -118,9 +122,9 @@ def refuse_other_clock(
     if total < _FEWEST_BARS_OF_A_CLOCK or 2 * inside >= total:
         return
     time_of_day = moments.wall_clock[on_session_days] % MICROSECONDS_PER_DAY
-    if np.ptp(time_of_day) < _MINUTES_OF_INDIA * MICROSECONDS_PER_MINUTE:
+    if np.ptp(time_of_day) < MINUTES_OF_INDIA * MICROSECONDS_PER_MINUTE:
         return  # a part of a day, such as the auction before the open, fits at several places
-    for minutes in (-_MINUTES_OF_INDIA, _MINUTES_OF_INDIA):
+    for minutes in (-MINUTES_OF_INDIA, MINUTES_OF_INDIA):
         shifted = placed(
             replace(moments, wall_clock=moments.wall_clock + minutes * MICROSECONDS_PER_MINUTE)
         )
@@ -158,7 +162,7 @@ def _without_its_zone(text: str, zone: str) -> dict[str, str]:
 
 
 def refuse_several_instruments(
-    moments: Moments, instruments: Instruments, values: Sequence[np.ndarray], lines: np.ndarray
+    moments: Moments, instruments: Instruments, values: Sequence[Numbers], lines: np.ndarray
 ) -> None:
     """Refuse a file of one instrument that has several different bars of nearly every moment."""
     if len(instruments.keys) != 1:
@@ -167,7 +171,7 @@ def refuse_several_instruments(
     if read.sum() < 2 * len(moments.status):
         return
     bars = np.unique(
-        np.column_stack([moments.codes[read], *(column[read] for column in values)]), axis=0
+        np.column_stack([moments.codes[read], *(column.values[read] for column in values)]), axis=0
     )
     distinct, counts = np.unique(bars[:, 0], return_counts=True)
     if len(bars) < _FEWEST_BARS_OF_A_DAY or len(bars) < 2 * len(distinct):
@@ -274,14 +278,14 @@ def refuse_end_labels(
         )
 
 
-def refuse_cumulative(bars: Bars, volume: np.ndarray, lines: np.ndarray) -> None:
+def refuse_cumulative(bars: Bars, volume: Numbers, lines: np.ndarray) -> None:
     """Refuse a file whose volume never falls within a day, for nearly every day of every instrument."""
-    found = volume[bars.places]
+    found = volume.values_at(bars.places)
     follows = bars.follows
     change = np.diff(found)
     starts = bars.starts
     sizes = np.diff(np.append(starts, len(found)))
-    number = np.repeat(np.arange(len(starts)), sizes)
+    number = np.repeat(np.arange(len(starts), dtype="int32"), sizes)
     falls = np.bincount(number[1:][follows & ~(change >= 0)], minlength=len(starts))
     rises = np.bincount(number[1:][follows & (change > 0)], minlength=len(starts))
     long = sizes >= _FEWEST_BARS_OF_A_DAY

@@ -38,7 +38,6 @@ _NOT_READING = frozenset(
         "coverage",
         "decided_actions",
         "found_files",
-        "frames",
         "group_files",
         "intake",
         "known_contents",

@@ -30,6 +30,8 @@ from setbull_pipelines.tables.contract import INDIA
 MINUTES, DAILY = "minutes", "daily"
 MICROSECONDS_PER_MINUTE = 60_000_000
 MICROSECONDS_PER_DAY = 24 * 60 * MICROSECONDS_PER_MINUTE
+MINUTES_OF_INDIA = 330
+"""Its clock is ahead of UTC, on every day that the calendar covers."""
 _HOUR = 60 * MICROSECONDS_PER_MINUTE
 _EXCHANGE_OPENS, _EXCHANGE_CLOSES = 9 * _HOUR, 16 * _HOUR
 """With the call auction before the open and the closing session after it."""

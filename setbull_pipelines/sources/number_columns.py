@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow
@@ -30,7 +30,7 @@ _ONE_COMMA = r"^[+-]?\d{1,3},\d{3}$"
 _NOTHING = r"(?i)^(?:null|none|n\.?/?a\.?|#n/?a|\\n|-+|\.)$"
 """How programs write that there is no value."""
 _CURRENCY = r"^(?:\x{20b9}|(?i:rs\.?|inr)) *"
-_ABBREVIATED = r"^([+-]?\d+(?:[.,]\d+)?) ?([A-Za-z]+)\.?$"
+_ABBREVIATED = r"^([+-]?\d{1,9}(?:[.,]\d{1,9})?) ?([A-Za-z]+)\.?$"
 _UNITS = {
     "k": 10**3,
     **dict.fromkeys(("l", "lac", "lacs", "lakh", "lakhs"), 10**5),
@@ -42,12 +42,43 @@ _COUNTED = ("volume", "open_interest")
 """Columns that are written short; a price of 2.5K would lose what matters of it."""
 
 
-class Numbers(NamedTuple):
-    """A numeric column: values (nan where there is none) and where they are missing or not numbers."""
+@dataclass(frozen=True)
+class Numbers:
+    """A numeric column: values (nan where there is none) and where they are missing or not numbers.
 
-    values: np.ndarray
-    missing: np.ndarray
-    not_a_number: np.ndarray
+    With ``codes`` what is held is that of the distinct texts of which each row has one: a tenth of the memory.
+    """
+
+    held_values: np.ndarray
+    held_missing: np.ndarray
+    held_not_a_number: np.ndarray
+    codes: np.ndarray | None = None
+
+    @property
+    def values(self) -> np.ndarray:
+        """The number of each row."""
+        return self._of_rows(self.held_values)
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Whether each row has no value."""
+        return self._of_rows(self.held_missing)
+
+    @property
+    def not_a_number(self) -> np.ndarray:
+        """Whether each row has a value that is no number."""
+        return self._of_rows(self.held_not_a_number)
+
+    def values_at(self, rows: np.ndarray) -> np.ndarray:
+        """The numbers of some rows."""
+        return self.held_values[rows if self.codes is None else self.codes[rows]]
+
+    def with_values(self, values: np.ndarray) -> Numbers:
+        """The column with other numbers."""
+        return Numbers(values, self.missing, self.not_a_number)
+
+    def _of_rows(self, held: np.ndarray) -> np.ndarray:
+        return held if self.codes is None else held[self.codes]
 
 
 def read_numbers(
@@ -99,12 +130,12 @@ def read_numbers(
 
 
 def _of_rows(distinct: Numbers, codes: pyarrow.Array) -> Numbers:
-    """The numbers of rows from those of distinct texts."""
-    numbers = compute.fill_null(codes, len(distinct.values)).to_numpy(zero_copy_only=False)
+    """The numbers of rows from those of distinct texts; a row without a text has the one after the last."""
     return Numbers(
-        np.append(distinct.values, np.nan)[numbers],
-        np.append(distinct.missing, True)[numbers],
-        np.append(distinct.not_a_number, False)[numbers],
+        np.append(distinct.values, np.nan),
+        np.append(distinct.missing, True),
+        np.append(distinct.not_a_number, False),
+        compute.fill_null(codes, len(distinct.values)).to_numpy(zero_copy_only=False),
     )
 
 

@@ -22,15 +22,14 @@ from setbull_pipelines.sources import Intake, NoInput, take_in
 from setbull_pipelines.sources.looking import looks
 from setbull_pipelines.sources.raw_rows import UnreadableFile
 from setbull_pipelines_tests.moments import LATER
-from setbull_pipelines_tests.sources.fuzzing import (
+from setbull_pipelines_tests.sources.fuzzed_readers import (
     READERS,
     BrokenPromise,
-    Fuzzer,
     Reader,
-    mutated,
     parquet,
     zipped,
 )
+from setbull_pipelines_tests.sources.fuzzing import Fuzzer, mutated
 from setbull_pipelines_tests.sources.reading_files import (
     HEADER,
     candles,

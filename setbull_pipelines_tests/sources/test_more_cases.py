@@ -226,10 +226,16 @@ def test_volumes_that_are_written_short_are_read_and_said(written: str, number: 
 
 
 def test_a_price_that_is_written_short_and_a_unit_that_nobody_knows_are_no_numbers() -> None:
-    rows = ["ITC,2025-06-02,1K,1K,1K,1K,5", "ITC,2025-06-03,1,1,1,1,5X", "ITC,2025-06-04,1,1,1,1,5"]
+    rows = [
+        "ITC,2025-06-02,1K,1K,1K,1K,5",
+        "ITC,2025-06-03,1,1,1,1,5X",
+        f"ITC,2025-06-04,1,1,1,1,{'9' * 400}K",
+        "ITC,2025-06-05,1,1,1,1,5",
+    ]
     found = candles(table(*rows))
     assert found.rejected[["column", "rule"]].values.tolist() == [
         ["open", "not a number"],
+        ["volume", "not a number"],
         ["volume", "not a number"],
     ]
 
@@ -432,3 +438,23 @@ def test_all_shares_of_the_exchange_side_by_side_are_read() -> None:
 def test_rows_without_any_moment_are_rejected_one_by_one() -> None:
     found = candles(table("ITC,,1,1,1,1,5", "ITC,,1,1,1,1,6"))
     assert found.rejected["rule"].tolist() == ["missing value"] * 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Stock,Ticker,Date,Open,High,Low,Close,Volume",
+        "Company,Symbol,Date,Open (\u20b9),High (\u20b9),Low (\u20b9),Close (\u20b9),Volume (Shares)",
+        "Name,Symbol,Date,Open,High,Low,Close*,Volume",
+    ],
+)
+def test_names_of_columns_with_units_notes_and_better_ones_beside(header: str) -> None:
+    found = candles(table("ITC Limited,ITC,2025-06-02,1,2,1,1,5", header=header))
+    assert (keys(found), values(found)) == (["NSE_EQ|ITC"], [[1, 2, 1, 1, 5]])
+
+
+def test_a_volume_in_lakhs_is_not_one_in_shares() -> None:
+    text = table(
+        "ITC,2025-06-02,1,2,1,1,5", header="Symbol,Date,Open,High,Low,Close,Volume (Lakhs)"
+    )
+    assert refused(text).rule == "missing column"

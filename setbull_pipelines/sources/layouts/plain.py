@@ -38,7 +38,12 @@ _MEANINGS = {
     "time": "time",
 }
 _MEANING_OF = {alias: name for name, aliases in _MEANINGS.items() for alias in aliases.split()}
+_RANK = {
+    alias: rank for aliases in _MEANINGS.values() for rank, alias in enumerate(aliases.split())
+}
 _PLAIN = re.compile(r"[\s.\-/]+")
+_UNIT = re.compile(r"[\s_]*[(\[](?:in[\s_]+)?(?:\u20b9|rs\.?|inr|shares|nos?\.?|qty)[)\]]$|\*+$")
+"""Of names of columns, what they are counted in where that is rupees or shares, and marks of footnotes."""
 _NUMBERED = re.compile(r"^\d+_(?=\D)")
 """Names of Alpha Vantage: 1. open."""
 _WITH_ZONE = re.compile(r"(?P<name>.+?)_*[(\[_](?P<zone>utc|gmt|ist)[)\]]?$")
@@ -118,20 +123,22 @@ def _first_value(column: pyarrow.ChunkedArray) -> str | None:
 
 
 def _meanings(names: Sequence[str]) -> dict[str, str]:
-    """What each column is; a name that is right as it is comes first, then the first alias in file order."""
+    """What each column is; a name that is right as it is comes first, then the alias that says it best."""
     found = {name: name for name in _MEANINGS if name in names}
-    taken = set(found)
+    best: dict[str, tuple[int, str]] = {}
     for name in names:
         plain = _without_zone(_plain(name))
         meaning = _MEANING_OF.get(plain)
-        if meaning and meaning not in taken:
-            found[name] = meaning
-            taken.add(meaning)
-    return found
+        if meaning and meaning not in found:
+            rank = _RANK[plain], name
+            best[meaning] = min(best.get(meaning, rank), rank, key=lambda ranked: ranked[0])
+    named = {name: meaning for meaning, (_, name) in best.items()}
+    return found | {name: named[name] for name in names if name in named}
 
 
 def _plain(name: str) -> str:
-    return _NUMBERED.sub("", _PLAIN.sub("_", name.strip().strip("<>\"'")).strip("_"))
+    bare = _UNIT.sub("", name.strip().strip("<>\"'"))
+    return _NUMBERED.sub("", _PLAIN.sub("_", bare).strip("_"))
 
 
 def _without_zone(plain: str) -> str:
