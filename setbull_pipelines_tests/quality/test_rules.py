@@ -171,6 +171,20 @@ def half_of_the_minutes(frames: Frames, rule: Rule) -> pd.DataFrame:
     return own(frames, rule).iloc[::2]
 
 
+def without_the_afternoon(frames: Frames, rule: Rule) -> pd.DataFrame:
+    minutes = own(frames, rule)
+    return minutes[minutes["timestamp"].dt.hour < 12]
+
+
+def with_the_bar_of_another(frames: Frames, rule: Rule) -> pd.DataFrame:
+    bars = own(frames, rule)
+    lying, another = bars[bars["series"] == EXCHANGE].index[:2]
+    prices = ["open", "high", "low", "close", "volume"]
+    tampered = bars.copy()
+    tampered.loc[lying, prices] = bars.loc[another, prices]
+    return tampered
+
+
 def no_rows(frames: Frames, rule: Rule) -> pd.DataFrame:
     return own(frames, rule).iloc[:0]
 
@@ -207,6 +221,8 @@ TAMPERINGS: dict[str, Tampering] = {
     "ohlc": with_high_below_open,
     "in_session": with_a_bar_after_the_close,
     "session_conserved": with_one_more_share,
+    "reaches_the_close": without_the_afternoon,
+    "bars_are_own": with_the_bar_of_another,
     "bars_follow_from_minutes": with_another_close,
     "series_agree": with_the_exchange_far_above,
     "one_row_per_candle": without_the_last_row,
