@@ -86,17 +86,23 @@ def create_views(
     """Create a view for each table over exactly its current files, named by absolute path.
 
     ``relative_to`` names them from that folder instead, which then is where this connection looks for files.
-    A table without partitions becomes an empty view with the right columns and types. Raises
-    ContractViolation, DamagedPartition as :meth:`Reader.files`, ValueError for files outside ``relative_to``.
+    A table without partitions becomes an empty view with the right columns and types; a damaged file that cannot be
+    opened is left out. Raises ContractViolation, DamagedPartition as :meth:`Reader.files`, ValueError for files
+    outside ``relative_to``.
     """
     if relative_to:
         connection.execute(f"SET file_search_path = {quoted_text(str(relative_to))}")
     for stored in tables:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted_identifier(stored.schema)}")
-        connection.execute(
-            f"CREATE VIEW {qualified_name(stored)} AS "
-            f"{_select_statement(warehouse, stored, relative_to)}"
-        )
+        view = f"CREATE VIEW {qualified_name(stored)} AS "
+        try:
+            connection.execute(
+                view + _select_statement(warehouse.sources(stored), stored, relative_to)
+            )
+        except duckdb.Error:
+            # A file whose end is damaged, where Parquet says what is in it.
+            whole = warehouse.sources(stored, thoroughly=True)
+            connection.execute(view + _select_statement(whole, stored, relative_to))
 
 
 def create_view_of_lane(
@@ -129,9 +135,10 @@ def connect(
         connection.close()
 
 
-def _select_statement(warehouse: Reader, stored: StoredTable, relative_to: Path | None) -> str:
+def _select_statement(
+    sources: list[tuple[Path, list[str] | None]], stored: StoredTable, relative_to: Path | None
+) -> str:
     columns = stored.table.columns
-    sources = warehouse.sources(stored)
     if not sources:
         empty = ", ".join(
             f"NULL::{column.kind.duckdb_type} AS {quoted_identifier(column.name)}"
