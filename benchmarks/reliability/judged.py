@@ -19,23 +19,25 @@ def judge(answer: Path) -> None:
     from setbull_pipelines.assets.common import open_warehouse
     from setbull_pipelines.cli.doctor import looked_over
     from setbull_pipelines.cli.starting import settings_in_force
-    from setbull_pipelines.doctor.finding import WELL
+    from setbull_pipelines.doctor.finding import FAULT, WELL
     from setbull_pipelines.pipeline.rollout_log import read_log
+    from setbull_pipelines.rollout.controller import Verdict
     from setbull_pipelines.rollout.log import CONTROLLER
 
     settings = settings_in_force()
     wrong = []
-    for finding in looked_over(settings, repairs=False):
-        # What no version needs is kept for an hour, for queries that still read it; another process may write now.
-        if finding.state != WELL and "that no version needs" not in finding.told:
-            wrong.append(f"doctor: {finding.part}: {finding.told}")
+    wrong += [
+        f"doctor: {finding.part}: {finding.told}"
+        for finding in looked_over(settings, repairs=False)
+        if finding.state == FAULT or (finding.part == "leftovers" and finding.state != WELL)
+    ]
     wrong += [f"left behind: {path}" for path in left_behind(settings.data_directory)]
     wrong += open_runs(settings.data_directory)
     log = read_log(open_warehouse(settings))
     judged = Counter(
         f"{row.decision.component.name} {row.decision.session}"
         for row in log
-        if row.actor == CONTROLLER
+        if row.actor == CONTROLLER and row.decision.verdict is not Verdict.HELD
     )
     wrong += [f"judged {count} times: {name}" for name, count in judged.items() if count > 1]
     acts = [

@@ -27,8 +27,6 @@ from benchmarks.reliability.tiny import Place, carried_out, kill, polled, starte
 
 _STEPS = ("os.rename", "os.link", "os.symlink", "os.mkdir", "os.remove", "os.rmdir", "os.truncate")
 _AFTER_STEP, _AFTER_COMMIT, _AFTER_TIME = MOMENTS = ("step", "commit", "time")
-_MOST_KILLS = 8
-"""Of one command, before it is let through."""
 
 
 @dataclass
@@ -85,10 +83,11 @@ class _Prepared:
 
     def _measure(self) -> None:
         place = Place.below(self.directory / "place", self.work.settings)
-        self.work.prepare(place)
-        self._start.mkdir()
-        if place.folder.exists():
-            shutil.copytree(place.folder, self._start / "data", symlinks=True)
+        if not self._start.exists():  # it is there where a stopped harness goes on
+            self.work.prepare(place)
+            self._start.mkdir()
+            if place.folder.exists():
+                shutil.copytree(place.folder, self._start / "data", symlinks=True)
         place = self._fresh()
         count = place.log.with_name("steps")
         began = time.monotonic()
@@ -97,7 +96,7 @@ class _Prepared:
         if code != self.work.code:
             raise SystemExit(f"undisturbed, the work ended with {code}:\n{place.told[-2000:]}")
         self._steps = int(count.read_text(encoding="utf-8"))
-        self.undisturbed = _judgement(place)
+        self.undisturbed = judgement(place)
         if self.undisturbed["wrong"]:
             raise SystemExit(f"undisturbed, there is wrong: {self.undisturbed['wrong']}")
         print(
@@ -119,7 +118,7 @@ def _round(prepared: _Prepared, tally: Tally, chance: random.Random) -> None:
     place = prepared.begin()
     tally.rounds += 1
     killed = []
-    for _ in range(chance.randint(1, _MOST_KILLS)):
+    for _ in range(chance.randint(1, prepared.work.most_kills)):
         kind = MOMENTS[(tally.kills.total()) % len(MOMENTS)]
         moment = prepared.moment(chance, kind)
         code = _killed(prepared.work.begin(place), place, kind, moment)
@@ -138,7 +137,7 @@ def _round(prepared: _Prepared, tally: Tally, chance: random.Random) -> None:
             return
     if "Traceback" in place.told:
         tally.faults.append(f"{killed}: a traceback was printed: {place.told[-600:]}")
-    found = _judgement(place)
+    found = judgement(place)
     wrong = [*found["wrong"], *prepared.work.compare(prepared.undisturbed, found, len(killed))]
     if wrong:
         tally.faults.append(f"{killed}: {wrong[:8]}")
@@ -224,7 +223,8 @@ def _counted(
     return run
 
 
-def _judgement(place: Place) -> dict:
+def judgement(place: Place) -> dict:
+    """What the folder of ``place`` holds, and what is wrong in it (``judged.judge``)."""
     answer = place.log.with_name("judgement.json")
     answer.unlink(missing_ok=True)
     code = carried_out(lambda: judged.judge(answer), place)

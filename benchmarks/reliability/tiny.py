@@ -31,6 +31,9 @@ daily_sessions = 30
 minute_sessions = 3
 [reconciliation]
 noise_instruments = 0
+[rollout]
+minimum_instruments = 5
+minimum_rows = 10
 """
 DAYS = ("2026-06-25", "2026-06-29", "2026-06-30")
 """The sessions of the sample with minutes."""

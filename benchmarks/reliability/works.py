@@ -6,6 +6,7 @@ Belongs here: one entry for each kind. Does not belong here: killing (``kills``)
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,6 +47,8 @@ class Work:
     compare: Callable[[dict, dict, int], list[str]] = same
     settings: str = SETTINGS
     code: int = 0
+    most_kills: int = 8
+    """Of one command, before it is let through."""
 
 
 def _nothing(place: Place) -> None:
@@ -56,12 +59,17 @@ def _finished(days: tuple[str, ...]) -> Callable[[Place], None]:
     """The folder of a run over ``days``; made once for all works."""
 
     def prepare(place: Place) -> None:
-        made = Place.below(place.folder.parents[1] / f"finished-{days[0]}-{days[-1]}")
-        if not made.folder.exists() and carried_out(
-            command("run", "--from", days[0], "--to", days[-1]), made
-        ):
-            raise SystemExit(f"the folder to begin with could not be made:\n{made.told[-2000:]}")
-        shutil.copytree(made.folder, place.folder, symlinks=True)
+        name = f"{days[0]}-{days[-1]}"
+        finished = place.folder.parents[2] / f"finished-{name}"
+        if not finished.exists():
+            made = Place.below(place.folder.parents[2] / f"making-{name}")
+            shutil.rmtree(made.folder, ignore_errors=True)
+            if carried_out(command("run", "--from", days[0], "--to", days[-1]), made):
+                raise SystemExit(
+                    f"the folder to begin with could not be made:\n{made.told[-2000:]}"
+                )
+            made.folder.rename(finished)
+        shutil.copytree(finished, place.folder, symlinks=True)
         carried_out(command("catalog"), place)  # its views read the files of this folder
 
     return prepare
@@ -113,25 +121,32 @@ def _damaged(place: Place) -> None:
     carried_out(damage, place)
 
 
-def _maintenance() -> None:
-    """The job of maintenance, as the daemon carries it out; what nobody needs goes at once."""
+def maintain(grace: timedelta = timedelta(0), later: timedelta = timedelta(0)) -> None:
+    """The job of maintenance, as the daemon carries it out; what nobody needs goes after ``grace``, not an hour.
+
+    It takes place ``later`` than now.
+    """
     import dagster as dg
 
+    from setbull_pipelines.assets import maintenance
+    from setbull_pipelines.assets.common import now
     from setbull_pipelines.automation.jobs import MAINTENANCE_JOB_NAME
+    from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
     from setbull_pipelines.cli.home import prepare_dagster_home
     from setbull_pipelines.cli.starting import settings_in_force
     from setbull_pipelines.definitions import build_defs
     from setbull_pipelines.warehouse import looking
 
-    looking.GRACE = timedelta(0)
+    looking.GRACE = grace
+    maintenance.now = lambda: now() + later
     settings = settings_in_force()
     prepare_dagster_home(settings.data_directory, settings.runs)
     with dg.DagsterInstance.get() as instance:
-        from setbull_pipelines.automation.run_process import end_gone_runs
-
         end_gone_runs(instance)
         job = build_defs(settings).resolve_job_def(MAINTENANCE_JOB_NAME)
-        if not job.execute_in_process(instance=instance).success:
+        run_id = str(uuid.uuid4())
+        tags = process_tags(run_id)
+        if not job.execute_in_process(instance=instance, run_id=run_id, tags=tags).success:
             raise SystemExit(1)
 
 
@@ -149,10 +164,10 @@ def _alerts() -> None:
         moment = first + timedelta(minutes=number)
         finding = Finding(
             f"planted {number}",
-            "planted",
+            "check",
             Says.WRONG,
             Severity.WARNING,
-            "planted",
+            "check",
             "a test",
             "",
             moment,
@@ -176,14 +191,15 @@ WORKS = {
         _finished(DAYS[:2]), _runs("run", "--from", DAYS[2], "--to", DAYS[2]), 4
     ),
     "scrub that makes files again": Work(_damaged, _runs("scrub"), 4),
-    "maintenance": Work(_finished(DAYS), lambda place: _maintenance, 3, settings=_KEPT_SHORT),
+    "maintenance": Work(_finished(DAYS), lambda place: maintain, 3, settings=_KEPT_SHORT),
     "acts of the rollout": Work(
         _finished(DAYS[:1]),
         _runs("rollout", "force", "sequences", "10", "--by", "Asha", "--reason", "a test"),
         6,
         compare=same_acts,
+        most_kills=30,
     ),
-    "alerts": Work(_finished(DAYS[:1]), lambda place: _alerts, 6),
+    "alerts": Work(_finished(DAYS[:1]), lambda place: _alerts, 6, most_kills=20),
     "run of files": Work(
         _of_files,
         lambda place: command("run", "--input", str(place.folder.parent / "input")),
