@@ -72,13 +72,13 @@ class _Prepared:
             self._measure()
         return self._fresh()
 
-    def moment(self, chance: random.Random, kind: str) -> float:
-        """When to kill, in the unit of ``kind``: early ones are as likely as late ones."""
-        share = chance.random()
+    def moment(self, chance: random.Random, kind: str, attempt: int) -> float:
+        """When to kill, in the unit of ``kind``: early and late alike, and sooner when less is left to do."""
+        share = chance.random() ** (1 + attempt / 2)
         if kind == _AFTER_STEP:
             return 1 + int(share * self._steps)
         if kind == _AFTER_COMMIT:
-            return 1 + int(share * share * 12)
+            return 1 + int(share * 12)
         return share * self._seconds
 
     def _measure(self) -> None:
@@ -118,11 +118,13 @@ def _round(prepared: _Prepared, tally: Tally, chance: random.Random) -> None:
     place = prepared.begin()
     tally.rounds += 1
     killed = []
-    for _ in range(chance.randint(1, prepared.work.most_kills)):
+    for attempt in range(chance.randint(1, prepared.work.most_kills)):
         kind = MOMENTS[(tally.kills.total()) % len(MOMENTS)]
-        moment = prepared.moment(chance, kind)
+        moment = prepared.moment(chance, kind, attempt)
         code = _killed(prepared.work.begin(place), place, kind, moment)
         if code != -signal.SIGKILL:
+            if code == prepared.work.code and prepared.work.repeats:
+                continue
             if code != prepared.work.code:
                 tally.faults.append(f"{killed}: ended with {code}: {place.told[-600:]}")
                 _keep(place, tally)
@@ -138,7 +140,7 @@ def _round(prepared: _Prepared, tally: Tally, chance: random.Random) -> None:
     if "Traceback" in place.told:
         tally.faults.append(f"{killed}: a traceback was printed: {place.told[-600:]}")
     found = judgement(place)
-    wrong = [*found["wrong"], *prepared.work.compare(prepared.undisturbed, found, len(killed))]
+    wrong = [*found["wrong"], *prepared.work.compare(prepared.undisturbed, found, attempt + 2)]
     if wrong:
         tally.faults.append(f"{killed}: {wrong[:8]}")
         _keep(place, tally)

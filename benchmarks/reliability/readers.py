@@ -26,8 +26,11 @@ _DUCKDB_READERS = 3
 _NUMBERS = (
     "SELECT (SELECT max(volume) FROM v1.candles_5min WHERE trading_day = DATE '{day}'), "
     "(SELECT max(volume) FROM v2.candles_5min WHERE trading_day = DATE '{day}'), "
-    "(SELECT count(*) FROM v1.candles_5min) - (SELECT count(*) FROM v2.candles_5min)"
+    "(SELECT count(*) FROM v1.candles_5min WHERE trading_day = DATE '{day}') - "
+    "(SELECT count(*) FROM v2.candles_5min WHERE trading_day = DATE '{day}')"
 )
+_DAY = "2026-01-05"
+"""A session that no run beside the writer looks back on: its two lanes are two commits."""
 _GRACE = timedelta(seconds=10)
 """How long files stay that nobody needs: longer than a query over twelve instruments, and short enough that they go."""
 _PAUSE = 0.05
@@ -45,15 +48,18 @@ def main(reads: int, directory: Path) -> int:
     began = time.monotonic()
     stop = place.folder.with_name("stop")
     stop.unlink(missing_ok=True)
+    commits = place.folder.with_name("commits")
+    commits.unlink(missing_ok=True)
     each = -(-reads // (_DUCKDB_READERS + 1))
     answers = [
         place.folder.with_name(f"reader-{number}.json") for number in range(_DUCKDB_READERS + 1)
     ]
     readers = [
-        started(_reading(_plain_duckdb if number else _our_reader, place, each, answer), place)
+        started(
+            _reading(_plain_duckdb if number else _our_reader, place, each, answer, commits), place
+        )
         for number, answer in enumerate(answers)
     ]
-    commits = place.folder.with_name("commits")
     writers = [
         started(_writing(place, stop, commits), place),
         started(_repeating(stop, command("run", "--from", DAYS[2], "--to", DAYS[2])), place),
@@ -109,6 +115,8 @@ def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
     """Two tables of one day with a new number, in one commit, until ``stop`` is there."""
 
     def write() -> None:
+        import pandas as pd
+
         from setbull_pipelines import tables
         from setbull_pipelines.assets.catalog import refresh_catalog
         from setbull_pipelines.assets.common import open_warehouse
@@ -118,22 +126,25 @@ def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
         settings = settings_in_force()
         warehouse = open_warehouse(settings)
         both = [StoredTable(lane, tables.CANDLES_5MIN) for lane in ("v1", "v2")]
+        earlier = pd.Timestamp(DAYS[0]) - pd.Timestamp(_DAY)
+        frames = {stored: warehouse.read(stored, [DAYS[0]]) for stored in both}
+        for frame in frames.values():
+            frame["trading_day"] -= earlier
+            frame["timestamp"] -= earlier
         number = 0
         while not stop.exists():
             number += 1
-            frames = {}
-            for stored in both:
-                frames[stored] = warehouse.read(stored, [DAYS[0]])
-                frames[stored].loc[0, "volume"] = _MARKED + number
+            for frame in frames.values():
+                frame.loc[0, "volume"] = _MARKED + number
             with warehouse.commit() as commit:
                 for stored, frame in frames.items():
-                    batch = warehouse.check(stored, {DAYS[0]: frame})
+                    batch = warehouse.check(stored, {_DAY: frame})
                     commit.add(
                         stored,
                         batch,
                         code_version="test",
                         settings_hash="test",
-                        inputs={DAYS[0]: {}},
+                        inputs={_DAY: {}},
                         run_id="readers",
                     )
             refresh_catalog(warehouse, settings)
@@ -160,9 +171,12 @@ def _reading(
     place: Place,
     reads: int,
     answer: Path,
+    begun: Path,
 ) -> Callable[[], None]:
     def run() -> None:
         errors, torn, seen = [], [], set()
+        while not begun.exists():
+            time.sleep(0.1)
         look = read(place)
         for _ in range(reads):
             try:
@@ -184,7 +198,7 @@ def _plain_duckdb(place: Place) -> Callable[[], tuple[int, int, int]]:
     """As a notebook does: connected anew for each question."""
     import duckdb
 
-    path, question = str(place.folder / "setbull.duckdb"), _NUMBERS.format(day=DAYS[0])
+    path, question = str(place.folder / "setbull.duckdb"), _NUMBERS.format(day=_DAY)
 
     def look() -> tuple[int, int, int]:
         with duckdb.connect(path, read_only=True) as connection:
@@ -203,7 +217,7 @@ def _our_reader(place: Place) -> Callable[[], tuple[int, int, int]]:
 
     def look() -> tuple[int, int, int]:
         with warehouse.snapshot() as reader:
-            first, second = (reader.read(stored, [DAYS[0]], ["volume"]) for stored in both)
+            first, second = (reader.read(stored, [_DAY], ["volume"]) for stored in both)
         return int(first.max().iloc[0]), int(second.max().iloc[0]), len(first) - len(second)
 
     return look

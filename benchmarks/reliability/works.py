@@ -18,19 +18,27 @@ from benchmarks.reliability.tiny import DAYS, SETTINGS, Place, carried_out, comm
 _KEPT_SHORT = f"{SETTINGS}[storage]\nkeep_versions = 2\n"
 
 
-def same(undisturbed: dict, found: dict, kills: int) -> list[str]:
+def same(undisturbed: dict, found: dict, starts: int) -> list[str]:
     """Everything is as in a folder that nobody disturbed."""
     return differences(undisturbed, found)
 
 
-def same_acts(undisturbed: dict, found: dict, kills: int) -> list[str]:
-    """A person's act that was killed was done or was not, and was done once each time that it was asked for."""
+def same_but_arrivals(undisturbed: dict, found: dict, starts: int) -> list[str]:
+    """Everything is the same but when files arrived; their rows have another hash, which leaves that out."""
+    arrived = ("raw.candles_1min ", "raw.intake ")
+    return [
+        told
+        for told in differences(undisturbed, found)
+        if not (told.startswith(arrived) and told.endswith(": content differ"))
+    ]
+
+
+def same_acts(undisturbed: dict, found: dict, starts: int) -> list[str]:
+    """A person's act that was killed was done or was not, and was done once at most each time that it was asked for."""
     wrong = differences(undisturbed, found)
     expected, acts = undisturbed["acts"], len(found["acts"])
-    if not len(expected) <= acts <= len(expected) + kills or set(found["acts"]) != set(expected):
-        wrong.append(
-            f"acts in the log: {found['acts']}, expected {expected} and up to {kills} more"
-        )
+    if not 1 <= acts <= starts or set(found["acts"]) != set(expected):
+        wrong.append(f"acts in the log: {found['acts']}, expected {expected}, up to {starts} times")
     return wrong
 
 
@@ -49,6 +57,8 @@ class Work:
     code: int = 0
     most_kills: int = 8
     """Of one command, before it is let through."""
+    repeats: bool = False
+    """Whether it is begun again after it was done, too."""
 
 
 def _nothing(place: Place) -> None:
@@ -198,11 +208,13 @@ WORKS = {
         6,
         compare=same_acts,
         most_kills=30,
+        repeats=True,
     ),
     "alerts": Work(_finished(DAYS[:1]), lambda place: _alerts, 6, most_kills=20),
     "run of files": Work(
         _of_files,
         lambda place: command("run", "--input", str(place.folder.parent / "input")),
         4,
+        compare=same_but_arrivals,
     ),
 }
