@@ -13,7 +13,6 @@ from contextlib import suppress
 import dagster as dg
 
 from setbull_pipelines.assets.common import asset_key
-from setbull_pipelines.assets.event_log import report_materializations
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.settings import Settings
 
@@ -66,6 +65,9 @@ def _keep_sessions(instance: dg.DagsterInstance, runs: Collection[str]) -> None:
     records = instance.fetch_materializations(filters, limit=len(latest)).records
     told = [record.asset_materialization for record in records if record.run_id in runs]
     if told:
+        # With it comes SQLAlchemy, which loading the definitions must not.
+        from setbull_pipelines.assets.event_log import report_materializations
+
         # What is stored last is the latest of its asset for Dagster: of the days, that is the last one.
         report_materializations(instance, None, [*told, *_latest(instance, key, told)])
 
