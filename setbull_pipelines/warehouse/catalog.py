@@ -105,7 +105,12 @@ def rebuild_catalog(
     warehouse.commits.number()  # a list of what is current that is damaged is made again before the lock is held
     # All views as of one commit; and whoever comes last shows the last one.
     with disk.writer_lock(path.parent), warehouse.snapshot() as reader:
-        _replace(reader, path, tables, macros_sql, path.parent if is_relative else None)
+        relative_to = path.parent if is_relative else None
+        try:
+            _replace(reader, path, tables, macros_sql, relative_to)
+        except duckdb.Error:
+            # A file whose end is damaged, where Parquet says what is in it.
+            _replace(reader, path, tables, macros_sql, relative_to, thoroughly=True)
     return path
 
 
@@ -115,6 +120,7 @@ def _replace(
     tables: Sequence[StoredTable],
     macros_sql: Mapping[str, str],
     relative_to: Path | None,
+    thoroughly: bool = False,
 ) -> None:
     made = path.parent / VERSIONS / uuid4().hex / path.name
     made.parent.mkdir(parents=True)
@@ -122,7 +128,7 @@ def _replace(
         connection = duckdb.connect(str(made))
         try:
             connection.begin()  # one commit for hundreds of comments
-            create_views(connection, reader, tables, relative_to)
+            create_views(connection, reader, tables, relative_to, thoroughly)
             for stored in tables:
                 _comment(connection, stored)
             explain(connection, reader, tables, relative_to)

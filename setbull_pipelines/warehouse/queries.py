@@ -82,27 +82,22 @@ def create_views(
     warehouse: Reader,
     tables: Iterable[StoredTable],
     relative_to: Path | None = None,
+    thoroughly: bool = False,
 ) -> None:
     """Create a view for each table over exactly its current files, named by absolute path.
 
     ``relative_to`` names them from that folder instead, which then is where this connection looks for files.
-    A table without partitions becomes an empty view with the right columns and types; a damaged file that cannot be
-    opened is left out. Raises ContractViolation, DamagedPartition as :meth:`Reader.files`, ValueError for files
+    A table without partitions becomes an empty view with the right columns and types; a damaged file is left
+    out where its length tells, and with ``thoroughly`` in any case (:meth:`Reader.sources`). duckdb.Error is raised for
+    one that cannot be opened. Raises ContractViolation, DamagedPartition as :meth:`Reader.files`, ValueError for files
     outside ``relative_to``.
     """
     if relative_to:
         connection.execute(f"SET file_search_path = {quoted_text(str(relative_to))}")
     for stored in tables:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted_identifier(stored.schema)}")
-        view = f"CREATE VIEW {qualified_name(stored)} AS "
-        try:
-            connection.execute(
-                view + _select_statement(warehouse.sources(stored), stored, relative_to)
-            )
-        except duckdb.Error:
-            # A file whose end is damaged, where Parquet says what is in it.
-            whole = warehouse.sources(stored, thoroughly=True)
-            connection.execute(view + _select_statement(whole, stored, relative_to))
+        select = _select_statement(warehouse.sources(stored, thoroughly), stored, relative_to)
+        connection.execute(f"CREATE OR REPLACE VIEW {qualified_name(stored)} AS {select}")
 
 
 def create_view_of_lane(
@@ -128,7 +123,10 @@ def connect(
     connection = duckdb.connect(":memory:", config=WITHOUT_EXTENSIONS)
     try:
         set_time_zone(connection)
-        create_views(connection, warehouse, tables)
+        try:
+            create_views(connection, warehouse, tables)
+        except duckdb.Error:
+            create_views(connection, warehouse, tables, thoroughly=True)
         lock(connection, warehouse.root)
         yield connection
     finally:
