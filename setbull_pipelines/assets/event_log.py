@@ -18,7 +18,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import dagster as dg
@@ -211,6 +211,20 @@ class BatchedSqliteEventLog(SqliteEventLogStorage):
         watchdog = _Watchdog(self, run_id, callback, cursor)
         watched = self._obs.schedule(watchdog, self._base_dir, recursive=True)
         self._watchers[run_id][callback] = (watchdog, watched)
+
+    def delete_events(self, run_id: str) -> None:
+        """Delete the events of a run, and its file, which Dagster's class leaves at its full size."""
+        super().delete_events(run_id)
+        with self._lock:
+            if (file := self._files.pop(run_id, None)) is not None:
+                if file.process == os.getpid():
+                    file.engine.dispose()
+                else:
+                    _inherited.append(file.engine)
+            self._initialized_dbs.discard(run_id)
+            for end in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    os.remove(f"{self.path_for_shard(run_id)}{end}")
 
     def wipe(self) -> None:
         """Delete all events."""

@@ -1,7 +1,7 @@
 """The asset that puts small files together, deletes what nobody needs any more, and keeps the limits of disk space.
 
 Belongs here: the maintenance asset. Does not belong here: which versions are kept (``warehouse/``), what is given up
-(``pipeline/evicting.py``).
+(``pipeline/evicting.py``), which runs are deleted (``forgetting``).
 """
 
 import datetime
@@ -11,6 +11,7 @@ import dagster as dg
 from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import now
 from setbull_pipelines.assets.describing import OWNERS
+from setbull_pipelines.assets.forgetting import forget_error_logs, forget_runs
 from setbull_pipelines.pipeline.evicting import Eviction, Stored, evict
 from setbull_pipelines.pipeline.fetching import remove_expired
 from setbull_pipelines.pipeline.versions import code_version
@@ -32,9 +33,9 @@ def build_maintenance_asset(settings: Settings) -> dg.AssetsDefinition:
         config_schema={},
         code_version=code_version("warehouse", "sources/upstox"),
         description="Puts days gone by that lie in many files together, deletes versions of partitions beyond "
-        "storage.keep_versions and leftovers of crashed writers an hour after they were needed, and answers of "
-        "the broker past upstox.retention_days. Current versions stay, except of tables of V1 and V2 beyond "
-        "storage.intermediate_limit_mib and storage.intermediate_days.",
+        "storage.keep_versions and leftovers of crashed writers an hour after they were needed, answers of "
+        "the broker past upstox.retention_days, and runs of Dagster past storage.runs_days. Current versions stay, "
+        "except of tables of V1 and V2 beyond storage.intermediate_limit_mib and storage.intermediate_days.",
     )
     def maintenance(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource
@@ -48,6 +49,8 @@ def build_maintenance_asset(settings: Settings) -> dg.AssetsDefinition:
                 "files written of days put together": merged,
                 "files deleted": store.collect_garbage(),
                 "answers of the broker deleted": remove_expired(settings, moment.date()),
+                "runs deleted": forget_runs(context.instance, settings, moment),
+                "tracebacks deleted": forget_error_logs(settings, moment),
                 **(_described(eviction, settings, moment) if eviction else {}),
             }
         )

@@ -28,7 +28,7 @@ def looked_over(settings: Settings, repairs: bool) -> Iterator[Finding]:
     instance = None
     if (settings.data_directory / "dagster" / "storage").is_dir():
         prepare_dagster_home(settings.data_directory, settings.runs)
-        instance = dg.DagsterInstance.get()
+        instance = dg.DagsterInstance.get
     yield from examine(DataFolder(settings, now(), instance), repairs)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from setbull_pipelines import disk
 from setbull_pipelines.settings import (
     DATA_DIRECTORY_VARIABLE,
     FIRST_SESSION_FILE,
@@ -50,7 +51,7 @@ def prepare_dagster_home(data_directory: Path, runs: RunSettings = RunSettings()
     configuration["run_monitoring"]["max_runtime_seconds"] = runs.max_runtime_seconds
     home = data_directory / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    disk.replace_derived(home / "dagster.yaml", yaml.safe_dump(configuration).encode())
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ[DATA_DIRECTORY_VARIABLE] = str(data_directory)
     return home
@@ -78,13 +79,16 @@ def claim(
     reading: Mapping[str, Any] | None = None,
 ) -> str | None:
     """Record that the folder's tables come from ``source`` (None: the generated sample), or from its replay, and how
-    its files were to be ``reading``, beside the settings file.
+    its files were to be ``reading``, beside the settings file. What killed processes left beside it is deleted.
 
     When they came from another one, the old results are moved to ``earlier/`` so that two inputs are
     never mixed in one history; the sentence that says so is returned. Raises InvalidSettings rather than write the
     tables of a replay over others.
     """
     data_directory.mkdir(parents=True, exist_ok=True)
+    for folder in (data_directory, data_directory / "dagster", data_directory / "reports"):
+        if folder.is_dir():
+            disk.sweep(folder)
     record = data_directory / SOURCE_FILE
     note = None
     if replay and any((data_directory / name).exists() for name in _SET_ASIDE):
@@ -98,7 +102,9 @@ def claim(
         if before != source:
             kept = _set_aside(data_directory)
             note = f"the data folder held results of {before or 'the generated sample'}; they were moved to {kept}"
-    record.write_text(json.dumps(source_record(source, replay, reading)), encoding="utf-8")
+    text = json.dumps(source_record(source, replay, reading))
+    disk.replace_durably(record, text.encode())
+    disk.sync_directory(data_directory)
     if source is None:
         os.environ.pop(INPUT_VARIABLE, None)
     else:

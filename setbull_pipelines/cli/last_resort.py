@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 _SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY|DATABASE_URL|IMPORT_URL")
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""Of the catalog of commits they never get here: the warehouse makes it again."""
+_OF_THE_MACHINE = (
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
+"""A full disk, one that may not be written, too many open files."""
 _SHORTEST_SECRET = 4
 """Shorter values of the environment would be replaced in the middle of words."""
 
@@ -30,12 +41,30 @@ def sentence_about(error: BaseException, data_directory: Path) -> str:
         if path
         else f"its traceback could not be written below {data_directory}"
     )
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) or any(code in _OF_THE_MACHINE for code in _sqlite_codes(error)):
         return f"{what}; {where}. Once that is mended, the same command goes on where it stopped"
     return (
         f"{what}; this is a fault of the program, and {where}. What was published before is whole; the same command "
         "may be tried again"
     )
+
+
+def damaged_storage(error: BaseException, data_directory: Path) -> str | None:
+    """What to do about a file of Dagster that SQLite cannot read; None for every other error."""
+    if not any(code in _DAMAGED for code in _sqlite_codes(error)):
+        return None
+    return (
+        f"a file below {data_directory / 'dagster' / 'storage'} is damaged ({_first_line(error)}); stop setbull ui and "
+        "set it aside by: setbull doctor --repair. No table is lost, and the same command goes on then"
+    )
+
+
+def _sqlite_codes(error: BaseException | None) -> Iterator[int]:
+    """What SQLite says of an error and of those that it comes from, without the finer distinctions."""
+    while error is not None:
+        if (code := getattr(error, "sqlite_errorcode", None)) is not None:
+            yield code & 0xFF
+        error = error.__cause__ or error.__context__
 
 
 def _first_line(error: BaseException) -> str:

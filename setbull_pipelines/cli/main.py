@@ -58,9 +58,12 @@ class _Verbs(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click has its own ends for these; a closed pipe is the end of `setbull ... | head`
         except Exception as error:
-            from setbull_pipelines.cli.last_resort import sentence_about
+            from setbull_pipelines.cli.last_resort import damaged_storage, sentence_about
 
-            stop(sentence_about(error, data_directory(os.environ)), PROGRAM_FAULT)
+            directory = data_directory(os.environ)
+            if told := damaged_storage(error, directory):
+                stop(told)
+            stop(sentence_about(error, directory), PROGRAM_FAULT)
 
 
 @click.group(cls=_Verbs)

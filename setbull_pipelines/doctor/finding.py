@@ -20,11 +20,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class DataFolder:
-    """What is examined, and the moment (with a time zone). ``instance`` is Dagster's; None where there is none."""
+    """What is examined, and the moment (with a time zone).
+
+    ``instance`` opens Dagster's, which fails where its files are damaged; None where there is none.
+    """
 
     settings: Settings
     moment: datetime
-    instance: dg.DagsterInstance | None
+    instance: Callable[[], dg.DagsterInstance] | None
 
 
 @dataclass(frozen=True)

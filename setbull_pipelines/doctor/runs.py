@@ -27,7 +27,7 @@ def storage(folder: DataFolder) -> list[Finding]:
 
     def set_aside() -> str:
         for path in damaged:
-            os.replace(path, path.with_name(f"damaged-{folder.moment:%Y%m%d%H%M%S}-{path.name}"))
+            os.replace(path, path.with_name(f"{path.name}.damaged-{folder.moment:%Y%m%d%H%M%S}"))
             for beside in (f"{path}-wal", f"{path}-shm"):
                 if os.path.exists(beside):
                     os.remove(beside)
@@ -48,7 +48,8 @@ def unfinished(folder: DataFolder) -> list[Finding]:
     """Runs that are started for Dagster, and whose process is no more."""
     if folder.instance is None:
         return []
-    gone = gone_runs(folder.instance)
+    instance = folder.instance()
+    gone = gone_runs(instance)
     if not gone:
         return [Finding("runs", WELL, "no run is open whose process is gone")]
     return [
@@ -57,7 +58,7 @@ def unfinished(folder: DataFolder) -> list[Finding]:
             FAULT,
             f"{len(gone):,} open although their process is gone: {shortened([run.run_id for run in gone])}",
             "they are ended as failed, which frees their place in the queue",
-            lambda: f"{len(end_gone_runs(folder.instance)):,} ended",
+            lambda: f"{len(end_gone_runs(instance)):,} ended",
         )
     ]
 

@@ -132,7 +132,8 @@ def leftovers(folder: DataFolder) -> list[Finding]:
 
 
 def _left_behind(folder: DataFolder) -> Iterator[Path]:
-    places = [landing_directory(folder.settings), folder.settings.data_directory / "reports"]
+    root = folder.settings.data_directory
+    places = [root, root / "dagster", root / "reports", landing_directory(folder.settings)]
     for place in (*places, *_folders(warehouse_root(folder.settings))):
         if place.is_dir():
             yield from disk.abandoned(place, LEFT_BEHIND)

@@ -3,7 +3,7 @@
 Belongs here: choosing the instrument and reading its rows. Does not belong here: drawing (``pictures/``), Dagster.
 
 Served tables hold the days that were asked for; the look-back is in the tables of the variant that serves the
-instrument. Sessions that are not stored are left out: a picture shows what there is.
+instrument. Sessions that are not stored, or are damaged, are left out: a picture shows what there is.
 """
 
 from __future__ import annotations
@@ -142,9 +142,10 @@ def _foremost(day: date, present: Sequence[str], warehouse: Warehouse) -> str:
 def _stored_days(
     of: Sequence[StoredTable], day: date, sessions: int, warehouse: Warehouse
 ) -> list[date]:
-    """The last ``sessions`` days up to ``day`` that all of the tables hold."""
-    held = set.intersection(*(set(warehouse.partitions(stored)) for stored in of))
-    return sorted(found for key in held if (found := date.fromisoformat(key)) <= day)[-sessions:]
+    """The last ``sessions`` days up to ``day`` that all of the tables hold, without damaged ones."""
+    held = set.intersection(*(set(warehouse.pointers(stored)) for stored in of))
+    days = sorted(found for key in held if (found := date.fromisoformat(key)) <= day)[-sessions:]
+    return [each for each in days if all(warehouse.verify(stored, str(each)) for stored in of)]
 
 
 def _bars(

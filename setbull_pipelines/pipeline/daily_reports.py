@@ -29,6 +29,7 @@ from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -86,10 +87,16 @@ def make_reports(
     """Write the reports of ``days``, and again those of days whose filter results were served anew since.
 
     A report is a function of the stored rows: a file whose inputs are still the same is left alone. What is published
-    is read from the written file. MissingPartition for a day that is not served.
+    is read from the written file. MissingPartition for a day that is not served; DamagedPartition where something that
+    the report of one of ``days`` is made from is damaged. An earlier report then stays as it is: the scrub after it
+    tells the damage.
     """
     for day in sorted({*days, *_outdated(warehouse, settings)}):
-        yield _make(day, warehouse, settings, run_id)
+        try:
+            yield _make(day, warehouse, settings, run_id)
+        except DamagedPartition:
+            if day in days:
+                raise
 
 
 def is_as_written(day: date, pointer: Pointer, settings: Settings) -> bool:

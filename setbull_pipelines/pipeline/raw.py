@@ -7,12 +7,11 @@ Belongs here: publication of landed rows as the raw tables. Does not belong here
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from setbull_pipelines import tables
+from setbull_pipelines import disk, tables
 from setbull_pipelines.pipeline.chunks import allowance, batches, bytes_to_publish
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.progress import Progress, logger
@@ -105,9 +104,7 @@ def _record_first_session(intake: Intake, settings: Settings) -> None:
     record = settings.data_directory / FIRST_SESSION_FILE
     if days and not (record.is_file() and record.read_text(encoding="utf-8") == str(min(days))):
         settings.data_directory.mkdir(parents=True, exist_ok=True)
-        written = record.with_name(f"{record.name}.{os.getpid()}")
-        written.write_text(str(min(days)), encoding="utf-8")
-        written.replace(record)
+        disk.replace_derived(record, str(min(days)).encode())
 
 
 def publish_intake(

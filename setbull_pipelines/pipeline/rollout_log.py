@@ -44,7 +44,7 @@ def read_log(warehouse: Warehouse) -> tuple[LogRow, ...]:
             return rows_of(warehouse.read(LOG, [WHOLE]))
     except (DamagedPartition, MissingPartition) as error:
         raise _lost("damaged", warehouse) from error
-    if (warehouse.root / _STARTED).exists() or _files(warehouse):
+    if (warehouse.root / _STARTED).exists():
         raise _lost("missing", warehouse)
     return ()
 
@@ -75,10 +75,6 @@ def publish(
 ) -> None:
     """Make ``rows`` the log; for whoever is :func:`writing`."""
     frame = pd.DataFrame(map(as_record, rows), columns=LOG.table.column_names)
-    marker = warehouse.root / _STARTED
-    if not marker.exists():
-        disk.replace_durably(marker, b"")
-        disk.sync_directory(warehouse.root)
     warehouse.publish(
         LOG,
         WHOLE,
@@ -88,6 +84,11 @@ def publish(
         inputs=inputs,
         run_id=run_id,
     )
+    # After the first rows: whoever is killed before them has written nothing that could be lost.
+    marker = warehouse.root / _STARTED
+    if not marker.exists():
+        disk.replace_durably(marker, b"")
+        disk.sync_directory(warehouse.root)
 
 
 def rolling_out_code_version() -> str:

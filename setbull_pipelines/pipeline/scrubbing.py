@@ -82,18 +82,22 @@ def scrub(
 ) -> Scrub:
     """Verify the files that were published since the last scrub, with ``all_files`` then all others, longest ago first.
 
-    It ends after ``storage.scrub_seconds``; what was found damaged before is looked at in any case. A damaged file is
-    taken out of the way of readers and made again from its inputs where they are whole. ``moment`` has a time zone.
+    It ends after ``storage.scrub_seconds``; what was found damaged before, is gone or is cut is looked at in any case.
+    A damaged file is taken out of the way of readers and made again from its inputs where they are whole. ``moment``
+    has a time zone.
     """
     until = time.monotonic() + settings.storage.scrub_seconds
     warehouse.data.doubt()
     known = _known(warehouse)
     files = list(stored_files(warehouse, stored_tables))
-    due = _due(files, known, all_files)
+    suspected = _of_another_size(files, warehouse)
+    due = _due(files, known, all_files, suspected)
     verified: list[StoredFile] = []
     damaged: list[StoredFile] = []
     for file in due:
-        was_damaged = file.pointer is None or _is_damaged(known.get(file.key))
+        was_damaged = (
+            file.pointer is None or file.path in suspected or _is_damaged(known.get(file.key))
+        )
         if not was_damaged and time.monotonic() > until:
             break
         verified.append(file)
@@ -143,14 +147,29 @@ def _is_damaged(row: dict | None) -> bool:
     return row is not None and row["state"] == DAMAGED
 
 
+def _of_another_size(files: Sequence[StoredFile], warehouse: Warehouse) -> set[Path]:
+    """Files that are gone or cut, which is seen without reading them."""
+    published = {
+        warehouse.data.path(name): size for name, (_, size) in warehouse.commits.files().items()
+    }
+    return {
+        path
+        for path in {file.path for file in files} & published.keys()
+        if not path.exists() or path.stat().st_size != published[path]
+    }
+
+
 def _due(
-    files: Sequence[StoredFile], known: dict[tuple[str, str], dict], all_files: bool
+    files: Sequence[StoredFile],
+    known: dict[tuple[str, str], dict],
+    all_files: bool,
+    suspected: set[Path],
 ) -> list[StoredFile]:
     """What was damaged, then what was never verified as it is, then the others, longest ago first."""
     ranked = []
     for file in files:
         row = known.get(file.key)
-        if file.pointer is None or _is_damaged(row):
+        if file.pointer is None or _is_damaged(row) or file.path in suspected:
             ranked.append((0, pd.Timestamp(0, tz="UTC"), file))
         elif row is None or row["content_hash"] != file.pointer.content_hash:
             ranked.append((1, pd.Timestamp(0, tz="UTC"), file))

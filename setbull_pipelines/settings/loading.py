@@ -90,6 +90,10 @@ def load_with_origins(
         groups["rollout"] = dataclasses.replace(groups["rollout"], kill=True)
         origins["rollout.kill"] = f"environment {KILL_VARIABLE}"
     directory = data_directory(environment)
+    is_folder = directory.is_dir() or not directory.exists()
+    require(
+        is_folder, DATA_DIRECTORY_VARIABLE, str(directory), "a folder, or a name of nothing yet"
+    )
     source = environment.get(INPUT_VARIABLE)
     recorded, replay, reading = recorded_source(directory)
     given = str(Path(source).resolve()) if source else recorded

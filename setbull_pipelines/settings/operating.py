@@ -273,6 +273,9 @@ class StorageSettings:
     files that were not used for the longest time; what coming sessions look back on stays. 0: no limit."""
     intermediate_days: CountOrNone = 0
     """Days without use after which maintenance removes a file of V1 or V2 in any case; 0: never."""
+    runs_days: CountOrNone = 90
+    """Days after which maintenance deletes a run of Dagster with its events, and the traceback of an error; 0: never.
+    Tables stay. The UI then shows only of the reconciliation that such a session was computed."""
     scrub_seconds: Count = 600
     """Longest time that a scrub reads stored files to hold them against their hashes; the next goes on from there."""
     remote: text_that(

@@ -112,7 +112,12 @@ def rebuild_catalog(
     warehouse.commits.number()  # a list of what is current that is damaged is made again before the lock is held
     # All views as of one commit; and whoever comes last shows the last one.
     with disk.writer_lock(path.parent), warehouse.snapshot() as reader:
-        _replace(reader, path, tables, macros_sql, path.parent if is_relative else None)
+        relative_to = path.parent if is_relative else None
+        try:
+            _replace(reader, path, tables, macros_sql, relative_to)
+        except duckdb.Error:
+            # A file whose end is damaged, where Parquet says what is in it.
+            _replace(reader, path, tables, macros_sql, relative_to, thoroughly=True)
     return path
 
 
@@ -122,8 +127,11 @@ def _replace(
     tables: Sequence[StoredTable],
     macros_sql: Mapping[str, str],
     relative_to: Path | None,
+    thoroughly: bool = False,
 ) -> None:
-    selects = {stored: select_statement(reader, stored, relative_to) for stored in tables}
+    selects = {
+        stored: select_statement(reader, stored, relative_to, thoroughly) for stored in tables
+    }
     comments = {stored: _comments(stored) for stored in tables}
     root = reader.root.relative_to(relative_to) if relative_to else reader.root
     frame = [duckdb.__version__, str(root), *chain(*comments.values()), *chain(*macros_sql.items())]

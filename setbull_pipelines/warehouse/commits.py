@@ -363,7 +363,8 @@ def _holds_files(root: Path) -> bool:
 def damaged(path: Path, key: Key, partition: str) -> DamagedPartition:
     """What is raised where the row of a partition is not what was written."""
     return DamagedPartition(
-        f"{path} is damaged where it tells of {'.'.join(key)} {partition}; compute the partition again"
+        f"{path} is damaged where it tells of {'.'.join(key)} {partition}; compute the partition again by: "
+        "setbull scrub"
     )
 
 

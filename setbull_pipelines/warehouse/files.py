@@ -245,7 +245,8 @@ def _hashed(path: str) -> _Checked:
         ) from None
     if disk.content_hash(data) != Path(path).stem:
         raise DamagedPartition(
-            f"{path} is not what was published; restore an earlier version or compute the partition again"
+            f"{path} is not what was published; restore an earlier version, or compute the partition again by: "
+            "setbull scrub"
         )
     metadata = pyarrow.parquet.read_metadata(pyarrow.BufferReader(data))
     lengths = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]

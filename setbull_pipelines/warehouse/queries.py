@@ -82,16 +82,21 @@ def create_views(
     warehouse: Reader,
     tables: Iterable[StoredTable],
     relative_to: Path | None = None,
+    thoroughly: bool = False,
 ) -> None:
     """Create a view for each table over exactly its current files, named by absolute path.
 
     ``relative_to`` names them from that folder instead, which then is where this connection looks for files.
-    A table without partitions becomes an empty view with the right columns and types. Raises
-    ContractViolation, DamagedPartition as :meth:`Reader.files`, ValueError for files outside ``relative_to``.
+    A table without partitions becomes an empty view with the right columns and types; a damaged file is left
+    out where its length tells, and with ``thoroughly`` in any case (:meth:`Reader.sources`). duckdb.Error is raised for
+    one that cannot be opened. Raises ContractViolation, DamagedPartition as :meth:`Reader.files`, ValueError for files
+    outside ``relative_to``.
     """
     search_files_from(connection, relative_to)
     for stored in tables:
-        create_view(connection, stored, select_statement(warehouse, stored, relative_to))
+        create_view(
+            connection, stored, select_statement(warehouse, stored, relative_to, thoroughly)
+        )
 
 
 def search_files_from(connection: duckdb.DuckDBPyConnection, folder: Path | None) -> None:
@@ -129,17 +134,21 @@ def connect(
     connection = duckdb.connect(":memory:", config=WITHOUT_EXTENSIONS)
     try:
         set_time_zone(connection)
-        create_views(connection, warehouse, tables)
+        try:
+            create_views(connection, warehouse, tables)
+        except duckdb.Error:
+            create_views(connection, warehouse, tables, thoroughly=True)
         lock(connection, warehouse.root)
         yield connection
     finally:
         connection.close()
 
 
-def select_statement(warehouse: Reader, stored: StoredTable, relative_to: Path | None) -> str:
+def select_statement(
+    warehouse: Reader, stored: StoredTable, relative_to: Path | None, thoroughly: bool = False
+) -> str:
     """What the view of a table says, see :func:`create_views`."""
-    columns = stored.table.columns
-    sources = warehouse.sources(stored)
+    columns, sources = stored.table.columns, warehouse.sources(stored, thoroughly)
     if not sources:
         empty = ", ".join(
             f"NULL::{column.kind.duckdb_type} AS {quoted_identifier(column.name)}"

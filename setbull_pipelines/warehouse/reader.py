@@ -38,11 +38,14 @@ class Reader(Looker):
             self.data.holds(name)
         return [self.data.path(name) for name in names]
 
-    def sources(self, stored: StoredTable) -> list[tuple[Path, list[str] | None]]:
+    def sources(
+        self, stored: StoredTable, thoroughly: bool = False
+    ) -> list[tuple[Path, list[str] | None]]:
         """The files with current rows of a table, and of those with other rows the days to be read; None: all rows.
 
-        A file that is gone is left out, and so is a partition of another contract (:meth:`outdated`), so that the days
-        of the others are still read.
+        A file that is gone or cut is left out, and so is a partition of another contract (:meth:`outdated`), so that
+        the days of the others are still read. ``thoroughly`` leaves out every file that is not what was published,
+        which costs reading all of them.
         """
         days: dict[str, list[str]] = {}
         rows: dict[str, int] = {}
@@ -59,7 +62,7 @@ class Reader(Looker):
             if self.is_mirror:
                 self.data.holds(name)
             path = self.data.path(name)
-            if path.exists():
+            if _has_size(path, files.get(name)) and (not thoroughly or self.data.holds(name)):
                 found.append((path, None if is_whole else of_file))
         return found
 
@@ -231,3 +234,12 @@ class Reader(Looker):
                 f"the table has {stored.table.column_names}"
             )
         return names
+
+
+def _has_size(path: Path, published: tuple[int, int] | None) -> bool:
+    """Whether a file is there and as long as it was ``published``, by its rows and bytes."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return False
+    return published is None or size == published[1]

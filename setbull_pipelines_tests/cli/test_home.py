@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 import yaml
 
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
@@ -33,6 +34,25 @@ def test_the_same_input_keeps_its_results(data_directory: Path) -> None:
     results(data_directory, "a")
     assert claim(data_directory, "/candles/a") is None
     assert (data_directory / "warehouse" / "file").read_text() == "a"
+
+
+def test_a_run_that_is_killed_while_it_claims_the_folder_leaves_what_was_recorded(
+    data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim(data_directory, "/candles/a")
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("setbull_pipelines.disk.os.replace", die)
+        patched.setattr("setbull_pipelines.disk._unlink", lambda path: None)
+        with pytest.raises(KeyboardInterrupt):
+            claim(data_directory, "/candles/a")
+    assert recorded_source(data_directory)[0] == "/candles/a"
+    assert any(path.name.startswith(".writing-") for path in data_directory.iterdir())
+    claim(data_directory, "/candles/a")
+    assert [path.name for path in data_directory.iterdir()] == ["source.json"]
 
 
 def test_another_input_finds_an_empty_folder_and_the_old_results_are_kept(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 from pathlib import Path
 
 import click
@@ -49,6 +50,33 @@ def test_what_the_machine_refuses_is_no_fault_of_the_program(
         "error: OSError: [Errno 28] No space left on device: 'x.parquet'; "
     )
     assert "fault of the program" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("code", "is_damage", "is_fault"),
+    [
+        (sqlite3.SQLITE_NOTADB, True, False),
+        (sqlite3.SQLITE_CORRUPT_INDEX, True, False),
+        (sqlite3.SQLITE_IOERR_WRITE, False, False),
+        (sqlite3.SQLITE_FULL, False, False),
+        (sqlite3.SQLITE_ERROR, False, True),
+    ],
+)
+def test_what_sqlite_says_tells_damage_from_a_full_disk_and_from_a_fault(
+    code: int,
+    is_damage: bool,
+    is_fault: bool,
+    data_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cause = sqlite3.OperationalError("no luck")
+    cause.sqlite_errorcode = code
+    error = RuntimeError("the statement failed")
+    error.__cause__ = cause
+    done = setbull(monkeypatch, error)
+    assert done.exit_code == (2 if is_damage else 70)
+    assert ("setbull doctor --repair" in done.output) is is_damage
+    assert ("fault of the program" in done.output) is is_fault
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -183,6 +183,30 @@ def test_a_lost_log_is_an_error_and_never_lets_a_latched_v2_come_back(
     refused(setbull("restore", *SIGNED), "nothing to restore")
 
 
+@pytest.mark.parametrize("step", ["file", "commit", "marker"])
+def test_a_first_act_that_is_killed_on_its_way_is_no_lost_log(
+    step: str, data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*arguments: object, **named: object) -> None:
+        raise Killed
+
+    place = {
+        "file": "setbull_pipelines.warehouse.files.Files.write",
+        "commit": "setbull_pipelines.warehouse.commits._apply",
+        "marker": "setbull_pipelines.pipeline.rollout_log.disk.replace_durably",
+    }[step]
+    with monkeypatch.context() as patched:
+        # Nothing of the first act is known to the disk but what was done before.
+        patched.setattr(place, kill)
+        with pytest.raises(Killed):
+            setbull("force", "sequences", "50", *SIGNED)
+    lines(setbull("force", "sequences", "50", *SIGNED))
+    assert any("sequences: stage 50" in line for line in lines(setbull("status")))
+
+
 def test_a_damaged_log_is_one_sentence_and_the_kill_switch_is_still_shown(
     data_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,12 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner
 
 from setbull_pipelines import disk, tables
 from setbull_pipelines.assets.catalog import refresh_catalog, stored_tables
 from setbull_pipelines.assets.common import catalog_path, now, open_warehouse
+from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.doctor import surroundings
 from setbull_pipelines.doctor.examining import EXAMINATIONS, OF_TABLES, examine
@@ -219,10 +221,31 @@ def test_dagster_files_that_cannot_be_read_are_set_aside(folder: DataFolder) -> 
     path.write_bytes(b"SQLite format 3\0 and then nothing")
     (wrong,) = told(folder)
     assert (wrong.part, wrong.state) == ("dagster", FAULT)
-    told(folder, repairs=True)
+    assert FAULT not in {finding.state for finding in told(folder, repairs=True)}
+    assert told(folder) == []
     assert not path.exists()
-    (kept,) = storage.glob("damaged-*-runs.db")
+    (kept,) = storage.glob("runs.db.damaged-*")
     assert kept.read_bytes().endswith(b"nothing")
+
+
+def test_the_doctor_is_there_when_the_runs_of_dagster_cannot_be_opened(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder.settings.data_directory
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(root))
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    prepare_dagster_home(root)
+    with dg.DagsterInstance.get():
+        pass
+    path = root / "dagster" / "storage" / "history" / "runs.db"
+    path.write_bytes(b"nonsense" * 1000)
+    refused = CliRunner().invoke(main, ["run"])
+    assert (refused.exit_code, refused.output.count("error: ")) == (2, 1)
+    assert "setbull doctor --repair" in refused.output
+    done = CliRunner().invoke(main, ["doctor", "--repair"])
+    assert (done.exit_code, "1 set aside" in done.output) == (0, True), done.output
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_runs() == []
 
 
 @pytest.mark.parametrize(("free", "state"), [(10**6, FAULT), (surroundings.LEAST_FREE, NOTE)])

@@ -1,0 +1,223 @@
+"""Readers beside everything that writes: errors, and rows of two tables of one commit that do not belong together.
+
+Belongs here: writers, readers, the count. Does not belong here: killed writers (``kills``).
+
+A writer gives two tables of a day the same new number in one commit, again and again, and refreshes the views; others
+repeat a session, scrub, put files together and delete what nobody needs, all in the same folder. A reader that finds
+two numbers has seen half of a commit.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from benchmarks.reliability.kills import judgement
+from benchmarks.reliability.tiny import DAYS, Place, carried_out, command, ended, started
+from benchmarks.reliability.works import maintain
+
+_DUCKDB_READERS = 3
+_NUMBERS = (
+    "SELECT (SELECT max(volume) FROM v1.candles_5min WHERE trading_day = DATE '{day}'), "
+    "(SELECT max(volume) FROM v2.candles_5min WHERE trading_day = DATE '{day}'), "
+    "(SELECT count(*) FROM v1.candles_5min WHERE trading_day = DATE '{day}') - "
+    "(SELECT count(*) FROM v2.candles_5min WHERE trading_day = DATE '{day}')"
+)
+_DAY = "2026-01-05"
+"""A session that no run beside the writer looks back on: its two lanes are two commits."""
+_GRACE = timedelta(seconds=10)
+"""How long files stay that nobody needs: longer than a query over twelve instruments, and short enough that they go."""
+_PAUSE = 0.05
+"""Seconds between two reads, so that they are spread over many commits."""
+_MARKED = 10**9
+"""Volumes from here on are the writer's numbers."""
+
+
+def main(reads: int, directory: Path) -> int:
+    """Read ``reads`` times beside writers, tell, and give the exit code."""
+    place = Place.below(directory / "readers")
+    shutil.rmtree(place.folder, ignore_errors=True)
+    if carried_out(command("run", "--from", DAYS[0], "--to", DAYS[1]), place):
+        raise SystemExit(place.told[-2000:])
+    began = time.monotonic()
+    stop = place.folder.with_name("stop")
+    stop.unlink(missing_ok=True)
+    commits = place.folder.with_name("commits")
+    commits.unlink(missing_ok=True)
+    each = -(-reads // (_DUCKDB_READERS + 1))
+    answers = [
+        place.folder.with_name(f"reader-{number}.json") for number in range(_DUCKDB_READERS + 1)
+    ]
+    readers = [
+        started(
+            _reading(_plain_duckdb if number else _our_reader, place, each, answer, commits), place
+        )
+        for number, answer in enumerate(answers)
+    ]
+    writers = [
+        started(_writing(place, stop, commits), place),
+        started(_repeating(stop, command("run", "--from", DAYS[2], "--to", DAYS[2])), place),
+        started(_repeating(stop, command("scrub")), place),
+        started(_repeating(stop, partial(maintain, _GRACE)), place),
+    ]
+    for reader in readers:
+        ended(reader, 7200)
+    stop.touch()
+    codes = [ended(writer) for writer in writers]
+    found = [json.loads(answer.read_text(encoding="utf-8")) for answer in answers]
+    faults = [f"a writer ended with {code}" for code in codes if code]
+    if "Traceback" in place.told:
+        faults.append(f"a traceback was printed: {place.told[-1500:]}")
+    print(f"| reader | reads | commits seen | errors | torn |\n|{'---|' * 5}")
+    for number, said in enumerate(found):
+        name = f"plain DuckDB {number}" if number else "our own reader"
+        print(
+            f"| {name} | {said['reads']:,} | {said['seen']:,} | {len(said['errors'])} | {len(said['torn'])} |"
+        )
+        faults += said["errors"][:3] + said["torn"][:3]
+    made = commits.read_text(encoding="utf-8")
+    print(
+        f"\n{made} commits of two tables in {time.monotonic() - began:.0f} s, beside runs, scrubs and maintenance"
+    )
+    faults += _two_at_once(directory)
+    for fault in faults:
+        print(f"fault: {fault}")
+    return 1 if faults else 0
+
+
+def _two_at_once(directory: Path) -> list[str]:
+    """Two runs over the same session, started by mistake at the same moment."""
+    place = Place.below(directory / "two")
+    shutil.rmtree(place.folder, ignore_errors=True)
+    place.log.unlink(missing_ok=True)
+    work = command("run", "--from", DAYS[0], "--to", DAYS[0])
+    runs = [started(work, place), started(work, place)]
+    codes = [ended(run) for run in runs]
+    faults = []
+    if any(codes) and "error: " not in place.told:
+        faults.append(f"two runs at once ended with {codes} and no sentence")
+    if "Traceback" in place.told:
+        faults.append(f"two runs at once: {place.told[-1500:]}")
+    if carried_out(work, place):
+        faults.append(f"the run after two at once failed: {place.told[-800:]}")
+    wrong = judgement(place)["wrong"]
+    print(f"two runs of one session at once: exit codes {codes}, afterwards {len(wrong)} wrong")
+    return faults + wrong
+
+
+def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
+    """Two tables of one day with a new number, in one commit, until ``stop`` is there."""
+
+    def write() -> None:
+        import pandas as pd
+
+        from setbull_pipelines import tables
+        from setbull_pipelines.assets.catalog import refresh_catalog
+        from setbull_pipelines.assets.common import open_warehouse
+        from setbull_pipelines.cli.starting import settings_in_force
+        from setbull_pipelines.warehouse.pointers import StoredTable
+
+        settings = settings_in_force()
+        warehouse = open_warehouse(settings)
+        both = [StoredTable(lane, tables.CANDLES_5MIN) for lane in ("v1", "v2")]
+        earlier = pd.Timestamp(DAYS[0]) - pd.Timestamp(_DAY)
+        frames = {stored: warehouse.read(stored, [DAYS[0]]) for stored in both}
+        for frame in frames.values():
+            frame["trading_day"] -= earlier
+            frame["timestamp"] -= earlier
+        number = 0
+        while not stop.exists():
+            number += 1
+            for frame in frames.values():
+                frame.loc[0, "volume"] = _MARKED + number
+            with warehouse.commit() as commit:
+                for stored, frame in frames.items():
+                    batch = warehouse.check(stored, {_DAY: frame})
+                    commit.add(
+                        stored,
+                        batch,
+                        code_version="test",
+                        settings_hash="test",
+                        inputs={_DAY: {}},
+                        run_id="readers",
+                    )
+            refresh_catalog(warehouse, settings)
+            answer.write_text(str(number), encoding="utf-8")
+
+    return write
+
+
+def _repeating(stop: Path, work: Callable[[], None]) -> Callable[[], None]:
+    """``work`` in processes of their own, one after the other."""
+
+    def repeat() -> None:
+        while not stop.exists():
+            place = Place.below(stop.parent)
+            if code := carried_out(work, place):
+                raise SystemExit(code)
+            time.sleep(random.random())
+
+    return repeat
+
+
+def _reading(
+    read: Callable[[Place], Callable[[], tuple[int, int, int]]],
+    place: Place,
+    reads: int,
+    answer: Path,
+    begun: Path,
+) -> Callable[[], None]:
+    def run() -> None:
+        errors, torn, seen = [], [], set()
+        while not begun.exists():
+            time.sleep(0.1)
+        look = read(place)
+        for _ in range(reads):
+            try:
+                first, second, apart = look()
+            except Exception as error:
+                errors.append(f"{type(error).__name__}: {error}")
+                continue
+            seen.add(first)
+            time.sleep(_PAUSE)
+            if first != second or apart:
+                torn.append(f"{first} and {second}, {apart} rows apart")
+        said = {"reads": reads, "seen": len(seen), "errors": errors, "torn": torn}
+        answer.write_text(json.dumps(said), encoding="utf-8")
+
+    return run
+
+
+def _plain_duckdb(place: Place) -> Callable[[], tuple[int, int, int]]:
+    """As a notebook does: connected anew for each question."""
+    import duckdb
+
+    path, question = str(place.folder / "setbull.duckdb"), _NUMBERS.format(day=_DAY)
+
+    def look() -> tuple[int, int, int]:
+        with duckdb.connect(path, read_only=True) as connection:
+            return connection.execute(question).fetchone()
+
+    return look
+
+
+def _our_reader(place: Place) -> Callable[[], tuple[int, int, int]]:
+    from setbull_pipelines import tables
+    from setbull_pipelines.warehouse.pointers import StoredTable
+    from setbull_pipelines.warehouse.store import Warehouse
+
+    warehouse = Warehouse(place.folder / "warehouse")
+    both = [StoredTable(lane, tables.CANDLES_5MIN) for lane in ("v1", "v2")]
+
+    def look() -> tuple[int, int, int]:
+        with warehouse.snapshot() as reader:
+            first, second = (reader.read(stored, [_DAY], ["volume"]) for stored in both)
+        return int(first.max().iloc[0]), int(second.max().iloc[0]), len(first) - len(second)
+
+    return look

@@ -1,0 +1,68 @@
+"""The short forms of what ``docs/reliability.md`` counts: kills, what is missing, readers beside writers.
+
+Belongs here: what fails a build. Does not belong here: counts, which belong to the long forms
+(``python -m benchmarks.reliability``).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def broken(*arguments: str) -> str:
+    """What a harness prints, after everything survived."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "benchmarks.reliability", *arguments],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The cells of the rows of a table."""
+    _, _, *lines = (line for line in text.splitlines() if line.startswith("|"))
+    for line in lines:
+        yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_killed_work_goes_on_where_it_was() -> None:
+    told = broken("kills", "--trials", "6", "--only", "acts of the rollout", "alerts")
+    found = {name: (int(kills), int(faults)) for name, kills, *_, faults in rows(told)}
+    assert set(found) == {"acts of the rollout", "alerts"}
+    assert sum(kills for kills, _ in found.values()) >= 6
+    assert all(faults == 0 for _, faults in found.values())
+
+
+def test_what_is_missing_is_one_sentence_and_the_next_run_succeeds() -> None:
+    cases = ["data folder is a file", "damaged runs.db"]
+    told = list(rows(broken("resources", "--only", *cases)))
+    assert [name for name, *_ in told] == cases
+    for _, code, said, after, faults in told:
+        assert int(code) in (1, 2)
+        assert said.startswith("error: ")
+        assert after.startswith("exit code 0")
+        assert faults == "none"
+
+
+def test_readers_see_whole_commits_beside_everything_that_writes() -> None:
+    found = list(rows(broken("readers", "--reads", "40")))
+    assert len(found) == 4
+    for _, reads, _, errors, torn in found:
+        assert (int(reads), int(errors), int(torn)) == (10, 0, 0)
+
+
+@pytest.mark.parametrize("part", ["kills", "resources", "readers", "growth"])
+def test_the_page_of_figures_says_how_each_is_repeated(part: str) -> None:
+    page = (PROJECT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    assert f"python -m benchmarks.reliability {part}" in page
