@@ -22,8 +22,8 @@ from setbull_pipelines.settings import INPUT_VARIABLE, Replay, Settings, replayi
 @click.option(
     "--input", "source", help="File or folder with candles; default: the generated sample."
 )
-@click.option("--from", "first", callback=options.day, help="First trading day, YYYY-MM-DD.")
-@click.option("--to", "last", callback=options.day, help="Last trading day, YYYY-MM-DD.")
+@click.option("--from", "first", type=options.DAY, help="First trading day.")
+@click.option("--to", "last", type=options.DAY, help="Last trading day.")
 @click.option(
     "--as-of",
     callback=options.moment,
@@ -41,7 +41,7 @@ def run(
     settings = _settings_of(source, as_of, reading)
 
     from setbull_pipelines.assets.common import now
-    from setbull_pipelines.cli.days import choose_days, closed_days
+    from setbull_pipelines.cli.days import choose_days, closed_days, refuse_impossible
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
     from setbull_pipelines.cli.refused import tell_what_was_understood, with_nothing_accepted
     from setbull_pipelines.cli.report import print_report
@@ -50,6 +50,7 @@ def run(
     from setbull_pipelines.cli.terminal import console
     from setbull_pipelines.sources.intake import NoCandles
 
+    refuse_impossible(first, last, now().date())
     console.print(
         f"input: {settings.input or 'generated sample (not real prices)'}\n"
         f"data folder: {settings.data_directory}"
