@@ -34,6 +34,7 @@ from setbull_pipelines.market.calendar import NSE, MarketClosed, OutsideCoverage
 from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_beyond
 from setbull_pipelines.pipeline import alerting
 from setbull_pipelines.pipeline.bb_width import latest_session
+from setbull_pipelines.pipeline.overview import write_overview
 from setbull_pipelines.pipeline.reconciling import SUMMARY
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.quality.rollout_log import LOG
@@ -205,13 +206,14 @@ def look_and_deliver(
     settings: Settings,
     clock: alerting.Clock = now,
 ) -> Round:
-    """Record :func:`findings_of` ``runs``, and deliver what is due."""
+    """Record :func:`findings_of` ``runs``, and deliver what is due; the page of all sessions tells what changed."""
     findings = findings_of(instance, runs, warehouse, settings, clock())
     changed = alerting.record_findings(findings, warehouse, settings.alerts, clock)
     deliveries = alerting.deliver(warehouse, settings.alerts, clock)
     if changed or deliveries:
         _show(instance, warehouse)
         refresh_catalog(warehouse, settings)
+        write_overview(warehouse, settings)
     return Round(changed, deliveries)
 
 

@@ -64,3 +64,4 @@ def rows(help: str) -> Callable[[Any], Any]:
 
 by = click.option("--by", "actor", required=True, help="Your name; it is kept in the log.")
 reason = click.option("--reason", required=True, help="Why, in one sentence.")
+as_json = click.option("--json", "as_json", is_flag=True, help="As one JSON object, for programs.")

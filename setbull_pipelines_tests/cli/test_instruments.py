@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -33,7 +32,8 @@ def test_a_text_that_names_none_or_several_is_refused(copied_run: SmallRun) -> N
     with pytest.raises(NoSuchInstrument, match="found 'NOBODY', expected a key such as"):
         key_of("NOBODY", copied_run.settings)
     rows = copied_run.warehouse.read(INSTRUMENTS, [WHOLE])
-    same = rows.assign(symbol=pd.Series(["TWIN", "TWIN", *rows["symbol"][2:]], dtype="string"))
+    same = rows.copy()
+    same.loc[same.index[:2], "symbol"] = "TWIN"
     publish(copied_run.warehouse, INSTRUMENTS, WHOLE, same)
     with pytest.raises(NoSuchInstrument) as caught:
         key_of("TWIN", copied_run.settings)
