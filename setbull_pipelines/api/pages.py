@@ -1,4 +1,4 @@
-"""Pages for people: the daily report and the difference of a diverged day, at addresses that the UI can link to.
+"""Pages for people: all sessions, the daily report and the difference of a diverged day, at addresses to link to.
 
 Belongs here: finding them. Does not belong here: what they show (``reporting/``, ``reconciliation/page.py``).
 """
@@ -6,15 +6,17 @@ Belongs here: finding them. Does not belong here: what they show (``reporting/``
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from setbull_pipelines import tables
 from setbull_pipelines.api.asking import Tables, refused
-from setbull_pipelines.pipeline.addresses import DIVERGENCE_PATH, REPORT_PATH
+from setbull_pipelines.pipeline.addresses import DIVERGENCE_PATH, OVERVIEW_PATH, REPORT_PATH
 from setbull_pipelines.pipeline.comparing_days import read_findings
 from setbull_pipelines.pipeline.daily_reports import report_path
+from setbull_pipelines.pipeline.overview import overview_path
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.tables.reconciliation import DIVERGED
 from setbull_pipelines.warehouse.errors import MissingPartition
@@ -29,15 +31,49 @@ _HEADERS = {
 }
 
 
+@router.get("/reports")
+@router.get("/reports/")
+def reports() -> RedirectResponse:
+    """To the page of all sessions, whose links are relative."""
+    return RedirectResponse(OVERVIEW_PATH)
+
+
+@router.get(OVERVIEW_PATH)
+def overview(reader: Tables) -> HTMLResponse:
+    """All sessions."""
+    return _written(
+        overview_path(reader.settings()),
+        "there is no page of sessions yet; write it by: setbull run",
+    )
+
+
+@router.get("/reports/{name}.html", response_model=None)
+def file(reader: Tables, name: str) -> Response:
+    """A page by the name of its file, as other pages link to it: of a report, or of a difference."""
+    table_name, day = name[: -len("-YYYY-MM-DD")], name[-len("YYYY-MM-DD") :]
+    try:
+        found = date.fromisoformat(day)
+    except ValueError:
+        raise refused(f"found {name!r}, expected a day or a table and a day", 404) from None
+    if table_name:
+        return RedirectResponse(DIVERGENCE_PATH.format(table_name=table_name, day=found))
+    return report(reader, found)
+
+
 @router.get(REPORT_PATH)
 def report(reader: Tables, day: date) -> HTMLResponse:
     """The daily report."""
+    return _written(
+        report_path(reader.settings(), day),
+        f"there is no report of {day}; write it by: setbull report --day {day}",
+    )
+
+
+def _written(path: Path, absent: str) -> HTMLResponse:
     try:
-        page = report_path(reader.settings(), day).read_text(encoding="utf-8")
+        page = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise refused(
-            f"there is no report of {day}; write it by: setbull report --day {day}", 404
-        ) from None
+        raise refused(absent, 404) from None
     return HTMLResponse(page, headers=_HEADERS)
 
 

@@ -21,8 +21,9 @@ from setbull_pipelines.assets.lane import Lane
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.assets.served import GROUP
 from setbull_pipelines.pipeline import daily_reports
-from setbull_pipelines.pipeline.addresses import report_address
+from setbull_pipelines.pipeline.addresses import overview_address, report_address
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.overview import overview_path
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
 from setbull_pipelines.warehouse.pointers import StoredTable
@@ -78,7 +79,14 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def _place(settings: Settings, day: date) -> dict[str, dg.MetadataValue]:
-    """Where people find the page: a link where the API is reachable for them, else the file."""
-    if address := report_address(settings.api, day):
-        return {"page": dg.MetadataValue.url(address)}
-    return {"path": dg.MetadataValue.path(str(daily_reports.report_path(settings, day)))}
+    """Where people find the page and that of all sessions: links where the API is reachable, else the files."""
+    sessions = overview_address(settings.api)
+    if (address := report_address(settings.api, day)) and sessions:
+        return {
+            "page": dg.MetadataValue.url(address),
+            "all sessions": dg.MetadataValue.url(sessions),
+        }
+    return {
+        "path": dg.MetadataValue.path(str(daily_reports.report_path(settings, day))),
+        "all sessions": dg.MetadataValue.path(str(overview_path(settings))),
+    }

@@ -35,6 +35,7 @@ from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_b
 from setbull_pipelines.pipeline import alert_delivery
 from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.overview import write_overview
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.quality.verdict import NOT_JUDGED, TOLD_BY_OWN_ALERT
@@ -205,13 +206,14 @@ def look_and_deliver(
     settings: Settings,
     clock: alert_delivery.Clock = now,
 ) -> Round:
-    """Record :func:`findings_of` ``runs``, and deliver what is due."""
+    """Record :func:`findings_of` ``runs``, and deliver what is due; the page of all sessions tells what changed."""
     findings = findings_of(instance, runs, warehouse, settings, clock())
     changed = alert_delivery.record_findings(findings, warehouse, settings.alerts, clock)
     deliveries = alert_delivery.deliver(warehouse, settings.alerts, clock)
     if changed or deliveries:
         _show(instance, warehouse)
         refresh_catalog(warehouse, settings)
+        write_overview(warehouse, settings)
     return Round(changed, deliveries)
 
 

@@ -10,12 +10,10 @@ import shlex
 from collections.abc import Iterator
 from datetime import date
 
-import pandas as pd
-
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import now, open_warehouse
+from setbull_pipelines.cli.instruments import key_of, symbols_of
 from setbull_pipelines.errors import SetbullError
-from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.dependents import depending
 from setbull_pipelines.pipeline.proposing import undecided_gaps
@@ -33,7 +31,6 @@ from setbull_pipelines.sources.decided_actions import (
 from setbull_pipelines.tables.actions import GENUINE, SPLIT_OR_BONUS
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 
-_INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)
 _ACTIONS = StoredTable("raw", tables.CORPORATE_ACTIONS)
 
 
@@ -44,7 +41,7 @@ class NothingToDecide(SetbullError, ValueError):
 def proposals(settings: Settings) -> Iterator[str]:
     """Every undecided gap, with the command that would explain it. Nothing is applied."""
     gaps = _undecided(settings)
-    symbols = _symbols(settings)
+    symbols = symbols_of(settings)
     for gap in gaps:
         symbol = symbols.get(gap.instrument_key, gap.instrument_key)
         named = f"{gap.day} {symbol} opened at {gap.opened_at:.4f} of the close before"
@@ -64,7 +61,7 @@ def proposals(settings: Settings) -> Iterator[str]:
 def listing(settings: Settings) -> Iterator[str]:
     """The corporate actions in force, as files and people state them, then what was decided."""
     warehouse = open_warehouse(settings)
-    symbols = _symbols(settings)
+    symbols = symbols_of(settings)
     if warehouse.pointer(_ACTIONS, WHOLE):
         stored = warehouse.read(_ACTIONS, [WHOLE]).sort_values(["ex_date", "instrument_key"])
         for row in stored.itertuples():
@@ -86,7 +83,7 @@ def accept(
     reason: str,
 ) -> Iterator[str]:
     """Record an action; without a ratio the one that is proposed for the day. Raises NothingToDecide."""
-    key = _key_of(instrument, settings)
+    key = key_of(instrument, settings)
     if ratio is None:
         gap = _gap_of(key, day, settings)
         if gap is None or gap.nearest is None:
@@ -104,13 +101,13 @@ def accept(
 
 def genuine(settings: Settings, instrument: str, day: date, by: str, reason: str) -> Iterator[str]:
     """Record that a price really moved that far. Raises NothingToDecide."""
-    key = _key_of(instrument, settings)
+    key = key_of(instrument, settings)
     return _decide(settings, ACCEPTED, key, day, GENUINE, "1", by, reason)
 
 
 def reject(settings: Settings, instrument: str, day: date, by: str, reason: str) -> Iterator[str]:
     """Record that the proposal of a day is refused, and take back what was accepted for it. Raises NothingToDecide."""
-    key = _key_of(instrument, settings)
+    key = key_of(instrument, settings)
     standing = [
         row
         for row in in_force(read_decisions(settings.data_directory))
@@ -170,31 +167,3 @@ def _undecided(settings: Settings) -> list[Gap]:
 def _gap_of(key: str, day: date, settings: Settings) -> Gap | None:
     found = undecided_gaps(open_warehouse(settings), ())
     return next((gap for gap in found if (gap.instrument_key, gap.day) == (key, day)), None)
-
-
-def _instruments(settings: Settings) -> pd.DataFrame:
-    warehouse = open_warehouse(settings)
-    if warehouse.pointer(_INSTRUMENTS, WHOLE) is None:
-        return _INSTRUMENTS.table.empty()
-    return warehouse.read(_INSTRUMENTS, [WHOLE])
-
-
-def _symbols(settings: Settings) -> dict[str, str]:
-    frame = _instruments(settings)
-    return dict(zip(frame["instrument_key"], frame["symbol"], strict=True))
-
-
-def _key_of(instrument: str, settings: Settings) -> str:
-    """The key of an instrument that is named by key or symbol."""
-    frame = _instruments(settings)
-    keys = frame.loc[frame["symbol"] == instrument, "instrument_key"].tolist()
-    if len(keys) == 1:
-        return keys[0]
-    try:
-        parse_instrument_key(instrument)
-    except InvalidInstrumentKey:
-        raise NothingToDecide(
-            f"found {instrument!r}, expected a key such as NSE_EQ|INE002A01018, or a symbol that one instrument of "
-            "raw.instruments has"
-        ) from None
-    return instrument

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.market.calendar import NSE
@@ -16,12 +16,18 @@ from setbull_pipelines.settings import Settings
 
 DEFAULT_DAYS_WITHOUT_MINUTES = 20
 SAMPLE_DAYS = 5
+_NEAR = timedelta(days=15)
+"""No stretch without a session was longer since the calendar begins."""
 LONGEST_GAP = 5
 """Sessions without candles that a run still covers, so that the hole is seen; longer ones are left out."""
 
 
 class NothingToRun(SetbullError, ValueError):
     """The input and the asked range have no trading day in common; the message says both."""
+
+
+class NotARange(SetbullError, ValueError):
+    """No input can have a trading day of the asked range; the message says which of three reasons holds."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,42 @@ class AskedDays:
     days: tuple[date, ...]
     note: str | None = None
     """What a user is told of the choice."""
+
+
+def refuse_impossible(first: date | None, last: date | None, today: date) -> None:
+    """Raise NotARange for a range that is reversed, in the future, or of days on which the exchange is closed."""
+    if first and last and first > last:
+        raise NotARange(
+            f"--from {first} lies after --to {last}, expected the earlier day first: --from {last} --to {first}"
+        )
+    if first and first > today:
+        raise NotARange(
+            f"--from {first} lies in the future, expected a session that has closed: today is {today}"
+        )
+    if (
+        first
+        and last
+        and NSE.first_day <= first
+        and last <= NSE.last_day
+        and not NSE.trading_days(first, last)
+    ):
+        raise NotARange(
+            f"{_closed(first, last)}, expected a range with a session{_near(first, last)}"
+        )
+
+
+def _closed(first: date, last: date) -> str:
+    if first < last:
+        return f"NSE is closed on every day from {first:%A} {first} to {last:%A} {last}"
+    return f"NSE is closed on {first:%A} {first} ({NSE.why_closed(first)})"
+
+
+def _near(first: date, last: date) -> str:
+    """The sessions before and after, where the calendar knows them."""
+    before = NSE.trading_days(max(NSE.first_day, first - _NEAR), first)[-1:]
+    after = NSE.trading_days(last, min(NSE.last_day, last + _NEAR))[:1]
+    found = " and ".join(str(day) for day in (*before, *after))
+    return f"; the nearest are {found}" if found else ""
 
 
 def choose_days(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import date
 
 from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.cli.instruments import key_of
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.dependents import depending
@@ -19,14 +20,12 @@ class NothingStored(SetbullError, ValueError):
     """No computed partition of the range was computed for the instrument; the message says which were looked at."""
 
 
-def mark(
-    settings: Settings, instrument_key: str, first: date | None, last: date | None
-) -> list[str]:
-    """Mark the instrument and say what will be computed, with which command.
+def mark(settings: Settings, instrument: str, first: date | None, last: date | None) -> list[str]:
+    """Mark the instrument, named by key or symbol, and say what will be computed, with which command.
 
-    Raises NothingStored, DamagedPartition.
+    Raises NoSuchInstrument, NothingStored, DamagedPartition.
     """
-    warehouse = open_warehouse(settings)
+    warehouse, instrument_key = open_warehouse(settings), key_of(instrument, settings)
     marked = invalidate(warehouse, instrument_key, first, last)
     if marked is None:
         raise NothingStored(

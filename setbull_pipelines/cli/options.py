@@ -16,16 +16,27 @@ import click
 from setbull_pipelines.market.session_table import TIMEZONE
 
 
-def day(
-    context: click.Context, parameter: click.Parameter, text: str | None
-) -> datetime.date | None:
-    """A date, as the callback of an option."""
-    if text is None:
-        return None
-    try:
-        return datetime.date.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"found {text!r}, expected a date YYYY-MM-DD") from None
+class _Day(click.ParamType):
+    """A date, typed as one."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(
+        self,
+        value: str | datetime.date,
+        parameter: click.Parameter | None,
+        context: click.Context | None,
+    ) -> datetime.date:
+        if isinstance(value, datetime.date):
+            return value
+        try:
+            return datetime.date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"found {value!r}, expected a date YYYY-MM-DD", parameter, context)
+
+
+DAY = _Day()
+"""The type of options and arguments that are a day."""
 
 
 def moment(
@@ -53,3 +64,4 @@ def rows(help: str) -> Callable[[Any], Any]:
 
 by = click.option("--by", "actor", required=True, help="Your name; it is kept in the log.")
 reason = click.option("--reason", required=True, help="Why, in one sentence.")
+as_json = click.option("--json", "as_json", is_flag=True, help="As one JSON object, for programs.")

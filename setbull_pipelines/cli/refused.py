@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import click
-
 from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.cli.check import lines_of, report_on
 from setbull_pipelines.cli.home import claim
+from setbull_pipelines.cli.terminal import tell
 from setbull_pipelines.pipeline.raw import RawDays, publish_intake
 from setbull_pipelines.settings import SOURCE_FILE, Settings, recorded_source
 from setbull_pipelines.sources.intake import Intake
@@ -34,19 +33,19 @@ def tell_what_was_understood(intake: Intake, settings: Settings, given: Mapping[
     accepted = sum(intake.landed_rows().values())
     is_refused = (intake.files["kind"] == "rejected").any()
     if is_refused or accepted < _LITTLE * received:
-        click.echo("\n".join(lines_of(report_on(settings.input, intake, settings, given))))
+        tell("\n".join(lines_of(report_on(settings.input, intake, settings, given))))
         return
     # What is plain needs no words.
     told = intake.files[intake.files["taken_for"].str.contains("; ", regex=False, na=False)]
     for taken_for, files in list(told.groupby("taken_for", sort=False))[:_SENTENCES]:
         first, more = files["source"].iloc[0], len(files) - 1
-        click.echo(f"{first}{f' and {more} more files' if more else ''}: {taken_for}")
+        tell(f"{first}{f' and {more} more files' if more else ''}: {taken_for}")
 
 
 def with_nothing_accepted(intake: Intake, settings: Settings, given: Mapping[str, Any]) -> str:
     """Tell why nothing was accepted, and make the tables that can be asked about it; returns the last sentence."""
     report = report_on(settings.input or "", intake, settings, given)
-    click.echo("\n".join(lines_of(report)))
+    tell("\n".join(lines_of(report)))
     record = settings.data_directory / SOURCE_FILE
     before = recorded_source(settings.data_directory)[0]
     if record.exists() and before != settings.input:

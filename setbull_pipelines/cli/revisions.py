@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table as TextTable
 
 from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.cli.instruments import key_of
 from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.quality.revisions import (
     REVISIONS,
@@ -29,9 +30,9 @@ from setbull_pipelines.warehouse.errors import (
 def print_revisions(
     settings: Settings, day: date | None, instrument: str | None, rows: int
 ) -> None:
-    """Print the corrections of a day (None: of all), of an instrument (None: of all).
+    """Print the corrections of a day (None: of all), of an instrument by key or symbol (None: of all).
 
-    Raises MissingPartition for a day without a stored session.
+    Raises MissingPartition for a day without a stored session, NoSuchInstrument.
     """
     warehouse = open_warehouse(settings)
     stored = warehouse.partitions(REVISIONS)
@@ -40,7 +41,7 @@ def print_revisions(
         raise MissingPartition(f"--day {day}: found no bars of that day, expected {expected}")
     revisions = warehouse.read(REVISIONS, None if day is None else [day.isoformat()])
     if instrument is not None:
-        revisions = revisions[revisions["instrument_key"] == instrument]
+        revisions = revisions[revisions["instrument_key"] == key_of(instrument, settings)]
     days = "all days" if day is None else f"{day}"
     console.print(f"{days}: {sentence(revisions)}")
     if len(revisions):

@@ -18,6 +18,22 @@ _SHOWN_FROM_SECONDS = 1.0
 console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
 
 
+def tell(text: str) -> None:
+    """Print a text for people as it is, long lines included, where the rest for them goes."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def aside(quiet: bool = False) -> Iterator[None]:
+    """Keep what is for people out of the standard output: on the error output, or nowhere when ``quiet``."""
+    before = console.stderr, console.quiet
+    console.stderr, console.quiet = True, quiet
+    try:
+        yield
+    finally:
+        console.stderr, console.quiet = before
+
+
 class _ProgressLines(logging.Handler):
     """Shows progress records: one changing line in a terminal, one line each elsewhere.
 

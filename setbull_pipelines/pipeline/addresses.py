@@ -10,6 +10,7 @@ from datetime import date
 
 from setbull_pipelines.settings import ApiSettings
 
+OVERVIEW_PATH = "/reports/index.html"
 REPORT_PATH = "/reports/{day}"
 DIVERGENCE_PATH = "/divergence/{table_name}/{day}"
 
@@ -17,6 +18,11 @@ DIVERGENCE_PATH = "/divergence/{table_name}/{day}"
 def report_address(api: ApiSettings, day: date) -> str | None:
     """The address of the daily report; None where the settings do not say where people reach the API."""
     return api.public_url + REPORT_PATH.format(day=day) if api.public_url else None
+
+
+def overview_address(api: ApiSettings) -> str | None:
+    """Of the page of all sessions; None where the settings do not say where people reach the API."""
+    return api.public_url + OVERVIEW_PATH if api.public_url else None
 
 
 def divergence_address(api: ApiSettings, table_name: str, day: date) -> str | None:

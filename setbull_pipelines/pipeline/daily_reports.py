@@ -6,7 +6,10 @@ belong here: what is shown (``reporting/``), opening a browser, Dagster.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,19 +18,23 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.disk import content_hash, replace_durably, sync_directory
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.addresses import divergence_address
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.measuring import Meter
+from setbull_pipelines.pipeline.overview import readable, write_overview
 from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.serving import read_served, served_table
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.quality.processing import FAILURES
-from setbull_pipelines.reporting.content import Stored, charted, charted_intraday
-from setbull_pipelines.reporting.page import html_page
+from setbull_pipelines.reporting.content import Stored, charted, charted_intraday, mamba_day
+from setbull_pipelines.reporting.page import Neighbours, html_page, relinked
 from setbull_pipelines.reporting.reading import read_report
 from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.settings import Settings, fingerprint
 from setbull_pipelines.tables import Table
+from setbull_pipelines.tables.filters import PASSING_VERDICTS
+from setbull_pipelines.tables.reconciliation import DIVERGED
 from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.errors import DamagedPartition
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
@@ -65,6 +72,11 @@ _FILE = "the file"
 """Name of the document's hash among the inputs of what it says."""
 _REMOVED = "removed to save disk space"
 """Among the inputs of a report: sessions that it lacks, so that it is made again when they may be back."""
+_LISTS = "stocks that passed before"
+"""Among the inputs of a report: the lists of the sessions before, whichever variant they were served from."""
+_ADDRESS = "address of pages"
+_SESSIONS_BEFORE = 60
+"""Sessions that are looked at for how long a stock is in its list."""
 _ABSENT = "never published"
 
 
@@ -87,16 +99,79 @@ def make_reports(
     """Write the reports of ``days``, and again those of days whose filter results were served anew since.
 
     A report is a function of the stored rows: a file whose inputs are still the same is left alone. What is published
-    is read from the written file. MissingPartition for a day that is not served; DamagedPartition where something that
-    the report of one of ``days`` is made from is damaged. An earlier report then stays as it is: the scrub after it
-    tells the damage.
+    is read from the written file. The page of all sessions follows. MissingPartition for a day that is not served;
+    DamagedPartition where something that the report of one of ``days`` is made from is damaged. An earlier report then
+    stays as it is: the scrub after it tells the damage.
     """
-    for day in sorted({*days, *_outdated(warehouse, settings)}):
+    asked = sorted({*days, *_outdated(warehouse, settings)})
+    earlier = _Earlier(asked, warehouse, settings)
+    known = sorted({*map(date.isoformat, asked), *warehouse.partitions(REPORT)})
+    written = set()
+    for day in asked:
         try:
-            yield _make(day, warehouse, settings, run_id)
+            result = _make(
+                day, earlier.before(day), _neighbours(day, known), warehouse, settings, run_id
+            )
         except DamagedPartition:
             if day in days:
                 raise
+            continue
+        if not result.cached:
+            written.add(day.isoformat())
+        yield result
+    for name in sorted(written):
+        for neighbour in filter(None, _neighbours(date.fromisoformat(name), known)):
+            if neighbour not in written:
+                _link(neighbour, known, warehouse, settings)
+    write_overview(warehouse, settings)
+
+
+class _Earlier:
+    """Which stocks passed on the sessions before those that are asked for, read once for all of them."""
+
+    def __init__(self, asked: Sequence[date], warehouse: Warehouse, settings: Settings) -> None:
+        stored = _source(tables.FILTER_RESULTS, settings)
+        pointers = warehouse.pointers(stored)
+        self._days = [key for key, pointer in pointers.items() if not pointer.evicted_at]
+        wanted = sorted({day for each in asked for day in self._window(each)})
+        unreadable: list[str] = []
+        columns = ["trading_day", "instrument_key", "verdict"]
+        rows = readable(warehouse, stored, wanted, columns, unreadable)
+        gone = {name.rpartition(" ")[2] for name in unreadable}
+        self._days = [key for key in self._days if key not in gone]
+        rows = rows[rows["verdict"].isin(PASSING_VERDICTS)]
+        self._lists: dict[str, dict[str, str]] = {day: {} for day in wanted}
+        for row in rows.itertuples():
+            self._lists[f"{row.trading_day:%Y-%m-%d}"][row.instrument_key] = row.verdict
+
+    def _window(self, day: date) -> list[str]:
+        end = bisect_left(self._days, day.isoformat())
+        return self._days[max(0, end - _SESSIONS_BEFORE) : end]
+
+    def before(self, day: date) -> Mapping[str, Mapping[str, str]]:
+        """By session, ascending, the verdict of every stock that passed on it."""
+        return {name: self._lists[name] for name in self._window(day)}
+
+
+def _neighbours(day: date, known: Sequence[str]) -> Neighbours:
+    """The sessions before and after ``day`` among the ascending ``known``, to which it belongs."""
+    place = bisect_left(known, day.isoformat())
+    before = known[place - 1] if place else None
+    return before, known[place + 1] if place + 1 < len(known) else None
+
+
+def _link(name: str, known: Sequence[str], warehouse: Warehouse, settings: Settings) -> None:
+    """Let the written report of a session lead to its neighbours of now."""
+    day = date.fromisoformat(name)
+    pointer, path = warehouse.pointer(REPORT, name), report_path(settings, day)
+    if not is_as_written(day, pointer, settings):
+        return  # it is written anew, with its links, when its day is asked for
+    document = path.read_text(encoding="utf-8")
+    data = relinked(document, _neighbours(day, known)).encode()
+    if data != document.encode():
+        replace_durably(path, data)
+        sync_directory(path.parent)
+        warehouse.confirm(REPORT, name, {**pointer.inputs, _FILE: content_hash(data)})
 
 
 def is_as_written(day: date, pointer: Pointer, settings: Settings) -> bool:
@@ -123,21 +198,31 @@ def _hash(pointer: Pointer | None) -> str:
     return pointer.content_hash if pointer else _ABSENT
 
 
-def _make(day: date, warehouse: Warehouse, settings: Settings, run_id: str) -> PartitionResult:
+def _make(
+    day: date,
+    earlier: Mapping[str, Mapping[str, str]],
+    neighbours: Neighbours,
+    warehouse: Warehouse,
+    settings: Settings,
+    run_id: str,
+) -> PartitionResult:
     key, path = day.isoformat(), report_path(settings, day)
     provenance = {
         "code_version": reporting_code_version(),
         "settings_hash": fingerprint(settings.report, settings.bb_width),
     }
-    inputs = _inputs(day, warehouse, settings)
+    inputs = _inputs(day, warehouse, settings) | {
+        _LISTS: content_hash(json.dumps(earlier, sort_keys=True).encode()),
+        _ADDRESS: settings.api.public_url,
+    }
     if path.exists() and warehouse.is_current(
         REPORT, key, **provenance, inputs=inputs | {_FILE: content_hash(path.read_bytes())}
     ):
         return PartitionResult(day, {REPORT.table.name: warehouse.pointer(REPORT, key)}, True)
     made_from = inputs[_source(tables.FILTER_RESULTS, settings).name]
     with Meter(warehouse.cache) as meter:
-        stored = gather(day, warehouse, settings)
-        data = html_page(stored, made_from).encode()
+        stored = replace(gather(day, warehouse, settings), earlier=earlier)
+        data = html_page(stored, made_from, neighbours).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_durably(path, data)
         sync_directory(path.parent)
@@ -228,6 +313,7 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
     if monitor is not None:
         looked_at = settings.bb_width.look_back_sessions + 1
         widths = of_lanes(tables.BB_WIDTH_DAILY, monitor, _sessions(day, settings)[-looked_at:])
+    summary = _read_if_stored(SUMMARY, key, warehouse)
     candles, indicators = history(tables.CANDLES_DAILY), history(tables.INDICATORS_DAILY)
     return Stored(
         day=day,
@@ -243,12 +329,21 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
         accounting=accounting,
         quarantined=quarantine["rule"].value_counts(),
         failures=_read_if_stored(FAILURES, key, warehouse),
-        reconciliation=_read_if_stored(SUMMARY, key, warehouse),
+        reconciliation=summary,
         bb_width_alerts=monitor,
         bb_width_daily=widths,
         removed=tuple(sorted(removed)),
+        mamba_day=mamba_day(settings.sequences),
+        differences=_differences(summary, day, settings),
         variants={name: _by_variant(frame) for name, frame in rows.items()},
     )
+
+
+def _differences(summary: pd.DataFrame, day: date, settings: Settings) -> dict[str, str]:
+    """The pages of the differences of a day, where people reach the API."""
+    diverged = summary.loc[summary["state"] == DIVERGED, "table_name"]
+    pages = {name: divergence_address(settings.api, name, day) for name in diverged}
+    return {name: page for name, page in pages.items() if page}
 
 
 def _of(rows: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:

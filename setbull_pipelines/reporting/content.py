@@ -13,6 +13,7 @@ from datetime import date
 
 import pandas as pd
 
+from setbull_pipelines.settings import SequenceSettings
 from setbull_pipelines.tables import COMPUTED_TABLES
 from setbull_pipelines.tables.bb_width import BB_WIDTH_DAILY
 from setbull_pipelines.tables.contract import INDIA
@@ -25,6 +26,8 @@ from setbull_pipelines.tables.filters import (
     VERDICT_REJECTED,
 )
 
+GENERATED = "generated sample"
+"""Source of the instruments of the sample."""
 TOP = 10
 """Length of the list of the most mamba days."""
 _BAR = 20
@@ -63,6 +66,17 @@ class Stored:
     """The sessions up to ``day`` of every instrument of the monitor, in the variant that it is served in."""
     removed: tuple[str, ...] = ()
     """Sessions, ascending, of which rows of charts or moves were removed to save disk space."""
+    earlier: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By session before ``day``, ascending, the verdict of every stock that passed on it."""
+    mamba_day: str = ""
+    """What a mamba day is under the settings, in one sentence."""
+    differences: Mapping[str, str] = field(default_factory=dict)
+    """By table the address of the page of its difference on ``day``."""
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether prices were invented by the sample."""
+        return bool((self.instruments["source"] == GENERATED).any())
 
 
 @dataclass(frozen=True)
@@ -157,6 +171,16 @@ METRICS = (
     *("volume_strength", "volume_trend", "volume_consistency", "dominant_pattern"),
 )
 """Columns of the sequence analysis that the page of a stock lists."""
+
+
+def mamba_day(settings: SequenceSettings) -> str:
+    """What a mamba day is, in one sentence."""
+    return (
+        f"A mamba day is a day of a strong move with the trend: in a bullish trend a rise of more than "
+        f"{settings.bullish_move_percent:g} % from open to close, in a bearish one a fall of more than "
+        f"{settings.bearish_move_percent:g} %, with enough volume behind it (strength {settings.strength_threshold:g} "
+        f"or more); the lists count them over the last {settings.look_back_days} sessions."
+    )
 
 
 def stock_rows(stored: Stored) -> pd.DataFrame:

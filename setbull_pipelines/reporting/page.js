@@ -231,6 +231,19 @@
       draw("daily");
     }
     dialog.scrollTop = 0;
+    history.replaceState(null, "", "#" + encodeURIComponent(stock.address));
+  }
+
+  // The address of a stock is its symbol behind the number sign; others lead to headings.
+  const byAddress = new Map(Object.entries(data.stocks).map(([chosen, stock]) => [stock.address, chosen]));
+  function followAddress() {
+    let address = location.hash.slice(1);
+    try { address = decodeURIComponent(address); } catch { return; }
+    const chosen = byAddress.get(address);
+    if (!chosen) return;
+    const inAnswer = all(".answer a").map((link) => byAddress.get(decodeURIComponent(link.hash.slice(1))));
+    list = inAnswer.includes(chosen) ? inAnswer : rowsOf(byId("all")).map((row) => row.dataset.key);
+    showStock(chosen);
   }
 
   function showAnalysis(stock) {
@@ -273,6 +286,8 @@
   all("input[type=search]").forEach((input) => {
     input.addEventListener("input", () => filter(byId(input.dataset.for)));
   });
+  addEventListener("hashchange", followAddress);
+  dialog.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
   byId("close").addEventListener("click", () => dialog.close());
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
@@ -290,4 +305,5 @@
     event.preventDefault();
     act();
   });
+  followAddress();
 })();

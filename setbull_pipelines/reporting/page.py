@@ -12,13 +12,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
+from setbull_pipelines.reporting.answer import answer_of
 from setbull_pipelines.reporting.charts import daily_columns, intraday_columns
 from setbull_pipelines.reporting.content import (
     ALL_COLUMNS,
@@ -37,17 +40,37 @@ from setbull_pipelines.reporting.content import (
 )
 from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES
-from setbull_pipelines.tables.reconciliation import STATES
+from setbull_pipelines.tables.reconciliation import DIVERGED, STATES
 from setbull_pipelines.tables.sequence_analysis import SEQUENCE_ANALYSIS
 
+OVERVIEW_NAME = "index.html"
+"""The page of all sessions, which lies beside the reports."""
+_LINKS = '<nav id="neighbours" aria-label="Sessions">'
 ABSENT = "\N{EN DASH}"
 _CHART_LIBRARY = ("litecharts", "js/lightweight-charts.js")
 """The package that brings TradingView's script, as released by them, and the place of it inside."""
 
 
-def html_page(stored: Stored, made_from: str) -> str:
-    """Return the report as one document; the same rows give the same text."""
+Neighbours = tuple[str | None, str | None]
+"""The sessions before and after that have a report."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """A list as a file."""
+
+    label: str
+    name: str
+    address: str
+
+
+def html_page(stored: Stored, made_from: str, neighbours: Neighbours = (None, None)) -> str:
+    """Return the report as one document; the same rows give the same text.
+
+    ``neighbours`` are the sessions before and after whose reports are there.
+    """
     rows = stock_rows(stored)
+    rows = rows.assign(address=addresses(rows))
     widths, monitor = width_rows(stored, rows), monitor_rows(stored, rows)
     library, script = _chart_library(), _part("page.js")
     lists = {
@@ -64,6 +87,13 @@ def html_page(stored: Stored, made_from: str) -> str:
         verdicts=rows["verdict"].value_counts().to_dict(),
         profile=", ".join(rows["profile"].unique()),
         stages=funnel(stored.filter_results),
+        answer=answer_of(rows, stored.earlier),
+        address=dict(zip(rows["instrument_key"], rows["address"], strict=True)),
+        exports=_exports(stored, lists),
+        mamba_day=stored.mamba_day,
+        is_generated=stored.is_generated,
+        differences=stored.differences,
+        links=links_to(*neighbours),
         lists=lists,
         passing_columns=PASSING_COLUMNS,
         top=top_rows(rows).to_dict("records"),
@@ -75,6 +105,7 @@ def html_page(stored: Stored, made_from: str) -> str:
         failures=stored.failures.to_dict("records"),
         reconciliation=stored.reconciliation.to_dict("records"),
         states=[(state, int((stored.reconciliation["state"] == state).sum())) for state in STATES],
+        diverged=DIVERGED,
         variants=stored.variants,
         widths=None if widths is None else widths.to_dict("records"),
         width_columns=WIDTH_COLUMNS,
@@ -83,6 +114,53 @@ def html_page(stored: Stored, made_from: str) -> str:
         removed=stored.removed,
         data=_embedded(_stock_data(stored, rows)),
     )
+
+
+def links_to(previous: str | None, following: str | None) -> str:
+    """The links of a report to its neighbours and to the page of all sessions, an element of their own.
+
+    A report is written before the one after it, so that this part of it is replaced then: see :func:`relinked`.
+    """
+    before = f'<a rel="prev" href="{previous}.html">← {previous}</a>' if previous else ""
+    after = f'<a rel="next" href="{following}.html">{following} →</a>' if following else ""
+    return f'{_LINKS}{before} <a href="{OVERVIEW_NAME}">All sessions</a> {after}</nav>'
+
+
+def relinked(document: str, neighbours: Neighbours) -> str:
+    """A written report with other neighbours; nothing else of it changes."""
+    start = document.index(_LINKS)
+    end = document.index("</nav>", start) + len("</nav>")
+    return document[:start] + links_to(*neighbours) + document[end:]
+
+
+def addresses(rows: pd.DataFrame) -> pd.Series:
+    """What stands after ``#`` in the address of each stock: its symbol, or its key where several have the symbol."""
+    return rows["symbol"].where(~rows["symbol"].duplicated(keep=False), rows["instrument_key"])
+
+
+def _exports(stored: Stored, lists: Mapping[str, Sequence[Mapping[str, object]]]) -> list[Export]:
+    """The lists as files, which the links of the page hold in themselves."""
+    exports = []
+    for verdict, rows in lists.items():
+        if not rows:
+            continue
+        columns = ["symbol", "instrument_key", *(shown.column for shown in PASSING_COLUMNS)]
+        table = pd.DataFrame(rows)[columns].to_csv(index=False, lineterminator="\r\n")
+        # The form that TradingView imports.
+        watched = ",".join(
+            f"{row['instrument_key'].partition('|')[0].partition('_')[0]}:{row['symbol']}"
+            for row in rows
+        )
+        name = f"{verdict}-{stored.day}"
+        exports += [
+            Export(f"{verdict}, CSV", f"{name}.csv", f"data:text/csv;charset=utf-8,{quote(table)}"),
+            Export(
+                f"{verdict}, watchlist",
+                f"{name}.txt",
+                f"data:text/plain;charset=utf-8,{quote(watched)}",
+            ),
+        ]
+    return exports
 
 
 def shown(value: object, digits: int | None, is_ratio: bool = False) -> str:
@@ -120,6 +198,7 @@ def _stock_data(stored: Stored, rows: pd.DataFrame) -> dict[str, object]:
         key = row["instrument_key"]
         stock = {
             "symbol": row["symbol"],
+            "address": row["address"],
             "name": _or_none(row["name"]),
             "verdict": row["verdict"],
             "stages": [

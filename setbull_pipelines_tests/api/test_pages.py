@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.daily_report import _place
@@ -11,7 +12,8 @@ from setbull_pipelines.assets.reconciliation import _findings
 from setbull_pipelines.pipeline.comparing_days import outputs_of, reconcile
 from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines.pipeline.engine import PartitionResult
-from setbull_pipelines.settings import ApiSettings
+from setbull_pipelines.pipeline.overview import overview_path
+from setbull_pipelines.settings import ApiSettings, Settings
 from setbull_pipelines.variants import V2
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.api.running import serving
@@ -32,6 +34,29 @@ def test_the_report_of_a_day_is_a_page_that_loads_nothing(small_run: SmallRun) -
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert sentence(none, 404).startswith("there is no report of ")
     assert wrong.status_code in (400, 404)
+
+
+def test_the_page_of_all_sessions_leads_to_the_reports(small_run: SmallRun) -> None:
+    day = small_run.days[-1]
+    with serving(small_run.settings) as client:
+        page = client.get("/reports", follow_redirects=True)
+        report = client.get(f"/reports/{day}.html")
+        difference = client.get(f"/reports/{TABLE.name}-{day}.html", follow_redirects=False)
+        nothing = client.get("/reports/nothing.html")
+    assert page.url.path == "/reports/index.html"
+    assert page.text == overview_path(small_run.settings).read_text(encoding="utf-8")
+    assert f'<a href="{day}.html">' in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert report.text == report_path(small_run.settings, day).read_text(encoding="utf-8")
+    assert sentence(nothing, 404) == "found 'nothing', expected a day or a table and a day"
+    assert difference.headers["location"] == f"/divergence/{TABLE.name}/{day}"
+
+
+def test_before_the_first_run_there_is_no_page_of_sessions(tmp_path: Path) -> None:
+    with serving(Settings(data_directory=tmp_path)) as client:
+        assert sentence(client.get("/reports/index.html"), 404) == (
+            "there is no page of sessions yet; write it by: setbull run"
+        )
 
 
 def test_the_difference_of_a_diverged_day_is_a_page(copied_run: SmallRun) -> None:

@@ -9,9 +9,11 @@ import pytest
 from setbull_pipelines.cli.days import (
     DEFAULT_DAYS_WITHOUT_MINUTES,
     SAMPLE_DAYS,
+    NotARange,
     NothingToRun,
     choose_days,
     closed_days,
+    refuse_impossible,
 )
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import CalendarSettings, Settings
@@ -75,6 +77,58 @@ def test_a_range_without_a_stored_session_is_refused_in_one_sentence(
         choose_days(MINUTES, DAILY, FILES, first, last)
     assert f"covers {DAILY[0]} to {DAILY[-1]}" in str(caught.value)
     assert str(first or last) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "sentence"),
+    [
+        (
+            date(2025, 6, 27),
+            date(2025, 6, 20),
+            "--from 2025-06-27 lies after --to 2025-06-20, expected the earlier day first: "
+            "--from 2025-06-20 --to 2025-06-27",
+        ),
+        (
+            date(2025, 7, 1),
+            None,
+            "--from 2025-07-01 lies in the future, expected a session that has closed: today is 2025-06-30",
+        ),
+        (
+            date(2025, 6, 21),
+            date(2025, 6, 22),
+            "NSE is closed on every day from Saturday 2025-06-21 to Sunday 2025-06-22, expected a range with a "
+            "session; the nearest are 2025-06-20 and 2025-06-23",
+        ),
+        (
+            date(2025, 5, 1),
+            date(2025, 5, 1),
+            "NSE is closed on Thursday 2025-05-01 (Maharashtra Day), expected a range with a session; the nearest "
+            "are 2025-04-30 and 2025-05-02",
+        ),
+    ],
+)
+def test_a_range_that_no_input_can_have_is_refused_for_its_reason(
+    first: date, last: date | None, sentence: str
+) -> None:
+    with pytest.raises(NotARange) as caught:
+        refuse_impossible(first, last, today=date(2025, 6, 30))
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (None, None),
+        (date(2025, 6, 30), None),
+        (date(2025, 6, 20), date(2025, 6, 22)),
+        (date(2025, 6, 20), date(2030, 1, 1)),
+        (date(1990, 1, 6), date(1990, 1, 7)),
+    ],
+)
+def test_a_range_that_an_input_could_have_is_not_refused_before_reading_it(
+    first: date | None, last: date | None
+) -> None:
+    refuse_impossible(first, last, today=date(2025, 6, 30))
 
 
 def test_an_input_without_a_candle_on_a_trading_day_is_refused() -> None:

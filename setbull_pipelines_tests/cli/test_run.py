@@ -219,11 +219,19 @@ class TestRefusals:
         assert_refused(setbull("run", "--input", tmp_path / "empty"), "empty")
 
     @pytest.mark.parametrize(
-        ("first", "last"), [("2030-01-01", "2030-02-01"), ("2025-06-07", "2025-06-08")]
+        ("first", "last", "sentence"),
+        [
+            ("2024-01-01", "2024-02-01", f"which covers {DAY} to"),
+            ("2030-01-01", "2030-02-01", "--from 2030-01-01 lies in the future"),
+            ("2025-06-07", "2025-06-08", "NSE is closed on every day from Saturday 2025-06-07"),
+            ("2025-06-08", "2025-06-07", "--from 2025-06-08 lies after --to 2025-06-07"),
+        ],
     )
-    def test_a_range_without_a_stored_session(self, first: str, last: str, dirty_csv: Path) -> None:
+    def test_a_range_without_a_stored_session_is_refused_for_its_reason(
+        self, first: str, last: str, sentence: str, dirty_csv: Path
+    ) -> None:
         result = setbull("run", "--input", dirty_csv, "--from", first, "--to", last)
-        assert_refused(result, f"no trading day between {first} and {last}", DAY)
+        assert_refused(result, sentence)
 
     def test_an_unknown_settings_key(self, tmp_path: Path) -> None:
         (tmp_path / "settings.toml").write_text("[filters]\nminimum_cloze = 20.0\n")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
-from setbull_pipelines.pipeline.daily_reports import REPORT, gather, make_reports, report_path
+from setbull_pipelines.pipeline.daily_reports import (
+    REPORT,
+    gather,
+    is_as_written,
+    make_reports,
+    report_path,
+)
 from setbull_pipelines.pipeline.evicting import evict
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import ReportSettings, RolloutSettings, StorageSettings
@@ -179,3 +186,61 @@ def test_what_was_never_compared_is_not_called_equal(copied_run: SmallRun) -> No
     page = report_path(copied_run.settings, day).read_text("utf-8")
     assert "V1 and V2 were not compared on this day" in page
     assert "pass</b>" not in page
+
+
+def neighbours(run: SmallRun, day: date) -> list[str]:
+    page = report_path(run.settings, day).read_text("utf-8")
+    links = page[page.index('id="neighbours"') :]
+    return re.findall(r'rel="(\w+)" href="([^"]+)"', links[: links.index("</nav>")])
+
+
+def test_reports_lead_to_those_before_and_after(copied_run: SmallRun) -> None:
+    first, last = copied_run.days
+    assert neighbours(copied_run, first) == [("next", f"{last}.html")]
+    assert neighbours(copied_run, last) == [("prev", f"{first}.html")]
+
+
+def test_a_report_that_comes_later_is_linked_from_the_one_before(copied_run: SmallRun) -> None:
+    first, last = copied_run.days
+    forget(copied_run.warehouse, REPORT, last)
+    report_path(copied_run.settings, last).unlink()
+    forget(copied_run.warehouse, REPORT, first)
+    report_path(copied_run.settings, first).unlink()
+    made(copied_run, first)
+    assert neighbours(copied_run, first) == []
+    pointer = copied_run.warehouse.pointer(REPORT, first.isoformat())
+    assert list(made(copied_run, last)) == [last]
+    assert neighbours(copied_run, first) == [("next", f"{last}.html")]
+    linked = copied_run.warehouse.pointer(REPORT, first.isoformat())
+    assert linked.content_hash == pointer.content_hash
+    assert is_as_written(first, linked, copied_run.settings)
+    assert made(copied_run, first)[first].cached
+
+
+def test_the_lists_before_are_part_of_a_report(copied_run: SmallRun) -> None:
+    first, last = copied_run.days
+    page = report_path(copied_run.settings, last).read_text("utf-8")
+    assert f"dropped since {first}" in page
+    rows = copied_run.warehouse.read(RESULTS, [first.isoformat()])
+    rows.loc[rows["verdict"] == "rejected", "verdict"] = "bullish"
+    publish(copied_run.warehouse, RESULTS, first.isoformat(), rows)
+    assert not made(copied_run, last)[last].cached
+    assert report_path(copied_run.settings, last).read_text("utf-8") != page
+
+
+def test_an_earlier_day_that_is_damaged_does_not_keep_a_report_from_being_made(
+    copied_run: SmallRun,
+) -> None:
+    first, last = copied_run.days
+    # Of a range all days lie in one file; a day that was served again has its own.
+    rows = copied_run.warehouse.read(RESULTS, [first.isoformat()])
+    publish(copied_run.warehouse, RESULTS, first.isoformat(), rows.assign(variant="v2"))
+    made(copied_run, first)
+    (path,) = copied_run.warehouse.files(RESULTS, [first.isoformat()])
+    assert path not in copied_run.warehouse.files(RESULTS, [last.isoformat()])
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[:-1] + b"x")
+    made(copied_run, last)
+    page = report_path(copied_run.settings, last).read_text("utf-8")
+    assert "No earlier session is stored" in page

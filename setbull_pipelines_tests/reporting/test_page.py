@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
 
 from setbull_pipelines.reporting import page
-from setbull_pipelines.reporting.content import Stored
+from setbull_pipelines.reporting.content import Stored, mamba_day
 from setbull_pipelines.reporting.page import html_page, points
 from setbull_pipelines.reporting.reading import IllegalReport, read_report
+from setbull_pipelines.settings import SequenceSettings
 from setbull_pipelines_tests.reporting.conftest import HOSTILE, spoiled
 
 # SHA-256 of dist/lightweight-charts.standalone.production.js in the npm release 5.1.0 of TradingView.
@@ -92,7 +95,9 @@ def test_nothing_is_loaded_and_only_the_scripts_inside_may_run(document: str) ->
     assert "unsafe-inline" not in policy.split(";")[1]
     assert "url(" not in document[: document.index("</style>")]
     links = {found["href"] for tag, found in elements if tag == "a"}
-    assert {link for link in links if not link.startswith("#")} == {"https://www.tradingview.com/"}
+    # A data address holds its file in itself; the others are pages of the same folder.
+    outside = {link for link in links if not link.startswith(("#", "data:text/"))}
+    assert outside == {"https://www.tradingview.com/", "index.html"}
 
 
 def test_links_inside_the_document_lead_somewhere(document: str) -> None:
@@ -199,3 +204,98 @@ def test_an_instrument_cannot_be_listed_twice(document: str) -> None:
     row = document[start : document.index("</tr>", start) + 5]
     with pytest.raises(IllegalReport, match="two rows in one list"):
         read_report(document.replace(row, row * 2))
+
+
+def with_earlier(stored: Stored) -> tuple[Stored, str, str]:
+    """A day after one on which another stock passed; the symbols of one that is new and of the one that dropped."""
+    rows = page.stock_rows(stored)
+    passed = rows["verdict"].isin(["bullish", "bearish"])
+    new, dropped = rows[passed].iloc[0], rows[~passed].iloc[0]
+    verdicts = rows[passed].set_index("instrument_key")["verdict"].to_dict()
+    verdicts.pop(new["instrument_key"])
+    earlier = {"2026-06-26": {}, "2026-06-29": verdicts | {dropped["instrument_key"]: "bullish"}}
+    return dataclasses.replace(stored, earlier=earlier), new["symbol"], dropped["symbol"]
+
+
+def test_the_answer_comes_first_with_who_is_new_and_who_dropped(stored: Stored) -> None:
+    changed, new, dropped = with_earlier(stored)
+    document = html_page(changed, "x")
+    answer = document[document.index("answer-heading") : document.index('class="cards"')]
+    passed = stored.filter_results["verdict"].isin(["bullish", "bearish"]).sum()
+    text = " ".join(Elements("<p " + answer).text.split())
+    assert f"{passed} of {len(stored.filter_results)} stocks passed: 1 new, 1 dropped since" in text
+    assert f"{new} new" in text
+    assert f"{dropped} was bullish: " in text
+    assert "2nd day" in text
+    assert document.index("answer-heading") < document.index("funnel-heading")
+    assert "No earlier session is stored" in html_page(stored, "x")
+
+
+def test_every_stock_has_an_address(stored: Stored, document: str) -> None:
+    rows, key = {}, None
+    for tag, found in Elements(document).found:
+        if tag == "tr":
+            key = found.get("data-key")
+        elif tag == "th" and "id" in found:
+            rows[found["id"]] = key
+    names = page.stock_rows(stored).set_index("symbol")["instrument_key"].to_dict()
+    assert rows == names
+    twins = stored.instruments.copy()
+    twins.loc[twins.index[:2], "symbol"] = "TWIN"
+    addresses = page.addresses(page.stock_rows(dataclasses.replace(stored, instruments=twins)))
+    assert addresses.is_unique
+    assert "TWIN" not in set(addresses)
+
+
+def test_the_lists_can_be_taken_along(stored: Stored, document: str) -> None:
+    files_of = {
+        found["download"]: unquote(found["href"].partition(",")[2])
+        for tag, found in Elements(document).found
+        if tag == "a" and "download" in found
+    }
+    rows = page.ranked(page.stock_rows(stored))
+    assert len(rows)
+    for verdict, listed in rows.groupby("verdict", observed=True):
+        table = pd.read_csv(io.StringIO(files_of[f"{verdict}-{stored.day}.csv"]))
+        assert table["instrument_key"].tolist() == listed["instrument_key"].tolist()
+        assert table["close"].tolist() == listed["close"].tolist()
+        watched = files_of[f"{verdict}-{stored.day}.txt"].split(",")
+        assert watched == [f"NSE:{symbol}" for symbol in listed["symbol"]]
+
+
+def test_generated_prices_are_said_to_be_generated(stored: Stored, document: str) -> None:
+    assert "Not real prices:" in document
+    real = stored.instruments.assign(source="instruments.csv")
+    assert "Not real prices:" not in html_page(dataclasses.replace(stored, instruments=real), "x")
+
+
+def test_a_diverged_table_is_an_alarm_that_leads_to_its_difference(
+    stored: Stored, document: str
+) -> None:
+    assert 'class="alarm"' not in document
+    verdicts = stored.reconciliation.copy()
+    name = verdicts["table_name"].iloc[2]
+    verdicts.loc[verdicts.index[2], "state"] = "diverged"
+    changed = dataclasses.replace(stored, reconciliation=verdicts)
+    assert f'class="alarm"><b>{len(verdicts) - 1} pass, 1 diverged</b>' in html_page(changed, "x")
+    address = f"http://127.0.0.1:8000/divergence/{name}/{stored.day}"
+    reached = html_page(dataclasses.replace(changed, differences={name: address}), "x")
+    assert reached.count(f'<a href="{address}">{name}</a>') == 2
+
+
+def test_a_report_leads_to_its_neighbours_and_to_others_later(stored: Stored) -> None:
+    alone = html_page(stored, "x")
+    between = html_page(stored, "x", ("2026-06-29", "2026-07-01"))
+    links = {
+        found.get("rel"): found["href"] for tag, found in Elements(between).found if tag == "a"
+    }
+    assert (links["prev"], links["next"]) == ("2026-06-29.html", "2026-07-01.html")
+    assert page.relinked(alone, ("2026-06-29", "2026-07-01")) == between
+    assert page.relinked(between, (None, None)) == alone
+    assert read_report(between).equals(read_report(alone))
+
+
+def test_what_a_mamba_day_is_follows_the_settings() -> None:
+    words = mamba_day(SequenceSettings(bullish_move_percent=6.0, look_back_days=30))
+    assert "a rise of more than 6 % from open to close" in words
+    assert "over the last 30 sessions" in words

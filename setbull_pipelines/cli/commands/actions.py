@@ -33,7 +33,7 @@ def _about_a_gap(command: Callable[..., None]) -> Any:
     for decorate in (
         options.reason,
         options.by,
-        click.argument("day", callback=options.day),
+        click.argument("day", type=options.DAY),
         click.argument("instrument"),
     ):
         command = decorate(command)

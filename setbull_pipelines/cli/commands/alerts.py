@@ -19,8 +19,15 @@ def alerts() -> None:
 
 @alerts.command("list")
 @options.rows("Alerts shown at most.")
-def list_alerts(rows: int) -> None:
+@options.as_json
+def list_alerts(rows: int, as_json: bool) -> None:
     """Open alerts, the worst first, then the last others, and what could not be delivered."""
+    if as_json:
+        from setbull_pipelines.cli.json_answers import as_text, of_alerts
+
+        with asking():
+            click.echo(as_text(of_alerts(settings_in_force(), rows)))
+        return
     from setbull_pipelines.cli import alerts as work
 
     with asking():

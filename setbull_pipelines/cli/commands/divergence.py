@@ -14,7 +14,7 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
 
 @click.command()
 @click.option("--table", required=True, help="Computed table, for example indicators_5min.")
-@click.option("--day", required=True, callback=options.day, help="Trading day, YYYY-MM-DD.")
+@click.option("--day", required=True, type=options.DAY, help="Trading day.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),

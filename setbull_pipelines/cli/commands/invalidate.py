@@ -16,14 +16,16 @@ from setbull_pipelines.cli.starting import settings_in_force
 @click.option(
     "--from",
     "first",
-    callback=options.day,
+    type=options.DAY,
     help="First trading day; default: the first stored.",
 )
-@click.option(
-    "--to", "last", callback=options.day, help="Last trading day; default: the last stored."
-)
+@click.option("--to", "last", type=options.DAY, help="Last trading day; default: the last stored.")
 def invalidate(instrument: str, first: datetime.date | None, last: datetime.date | None) -> None:
-    """Have one instrument (its key) computed again in both variants; deletes nothing."""
+    """Have one INSTRUMENT (key or symbol) computed again in both variants; deletes nothing.
+
+    \b
+    setbull invalidate RELIANCE --from 2026-06-01
+    """
     from setbull_pipelines.cli.invalidating import mark
 
     with asking():

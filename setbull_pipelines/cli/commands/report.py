@@ -12,9 +12,7 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
 
 
 @click.command()
-@click.option(
-    "--day", callback=options.day, help="Trading day, YYYY-MM-DD; default: the last served one."
-)
+@click.option("--day", type=options.DAY, help="Trading day; default: the last served one.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 def report(day: datetime.date | None, opens: bool) -> None:
     """Write the daily report, one HTML file that needs no network, and print its path."""

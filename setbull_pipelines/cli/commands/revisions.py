@@ -12,8 +12,8 @@ from setbull_pipelines.cli.starting import settings_in_force
 
 
 @click.command()
-@click.option("--day", callback=options.day, help="Trading day, YYYY-MM-DD; default: all.")
-@click.option("--instrument", help="Instrument key; default: all.")
+@click.option("--day", type=options.DAY, help="Trading day; default: all.")
+@click.option("--instrument", help="Key or symbol; default: all.")
 @options.rows("Changes shown at most.")
 def revisions(day: datetime.date | None, instrument: str | None, rows: int) -> None:
     """What later files corrected: how many bars, by how much, before or after they were final."""

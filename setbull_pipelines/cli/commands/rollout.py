@@ -22,11 +22,18 @@ _component = click.option(
 
 
 @rollout.command()
-def status() -> None:
+@options.as_json
+def status(as_json: bool) -> None:
     """Stage of every component, and the share that is really served from V2."""
     from setbull_pipelines.cli import rollout as work
 
     settings = settings_in_force()
+    if as_json:
+        from setbull_pipelines.cli.json_answers import as_text, of_rollout
+
+        with asking():
+            click.echo(as_text(of_rollout(settings)))
+        return
     if settings.rollout.kill:
         click.echo(work.KILL_SWITCH_ON)
     with asking():

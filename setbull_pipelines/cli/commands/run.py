@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,39 +18,82 @@ from setbull_pipelines.cli.starting import bring_catalog_home, reading_as, setti
 from setbull_pipelines.errors import FAILED
 from setbull_pipelines.settings import INPUT_VARIABLE, Replay, Settings, replaying
 
+if TYPE_CHECKING:
+    from setbull_pipelines.cli.run import Outcome
+
 
 @click.command()
 @click.option(
     "--input", "source", help="File or folder with candles; default: the generated sample."
 )
-@click.option("--from", "first", callback=options.day, help="First trading day, YYYY-MM-DD.")
-@click.option("--to", "last", callback=options.day, help="Last trading day, YYYY-MM-DD.")
+@click.option("--from", "first", type=options.DAY, help="First trading day.")
+@click.option("--to", "last", type=options.DAY, help="Last trading day.")
 @click.option(
     "--as-of",
     callback=options.moment,
     help="Only what had been taken in by YYYY-MM-DDTHH:MM, exchange time; in a data folder of its own.",
 )
+@click.option("--quiet", is_flag=True, help="Print only what is wrong.")
+@options.as_json
 @reading_options
 def run(
     source: str | None,
     first: datetime.date | None,
     last: datetime.date | None,
     as_of: datetime.datetime | None,
+    quiet: bool,
+    as_json: bool,
     reading: dict[str, Any],
 ) -> None:
-    """Materialize every asset for a range of trading days and print the results."""
+    """Materialize every asset for a range of trading days and print the results.
+
+    With --json the result is one object on the standard output, and what is told on the way goes to the error output.
+    Exit codes: 0 all well, 1 a check failed or the work did, 2 it cannot be done as asked, 130 interrupted.
+
+    \b
+    setbull run
+    setbull run --input candles --from 2026-06-01 --to 2026-06-30
+    setbull run --quiet --json > result.json
+    """
+    from setbull_pipelines.cli.terminal import aside
+
+    with aside(quiet) if quiet or as_json else nullcontext():
+        outcome = _carry_out(source, first, last, as_of, reading)
+        if not as_json:
+            from setbull_pipelines.cli.report import print_report
+
+            print_report(outcome)
+    if as_json:
+        from setbull_pipelines.cli.json_answers import as_text, of_run
+
+        click.echo(as_text(of_run(outcome)))
+    if outcome.failed_checks:
+        if quiet:
+            for check in outcome.failed_checks:
+                name = f"{check.asset_key.to_user_string()} {check.check_name}"
+                click.echo(f"{name}: {check.description or ''}", err=True)
+        stop(f"{len(outcome.failed_checks)} checks failed", FAILED)
+
+
+def _carry_out(
+    source: str | None,
+    first: datetime.date | None,
+    last: datetime.date | None,
+    as_of: datetime.datetime | None,
+    reading: dict[str, Any],
+) -> Outcome:
     settings = _settings_of(source, as_of, reading)
 
     from setbull_pipelines.assets.common import now
-    from setbull_pipelines.cli.days import choose_days, closed_days
+    from setbull_pipelines.cli.days import choose_days, closed_days, refuse_impossible
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
     from setbull_pipelines.cli.refused import tell_what_was_understood, with_nothing_accepted
-    from setbull_pipelines.cli.report import print_report
     from setbull_pipelines.cli.run import read_input, sessions_to_correct
     from setbull_pipelines.cli.run import run as execute
     from setbull_pipelines.cli.terminal import console
     from setbull_pipelines.sources.intake import NoCandles
 
+    refuse_impossible(first, last, now().date())
     console.print(
         f"input: {settings.input or 'generated sample (not real prices)'}\n"
         f"data folder: {settings.data_directory}"
@@ -77,9 +121,7 @@ def run(
     tell_what_was_understood(intake, settings, reading)
     outcome = execute(settings, intake, asked)
     outcome.seconds = {"reading the input": seconds} | outcome.seconds
-    print_report(outcome)
-    if outcome.failed_checks:
-        stop(f"{len(outcome.failed_checks)} checks failed", FAILED)
+    return outcome
 
 
 def _settings_of(

@@ -1,0 +1,59 @@
+"""Which instrument a text on the command line names: people know symbols, tables have keys.
+
+Belongs here: that one question, for every command that takes an instrument. Does not belong here: what a key looks
+like (``market/instruments.py``), which instruments a session has.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from setbull_pipelines import tables
+from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.errors import SetbullError
+from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+
+_INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)
+
+
+class NoSuchInstrument(SetbullError, ValueError):
+    """A text that is neither a key nor the symbol of one instrument; the message says what was expected."""
+
+
+def key_of(instrument: str, settings: Settings) -> str:
+    """The key of an instrument that is named by its key or its symbol, in whichever case.
+
+    A text of the form of a key is returned as it is, also where no table has it. Raises NoSuchInstrument.
+    """
+    rows = _instruments(settings)
+    symbols = rows["symbol"].str.casefold()
+    keys = rows.loc[symbols == instrument.casefold(), "instrument_key"].tolist()
+    if len(keys) == 1:
+        return keys[0]
+    if keys:
+        raise NoSuchInstrument(
+            f"found {instrument!r}, the symbol of {len(keys)} instruments; expected a key: {', '.join(keys)}"
+        )
+    try:
+        parse_instrument_key(instrument)
+    except InvalidInstrumentKey:
+        raise NoSuchInstrument(
+            f"found {instrument!r}, expected a key such as NSE_EQ|INE002A01018, or a symbol that one instrument of "
+            "raw.instruments has"
+        ) from None
+    return instrument
+
+
+def symbols_of(settings: Settings) -> dict[str, str]:
+    """The symbol of every known instrument, by its key."""
+    rows = _instruments(settings)
+    return dict(zip(rows["instrument_key"], rows["symbol"], strict=True))
+
+
+def _instruments(settings: Settings) -> pd.DataFrame:
+    warehouse = open_warehouse(settings)
+    if warehouse.pointer(_INSTRUMENTS, WHOLE) is None:
+        return _INSTRUMENTS.table.empty()
+    return warehouse.read(_INSTRUMENTS, [WHOLE])
