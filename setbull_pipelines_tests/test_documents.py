@@ -66,6 +66,7 @@ NOT_RUN = (
     NotRun("api.md", "csv group_id", "a file; sources/test_group_files.py reads such files"),
     NotRun("api.md", "console $ pip install", "serves until it is stopped; api/ starts it"),
     NotRun("api.md", 'console $ curl "$API', "asks a server that is not there; api/ asks one"),
+    NotRun("architecture.md", "text  input files", "a picture of the flow"),
     NotRun("alerts.md", "text */10", "a line of a crontab; cli/test_alerts.py runs its command"),
     NotRun("corrections.md", "sh setbull run --input data/fetched", "needs files of a fetch"),
     NotRun("extending.md", "diff ", "patches, which test_extending.py applies and runs"),
