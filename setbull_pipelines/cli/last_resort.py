@@ -17,7 +17,7 @@ from pathlib import Path
 
 _SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY|DATABASE_URL|IMPORT_URL")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-"""Of the catalog of commits they never get here: the warehouse makes it again."""
+"""Codes that the catalog of commits never gets here with: the warehouse makes it again."""
 _OF_THE_MACHINE = (
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_FULL,

@@ -21,7 +21,7 @@ def report_address(api: ApiSettings, day: date) -> str | None:
 
 
 def overview_address(api: ApiSettings) -> str | None:
-    """Of the page of all sessions; None where the settings do not say where people reach the API."""
+    """The address of the page of all sessions; None where the settings do not say where people reach the API."""
     return api.public_url + OVERVIEW_PATH if api.public_url else None
 
 

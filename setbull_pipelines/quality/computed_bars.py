@@ -196,7 +196,8 @@ def no_unexplained_gap(asked: Asked, indicators: pd.DataFrame) -> Verdict:
 
 
 def _hint(gap: float) -> str:
-    if _PAISE[0] <= max(gap, 1 / gap) <= _PAISE[1]:
-        return " (near 100 times: are prices of one of the days in paise?)"
     nearest = nearest_ratio(gap)
-    return f" (near a ratio of {nearest})" if nearest else ""
+    told = [f"near a ratio of {nearest}"] if nearest else []
+    if _PAISE[0] <= max(gap, 1 / gap) <= _PAISE[1]:
+        told.append("are prices of one of the days in paise?")
+    return f" ({'; '.join(told)})" if told else ""

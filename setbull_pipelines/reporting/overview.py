@@ -23,7 +23,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-ur
 _OPEN_MONTHS = 2
 """Months whose table is open when the page is; the others open by a click."""
 _HEIGHT = 100
-"""Of a chart, in its own units."""
+"""Height of a chart, in its own units."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Sessions:
     accounting: pd.DataFrame
     failures: pd.DataFrame
     alerts: pd.DataFrame
-    """Of failed checks: ``severity``, ``title``."""
+    """Alerts of failed checks: ``severity``, ``title``."""
     rollout: pd.DataFrame
     """Rows of the rollout log about a session, oldest first: ``component``, ``to_stage``, ``verdict``, ``reason``."""
     links: Mapping[tuple[str, str], str]

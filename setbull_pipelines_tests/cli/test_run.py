@@ -427,6 +427,7 @@ class TestSql:
         monkeypatch.setenv("SETBULL_DATA_DIR", str(data))
         stored = StoredTable("v1", tables.FILTER_RESULTS)
         partition = copied_run.warehouse.files(stored)[0]
+        assert setbull("sql", "SELECT 1").exit_code == 0  # brings the copy's catalog home
         before = sorted(tmp_path.rglob("*"))
         for statement in WRITING:
             for place in (tmp_path / "written", partition.parent / "written.parquet", partition):

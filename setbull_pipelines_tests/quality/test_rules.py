@@ -496,7 +496,10 @@ def test_a_rule_does_not_change_the_rows_it_judges(
         (0.6607, "0.6607 of the close before (near a ratio of 3/2)"),
         (0.3393, "0.3393 of the close before (near a ratio of 3)"),
         (9.87, "9.8700 of the close before (near a ratio of 1/10)"),
-        (0.0106, "0.0106 of the close before (near a ratio of 100)"),
+        (
+            0.0106,
+            "0.0106 of the close before (near a ratio of 100; are prices of one of the days in paise?)",
+        ),
         # A special dividend of 974 rupees a share: no ratio of shares comes near it.
         (0.0145, "0.0145 of the close before;"),
     ],

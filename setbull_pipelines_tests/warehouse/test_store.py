@@ -332,7 +332,7 @@ def test_garbage_is_old_versions_and_leftovers_and_nothing_else(warehouse):
     published = [publish(warehouse, bars(price=price)) for price in (1.0, 2.0, 3.0, 4.0, 5.0)]
     publish(warehouse, bars(NEXT_DAY), NEXT_DAY)
     directory = warehouse.files(V1_BARS, [DAY])[0].parent
-    disk.temporary_path(directory / "crashed.parquet").write_bytes(b"half")
+    (directory / f"{disk.TEMPORARY_PREFIX}crashed.parquet").write_bytes(b"half")
     assert warehouse.collect_garbage() == 3 + 2, "with the hashes of two versions"
     assert warehouse.history(V1_BARS, DAY) == published[:1:-1]
     assert {path.relative_to(warehouse.root).as_posix() for path in directory.iterdir()} == {

@@ -43,7 +43,7 @@ _RANK = {
 }
 _PLAIN = re.compile(r"[\s.\-/]+")
 _UNIT = re.compile(r"[\s_]*[(\[](?:in[\s_]+)?(?:\u20b9|rs\.?|inr|shares|nos?\.?|qty)[)\]]$|\*+$")
-"""Of names of columns, what they are counted in where that is rupees or shares, and marks of footnotes."""
+"""What names of columns say that they are counted in, where that is rupees or shares, and marks of footnotes."""
 _NUMBERED = re.compile(r"^\d+_(?=\D)")
 """Names of Alpha Vantage: 1. open."""
 _WITH_ZONE = re.compile(r"(?P<name>.+?)_*[(\[_](?P<zone>utc|gmt|ist)[)\]]?$")
