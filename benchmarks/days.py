@@ -194,17 +194,17 @@ def lines_of_day(folder: Path, instruments: int, history: int, with_v1: bool) ->
     settings = settings_of(folder / "v2", instruments, history, _SESSIONS)
     day = settings.sample.last_day
     prepare(settings, Stage.RETIRED)
-    lines = [of_imports().row("importing the definitions", 2)]
+    lines = [of_imports().row("importing the definitions", 1.5)]
     intraday = {PARTITION_TAG: day, AS_OF_TAG: f"{day}T15:25:00"}
     figures = measured(settings, "job", "intraday", json.dumps(intraday))
-    lines.append(figures.row("a tick of the intraday job at 15:25, V2 in force", 15))
+    lines.append(figures.row("a tick of the intraday job at 15:25, V2 in force", 5))
     figures = measured(settings, "job", V2_ONLY, json.dumps({PARTITION_TAG: day}))
-    lines.append(figures.row("one day, V2 only, raw to served", 10))
+    lines.append(figures.row("one day, V2 only, raw to served", 6))
     if with_v1:
         both = settings_of(folder / "both", instruments, history, _SESSIONS)
         prepare(both, Stage.SHADOW)
         figures = measured(both, "job", DAILY_JOB_NAME, json.dumps({PARTITION_TAG: day}))
-        lines.append(figures.row("one day, both variants, reconciliation, all checks", 90))
+        lines.append(figures.row("one day, both variants, reconciliation, all checks", 60))
         of_run(both, day)
         lines.append(of_run(both, day).row("`setbull run` of it with nothing changed", 3))
     return lines
@@ -234,7 +234,7 @@ def lines_of_back_fill(folder: Path, instruments: int, sessions: int) -> list[st
     landing = measured(settings, "land")
     tags = dict(zip(RANGE_TAGS, (days[0], days[-1]), strict=True))
     figures = measured(settings, "job", V2_ONLY, json.dumps(tags))
-    target = 900 if (instruments, sessions) == (2_400, 250) else None
+    target = 450 if (instruments, sessions) == (2_400, 250) else None
     return [
         landing.row(f"inventing and landing {sessions} sessions", None),
         figures.row(f"back-fill of {sessions} sessions, V2 only, one run", target),
@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--history", type=int, default=560, help="sessions of daily bars")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
     parser.add_argument(
-        "--with-v1", action="store_true", help="also both variants: 15 minutes more"
+        "--with-v1", action="store_true", help="also both variants: two minutes more"
     )
     parser.add_argument("--growth", action="store_true", help="also longer and longer histories")
     parser.add_argument("--sessions", type=int, default=0, help="of a back-fill; default: none")
