@@ -44,7 +44,7 @@ _COLUMNS = {
     FAILURES: ["trading_day", "instrument_key"],
 }
 _OF_RESULTS = ["trading_day", "verdict", "stopped_at"]
-_OF_ALERTS = ["kind", "severity", "title", "trading_day"]
+_OF_ALERTS = ["kind", "severity", "title", "state", "trading_day"]
 _OF_LOG = ["session", "component", "to_stage", "verdict", "reason"]
 _HEAD = 400
 """Characters in which a written page says what it was made from."""

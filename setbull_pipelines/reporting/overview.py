@@ -16,9 +16,10 @@ from itertools import groupby
 import pandas as pd
 
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES, VERDICTS
-from setbull_pipelines.tables.operations import COMPONENTS
+from setbull_pipelines.tables.operations import ALERT_STATES, COMPONENTS
 from setbull_pipelines.tables.reconciliation import DIVERGED, PASS
 
+OPEN = ALERT_STATES[0]
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _OPEN_MONTHS = 2
 """Months whose table is open when the page is; the others open by a click."""
@@ -41,7 +42,7 @@ class Sessions:
     accounting: pd.DataFrame
     failures: pd.DataFrame
     alerts: pd.DataFrame
-    """Alerts of failed checks: ``severity``, ``title``."""
+    """Alerts of failed checks: ``severity``, ``title``, ``state``."""
     rollout: pd.DataFrame
     """Rows of the rollout log about a session, oldest first: ``component``, ``to_stage``, ``verdict``, ``reason``."""
     links: Mapping[tuple[str, str], str]
@@ -68,10 +69,15 @@ class Session:
     quarantined: int
     failed: int
     """Instruments that could not be computed, in any table."""
-    alerts: Sequence[tuple[str, str]]
-    """Severity and title of each failed check."""
+    alerts: Sequence[tuple[str, str, str]]
+    """Severity, title and state of the alert of each check that failed once."""
     stages: Mapping[str, str]
     """Stage of each component after the session."""
+
+    @property
+    def open_alerts(self) -> int:
+        """Alerts of checks that still fail."""
+        return sum(state == OPEN for *_, state in self.alerts)
 
     @property
     def name(self) -> str:
@@ -159,7 +165,7 @@ def session_rows(stored: Sessions) -> list[Session]:
                 quarantined=int(counts["quarantined"].sum()),
                 failed=int(_of(failures, day, stored.failures)["instrument_key"].nunique()),
                 alerts=[
-                    (row.severity, row.title)
+                    (row.severity, row.title, row.state)
                     for row in _of(alerts, day, stored.alerts).itertuples()
                 ],
                 stages=dict(stages),

@@ -68,7 +68,13 @@ def sessions() -> Sessions:
         ),
         accounting=frame("received quarantined", [(LAST, 10, 3), (LAST, 5, 1)]),
         failures=frame("instrument_key", [(LAST, "NSE_EQ|A"), (LAST, "NSE_EQ|A")]),
-        alerts=frame("severity title", [(LAST, "error", "bars are missing")]),
+        alerts=frame(
+            "severity title state",
+            [
+                (LAST, "error", "bars are missing", "open"),
+                (LAST, "error", "V2 differed", "recovered"),
+            ],
+        ),
         rollout=frame(
             "component to_stage verdict reason",
             [
@@ -89,6 +95,19 @@ def test_a_session_has_its_counts() -> None:
     assert (last.stages, last.has_report) == ({"indicators": "10"}, True)
     assert (first.worst, first.stages, first.has_report) == ("pass", {"indicators": "off"}, False)
     assert (first.received, first.failed, list(first.alerts)) == (0, 0, [])
+
+
+def test_what_has_recovered_is_no_alarm() -> None:
+    """A tile that counts what is mended would contradict the strips in which every cell agrees."""
+    stored = sessions()
+    *_, last = session_rows(stored)
+    assert (len(last.alerts), last.open_alerts) == (2, 1)
+    assert "<b>1</b> open alerts" in html_overview(stored, "hash")
+    assert "error, recovered: V2 differed" in html_overview(stored, "hash")
+    mended = replace(stored, alerts=stored.alerts.assign(state="recovered"))
+    assert "<b>0</b> open alerts" in html_overview(mended, "hash")
+    assert '<li class="alarm"><b>0</b>' not in html_overview(mended, "hash")
+    assert '<li class="alarm"><b>1</b> open alerts' in html_overview(stored, "hash")
 
 
 def test_a_session_that_was_not_compared_does_not_agree() -> None:
