@@ -113,7 +113,7 @@ def is_abandoned(path: Path) -> bool:
 def replace_durably(target: Path, data: bytes) -> None:
     """Put ``data`` at ``target`` in one step; after a crash ``target`` is whole, old or new.
 
-    The rename itself is durable only after :func:`sync_directory`.
+    The rename itself is durable only after :func:`sync`.
     """
     _replace(target, data, durably=True)
 
@@ -144,7 +144,7 @@ def replace_link(link: Path, target: Path) -> None:
     temporary = link.with_name(f"{TEMPORARY_PREFIX}{uuid4().hex}-{link.name}")
     temporary.symlink_to(target.relative_to(link.parent))
     os.replace(temporary, link)
-    sync_directory(link.parent)
+    sync(link.parent)
 
 
 def note_use(path: str | Path) -> None:
@@ -159,9 +159,9 @@ def last_used(path: str | Path) -> float:
     return os.stat(path).st_mtime
 
 
-def sync_directory(directory: Path) -> None:
-    """Make the renames done in ``directory`` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make what was written to a file, or the renames done in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -16,6 +16,10 @@ INTERRUPTED = 130
 """What shells say of a command that SIGINT ended."""
 
 
+TRACEBACKS, TRACEBACK_PREFIX = "logs", "error-"
+"""The folder in the data folder, and how names of files begin, where tracebacks are kept that no user is shown."""
+
+
 class SetbullError(Exception):
     """An error whose text is one sentence that says what was found, what was expected and what to do.
 

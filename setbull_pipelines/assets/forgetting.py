@@ -13,6 +13,7 @@ from contextlib import suppress
 import dagster as dg
 
 from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.errors import TRACEBACK_PREFIX, TRACEBACKS
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.settings import Settings
 
@@ -23,8 +24,6 @@ _FINISHED = [
 ]
 _CALENDAR_DAYS_PER_SESSION = 3
 """At most, over ten sessions and more: weekends, and holidays beside them."""
-ERROR_LOGS = "error-*.log"
-"""In the folder ``logs``, where tracebacks are written that no user sees (``cli/last_resort.py``)."""
 
 
 def forget_runs(instance: dg.DagsterInstance, settings: Settings, moment: datetime.datetime) -> int:
@@ -85,7 +84,7 @@ def forget_error_logs(settings: Settings, moment: datetime.datetime) -> int:
     if not settings.storage.runs_days:
         return 0
     oldest = (moment - datetime.timedelta(days=settings.storage.runs_days)).timestamp()
-    logs = (settings.data_directory / "logs").glob(ERROR_LOGS)
+    logs = (settings.data_directory / TRACEBACKS).glob(f"{TRACEBACK_PREFIX}*.log")
     old = [path for path in logs if path.stat().st_mtime < oldest]
     for path in old:
         path.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ import dagster as dg
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from setbull_pipelines.tables.reconciliation import DIVERGED
+from setbull_pipelines.warehouse.looking import shortened
 
 CHECKS_TAG = "setbull/checks"
 """How many checks of the run passed, warned and failed."""
@@ -28,7 +29,6 @@ _OF_ONE_RUN = (CHECKS_TAG, FAILED_CHECKS_TAG, DIVERGED_TAG, STATE_TAG)
 _NONE = "none"
 NO_RETRY = {MAX_RETRIES_TAG: "0"}
 """Where Dagster starts failed runs again (several machines do), V2 would differ again, and twice more be told."""
-_SHOWN = 5
 
 
 def without_inherited(tags: Mapping[str, str]) -> dict[str, str]:
@@ -81,9 +81,9 @@ class ChecksOfRun:
             if rank == 2
         ]
         if failed:
-            tags[FAILED_CHECKS_TAG] = _shortened(failed)
+            tags[FAILED_CHECKS_TAG] = shortened(failed)
         if self.diverged:
-            tags[DIVERGED_TAG] = _shortened(self.diverged)
+            tags[DIVERGED_TAG] = shortened(self.diverged)
         return tags
 
     @property
@@ -92,7 +92,7 @@ class ChecksOfRun:
         if not self.diverged or self._has_failed_steps:
             return None
         return V2Differs(
-            f"V2 differs from V1 in {_shortened(self.diverged)}; all assets of the run were materialized: see the "
+            f"V2 differs from V1 in {shortened(self.diverged)}; all assets of the run were materialized: see the "
             "failed checks of the reconciliation"
         )
 
@@ -106,8 +106,3 @@ def _rank(evaluation: dg.AssetCheckEvaluation) -> int:
     if evaluation.passed:
         return 0
     return 2 if evaluation.severity is dg.AssetCheckSeverity.ERROR else 1
-
-
-def _shortened(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -104,7 +104,7 @@ def claim(
             note = f"the data folder held results of {before or 'the generated sample'}; they were moved to {kept}"
     text = json.dumps(source_record(source, replay, reading))
     disk.replace_durably(record, text.encode())
-    disk.sync_directory(data_directory)
+    disk.sync(data_directory)
     if source is None:
         os.environ.pop(INPUT_VARIABLE, None)
     else:

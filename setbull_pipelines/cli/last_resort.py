@@ -15,6 +15,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from setbull_pipelines.errors import TRACEBACK_PREFIX, TRACEBACKS
+
 _SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY|DATABASE_URL|IMPORT_URL")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """Codes that the catalog of commits never gets here with: the warehouse makes it again."""
@@ -74,9 +76,9 @@ def _first_line(error: BaseException) -> str:
 
 def _write(error: BaseException, data_directory: Path) -> Path | None:
     text = _without_secrets("".join(traceback.format_exception(error)))
-    name = f"error-{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{os.getpid()}.log"
+    name = f"{TRACEBACK_PREFIX}{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{os.getpid()}.log"
     with suppress(OSError):
-        folder = data_directory / "logs"
+        folder = data_directory / TRACEBACKS
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
         path.write_text(text, encoding="utf-8", errors="backslashreplace")

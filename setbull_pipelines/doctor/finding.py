@@ -15,7 +15,6 @@ from setbull_pipelines.settings import Settings
 
 WELL, NOTE, FAULT = "well", "note", "fault"
 """Nothing to do; something that a person may want to know; something is wrong."""
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,6 @@ class Finding:
 
 
 Examination = Callable[[DataFolder], Sequence[Finding]]
-
-
-def shortened(names: Sequence[object]) -> str:
-    """The first of many names, and how many more there are."""
-    more = len(names) - _SHOWN
-    return ", ".join(map(str, names[:_SHOWN])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def size(number_of_bytes: float) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from setbull_pipelines.alerts.ledger import Ledger
 from setbull_pipelines.assets.common import open_warehouse
-from setbull_pipelines.doctor.finding import FAULT, WELL, DataFolder, Finding, shortened
+from setbull_pipelines.doctor.finding import FAULT, WELL, DataFolder, Finding
 from setbull_pipelines.pipeline.alert_delivery import read_ledger
 from setbull_pipelines.pipeline.rollout_log import LogLost, read_log
 from setbull_pipelines.rollout.log import IllegalLog, state_at
 from setbull_pipelines.rollout.stages import Component
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
+from setbull_pipelines.warehouse.looking import shortened
 
 _RESTORE = "setbull rollout restore --by NAME --reason WHY"
 
@@ -49,10 +50,13 @@ def _faults(ledger: Ledger) -> list[str]:
     for name, rows in (("alerts", ledger.alerts), ("notices", ledger.notices)):
         numbers = [row.number for row in rows]
         if numbers != list(range(1, len(numbers) + 1)):
-            found.append(f"the numbers of {name} have a gap or come twice: {shortened(numbers)}")
+            found.append(
+                f"the numbers of {name} have a gap or come twice: {shortened([str(number) for number in numbers])}"
+            )
     backwards = [alert.number for alert in ledger.alerts if alert.last_seen < alert.first_seen]
     if backwards:
         found.append(
-            f"alerts that were seen last before they were seen first: {shortened(backwards)}"
+            "alerts that were seen last before they were seen first: "
+            + shortened([str(number) for number in backwards])
         )
     return found

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from setbull_pipelines.doctor.finding import FAULT, WELL, DataFolder, Finding, shortened
+from setbull_pipelines.doctor.finding import FAULT, WELL, DataFolder, Finding
 from setbull_pipelines.pipeline.raw import landing_directory, read_sources
 from setbull_pipelines.sources import checked_json
 from setbull_pipelines.sources.found_files import NoInput
 from setbull_pipelines.sources.landing import DamagedLanding, open_landing
+from setbull_pipelines.warehouse.looking import shortened
 
 
 def landed(folder: DataFolder) -> list[Finding]:

@@ -10,7 +10,8 @@ import os
 from setbull_pipelines import disk
 from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.automation.run_process import end_gone_runs, gone_runs
-from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, shortened, size
+from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, size
+from setbull_pipelines.warehouse.looking import shortened
 from setbull_pipelines.warehouse.rebuilding import is_whole_sqlite
 
 
@@ -37,7 +38,7 @@ def storage(folder: DataFolder) -> list[Finding]:
         Finding(
             "dagster",
             FAULT,
-            f"damaged: {shortened(damaged)}",
+            f"damaged: {shortened([str(path) for path in damaged])}",
             "stop setbull ui first; they are set aside: the UI forgets earlier runs, no table is lost",
             set_aside,
         )

@@ -14,11 +14,12 @@ from setbull_pipelines.assets.catalog import (
 )
 from setbull_pipelines.assets.common import catalog_path, open_warehouse, warehouse_root
 from setbull_pipelines.assets.scrub import scrub_stored_files
-from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, shortened, size
+from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, size
 from setbull_pipelines.pipeline.scrubbing import stored_files
 from setbull_pipelines.settings import InvalidSettings
 from setbull_pipelines.warehouse.commits import CATALOG_FILE, OLD_POINTERS
 from setbull_pipelines.warehouse.files import DAMAGED_PREFIX
+from setbull_pipelines.warehouse.looking import shortened
 from setbull_pipelines.warehouse.rebuilding import is_whole, rebuild
 
 
@@ -105,7 +106,7 @@ def unneeded(folder: DataFolder) -> list[Finding]:
             Finding(
                 "files",
                 NOTE,
-                f"{len(aside):,} damaged files set aside: {shortened([names[path] for path in aside])}",
+                f"{len(aside):,} damaged files set aside: {shortened([str(names[path]) for path in aside])}",
                 "each is deleted once its partition was made again; of what nothing makes again it is the last trace",
             )
         )

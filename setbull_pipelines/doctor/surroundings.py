@@ -14,11 +14,12 @@ from pathlib import Path
 
 from setbull_pipelines import disk
 from setbull_pipelines.assets.common import open_warehouse, warehouse_root
-from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, shortened, size
+from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, size
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.raw import landing_directory
 from setbull_pipelines.settings import SETTINGS_FILE_VARIABLE, fingerprint
 from setbull_pipelines.sources.landing_writing import LEFT_BEHIND
+from setbull_pipelines.warehouse.looking import shortened
 
 LEAST_FREE = 500 * 10**6
 """Bytes on the disk below which the next run is likely to stop in the middle."""
@@ -46,7 +47,7 @@ def access(folder: DataFolder) -> list[Finding]:
     closed = [path for path in _folders(root) if not os.access(path, os.R_OK | os.W_OK | os.X_OK)]
     if not closed:
         return [Finding("access", WELL, f"{root} may be read and written")]
-    told = f"may not be read and written: {shortened(closed)}"
+    told = f"may not be read and written: {shortened([str(path) for path in closed])}"
     return [Finding("access", FAULT, told, f"chown -R {os.getuid()} {root}")]
 
 
@@ -64,8 +65,8 @@ def disk_left(folder: DataFolder) -> list[Finding]:
                 "disk",
                 FAULT,
                 told,
-                f"make room for {size(LEAST_FREE)} at least; storage.max_gigabytes in the settings file bounds what "
-                "is kept",
+                f"make room for {size(LEAST_FREE)} at least; storage.intermediate_limit_mib bounds what is kept of V1 "
+                "and V2",
             )
         ]
     if free < taken:
@@ -119,7 +120,7 @@ def leftovers(folder: DataFolder) -> list[Finding]:
         ]
         return f"{len(gone):,} deleted"
 
-    names = shortened([path.relative_to(folder.settings.data_directory) for path in left])
+    names = shortened([str(path.relative_to(folder.settings.data_directory)) for path in left])
     return [
         Finding(
             "leftovers",

@@ -12,10 +12,9 @@ from zoneinfo import ZoneInfo
 from setbull_pipelines import tables
 from setbull_pipelines.alerts.bb_width import BandAlert, MonitoredSession
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.serving import read_served, served_table
+from setbull_pipelines.pipeline.serving import read_served, source_of_served
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 
@@ -25,7 +24,7 @@ def latest_session(warehouse: Warehouse, settings: Settings) -> MonitoredSession
     Raises MissingPartition, DamagedPartition and ContractViolation as :func:`read_served`.
     """
     table = tables.BB_WIDTH_ALERTS
-    stored = StoredTable("v1", table) if settings.rollout.kill else served_table(table)
+    stored = source_of_served(table, settings.rollout)
     if not (keys := warehouse.partitions(stored)):
         return None
     day = date.fromisoformat(max(keys))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.disk import content_hash, replace_durably, sync_directory
+from setbull_pipelines.disk import content_hash, replace_durably, sync
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.addresses import divergence_address
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
@@ -24,7 +24,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.measuring import Meter
 from setbull_pipelines.pipeline.overview import readable, write_overview
 from setbull_pipelines.pipeline.references import references_of
-from setbull_pipelines.pipeline.serving import read_served, served_table
+from setbull_pipelines.pipeline.serving import read_served, served_table, source_of_served
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.quality.processing import FAILURES
 from setbull_pipelines.reporting.content import Stored, charted, charted_intraday, mamba_day
@@ -130,7 +130,7 @@ class _Earlier:
     """Which stocks passed on the sessions before those that are asked for, read once for all of them."""
 
     def __init__(self, asked: Sequence[date], warehouse: Warehouse, settings: Settings) -> None:
-        stored = _source(tables.FILTER_RESULTS, settings)
+        stored = source_of_served(tables.FILTER_RESULTS, settings.rollout)
         pointers = warehouse.pointers(stored)
         self._days = [key for key, pointer in pointers.items() if not pointer.evicted_at]
         wanted = sorted({day for each in asked for day in self._window(each)})
@@ -170,7 +170,7 @@ def _link(name: str, known: Sequence[str], warehouse: Warehouse, settings: Setti
     data = relinked(document, _neighbours(day, known)).encode()
     if data != document.encode():
         replace_durably(path, data)
-        sync_directory(path.parent)
+        sync(path.parent)
         warehouse.confirm(REPORT, name, {**pointer.inputs, _FILE: content_hash(data)})
 
 
@@ -181,17 +181,12 @@ def is_as_written(day: date, pointer: Pointer, settings: Settings) -> bool:
 
 
 def _outdated(warehouse: Warehouse, settings: Settings) -> Iterator[date]:
-    results = _source(tables.FILTER_RESULTS, settings)
+    results = source_of_served(tables.FILTER_RESULTS, settings.rollout)
     reports = warehouse.pointers(REPORT)
     served = warehouse.pointers(results, reports)
     for key, pointer in reports.items():
         if pointer.inputs.get(results.name) != _hash(served.get(key)):
             yield date.fromisoformat(key)
-
-
-def _source(table: Table, settings: Settings) -> StoredTable:
-    """Where :func:`read_served` reads."""
-    return StoredTable(Variant.V1.value, table) if settings.rollout.kill else served_table(table)
 
 
 def _hash(pointer: Pointer | None) -> str:
@@ -219,13 +214,13 @@ def _make(
         REPORT, key, **provenance, inputs=inputs | {_FILE: content_hash(path.read_bytes())}
     ):
         return PartitionResult(day, {REPORT.table.name: warehouse.pointer(REPORT, key)}, True)
-    made_from = inputs[_source(tables.FILTER_RESULTS, settings).name]
+    made_from = inputs[source_of_served(tables.FILTER_RESULTS, settings.rollout).name]
     with Meter(warehouse.cache) as meter:
         stored = replace(gather(day, warehouse, settings), earlier=earlier)
         data = html_page(stored, made_from, neighbours).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_durably(path, data)
-        sync_directory(path.parent)
+        sync(path.parent)
         rows = read_report(path.read_text(encoding="utf-8"))
     pointer = warehouse.publish(
         REPORT,
@@ -249,7 +244,7 @@ def _lacking(stored: Stored) -> dict[str, str]:
 def _inputs(day: date, warehouse: Warehouse, settings: Settings) -> dict[str, str]:
     """The hash of every table that the report of ``day`` is made from; of the look-back one per table."""
     key = day.isoformat()
-    of_day = (*(_source(table, settings) for table in SERVED), *_OF_DAY)
+    of_day = (*(source_of_served(table, settings.rollout) for table in SERVED), *_OF_DAY)
     inputs = {
         stored.name: _hash(warehouse.pointer(stored, key if stored.table.partitioned else WHOLE))
         for stored in of_day
@@ -277,7 +272,7 @@ def gather(day: date, warehouse: Warehouse, settings: Settings) -> Stored:
     rows = {
         table.name: read_served(table, [day], warehouse, settings.rollout)
         for table in SERVED
-        if table in _REQUIRED or warehouse.pointer(_source(table, settings), key)
+        if table in _REQUIRED or warehouse.pointer(source_of_served(table, settings.rollout), key)
     }
     results = rows["filter_results"]
     with_chart, with_intraday = charted(results), charted_intraday(results)

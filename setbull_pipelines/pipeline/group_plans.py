@@ -18,7 +18,7 @@ from setbull_pipelines.groups.plan import DailyFacts, execution_plan, rules_of
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.running import AS_OF
-from setbull_pipelines.pipeline.serving import read_served, served_table
+from setbull_pipelines.pipeline.serving import read_served, served_table, source_of_served
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
 from setbull_pipelines.settings import GroupSettings, Settings, fingerprint
@@ -96,7 +96,7 @@ def read_plan(day: date, warehouse: Warehouse, settings: Settings) -> pd.DataFra
 
 def _plan_day(day: date, warehouse: Warehouse, settings: Settings, run_id: str) -> PartitionResult:
     key, started = day.isoformat(), time.perf_counter()
-    of_day = _lane(tables.CANDLES_5MIN, settings)
+    of_day = source_of_served(tables.CANDLES_5MIN, settings.rollout)
     bars = warehouse.pointer(of_day, key)
     provenance = {
         "code_version": groups_code_version(),
@@ -164,16 +164,11 @@ def _plan(day: date, warehouse: Warehouse, settings: Settings) -> pd.DataFrame:
     )
 
 
-def _lane(table: Table, settings: Settings) -> StoredTable:
-    """Where :func:`read_served` takes the table from."""
-    return StoredTable("v1", table) if settings.rollout.kill else served_table(table)
-
-
 def _of_session_before(
     table: Table, before: date, warehouse: Warehouse, settings: Settings
 ) -> pd.DataFrame:
     """The rows of the session before; none where it was never served, which the plan tells by instrument."""
-    if warehouse.pointer(_lane(table, settings), before.isoformat()) is None:
+    if warehouse.pointer(source_of_served(table, settings.rollout), before.isoformat()) is None:
         return served_table(table).table.empty()
     return read_served(table, [before], warehouse, settings.rollout)
 
@@ -181,7 +176,10 @@ def _of_session_before(
 def _inputs(day: date, warehouse: Warehouse, settings: Settings) -> dict[str, str]:
     before = NSE.previous(day)
     partitions = [(GROUPS, WHOLE), (_ACTIONS, WHOLE)] + [
-        (_lane(table, settings), (day if table is tables.CANDLES_5MIN else before).isoformat())
+        (
+            source_of_served(table, settings.rollout),
+            (day if table is tables.CANDLES_5MIN else before).isoformat(),
+        )
         for table in READ
     ]
     return {

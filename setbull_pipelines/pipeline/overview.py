@@ -1,7 +1,7 @@
 """How the page of all sessions is made: stored rows gathered, written when they say something new.
 
 Belongs here: what is read of which table, the place of the file, when it is written. Does not belong here: what is
-shown (``reporting/overview.py``), the reports of single days (``reporting.py`` beside this module), Dagster.
+shown (``reporting/overview.py``), the reports of single days (``daily_reports``), Dagster.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from pathlib import Path
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.disk import content_hash, replace_durably, sync_directory
+from setbull_pipelines.disk import content_hash, replace_durably, sync
 from setbull_pipelines.pipeline.addresses import divergence_address
 from setbull_pipelines.pipeline.alert_delivery import ALERTS
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
-from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.serving import served_table, source_of_served
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.quality.processing import FAILURES
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.reporting.overview import Sessions, html_overview
 from setbull_pipelines.reporting.page import OVERVIEW_NAME
-from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.reconciliation import DIVERGED
 from setbull_pipelines.warehouse.errors import (
@@ -66,7 +65,7 @@ def write_overview(warehouse: Warehouse, settings: Settings) -> bool:
     page = html_overview(_gather(days, earlier, reports, warehouse, settings), made_from)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_durably(path, page.encode())
-    sync_directory(path.parent)
+    sync(path.parent)
     return True
 
 
@@ -76,14 +75,6 @@ def _says(path: Path, made_from: str) -> bool:
             return f'content="{made_from}"' in file.read(_HEAD)
     except FileNotFoundError:
         return False
-
-
-def _results(settings: Settings) -> StoredTable:
-    return (
-        StoredTable(Variant.V1.value, tables.FILTER_RESULTS)
-        if settings.rollout.kill
-        else served_table(tables.FILTER_RESULTS)
-    )
 
 
 def _days(warehouse: Warehouse, settings: Settings) -> tuple[list[str], int]:
@@ -106,7 +97,7 @@ def _made_from(
     """A hash of everything that the page depends on, from what is known of partitions without reading them."""
     pointers = [
         [stored.name, key, pointer.content_hash, bool(pointer.evicted_at)]
-        for stored in (_results(settings), *_COLUMNS)
+        for stored in (source_of_served(tables.FILTER_RESULTS, settings.rollout), *_COLUMNS)
         for key, pointer in warehouse.pointers(stored, days).items()
     ]
     whole = [warehouse.pointers(stored, [WHOLE]) for stored in (ALERTS, LOG)]
@@ -146,7 +137,7 @@ def _gather(
         days=tuple(days),
         reports=frozenset(reports) & frozenset(days),
         summary=summary,
-        results=of_days(_results(settings), _OF_RESULTS),
+        results=of_days(source_of_served(tables.FILTER_RESULTS, settings.rollout), _OF_RESULTS),
         accounting=accounting,
         failures=failures,
         alerts=alerts[(alerts["kind"] == "check") & alerts["trading_day"].notna()],

@@ -88,7 +88,7 @@ def publish(
     marker = warehouse.root / _STARTED
     if not marker.exists():
         disk.replace_durably(marker, b"")
-        disk.sync_directory(warehouse.root)
+        disk.sync(warehouse.root)
 
 
 def rolling_out_code_version() -> str:

@@ -174,6 +174,11 @@ def is_as_assigned(
     )
 
 
+def source_of_served(table: Table, settings: RolloutSettings) -> StoredTable:
+    """The stored table that :func:`read_served` reads: under the kill switch V1's own."""
+    return StoredTable(Variant.V1.value, table) if settings.kill else served_table(table)
+
+
 def read_served(
     table: Table,
     days: Sequence[date],
@@ -187,12 +192,12 @@ def read_served(
     written. MissingPartition for a day that is not stored, or that V1 was not computed in full for.
     """
     keys = [day.isoformat() for day in days]
+    source = source_of_served(table, settings)
     if not settings.kill:
-        return warehouse.read(served_table(table), keys, instrument_keys=instrument_keys)
-    v1 = StoredTable(Variant.V1.value, table)
+        return warehouse.read(source, keys, instrument_keys=instrument_keys)
     for key in keys:
-        _require_all_instruments(v1, key, warehouse.pointer(v1, key))
-    rows = warehouse.read(v1, keys, instrument_keys=instrument_keys)
+        _require_all_instruments(source, key, warehouse.pointer(source, key))
+    rows = warehouse.read(source, keys, instrument_keys=instrument_keys)
     return served_table(table).table.conform(rows.assign(variant=Variant.V1.value))
 
 

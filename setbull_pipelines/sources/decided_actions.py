@@ -11,12 +11,12 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
 
+from setbull_pipelines import disk
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.tables.actions import GENUINE
 
@@ -109,6 +109,7 @@ def record(data_directory: Path, decision: Decision) -> None:
     with (folder / _LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         rows = [*read_decisions(data_directory), decision]
+        disk.sweep(folder)
         _replace(folder / _JOURNAL, rows)
         if standing := in_force(rows):
             _replace(folder / _ACCEPTED_FILE, standing)
@@ -117,14 +118,11 @@ def record(data_directory: Path, decision: Decision) -> None:
 
 
 def _replace(path: Path, rows: Sequence[Decision]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([item.name for item in fields(Decision)])
-        for row in rows:
-            writer.writerow(
-                value.isoformat() if isinstance(value, date) else value for value in astuple(row)
-            )
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([item.name for item in fields(Decision)])
+    for row in rows:
+        writer.writerow(
+            value.isoformat() if isinstance(value, date) else value for value in astuple(row)
+        )
+    disk.replace_durably(path, text.getvalue().encode())

@@ -13,7 +13,6 @@ file and of itself; nothing is told of a file that does not have its hash.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ import pyarrow
 import pyarrow.compute as compute
 import pyarrow.parquet
 
+from setbull_pipelines import disk
 from setbull_pipelines.sources import checked_json
 from setbull_pipelines.sources.candle_files import LANDED_SCHEMA
 from setbull_pipelines.tables import (
@@ -226,9 +226,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     files = [path for path in sorted(folder.iterdir()) if path.suffix == ".parquet"]
     manifest["sizes"] = {path.name: path.stat().st_size for path in files}
     manifest["hashes"] = {path.name: checked_json.hash_of_file(path) for path in files}
-    temporary = folder / f".{_MANIFEST}"
-    temporary.write_text(checked_json.to_text(manifest), encoding="utf-8")
-    os.replace(temporary, folder / _MANIFEST)
+    disk.replace_derived(folder / _MANIFEST, checked_json.to_text(manifest).encode())
 
 
 def _is_as_written(path: Path, manifest: dict[str, Any]) -> bool:

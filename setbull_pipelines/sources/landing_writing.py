@@ -292,7 +292,7 @@ def _publish(folder: Path, manifest: dict[str, Any], write: Any) -> Landing:
         write(target)
         write_manifest(target, manifest)
         for file in target.iterdir():
-            _flush(file)
+            disk.sync(file)
         if folder.exists() and open_landing(folder) is None:
             shutil.rmtree(folder)  # cut short by something other than this module
         try:
@@ -301,13 +301,5 @@ def _publish(folder: Path, manifest: dict[str, Any], write: Any) -> Landing:
             # Somebody else landed the same bytes meanwhile: theirs are as good.
             if open_landing(folder) is None:
                 raise
-        disk.sync_directory(folder.parent)
+        disk.sync(folder.parent)
     return Landing(folder, manifest)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

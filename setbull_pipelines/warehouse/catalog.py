@@ -11,7 +11,6 @@ it follows once. Its macro ``catalog_root()`` names the folder of the files that
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -161,9 +160,8 @@ def _replace(
             )  # what closing does too, but without a word when it fails
         finally:
             connection.close()
-        with open(made, "rb") as handle:
-            os.fsync(handle.fileno())
-        disk.sync_directory(made.parent)
+        disk.sync(made)
+        disk.sync(made.parent)
         disk.replace_link(path, made)
     except BaseException:
         shutil.rmtree(made.parent)

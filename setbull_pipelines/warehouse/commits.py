@@ -327,7 +327,7 @@ class Commits:
             make_empty(temporary)
             with disk.writer_lock(self.root), suppress(FileExistsError):
                 os.link(temporary, self.path)
-        disk.sync_directory(self.root)
+        disk.sync(self.root)
 
     def _required(self, row: tuple) -> Version:
         version = version_of(row)

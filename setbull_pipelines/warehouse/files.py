@@ -95,7 +95,7 @@ class Files:
         work = [(write, self.path(name), data) for name, data in files.items()]
         side_by_side(self.threads, lambda each: each[0](*each[1:]), work)
         if durably:
-            side_by_side(self.threads, disk.sync_directory, list(to_sync))
+            side_by_side(self.threads, disk.sync, list(to_sync))
 
     def sweep(self) -> list[Path]:
         """Delete what killed writers have left half written; before the first file that is written here."""
@@ -118,7 +118,7 @@ class Files:
         path = self.path(name)
         if path.exists():
             os.rename(path, path.with_name(f"{DAMAGED_PREFIX}{path.name}"))
-            disk.sync_directory(path.parent)
+            disk.sync(path.parent)
 
     # Checking
 

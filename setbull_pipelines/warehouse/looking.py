@@ -6,7 +6,7 @@ Belongs here: looking at pointers as of one moment. Does not belong here: readin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from datetime import timedelta
@@ -230,7 +230,7 @@ class Looker:
             )
 
 
-def shortened(names: list[str]) -> str:
+def shortened(names: Sequence[str]) -> str:
     """The first names of a list, and how many more there are."""
     more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -87,10 +87,9 @@ def create_views(
     """Create a view for each table over exactly its current files, named by absolute path.
 
     ``relative_to`` names them from that folder instead, which then is where this connection looks for files.
-    A table without partitions becomes an empty view with the right columns and types; a damaged file is left
-    out where its length tells, and with ``thoroughly`` in any case (:meth:`Reader.sources`). duckdb.Error is raised for
-    one that cannot be opened. Raises ContractViolation, DamagedPartition as :meth:`Reader.files`, ValueError for files
-    outside ``relative_to``.
+    A table without partitions becomes an empty view with the right columns and types; a damaged file is left out where
+    its length tells, and with ``thoroughly`` in any case (:meth:`Reader.sources`). Raises duckdb.Error for one that
+    cannot be opened, ValueError for files outside ``relative_to``.
     """
     search_files_from(connection, relative_to)
     for stored in tables:

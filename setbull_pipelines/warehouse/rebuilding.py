@@ -76,11 +76,10 @@ def put_in_place(root: Path, records: Sequence[Record]) -> None:
         for record in records:
             commits.commit(lambda number, record=record: record)
         commits.close()
-        with open(made, "rb") as handle:
-            os.fsync(handle.fileno())
+        disk.sync(made)
         put_away(root)
         os.replace(made, root / CATALOG_FILE)
-    disk.sync_directory(root)
+    disk.sync(root)
 
 
 def _never(reason: str) -> None:

@@ -371,4 +371,4 @@ def make_mirror(root: Path, address: str) -> None:
     """Mark a folder as the mirror of ``address``: what it holds is there too."""
     root.mkdir(parents=True, exist_ok=True)
     disk.replace_durably(root / _MARK, f"{address}\n".encode())
-    disk.sync_directory(root)
+    disk.sync(root)

@@ -128,7 +128,7 @@ def test_a_range_that_no_input_can_have_is_refused_for_its_reason(
 def test_a_range_that_an_input_could_have_is_not_refused_before_reading_it(
     first: date | None, last: date | None
 ) -> None:
-    refuse_impossible(first, last, today=date(2025, 6, 30))
+    assert refuse_impossible(first, last, today=date(2025, 6, 30)) is None
 
 
 def test_an_input_without_a_candle_on_a_trading_day_is_refused() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,17 +17,20 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from setbull_pipelines import disk, tables
+from setbull_pipelines import disk, doctor, tables
 from setbull_pipelines.assets.catalog import refresh_catalog, stored_tables
 from setbull_pipelines.assets.common import catalog_path, now, open_warehouse
 from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.doctor import surroundings
 from setbull_pipelines.doctor.examining import EXAMINATIONS, OF_TABLES, examine
-from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, shortened, size
+from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, size
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.raw import landing_directory
 from setbull_pipelines.quality.rollout_log import LOG
+from setbull_pipelines.settings import Settings
+from setbull_pipelines.settings.deployment import groups_of
+from setbull_pipelines.warehouse.looking import shortened
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.stored import damage
@@ -305,4 +310,31 @@ def test_figures_are_in_units_that_people_read() -> None:
     assert [size(number) for number in (0, 999, 1_000, 87_500_000, 72.6e9, 5e15)] == [
         *("0 bytes", "999 bytes", "1.0 KB", "87.5 MB", "72.6 GB", "5,000.0 TB")
     ]
-    assert shortened(range(7)) == "0, 1, 2, 3, 4 and 2 more"
+    assert shortened([str(number) for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"
+
+
+def test_every_setting_that_the_doctor_names_is_one() -> None:
+    """A remedy that names a setting which nobody can set is worse than none."""
+    groups = groups_of(Settings())
+    said = {
+        (group, name)
+        for path in (Path(doctor.__file__).parent).glob("*.py")
+        for group, name in re.findall(
+            rf"\b({'|'.join(groups)})\.([a-z_]+)\b", " ".join(sentences_of(path))
+        )
+    }
+    assert said >= {("storage", "intermediate_limit_mib"), ("calendar", "file")}
+    assert {(group, name) for group, name in said if not hasattr(groups[group], name)} == set()
+
+
+def sentences_of(path: Path) -> list[str]:
+    """The texts of a module that are no docstrings."""
+    tree = ast.parse(path.read_text("utf-8"))
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in documentation
+    ]

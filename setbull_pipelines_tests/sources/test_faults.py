@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import contextlib
 import gzip
 import io
 import json
@@ -317,17 +316,29 @@ def test_one_ambiguous_file_does_not_decide_for_another(inbox: Path) -> None:
 def test_changed_files_are_read_or_refused(reader: str, what: str) -> None:
     """Without the net of ``understood``: whatever else than a refusal comes out is a fault of the program."""
     name, content = READERS[reader].seeds[what]
+    read, refusals = [], {}
     for seed in range(25):
         changed = mutated(content, random.Random(f"{what} {seed}"))
-        with contextlib.suppress(*READERS[reader].refusals):
+        try:
             READERS[reader].read(name, changed)
+            read.append(seed)
+        except READERS[reader].refusals as error:
+            refusals[seed] = str(error).strip()
+    assert sorted([*read, *refusals]) == list(range(25))
+    assert all(refusals.values()), "a refusal without a word"
 
 
 @pytest.mark.parametrize("reader", READERS)
 def test_the_seeds_of_the_fuzzing_are_read(reader: str) -> None:
     """A seed that is refused as it is reaches nothing."""
-    for name, content in READERS[reader].seeds.values():
-        READERS[reader].read(name, content)
+    refused = {}
+    for what, (name, content) in READERS[reader].seeds.items():
+        try:
+            READERS[reader].read(name, content)
+        except READERS[reader].refusals as error:
+            refused[what] = str(error)
+    assert READERS[reader].seeds
+    assert refused == {}
 
 
 def test_fuzzing_goes_on_from_what_reaches_new_lines_and_keeps_what_breaks() -> None:

@@ -423,7 +423,7 @@ def test_a_crash_at_any_moment_leaves_the_old_version_of_all_tables(
         if crash_at == "file":
             patch.setattr(os, "replace", crash)
         elif crash_at == "folder":
-            patch.setattr(disk, "sync_directory", crash)
+            patch.setattr(disk, "sync", crash)
         else:
             patch.setattr(commits, "_apply", crash)
         with pytest.raises(SystemExit):

@@ -21,6 +21,7 @@ from typing import Any
 
 import pandas as pd
 
+from setbull_pipelines import disk
 from setbull_pipelines.sources.legacy.clock import zone_of
 from setbull_pipelines.sources.legacy.csv_exports import export_stream
 from setbull_pipelines.sources.legacy.old_tables import (
@@ -62,13 +63,7 @@ class State:
 
     def write(self, folder: Path) -> None:
         """Replace the stored state as a whole."""
-        path = folder / PARTS / STATE
-        temporary = path.with_name(f".{STATE}.{os.getpid()}")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(self.streams, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        disk.replace_durably(folder / PARTS / STATE, json.dumps(self.streams).encode())
 
     def counts(self) -> Counter[tuple[str, str, str]]:
         """Rows by table, interval and day (or :data:`NO_DAY`)."""
@@ -133,6 +128,7 @@ def file_streams(source: Path) -> list[Stream]:
 def export(streams: Sequence[Stream], folder: Path, zone: str | None, told: Told) -> State:
     """Bring the parts in ``folder`` up to the streams, from where the last import stopped. Raises CannotImport."""
     (folder / PARTS).mkdir(parents=True, exist_ok=True)
+    disk.sweep(folder / PARTS)
     state = State.read(folder)
     gone = [name for name in state.streams if name not in {stream.name for stream in streams}]
     for name in gone:

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from setbull_pipelines import disk
 from setbull_pipelines.market.calendar import TradingCalendar
 from setbull_pipelines.sources.parquet_rows import PROVISIONAL_MARK
 from setbull_pipelines.sources.upstox import answers
@@ -46,7 +47,6 @@ _SCHEMA = pyarrow.schema(
 )
 """Numbers as received: a volume with a fraction must reach intake, which refuses it."""
 _MADE_OF = b"setbull.made_of"
-_TEMPORARY = ".writing-"
 _FILES_AT_ONCE = 32
 _ROWS_IN_A_GROUP = 50_000
 _INDIA_FROM_UTC = np.timedelta64(330, "m")
@@ -80,8 +80,7 @@ def write_candle_files(
 def _bring_up_to_date(
     kept: KeptAnswers, folder: Path, interval: Interval, calendar: TradingCalendar
 ) -> tuple[int, int]:
-    for leftover in folder.glob(f"{_TEMPORARY}*"):
-        leftover.unlink()
+    disk.sweep(folder)
     keys = kept.instruments(interval)
     parts: dict[str, set[str]] = defaultdict(set)
     provisional: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -131,30 +130,29 @@ def _write(
     interval: Interval,
     calendar: TradingCalendar,
 ) -> None:
-    with ExitStack() as stack:
-        writers = {
-            name: stack.enter_context(
-                pyarrow.parquet.ParquetWriter(
-                    folder / f"{_TEMPORARY}{name}",
-                    _SCHEMA.with_metadata(of_file),
-                    compression="zstd",
+    with disk.temporary_folder(folder / "candles") as made:
+        with ExitStack() as stack:
+            writers = {
+                name: stack.enter_context(
+                    pyarrow.parquet.ParquetWriter(
+                        made / name, _SCHEMA.with_metadata(of_file), compression="zstd"
+                    )
                 )
-            )
-            for name, of_file in marks.items()
-        }
-        waiting: dict[str, list[pyarrow.Table]] = {name: [] for name in writers}
-        for key in keys:
-            for name, table in _tables(kept, key, interval, calendar, set(writers)):
-                waiting[name].append(table)
-                if sum(map(len, waiting[name])) >= _ROWS_IN_A_GROUP:
-                    writers[name].write_table(pyarrow.concat_tables(waiting[name]))
-                    waiting[name] = []
-        for name, tables in waiting.items():
-            if tables:
-                writers[name].write_table(pyarrow.concat_tables(tables))
-    for name in marks:
-        # A file that a power cut spoils is made again: intake would refuse it, and its mark is not readable.
-        os.replace(folder / f"{_TEMPORARY}{name}", folder / name)
+                for name, of_file in marks.items()
+            }
+            waiting: dict[str, list[pyarrow.Table]] = {name: [] for name in writers}
+            for key in keys:
+                for name, table in _tables(kept, key, interval, calendar, set(writers)):
+                    waiting[name].append(table)
+                    if sum(map(len, waiting[name])) >= _ROWS_IN_A_GROUP:
+                        writers[name].write_table(pyarrow.concat_tables(waiting[name]))
+                        waiting[name] = []
+            for name, tables in waiting.items():
+                if tables:
+                    writers[name].write_table(pyarrow.concat_tables(tables))
+        for name in marks:
+            # A file that a power cut spoils is made again: intake would refuse it, and its mark is not readable.
+            os.replace(made / name, folder / name)
 
 
 def _tables(

@@ -195,4 +195,4 @@ def _answer(entry: dict) -> KeptAnswer:
 def _write(path: Path, data: bytes) -> None:
     """All of the old or all of the new, also after a power cut."""
     disk.replace_durably(path, data)
-    disk.sync_directory(path.parent)
+    disk.sync(path.parent)
