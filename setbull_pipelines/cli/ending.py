@@ -36,6 +36,8 @@ def asking() -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:
+        raise  # the reader of the answer has gone, which `setbull ... | head` is meant to do
     except DamagedPartition as error:
         stop(str(error))
     except SetbullError as error:
@@ -49,5 +51,7 @@ def working() -> Iterator[None]:
     """Around work on stored files whose result is bad when a file cannot be read or written."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except (SetbullError, OSError) as error:
         stop(str(error), FAILED)
