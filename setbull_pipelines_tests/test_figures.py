@@ -14,6 +14,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.errors import TRACEBACKS
 from setbull_pipelines.reconciliation.self_test.score import MUTANTS
 from setbull_pipelines.settings import RolloutSettings, Settings
 from setbull_pipelines_tests.documents import PROJECT
@@ -124,7 +125,8 @@ def test_every_folder_of_the_data_folder_is_named() -> None:
     source = "\n".join(
         path.read_text("utf-8") for path in (PROJECT / "setbull_pipelines").rglob("*.py")
     )
-    written = set(re.findall(r'data_directory / "([a-z-]+)"', source))
+    assert "data_directory / TRACEBACKS" in source
+    written = {*re.findall(r'data_directory / "([a-z-]+)"', source), TRACEBACKS}
     named = set(re.findall(r"^\| `([a-z-]+)/", document("data/README.md"), re.MULTILINE))
     assert named == written
 

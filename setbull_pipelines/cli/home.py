@@ -30,6 +30,8 @@ from setbull_pipelines.warehouse.catalog import VERSIONS
 
 PROJECT = Path(__file__).resolve().parents[2]
 _RELATIVE_DATA = "data/"
+_STORAGE = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+"""What Dagster makes below ``storage/`` when an instance is opened for the first time."""
 _SET_ASIDE = (
     *("warehouse", "dagster", "reports", "setbull.duckdb", VERSIONS),
     *(SOURCE_FILE, FIRST_SESSION_FILE),
@@ -37,7 +39,7 @@ _SET_ASIDE = (
 
 
 def prepare_dagster_home(data_directory: Path, runs: RunSettings = RunSettings()) -> Path:
-    """Write the instance configuration for this data folder and point Dagster to it.
+    """Write the instance configuration for this data folder, point Dagster to it and make Dagster's own files.
 
     The project's ``dagster.yaml`` is the one source; its relative paths are made absolute, and how long a run may take
     is added: assets that are chosen in the UI have no job that says it.
@@ -54,7 +56,23 @@ def prepare_dagster_home(data_directory: Path, runs: RunSettings = RunSettings()
     disk.replace_derived(home / "dagster.yaml", yaml.safe_dump(configuration).encode())
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ[DATA_DIRECTORY_VARIABLE] = str(data_directory)
+    _make_storage(home)
     return home
+
+
+def _make_storage(home: Path) -> None:
+    """Make the files of runs, events and schedules where they are not there, one process at a time.
+
+    Dagster looks whether a file is there and then makes it. Two first commands at once (a run, and the UI or another
+    run) would both make it, and stamp its version twice: a file that no later process can open.
+    """
+    with disk.writer_lock(home):
+        if all((home / "storage" / name).exists() for name in _STORAGE):
+            return
+        import dagster as dg  # a second of imports, which only the first command of a folder pays
+
+        with dg.DagsterInstance.get():
+            pass
 
 
 def _absolute(node: object, data_directory: Path) -> object:

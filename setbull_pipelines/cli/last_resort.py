@@ -52,12 +52,17 @@ def sentence_about(error: BaseException, data_directory: Path) -> str:
 
 
 def damaged_storage(error: BaseException, data_directory: Path) -> str | None:
-    """What to do about a file of Dagster that SQLite cannot read; None for every other error."""
-    if not any(code in _DAMAGED for code in _sqlite_codes(error)):
+    """What to do about a file of Dagster that cannot be opened; None for every other error."""
+    # What Dagster raises of a file whose version it cannot tell.
+    from alembic.util.exc import CommandError
+
+    if not isinstance(error, CommandError) and not any(
+        code in _DAMAGED for code in _sqlite_codes(error)
+    ):
         return None
     return (
         f"a file below {data_directory / 'dagster' / 'storage'} is damaged ({_first_line(error)}); stop setbull ui and "
-        "set it aside by: setbull doctor --repair. No table is lost, and the same command goes on then"
+        "mend it by: setbull doctor --repair. No table is lost, and the same command goes on then"
     )
 
 

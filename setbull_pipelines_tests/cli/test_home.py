@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -95,6 +99,39 @@ def test_dagster_lives_in_the_data_folder_by_absolute_paths(data_directory: Path
     assert "data/" not in {
         value.split("dagster")[0] for value in texts(configuration) if value.startswith("data/")
     }
+
+
+def test_two_first_commands_make_dagsters_files_once(data_directory: Path) -> None:
+    """Without the lock, three of four rounds of this left a version table of two rows, which nobody can open."""
+    script = (
+        "import sys; from pathlib import Path; import dagster as dg; "
+        "from setbull_pipelines.cli.home import prepare_dagster_home; "
+        "print('ready', flush=True); sys.stdin.readline(); "
+        "prepare_dagster_home(Path(sys.argv[1])); dg.DagsterInstance.get().get_runs()"
+    )
+    commands = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(data_directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for command in commands:
+        assert command.stdout is not None
+        command.stdout.readline()
+    for command in commands:
+        assert command.stdin is not None
+        command.stdin.write("go\n")
+        command.stdin.flush()
+    told = [command.communicate() for command in commands]
+    assert [command.returncode for command in commands] == [0, 0, 0], told
+    for path in (data_directory / "dagster" / "storage").rglob("*.db"):
+        with closing(sqlite3.connect(path)) as connection:
+            (stamps,) = connection.execute("SELECT count(*) FROM alembic_version").fetchone()
+            assert stamps == 1, path
 
 
 def texts(node: object) -> list[str]:

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+import sqlite3
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -251,6 +253,27 @@ def test_the_doctor_is_there_when_the_runs_of_dagster_cannot_be_opened(
     assert (done.exit_code, "1 set aside" in done.output) == (0, True), done.output
     with dg.DagsterInstance.get() as instance:
         assert instance.get_runs() == []
+
+
+def test_a_file_of_dagster_that_two_processes_made_at_once_is_mended(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder.settings.data_directory
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(root))
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    prepare_dagster_home(root)
+    with dg.DagsterInstance.get() as instance:
+        instance.add_run(dg.DagsterRun(job_name="kept", run_id=str(uuid.uuid4())))
+    path = root / "dagster" / "storage" / "history" / "runs.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO alembic_version VALUES ('5771160a95ad')")  # as seen
+    refused = CliRunner().invoke(main, ["run"])
+    assert (refused.exit_code, refused.output.count("error: ")) == (2, 1)
+    assert "setbull doctor --repair" in refused.output
+    done = CliRunner().invoke(main, ["doctor", "--repair"])
+    assert (done.exit_code, "1 mended" in done.output) == (0, True), done.output
+    with dg.DagsterInstance.get() as instance:
+        assert [run.job_name for run in instance.get_runs()] == ["kept"]
 
 
 @pytest.mark.parametrize(("free", "state"), [(10**6, FAULT), (surroundings.LEAST_FREE, NOTE)])
