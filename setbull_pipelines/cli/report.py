@@ -5,6 +5,7 @@ Belongs here: reading the finished tables and laying them out. Does not belong h
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -41,6 +42,9 @@ _RESULTS = served_table(tables.FILTER_RESULTS)
 _ACCOUNTING = StoredTable("raw", tables.ACCOUNTING)
 _SHOWN = 15
 _FILES_SHOWN = 6
+_WIDE, _WIDEST = 102, 120
+"""Columns of a window that has room for the rows of each variant, and for headings in one line."""
+_HEADING_WIDTH = 11
 
 
 def print_report(outcome: Outcome) -> None:
@@ -77,11 +81,16 @@ def _unchanged(outcome: Outcome) -> None:
 
 
 def _grid(title: str, columns: Iterable[str]) -> TextTable:
+    """A table whose first column alone may be broken into lines: no number or date is cut in a narrow window."""
     grid = TextTable(
         title=title, title_justify="left", title_style="bold", box=None, pad_edge=False
     )
     for position, name in enumerate(columns):
-        grid.add_column(name, justify="left" if position == 0 else "right", overflow="fold")
+        if position == 0:
+            grid.add_column(name, overflow="fold")
+        else:
+            lines = [name] if console.width >= _WIDEST else textwrap.wrap(name, _HEADING_WIDTH)
+            grid.add_column("\n".join(lines), justify="right", no_wrap=True)
     return grid
 
 
@@ -124,7 +133,10 @@ def _intake(warehouse: Warehouse, days: list[str]) -> None:
 
 def _reconciliation(warehouse: Warehouse, days: list[str]) -> None:
     summary = warehouse.read(SUMMARY, days)
-    columns = ("table", "rows V1", "rows V2", "served", "verdict", PASS, DIVERGED, NOT_COMPARABLE)
+    counted = {"rows V1": "v1", "rows V2": "v2", "served": SERVED_SCHEMA}
+    if console.width < _WIDE:
+        counted = {}
+    columns = ("table", *counted, "verdict", PASS, DIVERGED, NOT_COMPARABLE)
     grid = _grid("\nV1 against V2", (*columns, "cells compared", "cells unequal"))
     for table in tables.COMPUTED_TABLES:
         name = table.name
@@ -134,13 +146,15 @@ def _reconciliation(warehouse: Warehouse, days: list[str]) -> None:
         colour = {PASS: "green", DIVERGED: "red", NOT_COMPARABLE: "yellow"}[worst]
         grid.add_row(
             name,
-            *(_rows(warehouse, schema, table, days) for schema in ("v1", "v2", SERVED_SCHEMA)),
+            *(_rows(warehouse, schema, table, days) for schema in counted.values()),
             f"[{colour}]{worst}[/{colour}]",
             *(f"{states.get(state, 0)} days" for state in (PASS, DIVERGED, NOT_COMPARABLE)),
             f"{rows['cells_compared'].sum():,}",
             f"{rows['cells_unequal'].sum():,}",
         )
     console.print(grid)
+    if not counted:
+        console.print(f"  a window of {_WIDE} columns shows the rows of each as well")
     diverged = summary[summary["state"] == DIVERGED]
     for row in diverged.head(_SHOWN).itertuples():
         console.print(

@@ -21,7 +21,9 @@ from setbull_pipelines.assets.maintenance import keep_limits
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.report import print_report
 from setbull_pipelines.cli.run import Runner
+from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline import engine
+from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.metrics import METRICS
 from setbull_pipelines.pipeline.raw import DAY_TABLES
 from setbull_pipelines.settings import StorageSettings, recorded_source
@@ -368,14 +370,27 @@ def test_the_report_says_where_the_tables_are_and_how_to_look(
     assert passed > 100
 
 
-def test_the_report_fits_a_terminal_of_80_columns(
-    small_run: SmallRun, data_directory: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("columns", [80, 101, 102, 119, 120])
+def test_the_report_fits_the_window(
+    columns: int,
+    small_run: SmallRun,
+    data_directory: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    os.environ["COLUMNS"] = "80"
+    monkeypatch.setattr(console, "_width", columns)
     print_report(small_run.outcome)
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out
+    section = printed.split("V1 against V2")[1].split("session of")[0]
+    (heading,) = (line for line in section.splitlines() if line.startswith("table "))
+    assert ("rows V1" in heading) == (columns >= 102)
+    assert ("cells unequal" in heading) == (columns >= 120)
+    assert max(len(line.rstrip()) for line in section.splitlines()) <= columns
+    cells = small_run.warehouse.read(SUMMARY, [day.isoformat() for day in small_run.days])
     for table in tables.COMPUTED_TABLES:
-        assert any(line.startswith(f"{table.name} ") for line in lines), table.name
+        (line,) = (line for line in section.splitlines() if line.startswith(f"{table.name} "))
+        compared = cells.loc[cells["table_name"] == table.name, "cells_compared"].sum()
+        assert line.split()[-2:] == [f"{compared:,}", "0"]
 
 
 WRITING = (
