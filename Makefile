@@ -13,7 +13,7 @@ ORDER_SEED ?=
 FROM ?=
 TO ?=
 
-.PHONY: run ui test check lint bench clean
+.PHONY: run ui test check lint bench site clean
 
 run: $(VENV)/ready
 	$(BIN)/setbull run $(if $(INPUT),--input "$(INPUT)") $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
@@ -38,6 +38,10 @@ lint: $(VENV)/ready-test
 	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff check --fix setbull_pipelines setbull_pipelines_tests benchmarks
 
+# The documents as pages, with search, built again while they are edited.
+site: $(VENV)/ready-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8000
+
 bench: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/python -m benchmarks.results
 
@@ -51,7 +55,7 @@ $(VENV)/ready: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/ready-test: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench,cluster,dg]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench,cluster,dg,site]'
 	@touch $@
 
 # The outside referee needs older libraries than the project, so it gets an environment of its own.

@@ -92,7 +92,7 @@ class Repeated:
             self._instance.add_run(copied.with_status(dg.DagsterRunStatus.NOT_STARTED))
             for text in self._events:
                 entry = deserialize_value(moved(text), EventLogEntry)
-                self._instance.store_event(entry._replace(timestamp=entry.timestamp + later))
+                self._instance.handle_new_event(entry._replace(timestamp=entry.timestamp + later))
 
 
 def size(folder: Path) -> tuple[float, int]:
