@@ -30,6 +30,7 @@ from setbull_pipelines.assets.fetched import build_fetched_asset  # noqa: E402
 from setbull_pipelines.assets.groups import build_group_assets  # noqa: E402
 from setbull_pipelines.assets.maintenance import build_maintenance_asset  # noqa: E402
 from setbull_pipelines.assets.metrics import build_metrics_asset  # noqa: E402
+from setbull_pipelines.assets.partitions import trading_days  # noqa: E402
 from setbull_pipelines.assets.raw import build_raw_assets  # noqa: E402
 from setbull_pipelines.assets.reconciliation import build_reconciliation_asset  # noqa: E402
 from setbull_pipelines.assets.rollout import build_rollout_log_asset  # noqa: E402
@@ -41,7 +42,11 @@ from setbull_pipelines.automation.jobs import build_jobs  # noqa: E402
 from setbull_pipelines.automation.landing_sensor import build_landing_sensor  # noqa: E402
 from setbull_pipelines.automation.noticing import build_alerts_asset  # noqa: E402
 from setbull_pipelines.automation.run_process import build_executor  # noqa: E402
-from setbull_pipelines.automation.schedules import build_after_fetch, build_schedules  # noqa: E402
+from setbull_pipelines.automation.schedules import (  # noqa: E402
+    build_after_fetch,
+    build_schedules,
+    offered_days,
+)
 from setbull_pipelines.automation.sensors import build_sensors  # noqa: E402
 from setbull_pipelines.settings import Settings, load_settings  # noqa: E402
 from setbull_pipelines.tables.look_back import refuse_short_look_back  # noqa: E402
@@ -56,20 +61,22 @@ def build_defs(
 
     ``more_jobs`` are jobs of an engine that one machine does not need (``cluster``).
     """
+    # Once: another process may take in the folder's first input meanwhile, and jobs want assets of the same days.
+    days = trading_days(settings)
     jobs = build_jobs(settings)
     by_name = {job.name: job for job in jobs}
     return dg.Definitions(
         assets=[
             build_fetched_asset(settings),
-            *build_raw_assets(settings),
-            *build_variant_assets(settings),
-            build_reconciliation_asset(settings),
-            build_served_asset(settings),
-            *build_group_assets(settings),
-            build_daily_report_asset(settings),
-            *build_chart_assets(settings),
-            build_metrics_asset(settings),
-            build_rollout_log_asset(settings),
+            *build_raw_assets(settings, days),
+            *build_variant_assets(settings, days),
+            build_reconciliation_asset(settings, days),
+            build_served_asset(settings, days),
+            *build_group_assets(settings, days),
+            build_daily_report_asset(settings, days),
+            *build_chart_assets(days),
+            build_metrics_asset(settings, days),
+            build_rollout_log_asset(settings, days),
             build_scrub_asset(settings),
             build_catalog_asset(settings),
             build_maintenance_asset(settings),
@@ -77,11 +84,11 @@ def build_defs(
             build_alerts_asset(),
         ],
         jobs=[*jobs, *more_jobs],
-        schedules=build_schedules(settings, by_name),
+        schedules=build_schedules(settings, by_name, offered_days(days)),
         sensors=[
             *build_sensors(settings),
-            build_landing_sensor(settings, by_name),
-            build_after_fetch(settings, by_name),
+            build_landing_sensor(settings, by_name, offered_days(days)),
+            build_after_fetch(settings, by_name, offered_days(days)),
         ],
         resources=needs_warehouse(settings),
         executor=build_executor(settings.runs.fail_on_divergence),

@@ -16,12 +16,10 @@ from pydantic import Field
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import WHOLE_RANGE, asset_key
 from setbull_pipelines.assets.describing import OWNERS, link
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pictures.drawing import image
 from setbull_pipelines.pipeline import charting
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
-from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
@@ -61,16 +59,18 @@ class FunnelConfig(dg.Config):
     )
 
 
-def build_chart_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+def build_chart_assets(
+    sessions: dg.StaticPartitionsDefinition,
+) -> list[dg.AssetsDefinition]:
     """One asset per picture."""
-    return [_session(settings), _daily(settings), _squeeze(settings), _funnel(settings)]
+    return [_session(sessions), _daily(sessions), _squeeze(sessions), _funnel(sessions)]
 
 
-def _session(settings: Settings) -> dg.AssetsDefinition:
+def _session(sessions: dg.StaticPartitionsDefinition) -> dg.AssetsDefinition:
     table = tables.INDICATORS_5MIN
 
     @_chart(
-        settings,
+        sessions,
         "five_minute_candles",
         (tables.CANDLES_5MIN, table),
         "Candles of one instrument and session with Bollinger bands (mean of 20 closes, 2 population deviations) in "
@@ -90,11 +90,11 @@ def _session(settings: Settings) -> dg.AssetsDefinition:
     return five_minute_candles
 
 
-def _daily(settings: Settings) -> dg.AssetsDefinition:
+def _daily(sessions: dg.StaticPartitionsDefinition) -> dg.AssetsDefinition:
     table = tables.INDICATORS_DAILY
 
     @_chart(
-        settings,
+        sessions,
         "daily_candles",
         (tables.CANDLES_DAILY, table),
         "Daily candles of one instrument with Bollinger bands in rupees, the volume in shares, and the width of the "
@@ -115,11 +115,11 @@ def _daily(settings: Settings) -> dg.AssetsDefinition:
     return daily_candles
 
 
-def _squeeze(settings: Settings) -> dg.AssetsDefinition:
+def _squeeze(sessions: dg.StaticPartitionsDefinition) -> dg.AssetsDefinition:
     table = tables.BB_WIDTH_ALERTS
 
     @_chart(
-        settings,
+        sessions,
         "squeeze_history",
         (table,),
         "How narrow the Bollinger bands of one instrument were in every session, in rupees: narrowest, 10th "
@@ -144,9 +144,9 @@ def _squeeze(settings: Settings) -> dg.AssetsDefinition:
     return squeeze_history
 
 
-def _funnel(settings: Settings) -> dg.AssetsDefinition:
+def _funnel(sessions: dg.StaticPartitionsDefinition) -> dg.AssetsDefinition:
     @_chart(
-        settings,
+        sessions,
         "filter_funnel",
         (tables.FILTER_RESULTS,),
         "How many instruments passed each filter stage on the day, and at which stage how many stopped on every "
@@ -168,7 +168,9 @@ def _funnel(settings: Settings) -> dg.AssetsDefinition:
     return filter_funnel
 
 
-def _chart(settings: Settings, name: str, of: tuple[Table, ...], description: str) -> Callable:
+def _chart(
+    sessions: dg.StaticPartitionsDefinition, name: str, of: tuple[Table, ...], description: str
+) -> Callable:
     # The instrument is chosen from the verdicts, or the traded values, of the day.
     read = dict.fromkeys((*of, tables.CANDLES_DAILY, tables.FILTER_RESULTS))
     sources = " and ".join(link("served", table) for table in of)
@@ -182,7 +184,7 @@ def _chart(settings: Settings, name: str, of: tuple[Table, ...], description: st
         code_version=code_version("pictures", "pipeline/charting.py"),
         description=f"{description}\n\n**From** {sources}, earlier sessions from the variant that serves the "
         "instrument. A run over several days draws the last one. The launchpad chooses the instrument.",
-        partitions_def=trading_days(settings),
+        partitions_def=sessions,
         backfill_policy=WHOLE_RANGE,
     )
 

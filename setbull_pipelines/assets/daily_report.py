@@ -18,7 +18,6 @@ from setbull_pipelines.assets.common import (
     freshness,
 )
 from setbull_pipelines.assets.lane import Lane
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.assets.served import GROUP
 from setbull_pipelines.pipeline import daily_reports
 from setbull_pipelines.pipeline.addresses import overview_address, report_address
@@ -30,7 +29,9 @@ from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
 
-def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
+def build_daily_report_asset(
+    settings: Settings, sessions: dg.StaticPartitionsDefinition
+) -> dg.AssetsDefinition:
     """One HTML file per trading day, after everything that it tells of."""
     stored = daily_reports.REPORT
 
@@ -47,7 +48,7 @@ def build_daily_report_asset(settings: Settings) -> dg.AssetsDefinition:
             )
         ],
         check_specs=check_specs([stored]),
-        partitions_def=trading_days(settings),
+        partitions_def=sessions,
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

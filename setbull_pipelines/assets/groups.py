@@ -16,7 +16,6 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.describing import plan_description
 from setbull_pipelines.assets.lane import Lane, report_whole
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline import group_plans
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -39,7 +38,9 @@ _COLUMNS_SHOWN = [
 ]
 
 
-def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+def build_group_assets(
+    settings: Settings, sessions: dg.StaticPartitionsDefinition
+) -> list[dg.AssetsDefinition]:
     """The groups in force with their refused rows (unpartitioned), and the plan of each trading day."""
     version = group_plans.groups_code_version()
 
@@ -81,7 +82,7 @@ def build_group_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             )
         ],
         check_specs=check_specs([PLAN]),
-        partitions_def=trading_days(settings),
+        partitions_def=sessions,
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

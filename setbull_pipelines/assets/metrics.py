@@ -14,7 +14,6 @@ from setbull_pipelines.assets.common import (
     days_of,
 )
 from setbull_pipelines.assets.lane import Lane
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import metrics
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.settings import Settings
@@ -31,7 +30,9 @@ def _figures(used: metrics.CacheUse) -> dict[str, object]:
     return figures | {f"partitions computed, {why}": n for why, n in sorted(used.computed.items())}
 
 
-def build_metrics_asset(settings: Settings) -> dg.AssetsDefinition:
+def build_metrics_asset(
+    settings: Settings, sessions: dg.StaticPartitionsDefinition
+) -> dg.AssetsDefinition:
     """Comes after everything it tells about."""
 
     @dg.multi_asset(
@@ -46,7 +47,7 @@ def build_metrics_asset(settings: Settings) -> dg.AssetsDefinition:
             for stored in metrics.OUTPUTS
         ],
         check_specs=check_specs(metrics.OUTPUTS),
-        partitions_def=trading_days(settings),
+        partitions_def=sessions,
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

@@ -23,7 +23,6 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.fetched import FETCHED_KEY
 from setbull_pipelines.assets.lane import INTAKE, RAW, Lane, report_whole
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.look_back import needs_of
@@ -149,7 +148,9 @@ def _with_revisions(
             yield result
 
 
-def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+def build_raw_assets(
+    settings: Settings, sessions: dg.StaticPartitionsDefinition
+) -> list[dg.AssetsDefinition]:
     """Intake (unpartitioned) and the raw tables of each trading day."""
     version, fresh = raw_code_version(), freshness(settings)
     fetched = [FETCHED_KEY] if is_source(settings) else []
@@ -185,7 +186,7 @@ def build_raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         name=RAW,
         specs=specs(raw.DAY_TABLES, [asset_key(StoredTable("raw", tables.INTAKE))]),
         check_specs=check_specs(raw.DAY_TABLES),
-        partitions_def=trading_days(settings),
+        partitions_def=sessions,
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

@@ -15,7 +15,6 @@ from setbull_pipelines.assets.common import (
     days_of,
 )
 from setbull_pipelines.assets.lane import RECONCILIATION, Describe, Lane
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import comparing_days
 from setbull_pipelines.pipeline.addresses import divergence_address
 from setbull_pipelines.pipeline.drilling_down import drilled
@@ -37,7 +36,9 @@ GROUP = "reconciliation"
 _GROUP_OF = {table.name: step.group for step in STEPS for table in step.outputs}
 
 
-def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
+def build_reconciliation_asset(
+    settings: Settings, sessions: dg.StaticPartitionsDefinition
+) -> dg.AssetsDefinition:
     """One asset per computed table, and the summary of all of them."""
     compared = [(table, comparing_days.outputs_of(table)[0]) for table in tables.COMPUTED_TABLES]
     outputs = [*(stored for _, stored in compared), comparing_days.SUMMARY]
@@ -66,7 +67,7 @@ def build_reconciliation_asset(settings: Settings) -> dg.AssetsDefinition:
             ),
         ],
         check_specs=check_specs(outputs),
-        partitions_def=trading_days(settings),
+        partitions_def=sessions,
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

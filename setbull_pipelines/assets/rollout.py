@@ -15,7 +15,6 @@ from setbull_pipelines.assets.common import (
     now,
 )
 from setbull_pipelines.assets.lane import JUDGEMENT, Lane
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pictures.decisions import rollout_chart
 from setbull_pipelines.pictures.drawing import image
 from setbull_pipelines.pipeline import stage_decisions
@@ -29,7 +28,9 @@ from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
 
 
-def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
+def build_rollout_log_asset(
+    settings: Settings, sessions: dg.StaticPartitionsDefinition
+) -> dg.AssetsDefinition:
     """Appends to ``operations.rollout_log``. The table has no trading day; its evaluations have one each.
 
     It comes before the served tables: a session on which V2 breaches is served from V1 in the same run.
@@ -52,7 +53,7 @@ def build_rollout_log_asset(settings: Settings) -> dg.AssetsDefinition:
         name=JUDGEMENT,
         specs=[spec],
         check_specs=check_specs([LOG]),
-        partitions_def=trading_days(settings),
+        partitions_def=sessions,
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

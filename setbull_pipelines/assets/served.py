@@ -18,7 +18,6 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.describing import served_description
 from setbull_pipelines.assets.lane import SERVED, Describe, Lane
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline import serving, stage_decisions
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
@@ -35,7 +34,9 @@ GROUP = "served"
 TABLES = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)
 
 
-def build_served_asset(settings: Settings) -> dg.AssetsDefinition:
+def build_served_asset(
+    settings: Settings, sessions: dg.StaticPartitionsDefinition
+) -> dg.AssetsDefinition:
     """One asset per served table."""
     of_table = [(table, serving.served_table(table)) for table in TABLES]
 
@@ -57,7 +58,7 @@ def build_served_asset(settings: Settings) -> dg.AssetsDefinition:
             for table, stored in of_table
         ],
         check_specs=check_specs(stored for _, stored in of_table),
-        partitions_def=trading_days(settings),
+        partitions_def=sessions,
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )

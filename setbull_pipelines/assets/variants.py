@@ -20,7 +20,6 @@ from setbull_pipelines.assets.common import (
 )
 from setbull_pipelines.assets.describing import computed_description
 from setbull_pipelines.assets.lane import Lane
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.look_back import needs_of
 from setbull_pipelines.pipeline.references import REFERENCES, references_of
@@ -37,7 +36,9 @@ KINDS = {"v1": {"pandas"}, "v2": {"numpy"}}
 COVERAGE = StoredTable("raw", tables.COVERAGE)
 
 
-def build_lane(variant: str, settings: Settings) -> dg.AssetsDefinition:
+def build_lane(
+    variant: str, settings: Settings, sessions: dg.StaticPartitionsDefinition
+) -> dg.AssetsDefinition:
     """All computed tables of one variant. No table of one variant waits for one of the other."""
     outputs = {step.name: [StoredTable(variant, table) for table in step.outputs] for step in STEPS}
 
@@ -57,7 +58,7 @@ def build_lane(variant: str, settings: Settings) -> dg.AssetsDefinition:
             for stored in outputs[step.name]
         ],
         check_specs=check_specs(stored for step in STEPS for stored in outputs[step.name]),
-        partitions_def=trading_days(settings),
+        partitions_def=sessions,
         backfill_policy=WHOLE_RANGE,
         can_subset=True,
     )
@@ -106,6 +107,8 @@ def _computed(
         )
 
 
-def build_variant_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+def build_variant_assets(
+    settings: Settings, sessions: dg.StaticPartitionsDefinition
+) -> list[dg.AssetsDefinition]:
     """Both lanes."""
-    return [build_lane(variant, settings) for variant in VARIANTS]
+    return [build_lane(variant, settings, sessions) for variant in VARIANTS]

@@ -14,10 +14,10 @@ import pandas as pd
 from setbull_pipelines.assets.common import RANGE_TAGS, now
 from setbull_pipelines.automation import landing
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
+from setbull_pipelines.automation.refresh import Offered
 from setbull_pipelines.automation.schedules import (
     days_under_way,
     materialized_days,
-    offered_days,
 )
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.dependents import sessions_of_changed_facts
@@ -38,9 +38,10 @@ _INTAKE = WHOLE_TABLES[0]
 _SHOWN = 3
 
 
-def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.SensorDefinition:
+def build_landing_sensor(
+    settings: Settings, jobs: dict[str, object], offered: Offered
+) -> dg.SensorDefinition:
     """The sensor ``new_files``; off until somebody switches it on, because it launches runs."""
-    first_offered = offered_days(settings).first
 
     @dg.sensor(
         name="new_files",
@@ -79,10 +80,10 @@ def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.Sens
             done,
             under_way,
             settings.refresh.catch_up_days,
-            first_offered,
+            offered.first,
         )
-        if older := [day for day in memory.sessions if day < first_offered]:
-            context.log.warning(_reload(older, first_offered))
+        if older := [day for day in memory.sessions if day < offered.first]:
+            context.log.warning(_reload(older, offered.first))
         requests = [_request(sessions)] if sessions else []
         if memory.waiting:
             # The daemon drops a key it has seen: the same files are asked for once, even if their intake fails.
@@ -95,7 +96,7 @@ def build_landing_sensor(settings: Settings, jobs: dict[str, object]) -> dg.Sens
             )
         return dg.SensorResult(
             run_requests=requests,
-            skip_reason=None if requests else _idle(memory, first_offered),
+            skip_reason=None if requests else _idle(memory, offered.first),
             cursor=memory.to_text(),
         )
 

@@ -17,7 +17,6 @@ from setbull_pipelines.assets.common import (
     asset_key,
     now,
 )
-from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.automation.jobs import (
     DAILY_JOB_NAME,
     FETCH_JOB_NAME,
@@ -72,12 +71,8 @@ def unfinished_jobs(instance: dg.DagsterInstance) -> list[str]:
     ]
 
 
-def offered_days(settings: Settings) -> Offered:
-    """Which days there are partitions of now.
-
-    Schedules and sensors ask once, when they are built: their jobs keep the partitions of that moment.
-    """
-    days = trading_days(settings)
+def offered_days(days: dg.StaticPartitionsDefinition) -> Offered:
+    """The first and the last day that there are partitions of, as long as these definitions are loaded."""
     return Offered(
         datetime.date.fromisoformat(days.get_first_partition_key()),
         datetime.date.fromisoformat(days.get_last_partition_key()),
@@ -123,9 +118,10 @@ def _in_exchange_time(moment: datetime.datetime) -> datetime.datetime:
     return moment.astimezone(ZoneInfo(INDIA)).replace(tzinfo=None)
 
 
-def build_after_fetch(settings: Settings, jobs: dict[str, object]) -> dg.SensorDefinition:
+def build_after_fetch(
+    settings: Settings, jobs: dict[str, object], offered: Offered
+) -> dg.SensorDefinition:
     """The sensor ``after_fetch``; off until somebody switches it on, because it launches runs."""
-    offered = offered_days(settings)
 
     @dg.run_status_sensor(
         name="after_fetch",
@@ -146,9 +142,10 @@ def build_after_fetch(settings: Settings, jobs: dict[str, object]) -> dg.SensorD
     return after_fetch
 
 
-def build_schedules(settings: Settings, jobs: dict[str, object]) -> list[dg.ScheduleDefinition]:
+def build_schedules(
+    settings: Settings, jobs: dict[str, object], offered: Offered
+) -> list[dg.ScheduleDefinition]:
     """After the close of regular sessions and in the evening for the special ones; and during sessions."""
-    offered = offered_days(settings)
 
     @dg.schedule(
         name="after_close",

@@ -16,6 +16,7 @@ from dagster._core.execution.api import execute_run
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from setbull_pipelines import tables
+from setbull_pipelines.assets import partitions
 from setbull_pipelines.assets.common import RANGE_TAGS, asset_key, days_of, open_warehouse
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.definitions import build_defs
@@ -104,6 +105,23 @@ def test_every_daily_table_and_job_has_the_same_days(tmp_path: Path) -> None:
     assert set(found) == {trading_days(settings)}
     daily = [job for job in definitions.resolve_all_job_defs() if job.name in ("daily", "intraday")]
     assert [job.partitions_def for job in daily] == [trading_days(settings)] * 2
+
+
+def test_an_input_that_is_taken_in_while_definitions_are_loaded_waits_for_the_next_loading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen with three first runs at once: half of the assets had other days, and no job could be made of them."""
+    asked = []
+
+    def taken_in_after_three(settings: Settings) -> date | None:
+        asked.append(settings)
+        return date(2026, 6, 25) if len(asked) > 3 else None
+
+    monkeypatch.setattr(partitions, "first_session", taken_in_after_three)
+    definitions = build_defs(Settings(data_directory=tmp_path, input="candles"))
+    days = definitions.resolve_job_def("daily").partitions_def
+    assert days is not None
+    assert days.get_partition_keys()[0] == "2015-01-01"
 
 
 @pytest.mark.run

@@ -11,6 +11,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.assets.charts import build_chart_assets
 from setbull_pipelines.assets.common import needs_warehouse
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.pipeline.charting import (
     NothingToDraw,
     bars_of_session,
@@ -94,7 +95,7 @@ def test_the_first_rows_are_those_of_the_whole_partition(small_run) -> None:
 
 @pytest.mark.parametrize("config", [{}, {"instrument": "NOBODY"}], ids=["default", "unknown"])
 def test_charts_are_drawn_of_the_last_day_or_say_why_not(small_run, config) -> None:
-    charts = build_chart_assets(Settings())
+    charts = build_chart_assets(trading_days(Settings()))
     # All but the funnel can be asked for an instrument.
     chosen = {chart.op.name: {"config": config} for chart in charts[:3]} if config else {}
     first, last = (day.isoformat() for day in (small_run.days[0], small_run.days[-1]))

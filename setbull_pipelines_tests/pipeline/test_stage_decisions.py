@@ -16,6 +16,7 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.assets.rollout import build_rollout_log_asset
 from setbull_pipelines.assets.served import build_served_asset
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
@@ -362,7 +363,10 @@ def test_the_assets_judge_a_session_and_serve_the_stage_of_the_log(
     forced(copied_run, Component.AGGREGATION, Stage.FULL)
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [build_served_asset(settings), build_rollout_log_asset(settings)],
+            [
+                build_served_asset(settings, trading_days(settings)),
+                build_rollout_log_asset(settings, trading_days(settings)),
+            ],
             selection=[*(asset_key(served_table(each)) for each in both), asset_key(LOG)],
             partition_key=second.isoformat(),
             resources=needs_warehouse(settings),
@@ -502,7 +506,10 @@ def test_a_breach_of_a_sample_is_served_from_a_whole_v1_by_the_same_assets(
     settings = lenient(copied_run)
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [build_rollout_log_asset(settings), build_served_asset(settings)],
+            [
+                build_rollout_log_asset(settings, trading_days(settings)),
+                build_served_asset(settings, trading_days(settings)),
+            ],
             selection=[asset_key(served_table(table)), asset_key(LOG)],
             partition_key=key,
             resources=needs_warehouse(settings),

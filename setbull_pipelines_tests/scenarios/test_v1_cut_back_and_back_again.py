@@ -13,6 +13,7 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
+from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.assets.variants import build_lane
 from setbull_pipelines.cli.asking import days_without_all_of_v1
 from setbull_pipelines.cli.days import AskedDays
@@ -164,7 +165,7 @@ def test_days_that_are_completed_beside_those_of_the_run_are_told_to_dagster(
     whole = story.warehouse.pointer(v1, str(story.first))
     cut_back_v1(story.run, tables.MOVES_DAILY, Stage.RETIRED, story.first)
     result = dg.materialize(
-        [build_lane("v1", story.settings)],
+        [build_lane("v1", story.settings, trading_days(story.settings))],
         selection=[asset_key(v1)],
         partition_key=str(story.last),
         resources=needs_warehouse(story.settings),
