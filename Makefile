@@ -40,7 +40,7 @@ lint: $(VENV)/ready-test
 
 # The documents as pages, with search, built again while they are edited.
 site: $(VENV)/ready-test
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8000
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8001
 
 bench: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/python -m benchmarks.results

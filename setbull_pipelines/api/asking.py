@@ -5,7 +5,7 @@ Belongs here: what every path needs. Does not belong here: single paths.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import JSONResponse
@@ -14,22 +14,25 @@ from setbull_pipelines.api.jobs import SUCCESS, Dagster, JobRun
 from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import Error
 
-ERRORS = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": Error, "description": "Wrong input"},
     401: {"model": Error, "description": "The token is missing or wrong"},
     403: {"model": Error, "description": "A page of another site asked"},
     404: {"model": Error, "description": "No such path or group"},
     503: {"model": Error, "description": "Stored tables, settings or Dagster are not usable now"},
 }
-WITH_BODY = ERRORS | {
+WITH_BODY: dict[int | str, dict[str, Any]] = ERRORS | {
     411: {"model": Error, "description": "A body without Content-Length"},
     413: {"model": Error, "description": "A body that is too large"},
 }
-JOB_ERRORS = WITH_BODY | {500: {"model": Error, "description": "The run failed"}}
+JOB_ERRORS: dict[int | str, dict[str, Any]] = WITH_BODY | {
+    500: {"model": Error, "description": "The run failed"}
+}
 
 
 def _reader(request: Request) -> Reader:
-    return request.app.state.reader
+    reader: Reader = request.app.state.reader
+    return reader
 
 
 Tables = Annotated[Reader, Depends(_reader)]

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
@@ -135,7 +136,7 @@ def _result(reader: Reader, day: date, keys: Collection[str], run: JobRun) -> di
         "candle": _by_key(reader.bars_of_day(chosen, day)),
         "stock": _by_key(reader.instruments().reset_index()),
     }
-    stocks = {True: [], False: []}
+    stocks: dict[bool, list[dict[str, object]]] = {True: [], False: []}
     for row in plain(passing):
         is_bullish = row["verdict"] == VERDICT_BULLISH
         of_stock = {name: rows.get(row["instrument_key"]) for name, rows in facts.items()}
@@ -208,4 +209,4 @@ def _list(text: str | None) -> list[int] | None:
 
 
 def _two_decimals(value: float | None) -> float | None:
-    return None if value is None else float(rounded(value, 2))
+    return None if value is None else float(rounded(np.asarray(value), 2))

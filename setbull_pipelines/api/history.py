@@ -54,19 +54,19 @@ def _stored(reader: Reader, body: StoreBody) -> dict[str, object]:
     details = []
     for key in dict.fromkeys(body.instrumentKeys or known.index):
         row = known.loc[key] if key in known.index else None
-        overlaps = row is not None and (
-            row["first_trading_day"].date() <= body.toDate
-            and row["last_trading_day"].date() >= body.fromDate
-        )
+        status, message = "error", f"the source has no {body.interval} candles {span}"
+        if row is not None:
+            first, last = row["first_trading_day"], row["last_trading_day"]
+            if first.date() <= body.toDate and last.date() >= body.fromDate:
+                status = "success"
+                message = f"the source has candles from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        stored = int(counts.get(key, 0))
         details.append(
             {
                 "instrumentKey": key,
-                "status": "success" if overlaps else "error",
-                "recordsStored": int(counts.get(key, 0)),
-                "message": f"the source has candles from {row['first_trading_day']:%Y-%m-%d} to "
-                f"{row['last_trading_day']:%Y-%m-%d}"
-                if overlaps
-                else f"the source has no {body.interval} candles {span}",
+                "status": status,
+                "recordsStored": stored,
+                "message": message,
             }
         )
     successful = sum(each["status"] == "success" for each in details)

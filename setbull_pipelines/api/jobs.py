@@ -91,7 +91,8 @@ class Dagster:
 
     async def _ask(self, client: httpx.AsyncClient, query: str, **variables: object) -> dict:
         answer = await client.post("/graphql", json={"query": query, "variables": variables})
-        return answer.raise_for_status().json()["data"]
+        data: dict = answer.raise_for_status().json()["data"]
+        return data
 
     async def _selector(self, client: httpx.AsyncClient, job: str, instead: str) -> dict[str, str]:
         data = await self._ask(client, _INSTANCE)
@@ -139,7 +140,7 @@ class Dagster:
         if launched["__typename"] != "LaunchRunSuccess":
             why = launched.get("message", launched["__typename"]).splitlines()[0]
             raise NoDagster(f"Dagster did not take the run ({why}); do it without: {instead}")
-        return launched["run"]["runId"]
+        return str(launched["run"]["runId"])
 
     async def _wait(self, client: httpx.AsyncClient, run_id: str, seconds: float) -> JobRun:
         deadline = time.monotonic() + seconds

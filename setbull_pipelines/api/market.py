@@ -51,7 +51,7 @@ def intraday_quotes(body: IntradayBody, user: User, reader: Tables) -> JSONRespo
     """The newest stored bar of each instrument with its indicators."""
     asked = {key: key for key in body.instrumentKeys}
     day, rows = reader.newest_bars(set(asked), body.interval) if asked else (None, pd.DataFrame())
-    found = {row["instrument_key"]: row for row in plain(rows)} if asked else {}
+    found = {str(row["instrument_key"]): row for row in plain(rows)} if asked else {}
     return _answer(asked, found, {}, day)
 
 

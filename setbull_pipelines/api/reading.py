@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -113,7 +114,8 @@ class Reader:
         days = [day for day in self.days(stored) if first <= day <= last]
         _require_sessions(days, timeframe)
         rows = self.warehouse.read(stored, [day.isoformat() for day in days], ["instrument_key"])
-        return rows["instrument_key"].value_counts().to_dict()
+        counts: dict[str, int] = rows["instrument_key"].value_counts().to_dict()
+        return counts
 
     def coverage(self, timeframe: str) -> pd.DataFrame:
         """What the source has of each instrument: first and last day, by key."""
@@ -191,10 +193,11 @@ def rounded(values: np.ndarray, decimals: int) -> np.ndarray:
     What differs in the last digits of a float is the same: V1 and V2 must not give readers 10.00 and 10.01.
     """
     scaled = np.round(np.abs(values) * 10**decimals, 6)
-    return np.copysign(np.floor(scaled + 0.5) / 10**decimals, values)
+    away: np.ndarray = np.copysign(np.floor(scaled + 0.5) / 10**decimals, values)
+    return away
 
 
-def plain(rows: pd.DataFrame) -> list[dict[str, object]]:
+def plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON values: null where there is none, moments as text with their offset, dates as dates."""
     shown = {}
     for name, column in rows.items():

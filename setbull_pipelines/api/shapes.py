@@ -236,7 +236,7 @@ class PlannedStock(BaseModel):
     exchange_token: str | None
     isPlanned: bool
     reason: str
-    direction: Literal[DIRECTIONS] | None
+    direction: Literal[DIRECTIONS] | None  # type: ignore[valid-type]  # read when the model is made
     entryTime: datetime | None
     indicatorsDay: date | None
     morningRange: float | None
@@ -257,7 +257,7 @@ class GroupPlan(BaseModel):
     """The plan of one group on one day. No order was placed."""
 
     id: str
-    entryType: Literal[ENTRY_TYPES]
+    entryType: Literal[ENTRY_TYPES]  # type: ignore[valid-type]
     status: Literal["PLANNED"]
     tradingDay: date
     stocks: list[PlannedStock]

@@ -25,13 +25,16 @@ import dagster as dg
 from dagster._core.events import ASSET_CHECK_EVENTS, DagsterEvent, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
 from dagster._core.instance import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SqliteEventLogStorage,
     SqliteEventLogStorageWatchdog,
 )
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, insert
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, delete, insert
 from sqlalchemy.event import listen
 
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
@@ -225,6 +228,13 @@ class BatchedSqliteEventLog(SqliteEventLogStorage):
             for end in ("", "-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     os.remove(f"{self.path_for_shard(run_id)}{end}")
+        # Dagster's class keeps them for ever: 0.8 MB for each daily run.
+        with self.index_connection() as connection:
+            connection.execute(
+                delete(AssetCheckExecutionsTable).where(
+                    AssetCheckExecutionsTable.c.run_id == run_id
+                )
+            )
 
     def wipe(self) -> None:
         """Delete all events."""

@@ -5,7 +5,7 @@ Belongs here: the order, and that one examination which fails stops only itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from setbull_pipelines.assets.common import warehouse_root
@@ -58,7 +58,7 @@ def _examined(
     found = _looked_at(part, examination, folder)
     if not repairs:
         return found
-    found = [_repaired(finding) if finding.repair else finding for finding in found]
+    found = [_repaired(finding, finding.repair) if finding.repair else finding for finding in found]
     mended = [finding for finding in found if finding.done]
     return [*mended, *_looked_at(part, examination, folder)] if mended else found
 
@@ -77,9 +77,9 @@ def _looked_at(part: str, examination: Examination, folder: DataFolder) -> list[
         ]
 
 
-def _repaired(finding: Finding) -> Finding:
+def _repaired(finding: Finding, repair: Callable[[], str]) -> Finding:
     try:
-        return replace(finding, state=NOTE, done=finding.repair())
+        return replace(finding, state=NOTE, done=repair())
     except Exception as error:  # told, and the next part is looked at
         told = f"{finding.told}; mending it failed: {type(error).__name__}: {error}"
         return replace(finding, state=FAULT, told=told)

@@ -12,7 +12,7 @@ import base64
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ def time_axis(axes: Axes, timestamps: pd.Series) -> None:
 def title(figure: Figure, heading: str, caption: str) -> None:
     """Write what is shown above the picture, and a line with what to know about it."""
     height = figure.get_figheight()
-    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - _TITLE_INCHES / height))
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - _TITLE_INCHES / height))
     figure.text(0.01, 1 - 0.08 / height, heading, va="top", size=11, weight="bold")
     figure.text(0.01, 1 - 0.29 / height, caption, va="top", size=9, color="#333333")
 
@@ -104,8 +104,9 @@ def to_png(figure: Figure) -> bytes:
     """Return the figure as a PNG of few colours."""
     from PIL import Image
 
-    figure.canvas.draw()
-    image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+    canvas: Any = figure.canvas  # a FigureCanvasAgg, whose methods matplotlib does not type
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     data = io.BytesIO()
     # By coverage, not by area: a small patch of the scale must keep its colour.
     palette = image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)

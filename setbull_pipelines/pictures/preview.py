@@ -5,7 +5,8 @@ Belongs here: numbers and moments as people read them. Does not belong here: cho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -34,7 +35,7 @@ def preview(rows: pd.DataFrame, table: Table, names: Sequence[str] | None = None
     return "\n".join(lines)
 
 
-def _line(cells: object) -> str:
+def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
@@ -42,7 +43,7 @@ def _heading(column: Column) -> str:
     return f"{column.name} [{_SIGNS.get(column.unit, column.unit)}]" if column.unit else column.name
 
 
-def _cell(value: object, column: Column) -> str:
+def _cell(value: Any, column: Column) -> str:
     if pd.isna(value):
         return ""
     if column.kind is Kind.TIMESTAMP:

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES, VERDICTS
 from setbull_pipelines.tables.operations import ALERT_STATES, COMPONENTS
 from setbull_pipelines.tables.reconciliation import DIVERGED, PASS
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 OPEN = ALERT_STATES[0]
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -221,7 +225,7 @@ def _part(name: str) -> str:
 
 
 @cache
-def _template():
+def _template() -> Template:
     # Loading the library takes time that loading the definitions must not pay.
     from jinja2 import Environment, StrictUndefined
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -42,6 +42,9 @@ from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES
 from setbull_pipelines.tables.reconciliation import DIVERGED, STATES
 from setbull_pipelines.tables.sequence_analysis import SEQUENCE_ANALYSIS
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 OVERVIEW_NAME = "index.html"
 """The page of all sessions, which lies beside the reports."""
@@ -138,7 +141,7 @@ def addresses(rows: pd.DataFrame) -> pd.Series:
     return rows["symbol"].where(~rows["symbol"].duplicated(keep=False), rows["instrument_key"])
 
 
-def _exports(stored: Stored, lists: Mapping[str, Sequence[Mapping[str, object]]]) -> list[Export]:
+def _exports(stored: Stored, lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Export]:
     """The lists as files, which the links of the page hold in themselves."""
     exports = []
     for verdict, rows in lists.items():
@@ -163,7 +166,7 @@ def _exports(stored: Stored, lists: Mapping[str, Sequence[Mapping[str, object]]]
     return exports
 
 
-def shown(value: object, digits: int | None, is_ratio: bool = False) -> str:
+def shown(value: Any, digits: int | None, is_ratio: bool = False) -> str:
     """A value as readers see it, a ratio in percent; a dash where there is none."""
     if pd.isna(value):
         return ABSENT
@@ -172,7 +175,7 @@ def shown(value: object, digits: int | None, is_ratio: bool = False) -> str:
     return str(value) if digits is None else f"{value:,.{digits}f}"
 
 
-def exact(value: object) -> str:
+def exact(value: Any) -> str:
     """A number so that nothing is lost, for sorting and checking; empty where there is none."""
     return "" if pd.isna(value) else repr(float(value))
 
@@ -277,7 +280,7 @@ def _chart_library() -> str:
 
 
 @cache
-def _template():
+def _template() -> Template:
     # Loading the library takes time that loading the definitions must not pay.
     from jinja2 import Environment, StrictUndefined
 

@@ -33,7 +33,7 @@ class _Tables(HTMLParser):
         self._column: str | None = None
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        found = dict(attributes)
+        found = {name: value or "" for name, value in attributes if name != "data-v"}
         if tag == "table" and "id" in found:
             self._rows = self.tables.setdefault(found["id"], {})
         elif tag == "tr" and "data-key" in found:
@@ -42,7 +42,7 @@ class _Tables(HTMLParser):
             self._row = self._rows.setdefault(found["data-key"], {})
         elif tag == "td" and "data-c" in found:
             self._column = found["data-c"]
-            self._row[self._column] = ("", found.get("data-v"))
+            self._row[self._column] = ("", dict(attributes).get("data-v"))
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "td":
@@ -65,7 +65,7 @@ def read_report(document: str) -> pd.DataFrame:
     start = document.index(_MARK) + len(_MARK)
     data = json.loads(document[start : document.index("</script>", start)])
     lists = {
-        key: (name, int(_number(name, key, "rank", *cells["rank"])))
+        key: (name, _number(name, key, "rank", *cells["rank"]))
         for name in ("bullish", "bearish")
         for key, cells in parser.tables[name].items()
     }
@@ -95,9 +95,13 @@ def read_report(document: str) -> pd.DataFrame:
     return DAILY_REPORT.conform(frame.assign(trading_day=pd.Timestamp(data["day"])))
 
 
-def _number(table: str, key: str, column: str, text: str, exact: str) -> float | None:
+def _number(table: str, key: str, column: str, text: str, exact: str | None) -> float | None:
     if text == _ABSENT and exact == "":
         return None
+    if exact is None:
+        raise IllegalReport(
+            f"table {table}, {key}: found {column} {text!r} without the exact number"
+        )
     number, is_percent = float(exact), text.endswith(" %")
     read = text.removesuffix(" %").replace(",", "")
     decimals = len(read.partition(".")[2])

@@ -25,7 +25,7 @@ from setbull_pipelines.settings.declaring import (
     text_that,
 )
 
-_ClockTime = text_like(r"([01]\d|2[0-3]):[0-5]\d", "a time such as '09:15'")
+_ClockTime = Annotated[str, text_like(r"([01]\d|2[0-3]):[0-5]\d", "a time such as '09:15'")]
 _Rsi = Annotated[float, Ge(0), Le(100)]
 
 
@@ -255,7 +255,7 @@ class SampleSettings:
     """Sessions of daily history, enough for warm daily indicators."""
     minute_sessions: int = 15
     """Sessions with one-minute candles, at the end of the daily history."""
-    last_day: text_that(is_date, "a date YYYY-MM-DD") = "2026-06-30"
+    last_day: Annotated[str, text_that(is_date, "a date YYYY-MM-DD")] = "2026-06-30"
     """Last trading day of the sample, YYYY-MM-DD."""
     seed: int = 20260630
     """Start of the random numbers; another one gives another market."""

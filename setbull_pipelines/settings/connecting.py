@@ -41,10 +41,12 @@ def _has_a_group(pattern: str) -> bool:
         return False
 
 
-_Word = text_that(str.strip, "a text that is not blank")
+_Word = Annotated[str, text_that(str.strip, "a text that is not blank")]
 _LOOPBACK = r"(127\.0\.0\.1|localhost|\[::1\])"
 _HOST = rf"(https://[^\s/?#@]+|http://{_LOOPBACK}(:\d+)?)"
-_Host = text_like(_HOST, "https:// and a host without path (http:// only for this machine)")
+_Host = Annotated[
+    str, text_like(_HOST, "https:// and a host without path (http:// only for this machine)")
+]
 
 
 @group("input")
@@ -57,12 +59,17 @@ class InputSettings:
     columns: Mapping[_Word, _Word] = field(default_factory=dict, hash=False)
     """What columns mean, found = expected: ``{date = "timestamp"}``. Columns of files without a header have no
     names and are numbered from 1: ``{1 = "symbol", 2 = "date", 3 = "time"}``."""
-    timezone: text_that(_is_timezone, "the name of a time zone, such as Asia/Kolkata or UTC") = ""
+    timezone: Annotated[
+        str, text_that(_is_timezone, "the name of a time zone, such as Asia/Kolkata or UTC")
+    ] = ""
     """Time zone of moments without offset, such as ``Asia/Kolkata``; empty: the exchange's where every row lies in its
     hours."""
-    timestamp_format: text_that(
-        lambda text: not text or "%" in text, "signs of strptime, such as %d/%m/%Y %H:%M"
-    ) = ""
+    timestamp_format: Annotated[
+        str,
+        text_that(
+            lambda text: not text or "%" in text, "signs of strptime, such as %d/%m/%Y %H:%M"
+        ),
+    ] = ""
     """How moments are written, in the signs of strptime, such as ``%d/%m/%Y %H:%M``; empty: found out."""
     day_first: bool | None = None
     """Whether 02-06-2025 is a day of June; without it a day above 12 in the file decides."""
@@ -73,13 +80,15 @@ class InputSettings:
     """How long bars are; empty: found out, which takes three days of an instrument that has one bar on each."""
     symbol_from: Literal["", "file name"] = ""
     """``file name``: all of it, in upper case, is the symbol; empty: the content says it, or a name of a usual form."""
-    symbol_pattern: text_that(
-        _has_a_group, "a regular expression with one group, such as ^([A-Z]+)_"
-    ) = ""
+    symbol_pattern: Annotated[
+        str, text_that(_has_a_group, "a regular expression with one group, such as ^([A-Z]+)_")
+    ] = ""
     """Regular expression for file names, whose first group is the symbol: ``^([A-Z]+)_``."""
     symbols: Mapping[_Word, _Word] = field(default_factory=dict, hash=False)
     """Symbols (or instrument keys) of single files: ``{"prices.csv" = "RELIANCE"}``."""
-    separator: text_that(lambda text: len(text) <= 1 or text == "tab", "one sign, or tab") = ""
+    separator: Annotated[
+        str, text_that(lambda text: len(text) <= 1 or text == "tab", "one sign, or tab")
+    ] = ""
     """What separates the fields of text files, such as ``;`` or ``tab``; empty: found out."""
     decimal: Literal["", ".", ","] = ""
     """Decimal sign of text files; empty: found out."""
@@ -88,7 +97,7 @@ class InputSettings:
     falls."""
     exchange: Literal["", "NSE", "BSE"] = ""
     """Where symbols are listed; empty: as the file or its name says, else NSE."""
-    series: tuple[text_that(str.isalnum, "a series such as EQ"), ...] = ("EQ",)
+    series: tuple[Annotated[str, text_that(str.isalnum, "a series such as EQ")], ...] = ("EQ",)
     """Series of the exchange's day files that candles are made of; add BE, SM, ST for shares in other segments."""
     unpacked_limit_mib: Count = 1024
     """The most that one compressed file may hold, in mebibytes."""
@@ -108,9 +117,12 @@ class UpstoxSettings:
     instruments: str = ""
     """File (CSV or the broker's JSON list) of the instruments to fetch; empty: name it with --instruments, or take
     the broker's list."""
-    instruments_url: text_like(
-        rf"{_HOST}/[^\s?#@]+", "https:// and the path of a file (http:// only for this machine)"
-    ) = "https://assets.upstox.com/market-quote/instruments/exchange/NSE.json.gz"
+    instruments_url: Annotated[
+        str,
+        text_like(
+            rf"{_HOST}/[^\s?#@]+", "https:// and the path of a file (http:// only for this machine)"
+        ),
+    ] = "https://assets.upstox.com/market-quote/instruments/exchange/NSE.json.gz"
     """The broker's list of all instruments of the exchange, gzipped JSON."""
     refresh_instruments: bool = False
     """Whether every fetch begins with that list; without upstox.instruments its stocks are what is fetched."""
@@ -164,10 +176,13 @@ class AlertSettings:
     """Who is told what, how often, and how long a channel that is down is tried again."""
 
     channels: tuple[
-        text_that(
-            lambda name: name == LOG_CHANNEL or _VARIABLE.fullmatch(name),
-            f"'{LOG_CHANNEL}' or names of environment variables in capitals; a URL belongs into the variable",
-        ),
+        Annotated[
+            str,
+            text_that(
+                lambda name: name == LOG_CHANNEL or _VARIABLE.fullmatch(name),
+                f"'{LOG_CHANNEL}' or names of environment variables in capitals; a URL belongs into the variable",
+            ),
+        ],
         ...,
     ] = (LOG_CHANNEL,)
     """``log``, or names of environment variables that each hold the Apprise URL of a receiver: URLs are secrets."""
@@ -183,10 +198,13 @@ class AlertSettings:
     """A receiver that takes longer counts as down."""
     stale_after_hours: AboveZero = 4.0
     """How long after its close a session may be without a reconciliation."""
-    ui_address: text_like(
-        r"https?://[^\s?#]*[^\s?#/]",
-        "an address like http://127.0.0.1:3000, without a slash at its end",
-    ) = "http://127.0.0.1:3000"
+    ui_address: Annotated[
+        str,
+        text_like(
+            r"https?://[^\s?#]*[^\s?#/]",
+            "an address like http://127.0.0.1:3000, without a slash at its end",
+        ),
+    ] = "http://127.0.0.1:3000"
     """Where the links of a message lead."""
     bb_width_instruments: tuple[str, ...] = ()
     """Instrument keys whose band-width alerts are sent; empty: all. The tables have all in any case."""
@@ -213,17 +231,20 @@ class AlertSettings:
 class ApiSettings:
     """The read API. Host and port are options of ``setbull api``."""
 
-    token_variable: text_like(
-        r"[A-Z][A-Z0-9_]*", "the name of an environment variable", is_shown=False
-    ) = "SETBULL_API_TOKEN"
+    token_variable: Annotated[
+        str, text_like(r"[A-Z][A-Z0-9_]*", "the name of an environment variable", is_shown=False)
+    ] = "SETBULL_API_TOKEN"
     """Environment variable that holds the token callers must send; while it is empty none is asked for, and the API
     answers on this machine only."""
     dagster_url: _Host = "http://127.0.0.1:3000"
     """Webserver that jobs are started through, that of ``setbull ui``; it must work on the same data folder."""
     wait_seconds: NotNegative = 25.0
     """A request that starts a job waits so long for its end before it answers with the run's id."""
-    public_url: text_like(
-        r"(https?://[^\s/?#@]+)?", "https:// or http:// and a host without path, or nothing"
-    ) = ""
+    public_url: Annotated[
+        str,
+        text_like(
+            r"(https?://[^\s/?#@]+)?", "https:// or http:// and a host without path, or nothing"
+        ),
+    ] = ""
     """Where people reach ``setbull api``, such as http://127.0.0.1:8000; with it the UI's entries of reports and
     divergences are links to its pages. Empty: they name files and commands."""

@@ -15,6 +15,7 @@ from typing import (
     Any,
     Literal,
     TypeVar,
+    cast,
     dataclass_transform,
     get_args,
     get_origin,
@@ -49,23 +50,25 @@ class Expected:
         """What pydantic asks of everything beside a type: its check."""
         from pydantic_core import core_schema
 
-        if self.holds is None:
+        holds = self.holds
+        if holds is None:
             return make(source)
-        return core_schema.no_info_after_validator_function(self._checked, make(source))
 
-    def _checked(self, value: Any) -> Any:
-        if not self.holds(value):
-            raise ValueError(self.words)
-        return value
+        def checked(value: Any) -> Any:
+            if not holds(value):
+                raise ValueError(self.words)
+            return value
 
-
-def text_that(holds: Callable[[str], object], expected: str, is_shown: bool = True) -> Any:
-    """The type of texts for which ``holds`` is true, ``expected`` in words."""
-    return Annotated[str, Expected(expected, holds, is_shown)]
+        return core_schema.no_info_after_validator_function(checked, make(source))
 
 
-def text_like(pattern: str, expected: str, is_shown: bool = True) -> Any:
-    """The type of texts that all of the regular expression matches, ``expected`` in words."""
+def text_that(holds: Callable[[str], object], expected: str, is_shown: bool = True) -> Expected:
+    """Beside ``str``: the texts for which ``holds`` is true, ``expected`` in words."""
+    return Expected(expected, holds, is_shown)
+
+
+def text_like(pattern: str, expected: str, is_shown: bool = True) -> Expected:
+    """Beside ``str``: the texts that all of the regular expression matches, ``expected`` in words."""
     return text_that(re.compile(pattern).fullmatch, expected, is_shown)
 
 
@@ -89,7 +92,7 @@ def group(name: str) -> Callable[[_Group], _Group]:
     """
 
     def declare(declared: _Group) -> _Group:
-        made = dataclasses.dataclass(frozen=True)(declared)
+        made: Any = dataclasses.dataclass(frozen=True)(declared)
         made.__pydantic_config__ = _CONFIGURATION
 
         @functools.wraps(made.__init__)
@@ -97,7 +100,7 @@ def group(name: str) -> Callable[[_Group], _Group]:
             _fill(self, name, made, arguments, values)
 
         made.__init__ = __init__
-        return made
+        return cast(_Group, made)
 
     return declare
 

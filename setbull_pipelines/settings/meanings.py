@@ -38,7 +38,7 @@ def settings_of(group: Any) -> list[Setting]:
 
 def purpose_of(group: Any) -> str:
     """What a group of settings is for."""
-    return inspect.cleandoc(type(group).__doc__)
+    return inspect.cleandoc(type(group).__doc__ or "")
 
 
 def reader_of(group: Any) -> str:
@@ -56,7 +56,9 @@ def _words_beside(module: ModuleType) -> dict[str, dict[str, str]]:
                 attribute.target.id: " ".join(words.value.value.split())
                 for attribute, words in zip(made.body, made.body[1:], strict=False)
                 if isinstance(attribute, ast.AnnAssign)
+                and isinstance(attribute.target, ast.Name)
                 and isinstance(words, ast.Expr)
                 and isinstance(words.value, ast.Constant)
+                and isinstance(words.value.value, str)
             }
     return found

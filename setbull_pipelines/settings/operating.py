@@ -26,7 +26,9 @@ from setbull_pipelines.settings.declaring import (
     text_that,
 )
 
-_Cron = text_like(r"[\d*,/-]+( [\d*,/-]+){4}", "five cron fields of digits and * , - /")
+_Cron = Annotated[
+    str, text_like(r"[\d*,/-]+( [\d*,/-]+){4}", "five cron fields of digits and * , - /")
+]
 _InstrumentKeys = tuple[Annotated[str, Expected("an instrument key as text")], ...]
 
 
@@ -91,9 +93,9 @@ class CalendarSettings:
 
     file: str = ""
     """CSV with the columns date, kind, intervals, source (docs/operations.md); empty: the built-in table alone."""
-    first_partition: text_that(
-        lambda text: not text or is_date(text), "a date YYYY-MM-DD, or nothing"
-    ) = ""
+    first_partition: Annotated[
+        str, text_that(lambda text: not text or is_date(text), "a date YYYY-MM-DD, or nothing")
+    ] = ""
     """The first day (YYYY-MM-DD) that the UI offers; empty: the first session of the input."""
 
 
@@ -278,10 +280,13 @@ class StorageSettings:
     Tables stay. The UI then shows only of the reconciliation that such a session was computed."""
     scrub_seconds: Count = 600
     """Longest time that a scrub reads stored files to hold them against their hashes; the next goes on from there."""
-    remote: text_that(
-        lambda text: not text or _BUCKET.fullmatch(text),
-        "'' or s3://BUCKET/PREFIX of lower-case letters, digits, '.', '-' and '_'",
-    ) = ""
+    remote: Annotated[
+        str,
+        text_that(
+            lambda text: not text or _BUCKET.fullmatch(text),
+            "'' or s3://BUCKET/PREFIX of lower-case letters, digits, '.', '-' and '_'",
+        ),
+    ] = ""
     """Object store that several machines share, as ``s3://bucket/prefix``; the data folder then holds copies. Endpoint,
     region and credentials are read from the environment variables ``AWS_*`` only. Empty: the data folder is all."""
 

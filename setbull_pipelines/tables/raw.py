@@ -174,10 +174,11 @@ CANDLE_VALUES = (*PRICES, VOLUME, OPEN_INTEREST)
 
 
 def _of_both(column: Column) -> tuple[Column, Column]:
-    return tuple(
-        replace(column, name=f"{which}_{column.name}", description=f"{column.description}: {words}")
-        for which, words in (("old", "as known before"), ("new", "as corrected"))
-    )
+    def named(which: str, words: str) -> Column:
+        description = f"{column.description}: {words}"
+        return replace(column, name=f"{which}_{column.name}", description=description)
+
+    return named("old", "as known before"), named("new", "as corrected")
 
 
 REVISIONS = Table(

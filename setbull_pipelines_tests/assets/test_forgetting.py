@@ -22,10 +22,18 @@ DAYS = ["2026-06-25", "2026-06-29", "2026-06-30"]
 _LATER = timedelta(days=91)
 
 
-@dg.asset(key=asset_key(SUMMARY), partitions_def=dg.StaticPartitionsDefinition(DAYS))
-def summary(context) -> dg.MaterializeResult:
+CHECK = dg.AssetCheckSpec("has_rows", asset=asset_key(SUMMARY))
+
+
+@dg.asset(
+    key=asset_key(SUMMARY),
+    partitions_def=dg.StaticPartitionsDefinition(DAYS),
+    check_specs=[CHECK],
+)
+def summary(context) -> Iterator[object]:
     print("a line for the log of the step")
-    return dg.MaterializeResult(metadata={"day": context.partition_key})
+    yield dg.MaterializeResult(metadata={"day": context.partition_key})
+    yield dg.AssetCheckResult(check_name=CHECK.name, passed=True)
 
 
 @pytest.fixture
@@ -66,6 +74,21 @@ def test_old_runs_go_with_their_files_and_their_sessions_stay_known(
     assert latest.asset_materialization.partition == DAYS[1]
     new = run(instance, DAYS[2])
     assert [each.run_id for each in instance.get_runs()] == [new]
+
+
+def test_what_checks_said_in_old_runs_goes_with_them(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    def told() -> list[str]:
+        log = instance.event_log_storage
+        return [each.run_id for each in log.get_asset_check_execution_history(CHECK.key, limit=10)]
+
+    old = run(instance, DAYS[0])
+    between = now()
+    new = run(instance, DAYS[1])
+    assert told() == [new, old]
+    assert forget_runs(instance, settings, between + timedelta(days=90)) == 1
+    assert told() == [new]
 
 
 def test_the_latest_session_stays_the_latest_when_an_older_one_is_said_again(
