@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from setbull_pipelines.api import candles, filters, groups, history, market, pages
 from setbull_pipelines.api.gate import Gate, is_loopback
 from setbull_pipelines.api.jobs import NoDagster
+from setbull_pipelines.api.patience import limited
 from setbull_pipelines.api.reading import InvalidRange, Reader
 from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.errors import SetbullError
@@ -85,7 +86,7 @@ def serve(
             f"--host: found {host}, expected an address of this machine: others are answered only with a token in "
             f"{settings.api.token_variable}"
         )
-    uvicorn.run(create_app(load_settings, token), host=host, port=port, log_level="info")
+    uvicorn.Server(limited(create_app(load_settings, token), host, port)).run()
 
 
 def _error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
