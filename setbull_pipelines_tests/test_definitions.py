@@ -49,6 +49,7 @@ HEAVY_PACKAGES = (
     "matplotlib",
     "numba",
     "obstore",
+    "pandera",
     "plotly",
     "polars",
     "ray",

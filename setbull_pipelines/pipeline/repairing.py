@@ -31,7 +31,7 @@ from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 _VARIANTS = {variant.name: variant for variant in (V1, V2)}
-# By their names: the hash of a contract changes when pandera first validates with it.
+# By their names: two contracts are compared column by column.
 _COMPUTED = {
     StoredTable(name, table).key: step
     for step in STEPS

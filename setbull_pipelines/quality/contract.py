@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 
 import pandas as pd
-from pandera.errors import SchemaError, SchemaErrors
 
 from setbull_pipelines.quality.verdict import Judge, JudgeTogether, Rule, Verdict
 from setbull_pipelines.tables.columns import OHLC_RULES
@@ -17,6 +16,8 @@ _AS_IN_CONTRACT = "columns, types, nulls and ranges are those of the contract"
 
 def _schema(stored: StoredTable) -> Judge:
     def judge(frames, day, settings) -> Verdict:
+        from pandera.errors import SchemaErrors
+
         frame = frames[stored.name]
         try:
             stored.table.schema.validate(frame, lazy=True)
@@ -38,6 +39,8 @@ def _schema_together(stored: StoredTable) -> JudgeTogether:
     key = list(stored.table.key)
 
     def judge_together(days, settings) -> list[Verdict]:
+        from pandera.errors import SchemaError
+
         frames = [of_day[stored.name] for of_day in days]
         # A key may occur on two days, and only once on each.
         schema = copy.copy(stored.table.schema)

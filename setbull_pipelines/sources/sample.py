@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import pyarrow
@@ -82,11 +84,18 @@ def generate(settings: SampleSettings, take_minutes: Callable[[date, RawRows], N
 
 
 def _sessions(settings: SampleSettings) -> list[date]:
-    last = date.fromisoformat(settings.last_day)
-    known = [
-        day for day in NSE.trading_days(NSE.first_day, last) if NSE.session(day).minutes is not None
-    ]
-    return known[-settings.daily_sessions :]
+    return list(_known_sessions(settings.last_day, settings.daily_sessions, NSE.revision))
+
+
+@lru_cache(maxsize=4)
+def _known_sessions(last_day: str, count: int, revision: str) -> tuple[date, ...]:
+    """The last ``count`` sessions whose hours are known; ``revision`` is the calendar's: a calendar file can add days.
+
+    Remembered, because every asset asks for them while the definitions are built.
+    """
+    days = NSE.trading_days(NSE.first_day, date.fromisoformat(last_day))
+    known = (day for day in reversed(days) if NSE.session(day).intervals)
+    return tuple(reversed(tuple(islice(known, count))))
 
 
 def _symbol(number: int) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pandera.pandas as pa
-
+from setbull_pipelines.tables.checks import above
 from setbull_pipelines.tables.columns import INSTRUMENT_KEY, day, label, text
 from setbull_pipelines.tables.contract import Column, Kind, Table
 
@@ -39,7 +38,7 @@ CORPORATE_ACTIONS = Table(
             "New shares per old share, or without new shares the old price per new price; earlier prices are "
             "divided by it, earlier volumes multiplied; 1 for genuine",
             "ratio",
-            checks=(pa.Check.gt(0),),
+            checks=(above(0),),
         ),
         _SOURCE,
     ),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pandera.pandas as pa
-
 from setbull_pipelines.settings import BB_WIDTH_RULES
 from setbull_pipelines.tables.actions import ADJUSTMENT
 from setbull_pipelines.tables.candles import COMPUTED_SCHEMAS
+from setbull_pipelines.tables.checks import Rule
 from setbull_pipelines.tables.columns import (
     AS_OF_DAY,
     INSTRUMENT_KEY,
@@ -103,7 +102,7 @@ BB_WIDTH_DAILY = Table(
         _statistic("min_bb_width", "Smallest of the widths", "smallest width"),
         _statistic("max_bb_width", "Largest of the widths", "largest width"),
     ),
-    rules=(pa.Check(lambda frame: frame["bands"] <= frame["bars"], name="bands are at most bars"),),
+    rules=(Rule("bands are at most bars", lambda frame: frame["bands"] <= frame["bars"]),),
     oracles=(HAND_WIDTHS,),
 )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pandera.pandas as pa
-
 from setbull_pipelines.market.session_table import SESSION_SHAPES
+from setbull_pipelines.tables.checks import Rule
 from setbull_pipelines.tables.columns import (
     BAR_START,
     INGESTED_AT,
@@ -152,9 +151,9 @@ CANDLES_5MIN = Table(
     ),
     rules=(
         *OHLC_RULES,
-        pa.Check(
+        Rule(
+            "minutes traded are at most minutes present",
             lambda frame: frame["minutes_traded"] <= frame["minutes_present"],
-            name="minutes traded are at most minutes present",
         ),
     ),
     oracles=(POLARS_SCRIPT, SQL, HAND_MINUTES),

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Unpack
 
 import pandas as pd
-import pandera.pandas as pa
 
+from setbull_pipelines.tables.checks import Rule, above, at_least, one_of
 from setbull_pipelines.tables.contract import (
     EXACT,
     RELATIVE,
@@ -35,13 +35,13 @@ SERIES = Column(
     "series",
     Kind.TEXT,
     "Which daily series: 'exchange' (the source's own daily bars, official close) or 'minutes' (aggregated)",
-    checks=(pa.Check.isin([EXCHANGE, MINUTES]),),
+    checks=(one_of((EXCHANGE, MINUTES)),),
 )
 PRICES = (
-    Column("open", Kind.FLOAT, "First traded price", "rupees", checks=(pa.Check.gt(0),)),
-    Column("high", Kind.FLOAT, "Highest traded price", "rupees", checks=(pa.Check.gt(0),)),
-    Column("low", Kind.FLOAT, "Lowest traded price", "rupees", checks=(pa.Check.gt(0),)),
-    Column("close", Kind.FLOAT, "Last traded price", "rupees", checks=(pa.Check.gt(0),)),
+    Column("open", Kind.FLOAT, "First traded price", "rupees", checks=(above(0),)),
+    Column("high", Kind.FLOAT, "Highest traded price", "rupees", checks=(above(0),)),
+    Column("low", Kind.FLOAT, "Lowest traded price", "rupees", checks=(above(0),)),
+    Column("close", Kind.FLOAT, "Last traded price", "rupees", checks=(above(0),)),
 )
 VOLUME = Column(
     "volume",
@@ -49,7 +49,7 @@ VOLUME = Column(
     "Shares traded; null where nobody counts them, as of an index",
     "shares",
     nullable=True,
-    checks=(pa.Check.ge(0),),
+    checks=(at_least(0),),
     null_rule="null where that of a minute is not known, as of an index",
 )
 OPEN_INTEREST = Column(
@@ -58,7 +58,7 @@ OPEN_INTEREST = Column(
     "Open contracts at the end of the bar; null where the source does not say",
     "contracts",
     nullable=True,
-    checks=(pa.Check.ge(0),),
+    checks=(at_least(0),),
 )
 
 
@@ -80,8 +80,8 @@ def _low_is_lowest(frame: pd.DataFrame) -> pd.Series:
 
 
 OHLC_RULES = (
-    pa.Check(_high_is_highest, name="high is at least open and close"),
-    pa.Check(_low_is_lowest, name="low is at most open and close"),
+    Rule("high is at least open and close", _high_is_highest),
+    Rule("low is at most open and close", _low_is_lowest),
 )
 
 
@@ -110,7 +110,7 @@ def count(
     """A whole number of things; exact. It can be null where a rule says when."""
     nullable = nullable or "null_rule" in facts
     kind = Kind.NULLABLE_INTEGER if nullable else Kind.INTEGER
-    return Column(name, kind, description, unit, nullable, EXACT, (pa.Check.ge(0),), **facts)
+    return Column(name, kind, description, unit, nullable, EXACT, (at_least(0),), **facts)
 
 
 def flag(name: str, description: str, *, nullable: bool = False, **facts: Unpack[Facts]) -> Column:
@@ -129,7 +129,7 @@ def label(
     **facts: Unpack[Facts],
 ) -> Column:
     """A text with few distinct values. It can be null where a rule says when."""
-    checks = (pa.Check.isin(list(allowed)),) if allowed else ()
+    checks = (one_of(allowed),) if allowed else ()
     nullable = nullable or "null_rule" in facts
     return Column(name, Kind.TEXT, description, None, nullable, EXACT, checks, **facts)
 

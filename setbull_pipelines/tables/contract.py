@@ -8,17 +8,20 @@ themselves (one module per stage beside this one), computing, files, Dagster.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property, lru_cache
-from typing import NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import pandas as pd
-import pandera.pandas as pa
 import pyarrow
 
 from setbull_pipelines.market.session_table import TIMEZONE as INDIA
+from setbull_pipelines.tables.checks import Limit, Rule
 from setbull_pipelines.tables.oracles import Oracle
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 
 class Kind(Enum):
@@ -142,7 +145,7 @@ class Column:
     unit: str | None = None
     nullable: bool = False
     tolerance: Tolerance = EXACT
-    checks: tuple[pa.Check, ...] = ()
+    checks: tuple[Limit | Rule, ...] = ()
     is_provenance: bool = False
     """It says where a row came from, not what it says: nothing is computed from it, or again because of it."""
     memory: Memory | None = None
@@ -178,12 +181,12 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     partitioned: bool = True
-    rules: tuple[pa.Check, ...] = field(default=())
+    rules: tuple[Rule, ...] = ()
     oracles: tuple[Oracle, ...] = ()
     """Where the values of the columns that name no oracle of their own are known from."""
 
     def __hash__(self) -> int:
-        # By name: the hash of pandera's checks changes when they validate for the first time.
+        # By name: hashing every column takes longer than what is looked up by it.
         return hash(self.name)
 
     def __post_init__(self) -> None:
@@ -244,18 +247,20 @@ class Table:
     @cached_property
     def schema(self) -> pa.DataFrameSchema:
         """The pandera model: strict and ordered columns, exact dtypes, unique key, row rules."""
+        import pandera.pandas as pa
+
         return pa.DataFrameSchema(
             {
                 column.name: pa.Column(
                     column.kind.pandas_dtype,
-                    checks=list(column.checks),
+                    checks=[check.in_pandera for check in column.checks],
                     nullable=column.nullable,
                     description=column.description,
                     metadata={"unit": column.unit, "tolerance": column.tolerance.name},
                 )
                 for column in self.columns
             },
-            checks=list(self.rules),
+            checks=[rule.in_pandera for rule in self.rules],
             strict=True,
             ordered=True,
             unique=list(self.key),

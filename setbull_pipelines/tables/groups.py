@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pandas as pd
-import pandera.pandas as pa
 
 from setbull_pipelines.tables.actions import CORPORATE_ACTIONS
 from setbull_pipelines.tables.candles import CANDLES_5MIN, CANDLES_DAILY
+from setbull_pipelines.tables.checks import Rule, above, at_most
 from setbull_pipelines.tables.columns import (
     INSTRUMENT_KEY,
     TRADING_DAY,
@@ -39,7 +39,7 @@ _STOP_LOSS = Column(
     Kind.FLOAT,
     "Distance of the stop from the entry",
     "percent",
-    checks=(pa.Check.gt(0), pa.Check.le(5)),
+    checks=(above(0), at_most(5)),
 )
 _POSITION_TYPE = label(
     "position_type",
@@ -226,9 +226,7 @@ GROUP_EXECUTION_PLAN = Table(
         ),
     ),
     rules=(
-        pa.Check(
-            _stop_is_behind_the_entry, name="the stop is below a LONG and above a SHORT entry"
-        ),
-        pa.Check(_all_or_nothing, name="a planned instrument has entry, stop, risk and quantity"),
+        Rule("the stop is below a LONG and above a SHORT entry", _stop_is_behind_the_entry),
+        Rule("a planned instrument has entry, stop, risk and quantity", _all_or_nothing),
     ),
 )

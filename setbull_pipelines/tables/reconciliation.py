@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pandera.pandas as pa
-
+from setbull_pipelines.tables.checks import at_least
 from setbull_pipelines.tables.columns import TRADING_DAY, count, flag, label, text, value
 from setbull_pipelines.tables.contract import Column, Kind, Table
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
@@ -242,7 +241,7 @@ RECONCILIATION_DIAGNOSES = {
         key=("rank",),
         columns=(
             Column(
-                "rank", Kind.INTEGER, "1 is the most specific", "position", checks=(pa.Check.ge(1),)
+                "rank", Kind.INTEGER, "1 is the most specific", "position", checks=(at_least(1),)
             ),
             TRADING_DAY,
             label("diagnosis", "Name of the recognised shape; 'unknown shape' when there is none"),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pandera.pandas as pa
-
 from setbull_pipelines.tables.candles import COMPUTED_SCHEMAS
+from setbull_pipelines.tables.checks import at_least
 from setbull_pipelines.tables.columns import (
     AS_OF_DAY,
     INSTRUMENT_KEY,
@@ -23,9 +22,7 @@ from setbull_pipelines.tables.oracles import HAND_CONTINUATION, HAND_RUNS, HAND_
 MAMBA, NON_MAMBA = "MAMBA", "NON_MAMBA"
 
 SEQUENCE_KIND = label("kind", "Run of mamba days or of other days", (MAMBA, NON_MAMBA))
-POSITIVE_LENGTH = Column(
-    "length", Kind.INTEGER, "Days of the run", "days", checks=(pa.Check.ge(1),)
-)
+POSITIVE_LENGTH = Column("length", Kind.INTEGER, "Days of the run", "days", checks=(at_least(1),))
 
 _RUN = MOVES_DAILY.sources("is_mamba")
 _DAYS = MOVES_DAILY.sources("move_day") + _RUN
@@ -42,7 +39,7 @@ SEQUENCES = Table(
             Kind.INTEGER,
             "1 is the earliest run",
             "position",
-            checks=(pa.Check.ge(1),),
+            checks=(at_least(1),),
             sources=_RUN,
         ),
         *MOVES_DAILY.handed_on(AS_OF_DAY, SERIES),
@@ -104,7 +101,7 @@ SEQUENCE_PATTERNS = Table(
             Kind.INTEGER,
             "1 is first by frequency, then strength (both falling), kind, length (both rising)",
             "position",
-            checks=(pa.Check.ge(1),),
+            checks=(at_least(1),),
             sources=_RANKED,
         ),
         *SEQUENCES.handed_on(AS_OF_DAY),

@@ -51,7 +51,7 @@ class StoredTable:
             )
 
     def __hash__(self) -> int:
-        # By name: the hash of a contract changes when pandera validates with it for the first time.
+        # By name: hashing a contract hashes every column of it.
         return hash(self.name)
 
     @property

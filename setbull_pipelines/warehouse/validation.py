@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 import pyarrow
 import pyarrow.compute as compute
-from pandera.errors import SchemaErrors
 
+from setbull_pipelines.tables.checks import Limit, Rule
 from setbull_pipelines.tables.contract import Column, Kind, Table, type_name
 from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.errors import ContractViolation
@@ -155,20 +154,18 @@ def _keeps_rules(table: Table, rows: pd.DataFrame, columns: Mapping[str, pyarrow
             return False
         if not all(_keeps(check, array, rows[column.name]) for check in column.checks):
             return False
-    return all(bool(rule(rows).check_passed) for rule in table.rules)
+    return all(bool(rule.in_pandera(rows).check_passed) for rule in table.rules)
 
 
-def _keeps(check: pa.Check, array: pyarrow.Array, values: pd.Series) -> bool:
-    limits = check.statistics
+def _keeps(check: Limit | Rule, array: pyarrow.Array, values: pd.Series) -> bool:
     if check.name == "isin" and pyarrow.types.is_large_string(array.type):
-        return set(array.unique().drop_null().to_pylist()) <= set(limits["allowed_values"])
+        return set(array.unique().drop_null().to_pylist()) <= set(check.limit)
     if check.name in ("greater_than", "greater_than_or_equal_to"):
         smallest = compute.min(array).as_py()
-        limit = limits["min_value"]
         if smallest is None:
             return True
-        return smallest > limit or (smallest == limit and check.name != "greater_than")
-    return bool(check(values).check_passed)
+        return smallest > check.limit or (smallest == check.limit and check.name != "greater_than")
+    return bool(check.in_pandera(values).check_passed)
 
 
 def _refuse_values(
@@ -178,6 +175,8 @@ def _refuse_values(
     positions: np.ndarray,
     partitions: tuple[str, ...],
 ) -> None:
+    from pandera.errors import SchemaErrors
+
     # One instrument may stand under the same key in two partitions of a batch, so uniqueness is
     # checked apart, per partition.
     schema = copy.copy(table.schema)

@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
-import pandera.pandas as pa
 import pytest
 
+from setbull_pipelines.tables.checks import Rule, above
 from setbull_pipelines.tables.contract import INDIA, Column, Kind, Table
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
@@ -22,7 +22,7 @@ BARS = Table(
         Column("instrument_key", Kind.TEXT, "Instrument"),
         Column("timestamp", Kind.TIMESTAMP, "Start of the bar"),
         Column("trading_day", Kind.DAY, "Day; the bar's own"),
-        Column("open", Kind.FLOAT, "First price", unit="rupees", checks=(pa.Check.gt(0),)),
+        Column("open", Kind.FLOAT, "First price", unit="rupees", checks=(above(0),)),
         Column("close", Kind.FLOAT, "Last price", unit="rupees"),
         Column("average", Kind.FLOAT, "Average price", unit="rupees", nullable=True),
         Column("volume", Kind.INTEGER, "Traded volume", unit="shares"),
@@ -31,7 +31,7 @@ BARS = Table(
         Column("is_warm", Kind.NULLABLE_BOOLEAN, "Enough history", nullable=True),
         Column("reason", Kind.LONG_TEXT, "Reason", nullable=True),
     ),
-    rules=(pa.Check(lambda frame: frame["volume"] >= 0, name="volume_not_negative"),),
+    rules=(Rule("volume_not_negative", lambda frame: frame["volume"] >= 0),),
 )
 V1_BARS = StoredTable("v1", BARS)
 PROVENANCE = {"code_version": "code-1", "settings_hash": "settings-1", "run_id": "run-1"}

@@ -7,12 +7,12 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 import pytest
 from pandas.testing import assert_frame_equal
 from pandera.errors import SchemaErrors
 
 from setbull_pipelines import tables
+from setbull_pipelines.tables.checks import Rule
 from setbull_pipelines.tables.contract import Column, Kind, Table
 from setbull_pipelines.warehouse import instrument_hashes
 from setbull_pipelines.warehouse.errors import ContractViolation
@@ -215,7 +215,7 @@ def columns_to_try() -> list[tuple[Table, Column]]:
     found = {}
     for table in (tables.CANDLES_DAILY, *all_tables()):
         for column in table.columns:
-            checks = [(check.name, str(check.statistics)) for check in column.checks]
+            checks = [(check.name, str(check.limit)) for check in column.checks]
             own = column.name if table is tables.CANDLES_DAILY else None
             if column.kind not in (Kind.TEXT, Kind.LONG_TEXT) or not checks or own:
                 found.setdefault(str((column.kind, column.nullable, checks)), (table, column))
@@ -229,7 +229,7 @@ def test_values_are_accepted_where_pandera_accepts_them(table, column):
     """A cell of an otherwise ordinary row is given every value of its kind that a check may mind."""
     cells = {}
     for other in table.columns:
-        allowed = [c.statistics["allowed_values"] for c in other.checks if c.name == "isin"]
+        allowed = [c.limit for c in other.checks if c.name == "isin"]
         cells[other.name] = min(allowed[0]) if allowed else VALUES[other.kind][0]
     for value in VALUES[column.kind]:
         cells[column.name] = value
@@ -248,7 +248,7 @@ def test_both_accept_and_refuse():
 
 
 def test_a_check_that_is_not_known_is_asked_itself():
-    even = pa.Check(lambda volumes: volumes % 2 == 0, name="even")
+    even = Rule("even", lambda volumes: volumes % 2 == 0)
     columns = [
         dataclasses.replace(column, checks=(even,)) if column.name == "volume" else column
         for column in BARS.columns
