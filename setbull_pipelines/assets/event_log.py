@@ -79,6 +79,16 @@ def _without_sync(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous = OFF")
 
 
+@contextmanager
+def making_tables(engine: Engine | type[Engine]) -> Iterator[None]:
+    """Sync nothing that is written through the engine, or through all: for whoever syncs the files that were made."""
+    listen(engine, "connect", _without_sync)
+    try:
+        yield
+    finally:
+        remove(engine, "connect", _without_sync)
+
+
 class BatchedSqliteEventLog(SqliteEventLogStorage):
     """The event log of one machine.
 
@@ -106,11 +116,8 @@ class BatchedSqliteEventLog(SqliteEventLogStorage):
         if path.exists():
             super()._initdb(engine, for_index_shard)
             return
-        listen(engine, "connect", _without_sync)
-        try:
+        with making_tables(engine):
             super()._initdb(engine, for_index_shard)
-        finally:
-            remove(engine, "connect", _without_sync)
         disk.sync(path)
         disk.sync(path.parent)
 
