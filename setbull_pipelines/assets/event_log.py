@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 from dagster._core.events import ASSET_CHECK_EVENTS, DagsterEvent, StepMaterializationData
@@ -35,7 +36,9 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
 )
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, delete, insert
-from sqlalchemy.event import listen
+from sqlalchemy.event import listen, remove
+
+from setbull_pipelines import disk
 
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 """How many events of one result Dagster collects before it stores them; without it, one."""
@@ -75,6 +78,20 @@ def _sync_at_checkpoints(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
+def _without_sync(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+
+
+@contextmanager
+def making_tables(engine: Engine | type[Engine]) -> Iterator[None]:
+    """Sync nothing that is written through the engine, or through all: for whoever syncs the files that were made."""
+    listen(engine, "connect", _without_sync)
+    try:
+        yield
+    finally:
+        remove(engine, "connect", _without_sync)
+
+
 class BatchedSqliteEventLog(SqliteEventLogStorage):
     """The event log of one machine.
 
@@ -95,6 +112,17 @@ class BatchedSqliteEventLog(SqliteEventLogStorage):
     def from_config_value(cls, inst_data, config_value) -> BatchedSqliteEventLog:
         """As configured; Dagster's class would make one of its own here."""
         return cls(inst_data=inst_data, **config_value)
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """Make the tables of a file, which is synced once they are all there, and not two or three times for each."""
+        path = Path(engine.url.database)
+        if path.exists():
+            super()._initdb(engine, for_index_shard)
+            return
+        with making_tables(engine):
+            super()._initdb(engine, for_index_shard)
+        disk.sync(path)
+        disk.sync(path.parent)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

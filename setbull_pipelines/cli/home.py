@@ -66,13 +66,19 @@ def _make_storage(home: Path) -> None:
     Dagster looks whether a file is there and then makes it. Two first commands at once (a run, and the UI or another
     run) would both make it, and stamp its version twice: a file that no later process can open.
     """
+    files = [home / "storage" / name for name in _STORAGE]
     with disk.writer_lock(home):
-        if all((home / "storage" / name).exists() for name in _STORAGE):
+        if all(file.exists() for file in files):
             return
         import dagster as dg  # a second of imports, which only the first command of a folder pays
+        from sqlalchemy import Engine
 
-        with dg.DagsterInstance.get():
+        from setbull_pipelines.assets.event_log import making_tables
+
+        with making_tables(Engine), dg.DagsterInstance.get():
             pass
+        for path in (*files, *(file.parent for file in files), home / "storage", home):
+            disk.sync(path)
 
 
 def _absolute(node: object, data_directory: Path) -> object:

@@ -6,6 +6,7 @@ Belongs here: the group. Does not belong here: a verb (``commands/``), its work 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import click
 
@@ -30,7 +31,7 @@ from setbull_pipelines.cli.commands.settings import settings
 from setbull_pipelines.cli.commands.sql import sql
 from setbull_pipelines.cli.commands.ui import ui
 from setbull_pipelines.cli.commands.upload import upload
-from setbull_pipelines.cli.ending import stop, stop_for
+from setbull_pipelines.cli.ending import leave, stop, stop_for
 from setbull_pipelines.errors import INTERRUPTED, PROGRAM_FAULT, SetbullError
 from setbull_pipelines.settings import data_directory
 
@@ -44,6 +45,15 @@ _VERBS = (
 
 class _Verbs(click.Group):
     """Commands whose errors are one sentence, wherever they come up."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """As the program of a process, which ends with it; :meth:`main` is for callers that go on."""
+        try:
+            return super().__call__(*arguments, **named)
+        except SystemExit as ended:
+            if ended.code is None or isinstance(ended.code, int):
+                leave(ended.code)
+            raise
 
     def invoke(self, context: click.Context) -> object:
         try:

@@ -6,12 +6,14 @@ Belongs here: looking at pointers as of one moment. Does not belong here: readin
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
+from weakref import WeakSet
 
 from setbull_pipelines import disk
 from setbull_pipelines.warehouse import encoding
@@ -27,6 +29,14 @@ GRACE = timedelta(hours=1)
 """How long a file that nobody needs any more is kept: longer than any query over a list of files takes."""
 _NAMES_SHOWN = 5
 _BYTES_OF_HASHES = 32 * 2**20
+_opened: WeakSet[Commits] = WeakSet()
+
+
+@atexit.register
+def _close_catalogs() -> None:
+    """Leave no journal beside a catalog: who may not write in its folder sees what is in the file itself."""
+    for commits in list(_opened):
+        commits.close()
 
 
 class Looker:
@@ -62,6 +72,7 @@ class Looker:
         # Not through the cache: it measures what computing reads.
         self._hashes = Files(self.root, ArrowCache(_BYTES_OF_HASHES), threads, fetch)
         self.commits = Commits(self.root, self._recover, is_only_copy=remote is None)
+        _opened.add(self.commits)
         claim_folder(self.root, remote.address if remote else None)
 
     @contextmanager

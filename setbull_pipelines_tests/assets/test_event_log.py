@@ -17,6 +17,7 @@ import dagster as dg
 import pytest
 import yaml
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from sqlalchemy import Connection, create_engine
 
 from setbull_pipelines.assets import event_log
 from setbull_pipelines.assets.event_log import (
@@ -373,3 +374,16 @@ def test_events_are_written_ahead_and_synced_when_they_move_into_the_file(tmp_pa
                 }
                 # Without a log written ahead, a power cut could leave a broken file.
                 assert asked == {"journal_mode": "wal", "synchronous": 1}
+
+
+def test_nothing_is_unsynced_but_the_making_of_tables(
+    log: BatchedSqliteEventLog, tmp_path: Path
+) -> None:
+    def syncs(connection: Connection) -> int:
+        return connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+
+    with log.run_connection(RUN) as connection:
+        assert syncs(connection) == 1  # at checkpoints
+    prepare_dagster_home(tmp_path / "data")
+    with create_engine(f"sqlite:///{tmp_path / 'other.db'}").connect() as connection:
+        assert syncs(connection) == 2  # as SQLite does by itself

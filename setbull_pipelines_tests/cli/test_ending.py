@@ -1,37 +1,70 @@
-"""What ends a command: a sentence and a code, and nothing at all where the reader of the answer has gone."""
+"""How the process of a command ends: at once, with everything done that was asked for."""
 
 from __future__ import annotations
 
-import errno
+import subprocess
+import sys
+from pathlib import Path
 
-import pytest
+_PROGRAM = """
+import atexit, sys, threading, time
+from setbull_pipelines.cli.ending import leave
 
-from setbull_pipelines.cli.ending import asking, working
-from setbull_pipelines.errors import FAILED, UNUSABLE
-from setbull_pipelines.warehouse.errors import DamagedPartition
+class Kept:
+    def __del__(self):
+        print("taken apart")
+
+kept = Kept()
+kept.itself = kept
+atexit.register(print, "called at the end")
+{before}
+leave({code})
+print("left in the usual way")
+"""
 
 
-@pytest.mark.parametrize("around", [asking, working])
-def test_a_reader_that_has_gone_is_no_error(around, capsys: pytest.CaptureFixture[str]) -> None:
-    """``setbull alerts list | head -1`` ended with "error: [Errno 32] Broken pipe"."""
-    with pytest.raises(BrokenPipeError), around():
-        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-    assert capsys.readouterr().err == ""
+def ended(before: str = "", code: str = "3") -> tuple[int, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(before=before, code=code)],
+        capture_output=True,
+        text=True,
+    )
+    assert not done.stderr
+    return done.returncode, done.stdout.splitlines()
 
 
-@pytest.mark.parametrize(
-    ("around", "error", "code"),
-    [
-        (asking, OSError(errno.ENOSPC, "No space left on device"), UNUSABLE),
-        (working, OSError(errno.ENOSPC, "No space left on device"), FAILED),
-        (asking, DamagedPartition("a day is damaged"), UNUSABLE),
-        (working, DamagedPartition("a day is damaged"), FAILED),
-    ],
-)
-def test_what_a_command_expects_is_one_sentence(
-    around, error: Exception, code: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended, around():
-        raise error
-    assert ended.value.code == code
-    assert capsys.readouterr().err == f"error: {error}\n"
+def test_what_was_loaded_is_not_taken_apart_and_who_asked_to_be_called_is() -> None:
+    assert ended() == (3, ["called at the end"])
+    assert ended(code="None") == (0, ["called at the end"])
+
+
+def test_a_thread_that_is_at_work_is_waited_for() -> None:
+    work = "threading.Thread(target=lambda: (time.sleep(0.3), print('worked'))).start()"
+    code, told = ended(work)
+    assert code == 0
+    assert told == ["left in the usual way", "worked", "called at the end", "taken apart"]
+
+
+def test_a_profiler_sees_the_end() -> None:
+    assert ended("sys.setprofile(lambda *_: None)")[1][0] == "left in the usual way"
+
+
+def test_a_thread_of_the_background_is_not_waited_for() -> None:
+    waiting = "threading.Thread(target=time.sleep, args=[60], daemon=True).start()"
+    assert ended(waiting) == (3, ["called at the end"])
+
+
+def test_what_was_committed_is_in_the_catalog_and_no_journal_beside_it(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from setbull_pipelines.cli.ending import leave\n"
+        "from setbull_pipelines.warehouse.changes import Record\n"
+        "from setbull_pipelines.warehouse.store import Warehouse\n"
+        "kept = Warehouse(Path(sys.argv[1]))\n"
+        "kept.commits.commit(lambda number: Record('run', []))\n"
+        "assert (Path(sys.argv[1]) / 'catalog.sqlite-wal').stat().st_size\n"
+        "leave(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    assert not list(tmp_path.glob("catalog.sqlite-*"))
