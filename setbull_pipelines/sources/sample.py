@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 import pyarrow
@@ -48,12 +49,12 @@ class Sample:
 
 def daily_days(settings: SampleSettings) -> list[date]:
     """The sessions that have daily bars, in order."""
-    return _sessions(settings)
+    return list(_sessions(settings.last_day, settings.daily_sessions, NSE.revision))
 
 
 def minute_days(settings: SampleSettings) -> list[date]:
     """The sessions that have minutes, in order."""
-    return _sessions(settings)[-settings.minute_sessions :]
+    return daily_days(settings)[-settings.minute_sessions :]
 
 
 def generate(settings: SampleSettings, take_minutes: Callable[[date, RawRows], None]) -> Sample:
@@ -64,7 +65,7 @@ def generate(settings: SampleSettings, take_minutes: Callable[[date, RawRows], N
     """
     random = np.random.default_rng(settings.seed)
     moods = moods_of(settings.instruments)
-    days = _sessions(settings)
+    days = daily_days(settings)
     keys = [instrument_key("NSE_EQ", _symbol(number)) for number in range(len(moods))]
     plan = plan_days(moods, len(days), random)
     daily = _invent_daily_bars(plan, random)
@@ -81,12 +82,11 @@ def generate(settings: SampleSettings, take_minutes: Callable[[date, RawRows], N
     )
 
 
-def _sessions(settings: SampleSettings) -> list[date]:
-    last = date.fromisoformat(settings.last_day)
-    known = [
-        day for day in NSE.trading_days(NSE.first_day, last) if NSE.session(day).minutes is not None
-    ]
-    return known[-settings.daily_sessions :]
+@lru_cache(maxsize=4)
+def _sessions(last_day: str, count: int, revision: str) -> tuple[date, ...]:
+    """``revision`` is the calendar's: a calendar file can add days. Every asset with partitions asks for the days."""
+    days = NSE.trading_days(NSE.first_day, date.fromisoformat(last_day))
+    return tuple(day for day in days if NSE.session(day).minutes is not None)[-count:]
 
 
 def _symbol(number: int) -> str:
