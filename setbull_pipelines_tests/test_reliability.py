@@ -36,6 +36,7 @@ def rows(text: str) -> Iterator[list[str]]:
         yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
+@pytest.mark.scenario
 def test_killed_work_goes_on_where_it_was() -> None:
     told = broken("kills", "--trials", "6", "--only", "acts of the rollout", "alerts")
     found = {name: (int(kills), int(faults)) for name, kills, *_, faults in rows(told)}
@@ -44,6 +45,7 @@ def test_killed_work_goes_on_where_it_was() -> None:
     assert all(faults == 0 for _, faults in found.values())
 
 
+@pytest.mark.scenario
 def test_what_is_missing_is_one_sentence_and_the_next_run_succeeds() -> None:
     cases = ["data folder is a file", "damaged runs.db"]
     told = list(rows(broken("resources", "--only", *cases)))
@@ -55,6 +57,7 @@ def test_what_is_missing_is_one_sentence_and_the_next_run_succeeds() -> None:
         assert faults == "none"
 
 
+@pytest.mark.scenario
 def test_readers_see_whole_commits_beside_everything_that_writes() -> None:
     found = list(rows(broken("readers", "--reads", "40")))
     assert len(found) == 4

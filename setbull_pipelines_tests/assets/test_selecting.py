@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import dagster as dg
@@ -115,11 +116,9 @@ def test_every_pair_of_computed_tables_is_at_most_a_step_for_each_lane(
     names = [
         asset_key(StoredTable(lane, table)) for table in COMPUTED_TABLES for lane in ("v1", "v2")
     ]
-    for first in names:
-        for second in names:
-            assert len(steps_of(definitions, {first, second})) == len(
-                {first.path[0], second.path[0]}
-            )
+    for first, second in combinations(names, 2):
+        steps = steps_of(definitions, {first, second})
+        assert len(steps) == len({first.path[0], second.path[0]})
 
 
 def test_no_table_of_one_variant_waits_for_the_other(definitions: dg.Definitions) -> None:

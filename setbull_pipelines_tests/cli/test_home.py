@@ -101,6 +101,7 @@ def test_dagster_lives_in_the_data_folder_by_absolute_paths(data_directory: Path
     }
 
 
+@pytest.mark.run
 def test_two_first_commands_make_dagsters_files_once(data_directory: Path) -> None:
     """Without the lock, three of four rounds of this left a version table of two rows, which nobody can open."""
     script = (

@@ -137,6 +137,7 @@ def lose_the_newest_rows(warehouse: Warehouse) -> None:
     newest.unlink()
 
 
+@pytest.mark.run
 @pytest.mark.parametrize(
     ("spoil", "is_sure"),
     [

@@ -26,7 +26,13 @@ from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import WHOLE, Cost, StoredTable
-from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, publish, small_settings
+from setbull_pipelines_tests.pipeline.small_run import (
+    IN_FULL,
+    SmallRun,
+    forget,
+    publish,
+    small_settings,
+)
 from setbull_pipelines_tests.pipeline.test_engine import STEP, VARIANTS, every_step, every_variant
 from setbull_pipelines_tests.pipeline.test_references import ALIASES, alias, announce
 from setbull_pipelines_tests.pipeline.test_running import AUCTION, DRILL, MUHURAT, OUTAGE
@@ -92,6 +98,17 @@ def scenario(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> S
         change(run, DAILY, day, _under_the_former_key)
     change(run, MINUTES, days[-2], lambda rows: rows[rows["instrument_key"] != HALTED])
     return Scenario(run, days)
+
+
+@pytest.fixture(scope="module")
+def computed(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+    """The scenario with everything computed by both variants; read it, and copy it to change something."""
+    run = scenario.copy(tmp_path_factory.mktemp("computed") / "data")
+    for variant in VARIANTS.values():
+        for step in STEPS:
+            given = (run.warehouse, run.settings, "spans", IN_FULL)
+            list(StepRun(step, variant, *given).over(scenario.days))
+    return run
 
 
 def _under_the_former_key(rows: pd.DataFrame) -> pd.DataFrame:
@@ -224,11 +241,17 @@ def test_a_sample_of_v1_has_what_each_day_has_alone(scenario: Scenario, tmp_path
 
 @every_variant
 def test_with_a_session_under_way_a_range_has_what_each_day_has_alone(
-    variant: str, scenario: Scenario, tmp_path: Path
+    variant: str, scenario: Scenario, computed: SmallRun, tmp_path: Path
 ) -> None:
-    runs = {name: scenario.copy(tmp_path / name) for name in ("range", "alone")}
-    moment = datetime.combine(scenario.days[-1], time(11, 3))
-    compute_chain(runs, VARIANTS[variant], scenario.days, as_of=moment)
+    first, days = computed.copy(tmp_path / "first"), scenario.days[-6:]
+    for step in STEPS:
+        for table in step.outputs:
+            for day in days:
+                forget(first.warehouse, StoredTable(variant, table), day)
+    runs = {name: first.copy(tmp_path / name) for name in ("range", "alone")}
+    moment = datetime.combine(days[-1], time(11, 3))
+    counts = compute_chain(runs, VARIANTS[variant], days, as_of=moment)
+    assert all(counts.values()), "nothing was up to date"
     for run in runs.values():
         stored = StoredTable(variant, tables.CANDLES_5MIN)
         bars = run.warehouse.read(stored, [scenario.days[-1].isoformat()])
@@ -237,13 +260,10 @@ def test_with_a_session_under_way_a_range_has_what_each_day_has_alone(
 
 @every_variant
 def test_corrections_of_a_range_are_computed_together(
-    variant: str, scenario: Scenario, tmp_path: Path
+    variant: str, scenario: Scenario, computed: SmallRun, tmp_path: Path
 ) -> None:
-    first = scenario.copy(tmp_path / "first")
+    first = computed.copy(tmp_path / "first")
     days = scenario.days[12:]
-    for step in STEPS:
-        given = (first.warehouse, first.settings, "spans", IN_FULL)
-        list(StepRun(step, VARIANTS[variant], *given).over(scenario.days))
     for day in days[2:7]:
         change(first, DAILY, day, _dearer)
     runs = {name: first.copy(tmp_path / name) for name in ("range", "alone")}
@@ -263,9 +283,9 @@ def _dearer(rows: pd.DataFrame) -> pd.DataFrame:
 @every_step
 @every_variant
 def test_rows_of_several_days_in_any_order_give_the_rows_of_each_day(
-    step: Step, variant: str, scenario: Scenario, computed: dict[str, SmallRun]
+    step: Step, variant: str, scenario: Scenario, computed: SmallRun
 ) -> None:
-    run, found = computed[variant], scenario.run.settings
+    run, found = computed, scenario.run.settings
     if not step.is_of_own_rows(found):
         assert any(item.look_back(found) for item in step.inputs)
         return
@@ -324,17 +344,6 @@ def test_rows_of_several_days_in_any_order_give_the_rows_of_each_day(
             assert len(outputs[position]) == sum(len(alone[day][position]) for day in days)
 
     together_as_alone()
-
-
-@pytest.fixture(scope="module")
-def computed(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SmallRun]:
-    """The scenario with everything computed."""
-    run = scenario.copy(tmp_path_factory.mktemp("computed") / "data")
-    for variant in VARIANTS.values():
-        for step in STEPS:
-            given = (run.warehouse, run.settings, "spans", IN_FULL)
-            list(StepRun(step, variant, *given).over(scenario.days))
-    return dict.fromkeys(VARIANTS, run)
 
 
 def _minutes_of(day: date, shape: str, source: pd.DataFrame) -> pd.DataFrame:
