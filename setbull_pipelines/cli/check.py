@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from setbull_pipelines.cli.reading_options import as_words
 from setbull_pipelines.settings import Settings
@@ -22,6 +23,7 @@ from setbull_pipelines.sources.intake import Intake, NoCandles, take_in
 from setbull_pipelines.sources.landing import NOT_READ_KIND
 from setbull_pipelines.sources.looking import FileLook, Refusal, holes_by_series, looks
 from setbull_pipelines.sources.moments import DAILY, MINUTES
+from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.tables.look_back import history_needed
 
 ACCEPTED, PARTLY, NOTHING = 0, 1, 2
@@ -112,7 +114,8 @@ def report_on(input: str, intake: Intake, settings: Settings, given: Mapping[str
         following = f"without the {len(refused)} files that are refused: {command}"
     else:
         following = command
-    return Report(input, files, len(intake.coverage), _missing(intake, settings), following)
+    missing = [*_future(intake, datetime.now(UTC)), *_missing(intake, settings)]
+    return Report(input, files, len(intake.coverage), missing, following)
 
 
 def lines_of(report: Report, every_file: bool = False) -> list[str]:
@@ -198,6 +201,18 @@ def _lines_of_file(file: FileLook, with_rows: bool) -> list[str]:
         where = f", the first in line {refusal.line}" if refusal.line else ""
         lines.append(f"  {refusal.count:,} rows rejected, {refusal.rule}{where}: {refusal.reason}")
     return lines
+
+
+def _future(intake: Intake, now: datetime) -> list[str]:
+    """Days that have not been, which a wrong year, or month and day the wrong way round, make of others."""
+    days = sorted({*intake.days(MINUTES), *intake.days(DAILY)})
+    future = [day for day in days if day > now.astimezone(ZoneInfo(INDIA)).date()]
+    if not future:
+        return []
+    return [
+        f"{len(future)} days of {len(days)}, from {future[0]} to {future[-1]}, lie in the future: their rows are kept, "
+        "and nothing is computed of them before their sessions have closed; look whether year, month and day are right"
+    ]
 
 
 def _missing(intake: Intake, settings: Settings) -> list[str]:

@@ -8,6 +8,7 @@ what columns mean (``layouts/``), how moments, numbers and instruments are writt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,6 +51,7 @@ from setbull_pipelines.tables.contract import INDIA
 
 REQUIRED_COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
 KNOWN_COLUMNS = ("instrument_key", "symbol", *REQUIRED_COLUMNS, "open_interest")
+_NAMELESS = re.compile(r"^(?:\(\d+\))?$")
 SAME_PRICE = 1e-9
 """Prices that differ by less, of themselves, are one: what dividing by a split factor leaves of equal ones."""
 
@@ -144,12 +146,41 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
         keyed_by_symbol=keyed_by_symbol,
         last_symbols=last_symbols,
         # With a series the layout is the exchange's own: its further columns are no surprise.
-        ignored_columns=(
-            [] if rows.with_series else [name for name in rows.names if name not in KNOWN_COLUMNS]
-        ),
+        ignored_columns=([] if rows.with_series else _ignored(rows.names)),
         provisional=rows.provisional,
-        notes=(*rows.notes, *moments.notes, *written, *instruments.notes, *untraded, *equal),
+        notes=(
+            *(*rows.notes, *moments.notes, *written, *instruments.notes, *untraded, *equal),
+            *_repeated(accepted),
+        ),
     )
+
+
+def _ignored(names: Sequence[str]) -> list[str]:
+    unknown = [name for name in names if name not in KNOWN_COLUMNS]
+    return list(dict.fromkeys(_NAMELESS.sub("(without a name)", name.strip()) for name in unknown))
+
+
+def _repeated(accepted: pyarrow.Table) -> list[str]:
+    """In words, how many rows are of a bar that the file has already, and where it says something else of it."""
+    keys = accepted["instrument_key"].combine_chunks().indices.to_numpy()
+    moments = accepted["timestamp"].combine_chunks().cast(pyarrow.int64()).to_numpy()
+    again = np.flatnonzero((keys[1:] == keys[:-1]) & (moments[1:] == moments[:-1]))
+    if not len(again):
+        return []
+    before, after = (
+        accepted.take(pyarrow.array(again + step)).to_pandas().drop(columns="line")
+        for step in (0, 1)
+    )
+    differs = ~(before.eq(after) | (before.isna() & after.isna())).all(axis=1).to_numpy()
+    told = f"{len(again):,} rows repeat a bar"
+    if differs.any():
+        lines = accepted["line"].to_numpy()
+        first = again[differs.argmax()]
+        told += (
+            f", {int(differs.sum()):,} with other values: the last line counts, such as line {lines[first + 1]} over "
+            f"line {lines[first]}, the others go to quarantine"
+        )
+    return [told]
 
 
 def _require_columns(rows: RawRows) -> None:

@@ -105,11 +105,11 @@ def _distinct(keys: list[str]) -> tuple[list[str], np.ndarray]:
 
 
 def key_of_symbol(text: str, exchange: str = "") -> str:
-    """The key of a symbol: ``NSE:RELIANCE-EQ``, ``RELIANCE.NS`` and ``RELIANCE`` are one."""
+    """The key of a symbol: ``NSE:RELIANCE-EQ``, ``RELIANCE.NS``, ``reliance`` and ``RELIANCE`` are one."""
     segment, bar, _ = text.partition("|")
     if bar and segment in SEGMENTS:
         return text
-    symbol, said = text, exchange or "NSE"
+    symbol, said = _in_capitals(text), exchange or "NSE"
     if prefix := _PREFIX.match(symbol):
         said, symbol = prefix[1], symbol[prefix.end() :]
     if suffix := _EXCHANGE_SUFFIX.search(symbol):
@@ -119,6 +119,12 @@ def key_of_symbol(text: str, exchange: str = "") -> str:
         said = "BSE" if _OF_BSE.fullmatch(symbol) else said
         return f"{_INDEX_OF[said]}|{symbol.lstrip('^').replace('_', ' ')}"
     return f"{_EQUITY_OF[said]}|{symbol}"
+
+
+def _in_capitals(text: str) -> str:
+    """The exchange has no small letters in symbols; names of indices have."""
+    name = _EXCHANGE_SUFFIX.sub("", _PREFIX.sub("", text))
+    return text if text.isupper() or _INDEX.fullmatch(name) else text.upper()
 
 
 def _is_key(key: str) -> bool:

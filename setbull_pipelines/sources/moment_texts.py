@@ -6,6 +6,7 @@ Belongs here: a distinct text to a wall clock and what it says of its zone. Does
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ _ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 _ISO_NAIVE = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?$"
 _ISO_AWARE = _ISO_NAIVE[:-1] + r"(?:Z|[+-]\d{2}:?\d{2})$"
 _EPOCH = r"^\d{9,19}(?:\.\d+)?$"
+_EXPONENT = r"^\d(?:\.\d+)?[eE]\+?\d{1,2}$"
+_FEWEST_DIGITS_OF_EPOCHS = 8
+"""Fewer do not tell one minute from the next."""
 _EPOCH_UNITS = (
     ("seconds", 1),
     ("milliseconds", 10**3),
@@ -69,7 +73,7 @@ class Texts(NamedTuple):
 
 def read_texts(found: pd.Series, rows_of: np.ndarray, reading: InputSettings) -> Texts:
     """Distinct texts; ``rows_of`` is how many rows have each, so that the way of most decides for all."""
-    found = found.fillna("").str.strip()
+    found = _in_full(found.fillna("").str.strip(), rows_of)
     if reading.timestamp_format:
         return _by_format(found, reading.timestamp_format)
     iso = _iso(found)
@@ -82,6 +86,25 @@ def read_texts(found: pd.Series, rows_of: np.ndarray, reading: InputSettings) ->
     if 2 * rows_of[serial.status != UNREADABLE].sum() >= rows_of.sum():
         return serial
     return _any(found, reading.day_first)
+
+
+def _in_full(found: pd.Series, rows_of: np.ndarray) -> pd.Series:
+    """Epochs that were written with an exponent, all digits of them: 1.7494407e+18."""
+    is_short = found.str.match(_EXPONENT).to_numpy(bool)
+    if not is_short.any():
+        return found
+    digits = found[is_short].str.lower().str.partition("e")[0].str.replace(".", "").str.len().max()
+    if digits >= _FEWEST_DIGITS_OF_EPOCHS:
+        return found.mask(is_short, found[is_short].map(lambda text: f"{Decimal(text):f}"))
+    if 2 * rows_of[is_short].sum() < rows_of.sum():
+        return found
+    raise UnreadableFile(
+        f"found moments such as {found[is_short].iloc[0]!r}, which a spreadsheet has rounded to {digits} digits, "
+        "expected all of them: show the column as a number without decimals there, and save the file again",
+        "rounded moments",
+        value=str(found[is_short].iloc[0]),
+        count=int(rows_of[is_short].sum()),
+    )
 
 
 def _iso(found: pd.Series) -> Texts:
@@ -180,13 +203,16 @@ def _any(found: pd.Series, day_first: bool | None) -> Texts:
     is_half = half.notna().to_numpy()
     possible = (hour <= 23) & (minute <= 59) & (second_of <= 59)
     possible &= ~is_half | ((hour >= 1) & (hour <= 12))
+    aware = parts["zone"].notna().to_numpy()
+    ends_day = (hour == 24) & (minute == 0) & (second_of == 0) & ~is_half & ~aware
+    possible |= ends_day
+    hour, has_clock = np.where(ends_day, 0, hour), has_clock & ~ends_day
     hour = np.where(is_half, hour % 12 + np.where(half == "p", 12, 0), hour)
     fraction = pd.to_numeric("0." + parts["fraction"].fillna("0"), errors="coerce").fillna(0)
     wall, real = _wall_clock(year, month.astype("int64"), day)
     clock = ((hour * 60 + minute) * 60 + second_of) * 10**6 + (fraction * 10**6).astype("int64")
     wall = wall + clock.astype("timedelta64[us]")
     offset, known = _offsets(parts["zone"])
-    aware = parts["zone"].notna().to_numpy()
     wall = wall + np.where(aware, (330 - offset) * 60 * 10**6, 0).astype("timedelta64[us]")
     good = matched & real & possible & known
     status = np.select([~good, aware, has_clock], [UNREADABLE, AWARE, NAIVE], DATE)
@@ -195,6 +221,8 @@ def _any(found: pd.Series, day_first: bool | None) -> Texts:
         notes.append("day before month" if is_day_first else "month before day")
     if (is_half & good).any():
         notes.append("clock of 12 hours")
+    if (ends_day & good).any():
+        notes.append("24:00 is the end of its day")
     return Texts(status, np.where(good, wall, np.datetime64("NaT", "us")), tuple(notes))
 
 

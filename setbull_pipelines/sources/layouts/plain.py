@@ -32,7 +32,7 @@ _MEANINGS = {
     "open_interest": "open_interest oi openinterest open_int openint",
     "instrument_key": "instrument_key instrumentkey",
     "symbol": "symbol ticker tradingsymbol trading_symbol stock stock_code scrip scrip_name security "
-    "index_name indexname",
+    "index_name indexname isin isin_code isin_no isin_number",
     "exchange": "exchange exchange_code exch",
     "date": "date day dt",
     "time": "time",
@@ -137,7 +137,7 @@ def _meanings(names: Sequence[str]) -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    bare = _UNIT.sub("", name.strip().strip("<>\"'"))
+    bare = _UNIT.sub("", name.strip().strip("<>\"'="))
     return _NUMBERED.sub("", _PLAIN.sub("_", bare).strip("_"))
 
 
