@@ -44,6 +44,8 @@ def decompressed(content: bytes, suffix: str, limit_mib: int) -> bytes:
     try:
         with pyarrow.input_stream(pyarrow.BufferReader(content), compression=way) as stream:
             return _bounded(stream, limit_mib, f"a {way} file")
+    except MemoryError:
+        raise
     except (pyarrow.ArrowException, *_FAULTS) as error:
         raise UnreadableFile(
             f"found data that cannot be decompressed ({error}), expected a whole {way} file"

@@ -17,6 +17,7 @@ from setbull_pipelines.sources.json_rows import json_rows
 from setbull_pipelines.sources.layouts import upstox
 from setbull_pipelines.sources.parquet_rows import parquet_rows
 from setbull_pipelines.sources.raw_rows import NotATable, RawRows, UnreadableFile
+from setbull_pipelines.sources.room_for_files import require_room
 from setbull_pipelines.sources.workbooks import workbook_rows
 
 TEXT = (".csv", ".txt", ".tsv")
@@ -97,6 +98,7 @@ def only_member(content: bytes) -> str:
 
 
 def _unpacked_rows(content: bytes, suffix: str, reading: InputSettings) -> RawRows:
+    require_room(len(content), suffix, held=len(content))
     if suffix == ".parquet":
         return parquet_rows(content, reading.unpacked_limit_mib)
     if suffix == ".xlsx":
