@@ -145,6 +145,8 @@ def _first_lines(content: bytes) -> list[str]:
 
 
 def _fields(line: str, separator: str, quote: str = '"') -> list[str]:
+    if separator not in line and len(line) > csv.field_size_limit():
+        return [line.strip()]
     try:
         reader = csv.reader([line], delimiter=separator, quotechar=quote)
         return [field.strip() for field in next(reader, [])]

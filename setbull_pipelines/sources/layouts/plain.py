@@ -68,7 +68,8 @@ _MOMENTS = ("timestamp", "date", "time")
 _WITHOUT_ZONE = re.compile(r".*\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?")
 _UNNAMED = re.compile(r"(?:|unnamed(?:: ?\d+)?|index|level_0|__index_level_\d+__)(?: \(\d+\))?")
 _MOMENT = re.compile(
-    r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{9,19}"
+    r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{9,19}|"
+    r"\d\.\d+[eE]\+?\d\d"
 )
 
 
