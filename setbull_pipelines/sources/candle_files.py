@@ -106,6 +106,7 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
         if name in rows.names
     }
     numbers, written = read_numbers(columns, reading)
+    conventions.refuse_second_header(columns, numbers, rows.lines)
     numbers, without_volume, untraded = _without_volume_of_indices(numbers, instruments)
     numbers, equal = _equal_prices(numbers)
     conventions.refuse_several_instruments(

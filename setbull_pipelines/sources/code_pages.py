@@ -1,7 +1,7 @@
 """The bytes of a text file as UTF-8 in plain signs: code pages, digits of other scripts, signs that nobody sees.
 
 Belongs here: what one sign of a text stands for, whatever column it is in. Does not belong here: separators and fields
-(``delimited.py``), how numbers are grouped (``number_columns.py``).
+(``delimited.py``), signs of numbers and how they are grouped (``number_columns.py``).
 """
 
 from __future__ import annotations
@@ -20,15 +20,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-_MINUS, _THIN = "\u2212\ufe63\uff0d", "\u2007\u2008\u2009\u200a"
-_UNSEEN = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
-_TYPOGRAPHY = {
-    "minus signs of typography": dict.fromkeys(map(ord, _MINUS), "-"),
-    # The one narrow space that groups of digits are known by.
-    "thin spaces": dict.fromkeys(map(ord, _THIN), "\u202f"),
-    "signs that nobody sees": dict.fromkeys(map(ord, _UNSEEN), None),
-}
-_FOUND = {told: re.compile(f"[{''.join(map(chr, signs))}]") for told, signs in _TYPOGRAPHY.items()}
+_UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+"""Marks of direction and joins that come with copied texts: two symbols that look alike would be two instruments."""
 
 
 def plain_text(content: bytes) -> tuple[bytes, list[str]]:
@@ -39,14 +32,11 @@ def plain_text(content: bytes) -> tuple[bytes, list[str]]:
         return content, notes
     text = content.decode()
     table: dict[int, str | None] = {}
-    for told, signs in _TYPOGRAPHY.items():
-        if _FOUND[told].search(text):
-            table |= signs
-            notes.append(f"{told} {'left out' if None in signs.values() else 'as plain ones'}")
-    if _OTHER_DIGIT.search(text):
-        table |= {
-            ord(sign): str(unicodedata.decimal(sign)) for sign in set(_OTHER_DIGIT.findall(text))
-        }
+    if unseen := set(_UNSEEN.findall(text)):
+        table |= dict.fromkeys(map(ord, unseen))
+        notes.append("signs that nobody sees left out")
+    if digits := set(_OTHER_DIGIT.findall(text)):
+        table |= {ord(sign): str(unicodedata.decimal(sign)) for sign in digits}
         notes.append("digits of another script")
     return (text.translate(table).encode() if table else content), notes
 

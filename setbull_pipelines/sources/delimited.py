@@ -54,6 +54,8 @@ _QUOTED = re.compile("'.*'")
 _SPACED_QUOTES = re.compile(rb'\s*"[^"\r\n]*"(?:[,;\t|] +"[^"\r\n]*")+\s*?[\r\n]')
 """A header whose quoted names follow spaces: to a reader of CSV the marks would be part of the values."""
 _SPACE_BEFORE_QUOTE = re.compile(rb'([,;\t|]) +"')
+_ALIGNMENT = re.compile(rb"(?m)^ +|(?<= ) +| +(?=\r?$)")
+"""Spaces that align columns which a space separates."""
 _GUARDED = r"""^(?:="([^"]*)"|'([^']*))$"""
 """Texts that a spreadsheet was kept from taking for numbers or days: ="500", '2025-06-09."""
 _LEVELS = {"price", "ticker"}
@@ -68,6 +70,9 @@ def text_rows(content: bytes, reading: InputSettings) -> RawRows:
         notes.append("spaces before quotation marks left out")
     # An old Macintosh ends lines by a carriage return alone; Arrow reads either.
     head = _head(content, reading)
+    if head.separator == " " and b"  " in content:
+        content = _ALIGNMENT.sub(b"", content)
+        head = _head(content, reading)
     if head.separator != ",":
         notes.append(f"separated by {_NAMES.get(head.separator, head.separator)}")
     return _rows(content, head, (*notes, *head.notes))

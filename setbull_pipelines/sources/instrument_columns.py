@@ -40,6 +40,8 @@ _CONTRACT = re.compile(
     r"\d\d[1-9OND]\d\d\d+(?:\.\d+)?[CP]E|-I{1,3}(?:\.NFO)?)|(?:NFO|BFO|MCX|CDS):.*|.*\.(?:NFO|MCX|CDS)",
 )
 """Futures and options, as the exchange and brokers write them; -I is the nearest future."""
+_NUMBER_OF_NSE = re.compile(r"NSE_EQ\|\d+")
+"""Codes of BSE and tokens of brokers are numbers, symbols and ISINs of NSE never."""
 _OF_BSE = re.compile(r"\^?(?:SENSEX|BANKEX|BSESN)", re.IGNORECASE)
 
 
@@ -92,7 +94,7 @@ def read_instruments(
         column,
         np.append(place_of, [-1]).astype("int32")[codes],
         np.array([*distinct, None], object)[:-1],
-        np.array([_is_key(key) for key in distinct], bool),
+        np.array([_is_key(key) and not _NUMBER_OF_NSE.fullmatch(key) for key in distinct], bool),
         (f"instruments {', '.join(renamed[:3])}{more}",) if renamed else (),
     )
 

@@ -6,6 +6,7 @@ Belongs here: a distinct text to a wall clock and what it says of its zone. Does
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -55,10 +56,11 @@ _ANY = (
     r"(?:(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second_of>\d{2})(?:[.:,](?P<fraction>\d{1,9}))?)?"
     r"|(?P<hour_c>\d{2})(?P<minute_c>\d{2})(?P<second_c>\d{2})?)"
     r"(?: ?(?P<half>[ap])\.?m\.?)?"
-    r"(?: ?(?P<zone>z|utc|gmt|ist|asia/kolkata|asia/calcutta|(?:utc|gmt)?[+-]\d{2}:?(?:\d{2})?)"
+    r"(?: ?(?P<zone>z|utc|gmt|ist|asia/kolkata|asia/calcutta|(?:utc|gmt)?[+-](?:\d{2}:?(?:\d{2})?|\d:\d{2}))"
     r"(?: ?[(\[][^)\]]*[)\]])?)?"
     r")?$"
 )
+_OFFSET = re.compile(r"([+-])(\d(?=:)|\d\d):?(\d\d)?$")
 _ZONES = {"z": 0, "utc": 0, "gmt": 0, "ist": 330, "asia/kolkata": 330, "asia/calcutta": 330}
 
 
@@ -277,8 +279,8 @@ def _offsets(zones: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         if zone in _ZONES:
             offsets[where] = _ZONES[zone]
             continue
-        digits = zone.lstrip("utcgm").replace(":", "")
-        hours, minutes = int(digits[1:3]), int(digits[3:5] or 0)
-        offsets[where] = (-1 if digits[0] == "-" else 1) * (hours * 60 + minutes)
+        sign, hours, minutes = _OFFSET.search(zone).groups()
+        hours, minutes = int(hours), int(minutes or 0)
+        offsets[where] = (-1 if sign == "-" else 1) * (hours * 60 + minutes)
         known[where] = hours <= 14 and minutes < 60
     return offsets, known

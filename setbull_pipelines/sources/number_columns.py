@@ -29,6 +29,8 @@ _GROUPED = r"^[+-]?\d{1,3}(?:[ \x{00a0}\x{202f}']\d{3})+(?:\.\d+)?$"
 _ONE_COMMA = r"^[+-]?\d{1,3},\d{3}$"
 _NOTHING = r"(?i)^(?:null|none|n\.?/?a\.?|#n/?a|\\n|[-\x{2013}\x{2014}]+|\.)$"
 """How programs write that there is no value."""
+_MINUS, _THIN = r"[\x{2212}\x{fe63}\x{ff0d}]", r"[\x{2007}-\x{200a}]"
+"""Signs of typography: minus, and the spaces that are narrower than others."""
 _RUPEES = r"(?:\x{20b9}|(?i:rs\.?|inr))"
 _CURRENCY = rf"^(?:{_RUPEES} *)?([+-]?[\d.](?:.*\d)?\.?)(?: *(?:{_RUPEES}|/-))*$"
 """A number between what says that it is money: ₹500, Rs. 500/-, 500 INR; also one that nothing says it of."""
@@ -157,6 +159,8 @@ def _holds_texts(column: pyarrow.ChunkedArray) -> bool:
 def _bare(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
     """Texts without spaces around and without a currency; null where they say that there is nothing."""
     trimmed = compute.utf8_trim_whitespace(column)
+    trimmed = compute.replace_substring_regex(trimmed, _MINUS, "-")
+    trimmed = compute.replace_substring_regex(trimmed, _THIN, "\u202f")
     trimmed = compute.replace_substring_regex(trimmed, _CURRENCY, r"\1")
     is_nothing = compute.match_substring_regex(trimmed, _NOTHING)
     return compute.if_else(is_nothing, pyarrow.scalar(None, pyarrow.string()), trimmed)
