@@ -7,7 +7,6 @@ Belongs here: what one sign of a text stands for, whatever column it is in. Does
 from __future__ import annotations
 
 import codecs
-import re
 import unicodedata
 
 from setbull_pipelines.sources.raw_rows import UnreadableFile
@@ -19,8 +18,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-_UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+_ASCII = bytes(range(128))
+_UNSEEN = frozenset(
+    "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
 """Marks of direction and joins that come with copied texts: two symbols that look alike would be two instruments."""
 
 
@@ -28,17 +29,17 @@ def plain_text(content: bytes) -> tuple[bytes, list[str]]:
     """The text in UTF-8 and in plain signs, and in words what was done to it."""
     content, code_page = _as_utf8(content)
     notes = [code_page] if code_page else []
-    if content.isascii():
-        return content, notes
-    text = content.decode()
-    table: dict[int, str | None] = {}
-    if unseen := set(_UNSEEN.findall(text)):
-        table |= dict.fromkeys(map(ord, unseen))
+    # Of a large text the few signs that are not ASCII, of which each is looked at once.
+    signs = set(content.translate(None, _ASCII).decode())
+    unseen = signs & _UNSEEN
+    digits = {sign: unicodedata.decimal(sign, None) for sign in signs - unseen}
+    table: dict[int, str | None] = dict.fromkeys(map(ord, unseen))
+    table |= {ord(sign): str(number) for sign, number in digits.items() if number is not None}
+    if unseen:
         notes.append("signs that nobody sees left out")
-    if digits := set(_OTHER_DIGIT.findall(text)):
-        table |= {ord(sign): str(unicodedata.decimal(sign)) for sign in digits}
+    if len(table) > len(unseen):
         notes.append("digits of another script")
-    return (text.translate(table).encode() if table else content), notes
+    return (content.decode().translate(table).encode() if table else content), notes
 
 
 def _as_utf8(content: bytes) -> tuple[bytes, str | None]:

@@ -123,6 +123,11 @@ def key_of_symbol(text: str, exchange: str = "") -> str:
     return f"{_EQUITY_OF[said]}|{symbol}"
 
 
+def key_of_share(name: str) -> str:
+    """The key of a share of NSE by its symbol or ISIN, neither of which has small letters."""
+    return f"{EQUITY_SEGMENT}|{name.upper()}"
+
+
 def _in_capitals(text: str) -> str:
     """The exchange has no small letters in symbols; names of indices have."""
     name = _EXCHANGE_SUFFIX.sub("", _PREFIX.sub("", text))
