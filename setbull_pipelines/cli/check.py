@@ -10,7 +10,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -114,7 +114,8 @@ def report_on(input: str, intake: Intake, settings: Settings, given: Mapping[str
         following = f"without the {len(refused)} files that are refused: {command}"
     else:
         following = command
-    missing = [*_future(intake, datetime.now(UTC)), *_missing(intake, settings)]
+    today = datetime.now(ZoneInfo(INDIA)).date()
+    missing = [*_future(intake, today), *_missing(intake, settings, today)]
     return Report(input, files, len(intake.coverage), missing, following)
 
 
@@ -203,10 +204,10 @@ def _lines_of_file(file: FileLook, with_rows: bool) -> list[str]:
     return lines
 
 
-def _future(intake: Intake, now: datetime) -> list[str]:
+def _future(intake: Intake, today: date) -> list[str]:
     """Days that have not been, which a wrong year, or month and day the wrong way round, make of others."""
     days = sorted({*intake.days(MINUTES), *intake.days(DAILY)})
-    future = [day for day in days if day > now.astimezone(ZoneInfo(INDIA)).date()]
+    future = [day for day in days if day > today]
     if not future:
         return []
     return [
@@ -215,9 +216,11 @@ def _future(intake: Intake, now: datetime) -> list[str]:
     ]
 
 
-def _missing(intake: Intake, settings: Settings) -> list[str]:
+def _missing(intake: Intake, settings: Settings, today: date) -> list[str]:
     """What tables need that the input does not have."""
-    minutes, daily = intake.days(MINUTES), intake.days(DAILY)
+    minutes, daily = (
+        [day for day in intake.days(kind) if day <= today] for kind in (MINUTES, DAILY)
+    )
     if not (minutes or daily):
         return []
     sentences = []
