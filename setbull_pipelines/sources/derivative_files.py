@@ -76,8 +76,7 @@ def check_derivatives(rows: RawRows) -> CheckedDerivatives:
             "line": malformed.line,
             "rule": "malformed row",
             "value": malformed.text,
-            "reason": f"Found {malformed.fields_found} fields, expected {malformed.fields_expected} "
-            f"as in the header.",
+            "reason": malformed.reason,
             "record": records(["row"], [[malformed.text]])[0],
         }
         for malformed in rows.malformed

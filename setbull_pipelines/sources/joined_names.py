@@ -30,14 +30,15 @@ class JoinedName(NamedTuple):
     symbol: str
 
 
-def joined_names(names: Sequence[str]) -> list[JoinedName]:
-    """What each column but the first holds; nothing where one of them says none of this."""
+def joined_names(names: Sequence[str]) -> tuple[int, list[JoinedName]] | None:
+    """The number of the one column that says none of this, and what each of the others says; None for other columns."""
     for way in _WAYS:
-        found = [way.fullmatch(name.strip()) for name in names[1:]]
-        if found and all(found):
-            return [
+        found = [way.fullmatch(name.strip()) for name in names]
+        others = [place for place, match in enumerate(found) if not match]
+        if len(others) == 1 and len(names) > 1:
+            return others[0], [
                 JoinedName(match["price"].lower(), match["symbol"].upper())
                 for match in found
                 if match
             ]
-    return []
+    return None

@@ -59,12 +59,28 @@ class NotATable(UnreadableFile):
 
 @dataclass(frozen=True)
 class MalformedLine:
-    """A CSV line that has another number of fields than the header."""
+    """A line that is no row: it has another number of fields than the header, or what ``fault`` says."""
 
     line: int
     text: str
     fields_found: int
     fields_expected: int
+    fault: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """What was found and what was expected."""
+        if self.fault:
+            return self.fault
+        lines = self.text.strip().count("\n")
+        if lines and self.text.count('"') % 2:
+            return (
+                f"Found a quotation mark that nothing closes, so that {lines} more lines are part of the row, expected "
+                "both marks or none."
+            )
+        return (
+            f"Found {self.fields_found} fields, expected {self.fields_expected} as in the header."
+        )
 
 
 @dataclass(frozen=True)

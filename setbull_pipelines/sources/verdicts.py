@@ -16,7 +16,7 @@ import pyarrow
 from setbull_pipelines.market import session_frames
 from setbull_pipelines.sources.instrument_columns import Instruments
 from setbull_pipelines.sources.moments import Moments
-from setbull_pipelines.sources.raw_rows import MalformedLine, RawRows, records, texts
+from setbull_pipelines.sources.raw_rows import RawRows, records, texts
 from setbull_pipelines.tables import QUARANTINE
 
 REJECTED_COLUMNS = [name for name in QUARANTINE.column_names if name != "source"]
@@ -97,22 +97,12 @@ def rejected_rows(
             "line": malformed.line,
             "rule": "malformed row",
             "value": malformed.text,
-            "reason": _why_malformed(malformed),
+            "reason": malformed.reason,
             "record": records(["row"], [[malformed.text]])[0],
         }
         for malformed in rows.malformed
     ]
     return pd.DataFrame(entries, columns=REJECTED_COLUMNS)
-
-
-def _why_malformed(row: MalformedLine) -> str:
-    lines = row.text.strip().count("\n")
-    if lines and row.text.count('"') % 2:
-        return (
-            f"Found a quotation mark that nothing closes, so that {lines} more lines are part of the row, "
-            "expected both marks or none."
-        )
-    return f"Found {row.fields_found} fields, expected {row.fields_expected} as in the header."
 
 
 def _shortened(text: str | None) -> str | None:

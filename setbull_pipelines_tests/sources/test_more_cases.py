@@ -435,6 +435,19 @@ def test_all_shares_of_the_exchange_side_by_side_are_read() -> None:
     assert len(found.accepted) == found.received == 4_800
 
 
+def test_an_index_as_the_last_column_of_joined_names_is_found() -> None:
+    columns = {
+        f"{symbol}_{name}": [bar[place] for bar in BARS]
+        for symbol in ("ITC", "TCS")
+        for place, name in enumerate(NAMES)
+    }
+    content = io.BytesIO()
+    pd.DataFrame(columns, index=pd.DatetimeIndex(ISO, name="when")).to_parquet(content)
+    found = candles(content.getvalue(), "frame.parquet")
+    assert keys(found) == ["NSE_EQ|ITC", "NSE_EQ|TCS"]
+    assert values(found) == BARS * 2
+
+
 @pytest.mark.parametrize("way", ["{symbol}_{price}", "{price} {symbol}.NS"])
 def test_joined_names_of_all_shares_are_read_and_others_of_that_many_are_not(way: str) -> None:
     names = [

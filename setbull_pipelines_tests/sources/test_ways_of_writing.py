@@ -294,6 +294,22 @@ def test_moments_that_none_can_read_are_not_taken_for_one() -> None:
     assert found.rejected["rule"].tolist() == ["unreadable timestamp"] * 12
 
 
+def test_lines_that_are_no_json_are_rejected_and_the_others_read() -> None:
+    rows = [
+        json.dumps(dict(zip(HEADER.split(","), row.split(","), strict=True)))
+        for row in session(minutes=6)
+    ]
+    text = "\n".join([*rows[:2], "", rows[2][:-20], *rows[3:]]) + "\n"
+    found = candles(text, "a.jsonl")
+    assert found.accepted["line"].to_pylist() == [1, 2, 5, 6, 7]
+    (row,) = found.rejected.to_dict("records")
+    assert (row["line"], row["rule"], row["value"]) == (4, "malformed row", rows[2][:-20])
+    assert row["reason"].startswith("Found text that is not JSON (Unterminated string")
+    assert "not JSON" in refused("\n".join([rows[0], rows[1][:-9], rows[2][:-9]]), "a.jsonl").reason
+    lists = [json.dumps({"candles": [[1, 2, 3]]})] * 3
+    assert refused("\n".join([*lists, "{"]), "a.jsonl").line == 4
+
+
 def test_what_is_not_a_table_stays_one_sentence() -> None:
     for text in ("Total,,,,,,12345\n", "\n\n\n", HEADER, "\ufeff", "'\n", '="'):
         assert read(text).reason.startswith("found ")

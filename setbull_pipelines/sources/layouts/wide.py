@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.joined_names import joined_names
@@ -15,21 +16,24 @@ _PRICES = {"open", "high", "low", "close"}
 
 
 def recognises(names: Sequence[str], sample: Sample) -> bool:
-    """All columns but the first are of this form, and each instrument has the four prices."""
-    columns = joined_names(names)
-    if not columns or not begins_with_a_moment(sample, names[0]):
+    """All columns but that of moments are of this form, and each instrument has the four prices."""
+    found = joined_names(names)
+    if found is None or not begins_with_a_moment(sample, names[found[0]]):
         return False
     of: dict[str, set[str]] = {}
-    for column in columns:
+    for column in found[1]:
         of.setdefault(column.symbol, set()).add(column.price)
     return all(prices >= _PRICES for prices in of.values())
 
 
 def as_rows(rows: RawRows) -> RawRows:
     """The rows of each instrument below those of the one before."""
-    columns = joined_names(rows.names)
+    place, columns = joined_names(rows.names) or (0, [])
+    # Where an index was written as the last column, as Parquet files of frames have it.
+    others = [number for number in range(len(rows.names)) if number != place]
     prices, symbols = zip(*((column.price, column.symbol) for column in columns), strict=True)
-    return rows_of_each(rows, 0, prices, symbols)
+    table = rows.columns.select([place, *others])
+    return rows_of_each(replace(rows, columns=table), 0, prices, symbols)
 
 
 identity = instrument_in
