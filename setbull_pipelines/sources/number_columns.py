@@ -36,6 +36,7 @@ _CURRENCY = rf"^(?:{_RUPEES} *)?([+-]?[\d.](?:.*\d)?\.?)(?: *(?:{_RUPEES}|/-))*$
 """A number between what says that it is money: ₹500, Rs. 500/-, 500 INR; also one that nothing says it of."""
 _MONEY = rf"^{_RUPEES} *[+-]?[\d.]|\d\.? *(?:{_RUPEES}|/-)$"
 _ABBREVIATED = re.compile(r"([+-]?\d[\d.,' \xa0\u202f]{0,18}?) ?([A-Za-z]+)\.?")
+_EXPONENT = re.compile(r"[+-]?\d(?:\.(\d*))?[eE]\+?(\d{1,2})")
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
 _UNITS = {
     "k": 10**3,
@@ -128,6 +129,9 @@ def read_numbers(
             if any(factors):
                 trimmed[name], told = _in_full(trimmed[name], factors, coded[name], name)
                 notes += told
+    for name in _COUNTED:
+        if name in coded:
+            notes += _rounded(coded[name], name)
     short = [name for name, column in trimmed.items() if pyarrow.types.is_float32(column.type)]
     if short:
         notes.append(f"{', '.join(short)} of 32 bits as the decimals that they stand for")
@@ -199,6 +203,28 @@ def _in_full(
     example, number = next(iter(examples.items()))
     told = f"{rows:,} values of {name} are written short, so that they are rounded: {example} = {number:,}"
     return pyarrow.chunked_array([pyarrow.array(full, pyarrow.string())]), [told]
+
+
+def _rounded(coded: pyarrow.DictionaryArray, name: str) -> list[str]:
+    """In words, how many counts have an exponent that leaves digits out, as in 1.23E+08 of a spreadsheet."""
+    has_exponent = compute.match_substring(coded.dictionary, "e", ignore_case=True)
+    if not compute.any(has_exponent).as_py():
+        return []
+    examples, places = [], []
+    for place in np.flatnonzero(has_exponent.to_numpy(zero_copy_only=False)):
+        text = coded.dictionary[int(place)].as_py().strip()
+        found = _EXPONENT.fullmatch(text)
+        if found and len(found[1] or "") < int(found[2]):
+            examples.append(text)
+            places.append(place)
+    if not examples:
+        return []
+    codes = compute.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    rows = int(np.isin(codes, places).sum())
+    return [
+        f"{rows:,} values of {name} are written with an exponent, so that they are rounded: {examples[0]} = "
+        f"{float(examples[0]):,.0f}"
+    ]
 
 
 _COMMA, _GROUPS = "decimal comma", "thousands separators"

@@ -113,6 +113,18 @@ def test_units_that_mean_nothing_certain_are_no_numbers(written: str) -> None:
     assert found.rejected[["rule", "value"]].values.tolist() == [["not a number", written]]
 
 
+def test_volumes_that_a_spreadsheet_has_rounded_are_said_to_be() -> None:
+    found = candles(one_day("500.5", "501", "500", "500.75", volume="1.23E+08"))
+    assert values(found)[0][-1] == 123_000_000
+    assert (
+        "1 values of volume are written with an exponent, so that they are rounded: 1.23E+08 = 123,000,000"
+        in found.notes
+    )
+    exact = candles(one_day("500.5", "501", "500", "500.75", volume="1.2345e+04"))
+    assert values(exact)[0][-1] == 12_345
+    assert not any("exponent" in note for note in exact.notes)
+
+
 def test_symbols_in_small_letters_and_in_guards_are_the_exchange_s() -> None:
     minutes = session(minutes=4)
     rows = [
