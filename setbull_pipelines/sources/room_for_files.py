@@ -20,7 +20,7 @@ VALUES = "values"
 _TEXT = (".csv", ".txt", ".tsv")
 _TIMES_LARGER = {**dict.fromkeys(_TEXT, 3), ".json": 12, ".jsonl": 12, VALUES: 5}
 """Memory that reading takes, in sizes of what is read: measured are 2.0 to 2.8 of CSV whose prices have two decimals, 9
-to 12 of JSON, 4.6 of values. Of what is compressed only the bytes are known before."""
+to 12 of JSON, 4.6 of values. What is in a compressed file is known once it is unpacked."""
 _SMALL = 32 * _MIB
 """Files below are read without asking: the libraries alone take more."""
 _GROUPS = Path("/sys/fs/cgroup")
