@@ -168,11 +168,12 @@ def _repeated(accepted: pyarrow.Table) -> list[str]:
     again = np.flatnonzero((keys[1:] == keys[:-1]) & (moments[1:] == moments[:-1]))
     if not len(again):
         return []
-    before, after = (
-        accepted.take(pyarrow.array(again + step)).to_pandas().drop(columns="line")
-        for step in (0, 1)
-    )
-    differs = ~(before.eq(after) | (before.isna() & after.isna())).all(axis=1).to_numpy()
+    differs = np.zeros(len(again), bool)
+    for name in (*PRICE_COLUMNS, "volume", "open_interest"):
+        before, after = (accepted[name].take(pyarrow.array(again + step)) for step in (0, 1))
+        is_other = compute.fill_null(compute.not_equal(before, after), False)
+        is_other = compute.or_(is_other, compute.xor(before.is_null(), after.is_null()))
+        differs |= is_other.to_numpy()
     told = f"{len(again):,} rows repeat a bar"
     if differs.any():
         lines = accepted["line"].to_numpy()
