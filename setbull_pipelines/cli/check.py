@@ -10,10 +10,11 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from setbull_pipelines.cli.reading_options import as_words
 from setbull_pipelines.settings import Settings
@@ -22,6 +23,7 @@ from setbull_pipelines.sources.intake import Intake, NoCandles, take_in
 from setbull_pipelines.sources.landing import NOT_READ_KIND
 from setbull_pipelines.sources.looking import FileLook, Refusal, holes_by_series, looks
 from setbull_pipelines.sources.moments import DAILY, MINUTES
+from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.tables.look_back import history_needed
 
 ACCEPTED, PARTLY, NOTHING = 0, 1, 2
@@ -112,7 +114,9 @@ def report_on(input: str, intake: Intake, settings: Settings, given: Mapping[str
         following = f"without the {len(refused)} files that are refused: {command}"
     else:
         following = command
-    return Report(input, files, len(intake.coverage), _missing(intake, settings), following)
+    today = datetime.now(ZoneInfo(INDIA)).date()
+    missing = [*_future(intake, today), *_missing(intake, settings, today)]
+    return Report(input, files, len(intake.coverage), missing, following)
 
 
 def lines_of(report: Report, every_file: bool = False) -> list[str]:
@@ -200,9 +204,23 @@ def _lines_of_file(file: FileLook, with_rows: bool) -> list[str]:
     return lines
 
 
-def _missing(intake: Intake, settings: Settings) -> list[str]:
+def _future(intake: Intake, today: date) -> list[str]:
+    """Days that have not been, which a wrong year, or month and day the wrong way round, make of others."""
+    days = sorted({*intake.days(MINUTES), *intake.days(DAILY)})
+    future = [day for day in days if day > today]
+    if not future:
+        return []
+    return [
+        f"{len(future)} days of {len(days)}, from {future[0]} to {future[-1]}, lie in the future: their rows are kept, "
+        "and nothing is computed of them before their sessions have closed; look whether year, month and day are right"
+    ]
+
+
+def _missing(intake: Intake, settings: Settings, today: date) -> list[str]:
     """What tables need that the input does not have."""
-    minutes, daily = intake.days(MINUTES), intake.days(DAILY)
+    minutes, daily = (
+        [day for day in intake.days(kind) if day <= today] for kind in (MINUTES, DAILY)
+    )
     if not (minutes or daily):
         return []
     sentences = []

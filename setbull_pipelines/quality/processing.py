@@ -81,8 +81,11 @@ def figures(
             "cache_lookups": hits + misses,
             "cache_hit_rate": hits / (hits + misses) if hits + misses else None,
             "memory_share": float(v2["peak_memory"].max()) / allowance,
-            # Processor time has a coarser clock than the wall: of very short work it can come out above it.
-            "worker_share": min(float(v2["cpu_seconds"].sum()) / available, 1.0),
+            # Processor time has a coarser clock than the wall: of very short work it can come out above it. A day
+            # without any row takes no time at all.
+            "worker_share": min(float(v2["cpu_seconds"].sum()) / available, 1.0)
+            if available
+            else 0.0,
         }
     return taken
 

@@ -8,6 +8,7 @@ what columns mean (``layouts/``), how moments, numbers and instruments are writt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,6 +51,7 @@ from setbull_pipelines.tables.contract import INDIA
 
 REQUIRED_COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
 KNOWN_COLUMNS = ("instrument_key", "symbol", *REQUIRED_COLUMNS, "open_interest")
+_NAMELESS = re.compile(r"^(?:\(\d+\))?$")
 SAME_PRICE = 1e-9
 """Prices that differ by less, of themselves, are one: what dividing by a split factor leaves of equal ones."""
 
@@ -104,6 +106,7 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
         if name in rows.names
     }
     numbers, written = read_numbers(columns, reading)
+    conventions.refuse_second_header(columns, numbers, rows.lines)
     numbers, without_volume, untraded = _without_volume_of_indices(numbers, instruments)
     numbers, equal = _equal_prices(numbers)
     conventions.refuse_several_instruments(
@@ -144,12 +147,42 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
         keyed_by_symbol=keyed_by_symbol,
         last_symbols=last_symbols,
         # With a series the layout is the exchange's own: its further columns are no surprise.
-        ignored_columns=(
-            [] if rows.with_series else [name for name in rows.names if name not in KNOWN_COLUMNS]
-        ),
+        ignored_columns=([] if rows.with_series else _ignored(rows.names)),
         provisional=rows.provisional,
-        notes=(*rows.notes, *moments.notes, *written, *instruments.notes, *untraded, *equal),
+        notes=(
+            *(*rows.notes, *moments.notes, *written, *instruments.notes, *untraded, *equal),
+            *_repeated(accepted),
+        ),
     )
+
+
+def _ignored(names: Sequence[str]) -> list[str]:
+    unknown = [name for name in names if name not in KNOWN_COLUMNS]
+    return list(dict.fromkeys(_NAMELESS.sub("(without a name)", name.strip()) for name in unknown))
+
+
+def _repeated(accepted: pyarrow.Table) -> list[str]:
+    """In words, how many rows are of a bar that the file has already, and where it says something else of it."""
+    keys = accepted["instrument_key"].combine_chunks().indices.to_numpy()
+    moments = accepted["timestamp"].combine_chunks().cast(pyarrow.int64()).to_numpy()
+    again = np.flatnonzero((keys[1:] == keys[:-1]) & (moments[1:] == moments[:-1]))
+    if not len(again):
+        return []
+    differs = np.zeros(len(again), bool)
+    for name in (*PRICE_COLUMNS, "volume", "open_interest"):
+        before, after = (accepted[name].take(pyarrow.array(again + step)) for step in (0, 1))
+        is_other = compute.fill_null(compute.not_equal(before, after), False)
+        is_other = compute.or_(is_other, compute.xor(before.is_null(), after.is_null()))
+        differs |= is_other.to_numpy()
+    told = f"{len(again):,} rows repeat a bar"
+    if differs.any():
+        lines = accepted["line"].to_numpy()
+        first = again[differs.argmax()]
+        told += (
+            f", {int(differs.sum()):,} with other values: the last line counts, such as line {lines[first + 1]} over "
+            f"line {lines[first]}, the others go to quarantine"
+        )
+    return [told]
 
 
 def _require_columns(rows: RawRows) -> None:

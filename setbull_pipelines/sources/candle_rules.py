@@ -52,8 +52,8 @@ def judge_moments(verdicts: Verdicts, moments: Moments, kind: str) -> None:
         NAIVE_TIMESTAMP,
         "timestamp",
         f"the offset from UTC in it, such as {WRITE_TIMESTAMPS_LIKE} (timezone-aware in Parquet), "
-        "or for daily bars a plain date such as 2025-06-09; not every row lies in the exchange's hours, so its zone "
-        'must be said: [input] timezone = "Asia/Kolkata" or "UTC" (or --timezone)',
+        "or for daily bars a plain date such as 2025-06-09; its zone must be said, since not every row lies in "
+        'the exchange\'s hours, or others have an offset: [input] timezone = "Asia/Kolkata" or "UTC" (or --timezone)',
     )
     verdicts.reject(
         where(moments.placement == session_frames.OUTSIDE_COVERAGE),
@@ -112,7 +112,7 @@ def judge_instruments(verdicts: Verdicts, instruments: Instruments) -> None:
     invalid = ~np.append(instruments.valid, [True])[instruments.codes]
     verdicts.reject(missing, "missing value", instruments.column, "the instrument of the candle")
     expected = (
-        "a trading symbol"
+        'a trading symbol, or with [input] exchange = "BSE" (--exchange BSE) a number of BSE'
         if instruments.column == "symbol"
         else "SEGMENT|IDENTIFIER with a known segment, such as NSE_EQ|INE002A01018"
     )

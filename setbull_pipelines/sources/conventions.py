@@ -7,7 +7,7 @@ that says what is meant. Does not belong here: single rows (``candle_files.py``)
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -46,6 +46,7 @@ _LONGER_THAN_A_DAY = (
 )
 """Bars by their name, and the fewest and most days from one to the next."""
 _FEWEST_BARS_OF_A_CLOCK = 30
+_NAME_OF_NUMBERS = re.compile(r"(open|high|low|close|volume)\b")
 _LITERAL_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)")
 
 
@@ -167,7 +168,7 @@ def refuse_several_instruments(
     """Refuse a file of one instrument that has several different bars of nearly every moment."""
     if len(instruments.keys) != 1:
         return
-    read = (moments.codes >= 0) & (instruments.codes >= 0)
+    read = moments.spread(moments.status != UNREADABLE, False) & (instruments.codes >= 0)
     if read.sum() < 2 * len(moments.status):
         return
     bars = np.unique(
@@ -186,6 +187,28 @@ def refuse_several_instruments(
         value=str(instruments.keys[0]),
         count=len(bars) - len(distinct),
     )
+
+
+def refuse_second_header(
+    columns: Mapping[str, pyarrow.ChunkedArray], numbers: Mapping[str, Numbers], lines: np.ndarray
+) -> None:
+    """Refuse a file that goes on under another header: its columns have another order from there on."""
+    named: dict[int, dict[str, str]] = {}
+    for name, column in numbers.items():
+        at = np.flatnonzero(column.not_a_number)
+        for row, text in zip(at, texts(columns[name].take(pyarrow.array(at))), strict=True):
+            if said := _NAME_OF_NUMBERS.match((text or "").strip().lower()):
+                named.setdefault(int(row), {})[name] = said[1]
+    for row, says in named.items():
+        others = [name for name, said in says.items() if said != name]
+        if len(says) > 1 and others:
+            raise UnreadableFile(
+                f"found {says[others[0]]!r} in column {others[0]} (line {lines[row]}): a second header with "
+                "another order of columns, expected one; split the file there",
+                "second header",
+                line=int(lines[row]),
+                value=says[others[0]],
+            )
 
 
 def coarse_instruments(bars: Bars) -> dict[int, int]:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
 from setbull_pipelines.sources.action_layouts import Layout, RowFault, layout_of
-from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT
+from setbull_pipelines.sources.instrument_columns import key_of_share
 from setbull_pipelines.sources.raw_rows import RawRows, records, texts
 from setbull_pipelines.sources.verdicts import REJECTED_COLUMNS
 from setbull_pipelines.tables.actions import ACTION_KINDS, GENUINE, SHARE_ACTIONS, SPLIT_OR_BONUS
@@ -117,8 +117,7 @@ def check_facts(rows: RawRows) -> CheckedFacts:
             "line": malformed.line,
             "rule": "malformed row",
             "value": malformed.text,
-            "reason": f"Found {malformed.fields_found} fields, expected {malformed.fields_expected} "
-            f"as in the header.",
+            "reason": malformed.reason,
             "record": records(["row"], [[malformed.text]])[0],
         }
         for malformed in rows.malformed
@@ -163,7 +162,7 @@ def _stated(layout: Layout, found: Mapping[str, str]) -> list[dict[str, Any]]:
         raise _Fault(*fault.args) from None
     return [
         {
-            "instrument_key": f"{EQUITY_SEGMENT}|{row.isin or row.symbol}",
+            "instrument_key": key_of_share(row.isin or row.symbol),
             "ex_date": pd.Timestamp(row.ex_date),
             "kind": kind,
             "ratio": _possible(ratio, f"{ratio:g}"),
@@ -182,7 +181,7 @@ def _action(found: Mapping[str, str]) -> dict[str, Any]:
         symbol = found["symbol"]
         if not symbol:
             raise _Fault("missing value", "symbol", symbol, "the trading symbol")
-        key = f"{EQUITY_SEGMENT}|{symbol}"
+        key = key_of_share(symbol)
     return {
         "instrument_key": key,
         "ex_date": _day(found, "ex_date"),

@@ -1,18 +1,19 @@
-"""Rows of text files: code page, separator, header, fields.
+"""Rows of text files: separator, header, fields.
 
 Belongs here: the bytes of a text file to columns of text with line numbers, and how the file is written, in words.
-Does not belong here: what columns mean (``layouts/``), numbers and moments (``number_columns.py``, ``moments.py``).
+Does not belong here: code pages (``code_pages.py``), what columns mean (``layouts/``), numbers and moments
+(``number_columns.py``, ``moments.py``).
 
 Nothing is guessed from values: what is not certain is refused with the setting that says it.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ import pyarrow.compute as compute
 import pyarrow.csv
 
 from setbull_pipelines.settings import InputSettings
+from setbull_pipelines.sources.code_pages import plain_text
 from setbull_pipelines.sources.raw_rows import (
     MalformedLine,
     NotATable,
@@ -49,74 +51,31 @@ _DATE = re.compile(
 )
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?: ?[AP]M)?", re.IGNORECASE)
 _QUOTED = re.compile("'.*'")
+_SPACED_QUOTES = re.compile(rb'\s*"[^"\r\n]*"(?:[,;\t|] +"[^"\r\n]*")+\s*?[\r\n]')
+"""A header whose quoted names follow spaces: to a reader of CSV the marks would be part of the values."""
+_SPACE_BEFORE_QUOTE = re.compile(rb'([,;\t|]) +"')
+_ALIGNMENT = re.compile(rb"(?m)^ +|(?<= ) +| +(?=\r?$)")
+"""Spaces that align columns which a space separates."""
+_GUARDED = r"""^(?:="([^"]*)"|'([^']*))$"""
+"""Texts that a spreadsheet was kept from taking for numbers or days: ="500", '2025-06-09."""
 _LEVELS = {"price", "ticker"}
 """How the first two lines begin where a frame with columns of two levels was written."""
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 def text_rows(content: bytes, reading: InputSettings) -> RawRows:
     """The rows of a text file; of its fields none is interpreted, an empty one is null."""
-    content, code_page = _as_utf8(content)
+    content, notes = plain_text(content)
+    if _SPACED_QUOTES.match(content[:_SAMPLE_BYTES]):
+        content = _SPACE_BEFORE_QUOTE.sub(rb'\1"', content)
+        notes.append("spaces before quotation marks left out")
     # An old Macintosh ends lines by a carriage return alone; Arrow reads either.
     head = _head(content, reading)
-    notes = [code_page] if code_page else []
+    if head.separator == " " and b"  " in content:
+        content = _ALIGNMENT.sub(b"", content)
+        head = _head(content, reading)
     if head.separator != ",":
         notes.append(f"separated by {_NAMES.get(head.separator, head.separator)}")
     return _rows(content, head, (*notes, *head.notes))
-
-
-def _as_utf8(content: bytes) -> tuple[bytes, str | None]:
-    """The text in UTF-8 without its mark, and the code page that it was in where that is another."""
-    for mark, name in _MARKS:
-        if content.startswith(mark):
-            try:
-                return content.decode(name).encode(), name.upper()
-            except UnicodeError as error:
-                raise UnreadableFile(
-                    f"found a text that is not whole ({error}), expected {name.upper()} as its first bytes say"
-                ) from error
-    content = content.removeprefix(codecs.BOM_UTF8)
-    if wide := _wide_without_mark(content):
-        try:
-            return content.decode(wide).encode(), "UTF-16"
-        except UnicodeError as error:
-            raise UnreadableFile(
-                f"found a text that is not whole ({error}), expected UTF-16"
-            ) from error
-    if content.isascii():
-        return content, None
-    try:
-        content.decode()
-        return content, None
-    except UnicodeDecodeError as fault:
-        if b"\0" in content[:_SAMPLE_BYTES]:
-            raise UnreadableFile(
-                f"found bytes that are not text ({fault}), expected CSV"
-            ) from fault
-        # Its five bytes without a meaning are in no text that anybody wrote.
-        try:
-            return content.decode("cp1252").encode(), "Windows-1252"
-        except UnicodeDecodeError as error:
-            raise UnreadableFile(
-                f"found bytes that are not text ({error}), expected CSV in UTF-8, UTF-16 or Windows-1252"
-            ) from error
-
-
-def _wide_without_mark(content: bytes) -> str | None:
-    """The code page of a text in which every second byte is 0, as letters and digits in UTF-16 have it."""
-    begin = content[:200]
-    for name, zeros, others in (
-        ("utf-16-le", begin[1::2], begin[::2]),
-        ("utf-16-be", begin[::2], begin[1::2]),
-    ):
-        if len(zeros) > 10 and zeros.count(0) > 0.9 * len(zeros) and not others.count(0):
-            return name
-    return None
 
 
 @dataclass(frozen=True)
@@ -191,6 +150,8 @@ def _first_lines(content: bytes) -> list[str]:
 
 
 def _fields(line: str, separator: str, quote: str = '"') -> list[str]:
+    if separator not in line and len(line) > csv.field_size_limit():
+        return [line.strip()]
     try:
         reader = csv.reader([line], delimiter=separator, quotechar=quote)
         return [field.strip() for field in next(reader, [])]
@@ -239,8 +200,8 @@ def _headerless(first: list[str], separator: str, skipped: int, reading: InputSe
         int(number) - 1: name for number, name in reading.columns.items() if number.isdecimal()
     }
     if not named:
-        proposed = ", ".join(f'{number} = "{name}"' for number, name in _proposed(first))
-        option = ",".join(f"{number}={name}" for number, name in _proposed(first))
+        proposed = ", ".join(f'{number} = "{name}"' for number, name in proposed_names(first))
+        option = ",".join(f"{number}={name}" for number, name in proposed_names(first))
         raise UnreadableFile(
             f"the first line looks like data ({separator.join(first)[:120]}), expected a header that names the "
             f"columns; if these names are right, add to the settings file: [input] columns = {{{proposed}}}, or "
@@ -248,13 +209,13 @@ def _headerless(first: list[str], separator: str, skipped: int, reading: InputSe
             "no header",
             line=skipped + 1,
             value=separator.join(first)[:120],
-            paste={"columns": {str(number): name for number, name in _proposed(first)}},
+            paste={"columns": {str(number): name for number, name in proposed_names(first)}},
         )
     names = [named.get(place, f"column {place + 1}") for place in range(len(first))]
     return Head(separator, skipped, skipped, column_names(names))
 
 
-def _proposed(first: list[str]) -> list[tuple[int, str]]:
+def proposed_names(first: Sequence[str]) -> list[tuple[int, str]]:
     """What the fields of a row without header look like, by their number from 1."""
     values = iter(("open", "high", "low", "close", "volume", "open_interest"))
     proposed, seen = [], set()
@@ -328,7 +289,30 @@ def _rows(content: bytes, head: Head, notes: tuple[str, ...]) -> RawRows:
         has_value |= compute.is_valid(column).to_numpy(zero_copy_only=False)
     if not has_value.all():
         table, lines = table.filter(pyarrow.array(has_value)), lines[has_value]
+    if b'="' in content or (b"'" in content and head.quote != "'"):
+        table, told = _unguarded(table)
+        notes = (*notes, *told)
     return RawRows(table, lines, tuple(malformed), notes=notes)
+
+
+def _unguarded(table: pyarrow.Table) -> tuple[pyarrow.Table, list[str]]:
+    """The table without the signs that keep values texts in a spreadsheet, and in words where there were any."""
+    plain, columns = [], []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        guarded = [
+            compute.match_substring_regex(chunk.dictionary, _GUARDED) for chunk in column.chunks
+        ]
+        if not any(compute.any(found).as_py() for found in guarded):
+            columns.append(column)
+            continue
+        plain.append(name)
+        distinct = column.unify_dictionaries().combine_chunks()
+        bare = compute.replace_substring_regex(distinct.dictionary, _GUARDED, r"\1\2")
+        # Two ways of writing one value are one from here on.
+        once = compute.dictionary_encode(bare)
+        columns.append(pyarrow.chunked_array([once.take(distinct.indices)]))
+    told = f'{", ".join(plain[:5])} written for a spreadsheet to take for texts (="..." or \')'
+    return pyarrow.table(columns, names=table.column_names), [told] if plain else []
 
 
 def _begins(content: bytes, quote: str, rows: int) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
-from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT
+from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT, key_of_share
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, records, texts
 from setbull_pipelines.sources.verdicts import REJECTED_COLUMNS
 from setbull_pipelines.tables import DERIVATIVE_UNDERLYINGS
@@ -76,8 +76,7 @@ def check_derivatives(rows: RawRows) -> CheckedDerivatives:
             "line": malformed.line,
             "rule": "malformed row",
             "value": malformed.text,
-            "reason": f"Found {malformed.fields_found} fields, expected {malformed.fields_expected} "
-            f"as in the header.",
+            "reason": malformed.reason,
             "record": records(["row"], [[malformed.text]])[0],
         }
         for malformed in rows.malformed
@@ -103,7 +102,7 @@ class _Fault(Exception):
 
 def _underlying(found: dict[str, str], named_by: str) -> dict[str, Any]:
     name = found[named_by]
-    key = f"{EQUITY_SEGMENT}|{name}" if named_by == "symbol" else name
+    key = key_of_share(name) if named_by == "symbol" else name
     try:
         segment = parse_instrument_key(key).segment
     except InvalidInstrumentKey:

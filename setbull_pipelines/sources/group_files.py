@@ -68,7 +68,7 @@ def check_groups(content: bytes, source: str) -> CheckedGroups:
             "line": malformed.line,
             "rule": "malformed row",
             "value": malformed.text,
-            "reason": f"Found {malformed.fields_found} fields, expected {malformed.fields_expected} as in the header.",
+            "reason": malformed.reason,
             "record": records(["row"], [[malformed.text]])[0],
         }
         for malformed in rows.malformed

@@ -40,6 +40,8 @@ _CONTRACT = re.compile(
     r"\d\d[1-9OND]\d\d\d+(?:\.\d+)?[CP]E|-I{1,3}(?:\.NFO)?)|(?:NFO|BFO|MCX|CDS):.*|.*\.(?:NFO|MCX|CDS)",
 )
 """Futures and options, as the exchange and brokers write them; -I is the nearest future."""
+_NUMBER_OF_NSE = re.compile(r"NSE_EQ\|\d+")
+"""Codes of BSE and tokens of brokers are numbers, symbols and ISINs of NSE never."""
 _OF_BSE = re.compile(r"\^?(?:SENSEX|BANKEX|BSESN)", re.IGNORECASE)
 
 
@@ -92,7 +94,7 @@ def read_instruments(
         column,
         np.append(place_of, [-1]).astype("int32")[codes],
         np.array([*distinct, None], object)[:-1],
-        np.array([_is_key(key) for key in distinct], bool),
+        np.array([_is_key(key) and not _NUMBER_OF_NSE.fullmatch(key) for key in distinct], bool),
         (f"instruments {', '.join(renamed[:3])}{more}",) if renamed else (),
     )
 
@@ -105,11 +107,11 @@ def _distinct(keys: list[str]) -> tuple[list[str], np.ndarray]:
 
 
 def key_of_symbol(text: str, exchange: str = "") -> str:
-    """The key of a symbol: ``NSE:RELIANCE-EQ``, ``RELIANCE.NS`` and ``RELIANCE`` are one."""
+    """The key of a symbol: ``NSE:RELIANCE-EQ``, ``RELIANCE.NS``, ``reliance`` and ``RELIANCE`` are one."""
     segment, bar, _ = text.partition("|")
     if bar and segment in SEGMENTS:
         return text
-    symbol, said = text, exchange or "NSE"
+    symbol, said = _in_capitals(text), exchange or "NSE"
     if prefix := _PREFIX.match(symbol):
         said, symbol = prefix[1], symbol[prefix.end() :]
     if suffix := _EXCHANGE_SUFFIX.search(symbol):
@@ -119,6 +121,17 @@ def key_of_symbol(text: str, exchange: str = "") -> str:
         said = "BSE" if _OF_BSE.fullmatch(symbol) else said
         return f"{_INDEX_OF[said]}|{symbol.lstrip('^').replace('_', ' ')}"
     return f"{_EQUITY_OF[said]}|{symbol}"
+
+
+def key_of_share(name: str) -> str:
+    """The key of a share of NSE by its symbol or ISIN, neither of which has small letters."""
+    return f"{EQUITY_SEGMENT}|{name.upper()}"
+
+
+def _in_capitals(text: str) -> str:
+    """The exchange has no small letters in symbols; names of indices have."""
+    name = _EXCHANGE_SUFFIX.sub("", _PREFIX.sub("", text))
+    return text if text.isupper() or _INDEX.fullmatch(name) else text.upper()
 
 
 def _is_key(key: str) -> bool:

@@ -29,7 +29,7 @@ from setbull_pipelines.sources.landing import (
     DamagedLanding,
 )
 from setbull_pipelines.sources.landing_writing import sweep_landing
-from setbull_pipelines.sources.listing import OF_NO_USE, listed
+from setbull_pipelines.sources.listing import OF_NO_USE, TooLarge, listed
 from setbull_pipelines.sources.moments import DAILY, MINUTES
 from setbull_pipelines.sources.resolving import Resolved, resolve
 from setbull_pipelines.sources.taking_in import Progress, land_decided, land_files, land_sample
@@ -287,8 +287,10 @@ def take_in(
     if input is None:
         landed = [*land_sample(sample, landing, progress), *land_decided(decided, landing)]
         return _intake_of(None, landed, {})
-    landed = land_files(input, landing, reading or InputSettings(), moment, progress, decided)
-    return _intake_of(input, landed, unread_files(input))
+    landed, too_large = land_files(
+        input, landing, reading or InputSettings(), moment, progress, decided
+    )
+    return _intake_of(input, landed, unread_files(input), TooLarge(too_large, moment))
 
 
 def replay(
@@ -311,18 +313,23 @@ def replay(
 
 
 def _intake_of(
-    input: Path | None, landed: Sequence[LandedFile], unread: Mapping[str, str]
+    input: Path | None,
+    landed: Sequence[LandedFile],
+    unread: Mapping[str, str],
+    too_large: TooLarge | None = None,
 ) -> Intake:
     try:
-        intake = _read_intake(landed, unread)
+        intake = _read_intake(landed, unread, too_large)
     except DamagedLanding as error:
         raise NoInput(str(error)) from error
     if not any(file.landing.kind in (MINUTES, DAILY) for file in landed):
-        raise NoCandles(_nothing_to_read(input, landed), intake)
+        raise NoCandles(_nothing_to_read(input, landed, too_large), intake)
     return intake
 
 
-def _read_intake(landed: Sequence[LandedFile], unread: Mapping[str, str]) -> Intake:
+def _read_intake(
+    landed: Sequence[LandedFile], unread: Mapping[str, str], too_large: TooLarge | None
+) -> Intake:
     universe, instruments_listed = universe_of(landed)
     unassigned = [
         file.landing.rejected(None).assign(source=file.source)
@@ -334,7 +341,7 @@ def _read_intake(landed: Sequence[LandedFile], unread: Mapping[str, str]) -> Int
     unassigned += [superseded_actions, superseded_aliases]
     superseded = pd.concat([superseded_actions, superseded_aliases])["source"].value_counts()
     return Intake(
-        files=listed(landed, unread, superseded.to_dict()),
+        files=listed(landed, unread, superseded.to_dict(), too_large),
         derivative_underlyings=universe.underlyings,
         corporate_actions=actions,
         instrument_aliases=aliases,
@@ -345,9 +352,14 @@ def _read_intake(landed: Sequence[LandedFile], unread: Mapping[str, str]) -> Int
     )
 
 
-def _nothing_to_read(input: Path | None, landed: Sequence[LandedFile]) -> str:
+def _nothing_to_read(
+    input: Path | None, landed: Sequence[LandedFile], too_large: TooLarge | None
+) -> str:
     reasons = [
         f"{file.listed_as}: {file.reason}" for file in landed if file.landing.kind in OF_NO_USE
+    ]
+    reasons += [
+        f"{source}: {reason}" for source, reason in (too_large or TooLarge({})).reasons.items()
     ]
     more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     found = "; ".join(reasons[:3]) + more if reasons else "found only files about instruments"

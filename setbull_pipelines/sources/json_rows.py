@@ -45,9 +45,14 @@ def json_rows(content: bytes) -> RawRows:
 
     Several tables of the same columns are one, of several instruments or days, where the document says which.
     """
-    document = _document(content)
+    document, lines, broken = _document(content)
     if _are_flat_objects(document):
-        return _of_objects(document, {})
+        rows = _of_objects(document, {})
+        return rows if lines is None else replace(rows, lines=lines, malformed=broken)
+    if broken:
+        raise UnreadableFile(
+            f"found text that is not JSON in line {broken[0].line}, {EXPECTED}", line=broken[0].line
+        )
     tables = list(_tables(document, _Place((), {}, {})))
     if not tables:
         if isinstance(document, dict):
@@ -67,18 +72,26 @@ def json_rows(content: bytes) -> RawRows:
     return rows
 
 
-def _document(content: bytes) -> Any:
+def _document(content: bytes) -> tuple[Any, np.ndarray | None, tuple[MalformedLine, ...]]:
+    """The document; of one in each line all of them, the numbers of their lines, and the lines that are none."""
     try:
-        return json.loads(content)
+        return json.loads(content), None, ()
     except RecursionError as error:
         raise UnreadableFile(f"found JSON that is nested too deeply, {EXPECTED}") from error
     except ValueError as error:
-        lines = [line for line in content.splitlines() if line.strip()]
-        try:
-            if len(lines) > 1:
-                return [json.loads(line) for line in lines]
-        except (ValueError, RecursionError):
-            pass
+        documents, numbers, broken = [], [], []
+        for number, line in enumerate(content.splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                documents.append(json.loads(line))
+                numbers.append(number)
+            except (ValueError, RecursionError) as fault:
+                told = f"Found text that is not JSON ({str(fault)[:100]}), expected one object in the line."
+                shown = _safe(line.decode("utf-8", "replace"))
+                broken.append(MalformedLine(number, shown, 0, 0, told))
+        if len(documents) > max(1, len(broken)):
+            return documents, np.array(numbers, "int64"), tuple(broken)
         raise UnreadableFile(f"found text that is not JSON ({error}), {EXPECTED}") from error
 
 

@@ -45,6 +45,7 @@ _NOT_READING = frozenset(
         "listing",
         "looking",
         "resolving",
+        "room_for_files",
         "sample",
         "sample_minutes",
         "sample_plan",

@@ -7,7 +7,8 @@ what a file is (``understanding.py``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -19,15 +20,31 @@ OF_NO_USE = (REJECTED_KIND, NOT_READ_KIND)
 """Kinds of files that nothing is read from."""
 
 
+class TooLarge(NamedTuple):
+    """Files that memory does not allow to read: by source the reason, and when that was so."""
+
+    reasons: Mapping[str, str]
+    moment: datetime | None = None
+
+
 def listed(
-    landed: Sequence[LandedFile], unread: Mapping[str, str], superseded: Mapping[str, int]
+    landed: Sequence[LandedFile],
+    unread: Mapping[str, str],
+    superseded: Mapping[str, int],
+    too_large: TooLarge | None = None,
 ) -> pd.DataFrame:
     """``raw.intake``: the files that count, then those that were only seen, with the reason.
 
     ``superseded`` are, by source, the rows that were good by themselves, but that a later file knows better.
     """
     rows = [_landed_row(file, superseded.get(file.source, 0)) for file in landed if file.is_current]
-    rows += [_unread_row(source, reason, landed) for source, reason in unread.items()]
+    large, moment = too_large or TooLarge({})
+    moment = max((file.ingested_at for file in landed), default=moment)
+    rows += [
+        _unread_row(source, reason, moment, kind)
+        for reasons, kind in ((large, REJECTED_KIND), (unread, NOT_READ_KIND))
+        for source, reason in reasons.items()
+    ]
     return INTAKE.conform(pd.DataFrame(rows))
 
 
@@ -55,12 +72,12 @@ def _landed_row(file: LandedFile, superseded: int) -> dict[str, Any]:
     }
 
 
-def _unread_row(source: str, reason: str, landed: Sequence[LandedFile]) -> dict[str, Any]:
+def _unread_row(source: str, reason: str, moment: datetime | None, kind: str) -> dict[str, Any]:
     return {
         "source": source,
         "content_hash": NOT_READ_KIND,
-        "ingested_at": max(file.ingested_at for file in landed),
-        "kind": NOT_READ_KIND,
+        "ingested_at": moment,
+        "kind": kind,
         "taken_for": None,
         "reason": f"{source}: {reason}.",
         "received": 0,

@@ -158,7 +158,8 @@ def _look(file: LandedFile, intake: Intake) -> FileLook:
 def _unread(row: dict[str, Any]) -> FileLook:
     nothing = dict.fromkeys(("first_day", "last_day", "first_row", "last_row", "taken_for"))
     zeros = dict.fromkeys(("received", "accepted", "instruments", "days"), 0)
-    refusal = Refusal(NOT_READ_KIND, None, row["source"], None, None, None, row["reason"])
+    rule = NOT_READ_KIND if row["kind"] == NOT_READ_KIND else "too large"
+    refusal = Refusal(rule, None, row["source"], None, None, None, row["reason"])
     return FileLook(
         file=row["source"],
         kind=row["kind"],

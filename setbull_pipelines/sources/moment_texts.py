@@ -6,6 +6,8 @@ Belongs here: a distinct text to a wall clock and what it says of its zone. Does
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +23,9 @@ _ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 _ISO_NAIVE = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?$"
 _ISO_AWARE = _ISO_NAIVE[:-1] + r"(?:Z|[+-]\d{2}:?\d{2})$"
 _EPOCH = r"^\d{9,19}(?:\.\d+)?$"
+_EXPONENT = r"^\d(?:\.\d+)?[eE]\+?\d{1,2}$"
+_FEWEST_DIGITS_OF_EPOCHS = 8
+"""Fewer do not tell one minute from the next."""
 _EPOCH_UNITS = (
     ("seconds", 1),
     ("milliseconds", 10**3),
@@ -51,10 +56,11 @@ _ANY = (
     r"(?:(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second_of>\d{2})(?:[.:,](?P<fraction>\d{1,9}))?)?"
     r"|(?P<hour_c>\d{2})(?P<minute_c>\d{2})(?P<second_c>\d{2})?)"
     r"(?: ?(?P<half>[ap])\.?m\.?)?"
-    r"(?: ?(?P<zone>z|utc|gmt|ist|asia/kolkata|asia/calcutta|(?:utc|gmt)?[+-]\d{2}:?(?:\d{2})?)"
+    r"(?: ?(?P<zone>z|utc|gmt|ist|asia/kolkata|asia/calcutta|(?:utc|gmt)?[+-](?:\d{2}:?(?:\d{2})?|\d:\d{2}))"
     r"(?: ?[(\[][^)\]]*[)\]])?)?"
     r")?$"
 )
+_OFFSET = re.compile(r"([+-])(\d(?=:)|\d\d):?(\d\d)?$")
 _ZONES = {"z": 0, "utc": 0, "gmt": 0, "ist": 330, "asia/kolkata": 330, "asia/calcutta": 330}
 
 
@@ -69,7 +75,7 @@ class Texts(NamedTuple):
 
 def read_texts(found: pd.Series, rows_of: np.ndarray, reading: InputSettings) -> Texts:
     """Distinct texts; ``rows_of`` is how many rows have each, so that the way of most decides for all."""
-    found = found.fillna("").str.strip()
+    found = _in_full(found.fillna("").str.strip(), rows_of)
     if reading.timestamp_format:
         return _by_format(found, reading.timestamp_format)
     iso = _iso(found)
@@ -82,6 +88,25 @@ def read_texts(found: pd.Series, rows_of: np.ndarray, reading: InputSettings) ->
     if 2 * rows_of[serial.status != UNREADABLE].sum() >= rows_of.sum():
         return serial
     return _any(found, reading.day_first)
+
+
+def _in_full(found: pd.Series, rows_of: np.ndarray) -> pd.Series:
+    """Epochs that were written with an exponent, all digits of them: 1.7494407e+18."""
+    is_short = found.str.match(_EXPONENT).to_numpy(bool)
+    if not is_short.any():
+        return found
+    digits = found[is_short].str.lower().str.partition("e")[0].str.replace(".", "").str.len().max()
+    if digits >= _FEWEST_DIGITS_OF_EPOCHS:
+        return found.mask(is_short, found[is_short].map(lambda text: f"{Decimal(text):f}"))
+    if 2 * rows_of[is_short].sum() < rows_of.sum():
+        return found
+    raise UnreadableFile(
+        f"found moments such as {found[is_short].iloc[0]!r}, which a spreadsheet has rounded to {digits} digits, "
+        "expected all of them: show the column as a number without decimals there, and save the file again",
+        "rounded moments",
+        value=str(found[is_short].iloc[0]),
+        count=int(rows_of[is_short].sum()),
+    )
 
 
 def _iso(found: pd.Series) -> Texts:
@@ -180,13 +205,16 @@ def _any(found: pd.Series, day_first: bool | None) -> Texts:
     is_half = half.notna().to_numpy()
     possible = (hour <= 23) & (minute <= 59) & (second_of <= 59)
     possible &= ~is_half | ((hour >= 1) & (hour <= 12))
+    aware = parts["zone"].notna().to_numpy()
+    ends_day = (hour == 24) & (minute == 0) & (second_of == 0) & ~is_half & ~aware
+    possible |= ends_day
+    hour, has_clock = np.where(ends_day, 0, hour), has_clock & ~ends_day
     hour = np.where(is_half, hour % 12 + np.where(half == "p", 12, 0), hour)
     fraction = pd.to_numeric("0." + parts["fraction"].fillna("0"), errors="coerce").fillna(0)
     wall, real = _wall_clock(year, month.astype("int64"), day)
     clock = ((hour * 60 + minute) * 60 + second_of) * 10**6 + (fraction * 10**6).astype("int64")
     wall = wall + clock.astype("timedelta64[us]")
     offset, known = _offsets(parts["zone"])
-    aware = parts["zone"].notna().to_numpy()
     wall = wall + np.where(aware, (330 - offset) * 60 * 10**6, 0).astype("timedelta64[us]")
     good = matched & real & possible & known
     status = np.select([~good, aware, has_clock], [UNREADABLE, AWARE, NAIVE], DATE)
@@ -195,6 +223,8 @@ def _any(found: pd.Series, day_first: bool | None) -> Texts:
         notes.append("day before month" if is_day_first else "month before day")
     if (is_half & good).any():
         notes.append("clock of 12 hours")
+    if (ends_day & good).any():
+        notes.append("24:00 is the end of its day")
     return Texts(status, np.where(good, wall, np.datetime64("NaT", "us")), tuple(notes))
 
 
@@ -249,8 +279,8 @@ def _offsets(zones: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         if zone in _ZONES:
             offsets[where] = _ZONES[zone]
             continue
-        digits = zone.lstrip("utcgm").replace(":", "")
-        hours, minutes = int(digits[1:3]), int(digits[3:5] or 0)
-        offsets[where] = (-1 if digits[0] == "-" else 1) * (hours * 60 + minutes)
+        sign, hours, minutes = _OFFSET.search(zone).groups()
+        hours, minutes = int(hours), int(minutes or 0)
+        offsets[where] = (-1 if sign == "-" else 1) * (hours * 60 + minutes)
         known[where] = hours <= 14 and minutes < 60
     return offsets, known

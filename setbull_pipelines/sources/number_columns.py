@@ -27,14 +27,21 @@ _DECIMAL_COMMA = r"^[+-]?(?:\d+|\d{1,3}(?:[. \x{00a0}\x{202f}']\d{3})+),\d+$"
 _POINTS = r"^[+-]?\d{1,3}(?:\.\d{3})+$"
 _GROUPED = r"^[+-]?\d{1,3}(?:[ \x{00a0}\x{202f}']\d{3})+(?:\.\d+)?$"
 _ONE_COMMA = r"^[+-]?\d{1,3},\d{3}$"
-_NOTHING = r"(?i)^(?:null|none|n\.?/?a\.?|#n/?a|\\n|-+|\.)$"
+_NOTHING = r"(?i)^(?:null|none|n\.?/?a\.?|#n/?a|\\n|[-\x{2013}\x{2014}]+|\.)$"
 """How programs write that there is no value."""
-_CURRENCY = r"^(?:\x{20b9}|(?i:rs\.?|inr)) *"
-_ABBREVIATED = r"^([+-]?\d{1,9}(?:[.,]\d{1,9})?) ?([A-Za-z]+)\.?$"
+_MINUS, _THIN = r"[\x{2212}\x{fe63}\x{ff0d}]", r"[\x{2007}-\x{200a}]"
+"""Signs of typography: minus, and the spaces that are narrower than others."""
+_RUPEES = r"(?:\x{20b9}|(?i:rs\.?|inr))"
+_CURRENCY = rf"^(?:{_RUPEES} *)?([+-]?[\d.](?:.*\d)?\.?)(?: *(?:{_RUPEES}|/-))*$"
+"""A number between what says that it is money: ₹500, Rs. 500/-, 500 INR; also one that nothing says it of."""
+_MONEY = rf"^{_RUPEES} *[+-]?[\d.]|\d\.? *(?:{_RUPEES}|/-)$"
+_ABBREVIATED = re.compile(r"([+-]?\d[\d.,' \xa0\u202f]{0,18}?) ?([A-Za-z]+)\.?")
+_EXPONENT = re.compile(r"[+-]?\d(?:\.(\d*))?[eE]\+?(\d{1,2})")
+_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
 _UNITS = {
     "k": 10**3,
     **dict.fromkeys(("l", "lac", "lacs", "lakh", "lakhs"), 10**5),
-    **dict.fromkeys(("m", "mn", "mio", "million", "millions"), 10**6),
+    **dict.fromkeys(("m", "mn", "mln", "mio", "million", "millions"), 10**6),
     **dict.fromkeys(("cr", "crore", "crores"), 10**7),
     **dict.fromkeys(("b", "bn", "billion", "billions"), 10**9),
 }
@@ -107,17 +114,24 @@ def read_numbers(
     if odd or reading.decimal == ",":
         # With a decimal comma, the point of a number that looks plain is no decimal sign.
         written = {name: _bare(plain[name]) for name in coded}
-        if any(_matches(column, _CURRENCY) for column in odd.values()):
+        if any(_matches(column, _MONEY) for column in odd.values()):
             notes.append("currency signs")
+        units: dict[str, list[int]] = {}
+        for name in odd:
+            if name in _COUNTED:
+                written[name], units[name] = _without_units(written[name])
         style = _style(written, reading)
         for name in written if style == _COMMA else odd:
             trimmed[name] = _rewritten(written[name], style) if style else written[name]
         if style and any(not trimmed[name].equals(written[name]) for name in odd):
             notes.append(style)
-        for name in odd:
-            if name in _COUNTED:
-                trimmed[name], told = _in_full(trimmed[name], coded[name].indices, name)
+        for name, factors in units.items():
+            if any(factors):
+                trimmed[name], told = _in_full(trimmed[name], factors, coded[name], name)
                 notes += told
+    for name in _COUNTED:
+        if name in coded:
+            notes += _rounded(coded[name], name)
     short = [name for name, column in trimmed.items() if pyarrow.types.is_float32(column.type)]
     if short:
         notes.append(f"{', '.join(short)} of 32 bits as the decimals that they stand for")
@@ -149,36 +163,68 @@ def _holds_texts(column: pyarrow.ChunkedArray) -> bool:
 def _bare(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
     """Texts without spaces around and without a currency; null where they say that there is nothing."""
     trimmed = compute.utf8_trim_whitespace(column)
-    trimmed = compute.replace_substring_regex(trimmed, _CURRENCY, "")
+    trimmed = compute.replace_substring_regex(trimmed, _MINUS, "-")
+    trimmed = compute.replace_substring_regex(trimmed, _THIN, "\u202f")
+    trimmed = compute.replace_substring_regex(trimmed, _CURRENCY, r"\1")
     is_nothing = compute.match_substring_regex(trimmed, _NOTHING)
     return compute.if_else(is_nothing, pyarrow.scalar(None, pyarrow.string()), trimmed)
 
 
+def _without_units(column: pyarrow.ChunkedArray) -> tuple[pyarrow.ChunkedArray, list[int]]:
+    """Counts such as 9.83M without their unit, and how many each counts; 0 for one without a unit that is known."""
+    numbers, factors = [], []
+    for text in column.to_pylist():
+        found = _ABBREVIATED.fullmatch(text or "")
+        factor = _UNITS.get(found[2].lower(), 0) if found else 0
+        numbers.append(found[1].rstrip() if found and factor else text)
+        factors.append(factor)
+    return pyarrow.chunked_array([pyarrow.array(numbers, pyarrow.string())]), factors
+
+
 def _in_full(
-    column: pyarrow.ChunkedArray, codes: pyarrow.Array, name: str
+    column: pyarrow.ChunkedArray, factors: list[int], coded: pyarrow.DictionaryArray, name: str
 ) -> tuple[pyarrow.ChunkedArray, list[str]]:
-    """Counts such as 9.83M, each once, as whole numbers, and in words what was taken for what in how many rows."""
-    is_short = compute.fill_null(compute.match_substring_regex(column, _ABBREVIATED), False)
-    if not compute.any(is_short).as_py():
-        return column, []
-    full: dict[str, str] = {}
-    for text in compute.unique(column.filter(is_short)).to_pylist():
-        digits, unit = re.match(_ABBREVIATED, text).groups()
-        if (factor := _UNITS.get(unit.lower())) is not None:
-            full[text] = str(round(float(digits.replace(",", ".")) * factor))
-    if not full:
-        return column, []
-    is_full = compute.is_in(column, pyarrow.array(list(full))).to_numpy(zero_copy_only=False)
-    rows = int(is_full[compute.drop_null(codes).to_numpy()].sum())
-    example, number = next(iter(full.items()))
-    replaced = pyarrow.chunked_array(
-        [
-            pyarrow.array([full.get(text, text) for text in chunk.to_pylist()], pyarrow.string())
-            for chunk in column.chunks
-        ]
-    )
-    told = f"{rows:,} values of {name} are written short, so that they are rounded: {example} = {int(number):,}"
-    return replaced, [told]
+    """Counts without their unit as whole numbers, and in words what was taken for what in how many rows."""
+    full, examples = [], {}
+    is_full = np.zeros(len(factors) + 1, bool)
+    written = coded.dictionary.to_pylist()
+    for place, (text, factor) in enumerate(zip(column.to_pylist(), factors, strict=True)):
+        if not factor:
+            full.append(text)
+        elif _PLAIN.fullmatch(text):
+            is_full[place] = True
+            full.append(str(round(float(text) * factor)))
+            examples.setdefault(written[place].strip(), int(full[-1]))
+        else:
+            full.append(written[place])
+    if not examples:
+        return pyarrow.chunked_array([pyarrow.array(full, pyarrow.string())]), []
+    rows = int(is_full[compute.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)].sum())
+    example, number = next(iter(examples.items()))
+    told = f"{rows:,} values of {name} are written short, so that they are rounded: {example} = {number:,}"
+    return pyarrow.chunked_array([pyarrow.array(full, pyarrow.string())]), [told]
+
+
+def _rounded(coded: pyarrow.DictionaryArray, name: str) -> list[str]:
+    """In words, how many counts have an exponent that leaves digits out, as in 1.23E+08 of a spreadsheet."""
+    has_exponent = compute.match_substring(coded.dictionary, "e", ignore_case=True)
+    if not compute.any(has_exponent).as_py():
+        return []
+    examples, places = [], []
+    for place in np.flatnonzero(has_exponent.to_numpy(zero_copy_only=False)):
+        text = coded.dictionary[int(place)].as_py().strip()
+        found = _EXPONENT.fullmatch(text)
+        if found and len(found[1] or "") < int(found[2]):
+            examples.append(text)
+            places.append(place)
+    if not examples:
+        return []
+    codes = compute.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    rows = int(np.isin(codes, places).sum())
+    return [
+        f"{rows:,} values of {name} are written with an exponent, so that they are rounded: {examples[0]} = "
+        f"{float(examples[0]):,.0f}"
+    ]
 
 
 _COMMA, _GROUPS = "decimal comma", "thousands separators"

@@ -17,10 +17,25 @@ from setbull_pipelines.sources.raw_rows import UnreadableFile
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """Suffixes of files that are compressed as a whole, and the name of the way."""
+_BEGINS = {".gz": b"\x1f\x8b\x08", ".bz2": b"BZh", ".zst": b"\x28\xb5\x2f\xfd"}
+_SIGNS_OF_TEXT = 200
 _STEP = 1 << 24
 _FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
 """An encrypted member is a RuntimeError, an unknown compression NotImplementedError; bytes that are not as compressed
 an OSError of the codec."""
+
+
+def way_of(content: bytes) -> str | None:
+    """The suffix of the way in which bytes are compressed, as their beginning says; None for others."""
+    return next((suffix for suffix, begin in _BEGINS.items() if content.startswith(begin)), None)
+
+
+def is_text(content: bytes) -> bool:
+    """Whether the beginning of some bytes can be that of a text, and of nothing that is compressed."""
+    begin = content[:_SIGNS_OF_TEXT]
+    return begin.count(b",") + begin.count(b";") + begin.count(b"\t") > 0 and not any(
+        sign < 9 for sign in begin
+    )
 
 
 def decompressed(content: bytes, suffix: str, limit_mib: int) -> bytes:
@@ -29,6 +44,8 @@ def decompressed(content: bytes, suffix: str, limit_mib: int) -> bytes:
     try:
         with pyarrow.input_stream(pyarrow.BufferReader(content), compression=way) as stream:
             return _bounded(stream, limit_mib, f"a {way} file")
+    except MemoryError:
+        raise
     except (pyarrow.ArrowException, *_FAULTS) as error:
         raise UnreadableFile(
             f"found data that cannot be decompressed ({error}), expected a whole {way} file"

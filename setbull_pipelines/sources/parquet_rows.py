@@ -15,6 +15,7 @@ import pyarrow.compute as compute
 import pyarrow.parquet
 
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, first_line, renamed
+from setbull_pipelines.sources.room_for_files import VALUES, require_room
 
 _BYTES_OF_A_VALUE, _MOST_TIMES_LARGER = 8, 1_000
 PROVISIONAL_MARK = b"setbull.provisional"
@@ -29,6 +30,7 @@ def parquet_rows(content: bytes, limit_mib: int) -> RawRows:
         _refuse_bomb(
             metadata.num_rows * metadata.num_columns * _BYTES_OF_A_VALUE, content, limit_mib
         )
+        require_room(metadata.num_rows * metadata.num_columns * _BYTES_OF_A_VALUE, VALUES)
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
         # Arrow cannot yet pick rows out of a column of string views.
         for number, column in enumerate(table.schema):
@@ -38,7 +40,7 @@ def parquet_rows(content: bytes, limit_mib: int) -> RawRows:
                 )
         names, metadata = table.column_names, table.schema.metadata or {}
         table.validate(full=True)
-    except UnreadableFile:
+    except (UnreadableFile, MemoryError):
         raise
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UnreadableFile(f"found {first_line(error)}, expected a whole Parquet file") from error

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow
 import pyarrow.compute as compute
 
+from setbull_pipelines.sources.joined_names import joined_names
 from setbull_pipelines.tables.contract import INDIA
 
 MOST_COLUMNS = 1_000
@@ -58,12 +59,28 @@ class NotATable(UnreadableFile):
 
 @dataclass(frozen=True)
 class MalformedLine:
-    """A CSV line that has another number of fields than the header."""
+    """A line that is no row: it has another number of fields than the header, or what ``fault`` says."""
 
     line: int
     text: str
     fields_found: int
     fields_expected: int
+    fault: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """What was found and what was expected."""
+        if self.fault:
+            return self.fault
+        lines = self.text.strip().count("\n")
+        if lines and self.text.count('"') % 2:
+            return (
+                f"Found a quotation mark that nothing closes, so that {lines} more lines are part of the row, expected "
+                "both marks or none."
+            )
+        return (
+            f"Found {self.fields_found} fields, expected {self.fields_expected} as in the header."
+        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +142,7 @@ def column_names(found: Sequence[str], of_two_levels: bool = False) -> list[str]
 
     Of two levels, as where several tickers stand side by side, any may come again: the layout knows the second level.
     """
-    most = MOST_COLUMNS_SIDE_BY_SIDE if of_two_levels else MOST_COLUMNS
+    most = most_columns(found, of_two_levels)
     if len(found) > most:
         raise UnreadableFile(f"found {len(found):,} columns, expected at most {most:,}")
     names = [name.strip().lower() for name in found]
@@ -144,6 +161,13 @@ def column_names(found: Sequence[str], of_two_levels: bool = False) -> list[str]
     if len(set(numbered)) < len(numbered):
         raise UnreadableFile("found columns that cannot be told apart, expected every column once")
     return numbered
+
+
+def most_columns(found: Sequence[str], of_two_levels: bool = False) -> int:
+    """How many columns a table may have: more where each instrument has its own, which their names must say."""
+    if len(found) <= MOST_COLUMNS:
+        return MOST_COLUMNS
+    return MOST_COLUMNS_SIDE_BY_SIDE if of_two_levels or joined_names(found) else MOST_COLUMNS
 
 
 def renamed(table: pyarrow.Table, names: Sequence[str]) -> pyarrow.Table:

@@ -17,22 +17,24 @@ from setbull_pipelines.sources.json_rows import json_rows
 from setbull_pipelines.sources.layouts import upstox
 from setbull_pipelines.sources.parquet_rows import parquet_rows
 from setbull_pipelines.sources.raw_rows import NotATable, RawRows, UnreadableFile
+from setbull_pipelines.sources.room_for_files import require_room
 from setbull_pipelines.sources.workbooks import workbook_rows
 
 TEXT = (".csv", ".txt", ".tsv")
-_PLAIN = (*TEXT, ".json", ".jsonl", ".parquet", ".xlsx")
+_COMPRESSIBLE = (*TEXT, ".json", ".jsonl")
+_PLAIN = (*_COMPRESSIBLE, ".parquet", ".xlsx")
 ARCHIVE = ".zip"
 SUFFIXES = (
     *(suffix for suffix in _PLAIN),
-    *(f"{plain}{way}" for plain in (*TEXT, ".json", ".jsonl") for way in packed.COMPRESSED),
+    *(f"{plain}{way}" for plain in _COMPRESSIBLE for way in packed.COMPRESSED),
     ARCHIVE,
 )
 _OTHERS = (
-    (b"PK\x03\x04", "a zip archive or workbook"),
-    (b"\x1f\x8b", "a gzip file"),
-    (b"BZh", "a bzip2 file"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
-    (b"PAR1", "a Parquet file"),
+    (b"PK\x03\x04", "a zip archive or workbook (a name that ends in .zip or .xlsx says which)"),
+    (b"\x1f\x8b", "a gzip file in another"),
+    (b"BZh", "a bzip2 file in another"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file in another"),
+    (b"PAR1", "a Parquet file (its name ends in .parquet)"),
     (b"%PDF", "a PDF document"),
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
     (b"<!doctype", "a web page, perhaps of an error or a login"),
@@ -55,15 +57,25 @@ def read_rows(content: bytes, suffix: str, reading: InputSettings | None = None)
     reading = reading or InputSettings()
     if not content:
         raise UnreadableFile("found an empty file, expected a header and rows")
-    way = "." + suffix.rpartition(".")[2]
-    if way in packed.COMPRESSED:
+    said = "." + suffix.rpartition(".")[2]
+    plain = suffix.removesuffix(said) if said in packed.COMPRESSED else suffix
+    way = packed.way_of(content) if plain in _COMPRESSIBLE else None
+    notes = []
+    if way and way != said:
+        notes = [f"compressed ({packed.COMPRESSED[way]}), though the name says {suffix}"]
+    elif not way and said in packed.COMPRESSED and packed.is_text(content):
+        notes = [f"not compressed, though the name says {suffix}"]
+    elif said in packed.COMPRESSED:
+        way = said
+    if way:
         content = packed.decompressed(content, way, reading.unpacked_limit_mib)
-        suffix = suffix.removesuffix(way)
-    elif suffix == ARCHIVE:
+    suffix = plain
+    if suffix == ARCHIVE:
         name = only_member(content)
         content = packed.member(content, name, reading.unpacked_limit_mib)
         return read_rows(content, file_suffix(PurePath(name)) or "", reading)
     rows = _unpacked_rows(content, suffix, reading)
+    rows = replace(rows, notes=(*notes, *rows.notes)) if notes else rows
     # The broker answers with an empty list for a span in which nothing traded.
     if rows.received == 0 and tuple(rows.names) != upstox.COLUMNS:
         shown = ", ".join(rows.names[:20])
@@ -86,6 +98,7 @@ def only_member(content: bytes) -> str:
 
 
 def _unpacked_rows(content: bytes, suffix: str, reading: InputSettings) -> RawRows:
+    require_room(len(content), suffix, held=len(content))
     if suffix == ".parquet":
         return parquet_rows(content, reading.unpacked_limit_mib)
     if suffix == ".xlsx":

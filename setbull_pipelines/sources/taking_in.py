@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from zoneinfo import ZoneInfo
 
 from setbull_pipelines.settings import InputSettings, SampleSettings, fingerprint
@@ -39,6 +39,7 @@ from setbull_pipelines.sources.landing import INSTRUMENTS_KIND, open_landing, re
 from setbull_pipelines.sources.moments import DAILY, MINUTES
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile
 from setbull_pipelines.sources.reading import file_suffix
+from setbull_pipelines.sources.room_for_files import require_room
 from setbull_pipelines.sources.understanding import Rejection, judged, land, understood
 from setbull_pipelines.tables.contract import INDIA
 
@@ -60,14 +61,20 @@ def land_files(
     moment: datetime,
     progress: Progress | None,
     decided: Path | None = None,
-) -> list[LandedFile]:
-    """The files of an input and of ``decided`` corporate actions; what is new among them arrives at ``moment``."""
+) -> tuple[list[LandedFile], dict[str, str]]:
+    """The files of an input and of ``decided`` corporate actions; what is new among them arrives at ``moment``.
+
+    With them those that memory does not allow to read, by source, and why. Nothing of this is remembered; what was read
+    of an earlier content of theirs counts.
+    """
     paths = {source_name(input, path): path for path in find_files(input)}
     if decided is not None and decided.is_file():
         paths[decided_actions.SOURCE] = decided
     known = KnownContents(landing / f"known-{name_of_input(input)}.json")
     found: dict[str, Content] = {}
     files: dict[str, FoundFile] = {}
+    too_large: dict[str, str] = {}
+    journal = Journal(landing, input)
     for number, (name, path) in enumerate(paths.items(), start=1):
         inside = readable(path, lambda name=name, path=path: contents(name, path, known))
         for source, file in inside.items():
@@ -76,12 +83,21 @@ def land_files(
             if open_landing(folder) is None:
                 if progress:
                     progress(source, number, len(paths))
-                content_hash = _land_new(landing, source, file, known, reading)
+                try:
+                    content_hash = _land_new(landing, source, file, known, reading)
+                except MemoryError as error:
+                    too_large[source] = str(error) or "found less memory than it takes to read"
+                    continue
             landed = folder_name(source, content_hash, reading)
             found[source], files[source] = Content(content_hash, landed), file
     known.remember()
-    journal = Journal(landing, input)
-    return counting_files(
+    earlier = {arrival.source: arrival.content for arrival in arrivals_of(journal.arrivals)}
+    for source in [source for source in too_large if earlier.get(source)]:
+        _log.warning(
+            "%s: %s. What was read of its earlier content counts.", source, too_large.pop(source)
+        )
+        found[source] = earlier[source]
+    landed_files = counting_files(
         landing,
         arrivals_of(lambda: journal.note(found, moment)),
         reading,
@@ -89,6 +105,7 @@ def land_files(
             files[source], source, content_hash, folder, reading
         ),
     )
+    return landed_files, too_large
 
 
 def _land_new(
@@ -96,6 +113,10 @@ def _land_new(
 ) -> str:
     """Land a file; returns the hash of the content that counts."""
     try:
+        if file.member is None:
+            suffix = file_suffix(file.path) or ""
+            size = readable(file.path, lambda: file.path.stat().st_size)
+            require_room(size, suffix, PurePath(source))
         content = readable(file.path, lambda: file.read(reading.unpacked_limit_mib))
     except UnreadableFile as error:  # a member that cannot be unpacked
         land(landing / folder_name(source, file.content_hash, reading), Rejection(str(error)))

@@ -6,7 +6,9 @@ keeping what was read (``landing.py``).
 
 from __future__ import annotations
 
+import json
 import logging
+import shlex
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +24,7 @@ from setbull_pipelines.sources import (
 )
 from setbull_pipelines.sources.candle_files import CheckedCandles, check_candles
 from setbull_pipelines.sources.corporate_files import CheckedFacts, check_facts, facts_kind
+from setbull_pipelines.sources.delimited import proposed_names
 from setbull_pipelines.sources.derivative_files import (
     CheckedDerivatives,
     check_derivatives,
@@ -85,6 +88,21 @@ def judged(rows: RawRows, source: str, reading: InputSettings) -> Understood:
         return check_facts(rows)
     if is_universe(rows.names):
         return check_universe(rows)
+    if proposed := _proposed_columns(rows):
+        written = ", ".join(
+            f'{json.dumps(name, ensure_ascii=False)} = "{meaning}"'
+            for name, meaning in proposed.items()
+        )
+        option = ",".join(f"{name}={meaning}" for name, meaning in proposed.items())
+        raise UnreadableFile(
+            f"found the columns {', '.join(rows.names[:30])}, whose values look like candles, expected names that "
+            f"say what each is; if these are right, add to the settings file: [input] columns = {{{written}}}, or "
+            f"--columns {shlex.quote(option)}",
+            "unknown columns",
+            line=int(rows.lines[0]),
+            value=", ".join(rows.names[:30]),
+            paste={"columns": proposed},
+        )
     raise NotATable(
         f"found the columns {', '.join(rows.names[:30])}, expected candles "
         f"({', '.join(candle_files.REQUIRED_COLUMNS)} and instrument_key or symbol), instruments "
@@ -122,6 +140,35 @@ def _with_named_columns(rows: RawRows, reading: InputSettings) -> RawRows:
     told = f"columns {', '.join(f'{name} = {said[name]}' for name in renamed)}, by [input] columns"
     table = table.rename_columns(column_names(names))
     return replace(rows, columns=table, notes=(*rows.notes, told))
+
+
+def _proposed_columns(rows: RawRows) -> dict[str, str]:
+    """What columns of unknown names would be if their order is the usual one, where the first rows allow it."""
+    sample = rows.sample()
+    if not sample or not all(rows.names):
+        return {}
+    first = [(sample[0][name] or "").strip() for name in rows.names]
+    meanings = dict(zip(rows.names, (name for _, name in proposed_names(first)), strict=True))
+    names = {meaning: name for name, meaning in meanings.items()}
+    if not {"open", "high", "low", "close", "volume"} <= set(names) or not {
+        "timestamp",
+        "date",
+    } & set(names):
+        return {}
+    for row in sample:
+        try:
+            opened, high, low, close = (
+                float((row[names[price]] or "").replace(",", "."))
+                for price in candle_files.PRICE_COLUMNS
+            )
+        except ValueError:
+            return {}
+        if not low <= min(opened, close) <= max(opened, close) <= high:
+            return {}
+    kept = {"date", "time", *candle_files.KNOWN_COLUMNS}
+    return {
+        name: meaning for name, meaning in meanings.items() if meaning in kept and name != meaning
+    }
 
 
 def _as_candles(rows: RawRows, layout: Layout, source: str, reading: InputSettings) -> RawRows:

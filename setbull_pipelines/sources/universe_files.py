@@ -17,7 +17,7 @@ from setbull_pipelines.market.instruments import (
     parse_instrument_key,
 )
 from setbull_pipelines.sources.candle_files import has_prices
-from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT
+from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT, key_of_share
 from setbull_pipelines.sources.raw_rows import RawRows, records, texts
 from setbull_pipelines.sources.verdicts import REJECTED_COLUMNS
 from setbull_pipelines.tables import INSTRUMENTS
@@ -95,7 +95,7 @@ def check_universe(rows: RawRows) -> CheckedUniverse:
         for name in SYMBOL_COLUMNS:
             if symbol := found.get(name):
                 if key.startswith(EQUITY_SEGMENT):
-                    keys_by_symbol[symbol] = key
+                    keys_by_symbol[symbol.upper()] = key
                 else:
                     keys_by_symbol.setdefault(symbol, key)
     rejected += [
@@ -103,8 +103,7 @@ def check_universe(rows: RawRows) -> CheckedUniverse:
             "line": malformed.line,
             "rule": "malformed row",
             "value": malformed.text,
-            "reason": f"Found {malformed.fields_found} fields, expected {malformed.fields_expected} "
-            f"as in the header.",
+            "reason": malformed.reason,
             "record": records(["row"], [[malformed.text]])[0],
         }
         for malformed in rows.malformed
@@ -136,7 +135,7 @@ def _instrument(found: dict[str, str]) -> dict[str, Any]:
             None,
             "Found no value in column symbol, expected the trading symbol.",
         )
-    key = found.get("instrument_key") or f"{EQUITY_SEGMENT}|{found.get('isin') or symbol}"
+    key = found.get("instrument_key") or key_of_share(found.get("isin") or symbol)
     try:
         parse_instrument_key(key)
     except InvalidInstrumentKey as error:
@@ -160,7 +159,7 @@ def _instrument(found: dict[str, str]) -> dict[str, Any]:
 
 def _isin(text: str | None) -> str | None:
     try:
-        return isin_of(f"{EQUITY_SEGMENT}|{text}") if text else None
+        return isin_of(key_of_share(text)) if text else None
     except InvalidInstrumentKey:
         return None
 

@@ -97,8 +97,7 @@ def rejected_rows(
             "line": malformed.line,
             "rule": "malformed row",
             "value": malformed.text,
-            "reason": f"Found {malformed.fields_found} fields, expected {malformed.fields_expected} "
-            f"as in the header.",
+            "reason": malformed.reason,
             "record": records(["row"], [[malformed.text]])[0],
         }
         for malformed in rows.malformed

@@ -17,6 +17,7 @@ import pyarrow
 from setbull_pipelines.settings import InputSettings
 from setbull_pipelines.sources.delimited import LINES_OF_A_HEAD, head_of
 from setbull_pipelines.sources.raw_rows import MalformedLine, RawRows, UnreadableFile, first_line
+from setbull_pipelines.sources.room_for_files import VALUES, require_room
 
 NOT_INSTALLED = (
     "a workbook, which needs the package openpyxl; install the extra (pip install 'setbull_pipelines[xlsx]'), "
@@ -78,6 +79,7 @@ def _sheets(content: bytes, limit_mib: int) -> dict[str, list[list[str | None]]]
             f"found a workbook that holds more than {limit_mib:,} MiB, expected at most that; where it is no mistake, "
             "raise unpacked_limit_mib in [input]"
         )
+    require_room(size, VALUES)
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     sheets = {}
     for sheet in book.worksheets:

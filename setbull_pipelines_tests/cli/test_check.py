@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.reading_options import as_words
+from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import load_settings
 from setbull_pipelines_tests.sources.reading_files import session, table
 
@@ -193,3 +194,13 @@ def test_daily_rows_of_which_none_is_accepted_are_told_one_by_one(inbox: Path) -
     assert result.exit_code == 2
     assert "1 rows rejected" in result.output
     assert "9.83X" in result.output
+
+
+def test_days_that_have_not_been_are_said_and_not_counted_on(inbox: Path) -> None:
+    future = NSE.trading_days(NSE.first_day, NSE.last_day)[-1]
+    bars = [f"ITC,{day},100,101,99,100,5" for day in ("2025-06-09", "2025-06-10", future)]
+    path = inbox / "a.csv"
+    path.write_text(table(*bars))
+    result = setbull("check", path)
+    assert f"1 days of 3, from {future} to {future}, lie in the future" in result.output
+    assert "filters need 250 daily bars from 2024-06-07" in result.output

@@ -42,6 +42,7 @@ from setbull_pipelines_tests.sources.layouts.test_layouts import DAY_FILES, FILE
 from setbull_pipelines_tests.sources.reading_files import session, table
 
 _UNPACKED_MIB = 64
+_NAMES = ("open", "high", "low", "close", "volume")
 
 
 def zipped(*members: tuple[str, bytes]) -> bytes:
@@ -96,6 +97,15 @@ _BY_TICKER = "\n".join(
         "",
     ]
 )
+_JOINED = "\n".join(
+    [
+        "Datetime,ITC_open,ITC_high,ITC_low,ITC_close,ITC_volume,TCS_open,TCS_high,TCS_low,TCS_close,TCS_volume",
+        "2025-06-02 09:15:00+05:30,100,101,99,100.5,7533,200,201,199,200.5,10",
+        "2025-06-02 09:16:00+05:30,100,101,99,100.5,7533,,,,,",
+        "",
+    ]
+)
+_ALL_JOINED = [f"S{number:03}_{price}" for number in range(210) for price in _NAMES]
 SEEDS: dict[str, tuple[str, bytes]] = {
     **{what: (name, text.encode()) for what, (name, text, _) in FILES.items()},
     **{
@@ -107,6 +117,26 @@ SEEDS: dict[str, tuple[str, bytes]] = {
     "UTF-16": ("a.csv", _GOOD.encode("utf-16")),
     "side by side": ("a.csv", _SIDE_BY_SIDE.encode()),
     "side by side, by ticker": ("a.csv", _BY_TICKER.encode()),
+    "joined names": ("a.csv", _JOINED.encode()),
+    "joined names, more than a thousand": (
+        "a.csv",
+        f"Date,{','.join(_ALL_JOINED)}\n2025-06-02{',100' * len(_ALL_JOINED)}\n".encode(),
+    ),
+    "wide Parquet": (
+        "a.parquet",
+        parquet(
+            Date=["2025-06-02"],
+            **{f"{symbol}_{price}": [1.0] for symbol in ("ITC", "TCS") for price in _NAMES},
+        ),
+    ),
+    "a spreadsheet's guards and other digits": (
+        "a.csv",
+        _GOOD.replace("ALPHA", '"=""ALPHA"""').replace("100.5", "\u0967\u0966\u0966.5").encode(),
+    ),
+    "epochs with an exponent": (
+        "ITC.csv",
+        b"t,o,h,l,c,v\n1.7494407e+18,1,1,1,1,9.83M\n1.74944076e+18,1,1,1,1,123.5K\n",
+    ),
     "short volumes": (
         "ITC.csv",
         b'"Date","Price","Open","High","Low","Vol."\n"16-06-2025","416","415","418","414","10.60M"\n',
@@ -132,7 +162,7 @@ SEEDS: dict[str, tuple[str, bytes]] = {
         parquet(
             symbol=["A"],
             timestamp=["2025-06-02 09:15:00"],
-            **{name: [1.0] for name in ("open", "high", "low", "close", "volume")},
+            **{name: [1.0] for name in _NAMES},
         ),
     ),
     "workbook": ("a.xlsx", _workbook()),

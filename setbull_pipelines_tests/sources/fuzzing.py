@@ -25,6 +25,7 @@ from setbull_pipelines_tests.sources.fuzzed_readers import READERS, Reader
 
 _PACKAGE = str(Path(setbull_pipelines.__file__).parent)
 _LONGEST = 1 << 16
+_LONGEST_WIDENED = 1 << 9
 _SLOW_SECONDS = 10.0
 _TRIALS_IN_TURN = 25
 _LARGEST_CORPUS = 400
@@ -81,8 +82,22 @@ def _move_line(content: bytearray, chance: random.Random) -> None:
     content[:] = b"\n".join(lines)
 
 
+def _widen(content: bytearray, chance: random.Random) -> None:
+    """Every column but the first again and again, under other names: instruments side by side, up to some thousands."""
+    lines = [line.split(b",") for line in bytes(content[:_LONGEST_WIDENED]).split(b"\n")]
+    times, is_before = chance.choice((2, 3, 50, 400)), chance.random() < 0.5
+    header, *rows = lines
+    wide = [header[:1], *(row[:1] for row in rows)]
+    for number in range(times):
+        mark = b"%d" % number if number else b""
+        wide[0] += [mark + name if is_before else name + mark for name in header[1:]]
+        for found, row in zip(wide[1:], rows, strict=True):
+            found += row[1:]
+    content[:] = b"\n".join(b",".join(row) for row in wide)
+
+
 CHANGES: tuple[Callable[[bytearray, random.Random], None], ...] = (
-    *(_flip, _insert, _remove, _repeat, _cut, _replace_field, _move_line),
+    *(_flip, _insert, _remove, _repeat, _cut, _replace_field, _move_line, _widen),
 )
 
 
@@ -92,7 +107,9 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
     for _ in range(chance.randrange(1, 6)):
         if changed:
             chance.choice(CHANGES)(changed, chance)
-    return bytes(changed[:_LONGEST])
+            # What was widened twice is no longer a small file.
+            del changed[_LONGEST:]
+    return bytes(changed)
 
 
 class Coverage:
@@ -175,7 +192,8 @@ class Fuzzer:
         changed = mutated(content, self._chance)
         tally = self.tally
         tally.trials += 1
-        began = time.monotonic()
+        # Of the processor: a machine that does other things makes nothing slow.
+        began = time.process_time()
         try:
             self._coverage.new_lines(lambda: self._reader.read(name, changed))
             tally.read += 1
@@ -183,7 +201,7 @@ class Fuzzer:
             tally.refused += 1
         except Exception as error:
             tally.faults.setdefault(fault_of(error), changed)
-        seconds = time.monotonic() - began
+        seconds = time.process_time() - began
         if seconds > _SLOW_SECONDS:
             tally.faults.setdefault("slow", changed)
         tally.slowest = max(tally.slowest, seconds)

@@ -242,7 +242,7 @@ BAD_FILES: list[tuple[str, Callable[[Path], object], str]] = [
     ("header.csv", lambda path: path.write_text(HEADER), "without any row, expected rows"),
     ("cut.parquet", cut_parquet, "expected a whole Parquet file"),
     ("cut.csv.gz", cut_gzip, "expected a whole gzip file"),
-    ("text.csv.gz", lambda path: path.write_text(HEADER), "expected a whole gzip file"),
+    ("text.csv.gz", lambda path: path.write_bytes(bytes(9)), "expected a whole gzip file"),
     ("cut16.csv", lambda path: path.write_bytes((HEADER + GOOD).encode("utf-16")[:-1]), "UTF-16"),
     (
         "bytes.csv",

@@ -337,3 +337,17 @@ def test_every_received_row_is_accepted_quarantined_or_an_equal_duplicate(
         INTAKE.schema.validate(listed)
         COVERAGE.schema.validate(taken.coverage)
         INSTRUMENTS.schema.validate(taken.instruments)
+
+
+def test_small_letters_in_lists_actions_and_candles_are_one_share(inbox: Path) -> None:
+    minutes = "symbol,timestamp,open,high,low,close,volume"
+    row = "2025-06-02T09:15:00+05:30,100,100,100,100,10"
+    (inbox / "a.csv").write_text(f"{minutes}\nitc,{row}\nTcs,{row}\n")
+    (inbox / "universe.csv").write_text("symbol,isin,tick_size\nItc,INE154A01025,0.05\ntcs,,0.05\n")
+    (inbox / "actions.csv").write_text("symbol,ex_date,kind,ratio\nitc,2025-06-02,split,2\n")
+    (inbox / "derivatives.csv").write_text("symbol,derivatives_from\ntcs,2025-01-01\n")
+    taken = take(inbox)
+    assert sorted(taken.coverage["instrument_key"]) == ["NSE_EQ|INE154A01025", "NSE_EQ|TCS"]
+    assert taken.load_day(DAY).quarantine.empty
+    assert taken.corporate_actions["instrument_key"].tolist() == ["NSE_EQ|INE154A01025"]
+    assert taken.derivative_underlyings["instrument_key"].tolist() == ["NSE_EQ|TCS"]

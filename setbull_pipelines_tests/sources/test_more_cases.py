@@ -435,6 +435,35 @@ def test_all_shares_of_the_exchange_side_by_side_are_read() -> None:
     assert len(found.accepted) == found.received == 4_800
 
 
+def test_an_index_as_the_last_column_of_joined_names_is_found() -> None:
+    columns = {
+        f"{symbol}_{name}": [bar[place] for bar in BARS]
+        for symbol in ("ITC", "TCS")
+        for place, name in enumerate(NAMES)
+    }
+    content = io.BytesIO()
+    pd.DataFrame(columns, index=pd.DatetimeIndex(ISO, name="when")).to_parquet(content)
+    found = candles(content.getvalue(), "frame.parquet")
+    assert keys(found) == ["NSE_EQ|ITC", "NSE_EQ|TCS"]
+    assert values(found) == BARS * 2
+
+
+@pytest.mark.parametrize("way", ["{symbol}_{price}", "{price} {symbol}.NS"])
+def test_joined_names_of_all_shares_are_read_and_others_of_that_many_are_not(way: str) -> None:
+    names = [
+        way.format(symbol=f"S{number:04}", price=price)
+        for number in range(2_400)
+        for price in NAMES
+    ]
+    rows = [[f"2025-06-0{day}", *["100"] * 12_000] for day in (2, 3)]
+    text = "\n".join(",".join(line) for line in (["Date", *names], *rows)) + "\n"
+    found = candles(text, "frame.csv")
+    assert len(found.accepted) == found.received == 4_800
+    assert len(keys(found)) == 2_400
+    other = text.replace(names[7], "remark", 1)
+    assert refused(other, "frame.csv").reason == "found 12,001 columns, expected at most 1,000"
+
+
 def test_rows_without_any_moment_are_rejected_one_by_one() -> None:
     found = candles(table("ITC,,1,1,1,1,5", "ITC,,1,1,1,1,6"))
     assert found.rejected["rule"].tolist() == ["missing value"] * 2

@@ -32,7 +32,7 @@ _MEANINGS = {
     "open_interest": "open_interest oi openinterest open_int openint",
     "instrument_key": "instrument_key instrumentkey",
     "symbol": "symbol ticker tradingsymbol trading_symbol stock stock_code scrip scrip_name security "
-    "index_name indexname",
+    "index_name indexname isin isin_code isin_no isin_number",
     "exchange": "exchange exchange_code exch",
     "date": "date day dt",
     "time": "time",
@@ -62,13 +62,17 @@ _OF_CONTRACTS = frozenset(
         "option_typ",
     ]
 )
+_FRACTION = r"^0?\.\d{2,}$"
+_SERIAL_OF_1970 = pyarrow.scalar(25_569, pyarrow.int32())
+_LAST_SECOND = 86_399
 _NOTHING = ("", "-", "0", "0.0", "0.00", "nan", "None", "XX")
 _PRICES = ("open", "high", "low", "close")
 _MOMENTS = ("timestamp", "date", "time")
 _WITHOUT_ZONE = re.compile(r".*\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?")
 _UNNAMED = re.compile(r"(?:|unnamed(?:: ?\d+)?|index|level_0|__index_level_\d+__)(?: \(\d+\))?")
 _MOMENT = re.compile(
-    r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{9,19}"
+    r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{9,19}|"
+    r"\d\.\d+[eE]\+?\d\d"
 )
 
 
@@ -137,7 +141,7 @@ def _meanings(names: Sequence[str]) -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    bare = _UNIT.sub("", name.strip().strip("<>\"'"))
+    bare = _UNIT.sub("", name.strip().strip("<>\"'="))
     return _NUMBERED.sub("", _PLAIN.sub("_", bare).strip("_"))
 
 
@@ -190,10 +194,29 @@ def _joined(
     days = compute.utf8_trim_whitespace(_text(table[day]))
     # A day that was read as a moment at midnight.
     days = compute.replace_substring_regex(days, r"[ T]00:00:00(?:\.0+)?$", "")
-    clocks = _padded(compute.utf8_trim_whitespace(_text(table[clock])))
+    clocks = compute.utf8_trim_whitespace(_text(table[clock]))
+    if compute.all(compute.match_substring_regex(clocks, _FRACTION)).as_py():
+        days, clocks = _of_spreadsheet(days, clocks)
+    else:
+        clocks = _padded(clocks)
     joined = compute.binary_join_element_wise(days, clocks, " ")
     without = table.drop_columns([day, clock])
     return without.add_column(0, "timestamp", joined), [*notes, f"{day} and {clock} = timestamp"]
+
+
+def _of_spreadsheet(
+    days: pyarrow.ChunkedArray, clocks: pyarrow.ChunkedArray
+) -> tuple[pyarrow.ChunkedArray, pyarrow.ChunkedArray]:
+    """Days and clocks as a spreadsheet counts them, a clock as a fraction of a day, as texts of the usual form."""
+    seconds = compute.round(compute.multiply(compute.cast(clocks, pyarrow.float64()), 86_400))
+    seconds = compute.min_element_wise(seconds, _LAST_SECOND, skip_nulls=False)
+    midnight = compute.cast(compute.cast(seconds, pyarrow.int32()), pyarrow.time32("s"))
+    clocks = compute.cast(midnight, pyarrow.string())
+    if compute.all(compute.match_substring_regex(days, r"^\d{5}(?:\.0+)?$")).as_py():
+        numbers = compute.cast(compute.cast(days, pyarrow.float64()), pyarrow.int32())
+        dates = compute.cast(compute.subtract(numbers, _SERIAL_OF_1970), pyarrow.date32())
+        days = compute.cast(dates, pyarrow.string())
+    return days, clocks
 
 
 def _padded(clocks: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
