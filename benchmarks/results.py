@@ -26,6 +26,7 @@ PARTS = {
     "Reconciliation": "benchmarks.reconciliation",
     "Read API": "benchmarks.api --sessions 7",
     "Events": "benchmarks.events",
+    "Dagster's storage": "benchmarks.dagster_storage --runs 250",
     "Small runs": "benchmarks.small_runs",
     "Reading a file": "benchmarks.reading --megabytes 1000",
 }
