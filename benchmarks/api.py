@@ -24,9 +24,9 @@ from urllib.parse import quote
 import httpx
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.stages import Component, Stage

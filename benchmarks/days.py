@@ -23,13 +23,7 @@ import dagster as dg
 
 from benchmarks.measuring import PROJECT, peak_bytes
 from benchmarks.ticks import at_the_moment_of
-from setbull_pipelines.assets.common import (
-    AS_OF_TAG,
-    PARTITION_TAG,
-    RANGE_TAGS,
-    asset_key,
-    warehouse_root,
-)
+from setbull_pipelines.assets.common import AS_OF_TAG, PARTITION_TAG, RANGE_TAGS, asset_key
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
 from setbull_pipelines.cli.rollout import act
@@ -38,6 +32,7 @@ from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.daily_reports import REPORT
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.look_back import needs_of
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.stage_decisions import stages_in_force
 from setbull_pipelines.pipeline.steps import STEPS

@@ -10,7 +10,7 @@ import argparse
 from dataclasses import dataclass
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import open_warehouse
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.settings import load_settings
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse

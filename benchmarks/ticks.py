@@ -18,10 +18,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from setbull_pipelines.assets import common
-from setbull_pipelines.assets.common import AS_OF_TAG, PARTITION_TAG, warehouse_root
+from setbull_pipelines.assets.common import AS_OF_TAG, PARTITION_TAG
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import SampleSettings, Settings

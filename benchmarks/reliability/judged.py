@@ -16,10 +16,10 @@ _UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 def judge(answer: Path) -> None:
     """Write into ``answer`` what the data folder of this process holds and what is wrong in it, as JSON."""
     from benchmarks.equal_content import content_of
-    from setbull_pipelines.assets.common import open_warehouse
     from setbull_pipelines.cli.doctor import looked_over
     from setbull_pipelines.cli.starting import settings_in_force
     from setbull_pipelines.doctor.finding import FAULT, WELL
+    from setbull_pipelines.pipeline.opening import open_warehouse
     from setbull_pipelines.pipeline.rollout_log import read_log
     from setbull_pipelines.rollout.controller import Verdict
     from setbull_pipelines.rollout.log import CONTROLLER

@@ -118,9 +118,9 @@ def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
         import pandas as pd
 
         from setbull_pipelines import tables
-        from setbull_pipelines.assets.catalog import refresh_catalog
-        from setbull_pipelines.assets.common import open_warehouse
         from setbull_pipelines.cli.starting import settings_in_force
+        from setbull_pipelines.pipeline.catalog import refresh_catalog
+        from setbull_pipelines.pipeline.opening import open_warehouse
         from setbull_pipelines.warehouse.pointers import StoredTable
 
         settings = settings_in_force()

@@ -139,12 +139,12 @@ def maintain(grace: timedelta = timedelta(0), later: timedelta = timedelta(0)) -
     import dagster as dg
 
     from setbull_pipelines.assets import maintenance
-    from setbull_pipelines.assets.common import now
     from setbull_pipelines.automation.jobs import MAINTENANCE_JOB_NAME
     from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
     from setbull_pipelines.cli.home import prepare_dagster_home
     from setbull_pipelines.cli.starting import settings_in_force
     from setbull_pipelines.definitions import build_defs
+    from setbull_pipelines.pipeline.opening import now
     from setbull_pipelines.warehouse import looking
 
     looking.GRACE = grace
@@ -163,9 +163,9 @@ def maintain(grace: timedelta = timedelta(0), later: timedelta = timedelta(0)) -
 def _alerts() -> None:
     """Thirty findings that are raised, and told to a channel that is a log, one after the other."""
     from setbull_pipelines.alerts.finding import Finding, Says, Severity
-    from setbull_pipelines.assets.common import open_warehouse
     from setbull_pipelines.cli.starting import settings_in_force
     from setbull_pipelines.pipeline.alert_delivery import deliver, read_ledger, record_findings
+    from setbull_pipelines.pipeline.opening import open_warehouse
 
     settings = settings_in_force()
     warehouse = open_warehouse(settings)

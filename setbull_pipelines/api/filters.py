@@ -31,9 +31,10 @@ from setbull_pipelines.api.shapes import (
     FilterRunAnswer,
     RunBody,
 )
-from setbull_pipelines.assets.common import PARTITION_TAG, now
+from setbull_pipelines.assets.common import PARTITION_TAG
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.market.calendar import NSE, OutsideCoverage
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER, STAGES, VERDICT_BULLISH
 

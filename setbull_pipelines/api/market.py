@@ -19,7 +19,7 @@ from setbull_pipelines.api.shapes import (
     MarketBody,
     Quotes,
 )
-from setbull_pipelines.assets.common import now
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
 
 router = APIRouter(prefix="/market", tags=["market"], responses=WITH_BODY)

@@ -21,8 +21,8 @@ from setbull_pipelines.api.gate import Gate, is_loopback
 from setbull_pipelines.api.jobs import NoDagster
 from setbull_pipelines.api.patience import limited
 from setbull_pipelines.api.reading import InvalidRange, Reader
-from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.errors import SetbullError
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.settings import InvalidSettings, Settings, load_settings
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,

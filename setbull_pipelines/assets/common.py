@@ -8,8 +8,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
@@ -19,11 +17,11 @@ from setbull_pipelines.assets.describing import OWNERS, column_lineage
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline.lanes import MARK
+from setbull_pipelines.pipeline.opening import catalog_path, now, warehouse_root
 from setbull_pipelines.pipeline.running import AS_OF, further_on
 from setbull_pipelines.quality import completeness
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
-from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.pointers import WHOLE, Pointer, StoredTable
 from setbull_pipelines.warehouse.resources import CatalogResource, WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
@@ -38,26 +36,6 @@ MAX_RUNTIME_TAG = "dagster/max_runtime"
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
 _ROWS_SHOWN = 5
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
-
-
-def now() -> datetime.datetime:
-    """The moment in exchange time, for whoever hands it down: rooms below this one know no clock."""
-    return datetime.datetime.now(ZoneInfo(INDIA))
-
-
-def warehouse_root(settings: Settings) -> Path:
-    """Folder of the partition files."""
-    return settings.data_directory / "warehouse"
-
-
-def catalog_path(settings: Settings) -> Path:
-    """The DuckDB file of views for notebooks, BI tools and ``setbull sql``."""
-    return settings.data_directory / "setbull.duckdb"
-
-
-def relative_catalog_path(settings: Settings) -> Path:
-    """The same with files named from the data folder, where ``setbull catalog --relative`` has made it."""
-    return settings.data_directory / "setbull-relative.duckdb"
 
 
 def freshness(settings: Settings) -> dg.FreshnessPolicy:
@@ -261,11 +239,6 @@ def needs_warehouse(settings: Settings) -> dict[str, object]:
         "warehouse": _warehouse_resource(settings),
         "duckdb": CatalogResource(database=str(catalog_path(settings))),
     }
-
-
-def open_warehouse(settings: Settings) -> Warehouse:
-    """The warehouse that assets work on, with the same memory of decoded files."""
-    return _warehouse_resource(settings).open()
 
 
 def _warehouse_resource(settings: Settings) -> WarehouseResource:

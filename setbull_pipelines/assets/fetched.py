@@ -10,11 +10,12 @@ import dagster as dg
 from pydantic import Field
 
 from setbull_pipelines.assets.checking import check_specs
-from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, now, pointer_metadata
+from setbull_pipelines.assets.common import as_of, asset_key, asset_spec, pointer_metadata
 from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.assets.lane import Lane, report_besides
 from setbull_pipelines.market.calendar import OutsideCoverage
 from setbull_pipelines.pipeline import fetching, what_to_fetch
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.upstox.calls import MINUTE, CallFailed
 from setbull_pipelines.sources.upstox.master import InvalidMaster

@@ -17,14 +17,9 @@ from types import MappingProxyType
 import dagster as dg
 
 from setbull_pipelines.assets.checking import check_results
-from setbull_pipelines.assets.common import (
-    MAX_RUNTIME_TAG,
-    asset_key,
-    first_rows,
-    now,
-    pointer_metadata,
-)
+from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, asset_key, first_rows, pointer_metadata
 from setbull_pipelines.pipeline.engine import PartitionResult
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable

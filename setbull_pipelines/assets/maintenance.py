@@ -8,12 +8,12 @@ import datetime
 
 import dagster as dg
 
-from setbull_pipelines.assets.catalog import refresh_catalog
-from setbull_pipelines.assets.common import now
 from setbull_pipelines.assets.describing import OWNERS
 from setbull_pipelines.assets.forgetting import forget_error_logs, forget_runs
+from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.evicting import Eviction, Stored, evict
 from setbull_pipelines.pipeline.fetching import remove_expired
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource

@@ -7,18 +7,13 @@ evidence (``pipeline/evidence.py``), deciding (``rollout/``).
 import dagster as dg
 
 from setbull_pipelines.assets.checking import check_specs
-from setbull_pipelines.assets.common import (
-    WHOLE_RANGE,
-    asset_key,
-    asset_spec,
-    days_of,
-    now,
-)
+from setbull_pipelines.assets.common import WHOLE_RANGE, asset_key, asset_spec, days_of
 from setbull_pipelines.assets.lane import JUDGEMENT, Lane
 from setbull_pipelines.pictures.decisions import rollout_chart
 from setbull_pipelines.pictures.drawing import image
 from setbull_pipelines.pipeline import stage_decisions
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.rollout_log import rolling_out_code_version
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings

@@ -9,13 +9,14 @@ import datetime
 import dagster as dg
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.catalog import UNREADABLE, refresh_catalog, stored_tables
 from setbull_pipelines.assets.checking import check_specs
-from setbull_pipelines.assets.common import asset_key, asset_spec, now
+from setbull_pipelines.assets.common import asset_key, asset_spec
 from setbull_pipelines.assets.lane import Lane
 from setbull_pipelines.pipeline import scrubbing
+from setbull_pipelines.pipeline.catalog import UNREADABLE, refresh_catalog, stored_tables
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.daily_reports import REPORT
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.versions import code_version
 from setbull_pipelines.quality.groups import PLAN

@@ -7,9 +7,10 @@ Belongs here: its definition and metadata, and the moment of the test. Does not 
 import dagster as dg
 
 from setbull_pipelines.assets.checking import check_specs
-from setbull_pipelines.assets.common import asset_key, asset_spec, now
+from setbull_pipelines.assets.common import asset_key, asset_spec
 from setbull_pipelines.assets.lane import Lane
 from setbull_pipelines.pipeline import self_testing
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.reconciliation.report import markdown_self_test
 from setbull_pipelines.reconciliation.self_test.score import run_self_test
 from setbull_pipelines.settings import Settings

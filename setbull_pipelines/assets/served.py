@@ -31,14 +31,13 @@ from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 
 GROUP = "served"
-TABLES = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)
 
 
 def build_served_asset(
     settings: Settings, sessions: dg.StaticPartitionsDefinition
 ) -> dg.AssetsDefinition:
     """One asset per served table."""
-    of_table = [(table, serving.served_table(table)) for table in TABLES]
+    of_table = [(table, serving.served_table(table)) for table in serving.TABLES]
 
     @dg.multi_asset(
         name=SERVED,

@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 
-from setbull_pipelines.assets.common import RANGE_TAGS, now
+from setbull_pipelines.assets.common import RANGE_TAGS
 from setbull_pipelines.automation import landing
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
 from setbull_pipelines.automation.refresh import Offered
@@ -21,6 +21,7 @@ from setbull_pipelines.automation.schedules import (
 )
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.dependents import sessions_of_changed_facts
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.raw import WHOLE_TABLES
 from setbull_pipelines.pipeline.references import facts_version, references_of
 from setbull_pipelines.settings import Settings

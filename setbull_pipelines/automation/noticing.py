@@ -24,9 +24,8 @@ from setbull_pipelines.alerts.observing import (
     of_rollout,
     of_run,
 )
-from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.assets.checking import BY_DAY
-from setbull_pipelines.assets.common import PARTITION_TAG, RANGE_TAGS, asset_key, asset_spec, now
+from setbull_pipelines.assets.common import PARTITION_TAG, RANGE_TAGS, asset_key, asset_spec
 from setbull_pipelines.assets.lane import PartsFailed
 from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.automation.told_by_tags import V2Differs
@@ -34,7 +33,9 @@ from setbull_pipelines.market.calendar import NSE, MarketClosed, OutsideCoverage
 from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_beyond
 from setbull_pipelines.pipeline import alert_delivery
 from setbull_pipelines.pipeline.bb_width import latest_session
+from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.overview import write_overview
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.quality.rollout_log import LOG

@@ -15,7 +15,6 @@ from setbull_pipelines.assets.common import (
     PARTITION_TAG,
     RANGE_TAGS,
     asset_key,
-    now,
 )
 from setbull_pipelines.automation.jobs import (
     DAILY_JOB_NAME,
@@ -28,6 +27,7 @@ from setbull_pipelines.automation.refresh import Offered, Refresh, decide, decid
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import fetching, what_to_fetch
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource

@@ -11,9 +11,9 @@ import datetime
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import now
 from setbull_pipelines.automation import noticing
 from setbull_pipelines.automation.run_process import end_gone_runs
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.resources import WarehouseResource
 

@@ -11,8 +11,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
-
-import dagster as dg
+from typing import TYPE_CHECKING
 
 from setbull_pipelines.alerts.finding import Severity
 from setbull_pipelines.alerts.ledger import (
@@ -26,12 +25,14 @@ from setbull_pipelines.alerts.ledger import (
 )
 from setbull_pipelines.alerts.message import Message
 from setbull_pipelines.alerts.observing import RunOutcome
-from setbull_pipelines.assets.common import now, open_warehouse
-from setbull_pipelines.automation.noticing import look_and_deliver, outcome_of
 from setbull_pipelines.pipeline.alert_delivery import read_ledger
 from setbull_pipelines.pipeline.channels import LOG, send
+from setbull_pipelines.pipeline.opening import now, open_warehouse
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.store import Warehouse
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _REASON_WIDTH = 240
 _COMMAND = "setbull run"
@@ -77,6 +78,9 @@ def after_run(
     ``error`` is why the command failed, ``gone`` are earlier runs that it found killed. Never raises: the run is over.
     """
     try:
+        # Listing alerts needs no Dagster, whose imports take half a second.
+        from setbull_pipelines.automation.noticing import outcome_of
+
         runs = [outcome_of(instance, instance.get_run_record_by_id(run_id)) for run_id in run_ids]
         # A failed run tells why by itself; what fails between runs is told as the command's.
         if not any(run.error for run in runs):
@@ -89,6 +93,8 @@ def after_run(
 
 def deliver_due(settings: Settings) -> tuple[list[str], bool]:
     """Look at the rollout log and the calendar and deliver what is due; whether every receiver accepted it."""
+    import dagster as dg
+
     with dg.DagsterInstance.get() as instance:
         return _round(instance, [], settings)
 
@@ -96,6 +102,8 @@ def deliver_due(settings: Settings) -> tuple[list[str], bool]:
 def _round(
     instance: dg.DagsterInstance, runs: Sequence[RunOutcome], settings: Settings
 ) -> tuple[list[str], bool]:
+    from setbull_pipelines.automation.noticing import look_and_deliver
+
     warehouse = _warehouse(settings)
     with _log_as_lines() as logged:
         found = look_and_deliver(instance, runs, warehouse, settings)

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 
 import duckdb
 
-from setbull_pipelines.assets.catalog import is_at_home, is_stored, stored_tables
-from setbull_pipelines.assets.common import catalog_path, open_warehouse
-from setbull_pipelines.assets.served import TABLES
+from setbull_pipelines.pipeline.catalog import is_at_home, is_stored, stored_tables
 from setbull_pipelines.pipeline.evicting import INTERMEDIATE
+from setbull_pipelines.pipeline.opening import catalog_path, open_warehouse
 from setbull_pipelines.pipeline.scrubbing import STORED as SCRUB
-from setbull_pipelines.pipeline.serving import days_cut_back
+from setbull_pipelines.pipeline.serving import TABLES, days_cut_back
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.operations import DAMAGED
 from setbull_pipelines.tables.served import SERVED_SCHEMA
+from setbull_pipelines.warehouse.catalog import open_catalog
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
     DamagedPartition,
@@ -29,7 +29,6 @@ from setbull_pipelines.warehouse.looking import shortened
 from setbull_pipelines.warehouse.macros import MACROS
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.queries import connect, create_view_of_lane
-from setbull_pipelines.warehouse.resources import CatalogResource
 
 _OPERATIONS = "operations"
 
@@ -100,8 +99,7 @@ def opened_catalog(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             each for each in stored_tables() if each.schema not in (SERVED_SCHEMA, _OPERATIONS)
         ]
     elif is_at_home(warehouse, settings) or not is_stored(warehouse):
-        resource = CatalogResource(database=str(catalog_path(settings)))
-        with resource.get_connection() as connection:
+        with open_catalog(catalog_path(settings)) as connection:
             yield connection
         return
     else:

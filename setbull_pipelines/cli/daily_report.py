@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.pipeline.daily_reports import make_reports, report_path
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import MissingPartition

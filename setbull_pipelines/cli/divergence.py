@@ -10,9 +10,9 @@ from datetime import date
 from pathlib import Path
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.comparing_days import read_findings
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.reconciliation import DIVERGED

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import now
 from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.doctor.examining import examine
 from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.settings import Settings
 
 _SIGNS = {WELL: "ok   ", NOTE: "note ", FAULT: "WRONG"}

@@ -12,10 +12,10 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table as TextTable
 
-from setbull_pipelines.assets.common import now, open_warehouse
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.pipeline import fetching, what_to_fetch
 from setbull_pipelines.pipeline.fetching import Fetched
+from setbull_pipelines.pipeline.opening import now, open_warehouse
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.upstox.calls import Interval
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.errors import FAILED, SetbullError
 from setbull_pipelines.pipeline.old_system import (
     Held,
@@ -24,6 +23,7 @@ from setbull_pipelines.pipeline.old_system import (
     imported_directory,
     not_loaded,
 )
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.reconciliation.old_finding import UNKNOWN, by_cause
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.legacy.exporting import State, file_streams, miscounted

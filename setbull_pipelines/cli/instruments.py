@@ -9,9 +9,9 @@ from __future__ import annotations
 import pandas as pd
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 

@@ -10,25 +10,27 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime
-
-import dagster as dg
+from typing import TYPE_CHECKING
 
 from setbull_pipelines import tables
 from setbull_pipelines.alerts.ledger import OPEN, Alert
-from setbull_pipelines.assets.common import open_warehouse
-from setbull_pipelines.assets.served import TABLES
-from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.errors import FAILED
 from setbull_pipelines.pipeline.alert_delivery import read_ledger
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.daily_reports import report_path
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.pipeline.overview import overview_path
 from setbull_pipelines.pipeline.rollout_log import read_log
-from setbull_pipelines.pipeline.serving import served_day, served_table
+from setbull_pipelines.pipeline.serving import TABLES, served_day, served_table
 from setbull_pipelines.pipeline.stage_decisions import states
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.filters import VERDICTS
 from setbull_pipelines.tables.reconciliation import STATES
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from setbull_pipelines.cli.run import Outcome
 
 
 def as_text(answer: Mapping[str, object]) -> str:

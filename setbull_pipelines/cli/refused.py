@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from setbull_pipelines.assets.catalog import refresh_catalog
-from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.cli.check import lines_of, report_on
 from setbull_pipelines.cli.home import claim
 from setbull_pipelines.cli.terminal import tell
+from setbull_pipelines.pipeline.catalog import refresh_catalog
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.pipeline.raw import RawDays, publish_intake
 from setbull_pipelines.settings import SOURCE_FILE, Settings, recorded_source
 from setbull_pipelines.sources.intake import Intake

@@ -15,7 +15,6 @@ from rich.markup import escape
 from rich.table import Table as TextTable
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import catalog_path, open_warehouse, warehouse_root
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.session import session_lines
 from setbull_pipelines.cli.terminal import console
@@ -23,6 +22,7 @@ from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines.pipeline.look_back import partitions_behind
 from setbull_pipelines.pipeline.metrics import METRICS, CacheUse, cache_use
+from setbull_pipelines.pipeline.opening import catalog_path, open_warehouse, warehouse_root
 from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.serving import SERVED_SCHEMA, served_table
 from setbull_pipelines.pipeline.stage_decisions import stages_in_force

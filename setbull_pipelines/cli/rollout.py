@@ -9,10 +9,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Sequence
 
-from setbull_pipelines.assets.common import now, open_warehouse
-from setbull_pipelines.assets.served import TABLES
+from setbull_pipelines.pipeline.opening import now, open_warehouse
 from setbull_pipelines.pipeline.rollout_log import read_log
-from setbull_pipelines.pipeline.serving import served_day, served_table
+from setbull_pipelines.pipeline.serving import TABLES, served_day, served_table
 from setbull_pipelines.pipeline.stage_decisions import record_actions, restore_log, states
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.rollout.controller import State, Verdict

@@ -21,13 +21,7 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from rich.markup import escape
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import (
-    MAX_RUNTIME_TAG,
-    PARTITION_TAG,
-    RANGE_TAGS,
-    now,
-    open_warehouse,
-)
+from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, PARTITION_TAG, RANGE_TAGS
 from setbull_pipelines.assets.lane import LANES
 from setbull_pipelines.assets.maintenance import keep_limits, sentence
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
@@ -46,6 +40,7 @@ from setbull_pipelines.pipeline.dependents import (
     sessions_of_changed_facts,
     sessions_of_changed_files,
 )
+from setbull_pipelines.pipeline.opening import now, open_warehouse
 from setbull_pipelines.pipeline.references import FactsTakenIn, References
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition

@@ -8,8 +8,8 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table as TextTable
 
-from setbull_pipelines.assets.common import now, open_warehouse, warehouse_root
 from setbull_pipelines.cli.terminal import console
+from setbull_pipelines.pipeline.opening import now, open_warehouse, warehouse_root
 from setbull_pipelines.pipeline.self_testing import STORED, by_cause, publish_self_test
 from setbull_pipelines.reconciliation.self_test.score import SelfTest
 from setbull_pipelines.settings import Settings

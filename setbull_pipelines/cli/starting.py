@@ -13,11 +13,13 @@ import click
 from setbull_pipelines.cli.reading_options import with_options
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.settings import Settings, load_settings
-from setbull_pipelines.tables.look_back import refuse_short_look_back
 
 
 def settings_in_force(with_recorded: bool = True) -> Settings:
     """The settings; how files were understood by the last run of the data folder only ``with_recorded``."""
+    # The contracts bring pandas and Arrow with them, half a second that the help of every command would pay.
+    from setbull_pipelines.tables.look_back import refuse_short_look_back
+
     return refuse_short_look_back(load_settings(with_recorded=with_recorded))
 
 
@@ -28,8 +30,8 @@ def reading_as(settings: Settings, given: dict[str, Any]) -> Settings:
 
 def bring_catalog_home(settings: Settings) -> None:
     """Tell what was done to a catalog that reads the files of another data folder, or why it stays."""
-    from setbull_pipelines.assets import catalog
-    from setbull_pipelines.assets.common import catalog_path
+    from setbull_pipelines.pipeline import catalog
+    from setbull_pipelines.pipeline.opening import catalog_path
 
     try:
         told = catalog.bring_catalog_home(settings)

@@ -16,10 +16,10 @@ from datetime import date, datetime
 import dagster as dg
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.catalog import stored_tables
 from setbull_pipelines.automation.told_by_tags import STATE_TAG
 from setbull_pipelines.cli.days import AskedDays, consecutive
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.catalog import stored_tables
 from setbull_pipelines.pipeline.daily_reports import REPORT, is_as_written, reporting_code_version
 from setbull_pipelines.pipeline.group_plans import file_identity
 from setbull_pipelines.pipeline.look_back import partitions_behind

@@ -5,8 +5,8 @@ Belongs here: the sentences. Does not belong here: copying (``warehouse/store.py
 
 from __future__ import annotations
 
-from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.errors import SetbullError
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.remote import ObjectStore, Remote
 from setbull_pipelines.warehouse.store import Warehouse

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.doctor import logs, received, runs, stored, surroundings
 from setbull_pipelines.doctor.finding import FAULT, NOTE, DataFolder, Examination, Finding
+from setbull_pipelines.pipeline.opening import warehouse_root
 
 EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("settings", surroundings.settings_in_force),

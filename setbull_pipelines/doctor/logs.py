@@ -7,9 +7,9 @@ Belongs here: whether each row follows from those before it. Does not belong her
 from __future__ import annotations
 
 from setbull_pipelines.alerts.ledger import Ledger
-from setbull_pipelines.assets.common import open_warehouse
 from setbull_pipelines.doctor.finding import FAULT, WELL, DataFolder, Finding
 from setbull_pipelines.pipeline.alert_delivery import read_ledger
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.pipeline.rollout_log import LogLost, read_log
 from setbull_pipelines.rollout.log import IllegalLog, state_at
 from setbull_pipelines.rollout.stages import Component

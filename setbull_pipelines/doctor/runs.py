@@ -13,9 +13,9 @@ from pathlib import Path
 from sqlalchemy import Connection, NullPool, column, create_engine, delete, inspect, select, table
 
 from setbull_pipelines import disk
-from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.automation.run_process import end_gone_runs, gone_runs
 from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, size
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.warehouse.looking import shortened
 from setbull_pipelines.warehouse.rebuilding import is_whole_sqlite
 

@@ -5,16 +5,16 @@ Belongs here: finding damage. Does not belong here: making partitions again (``p
 
 from __future__ import annotations
 
-from setbull_pipelines.assets.catalog import (
+from setbull_pipelines.assets.scrub import scrub_stored_files
+from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, size
+from setbull_pipelines.pipeline.catalog import (
     UNREADABLE,
     is_at_home,
     is_stored,
     refresh_catalog,
     stored_tables,
 )
-from setbull_pipelines.assets.common import catalog_path, open_warehouse, warehouse_root
-from setbull_pipelines.assets.scrub import scrub_stored_files
-from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, size
+from setbull_pipelines.pipeline.opening import catalog_path, open_warehouse, warehouse_root
 from setbull_pipelines.pipeline.scrubbing import stored_files
 from setbull_pipelines.settings import InvalidSettings
 from setbull_pipelines.warehouse.commits import CATALOG_FILE, OLD_POINTERS

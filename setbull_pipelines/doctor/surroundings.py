@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from setbull_pipelines import disk
-from setbull_pipelines.assets.common import open_warehouse, warehouse_root
 from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, size
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.opening import open_warehouse, warehouse_root
 from setbull_pipelines.pipeline.raw import landing_directory
 from setbull_pipelines.settings import SETTINGS_FILE_VARIABLE, fingerprint
 from setbull_pipelines.sources.landing_writing import LEFT_BEHIND

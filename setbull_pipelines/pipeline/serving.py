@@ -51,6 +51,8 @@ ASSIGNMENT = "assignment"
 WITHHELD = "V2 withheld"
 """Name among the inputs of a served partition: why the day is served from V1 although V2 is assigned to instruments."""
 _ABSENT = "never published"
+TABLES = tuple(table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED)
+"""The computed tables that are served."""
 
 
 def served_table(table: Table) -> StoredTable:

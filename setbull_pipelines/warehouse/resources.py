@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -17,8 +16,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from setbull_pipelines.warehouse.catalog import open_catalog
-from setbull_pipelines.warehouse.remote import ObjectStore, Remote
-from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines.warehouse.store import Warehouse, opened
 
 
 class WarehouseResource(ConfigurableResource):
@@ -41,12 +39,8 @@ class WarehouseResource(ConfigurableResource):
 
     def open(self) -> Warehouse:
         """Return the Warehouse; the same one for the whole process, so its cache stays warm."""
-        return _warehouse(
-            str(Path(self.root).resolve()),
-            self.keep_versions,
-            self.decoded_cache_mib,
-            self.workers,
-            self.remote,
+        return opened(
+            self.root, self.keep_versions, self.decoded_cache_mib, self.workers, self.remote
         )
 
 
@@ -62,11 +56,3 @@ class CatalogResource(DuckDBResource):
         """Open the catalog with session time zone Asia/Kolkata; FileNotFoundError if not built."""
         with open_catalog(Path(self.database), self.connection_config) as connection:
             yield connection
-
-
-@lru_cache
-def _warehouse(
-    root: str, keep_versions: int, decoded_cache_mib: int, workers: int, remote: str
-) -> Warehouse:
-    shared = Remote(ObjectStore(remote)) if remote else None
-    return Warehouse(Path(root), keep_versions, decoded_cache_mib * 2**20, workers or 4, shared)

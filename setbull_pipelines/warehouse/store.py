@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import TypedDict, Unpack
 
 import pandas as pd
@@ -41,7 +42,7 @@ from setbull_pipelines.warehouse.pointers import (
 )
 from setbull_pipelines.warehouse.publishing import Publication
 from setbull_pipelines.warehouse.reader import Reader
-from setbull_pipelines.warehouse.remote import Remote
+from setbull_pipelines.warehouse.remote import ObjectStore, Remote
 
 
 class Origin(TypedDict, total=False):
@@ -358,3 +359,20 @@ class Warehouse(Reader):
             self._refresh()
         else:
             rebuilding.recover(self.root, reason)
+
+
+def opened(
+    root: str, keep_versions: int, decoded_cache_mib: int, workers: int, remote: str
+) -> Warehouse:
+    """The warehouse in a directory; the same one for the whole process, so its cache stays warm."""
+    return _opened(
+        str(Path(root).resolve()), keep_versions, decoded_cache_mib, workers or 4, remote
+    )
+
+
+@lru_cache
+def _opened(
+    root: str, keep_versions: int, decoded_cache_mib: int, workers: int, remote: str
+) -> Warehouse:
+    shared = Remote(ObjectStore(remote)) if remote else None
+    return Warehouse(Path(root), keep_versions, decoded_cache_mib * 2**20, workers, shared)

@@ -10,9 +10,9 @@ import duckdb
 import pytest
 
 from setbull_pipelines import tables, variants
-from setbull_pipelines.assets.catalog import stored_tables
-from setbull_pipelines.assets.common import catalog_path
+from setbull_pipelines.pipeline.catalog import stored_tables
 from setbull_pipelines.pipeline.engine import StepRun
+from setbull_pipelines.pipeline.opening import catalog_path
 from setbull_pipelines.pipeline.serving import assignment_of, serve
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.stages import Stage

@@ -11,11 +11,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from setbull_pipelines.assets.common import asset_key, now
+from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.assets.forgetting import forget_error_logs, forget_runs
 from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.settings import Settings
 
 DAYS = ["2026-06-25", "2026-06-29", "2026-06-30"]

@@ -17,10 +17,11 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets import partitions
-from setbull_pipelines.assets.common import RANGE_TAGS, asset_key, days_of, open_warehouse
+from setbull_pipelines.assets.common import RANGE_TAGS, asset_key, days_of
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.pipeline.raw import last_session, publish_intake, read_sources
 from setbull_pipelines.settings import (
     FIRST_SESSION_FILE,

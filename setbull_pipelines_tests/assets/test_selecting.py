@@ -11,9 +11,10 @@ import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import create_execution_plan, execute_run
 
-from setbull_pipelines.assets.common import asset_key, open_warehouse
+from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.assets.lane import LANES
 from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import COMPUTED_TABLES
 from setbull_pipelines.warehouse.pointers import StoredTable

@@ -14,9 +14,10 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.assets import common
 from setbull_pipelines.assets import fetched as fetched_asset
-from setbull_pipelines.assets.common import asset_key, catalog_path, warehouse_root
+from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.pipeline.opening import catalog_path, warehouse_root
 from setbull_pipelines.pipeline.running import AS_OF
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.what_to_fetch import fetched_directory

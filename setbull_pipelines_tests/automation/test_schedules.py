@@ -18,11 +18,12 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.test_utils import create_run_for_test
 
-from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
+from setbull_pipelines.assets.common import needs_warehouse
 from setbull_pipelines.automation import schedules
 from setbull_pipelines.automation.schedules import days_under_way, materialized_days
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.fetching import STORED
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.what_to_fetch import fetched_directory
 from setbull_pipelines.settings import CalendarSettings, RefreshSettings, Settings
 from setbull_pipelines.warehouse.pointers import WHOLE

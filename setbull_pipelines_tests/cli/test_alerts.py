@@ -248,7 +248,7 @@ def test_alerts_that_cannot_be_kept_do_not_change_the_outcome_of_a_run(
     def breaks(*arguments: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(work, "look_and_deliver", breaks)
+    monkeypatch.setattr("setbull_pipelines.automation.noticing.look_and_deliver", breaks)
     result = setbull("run", "--input", str(candles))
     assert result.exit_code == 0, result.output
     assert "alerts: not recorded: disk full" in result.stdout

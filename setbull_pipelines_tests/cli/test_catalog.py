@@ -79,7 +79,7 @@ def test_sql_reads_a_copy_that_cannot_be_written(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("read-only file system")
 
-    monkeypatch.setattr("setbull_pipelines.assets.catalog.rebuild_catalog", refuse)
+    monkeypatch.setattr("setbull_pipelines.pipeline.catalog.rebuild_catalog", refuse)
     found = setbull("sql", QUESTION)
     assert "13" in found.stdout
     assert "cannot be rebuilt: read-only file system" in found.stderr

@@ -8,8 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 

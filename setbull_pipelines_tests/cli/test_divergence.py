@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.catalog import refresh_catalog
 from setbull_pipelines.cli import divergence
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.comparing_days import read_findings, reconcile
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.reconciliation.report import markdown_report

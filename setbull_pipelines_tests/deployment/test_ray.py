@@ -21,8 +21,9 @@ import dagster as dg
 import pytest
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import asset_key, open_warehouse
+from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.pipeline.raw import RawDays, publish_intake, read_sources
 from setbull_pipelines.settings import Settings, load_settings
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable

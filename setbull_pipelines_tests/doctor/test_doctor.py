@@ -20,14 +20,14 @@ import pytest
 from click.testing import CliRunner
 
 from setbull_pipelines import disk, doctor, tables
-from setbull_pipelines.assets.catalog import refresh_catalog, stored_tables
-from setbull_pipelines.assets.common import catalog_path, now, open_warehouse
 from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.doctor import surroundings
 from setbull_pipelines.doctor.examining import EXAMINATIONS, OF_TABLES, examine
 from setbull_pipelines.doctor.finding import FAULT, NOTE, WELL, DataFolder, Finding, size
 from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.pipeline.catalog import refresh_catalog, stored_tables
+from setbull_pipelines.pipeline.opening import catalog_path, now, open_warehouse
 from setbull_pipelines.pipeline.raw import landing_directory
 from setbull_pipelines.quality.rollout_log import LOG
 from setbull_pipelines.settings import Settings

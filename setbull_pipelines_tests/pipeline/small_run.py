@@ -17,12 +17,12 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from setbull_pipelines.assets.common import warehouse_root
 from setbull_pipelines.cli.days import choose_days
 from setbull_pipelines.cli.run import Outcome, Runner
 from setbull_pipelines.pipeline.comparing_days import reconcile, summarize
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF, MARK, Part, part_in
 from setbull_pipelines.pipeline.look_back import partitions_behind
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.rollout.stages import Component, Stage

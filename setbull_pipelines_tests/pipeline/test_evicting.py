@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import catalog_path, needs_warehouse
+from setbull_pipelines.assets.common import needs_warehouse
 from setbull_pipelines.assets.maintenance import build_maintenance_asset
 from setbull_pipelines.pipeline.comparing_days import outputs_of, reconcile
 from setbull_pipelines.pipeline.evicting import (
@@ -25,6 +25,7 @@ from setbull_pipelines.pipeline.evicting import (
     least_recently_used,
 )
 from setbull_pipelines.pipeline.metrics import METRICS, cache_use_of, collect
+from setbull_pipelines.pipeline.opening import catalog_path
 from setbull_pipelines.pipeline.serving import read_served, served_day, served_table
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.pipeline.touched import invalidate

@@ -20,7 +20,7 @@ from dagster._core.execution.api import execute_run
 
 from setbull_pipelines.assets import fetched as fetched_asset
 from setbull_pipelines.assets.checking import severity
-from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
+from setbull_pipelines.assets.common import needs_warehouse
 from setbull_pipelines.assets.fetched import FETCHED_KEY, FETCHES_KEY, build_fetched_asset
 from setbull_pipelines.assets.maintenance import build_maintenance_asset
 from setbull_pipelines.automation.noticing import failure_of
@@ -34,6 +34,7 @@ from setbull_pipelines.pipeline.fetching import (
     remove_expired,
 )
 from setbull_pipelines.pipeline.judging import judge
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.pipeline.what_to_fetch import (
     NoInstruments,

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.catalog import refresh_catalog
-from setbull_pipelines.assets.common import catalog_path
 from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.days import choose_days
 from setbull_pipelines.cli.run import Runner
+from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.opening import catalog_path
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.warehouse.catalog import open_catalog
 from setbull_pipelines.warehouse.pointers import StoredTable

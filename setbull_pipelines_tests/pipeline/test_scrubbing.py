@@ -15,14 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.catalog import refresh_catalog, stored_tables
-from setbull_pipelines.assets.common import catalog_path
 from setbull_pipelines.assets.scrub import SCRUB_KEY, scrub_stored_files
 from setbull_pipelines.automation.jobs import SCRUB_JOB_NAME
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import scrubbing
+from setbull_pipelines.pipeline.catalog import refresh_catalog, stored_tables
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.opening import catalog_path
 from setbull_pipelines.pipeline.rollout_log import LogLost, kept_rows, read_log
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.quality.rollout_log import LOG

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.assets.checking import severity
-from setbull_pipelines.assets.common import needs_warehouse, warehouse_root
+from setbull_pipelines.assets.common import needs_warehouse
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY, build_self_test_asset
 from setbull_pipelines.pipeline.judging import judge
+from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.self_testing import STORED, publish_self_test
 from setbull_pipelines.quality.self_test import RULES
 from setbull_pipelines.reconciliation.self_test import score

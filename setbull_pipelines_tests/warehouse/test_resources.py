@@ -6,7 +6,8 @@ import dagster as dg
 import duckdb
 import pytest
 
-from setbull_pipelines.assets.common import needs_warehouse, open_warehouse
+from setbull_pipelines.assets.common import needs_warehouse
+from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.settings import ProcessingSettings, Settings, StorageSettings
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.resources import CatalogResource, WarehouseResource

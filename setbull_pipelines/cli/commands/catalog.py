@@ -29,12 +29,12 @@ from setbull_pipelines.cli.starting import settings_in_force
 )
 def catalog(root: Path | None, relative: bool, rebuild: bool) -> None:
     """Rebuild the DuckDB views of a data folder, after it was copied or moved."""
-    from setbull_pipelines.assets.catalog import (
+    from setbull_pipelines.pipeline.catalog import (
         is_stored,
         rebuild_relative_catalog,
         refresh_catalog,
     )
-    from setbull_pipelines.assets.common import open_warehouse, warehouse_root
+    from setbull_pipelines.pipeline.opening import open_warehouse, warehouse_root
 
     settings = settings_in_force()
     if root:

@@ -11,7 +11,7 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
 @click.command()
 def convert() -> None:
     """Bring the tables of a data folder from an older version to the layout of this one; rows are not touched."""
-    from setbull_pipelines.assets.common import open_warehouse, warehouse_root
+    from setbull_pipelines.pipeline.opening import open_warehouse, warehouse_root
 
     settings = settings_in_force()
     try:

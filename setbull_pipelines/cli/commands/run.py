@@ -84,13 +84,13 @@ def _carry_out(
 ) -> Outcome:
     settings = _settings_of(source, as_of, reading)
 
-    from setbull_pipelines.assets.common import now
     from setbull_pipelines.cli.days import choose_days, closed_days, refuse_impossible
     from setbull_pipelines.cli.home import claim, prepare_dagster_home
     from setbull_pipelines.cli.refused import tell_what_was_understood, with_nothing_accepted
     from setbull_pipelines.cli.run import read_input, sessions_to_correct
     from setbull_pipelines.cli.run import run as execute
     from setbull_pipelines.cli.terminal import console
+    from setbull_pipelines.pipeline.opening import now
     from setbull_pipelines.sources.intake import NoCandles
 
     refuse_impossible(first, last, now().date())

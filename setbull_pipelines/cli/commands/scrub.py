@@ -12,9 +12,9 @@ from setbull_pipelines.errors import FAILED
 @click.command()
 def scrub() -> None:
     """Hold stored files against their hashes, longest unverified first, and make damaged ones again."""
-    from setbull_pipelines.assets.catalog import is_stored
-    from setbull_pipelines.assets.common import now, open_warehouse, warehouse_root
     from setbull_pipelines.assets.scrub import scrub_stored_files
+    from setbull_pipelines.pipeline.catalog import is_stored
+    from setbull_pipelines.pipeline.opening import now, open_warehouse, warehouse_root
 
     settings = settings_in_force()
     if not warehouse_root(settings).is_dir() or not is_stored(open_warehouse(settings)):
