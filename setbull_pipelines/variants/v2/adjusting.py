@@ -60,5 +60,6 @@ def adjusted(
             values[touched] = np.rint(values[touched] * share_factors[action])
         else:
             values[touched] *= share_factors[action]
-        changes[column.name] = values
+        # As it is: of an array, pandas would take a copy of its own.
+        changes[column.name] = pd.Series(values, index=rows.index, copy=False)
     return rows.assign(**changes)
