@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from pandera.errors import SchemaErrors
 
 from setbull_pipelines.quality.verdict import Judge, JudgeTogether, Rule, Verdict
 from setbull_pipelines.tables.columns import OHLC_RULES
@@ -22,6 +21,8 @@ def _schema(stored: StoredTable) -> Judge:
         frame = frames[stored.name]
         if _keep_contract(stored, [frame]):
             return _holds(_AS_IN_CONTRACT, frame)
+        from pandera.errors import SchemaErrors
+
         try:
             stored.table.schema.validate(frame, lazy=True)
         except SchemaErrors as error:
@@ -50,7 +51,7 @@ def _schema_together(stored: StoredTable) -> JudgeTogether:
 
 
 def _keep_contract(stored: StoredTable, frames: Sequence[pd.DataFrame]) -> bool:
-    """Whether frames of one day each would be published; pandera takes ten times longer, and tells what is wrong."""
+    """Whether frames of one day each would be published; pandera takes several times as long, and tells what is wrong."""
     if any(list(frame.columns) != stored.table.column_names for frame in frames):
         return False  # in another order: the rule about stored rows has it too, that about rows to be stored has not
     by_day = {str(number): frame for number, frame in enumerate(frames)}
