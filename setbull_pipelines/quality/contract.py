@@ -51,7 +51,7 @@ def _schema_together(stored: StoredTable) -> JudgeTogether:
 
 
 def _keep_contract(stored: StoredTable, frames: Sequence[pd.DataFrame]) -> bool:
-    """Whether frames of one day each would be published; pandera takes several times as long, and tells what is wrong."""
+    """Whether frames of one day each would be published; pandera takes longer, and tells what is wrong."""
     if any(list(frame.columns) != stored.table.column_names for frame in frames):
         return False  # in another order: the rule about stored rows has it too, that about rows to be stored has not
     by_day = {str(number): frame for number, frame in enumerate(frames)}
