@@ -106,8 +106,7 @@ def _pairs(files: Sequence[LandedFile], universe: Universe) -> tuple[pd.DataFram
             parts[name].append(values[kept])
     empty = {"trading_day": "datetime64[us]", "instrument": "int64", "rows": "int64"}
     frame = {name: np.concatenate([np.array([], empty[name]), *parts[name]]) for name in parts}
-    # As they are: of pairs of years, putting columns of one type together takes as long as reading them.
-    return pd.DataFrame(frame, copy=False), number_of
+    return pd.DataFrame(frame), number_of
 
 
 def _numbers(keys: Sequence[str], number_of: dict[str, int]) -> np.ndarray:

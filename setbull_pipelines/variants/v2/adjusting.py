@@ -60,6 +60,5 @@ def adjusted(
             values[touched] = np.rint(values[touched] * share_factors[action])
         else:
             values[touched] *= share_factors[action]
-        # As it is: of an array, pandas would take a copy of its own.
-        changes[column.name] = pd.Series(values, index=rows.index, copy=False)
+        changes[column.name] = values
     return rows.assign(**changes)
