@@ -23,6 +23,8 @@ def _schema(stored: StoredTable) -> Judge:
         frame = frames[stored.name]
         if _keep_contract(stored, [frame]):
             return _holds(_AS_IN_CONTRACT, frame)
+        from pandera.errors import SchemaErrors
+
         try:
             stored.table.schema.validate(frame, lazy=True)
         except SchemaErrors as error:
@@ -51,7 +53,7 @@ def _schema_together(stored: StoredTable) -> JudgeTogether:
 
 
 def _keep_contract(stored: StoredTable, frames: Sequence[pd.DataFrame]) -> bool:
-    """Whether frames of one day each would be published; pandera takes ten times longer, and tells what is wrong."""
+    """Whether frames of one day each would be published; pandera takes longer, and tells what is wrong."""
     if any(list(frame.columns) != stored.table.column_names for frame in frames):
         return False  # in another order: the rule about stored rows has it too, that about rows to be stored has not
     by_day = {str(number): frame for number, frame in enumerate(frames)}

@@ -165,16 +165,17 @@ class _Hashes:
 
 
 def _hashes(each: Publication) -> _Hashes:
-    table, batch = each.stored.table, each.batch
+    table, bounds = each.stored.table, each.batch.bounds
+    columns = instrument_hashes.with_coded_texts(table, each.batch.columns)
     if table.key[0] != "instrument_key":
-        contents = instrument_hashes.contents_of_partitions(table, batch.columns, batch.bounds)
+        contents = instrument_hashes.contents_of_partitions(table, columns, bounds)
         nothing = [None] * len(contents)
         return _Hashes(contents, nothing, nothing)
-    found = instrument_hashes.hashes_of_partitions(table, batch.columns, batch.bounds)
+    found = instrument_hashes.hashes_of_partitions(table, columns, bounds)
     values = [instrument_hashes.combined(of_one) for of_one in found]
     if table.without_provenance is table:
         return _Hashes(values, [None] * len(values), found)
-    contents = instrument_hashes.contents_of_partitions(table, batch.columns, batch.bounds)
+    contents = instrument_hashes.contents_of_partitions(table, columns, bounds)
     return _Hashes(contents, values, found)
 
 
