@@ -18,8 +18,6 @@ _AS_IN_CONTRACT = "columns, types, nulls and ranges are those of the contract"
 
 def _schema(stored: StoredTable) -> Judge:
     def judge(frames, day, settings) -> Verdict:
-        from pandera.errors import SchemaErrors
-
         frame = frames[stored.name]
         if _keep_contract(stored, [frame]):
             return _holds(_AS_IN_CONTRACT, frame)

@@ -16,6 +16,7 @@ from setbull_pipelines.reconciliation import compare
 from setbull_pipelines.reconciliation.self_test import score
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.markets import computed_once
 
 pytestmark = [pytest.mark.run, pytest.mark.usefixtures("data_directory")]
 
@@ -25,6 +26,7 @@ def few_mutants(monkeypatch: pytest.MonkeyPatch) -> tuple[score.Mutant, ...]:
     mutants = score.MUTANTS[:4]
     monkeypatch.setattr(score, "MUTANTS", mutants)
     monkeypatch.setattr(score, "NOISE_SEEDS", (1,))
+    monkeypatch.setattr(score, "computed_by", computed_once)
     return mutants
 
 

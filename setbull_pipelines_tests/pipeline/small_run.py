@@ -1,4 +1,4 @@
-"""A small finished run that many tests read, made once per test session.
+"""A small finished run that many tests read, made once per test session, whatever the number of its processes.
 
 Belongs here: making the run and copying it for tests that write. Does not belong here: assertions.
 The run itself must not be changed: tests that publish work on a copy.
@@ -6,6 +6,10 @@ The run itself must not be changed: tests that publish work on a copy.
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import pickle
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,6 +21,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from setbull_pipelines.assets.event_log import BatchedSqliteEventLog
 from setbull_pipelines.cli.days import choose_days
 from setbull_pipelines.cli.run import Outcome, Runner
 from setbull_pipelines.pipeline.comparing_days import reconcile, summarize
@@ -42,6 +47,8 @@ from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests import stored as faults
 
 MINUTE_SESSIONS = 3
+_HISTORY = "small-run-history"
+"""The folder of Dagster's instance in which the run was made."""
 
 
 def small_settings(data_directory: Path) -> Settings:
@@ -91,21 +98,49 @@ class SmallRun:
 
 
 @cache
-def _finished_run(directory: Path) -> SmallRun:
-    directory.mkdir()
-    settings = small_settings(directory)
-    # Events in memory: writing them to SQLite takes longer than all computing.
-    runner = Runner(settings, dg.DagsterInstance.ephemeral())
-    intake = read_sources(settings)
-    minutes = intake.days("minutes")
-    asked = choose_days(minutes, intake.days("daily"), settings, minutes[1], None)
-    return SmallRun(settings, runner.instance, intake, runner.run(asked))
+def _finished_run(own: Path) -> SmallRun:
+    """The run that one process of the session makes and all read, with a copy of Dagster's history below ``own``."""
+    # Processes of pytest-xdist have folders of their own in that of the session.
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    made = shared / "small-run.pickle"
+    with (shared / "small-run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_bytes(pickle.dumps(_make(shared)))
+    settings, intake, outcome = pickle.loads(made.read_bytes())
+    history = shutil.copytree(shared / _HISTORY, own / f"copied-{_HISTORY}")
+    return SmallRun(settings, _instance(history), intake, outcome)
+
+
+def _make(shared: Path) -> tuple[Settings, Intake, Outcome]:
+    for name in ("small-run", _HISTORY):
+        shutil.rmtree(shared / name, ignore_errors=True)
+        (shared / name).mkdir()
+    settings = small_settings(shared / "small-run")
+    with _instance(shared / _HISTORY) as instance:
+        runner = Runner(settings, instance)
+        intake = read_sources(settings)
+        minutes = intake.days("minutes")
+        asked = choose_days(minutes, intake.days("daily"), settings, minutes[1], None)
+        return settings, intake, runner.run(asked)
+
+
+def _instance(folder: Path) -> dg.DagsterInstance:
+    """On disk, with the event log that users have."""
+    events = {
+        "module": BatchedSqliteEventLog.__module__,
+        "class": BatchedSqliteEventLog.__name__,
+        "config": {"base_dir": str(folder / "events")},
+    }
+    content = {"event_log_storage": events, "telemetry": {"enabled": False}}
+    (folder / "dagster.yaml").write_text(json.dumps(content), encoding="utf-8")
+    return dg.DagsterInstance.from_config(str(folder))
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     """The finished run; read it, and :meth:`SmallRun.copy` it to change something."""
-    return _finished_run(tmp_path_factory.getbasetemp() / "small-run")
+    return _finished_run(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

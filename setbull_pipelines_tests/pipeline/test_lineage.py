@@ -7,6 +7,7 @@ their values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -94,9 +95,10 @@ def disturbed(values: pd.Series) -> pd.Series | None:
     return None
 
 
-def followers(step: Step, source: Source) -> dict[str, set[str]]:
-    """By output table, the columns that change with ``source``."""
-    before = given(step, frames())
+def followers(
+    step: Step, source: Source, before: Frames, computed: Sequence[pd.DataFrame]
+) -> dict[str, set[str]]:
+    """By output table, the columns that change with ``source``, of what is ``computed`` from ``before``."""
     values = disturbed(before[source.table][source.column])
     if values is None:
         return {}
@@ -104,7 +106,7 @@ def followers(step: Step, source: Source) -> dict[str, set[str]]:
     found = {}
     for table, old, new in zip(
         step.outputs,
-        step.compute(V2, before, DAY, SETTINGS),
+        computed,
         step.compute(V2, after, DAY, SETTINGS),
         strict=True,
     ):
@@ -160,9 +162,11 @@ def test_no_value_follows_a_column_that_it_does_not_name(step: Step) -> None:
     sources = [Source(item.table.name, name) for item in step.inputs for name in item.column_names]
     if step.is_adjusted:
         sources.append(Source("corporate_actions", "ratio"))
+    before = given(step, frames())
+    computed = step.compute(V2, before, DAY, SETTINGS)
     followed = 0
     for source in sources:
-        for table, columns in followers(step, source).items():
+        for table, columns in followers(step, source, before, computed).items():
             followed += len(columns)
             missing = {name for name in columns if source not in TABLES[table].column(name).sources}
             assert not missing, (

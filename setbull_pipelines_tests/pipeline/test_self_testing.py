@@ -22,6 +22,7 @@ from setbull_pipelines.reconciliation.self_test import score
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.markets import computed_once
 
 MOMENT = datetime(2026, 6, 30, 7, 0, tzinfo=ZoneInfo("Asia/Kolkata"))
 (RULE,) = RULES
@@ -33,6 +34,7 @@ def result() -> score.SelfTest:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(score, "MUTANTS", score.MUTANTS[:4])
         patch.setattr(score, "NOISE_SEEDS", (1,))
+        patch.setattr(score, "computed_by", computed_once)
         return score.run_self_test()
 
 

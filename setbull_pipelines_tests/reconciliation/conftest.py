@@ -2,14 +2,22 @@
 
 import pytest
 
-from setbull_pipelines.reconciliation.self_test.market import Market, computed_by
+from setbull_pipelines.reconciliation.self_test import score
+from setbull_pipelines.reconciliation.self_test.market import Market
 from setbull_pipelines.variants import V1, V2
+from setbull_pipelines_tests.markets import computed_once
 from setbull_pipelines_tests.pipeline.small_run import small_run
 
-__all__ = ["small_run", "variants"]
+__all__ = ["market_computed_once", "small_run", "variants"]
 
 
 @pytest.fixture(scope="session")
 def variants() -> tuple[Market, Market]:
     """All tables of the self-test's market in V1 and V2; read them, and copy what is to be changed."""
-    return computed_by(V1), computed_by(V2)
+    return computed_once(V1), computed_once(V2)
+
+
+@pytest.fixture
+def market_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Self-tests of this test do not compute the market again."""
+    monkeypatch.setattr(score, "computed_by", computed_once)

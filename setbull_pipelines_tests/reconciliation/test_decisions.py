@@ -7,9 +7,10 @@ import pytest
 
 from setbull_pipelines.reconciliation.decisions import changed_decisions
 from setbull_pipelines.reconciliation.report import markdown_decisions
-from setbull_pipelines.reconciliation.self_test.market import Market, computed_by
+from setbull_pipelines.reconciliation.self_test.market import Market
 from setbull_pipelines.tables import FILTER_RESULTS, RECONCILIATION_DECISIONS
 from setbull_pipelines.variants import V1
+from setbull_pipelines_tests.markets import computed_once
 from setbull_pipelines_tests.reconciliation.partition_files import (
     TRADING_DAY,
     check_contracts,
@@ -90,7 +91,7 @@ def test_a_long_list_of_decisions_is_cut_and_counted() -> None:
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return computed_by(V1)
+    return computed_once(V1)
 
 
 def test_the_comparison_of_filters_lists_changed_decisions(tmp_path, market) -> None:

@@ -109,6 +109,7 @@ def test_one_trading_day_at_a_time_every_fault_is_caught_and_none_misnamed(outco
 
 
 @pytest.mark.run
+@pytest.mark.usefixtures("market_computed_once")
 def test_the_command_tells_a_score_of_100_percent(outcome, monkeypatch, tmp_path) -> None:
     """Of the outcomes above. What the command computes by itself is in ``cli/test_self_test.py``."""
     monkeypatch.setattr(score, "outcome_of", lambda mutant, *market: outcome(mutant.name))
@@ -164,6 +165,7 @@ def test_names_of_mutants_are_unique_and_most_faults_have_a_known_shape() -> Non
     assert len(unknown) <= 13
 
 
+@pytest.mark.usefixtures("market_computed_once")
 def test_a_comparison_that_finds_nothing_fails_the_self_test(monkeypatch) -> None:
     monkeypatch.setattr(score, "MUTANTS", MUTANTS[:2])
     monkeypatch.setattr(score, "NOISE_SEEDS", (1,))
@@ -173,6 +175,7 @@ def test_a_comparison_that_finds_nothing_fails_the_self_test(monkeypatch) -> Non
     assert not result.is_perfect
 
 
+@pytest.mark.usefixtures("market_computed_once")
 def test_the_noise_floor_is_recorded_and_row_order_changes_nothing(monkeypatch) -> None:
     monkeypatch.setattr(score, "MUTANTS", MUTANTS[:1])
     monkeypatch.setattr(score, "NOISE_SEEDS", (7,))

@@ -69,6 +69,7 @@ def test_a_column_that_must_be_exact_may_not_become_tolerant(
     assert set(mutants.TO_THE_LAST_BIT) - {"unexplained_gap"} <= missed(variants, tmp_path, EXACT)
 
 
+@pytest.mark.usefixtures("market_computed_once")
 def test_a_loosened_tolerance_fails_the_self_test(
     variants: tuple[Market, Market], monkeypatch: pytest.MonkeyPatch
 ) -> None:
