@@ -27,6 +27,8 @@ import psutil
 import pytest
 import requests
 
+from setbull_pipelines_tests.ports import free_port
+
 PROJECT = Path(__file__).resolve().parents[1]
 _SECONDS_TO_START = 180
 
@@ -39,13 +41,6 @@ def require(*modules: str) -> None:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(port: int, process: subprocess.Popen) -> None:

@@ -7,7 +7,6 @@ webserver and must be picked up by the daemon.
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import pytest
 import requests
 
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
+from setbull_pipelines_tests.ports import free_port
 from setbull_pipelines_tests.processes import SETBULL, end, environment
 
 pytestmark = pytest.mark.scenario
@@ -174,12 +174,6 @@ class Server:
             daemons = "the webserver does not answer"
         log = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(["", daemons, "last lines of the processes:", *log[-25:]])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

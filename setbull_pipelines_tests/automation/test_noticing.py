@@ -34,8 +34,8 @@ from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.automation.killed import gone_process, started_run
 from setbull_pipelines_tests.calendars import amended
-from setbull_pipelines_tests.pipeline.receivers import free_port
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
+from setbull_pipelines_tests.ports import free_port
 
 DAYS = dg.StaticPartitionsDefinition(["2026-06-29", "2026-06-30"])
 INDIA = ZoneInfo("Asia/Kolkata")

@@ -26,9 +26,9 @@ from setbull_pipelines_tests.cli.conftest import QUICK
 from setbull_pipelines_tests.pipeline.receivers import (
     SECRETS,
     Webhook,
-    free_port,
     http_receiver,
 )
+from setbull_pipelines_tests.ports import free_port
 
 pytestmark = pytest.mark.run
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import email
 import email.policy
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from aiosmtpd.controller import Controller
+
+from setbull_pipelines_tests.ports import free_port
 
 
 @dataclass
@@ -40,13 +41,6 @@ class Webhook:
 
 SECRET_USER, SECRET_PASSWORD, SECRET_TOKEN = "hookuser", "hunter2hunter2", "T0KENabcdef0123"
 SECRETS = (SECRET_USER, SECRET_PASSWORD, SECRET_TOKEN)
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -24,10 +24,10 @@ from setbull_pipelines_tests.alerts.findings import at, finding
 from setbull_pipelines_tests.pipeline.receivers import (
     SECRETS,
     Webhook,
-    free_port,
     http_receiver,
     smtp_receiver,
 )
+from setbull_pipelines_tests.ports import free_port
 
 SETTINGS = AlertSettings(channels=("HOOK",), attempts=3, first_retry_seconds=60)
 

@@ -19,10 +19,10 @@ from setbull_pipelines_tests.pipeline.receivers import (
     SECRETS,
     Mailbox,
     Webhook,
-    free_port,
     http_receiver,
     smtp_receiver,
 )
+from setbull_pipelines_tests.ports import free_port
 
 pytestmark = pytest.mark.run
 
@@ -169,6 +169,7 @@ def test_an_invalid_url_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_log_has_the_level_of_the_severity(
     severity: Severity | None, level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "setbull_pipelines.alerts")
     assert send("log", Message("setbull: a title", "reason: b", severity), SECONDS) is None
     (entry,) = caplog.records
     assert (entry.name, entry.levelname) == ("setbull_pipelines.alerts", level)

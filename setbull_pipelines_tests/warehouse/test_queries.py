@@ -267,6 +267,7 @@ while True:
 """
 
 
+@pytest.mark.run
 def test_no_open_is_between_two_catalogs(warehouse, tmp_path):
     """With a rename of the file in the place of the link, 39 of 1,500 such opens failed."""
     publish(warehouse, bars())

@@ -32,7 +32,8 @@ from setbull_pipelines.warehouse.errors import (
 from setbull_pipelines.warehouse.queries import connect
 from setbull_pipelines.warehouse.remote import GRACE, ObjectStore, Remote
 from setbull_pipelines.warehouse.store import Warehouse
-from setbull_pipelines_tests.servers import free_port, require, s3_server
+from setbull_pipelines_tests.ports import free_port
+from setbull_pipelines_tests.servers import require, s3_server
 from setbull_pipelines_tests.warehouse.conftest import DAY, NEXT_DAY, PROVENANCE, V1_BARS, bars
 
 pytestmark = pytest.mark.run

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from setbull_pipelines_tests.servers import free_port, wait_for
+from setbull_pipelines_tests.ports import free_port
+from setbull_pipelines_tests.servers import wait_for
 
 PASSWORD = "read only, 1:2@3"
 _TYPES = {

@@ -14,7 +14,7 @@ from setbull_pipelines.settings import UpstoxSettings
 from setbull_pipelines.sources.upstox.budget import Limit, RequestBudget
 from setbull_pipelines.sources.upstox.calls import MINUTE, Call, CallFailed, TokenRefused
 from setbull_pipelines.sources.upstox.client import InvalidToken, UpstoxClient
-from setbull_pipelines_tests.pipeline.receivers import free_port
+from setbull_pipelines_tests.ports import free_port
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,
     TOKEN,
