@@ -17,6 +17,7 @@ from setbull_pipelines.sources.legacy.old_tables import (
     COLUMNS,
     REQUIRED,
     ROWS_IN_A_CHUNK,
+    USED,
     CannotImport,
     Chunk,
     Progress,
@@ -52,7 +53,11 @@ class ExportStream(Stream):
             for number, piece in enumerate(pieces):
                 if number < done.chunks:
                     continue
-                rows = piece.rename(columns=lambda name: name.strip().lower()).astype(object)
+                rows = piece.rename(columns=lambda name: name.strip().lower())
+                # Before anything is done for each column: there may be thousands that nobody uses.
+                rows = rows[[name for name in rows.columns if name in USED[self.table]]].astype(
+                    object
+                )
                 rows = rows.where(rows.notna(), None)
                 yield chunk_of(self.name, number, self.table, rows, "")
         except (ValueError, OSError, EOFError, zlib.error) as error:
