@@ -51,6 +51,10 @@ class ExportStream(Stream):
                 encoding_errors="backslashreplace",
             )
             for number, piece in enumerate(pieces):
+                if not isinstance(piece.index, pd.RangeIndex):
+                    raise CannotImport(
+                        f"{self.path}: found rows with more fields than the header, expected as many"
+                    )
                 if number < done.chunks:
                     continue
                 rows = piece.rename(columns=lambda name: name.strip().lower())
