@@ -17,6 +17,7 @@ from setbull_pipelines.sources.legacy.old_tables import (
     COLUMNS,
     REQUIRED,
     ROWS_IN_A_CHUNK,
+    USED,
     CannotImport,
     Chunk,
     Progress,
@@ -50,9 +51,17 @@ class ExportStream(Stream):
                 encoding_errors="backslashreplace",
             )
             for number, piece in enumerate(pieces):
+                if not isinstance(piece.index, pd.RangeIndex):
+                    raise CannotImport(
+                        f"{self.path}: found rows with more fields than the header, expected as many"
+                    )
                 if number < done.chunks:
                     continue
-                rows = piece.rename(columns=lambda name: name.strip().lower()).astype(object)
+                rows = piece.rename(columns=lambda name: name.strip().lower())
+                # Before anything is done for each column: there may be thousands that nobody uses.
+                rows = rows[[name for name in rows.columns if name in USED[self.table]]].astype(
+                    object
+                )
                 rows = rows.where(rows.notna(), None)
                 yield chunk_of(self.name, number, self.table, rows, "")
         except (ValueError, OSError, EOFError, zlib.error) as error:

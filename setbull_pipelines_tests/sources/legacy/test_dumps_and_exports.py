@@ -402,3 +402,15 @@ def test_an_import_that_is_killed_leaves_what_the_next_one_goes_on_from(tmp_path
             pd.read_parquet(place / "1minute" / name) for place in (tmp_path / "whole", folder)
         )
         pd.testing.assert_frame_equal(one, other)
+
+
+def test_an_export_whose_rows_are_longer_than_its_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "stock_candle_data.csv"
+    path.write_text(
+        "instrument_key,timestamp,open,high,low,close,volume,open_interest,time_interval\n"
+        "NSE_EQ|A,2025-06-02 03:45:00,1,2,0.5,1.5,10,0,1minute,\n"
+    )
+    stream = csv_exports.export_stream(path, path.name)
+    assert stream is not None
+    with pytest.raises(CannotImport, match="more fields than the header"):
+        list(stream.chunks(Progress(0, "")))
