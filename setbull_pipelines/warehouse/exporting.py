@@ -17,6 +17,8 @@ _OPTIONS = {
     "json": "FORMAT json, ARRAY true",
     "parquet": "FORMAT parquet",
 }
+_ONE_THREAD = WITHOUT_EXTENSIONS | {"threads": 1}
+"""With several threads DuckDB 2.0 sometimes waits for ever where the stream that it reads from ends with an error."""
 _WRAPPED = "failed: IOError: "
 FILE_FORMATS = tuple(_OPTIONS)
 """In CSV nothing stands for NULL and ``""`` for an empty text; moments are on the clock of the exchange."""
@@ -28,7 +30,7 @@ def write_answer(answer: duckdb.DuckDBPyRelation, format: str, path: Path) -> No
     The connection of the answer is locked and writes nothing, so the rows pass through one of their own, in batches.
     Raises duckdb.Error, also for what only the rows show, such as a division by zero.
     """
-    with duckdb.connect(":memory:", config=WITHOUT_EXTENSIONS) as connection:
+    with duckdb.connect(":memory:", config=_ONE_THREAD) as connection:
         set_time_zone(connection)
         connection.register("answer", answer.fetch_arrow_reader())
         rows = _as_json_has_it(connection) if format == "json" else "FROM answer"

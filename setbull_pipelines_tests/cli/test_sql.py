@@ -141,6 +141,25 @@ def test_a_question_that_fails_at_a_late_row_leaves_no_half_answer(tmp_path: Pat
     assert path.read_text() == "before"
 
 
+def test_a_question_that_fails_is_never_waited_for(tmp_path: Path) -> None:
+    """Seen: two of three processes stood still within 300 rounds, while others kept the processors busy."""
+    script = (
+        "import sys, duckdb; from pathlib import Path; "
+        "from setbull_pipelines.warehouse.exporting import write_answer\n"
+        "for _ in range(100):\n"
+        "    with duckdb.connect(':memory:') as connection:\n"
+        "        try: write_answer(connection.sql(sys.argv[1]), 'csv', Path(sys.argv[2]))\n"
+        "        except duckdb.ConversionException: pass\n"
+        "        except duckdb.Error as error: assert 'Conversion Error' in str(error), error\n"
+    )
+    query = (
+        "SELECT CAST(CASE n WHEN 900000 THEN 'x' ELSE '1' END AS INTEGER) FROM range(1000000) t(n)"
+    )
+    arguments = [sys.executable, "-c", script, query, str(tmp_path / "rows.csv")]
+    finished = subprocess.run(arguments, capture_output=True, text=True, timeout=100)
+    assert finished.returncode == 0, finished.stderr
+
+
 def test_the_help_has_examples_that_work() -> None:
     help_text = CliRunner().invoke(main, ["sql", "--help"]).stdout
     questions = [
