@@ -47,11 +47,12 @@ class _Verbs(click.Group):
     """Commands whose errors are one sentence, wherever they come up."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """As the program of a process, which ends with it; :meth:`main` is for callers that go on."""
+        """Without arguments, as the program of a process, which ends with it; else for a caller who goes on."""
         try:
             return super().__call__(*arguments, **named)
         except SystemExit as ended:
-            if ended.code is None or isinstance(ended.code, int):
+            is_program = not arguments and not named
+            if is_program and (ended.code is None or isinstance(ended.code, int)):
                 leave(ended.code)
             raise
 

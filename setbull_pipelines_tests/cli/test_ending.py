@@ -68,3 +68,14 @@ def test_what_was_committed_is_in_the_catalog_and_no_journal_beside_it(tmp_path:
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
     assert not list(tmp_path.glob("catalog.sqlite-*"))
+
+
+def test_a_program_that_calls_a_command_goes_on_after_it() -> None:
+    """A process that was forked from another would otherwise delete that one's temporary folder."""
+    program = (
+        "from setbull_pipelines.cli.main import main\n"
+        "try: main(['settings', '--nonsense'])\n"
+        "except SystemExit as ended: print('went on after', ended.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "went on after 2\n")
