@@ -78,7 +78,8 @@ def _make_storage(home: Path) -> None:
         with making_tables(Engine), dg.DagsterInstance.get():
             pass
         for path in (*files, *(file.parent for file in files), home / "storage", home):
-            disk.sync(path)
+            if path.exists():  # another storage, such as PostgreSQL, has none of them
+                disk.sync(path)
 
 
 def _absolute(node: object, data_directory: Path) -> object:
