@@ -63,6 +63,7 @@ def build_defs(
     """
     # Once: another process may take in the folder's first input meanwhile, and jobs want assets of the same days.
     days = trading_days(settings)
+    offered = offered_days(days)
     jobs = build_jobs(settings)
     by_name = {job.name: job for job in jobs}
     return dg.Definitions(
@@ -84,11 +85,11 @@ def build_defs(
             build_alerts_asset(),
         ],
         jobs=[*jobs, *more_jobs],
-        schedules=build_schedules(settings, by_name, offered_days(days)),
+        schedules=build_schedules(settings, by_name, offered),
         sensors=[
             *build_sensors(settings),
-            build_landing_sensor(settings, by_name, offered_days(days)),
-            build_after_fetch(settings, by_name, offered_days(days)),
+            build_landing_sensor(settings, by_name, offered),
+            build_after_fetch(settings, by_name, offered),
         ],
         resources=needs_warehouse(settings),
         executor=build_executor(settings.runs.fail_on_divergence),

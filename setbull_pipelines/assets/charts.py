@@ -59,9 +59,7 @@ class FunnelConfig(dg.Config):
     )
 
 
-def build_chart_assets(
-    sessions: dg.StaticPartitionsDefinition,
-) -> list[dg.AssetsDefinition]:
+def build_chart_assets(sessions: dg.StaticPartitionsDefinition) -> list[dg.AssetsDefinition]:
     """One asset per picture."""
     return [_session(sessions), _daily(sessions), _squeeze(sessions), _funnel(sessions)]
 

@@ -14,16 +14,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from setbull_pipelines.cli.reading_options import as_words
+from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.candle_rules import OTHER_SERIES
 from setbull_pipelines.sources.intake import Intake, NoCandles, take_in
 from setbull_pipelines.sources.landing import NOT_READ_KIND
 from setbull_pipelines.sources.looking import FileLook, Refusal, holes_by_series, looks
 from setbull_pipelines.sources.moments import DAILY, MINUTES
-from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.tables.look_back import history_needed
 
 ACCEPTED, PARTLY, NOTHING = 0, 1, 2
@@ -114,7 +113,7 @@ def report_on(input: str, intake: Intake, settings: Settings, given: Mapping[str
         following = f"without the {len(refused)} files that are refused: {command}"
     else:
         following = command
-    today = datetime.now(ZoneInfo(INDIA)).date()
+    today = now().date()
     missing = [*_future(intake, today), *_missing(intake, settings, today)]
     return Report(input, files, len(intake.coverage), missing, following)
 

@@ -50,13 +50,10 @@ def _faults(ledger: Ledger) -> list[str]:
     for name, rows in (("alerts", ledger.alerts), ("notices", ledger.notices)):
         numbers = [row.number for row in rows]
         if numbers != list(range(1, len(numbers) + 1)):
-            found.append(
-                f"the numbers of {name} have a gap or come twice: {shortened([str(number) for number in numbers])}"
-            )
+            found.append(f"the numbers of {name} have a gap or come twice: {shortened(numbers)}")
     backwards = [alert.number for alert in ledger.alerts if alert.last_seen < alert.first_seen]
     if backwards:
         found.append(
-            "alerts that were seen last before they were seen first: "
-            + shortened([str(number) for number in backwards])
+            "alerts that were seen last before they were seen first: " + shortened(backwards)
         )
     return found

@@ -68,7 +68,7 @@ def _stamped_twice(paths: Sequence[Path]) -> list[Finding]:
         Finding(
             "dagster",
             FAULT,
-            f"made by two processes at once, so no process can open: {shortened([str(path) for path in paths])}",
+            f"made by two processes at once, so no process can open: {shortened(paths)}",
             "one of its versions is kept",
             keep_one,
         )
@@ -91,7 +91,7 @@ def _damaged(folder: DataFolder, damaged: Sequence[Path]) -> list[Finding]:
         Finding(
             "dagster",
             FAULT,
-            f"damaged: {shortened([str(path) for path in damaged])}",
+            f"damaged: {shortened(damaged)}",
             "stop setbull ui first; they are set aside: the UI forgets earlier runs, no table is lost",
             set_aside,
         )

@@ -47,7 +47,7 @@ def access(folder: DataFolder) -> list[Finding]:
     closed = [path for path in _folders(root) if not os.access(path, os.R_OK | os.W_OK | os.X_OK)]
     if not closed:
         return [Finding("access", WELL, f"{root} may be read and written")]
-    told = f"may not be read and written: {shortened([str(path) for path in closed])}"
+    told = f"may not be read and written: {shortened(closed)}"
     return [Finding("access", FAULT, told, f"chown -R {os.getuid()} {root}")]
 
 

@@ -241,7 +241,7 @@ class Looker:
             )
 
 
-def shortened(names: Sequence[str]) -> str:
+def shortened(names: Sequence[object]) -> str:
     """The first names of a list, and how many more there are."""
     more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(map(str, names[:_NAMES_SHOWN])) + (f" and {more:,} more" if more > 0 else "")

@@ -235,43 +235,40 @@ def test_dagster_files_that_cannot_be_read_are_set_aside(folder: DataFolder) -> 
     assert kept.read_bytes().endswith(b"nothing")
 
 
-def test_the_doctor_is_there_when_the_runs_of_dagster_cannot_be_opened(
-    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def runs_of_dagster(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Dagster keeps the runs of the folder, which is its home."""
     root = folder.settings.data_directory
     monkeypatch.setenv("SETBULL_DATA_DIR", str(root))
     monkeypatch.setenv("DAGSTER_HOME", "")
     prepare_dagster_home(root)
-    with dg.DagsterInstance.get():
-        pass
-    path = root / "dagster" / "storage" / "history" / "runs.db"
-    path.write_bytes(b"nonsense" * 1000)
+    return root / "dagster" / "storage" / "history" / "runs.db"
+
+
+def assert_refused_then_repaired(said: str) -> None:
+    """A run names the command that mends, which says what it did."""
     refused = CliRunner().invoke(main, ["run"])
     assert (refused.exit_code, refused.output.count("error: ")) == (2, 1)
     assert "setbull doctor --repair" in refused.output
     done = CliRunner().invoke(main, ["doctor", "--repair"])
-    assert (done.exit_code, "1 set aside" in done.output) == (0, True), done.output
+    assert (done.exit_code, said in done.output) == (0, True), done.output
+
+
+def test_the_doctor_is_there_when_the_runs_of_dagster_cannot_be_opened(
+    runs_of_dagster: Path,
+) -> None:
+    runs_of_dagster.write_bytes(b"nonsense" * 1000)
+    assert_refused_then_repaired("1 set aside")
     with dg.DagsterInstance.get() as instance:
         assert instance.get_runs() == []
 
 
-def test_a_file_of_dagster_that_two_processes_made_at_once_is_mended(
-    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = folder.settings.data_directory
-    monkeypatch.setenv("SETBULL_DATA_DIR", str(root))
-    monkeypatch.setenv("DAGSTER_HOME", "")
-    prepare_dagster_home(root)
+def test_a_file_of_dagster_that_two_processes_made_at_once_is_mended(runs_of_dagster: Path) -> None:
     with dg.DagsterInstance.get() as instance:
         instance.add_run(dg.DagsterRun(job_name="kept", run_id=str(uuid.uuid4())))
-    path = root / "dagster" / "storage" / "history" / "runs.db"
-    with sqlite3.connect(path) as connection:
+    with sqlite3.connect(runs_of_dagster) as connection:
         connection.execute("INSERT INTO alembic_version VALUES ('5771160a95ad')")  # as seen
-    refused = CliRunner().invoke(main, ["run"])
-    assert (refused.exit_code, refused.output.count("error: ")) == (2, 1)
-    assert "setbull doctor --repair" in refused.output
-    done = CliRunner().invoke(main, ["doctor", "--repair"])
-    assert (done.exit_code, "1 mended" in done.output) == (0, True), done.output
+    assert_refused_then_repaired("1 mended")
     with dg.DagsterInstance.get() as instance:
         assert [run.job_name for run in instance.get_runs()] == ["kept"]
 
