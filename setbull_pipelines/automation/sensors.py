@@ -1,7 +1,7 @@
-"""The sensor that raises alerts and delivers them, and ends runs whose process is gone.
+"""The sensor that raises alerts and delivers them, ends runs whose process is gone, and fails diverged back-fills.
 
 Belongs here: when the daemon looks, and from where on. Does not belong here: what is looked at (``noticing``,
-``run_process``).
+``run_process``, ``backfills``).
 
 One plain sensor over finished runs, not one run-status sensor per end: a failed check leaves its run green, so
 successes matter as much as failures, and both must be seen in the order in which the runs ended.
@@ -12,6 +12,7 @@ import datetime
 import dagster as dg
 
 from setbull_pipelines.automation import noticing
+from setbull_pipelines.automation.backfills import fail_diverged
 from setbull_pipelines.automation.run_process import end_gone_runs
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.settings import Settings
@@ -29,14 +30,15 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Raises alerts for failed checks, failed runs, overdue sessions and changes of the rollout, "
-        "reports recoveries, and delivers what is due. Ends runs whose process is gone.",
+        "reports recoveries, and delivers what is due. Ends runs whose process is gone, and shows "
+        "back-fills as failed in which V2 differs.",
     )
     def alerts(
         context: dg.SensorEvaluationContext, warehouse: WarehouseResource
     ) -> dg.SensorResult:
         # Runs that ended before the first look are history, not news.
         cursor = context.cursor or now().isoformat()
-        ended = end_gone_runs(context.instance)
+        ended, diverged = end_gone_runs(context.instance), fail_diverged(context.instance)
         runs = noticing.finished_runs(
             context.instance, datetime.datetime.fromisoformat(cursor), _RUNS_PER_TICK
         )
@@ -47,6 +49,8 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         said = f"{len(runs)} runs looked at, {len(found.changed)} alerts changed"
         if ended:
             said += f"; {len(ended)} runs ended, whose process is gone"
+        if diverged:
+            said += f"; back-fills in which V2 differs: {', '.join(diverged)}"
         for delivery in found.deliveries:
             outcome = delivery.error or "delivered"
             said += f"; {delivery.channel}, {delivery.notices} notices: {outcome}"

@@ -40,6 +40,11 @@ def without_inherited(tags: Mapping[str, str]) -> dict[str, str]:
     return {tag: _NONE for tag in _OF_ONE_RUN if tag in tags}
 
 
+def tells_divergence(tags: Mapping[str, str]) -> bool:
+    """Whether a finished run says that V2 differs."""
+    return tags.get(DIVERGED_TAG, _NONE) != _NONE
+
+
 class V2Differs(Exception):
     """The run did all its work, and V2 differs from V1; the message says where."""
 

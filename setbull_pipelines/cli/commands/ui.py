@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
 from setbull_pipelines.cli.starting import settings_in_force
+from setbull_pipelines.settings.loading import INPUT_VARIABLE, SETTINGS_FILE_VARIABLE
 
 
 @click.command()
@@ -17,16 +19,21 @@ def ui(port: int) -> None:
     from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
 
     settings = settings_in_force()
-    prepare_dagster_home(settings.data_directory, settings.runs)
+    home = prepare_dagster_home(settings.data_directory, settings.runs)
     click.echo(f"opening http://127.0.0.1:{port} on the tables of {settings.data_directory}")
     # Dagster points to its newer command `dg dev`, which is an extra here: no news for who opens the UI.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
-    os.chdir(PROJECT)
+    for name in (SETTINGS_FILE_VARIABLE, INPUT_VARIABLE):
+        if named := os.environ.get(name):
+            os.environ[name] = str(Path(named).resolve())  # relative to where the user stands
+    os.chdir(
+        home
+    )  # in the project's folder Dagster warns that the dagster.yaml there is not the one it uses
     os.execv(
         sys.executable,
         [
             sys.executable,
-            *("-m", "dagster", "dev", "--workspace", "workspace.yaml"),
+            *("-m", "dagster", "dev", "--workspace", str(PROJECT / "workspace.yaml")),
             *("--host", "127.0.0.1", "--port", str(port)),
         ],
     )
