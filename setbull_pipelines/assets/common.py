@@ -55,9 +55,11 @@ def completeness_of(
 ) -> Mapping[str, object]:
     """Figures of how complete a published day is; without ``raw.coverage`` nothing is expected of it."""
     columns = [name for name in completeness.COLUMNS if name in stored.table.column_names]
+    key = day.isoformat()
     return completeness.completeness(
         stored.table.name,
-        warehouse.read(stored, [day.isoformat()], columns),
+        warehouse.distinct(stored, key, columns),
+        warehouse.pointer(stored, key).rows,
         warehouse.read(_COVERAGE, [WHOLE])
         if warehouse.pointer(_COVERAGE, WHOLE)
         else _COVERAGE.table.empty(),

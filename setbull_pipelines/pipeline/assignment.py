@@ -50,7 +50,7 @@ def pick(
 
     Also the instruments that fell back: assigned to V2, and only V1 has rows of them.
     """
-    keys = {variant: frame["instrument_key"].unique() for variant, frame in frames.items()}
+    keys = {variant: frame["instrument_key"].unique().tolist() for variant, frame in frames.items()}
     in_v2 = set(keys[Variant.V2])
     both = list(dict.fromkeys([*keys[Variant.V1], *keys[Variant.V2]]))
     on_v2 = [

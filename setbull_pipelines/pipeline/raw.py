@@ -151,13 +151,13 @@ class RawDays:
             "settings_hash": fingerprint(settings.sample),
         }
 
-    def is_current(self, day: date) -> bool:
-        """True when the day is stored from just these sources."""
-        inputs = self._inputs(day)
-        return all(
-            self.warehouse.is_current(stored, day.isoformat(), **self._provenance, inputs=inputs)
-            for stored in DAY_TABLES
-        )
+    def _outdated(self, days: Sequence[date]) -> list[date]:
+        """The days that are not stored from just these sources; each table is looked at once for all days."""
+        inputs = {day.isoformat(): self._inputs(day) for day in days}
+        found = [
+            self.warehouse.up_to_date(stored, inputs, **self._provenance) for stored in DAY_TABLES
+        ]
+        return [day for day in days if any(day.isoformat() not in each for each in found)]
 
     def _inputs(self, day: date) -> dict[str, str]:
         return {"sources": combined(self.intake.identity_of_bars(day))} | calendar_mark(day)
@@ -174,17 +174,17 @@ class RawDays:
         self._tell_of_memory({day: rows.get(day, 0) for day in ordered}, columns)
         damage: dict[date, str] = {}
         for batch in batches(ordered, rows, columns, self._processing):
-            wanted = [day for day in batch if not self.is_current(day)]
+            wanted = self._outdated(batch)
             found = self._publish_whole(wanted)
             damage |= found
-            for day in batch:
-                if day in found:
-                    continue
-                pointers = {
-                    stored.table.name: self.warehouse.pointer(stored, day.isoformat())
-                    for stored in DAY_TABLES
-                }
-                yield PartitionResult(day, pointers, cached=day not in wanted)
+            published = [day for day in batch if day not in found]
+            keys = [day.isoformat() for day in published]
+            pointers = {
+                stored.table.name: self.warehouse.pointers(stored, keys) for stored in DAY_TABLES
+            }
+            for day in published:
+                of_day = {name: of_table[day.isoformat()] for name, of_table in pointers.items()}
+                yield PartitionResult(day, of_day, cached=day not in wanted)
             progress.advance(len(batch))
         if damage:
             first, last, text = min(damage), max(damage), next(iter(damage.values()))

@@ -367,7 +367,7 @@ def served_day(table: Table, day: date, warehouse: Warehouse) -> ServedDay:
     """Count what was served on ``day``, from what is stored. MissingPartition when it was never served."""
     stored, partition = served_table(table), day.isoformat()
     rows = warehouse.distinct(stored, partition, ["instrument_key", "variant"])
-    found = [Variant(name) for name in rows["variant"]]
+    found = [Variant(name) for name in rows["variant"].tolist()]
     v2 = StoredTable(Variant.V2.value, table)
     pointer = warehouse.pointer(v2, partition)
     if pointer is None:
@@ -375,11 +375,13 @@ def served_day(table: Table, day: date, warehouse: Warehouse) -> ServedDay:
     elif pointer.evicted_at:
         in_v2 = set(warehouse.instrument_hashes(v2, partition).column("instrument_key").to_pylist())
     else:
-        in_v2 = set(warehouse.distinct(v2, partition, ["instrument_key"])["instrument_key"])
+        in_v2 = set(
+            warehouse.distinct(v2, partition, ["instrument_key"])["instrument_key"].tolist()
+        )
     return ServedDay(
         instruments=len(rows),
         from_v2=found.count(Variant.V2),
         fallbacks=len(warehouse.pointer(stored, partition).failures),
-        not_served=len(in_v2 - set(rows["instrument_key"])),
+        not_served=len(in_v2.difference(rows["instrument_key"].tolist())),
         share=realised_share(found),
     )

@@ -31,32 +31,39 @@ _OF_BOTH_SERIES = ("candles_daily", "indicators_daily")
 
 
 def completeness(
-    table: str, rows: pd.DataFrame, coverage: pd.DataFrame, day: pd.Timestamp, bar_minutes: int
+    table: str,
+    rows: pd.DataFrame,
+    bars: int,
+    coverage: pd.DataFrame,
+    day: pd.Timestamp,
+    bar_minutes: int,
 ) -> Mapping[str, Scalar]:
-    """Instruments and bars that ``rows`` of ``table`` hold on ``day``, of those expected.
+    """Instruments and bars that ``table`` holds on ``day``, of those expected.
 
+    ``rows`` are its rows, or those alone that differ in :data:`COLUMNS`; ``bars`` is how many it has.
     ``coverage`` is ``raw.coverage``. Expected are the instruments whose candles begin by that day and reach to one of
     the :data:`RECENT_SESSIONS` before it. Bars expected are those of instruments that trade in every bar: minutes
     without a trade make none, so less than all are usual. Shares are left out where nothing is expected, bars where
     the rows of a table are none.
     """
     expected = _expected(coverage, table, day)
-    present = rows["instrument_key"].unique()
+    present = set(rows["instrument_key"].unique().tolist())
+    wanted_keys = set(expected["instrument_key"].unique().tolist())
     covered = coverage[coverage["series"] == _SERIES[table]] if table in _SERIES else coverage
     figures: dict[str, Scalar] = {
         "instruments": len(present),
-        "instruments expected": int(expected["instrument_key"].nunique()),
+        "instruments expected": len(wanted_keys),
     }
     if table in (*_SERIES, *_OF_BOTH_SERIES) and table not in _BAND_WIDTHS:
-        figures["bars"] = len(rows)
-        bars = _bars_expected(table, rows, expected, day, bar_minutes)
-        if bars is not None:
-            figures["bars expected"] = bars
+        figures["bars"] = bars
+        bars_expected = _bars_expected(table, rows, expected, day, bar_minutes)
+        if bars_expected is not None:
+            figures["bars expected"] = bars_expected
     for name in ("instruments", "bars"):
         if wanted := figures.get(f"{name} expected"):
             found = figures[name]
             if name == "instruments":
-                found = len(set(present) & set(expected["instrument_key"]))
+                found = len(present & wanted_keys)
             figures[f"share of {name}"] = round(found / wanted, 4)
     if len(covered):
         figures["last session of the source"] = f"{covered['last_trading_day'].max():%Y-%m-%d}"

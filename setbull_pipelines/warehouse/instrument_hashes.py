@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import pyarrow
 import pyarrow.compute
 
 from setbull_pipelines.tables.contract import Kind, Table
+from setbull_pipelines.warehouse.files import side_by_side
 
 _KEY = "instrument_key"
 _HASH_BYTES = 8
@@ -40,20 +41,28 @@ def hashes_of_rows(table: Table, rows: pyarrow.Table) -> pyarrow.Table:
 
 
 def hashes_of_partitions(
-    table: Table, columns: Mapping[str, pyarrow.Array], bounds: np.ndarray
+    table: Table, columns: Mapping[str, pyarrow.Array], bounds: np.ndarray, threads: int = 1
 ) -> list[pyarrow.Table]:
-    """As :func:`hashes_of_rows` for each of several partitions, whose rows follow one another between ``bounds``."""
+    """As :func:`hashes_of_rows` for each of several partitions, whose rows follow one another between ``bounds``.
+
+    ``threads`` hash side by side: copying and hashing many rows both release the interpreter lock.
+    """
     if table.key[0] != _KEY:
         raise ValueError(f"table {table.name}: found key {table.key}, expected {_KEY} first")
-    records = _records(table.without_provenance, columns, bounds[-1])
+    records = _Records(table.without_provenance, columns)
     codes = _dictionary(columns[_KEY])
     indices = codes.indices.to_numpy()
     is_start = np.diff(indices, prepend=-1) != 0
     is_start[bounds[:-1][bounds[:-1] < len(indices)]] = True
     starts = np.flatnonzero(is_start)
-    ends = np.append(starts, len(indices))[1:]
-    digests = _digests(table, records, starts.tolist(), ends.tolist(), _HASH_BYTES)
-    hashes = np.frombuffer(b"".join(digests), "<u8")
+    places = np.append(starts, len(indices))
+    # Whole instruments, of about so many rows together.
+    firsts = np.unique(np.searchsorted(starts, np.arange(0, len(indices), _ROWS_AT_ONCE)))
+    stretches = list(pairwise([*firsts.tolist(), len(starts)]))
+    digests = side_by_side(
+        threads, lambda stretch: records.digests(places[stretch[0] : stretch[1] + 1]), stretches
+    )
+    hashes = np.frombuffer(b"".join(chain.from_iterable(digests)), "<u8")
     keys = pyarrow.array(indices[starts])
     cuts = np.searchsorted(starts, bounds).tolist()
     return [
@@ -67,42 +76,57 @@ def hashes_of_partitions(
 
 
 def contents_of_partitions(
-    table: Table, columns: Mapping[str, pyarrow.Array], bounds: np.ndarray
+    table: Table, columns: Mapping[str, pyarrow.Array], bounds: np.ndarray, threads: int = 1
 ) -> list[str]:
     """One hash of all rows of each partition, provenance included, as 32 hexadecimal digits."""
-    records = _records(table, columns, bounds[-1])
-    places = bounds.tolist()
-    return [each.hex() for each in _digests(table, records, places[:-1], places[1:], _DIGEST_BYTES)]
+    records = _Records(table, columns)
+    return side_by_side(
+        threads, lambda ends: records.digest(*ends).hexdigest(), list(pairwise(bounds.tolist()))
+    )
 
 
-def _records(table: Table, columns: Mapping[str, pyarrow.Array], rows: int) -> np.ndarray:
-    """One record per row, so that rows that follow one another are one stretch of bytes."""
-    parts = []
-    for column in table.columns:
-        array = columns[column.name]
-        if column.nullable:
-            parts.append(array.is_null().to_numpy(zero_copy_only=False).view(np.uint8))
-        parts.append(_fixed_width(array, column.kind))
-    records = np.empty(rows, [(f"part_{number}", part.dtype) for number, part in enumerate(parts)])
-    # Some rows after others: columns that are put side by side in memory that the processor still holds.
-    for start in range(0, rows, _ROWS_AT_ONCE):
-        for number, part in enumerate(parts):
-            end = start + _ROWS_AT_ONCE
-            records[f"part_{number}"][start:end] = part[start:end]
-    return records
+class _Records:
+    """Rows as records of one width, so that rows that follow one another are one stretch of bytes.
 
+    They are made some rows after others, in memory that the processor still holds when they are hashed.
+    """
 
-def _digests(
-    table: Table, records: np.ndarray, starts: Sequence[int], ends: Sequence[int], size: int
-) -> list[bytes]:
-    width, data = records.itemsize, memoryview(records.view(np.uint8))
-    keyed = hashlib.blake2b(digest_size=size, key=table.name.encode())
-    digests = []
-    for start, end in zip(starts, ends, strict=True):
-        digest = keyed.copy()
-        digest.update(data[start * width : end * width])
-        digests.append(digest.digest())
-    return digests
+    def __init__(self, table: Table, columns: Mapping[str, pyarrow.Array]) -> None:
+        self._name = table.name.encode()
+        self._parts: list[np.ndarray] = []
+        for column in table.columns:
+            array = columns[column.name]
+            if column.nullable:
+                is_null = array.is_null().to_numpy(zero_copy_only=False)
+                self._parts.append(is_null.view(np.uint8))
+            self._parts.append(_fixed_width(array, column.kind))
+        self._type = np.dtype(
+            [(f"part_{number}", part.dtype) for number, part in enumerate(self._parts)]
+        )
+
+    def digests(self, places: np.ndarray) -> list[bytes]:
+        """The hash of the rows between each two of ``places``, which are few together."""
+        width, data = self._type.itemsize, self._bytes(places[0], places[-1])
+        keyed = hashlib.blake2b(digest_size=_HASH_BYTES, key=self._name)
+        digests = []
+        for start, end in pairwise(((places - places[0]) * width).tolist()):
+            digest = keyed.copy()
+            digest.update(data[start:end])
+            digests.append(digest.digest())
+        return digests
+
+    def digest(self, first: int, end: int) -> hashlib.blake2b:
+        """The hash of any number of rows together."""
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES, key=self._name)
+        for start in range(first, end, _ROWS_AT_ONCE):
+            digest.update(self._bytes(start, min(start + _ROWS_AT_ONCE, end)))
+        return digest
+
+    def _bytes(self, start: int, end: int) -> memoryview:
+        records = np.empty(end - start, self._type)
+        for number, part in enumerate(self._parts):
+            records[f"part_{number}"] = part[start:end]
+        return memoryview(records.view(np.uint8))
 
 
 def of_mapping(hashes: Mapping[str, int]) -> pyarrow.Table:
@@ -143,11 +167,12 @@ def _without_nulls(array: pyarrow.Array, instead: int) -> pyarrow.Array:
 
 
 def with_coded_texts(
-    table: Table, columns: Mapping[str, pyarrow.Array]
+    table: Table, columns: Mapping[str, pyarrow.Array], threads: int = 1
 ) -> dict[str, pyarrow.Array]:
     """The columns, with texts coded by dictionaries: once, for whoever hashes them twice."""
-    texts = {column.name for column in table.columns if column.kind in _TEXTS}
-    return {name: _dictionary(array) if name in texts else array for name, array in columns.items()}
+    texts = [column.name for column in table.columns if column.kind in _TEXTS]
+    coded = side_by_side(threads, lambda name: _dictionary(columns[name]), texts)
+    return {**columns, **dict(zip(texts, coded, strict=True))}
 
 
 def _dictionary(array: pyarrow.Array) -> pyarrow.DictionaryArray:

@@ -185,8 +185,40 @@ class Looker:
         True only if the pointer names the same code, settings, inputs and contract, no instrument
         failed or was invalidated, and the file is undamaged.
         """
+        given = {"code_version": code_version, "settings_hash": settings_hash}
+        return bool(self.up_to_date(stored, {partition: inputs}, **given))
+
+    def up_to_date(
+        self,
+        stored: StoredTable,
+        inputs: Mapping[str, Mapping[str, str]],
+        *,
+        code_version: str,
+        settings_hash: str,
+    ) -> set[str]:
+        """Those partitions of ``inputs`` of which :meth:`is_current` is true: one look for all of them."""
+        for partition in inputs:
+            require_partition(stored, partition)
+        current = self._current(stored)
+        return {
+            partition
+            for partition, of_partition in inputs.items()
+            if self._is_current(
+                stored, partition, current, code_version, settings_hash, of_partition
+            )
+        }
+
+    def _is_current(
+        self,
+        stored: StoredTable,
+        partition: str,
+        current: Mapping[str, Version | None],
+        code_version: str,
+        settings_hash: str,
+        inputs: Mapping[str, str],
+    ) -> bool:
         try:
-            pointer = self.pointer(stored, partition)
+            pointer = self._pointer(stored, partition, current)
         except DamagedPartition:
             return False
         if (

@@ -40,6 +40,7 @@ FOOTER = "setbull_pipelines"
 """Under this name a file says which partitions it holds and what they were computed from."""
 MOST_BYTES = 64 * 2**20
 """A file is cut before it holds more, at the bounds of days: whoever needs a day hashes no more than that for it."""
+_FEWEST_ROWS_FOR_THREADS = 16_384
 _COMPUTED_FROM = ("schema_hash", "code_version", "settings_hash", "inputs")
 HASHES = Table(
     "instrument_hashes",
@@ -108,7 +109,7 @@ def prepare(
     a mirror, where only the copy is known to be whole.
     """
     commit = uuid4().hex
-    hashes = [_hashes(each) for each in publications]
+    hashes = [_hashes(each, files.threads) for each in publications]
     prepared = Prepared([])
     beside = _hash_file(publications, hashes, prepared, commit)
     drafts = []
@@ -164,19 +165,28 @@ class _Hashes:
     by_instrument: list[pyarrow.Table | None]
 
 
-def _hashes(each: Publication) -> _Hashes:
+def _hashes(each: Publication, threads: int) -> _Hashes:
     table, bounds = each.stored.table, each.batch.bounds
-    columns = instrument_hashes.with_coded_texts(table, each.batch.columns)
+    if bounds[-1] < _FEWEST_ROWS_FOR_THREADS:
+        threads = 1  # few rows are hashed before a thread has started
+    columns = instrument_hashes.with_coded_texts(table, each.batch.columns, threads)
+
+    def contents() -> list[str]:
+        return instrument_hashes.contents_of_partitions(table, columns, bounds, threads)
+
+    def by_instrument() -> list[pyarrow.Table]:
+        return instrument_hashes.hashes_of_partitions(table, columns, bounds, threads)
+
     if table.key[0] != "instrument_key":
-        contents = instrument_hashes.contents_of_partitions(table, columns, bounds)
-        nothing = [None] * len(contents)
-        return _Hashes(contents, nothing, nothing)
-    found = instrument_hashes.hashes_of_partitions(table, columns, bounds)
-    values = [instrument_hashes.combined(of_one) for of_one in found]
+        nothing = [None] * len(each.batch.partitions)
+        return _Hashes(contents(), nothing, nothing)
     if table.without_provenance is table:
+        found = by_instrument()
+        values = [instrument_hashes.combined(of_one) for of_one in found]
         return _Hashes(values, [None] * len(values), found)
-    contents = instrument_hashes.contents_of_partitions(table, columns, bounds)
-    return _Hashes(contents, values, found)
+    found, hashed = side_by_side(threads, lambda work: work(), [by_instrument, contents])
+    values = [instrument_hashes.combined(of_one) for of_one in found]
+    return _Hashes(hashed, values, found)
 
 
 def _drafts(

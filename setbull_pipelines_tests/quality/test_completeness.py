@@ -38,7 +38,7 @@ SPANS = coverage(
 
 
 def test_a_missing_instrument_and_its_bars_are_missing() -> None:
-    found = completeness("candles_1min", rows(A=370), SPANS, WEDNESDAY, 5)
+    found = completeness("candles_1min", rows(A=370), 370, SPANS, WEDNESDAY, 5)
     assert found == {
         "instruments": 1,
         "instruments expected": 2,
@@ -53,7 +53,7 @@ def test_a_missing_instrument_and_its_bars_are_missing() -> None:
 def test_an_instrument_is_expected_for_five_sessions_after_its_last_candle() -> None:
     # Sessions after Tuesday 2024-05-28: 29, 30, 31, 3 and 4 June, 5 June is the sixth.
     expected = {
-        day: completeness("candles_1min", rows(), SPANS, pd.Timestamp(day), 5)[
+        day: completeness("candles_1min", rows(), 0, SPANS, pd.Timestamp(day), 5)[
             "instruments expected"
         ]
         for day in ("2024-06-04", "2024-06-05")
@@ -76,7 +76,7 @@ def test_an_instrument_is_expected_for_five_sessions_after_its_last_candle() -> 
 )
 def test_bars_of_one_instrument(table, day, bar_minutes, bars) -> None:
     spans = coverage(*(("A", series, "2020-11-01", "2026-08-03") for series in (MINUTES, EXCHANGE)))
-    found = completeness(table, rows(A=1), spans, day, bar_minutes)
+    found = completeness(table, rows(A=1), 1, spans, day, bar_minutes)
     assert found.get("bars expected") == bars
     assert ("bars" in found) is (bars is not None)
     assert found["instruments expected"] == 1
@@ -85,17 +85,19 @@ def test_bars_of_one_instrument(table, day, bar_minutes, bars) -> None:
 def test_stocks_with_a_closing_auction_have_fewer_minutes() -> None:
     spans = coverage(*((key, MINUTES, "2026-07-01", "2026-08-03") for key in "AB"))
     day = rows(A=1, B=1).assign(session_shape=["closing auction", "full"])
-    assert completeness("candles_1min", day, spans, AUCTION, 5)["bars expected"] == 360 + 375
+    assert (
+        completeness("candles_1min", day, len(day), spans, AUCTION, 5)["bars expected"] == 360 + 375
+    )
 
 
 def test_where_nothing_is_expected_there_is_no_share() -> None:
-    found = completeness("candles_5min", rows(), SPANS[:0], WEDNESDAY, 5)
+    found = completeness("candles_5min", rows(), 0, SPANS[:0], WEDNESDAY, 5)
     assert found == {"instruments": 0, "instruments expected": 0, "bars": 0, "bars expected": 0}
 
 
 def test_hours_that_are_not_known_expect_no_number_of_bars() -> None:
     day = pd.Timestamp("2026-11-08")
     spans = coverage(("A", MINUTES, "2026-11-01", "2026-11-08"))
-    found = completeness("candles_1min", rows(A=60), spans, day, 5)
+    found = completeness("candles_1min", rows(A=60), 60, spans, day, 5)
     assert "bars expected" not in found
     assert found["share of instruments"] == 1.0
