@@ -6,6 +6,7 @@ comparing (``compare``).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,28 +62,27 @@ def batches_of(rows: Rows, columns: list[str], size: int) -> Iterator[Iterator]:
 
 
 def of_instruments(rows: Rows, columns: list[str], instruments: Sequence[str]) -> pyarrow.Table:
-    """The rows of some instruments, in their order, of one file at most; texts as plain strings."""
+    """The rows of some instruments, which are sorted, of one file at most; texts as plain strings."""
     if not isinstance(rows, pyarrow.Table):
         (path,) = rows
         with pyarrow.parquet.ParquetFile(path) as file:
             rows = file.read_row_groups(_groups_with(file, instruments), columns=columns)
-    rows = plain_text(rows.select(columns))
     chosen = pyarrow.array(instruments, pyarrow.string())
-    return rows.filter(pyarrow.compute.is_in(rows["instrument_key"], chosen))
+    is_chosen = pyarrow.compute.is_in(rows["instrument_key"], chosen)
+    return plain_text(rows.select(columns).filter(is_chosen))
 
 
 def _groups_with(file: pyarrow.parquet.ParquetFile, instruments: Sequence[str]) -> list[int]:
     """The row groups that can hold one of the instruments, by what the footer says of them."""
-    place = file.schema.names.index("instrument_key")
+    column = file.schema.names.index("instrument_key")
     groups = []
     for group in range(file.num_row_groups):
-        known = file.metadata.row_group(group).column(place).statistics
-        if (
-            known is None
-            or not known.has_min_max
-            or any(known.min <= name <= known.max for name in instruments)
-        ):
-            groups.append(group)
+        known = file.metadata.row_group(group).column(column).statistics
+        if known is not None and known.has_min_max:
+            place = bisect_left(instruments, known.min)
+            if place == len(instruments) or instruments[place] > known.max:
+                continue
+        groups.append(group)
     return groups
 
 

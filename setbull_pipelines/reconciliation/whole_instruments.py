@@ -7,6 +7,7 @@ with other keys (``compare``, by SQL), judging shapes (``diagnosis``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
 import numpy as np
@@ -41,8 +42,11 @@ def side_by_side(
 ) -> pd.DataFrame:
     """Both sides of ``instruments`` as ``sides.Sides`` wants them, but for the order of rows: that of the key."""
     others = [column.name for column in table.value_columns]
-    left = of_instruments(v1, [*table.key, *others], instruments).combine_chunks()
-    right = of_instruments(v2, ["instrument_key", *diverging], instruments).combine_chunks()
+    wanted = ((v1, [*table.key, *others]), (v2, ["instrument_key", *diverging]))
+    with ThreadPoolExecutor(2) as threads:
+        left, right = threads.map(
+            lambda side: of_instruments(*side, sorted(instruments)).combine_chunks(), wanted
+        )
     columns = {name: left[name] for name in table.key}
     columns |= {f"v1_{name}": left[name] for name in others}
     columns |= {f"v2_{name}": right[name] for name in diverging}
