@@ -5,7 +5,8 @@ here: which rows are current (``warehouse``), what a tolerance is (``tables``), 
 ``columns``), text for readers (``report``), Dagster.
 
 Two sides with the same keys in the same order are read side by side (``aligned``), and only the rows that differ are
-looked at further, in memory (``few_differences``). All others are joined in DuckDB, once, into a temporary table. Every
+looked at further, in memory (``few_differences``), and some whole instruments for the cause
+(``whole_instruments``). All others are joined in DuckDB, once, into a temporary table. Every
 differing column is then compared by queries that read that column only. Row counts come from the sides themselves,
 apart from both, so that a comparison which lost rows on the way is noticed and cannot pass.
 """
@@ -154,6 +155,9 @@ def _compare_aligned(
             aligned.instruments, differences.unequal_instruments(), ROWS_DIAGNOSED
         )
         both = side_by_side(table, v1, v2, found.diverged, instruments)
+        order = _series_and_moments(table)
+        if order != list(table.key):
+            both = both.sort_values(order, ignore_index=True)
         sides = _sides(table, both, found.diverged, rows, len(aligned.instruments))
         found.diagnoses = diagnose(sides)
     return found
@@ -217,20 +221,24 @@ def _joined_sides(
     connection.register("chosen", pyarrow.table({"chosen_key": instruments}))
     frame = connection.execute(
         f"SELECT {', '.join(selected)} FROM joined "
-        "WHERE instrument_key IN (SELECT chosen_key FROM chosen)"
+        "WHERE instrument_key IN (SELECT chosen_key FROM chosen) "
+        f"ORDER BY {', '.join(map(quoted_identifier, _series_and_moments(table)))}"
     ).df()
     return _sides(table, frame, diverging, rows, len(counted))
+
+
+def _series_and_moments(table: Table) -> list[str]:
+    """The key in the order in which the recognisers want rows."""
+    moments = [name for name in table.key if table.column(name).kind in (*MOMENTS, *NUMERIC)]
+    return [*(name for name in table.key if name not in moments), *moments]
 
 
 def _sides(
     table: Table, frame: pd.DataFrame, diverging: list[str], rows: RowCounts, instruments: int
 ) -> Sides:
-    """Both sides as the recognisers see them, of the joined rows of whole instruments in any order."""
-    moments = [name for name in table.key if table.column(name).kind in (*MOMENTS, *NUMERIC)]
-    series = [name for name in table.key if name not in moments]
     return Sides(
         table,
-        frame.sort_values([*series, *moments], ignore_index=True),
+        frame,
         tuple(diverging),
         rows.v1,
         rows.v2,
