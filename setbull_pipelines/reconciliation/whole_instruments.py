@@ -23,7 +23,7 @@ _FRAME_TYPES = {
     pyarrow.int32(): pd.Int32Dtype(),
     pyarrow.bool_(): pd.BooleanDtype(),
 }
-"""Of columns that may have a null, which pandas would make floats and objects of."""
+"""Types of columns that may have a null, which pandas would make floats and objects of."""
 
 
 def diverging_first(rows: Mapping[str, int], diverging: set[str], most_rows: int) -> list[str]:
