@@ -10,6 +10,8 @@ join is needed: a comparison is one pass over both files, in memory for a few ba
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +60,10 @@ def read_aligned(table: Table, v1_rows: Rows, v2_rows: Rows) -> Aligned | None:
         batches_of(v1_rows, table.column_names, _BATCH_ROWS) as v1_batches,
         batches_of(v2_rows, table.column_names, _BATCH_ROWS) as v2_batches,
     ):
-        for v1, v2 in zip(v1_batches, v2_batches, strict=True):
-            if len(v1) != len(v2) or not all(_same(v1[name], v2[name]) for name in table.key):
+        for v1, v2 in _in_step(v1_batches, v2_batches):
+            if v1 is None or v2 is None or len(v1) != len(v2):
+                return None
+            if not all(_same(v1[name], v2[name]) for name in table.key):
                 return None
             if not _ascends(v1, table, last):
                 return None
@@ -86,6 +90,21 @@ def read_aligned(table: Table, v1_rows: Rows, v2_rows: Rows) -> Aligned | None:
         if differing
         else _side_by_side_schema(table).empty_table(),
     )
+
+
+def _in_step(v1: Iterator, v2: Iterator) -> Iterator[tuple]:
+    """The batches of both sides in pairs, None for a side that has no more of them.
+
+    Each side is decoded in a thread of its own, one batch ahead of what is looked at.
+    """
+    with ThreadPoolExecutor(2) as threads:
+        ahead = [threads.submit(next, side, None) for side in (v1, v2)]
+        while True:
+            batches = tuple(decoded.result() for decoded in ahead)
+            if batches == (None, None):
+                return
+            ahead = [threads.submit(next, side, None) for side in (v1, v2)]
+            yield batches
 
 
 def _plain(values: pyarrow.Array) -> pyarrow.Array:

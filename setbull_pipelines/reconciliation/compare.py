@@ -5,7 +5,8 @@ here: which rows are current (``warehouse``), what a tolerance is (``tables``), 
 ``columns``), text for readers (``report``), Dagster.
 
 Two sides with the same keys in the same order are read side by side (``aligned``), and only the rows that differ are
-looked at further, in memory (``few_differences``). All others are joined in DuckDB, once, into a temporary table. Every
+looked at further, in memory (``few_differences``), and some whole instruments for the cause
+(``whole_instruments``). All others are joined in DuckDB, once, into a temporary table. Every
 differing column is then compared by queries that read that column only. Row counts come from the sides themselves,
 apart from both, so that a comparison which lost rows on the way is noticed and cannot pass.
 """
@@ -17,6 +18,7 @@ from datetime import date
 
 import duckdb
 import pandas as pd
+import pyarrow
 
 from setbull_pipelines.reconciliation.aligned import Aligned, read_aligned
 from setbull_pipelines.reconciliation.columns import (
@@ -34,7 +36,6 @@ from setbull_pipelines.reconciliation.joining import (
     connected,
     fetch_one,
     join,
-    take,
     unequal_cell,
 )
 from setbull_pipelines.reconciliation.outcome import (
@@ -52,6 +53,7 @@ from setbull_pipelines.reconciliation.outcome import (
 )
 from setbull_pipelines.reconciliation.rows import Rows, count_of, instruments_in, is_missing
 from setbull_pipelines.reconciliation.sides import Sides
+from setbull_pipelines.reconciliation.whole_instruments import diverging_first, side_by_side
 from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.tables.contract import Table
 from setbull_pipelines.tables.filters import FILTER_RESULTS
@@ -148,9 +150,16 @@ def _compare_aligned(
         for name, (counts, cells) in differences.compare_columns(connection).items():
             found.counts[name] = counts
             found.cells.append(cells)
-        if found.diverged:
-            take(connection, table, aligned)
-            found.diagnoses = diagnose(_sides(connection, table, found.diverged, rows, (v1, v2)))
+    if found.diverged:
+        instruments = diverging_first(
+            aligned.instruments, differences.unequal_instruments(), ROWS_DIAGNOSED
+        )
+        both = side_by_side(table, v1, v2, found.diverged, instruments)
+        order = _series_and_moments(table)
+        if order != list(table.key):
+            both = both.sort_values(order, ignore_index=True)
+        sides = _sides(table, both, found.diverged, rows, len(aligned.instruments))
+        found.diagnoses = diagnose(sides)
     return found
 
 
@@ -180,28 +189,18 @@ def _compare_joined(
         if only_v1 or only_v2:
             found.cells.append(one_sided_rows(connection, table, settings.sample_cells))
         if found.diverged or only_v1 or only_v2 or rows.v1 != rows.v2:
-            found.diagnoses = diagnose(_sides(connection, table, found.diverged, rows, None))
+            found.diagnoses = diagnose(_joined_sides(connection, table, found.diverged, rows))
             if table == FILTER_RESULTS:
                 found.decisions = changed_decisions(_results(connection), day)
     return rows, found
 
 
-def _sides(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    diverging: list[str],
-    rows: RowCounts,
-    aligned_sides: tuple[Rows, Rows] | None,
+def _joined_sides(
+    connection: duckdb.DuckDBPyConnection, table: Table, diverging: list[str], rows: RowCounts
 ) -> Sides:
-    """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows.
-
-    ``joined`` has all rows, unless there are ``aligned_sides``: then it has those that differ, and
-    ``instrument_rows`` says how many there are.
-    """
+    """Read both sides of whole instruments, the diverging ones first, up to a bounded number of rows."""
     columns = [column for column in table.value_columns if column.name in diverging]
     differs = " OR ".join([f"NOT coalesce({IN_BOTH}, false)", *map(unequal_cell, columns)])
-    moments = [name for name in table.key if table.column(name).kind in (*MOMENTS, *NUMERIC)]
-    series = [name for name in table.key if name not in moments]
     selected = [
         *map(quoted_identifier, table.key),
         "in_v1",
@@ -210,28 +209,33 @@ def _sides(
         *(cell("v2", column) for column in columns),
         *(f"{unequal_cell(column)} AS {cell('unequal', column)}" for column in columns),
     ]
-    if aligned_sides is None:
-        connection.execute(
-            "CREATE TEMP VIEW instrument_rows AS "
-            'SELECT instrument_key, count(*) AS "rows" FROM joined GROUP BY instrument_key'
-        )
-    connection.execute(
-        "CREATE TEMP TABLE chosen AS SELECT instrument_key FROM ("
-        'SELECT instrument_key, sum("rows") OVER by_difference AS rows_so_far, '
-        "row_number() OVER by_difference AS place FROM instrument_rows LEFT JOIN ("
-        f"SELECT instrument_key, count_if({differs}) = 0 AS agrees FROM joined GROUP BY instrument_key) "
-        "USING (instrument_key) "
-        "WINDOW by_difference AS (ORDER BY coalesce(agrees, true), instrument_key)) "
-        f"WHERE rows_so_far <= {ROWS_DIAGNOSED} OR place = 1"
+    counted = connection.execute(
+        f'SELECT instrument_key, count(*) AS "rows", count_if({differs}) > 0 AS diverges '
+        "FROM joined GROUP BY instrument_key"
+    ).fetchall()
+    instruments = diverging_first(
+        {name: count for name, count, _ in counted},
+        {name for name, _, diverges in counted if diverges},
+        ROWS_DIAGNOSED,
     )
-    is_chosen = "instrument_key IN (SELECT instrument_key FROM chosen)"
-    if aligned_sides is not None:
-        join(connection, table, *aligned_sides, "whole", is_chosen)
+    connection.register("chosen", pyarrow.table({"chosen_key": instruments}))
     frame = connection.execute(
-        f"SELECT {', '.join(selected)} FROM {'joined' if aligned_sides is None else 'whole'} "
-        f"WHERE {is_chosen} ORDER BY {', '.join(map(quoted_identifier, (*series, *moments)))}"
+        f"SELECT {', '.join(selected)} FROM joined "
+        "WHERE instrument_key IN (SELECT chosen_key FROM chosen) "
+        f"ORDER BY {', '.join(map(quoted_identifier, _series_and_moments(table)))}"
     ).df()
-    (instruments,) = fetch_one(connection, "SELECT count(*) FROM instrument_rows")
+    return _sides(table, frame, diverging, rows, len(counted))
+
+
+def _series_and_moments(table: Table) -> list[str]:
+    """The key in the order in which the recognisers want rows."""
+    moments = [name for name in table.key if table.column(name).kind in (*MOMENTS, *NUMERIC)]
+    return [*(name for name in table.key if name not in moments), *moments]
+
+
+def _sides(
+    table: Table, frame: pd.DataFrame, diverging: list[str], rows: RowCounts, instruments: int
+) -> Sides:
     return Sides(
         table,
         frame,

@@ -18,31 +18,12 @@ import numpy as np
 import pandas as pd
 import pyarrow
 
-from setbull_pipelines.reconciliation.aligned import Aligned, differing_cells, numbers_of
+from setbull_pipelines.reconciliation.aligned import Aligned, numbers_of
+from setbull_pipelines.reconciliation.cells import Cells, cells_of
 from setbull_pipelines.reconciliation.drift import BEYOND_ROUNDING
 from setbull_pipelines.reconciliation.joining import row_key, time_order
-from setbull_pipelines.reconciliation.outcome import NUMERIC, ColumnCounts, all_equal
-from setbull_pipelines.tables.contract import EXACT, Column, Kind, Table
-
-_LOWEST = np.iinfo(np.int64).min
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """The differing cells of one column; of other kinds than numbers all differences are NaN."""
-
-    places: np.ndarray
-    """Their rows among those that differ."""
-    unequal: np.ndarray
-    one_sided: np.ndarray
-    """Null on one side: without a difference."""
-    above: np.ndarray
-    """Whether V2 is the larger."""
-    absolute: np.ndarray
-    relative: np.ndarray
-    ulps: np.ndarray
-    measured: np.ndarray
-    """The difference as the tolerance measures it."""
+from setbull_pipelines.reconciliation.outcome import ColumnCounts, all_equal
+from setbull_pipelines.tables.contract import Column, Table
 
 
 @dataclass(frozen=True)
@@ -50,7 +31,7 @@ class _Listed:
     """The cells of one column that are told: the first of each instrument, then the worst."""
 
     column: Column
-    cells: _Cells
+    cells: Cells
     first: np.ndarray
     worst: np.ndarray
 
@@ -91,15 +72,26 @@ class FewDifferences:
         self, connection: duckdb.DuckDBPyConnection
     ) -> dict[str, tuple[ColumnCounts, pd.DataFrame]]:
         """Return the counts of each column that differs, and its first and worst unequal cells."""
-        chosen = [self._choose(column) for column in self._aligned.columns]
+        chosen = self._listed
         texts = self._texts(chosen, connection)
         return {
             listed.column.name: (self._counts(listed, shown), shown[listed.is_unequal])
             for listed, shown in zip(chosen, texts, strict=True)
         }
 
+    def unequal_instruments(self) -> set[str]:
+        """The instruments with an unequal cell: of each that has one, a column has a first cell."""
+        places = [listed.cells.places[listed.first] for listed in self._listed]
+        rows = pyarrow.array(np.unique(np.concatenate(places)))
+        return set(self._rows["instrument_key"].take(rows).to_pylist())
+
+    @cached_property
+    def _listed(self) -> list[_Listed]:
+        return [self._choose(column) for column in self._aligned.columns]
+
     def _choose(self, column: Column) -> _Listed:
-        cells = self._cells(column)
+        sides = (self._rows[f"{side}_{column.name}"].combine_chunks() for side in ("v1", "v2"))
+        cells = cells_of(column, *sides)
         first = self._first(cells) if cells.unequal.any() else np.empty(0, dtype=np.int64)
         return _Listed(column, cells, first, self._worst(cells))
 
@@ -140,39 +132,7 @@ class FewDifferences:
         places[np.lexsort(keys[::-1])] = np.arange(len(places))
         return places
 
-    def _cells(self, column: Column) -> _Cells:
-        sides = [self._rows[f"{side}_{column.name}"].combine_chunks() for side in ("v1", "v2")]
-        places = np.flatnonzero(differing_cells(column, *sides))
-        if column.kind not in NUMERIC:
-            nothing = np.full(len(places), np.nan)
-            never, always = np.zeros(len(places), dtype=bool), np.ones(len(places), dtype=bool)
-            is_null = (side.is_null().to_numpy(zero_copy_only=False)[places] for side in sides)
-            one_sided = next(is_null) | next(is_null)
-            return _Cells(places, always, one_sided, never, nothing, nothing, nothing, nothing)
-        if column.kind is Kind.FLOAT:
-            v1, v2 = (side.to_numpy(zero_copy_only=False)[places] for side in sides)
-            one_sided = np.isnan(v1) | np.isnan(v2)
-            with np.errstate(over="ignore", invalid="ignore"):
-                absolute = np.abs(v1 - v2)
-            ulps = np.where(one_sided, np.nan, _apart(_float_numbers(v1), _float_numbers(v2)))
-            larger = np.maximum(np.abs(v1), np.abs(v2))
-        else:
-            is_null = [side.is_null().to_numpy(zero_copy_only=False)[places] for side in sides]
-            one_sided = is_null[0] | is_null[1]
-            v1, v2 = (
-                side.cast(pyarrow.int64()).fill_null(0).to_numpy(zero_copy_only=False)[places]
-                for side in sides
-            )
-            absolute = np.where(one_sided, np.nan, _apart(v1, v2))
-            ulps = np.full(len(places), np.nan)
-            larger = np.maximum(np.abs(v1.astype(np.float64)), np.abs(v2.astype(np.float64)))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            relative = np.where(np.isinf(absolute), absolute, absolute / larger)
-            unequal, measured = _judged(column, absolute, larger)
-            above = v2 > v1
-        return _Cells(places, unequal, one_sided, above, absolute, relative, ulps, measured)
-
-    def _worst(self, cells: _Cells) -> np.ndarray:
+    def _worst(self, cells: Cells) -> np.ndarray:
         """The cells furthest apart, unequal ones first, then those with a difference, ties by key."""
         candidates = np.arange(len(cells.places))
         if self._sample_cells <= cells.unequal.sum():
@@ -185,7 +145,7 @@ class FewDifferences:
         order = np.lexsort((-furthest, ~cells.unequal[candidates]))
         return candidates[order[: self._sample_cells]]
 
-    def _first(self, cells: _Cells) -> np.ndarray:
+    def _first(self, cells: Cells) -> np.ndarray:
         """The earliest unequal cell of every instrument, by time, then instrument."""
         candidates = np.flatnonzero(cells.unequal)
         moments = self._moments[cells.places[candidates]]
@@ -244,33 +204,6 @@ class FewDifferences:
         ).df()
         connection.unregister("cell")
         return texts
-
-
-def _judged(
-    column: Column, absolute: np.ndarray, larger: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Whether cells that differ are unequal, and their difference as the tolerance measures it."""
-    tolerance = column.tolerance
-    measured = np.full(len(absolute), np.nan)
-    if tolerance.relative:
-        measured = absolute / (larger + tolerance.absolute / tolerance.relative)
-    if tolerance == EXACT:
-        return np.ones(len(absolute), dtype=bool), measured
-    # An infinite difference would be within "relative x infinity".
-    agrees = np.isfinite(absolute) & (absolute <= tolerance.relative * larger + tolerance.absolute)
-    return ~agrees, measured
-
-
-def _float_numbers(values: np.ndarray) -> np.ndarray:
-    """The position of floats among all floats; neighbours differ by 1."""
-    bits = values.view(np.int64)
-    return np.where(bits < 0, _LOWEST - bits, bits)
-
-
-def _apart(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """How far integers are apart: that can need more bits than they have."""
-    larger, smaller = np.maximum(left, right), np.minimum(left, right)
-    return (larger.view(np.uint64) - smaller.view(np.uint64)).astype(np.float64)
 
 
 def _largest(values: np.ndarray, without: float | None) -> float | None:

@@ -15,7 +15,6 @@ from threading import Lock
 import duckdb
 import pyarrow
 
-from setbull_pipelines.reconciliation.aligned import Aligned
 from setbull_pipelines.reconciliation.rows import Rows
 from setbull_pipelines.tables.contract import EXACT, INDIA, Column, Kind, Table
 from setbull_pipelines.warehouse.queries import (
@@ -97,10 +96,9 @@ def join(
     table: Table,
     v1: Rows,
     v2: Rows,
-    name: str = "joined",
     condition: str = "true",
 ) -> None:
-    """Make the temporary table ``name``: both sides, one row per key, of rows that fulfil ``condition``.
+    """Make the temporary table ``joined``: both sides, one row per key, of rows that fulfil ``condition``.
 
     Its columns: the key, ``v1_<name>`` and ``v2_<name>`` of every value column, ``in_v1`` and
     ``in_v2`` (true, or null where the side has no such row).
@@ -117,29 +115,11 @@ def join(
             sources[side] = f"read_parquet(${side}_files, hive_partitioning = false)"
             files[f"{side}_files"] = [str(path) for path in rows]
     connection.execute(
-        f"CREATE TEMP TABLE {name} AS "
+        "CREATE TEMP TABLE joined AS "
         f"SELECT * FROM ({_side(table, 'v1', sources['v1'])} WHERE {condition}) "
         f"FULL JOIN ({_side(table, 'v2', sources['v2'])} WHERE {condition}) USING ({keys})",
         files,
     )
-
-
-def take(connection: duckdb.DuckDBPyConnection, table: Table, aligned: Aligned) -> None:
-    """Make ``joined`` of the rows that differ, and ``instrument_rows`` of all."""
-    columns = [quoted_identifier(name) for name in table.key]
-    for side in ("v1", "v2"):
-        columns += [
-            f"{_without_nan(cell(side, column), column)} AS {cell(side, column)}"
-            for column in table.value_columns
-        ]
-    connection.register("differing", aligned.differing)
-    connection.execute(
-        f"CREATE TEMP TABLE joined AS SELECT {', '.join(columns)}, true AS in_v1, true AS in_v2 "
-        "FROM differing"
-    )
-    connection.unregister("differing")
-    counted = {"instrument_key": list(aligned.instruments), "rows": [*aligned.instruments.values()]}
-    connection.register("instrument_rows", pyarrow.table(counted))
 
 
 def cell(side: str, column: Column) -> str:

@@ -6,6 +6,7 @@ comparing (``compare``).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
+
+from setbull_pipelines.warehouse.encoding import plain_text
 
 Rows = Sequence[Path] | pyarrow.Table
 """Rows in memory have texts as plain strings, as ``Warehouse.read_arrow`` gives them."""
@@ -56,6 +59,31 @@ def batches_of(rows: Rows, columns: list[str], size: int) -> Iterator[Iterator]:
     # Buffering ahead would hold whole row groups in memory, and gains nothing on a local disk.
     with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
         yield file.iter_batches(size, columns=columns)
+
+
+def of_instruments(rows: Rows, columns: list[str], instruments: Sequence[str]) -> pyarrow.Table:
+    """The rows of some instruments, which are sorted, of one file at most; texts as plain strings."""
+    if not isinstance(rows, pyarrow.Table):
+        (path,) = rows
+        with pyarrow.parquet.ParquetFile(path) as file:
+            rows = file.read_row_groups(_groups_with(file, instruments), columns=columns)
+    chosen = pyarrow.array(instruments, pyarrow.string())
+    is_chosen = pyarrow.compute.is_in(rows["instrument_key"], chosen)
+    return plain_text(rows.select(columns).filter(is_chosen))
+
+
+def _groups_with(file: pyarrow.parquet.ParquetFile, instruments: Sequence[str]) -> list[int]:
+    """The row groups that can hold one of the instruments, by what the footer says of them."""
+    column = file.schema.names.index("instrument_key")
+    groups = []
+    for group in range(file.num_row_groups):
+        known = file.metadata.row_group(group).column(column).statistics
+        if known is not None and known.has_min_max:
+            place = bisect_left(instruments, known.min)
+            if place == len(instruments) or instruments[place] > known.max:
+                continue
+        groups.append(group)
+    return groups
 
 
 def _columns(rows: Rows | None, name: str) -> Iterator[pyarrow.ChunkedArray]:

@@ -64,7 +64,7 @@ def test_a_column_that_must_be_exact_may_not_become_tolerant(
     for name in ("relative", "absolute"):
         monkeypatch.setitem(EXACT.__dict__, name, 1e-9)
     # The comparison knows an exact column by its tolerance: so that it is another one.
-    for module in ("few_differences", "joining"):
+    for module in ("cells", "joining"):
         monkeypatch.setattr(f"setbull_pipelines.reconciliation.{module}.EXACT", SCORE)
     assert set(mutants.TO_THE_LAST_BIT) - {"unexplained_gap"} <= missed(variants, tmp_path, EXACT)
 

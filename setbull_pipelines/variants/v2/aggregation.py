@@ -78,10 +78,12 @@ def to_daily(
     )
     exchange = _exchange_days(candles_daily_history, history_codes)
     minutes = _minute_days(candles_1min, minute_codes, instruments, settings)
-    values = {name: np.concatenate([exchange[name], minutes[name]]) for name in exchange}
+    # One column after the other: all of them in both forms would be half of the memory of this step.
+    values = {name: np.concatenate([exchange.pop(name), minutes.pop(name)]) for name in [*exchange]}
     order = columns.sort_order(values["group"], values["day"])
     if order is not None:
-        values = {name: column[order] for name, column in values.items()}
+        for name, column in values.items():
+            values[name] = column[order]
     is_minutes = values["group"] % len(_SERIES) == _SERIES.index(MINUTES)
     is_complete = values["minutes_present"] == values["minutes_expected"]
     return pd.DataFrame(
