@@ -8,7 +8,7 @@ evaluation of their own besides. One for every day of every check was half of al
 """
 
 import datetime
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import dagster as dg
@@ -163,6 +163,20 @@ def result_of_days(
             BY_DAY: dg.MetadataValue.json(by_day),
         }
     return dg.AssetCheckResult(asset_key=key, check_name=rule.name, **result)
+
+
+def in_a_line(lane: str, results: Sequence[dg.AssetCheckResult]) -> str:
+    """How many checks of a lane pass and the worst that does not, for a person who watches the run."""
+    others = [result for result in results if not result.passed]
+    if not others:
+        return f"{lane}: {len(results)} checks passed"
+    errors = [result for result in others if result.severity is dg.AssetCheckSeverity.ERROR]
+    worst = (errors or others)[0]
+    assert worst.asset_key is not None  # ours name it
+    return (
+        f"{lane}: {len(results) - len(others)} of {len(results)} checks passed; "
+        f"{worst.asset_key.to_user_string()} {worst.check_name}: {worst.description}"
+    )
 
 
 def _worst(rule: Rule, verdicts: Mapping[datetime.date, Verdict]) -> Verdict:

@@ -16,10 +16,11 @@ from types import MappingProxyType
 
 import dagster as dg
 
-from setbull_pipelines.assets.checking import check_results
+from setbull_pipelines.assets.checking import check_results, in_a_line
 from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, asset_key, first_rows, pointer_metadata
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.opening import now
+from setbull_pipelines.pipeline.progress import tell
 from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
@@ -142,14 +143,19 @@ class Lane:
             self._failed[stored.name] = reason
 
     def end(self) -> Iterator[dg.AssetCheckResult]:
-        """Judge the checks that the run selects; then raise where something was not made.
+        """Judge the checks that the run selects, say how they came out; then raise where something was not made.
 
         Raises PartsFailed for parts that failed. Forgetting a selected table would be no error of Dagster: that is an
         AssertionError here.
         """
-        yield from check_results(
+        judged = []
+        for result in check_results(
             self.context, self.warehouse, self._settings, self._failed.keys(), self._along
-        )
+        ):
+            judged.append(result)
+            yield result
+        if judged:
+            tell(in_a_line(self.context.op_execution_context.op.name, judged))
         if self._first_error is not None:
             raise PartsFailed(self._sentence()) from None
         forgotten = self.context.selected_asset_keys - self._made

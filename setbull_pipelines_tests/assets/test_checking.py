@@ -11,7 +11,7 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets import checking
-from setbull_pipelines.assets.checking import check_results, check_specs
+from setbull_pipelines.assets.checking import check_results, check_specs, in_a_line
 from setbull_pipelines.assets.common import asset_key, needs_warehouse
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.cli.run import of_whole_run
@@ -461,3 +461,27 @@ def test_a_warning_of_a_range_is_not_hidden_by_a_day_that_was_not_judged() -> No
         "not judged on 3 of 3 days, first 2026-06-26: not judged: nothing"
     )
     assert NOT_JUDGED in skipped.metadata
+
+
+def a_result(name: str, passed: bool, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey(["raw", "coverage"]),
+        check_name=name,
+        passed=passed,
+        severity=severity,
+        description=f"what {name} found",
+    )
+
+
+def test_a_lane_says_how_many_checks_pass_and_the_worst_that_does_not() -> None:
+    passed = a_result("whole", True, dg.AssetCheckSeverity.ERROR)
+    warned = a_result("usual", False, dg.AssetCheckSeverity.WARN)
+    failed = a_result("known", False, dg.AssetCheckSeverity.ERROR)
+
+    assert in_a_line("raw", [passed, passed]) == "raw: 2 checks passed"
+    assert in_a_line("raw", [passed, warned]) == (
+        "raw: 1 of 2 checks passed; raw/coverage usual: what usual found"
+    )
+    assert in_a_line("raw", [warned, passed, failed]) == (
+        "raw: 1 of 3 checks passed; raw/coverage known: what known found"
+    )
