@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,8 +60,9 @@ def read_aligned(table: Table, v1_rows: Rows, v2_rows: Rows) -> Aligned | None:
     with (
         batches_of(v1_rows, table.column_names, _BATCH_ROWS) as v1_batches,
         batches_of(v2_rows, table.column_names, _BATCH_ROWS) as v2_batches,
+        closing(_in_step(v1_batches, v2_batches)) as pairs,  # before a file that a thread reads
     ):
-        for v1, v2 in _in_step(v1_batches, v2_batches):
+        for v1, v2 in pairs:
             if v1 is None or v2 is None or len(v1) != len(v2):
                 return None
             if not all(_same(v1[name], v2[name]) for name in table.key):
