@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.market.session_table import FULL
+from setbull_pipelines.market.session_table import FULL, SessionShape
 from setbull_pipelines.quality.verdict import Scalar
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 
@@ -43,21 +43,20 @@ def completeness(
     expected = _expected(coverage, table, day)
     present = rows["instrument_key"].unique()
     covered = coverage[coverage["series"] == _SERIES[table]] if table in _SERIES else coverage
+    wanted = set(expected["instrument_key"])
     figures: dict[str, Scalar] = {
         "instruments": len(present),
-        "instruments expected": int(expected["instrument_key"].nunique()),
+        "instruments expected": len(wanted),
     }
+    if wanted:
+        figures["share of instruments"] = round(len(wanted & set(present)) / len(wanted), 4)
     if table in (*_SERIES, *_OF_BOTH_SERIES) and table not in _BAND_WIDTHS:
         figures["bars"] = len(rows)
         bars = _bars_expected(table, rows, expected, day, bar_minutes)
         if bars is not None:
             figures["bars expected"] = bars
-    for name in ("instruments", "bars"):
-        if wanted := figures.get(f"{name} expected"):
-            found = figures[name]
-            if name == "instruments":
-                found = len(set(present) & set(expected["instrument_key"]))
-            figures[f"share of {name}"] = round(found / wanted, 4)
+        if bars:
+            figures["share of bars"] = round(len(rows) / bars, 4)
     if len(covered):
         figures["last session of the source"] = f"{covered['last_trading_day'].max():%Y-%m-%d}"
     return figures
@@ -83,7 +82,7 @@ def _bars_expected(
     instruments = int(expected["instrument_key"].nunique())
     length = 1 if table == _ONE_MINUTE else bar_minutes
 
-    def of_session(shape: str) -> int:
+    def of_session(shape: SessionShape) -> int:
         intervals = NSE.session(day.date(), shape).intervals
         return sum(math.ceil(interval.minutes / length) for interval in intervals)
 
