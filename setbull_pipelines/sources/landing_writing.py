@@ -99,7 +99,7 @@ def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
     bounds = np.append(starts, len(row_days))
     group_of_day = _row_groups(np.diff(bounds))
     rejected_days = checked.rejected["trading_day"].dropna().to_numpy().astype("datetime64[D]")
-    manifest = {
+    manifest: dict[str, Any] = {
         "kind": checked.kind,
         **_counts(checked.received, checked.rejected),
         "taken_for": "; ".join((f"{checked.kind} candles", *checked.notes)),
@@ -126,7 +126,7 @@ def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
 
 def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
     """Write the judged rows of an instrument file."""
-    manifest = {
+    manifest: dict[str, Any] = {
         "kind": INSTRUMENTS_KIND,
         "taken_for": "list of instruments",
         **_counts(checked.received, checked.rejected),
@@ -144,7 +144,7 @@ def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
 
 def land_derivatives(folder: Path, checked: CheckedDerivatives) -> Landing:
     """Write the judged rows of a list of stocks with derivatives."""
-    manifest = {
+    manifest: dict[str, Any] = {
         "kind": DERIVATIVES_KIND,
         "taken_for": "list of stocks with derivatives",
         **_counts(checked.received, checked.rejected),
@@ -162,7 +162,7 @@ def land_derivatives(folder: Path, checked: CheckedDerivatives) -> Landing:
 
 def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
     """Write the judged rows of a file of corporate actions or aliases."""
-    manifest = {
+    manifest: dict[str, Any] = {
         "kind": checked.kind,
         "taken_for": checked.kind.replace("_", " "),
         "note": checked.note,
@@ -183,7 +183,7 @@ def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
 def land_rejection(folder: Path, rejection: Rejection) -> Landing:
     """Remember that a file is of no use, and why."""
     empty = pd.DataFrame(columns=REJECTED_SCHEMA.names)
-    manifest = {
+    manifest: dict[str, Any] = {
         "kind": NOT_READ_KIND if rejection.is_other else REJECTED_KIND,
         "reason": rejection.reason,
         "broken": {
@@ -258,10 +258,11 @@ def _in_closing_auction(accepted: pyarrow.Table, numbers: np.ndarray) -> np.ndar
     days = np.unique(numbers)
     with_auction = [NSE.has_closing_auction(day) for day in days.astype("datetime64[D]").tolist()]
     affected = np.isin(numbers, days[np.array(with_auction, bool)])
-    if not affected.any():
+    auction = NSE.closing_auction
+    if auction is None or not affected.any():
         return affected
     clock = compute.local_timestamp(accepted["timestamp"]).cast(pyarrow.time64("us"))
-    late = compute.greater_equal(clock, pyarrow.scalar(NSE.closing_auction.start, clock.type))
+    late = compute.greater_equal(clock, pyarrow.scalar(auction.start, clock.type))
     return affected & late.to_numpy()
 
 
