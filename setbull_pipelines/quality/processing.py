@@ -56,7 +56,7 @@ class Figures(TypedDict, total=False):
     cache_lookups: int
     cache_hit_rate: float | None
     memory_share: float
-    worker_share: float
+    worker_share: float | None
 
 
 def figures(
@@ -98,10 +98,10 @@ def figures(
             "cache_hit_rate": hits / (hits + misses) if hits + misses else None,
             "memory_share": float(v2["peak_memory"].max()) / allowance,
             # Processor time has a coarser clock than the wall: of very short work it can come out above it. A day
-            # without any row takes no time at all.
+            # without any row takes no time at all, of which no worker used a share.
             "worker_share": min(float(v2["cpu_seconds"].sum()) / available, 1.0)
             if available
-            else 0.0,
+            else None,
         }
     return taken
 
