@@ -126,55 +126,54 @@ def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
 
 def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
     """Write the judged rows of an instrument file."""
-    manifest: dict[str, Any] = {
+    told = {
         "kind": INSTRUMENTS_KIND,
         "taken_for": "list of instruments",
-        **_counts(checked.received, checked.rejected),
         "keys_by_symbol": checked.keys_by_symbol,
         "ignored_columns": [],
-        "days": [],
     }
-
-    def write(target: Path) -> None:
-        _write(target / "instruments.parquet", _table(checked.instruments, _INSTRUMENTS_SCHEMA))
-        _write_rejected(target, checked.rejected)
-
-    return _publish(folder, manifest, write)
+    table = _table(checked.instruments, _INSTRUMENTS_SCHEMA)
+    return _land_table(folder, checked, told, "instruments.parquet", table)
 
 
 def land_derivatives(folder: Path, checked: CheckedDerivatives) -> Landing:
     """Write the judged rows of a list of stocks with derivatives."""
-    manifest: dict[str, Any] = {
+    told = {
         "kind": DERIVATIVES_KIND,
         "taken_for": "list of stocks with derivatives",
-        **_counts(checked.received, checked.rejected),
         "keyed_by_symbol": checked.keyed_by_symbol,
         "ignored_columns": checked.ignored_columns,
-        "days": [],
     }
-
-    def write(target: Path) -> None:
-        _write(target / "derivatives.parquet", _table(checked.underlyings, _DERIVATIVES_SCHEMA))
-        _write_rejected(target, checked.rejected)
-
-    return _publish(folder, manifest, write)
+    table = _table(checked.underlyings, _DERIVATIVES_SCHEMA)
+    return _land_table(folder, checked, told, "derivatives.parquet", table)
 
 
 def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
     """Write the judged rows of a file of corporate actions or aliases."""
-    manifest: dict[str, Any] = {
+    told: dict[str, Any] = {
         "kind": checked.kind,
         "taken_for": checked.kind.replace("_", " "),
         "note": checked.note,
-        **_counts(checked.received, checked.rejected),
         "keyed_by_symbol": checked.keyed_by_symbol,
         "ignored_columns": [],
-        "days": [],
     }
+    schema = _FACTS_SCHEMAS[checked.kind]
+    table = _table(checked.accepted[schema.names], schema)
+    return _land_table(folder, checked, told, "facts.parquet", table)
+
+
+def _land_table(
+    folder: Path,
+    checked: CheckedUniverse | CheckedDerivatives | CheckedFacts,
+    told: Mapping[str, Any],
+    name: str,
+    table: pyarrow.Table,
+) -> Landing:
+    """Write a file whose rows, of no particular day, are one small table."""
+    manifest = {**told, **_counts(checked.received, checked.rejected), "days": []}
 
     def write(target: Path) -> None:
-        schema = _FACTS_SCHEMAS[checked.kind]
-        _write(target / "facts.parquet", _table(checked.accepted[schema.names], schema))
+        _write(target / name, table)
         _write_rejected(target, checked.rejected)
 
     return _publish(folder, manifest, write)
