@@ -95,7 +95,7 @@ def _records(table: Table, columns: Mapping[str, pyarrow.Array], rows: int) -> n
 def _digests(
     table: Table, records: np.ndarray, starts: Sequence[int], ends: Sequence[int], size: int
 ) -> list[bytes]:
-    width, data = records.itemsize, memoryview(records.view(np.uint8))
+    width, data = records.itemsize, records.view(np.uint8).data
     keyed = hashlib.blake2b(digest_size=size, key=table.name.encode())
     digests = []
     for start, end in zip(starts, ends, strict=True):
