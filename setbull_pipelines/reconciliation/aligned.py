@@ -63,7 +63,8 @@ def read_aligned(table: Table, v1_rows: Rows, v2_rows: Rows) -> Aligned | None:
                 return None
             if not _ascends(v1, table, last):
                 return None
-            last = _key(v1, table, len(v1) - 1)
+            if len(v1):
+                last = _key(v1, table, len(v1) - 1)
             rows += len(v1)
             for counted in pyarrow.compute.value_counts(v1["instrument_key"]).to_pylist():
                 instruments[counted["values"]] += counted["counts"]
@@ -130,8 +131,8 @@ def numbers_of(values: pyarrow.Array) -> np.ndarray:
     return values.cast(pyarrow.int64()).to_numpy()
 
 
-def _key(batch: pyarrow.RecordBatch, table: Table, row: int) -> tuple | None:
-    return tuple(batch[name][row].as_py() for name in table.key) if len(batch) else None
+def _key(batch: pyarrow.RecordBatch, table: Table, row: int) -> tuple:
+    return tuple(batch[name][row].as_py() for name in table.key)
 
 
 def _differs(column: Column, v1: pyarrow.Array, v2: pyarrow.Array) -> np.ndarray | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
-Rows = Sequence[Path] | pyarrow.Table
+Rows: TypeAlias = Sequence[Path] | pyarrow.Table
 """Rows in memory have texts as plain strings, as ``Warehouse.read_arrow`` gives them."""
 
 
