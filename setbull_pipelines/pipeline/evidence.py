@@ -28,7 +28,7 @@ from setbull_pipelines.pipeline.lanes import Part, part_of
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.pipeline.versions import combined, variant_code_version
 from setbull_pipelines.quality.contract import contract_rules
-from setbull_pipelines.quality.processing import TABLES_OF, figures
+from setbull_pipelines.quality.processing import TABLES_OF, Figures, figures
 from setbull_pipelines.rollout.bucketing import Variant
 from setbull_pipelines.rollout.evidence import Evidence
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -146,7 +146,7 @@ def _figures(
     instruments: set[str],
     warehouse: Warehouse,
     settings: Settings,
-) -> dict[str, int | float | None]:
+) -> Figures:
     """What the stored rows took."""
     lanes = [StoredTable(lane, table) for lane in ("v1", "v2") for table in TABLES_OF[component]]
     return figures(component, *metrics.measured(lanes, day, warehouse), instruments, settings)

@@ -103,19 +103,6 @@ def part_of(table: Table, pointer: Pointer | None) -> Part | None:
     return Part(component, int(found[2]), int(found[1]) - 1)
 
 
-def possible_lanes(
-    table: Table, reader: Table, variant: str, looks_back: bool = False
-) -> tuple[str, ...]:
-    """The lanes from which ``variant`` of ``reader`` may read the computed ``table``, whatever the stages.
-
-    ``looks_back``: of earlier sessions too.
-    """
-    is_its_own = COMPONENT_OF[table.name] is COMPONENT_OF[reader.name] and not looks_back
-    if variant == Variant.V1.value and not is_its_own:
-        return (Variant.V1.value, Variant.V2.value)
-    return (variant,)
-
-
 def lane_read(table: Table, pointer: Pointer) -> Variant:
     """The lane from which a stored partition of V1 was computed, as far as it reads the computed ``table``."""
     names = {name.partition(" ")[0] for name in pointer.inputs}

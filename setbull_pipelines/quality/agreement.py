@@ -14,6 +14,7 @@ from setbull_pipelines.quality.verdict import (
     NOT_JUDGED,
     NOTHING_TO_COMPARE,
     Rule,
+    Scalar,
     Verdict,
     before,
     not_judged,
@@ -35,7 +36,7 @@ def _agrees(table: Table) -> Rule:
         rows = len(frames[v1.name])
         expected = rows * len(table.value_columns)
         compared = int(verdict["cells_compared"])
-        metadata = {
+        metadata: dict[str, Scalar] = {
             "state": str(verdict["state"]),
             "rows V1": rows,
             "rows V2": len(frames[v2.name]),
@@ -83,7 +84,7 @@ def _only_rounding(table: Table) -> Rule:
         verdict = frames[verdicts.name].iloc[0]
         found = frames[columns.name]
         within = found["cells_within_tolerance"].sum()
-        metadata = {
+        metadata: dict[str, Scalar] = {
             "cells within the tolerance": int(within),
             "columns that drift": int(found["warning"].notna().sum()),
             "tolerances": str(verdict["tolerances"]),

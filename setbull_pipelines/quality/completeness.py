@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.market.session_table import FULL
+from setbull_pipelines.market.session_table import FULL, SessionShape
 from setbull_pipelines.quality.verdict import Scalar
 from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 
@@ -48,23 +48,21 @@ def completeness(
     """
     expected = _expected(coverage, table, day)
     present = set(rows["instrument_key"].unique().tolist())
-    wanted_keys = set(expected["instrument_key"].unique().tolist())
+    wanted = set(expected["instrument_key"].unique().tolist())
     covered = coverage[coverage["series"] == _SERIES[table]] if table in _SERIES else coverage
     figures: dict[str, Scalar] = {
         "instruments": len(present),
-        "instruments expected": len(wanted_keys),
+        "instruments expected": len(wanted),
     }
+    if wanted:
+        figures["share of instruments"] = round(len(present & wanted) / len(wanted), 4)
     if table in (*_SERIES, *_OF_BOTH_SERIES) and table not in _BAND_WIDTHS:
         figures["bars"] = bars
         bars_expected = _bars_expected(table, rows, expected, day, bar_minutes)
         if bars_expected is not None:
             figures["bars expected"] = bars_expected
-    for name in ("instruments", "bars"):
-        if wanted := figures.get(f"{name} expected"):
-            found = figures[name]
-            if name == "instruments":
-                found = len(present & wanted_keys)
-            figures[f"share of {name}"] = round(found / wanted, 4)
+        if bars_expected:
+            figures["share of bars"] = round(bars / bars_expected, 4)
     if len(covered):
         figures["last session of the source"] = f"{covered['last_trading_day'].max():%Y-%m-%d}"
     return figures
@@ -90,7 +88,7 @@ def _bars_expected(
     instruments = int(expected["instrument_key"].nunique())
     length = 1 if table == _ONE_MINUTE else bar_minutes
 
-    def of_session(shape: str) -> int:
+    def of_session(shape: SessionShape) -> int:
         intervals = NSE.session(day.date(), shape).intervals
         return sum(math.ceil(interval.minutes / length) for interval in intervals)
 

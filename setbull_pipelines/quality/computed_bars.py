@@ -108,7 +108,7 @@ def daily_conserved(
     return Verdict(
         True,
         "; ".join(each.description for each in judged),
-        {"cells": sum(each.metadata["cells"] for each in judged)},
+        {"cells": sum(int(each.metadata["cells"]) for each in judged)},
     )
 
 
@@ -131,7 +131,9 @@ def series_agree(asked: Asked, daily: pd.DataFrame, minutes: pd.DataFrame) -> Ve
     said = []
     for name in _SUMMARY:
         limit = limits[f"daily_{name}_difference"]
-        of_each = np.where(in_auction, limits.get(_AUCTION_LIMITS.get(name), limit), limit)
+        of_each = np.where(
+            in_auction, limits[_AUCTION_LIMITS[name]] if name in _AUCTION_LIMITS else limit, limit
+        )
         found, official = (both[column].astype("float64") for column in (f"{name}_minutes", name))
         # Shares traded where the exchange has none are infinitely far apart; none on both sides are equal.
         # What one side does not know is held against nothing.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from setbull_pipelines.quality.verdict import Judge, JudgeTogether, Rule, Verdict
+from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.columns import OHLC_RULES
 from setbull_pipelines.warehouse.errors import ContractViolation
 from setbull_pipelines.warehouse.pointers import StoredTable
@@ -17,7 +18,7 @@ _AS_IN_CONTRACT = "columns, types, nulls and ranges are those of the contract"
 
 
 def _schema(stored: StoredTable) -> Judge:
-    def judge(frames, day, settings) -> Verdict:
+    def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[stored.name]
         if _keep_contract(stored, [frame]):
             return _holds(_AS_IN_CONTRACT, frame)
@@ -41,7 +42,9 @@ def _schema_together(stored: StoredTable) -> JudgeTogether:
     """Rows of all days in one pass: where those of each day fulfil the contract, nothing is told one by one."""
     judge = _schema(stored)
 
-    def judge_together(days, settings) -> list[Verdict]:
+    def judge_together(
+        days: Sequence[Mapping[str, pd.DataFrame]], settings: Settings
+    ) -> list[Verdict]:
         frames = [of_day[stored.name] for of_day in days]
         if _keep_contract(stored, frames):
             return [_holds(_AS_IN_CONTRACT, frame) for frame in frames]
@@ -65,7 +68,7 @@ def _keep_contract(stored: StoredTable, frames: Sequence[pd.DataFrame]) -> bool:
 def _keys_unique(stored: StoredTable) -> Judge:
     key = list(stored.table.key)
 
-    def judge(frames, day, settings) -> Verdict:
+    def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[stored.name]
         repeated = frame[frame.duplicated(key)]
         if len(repeated):
@@ -77,7 +80,7 @@ def _keys_unique(stored: StoredTable) -> Judge:
 
 
 def _ohlc(stored: StoredTable) -> Judge:
-    def judge(frames, day, settings) -> Verdict:
+    def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
         frame = frames[stored.name]
         highest = frame[["open", "close"]].max(axis=1)
         lowest = frame[["open", "close"]].min(axis=1)

@@ -40,7 +40,9 @@ class Gap:
     @property
     def looks_like(self) -> str | None:
         """The ratio as people write splits, old to new shares: 1:2."""
-        return self.nearest and f"{self.nearest.denominator}:{self.nearest.numerator}"
+        if self.nearest is None:
+            return None
+        return f"{self.nearest.denominator}:{self.nearest.numerator}"
 
 
 def nearest_ratio(opened_at: float) -> Fraction | None:

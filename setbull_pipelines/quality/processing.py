@@ -7,6 +7,7 @@ belong here: measuring (``pipeline/``), the limits themselves (``settings``), de
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TypedDict
 
 import pandas as pd
 
@@ -43,19 +44,34 @@ _DAILY = (StoredTable("v1", tables.CANDLES_DAILY), StoredTable("v2", tables.CAND
 _SHOWN = 3
 
 
+class Figures(TypedDict, total=False):
+    """What a component took on one day, as fields of the evidence; absent or None for what was not measured."""
+
+    seconds_v1: float | None
+    seconds_v2: float
+    v2_exceptions: int
+    error_rate: float
+    sequence_failure_share: float
+    input_rows: int
+    cache_lookups: int
+    cache_hit_rate: float | None
+    memory_share: float
+    worker_share: float | None
+
+
 def figures(
     component: Component,
     metrics: pd.DataFrame,
     failures: pd.DataFrame,
     instruments: Collection[str],
     settings: Settings,
-) -> dict[str, int | float | None]:
-    """What the component took on one day, as fields of the evidence; None for what was not measured.
+) -> Figures:
+    """What the component took on one day.
 
     ``metrics`` and ``failures`` are the day's rows of the two tables, ``instruments`` those with rows in a variant.
     """
     v1, v2 = (_measured(component, metrics, lane) for lane in ("v1", "v2"))
-    taken = {
+    taken: Figures = {
         "seconds_v1": None if v1["cpu_seconds"].isna().any() else float(v1["cpu_seconds"].sum()),
     }
     names = [StoredTable("v2", table).name for table in TABLES_OF[component]]
@@ -82,10 +98,10 @@ def figures(
             "cache_hit_rate": hits / (hits + misses) if hits + misses else None,
             "memory_share": float(v2["peak_memory"].max()) / allowance,
             # Processor time has a coarser clock than the wall: of very short work it can come out above it. A day
-            # without any row takes no time at all.
+            # without any row takes no time at all, of which no worker used a share.
             "worker_share": min(float(v2["cpu_seconds"].sum()) / available, 1.0)
             if available
-            else 0.0,
+            else None,
         }
     return taken
 

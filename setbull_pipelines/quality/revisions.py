@@ -6,6 +6,8 @@ Belongs here: counting and wording of ``raw.revisions``. Does not belong here: w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from setbull_pipelines import tables
@@ -116,7 +118,7 @@ def escaped(text: str) -> str:
 
 
 def _revised(stored: StoredTable, kind: str) -> Rule:
-    def judge(frames: dict[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
+    def judge(frames: Mapping[str, pd.DataFrame], day: pd.Timestamp, settings: Settings) -> Verdict:
         bars, revisions = frames[stored.name], frames[REVISIONS.name]
         if bars.empty:
             return not_judged("there is no bar that could have been corrected")

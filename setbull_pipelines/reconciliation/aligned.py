@@ -10,7 +10,7 @@ join is needed: a comparison is one pass over both files, in memory for a few ba
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -69,7 +69,8 @@ def read_aligned(table: Table, v1_rows: Rows, v2_rows: Rows) -> Aligned | None:
                 return None
             if not _ascends(v1, table, last):
                 return None
-            last = _key(v1, table, len(v1) - 1)
+            if len(v1):
+                last = _key(v1, table, len(v1) - 1)
             rows += len(v1)
             for counted in pyarrow.compute.value_counts(v1["instrument_key"]).to_pylist():
                 instruments[counted["values"]] += counted["counts"]
@@ -94,7 +95,9 @@ def read_aligned(table: Table, v1_rows: Rows, v2_rows: Rows) -> Aligned | None:
     )
 
 
-def _in_step(v1: Iterator, v2: Iterator) -> Iterator[tuple]:
+def _in_step(
+    v1: Iterator, v2: Iterator
+) -> Generator[tuple[pyarrow.RecordBatch | None, pyarrow.RecordBatch | None]]:
     """The batches of both sides in pairs, None for a side that has no more of them.
 
     Each side is decoded in a thread of its own, one batch ahead of what is looked at.
@@ -102,11 +105,11 @@ def _in_step(v1: Iterator, v2: Iterator) -> Iterator[tuple]:
     with ThreadPoolExecutor(2) as threads:
         ahead = [threads.submit(next, side, None) for side in (v1, v2)]
         while True:
-            batches = tuple(decoded.result() for decoded in ahead)
-            if batches == (None, None):
+            left, right = (decoded.result() for decoded in ahead)
+            if left is None and right is None:
                 return
             ahead = [threads.submit(next, side, None) for side in (v1, v2)]
-            yield batches
+            yield left, right
 
 
 def _plain(values: pyarrow.Array) -> pyarrow.Array:
@@ -151,8 +154,8 @@ def numbers_of(values: pyarrow.Array) -> np.ndarray:
     return values.cast(pyarrow.int64()).to_numpy()
 
 
-def _key(batch: pyarrow.RecordBatch, table: Table, row: int) -> tuple | None:
-    return tuple(batch[name][row].as_py() for name in table.key) if len(batch) else None
+def _key(batch: pyarrow.RecordBatch, table: Table, row: int) -> tuple:
+    return tuple(batch[name][row].as_py() for name in table.key)
 
 
 def _differs(column: Column, v1: pyarrow.Array, v2: pyarrow.Array) -> np.ndarray | None:

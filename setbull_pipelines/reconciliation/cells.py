@@ -42,8 +42,8 @@ def cells_of(column: Column, *sides: pyarrow.Array) -> Cells:
     if column.kind not in NUMERIC:
         nothing = np.full(len(places), np.nan)
         never, always = np.zeros(len(places), dtype=bool), np.ones(len(places), dtype=bool)
-        is_null = (side.is_null().to_numpy(zero_copy_only=False)[places] for side in sides)
-        one_sided = next(is_null) | next(is_null)
+        is_null = [side.is_null().to_numpy(zero_copy_only=False)[places] for side in sides]
+        one_sided = is_null[0] | is_null[1]
         return Cells(places, always, one_sided, never, nothing, nothing, nothing, nothing)
     if column.kind is Kind.FLOAT:
         v1, v2 = (side.to_numpy(zero_copy_only=False)[places] for side in sides)

@@ -6,6 +6,8 @@ filters, comparing cells.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER
@@ -46,7 +48,7 @@ def _ranks(results: pd.DataFrame, side: str) -> pd.Series:
     return ranks.astype("Int64").where(verdicts.isin(PASSING_VERDICTS)).reindex(results.index)
 
 
-def _changes(row: tuple) -> list[str]:
+def _changes(row: Any) -> list[str]:  # a row of itertuples(), whose names no type knows
     if _same(row.verdict_v1, row.verdict_v2):
         changes = [] if _same(row.reason_v1, row.reason_v2) else [REASON_CHANGES]
         moves = row.verdict_v1 in PASSING_VERDICTS and row.rank_v1 != row.rank_v2

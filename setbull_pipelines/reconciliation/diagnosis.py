@@ -53,7 +53,8 @@ _RANKS = {
     name: rank
     for rank, name in enumerate(
         (
-            *(shape.name for shape in (*ROW_SHAPES, *CAUSE_SHAPES)),
+            *(shape.name for shape in ROW_SHAPES),
+            *(shape.name for shape in CAUSE_SHAPES),
             ECHO,
             *(shape.name for shape in EXTENT_SHAPES),
             UNKNOWN,

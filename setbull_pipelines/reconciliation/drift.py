@@ -7,6 +7,7 @@ Belongs here: judging the differences inside the tolerance against the noise flo
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -75,7 +76,7 @@ def with_warnings(
     return replace(comparison, columns=columns, summary=summary, reason=reason)
 
 
-def _warning(row: tuple, floor: float, *, is_measured: bool) -> str | None:
+def _warning(row: Any, floor: float, *, is_measured: bool) -> str | None:
     """The sentence about one column; None when rounding explains what differs."""
     largest = row.largest_within_tolerance
     if pd.isna(largest):

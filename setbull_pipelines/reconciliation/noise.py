@@ -48,11 +48,11 @@ def measured(v1_against_v1: Comparison) -> NoiseFloor | None:
 def without_noise(table: Table, rows: int) -> NoiseFloor:
     """What :func:`measured` reads off two results of ``rows`` rows, at least one, that are the same value by value."""
     equal = [all_equal(column, rows) for column in table.value_columns]
-    differences = (
-        pd.Series([getattr(column, name) for column in equal], dtype="float64")
+    relative, ulps = (
+        _largest(pd.Series([getattr(column, name) for column in equal], dtype="float64"))
         for name in ("largest_relative_difference", "largest_ulp_difference")
     )
-    return NoiseFloor(rows * len(equal), *map(_largest, differences), None, {})
+    return NoiseFloor(rows * len(equal), relative, ulps, None, {})
 
 
 def with_noise(comparison: Comparison, floor: NoiseFloor | None) -> Comparison:

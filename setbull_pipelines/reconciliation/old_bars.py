@@ -83,11 +83,13 @@ def compare_bars(
     for side, name, cause in (("right_only", "old", _only_old), ("left_only", "v1", _only_v1)):
         rows = both[both["_merge"] == side]
         if len(rows):
-            present = ["a row"] * len(rows)
-            values = (
-                (present, [None] * len(rows)) if name == "old" else ([None] * len(rows), present)
+            in_old, in_v1 = ("a row", None) if name == "old" else (None, "a row")
+            found = differences(
+                *(TABLE, rows, "row"),
+                [in_old] * len(rows),
+                [in_v1] * len(rows),
+                cause(rows, old, minutes),
             )
-            found = differences(TABLE, rows, "row", *values, cause(rows, old, minutes))
             finding.differences.append(found)
             finding.cells += len(rows)
     bars = _as_the_old_code_would(own, before, minutes)
@@ -319,15 +321,16 @@ def _of_average(rows: pd.DataFrame) -> Mapping[str, pd.Series]:
     return found | {f"{AHEAD}|{length}": rows[f"would_ma_{length}"] for length in range(1, 10)}
 
 
+def _of_ema(period: int) -> Callable[[pd.DataFrame], Mapping[str, pd.Series]]:
+    return lambda rows: {
+        EMA_START: rows[f"would_ema_{period}"],
+        f"{EMA_OF_DAY}|first": rows[f"would_ema_{period}_of_day"],
+        f"{EMA_OF_DAY}|mean": rows[f"would_ema_{period}_seeded"],
+    }
+
+
 _OF_COLUMN: Mapping[str, Callable[[pd.DataFrame], Mapping[str, pd.Series]]] = {
-    **{
-        f"ema_{period}": lambda rows, period=period: {
-            EMA_START: rows[f"would_ema_{period}"],
-            f"{EMA_OF_DAY}|first": rows[f"would_ema_{period}_of_day"],
-            f"{EMA_OF_DAY}|mean": rows[f"would_ema_{period}_seeded"],
-        }
-        for period in (5, 9, 20, 50)
-    },
+    **{f"ema_{period}": _of_ema(period) for period in (5, 9, 20, 50)},
     "rsi": lambda rows: {RS: rows["would_rs"]},
     "atr": lambda rows: {HIGH_LOW: rows["high"] - rows["low"]},
     "ma_9": _of_average,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pandas as pd
 
@@ -90,7 +91,7 @@ def compare_filters(
     return finding
 
 
-def _equal(column: str, old: object, v1: object) -> bool:
+def _equal(column: str, old: Any, v1: Any) -> bool:  # cells of any column
     if column in _LISTS:
         return _lengths(old) == _lengths(v1)
     if column == "trend":

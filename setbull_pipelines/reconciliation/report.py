@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pandas as pd
 
@@ -101,7 +102,7 @@ def markdown_columns(columns: pd.DataFrame, cells: pd.DataFrame) -> str:
     warned of in each column.
     """
     diverged = columns[columns["cells_unequal"] > 0]
-    lines = [
+    lines: list[tuple[str, ...]] = [
         (
             row.column_name,
             row.tolerance,
@@ -315,8 +316,8 @@ def markdown_decisions(decisions: pd.DataFrame) -> str:
                 row.instrument_key,
                 _value(row.verdict_v1),
                 _value(row.verdict_v2),
-                _rank(row.rank_v1),
-                _rank(row.rank_v2),
+                _number(row.rank_v1, ".0f"),
+                _number(row.rank_v2, ".0f"),
                 _value(row.reason_v1),
                 _value(row.reason_v2),
             )
@@ -326,10 +327,6 @@ def markdown_decisions(decisions: pd.DataFrame) -> str:
     more = len(ordered) - _DECISIONS_SHOWN
     rest = f"\n\nand {more:,} more in reconciliation.{RECONCILIATION_DECISIONS.name}"
     return table + rest if more > 0 else table
-
-
-def _rank(rank: int | float) -> str:
-    return "" if pd.isna(rank) else f"{rank:.0f}"
 
 
 def markdown_self_test(rows: pd.DataFrame) -> str:
@@ -353,7 +350,7 @@ def markdown_self_test(rows: pd.DataFrame) -> str:
     )
 
 
-def _on_one_day(row: tuple) -> str:
+def _on_one_day(row: Any) -> str:  # a row of itertuples(), whose names no type knows
     if pd.isna(row.visible_on):
         return ""
     if not row.caught_on_the_day:
@@ -384,8 +381,8 @@ def _value(text: str | float) -> str:
     return "null" if pd.isna(text) else str(text)
 
 
-def _number(number: float) -> str:
-    return "" if pd.isna(number) else f"{number:.3g}"
+def _number(number: float, form: str = ".3g") -> str:
+    return "" if pd.isna(number) else format(number, form)
 
 
 def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow
 import pyarrow.compute
@@ -17,7 +18,7 @@ import pyarrow.parquet
 
 from setbull_pipelines.warehouse.encoding import plain_text
 
-Rows = Sequence[Path] | pyarrow.Table
+Rows: TypeAlias = Sequence[Path] | pyarrow.Table
 """Rows in memory have texts as plain strings, as ``Warehouse.read_arrow`` gives them."""
 
 

@@ -36,7 +36,8 @@ def _movement(difference: Difference, rows: np.ndarray) -> float:
 
 def _later_sessions(difference: Difference) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Rows of each series' first session in the table, and of all others."""
-    firsts, later = [], []
+    firsts: list[np.ndarray] = []
+    later: list[np.ndarray] = []
     sessions, series = difference.sides.session_rows, difference.sides.series
     for number, rows in enumerate(sessions):
         is_first = number == 0 or series[sessions[number - 1][0]] != series[rows[0]]

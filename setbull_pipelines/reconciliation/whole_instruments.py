@@ -42,10 +42,11 @@ def side_by_side(
 ) -> pd.DataFrame:
     """Both sides of ``instruments`` as ``sides.Sides`` wants them, but for the order of rows: that of the key."""
     others = [column.name for column in table.value_columns]
+    ordered = sorted(instruments)
     wanted = ((v1, [*table.key, *others]), (v2, ["instrument_key", *diverging]))
     with ThreadPoolExecutor(2) as threads:
         left, right = threads.map(
-            lambda side: of_instruments(*side, sorted(instruments)).combine_chunks(), wanted
+            lambda side: of_instruments(side[0], side[1], ordered).combine_chunks(), wanted
         )
     columns = {name: left[name] for name in table.key}
     columns |= {f"v1_{name}": left[name] for name in others}

@@ -245,7 +245,9 @@ def _required(state: State, evidence: Evidence) -> Iterator[str]:
     if Variant.V2 not in state.stage.runs:
         return
     yield from ("v2_exceptions", "error_rate", "seconds_v2", "input_rows")
-    yield from ("memory_share", "worker_share", "cache_lookups")
+    yield from ("memory_share", "cache_lookups")
+    if evidence.seconds_v2 != 0:
+        yield "worker_share"
     if evidence.cache_lookups:
         yield "cache_hit_rate"
     if state.stage.runs_both_in_full:
@@ -291,8 +293,10 @@ def soft_breaches(
             "{:.1f} s",
         ),
         ("memory", evidence.measured("memory_share"), settings.maximum_memory_share, "{:.1%}"),
-        ("worker use", evidence.measured("worker_share"), settings.maximum_worker_share, "{:.1%}"),
     ]
+    if evidence.measured("seconds_v2"):
+        share = evidence.measured("worker_share")
+        limits.append(("worker use", share, settings.maximum_worker_share, "{:.1%}"))
     if evidence.component is Component.SEQUENCES:
         limits.append(
             (
@@ -313,12 +317,12 @@ def soft_breaches(
         hit_rate = evidence.measured("cache_hit_rate")
         if hit_rate < least:
             yield f"cache hit rate {hit_rate:.1%} below {least:.1%}"
-    before, share = memory_share_before, evidence.measured("memory_share")
+    before, memory_share = memory_share_before, evidence.measured("memory_share")
     most = max(before or 0.0, settings.minimum_memory_share_compared)
     most *= 1 + settings.maximum_memory_growth
-    if before is not None and share > most:
+    if before is not None and memory_share > most:
         yield (
-            f"memory grew from {before:.1%} to {share:.1%} of the allowance, by more than "
+            f"memory grew from {before:.1%} to {memory_share:.1%} of the allowance, by more than "
             f"{settings.maximum_memory_growth:.0%}"
         )
     slowest = 1 + settings.maximum_slowdown

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -84,13 +84,18 @@ class Journal:
         """
         with self._locked():
             before = self.arrivals()
-            known = {arrival.source: arrival.content for arrival in before}
+            known = {
+                arrival.source: arrival.content and arrival.content.content_hash
+                for arrival in before
+            }
             now = max([moment, *(arrival.moment + _RESOLUTION for arrival in before[-1:])])
-            gone = [source for source, content in known.items() if content and source not in found]
-            changed = dict.fromkeys(gone) | {
+            gone = [
+                source for source, known_hash in known.items() if known_hash and source not in found
+            ]
+            changed: dict[str, Content | None] = dict.fromkeys(gone) | {
                 source: content
                 for source, content in found.items()
-                if not (known.get(source) and known[source].content_hash == content.content_hash)
+                if known.get(source) != content.content_hash
             }
             new = [Arrival(source, now, changed[source]) for source in sorted(changed)]
             if new:
@@ -98,7 +103,7 @@ class Journal:
             return [*before, *new]
 
     @contextmanager
-    def _locked(self):
+    def _locked(self) -> Iterator[None]:
         with (self._landing / _LOCK).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -102,8 +102,9 @@ def _session_hours(day: date) -> str:
 
 
 def closing_auction_hours() -> str:
-    """The closing auction and its hours, in words."""
+    """The closing auction, which the calendar must have, and its hours in words."""
     auction = NSE.closing_auction
+    assert auction is not None, "asked of days with a closing auction"
     return f"closing auction from {auction.start:%H:%M} to {auction.end:%H:%M}"
 
 

@@ -196,9 +196,10 @@ def refuse_second_header(
     named: dict[int, dict[str, str]] = {}
     for name, column in numbers.items():
         at = np.flatnonzero(column.not_a_number)
-        for row, text in zip(at, texts(columns[name].take(pyarrow.array(at))), strict=True):
+        found = texts(columns[name].take(pyarrow.array(at)))
+        for row, text in zip(at.tolist(), found, strict=True):
             if said := _NAME_OF_NUMBERS.match((text or "").strip().lower()):
-                named.setdefault(int(row), {})[name] = said[1]
+                named.setdefault(row, {})[name] = said[1]
     for row, says in named.items():
         others = [name for name, said in says.items() if said != name]
         if len(says) > 1 and others:
@@ -264,9 +265,9 @@ def refuse_end_labels(
         session = NSE.session(day)
         if session.intervals:
             number = int(np.datetime64(day, "D").astype("int64"))
-            first, last = session.intervals[0].start, session.intervals[-1].end
-            opens[number] = (first.hour * 60 + first.minute) * MICROSECONDS_PER_MINUTE
-            closes[number] = (last.hour * 60 + last.minute) * MICROSECONDS_PER_MINUTE
+            opening, close = session.intervals[0].start, session.intervals[-1].end
+            opens[number] = (opening.hour * 60 + opening.minute) * MICROSECONDS_PER_MINUTE
+            closes[number] = (close.hour * 60 + close.minute) * MICROSECONDS_PER_MINUTE
             minutes[number] = session.minutes
     at_close = {
         int(wall_clock[place] // MICROSECONDS_PER_DAY)

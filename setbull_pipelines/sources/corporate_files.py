@@ -80,9 +80,9 @@ def facts_kind(names: list[str]) -> str | None:
     return ACTIONS_KIND if states_ratios or layout_of(names) else None
 
 
-def check_facts(rows: RawRows) -> CheckedFacts:
-    """Judge every row of a file that :func:`facts_kind` knows."""
-    kind, layout = facts_kind(rows.names), None
+def check_facts(rows: RawRows, kind: str) -> CheckedFacts:
+    """Judge every row of a file of a ``kind`` that :func:`facts_kind` gave."""
+    layout = None
     read: Callable[[Mapping[str, str]], dict[str, Any]]
     if kind == ALIASES_KIND:
         read = _alias
@@ -133,8 +133,9 @@ def check_facts(rows: RawRows) -> CheckedFacts:
         rejected=pd.DataFrame(rejected, columns=REJECTED_COLUMNS),
         received=rows.received,
         keyed_by_symbol=kind == ACTIONS_KIND and "instrument_key" not in rows.names,
-        note=layout
-        and f"{layout.name}; {unmoved} rows without a change of shares (dividends, meetings, other securities)",
+        note=None
+        if layout is None
+        else f"{layout.name}; {unmoved} rows without a change of shares (dividends, meetings, other securities)",
     )
 
 

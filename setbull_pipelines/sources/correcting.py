@@ -78,7 +78,9 @@ def correct(rows: pd.DataFrame, values: Sequence[str]) -> Corrections:
     if bar_starts.all():
         every = np.arange(len(rows))
         none = np.array([], bool)
-        return Corrections(every, is_final, *[nothing] * 4, none, nothing, nothing)
+        return Corrections(
+            every, is_final, nothing, nothing, nothing, nothing, none, nothing, nothing
+        )
     bar = np.cumsum(bar_starts)
 
     file_starts = bar_starts | _changes(rows["file"].to_numpy())

@@ -71,11 +71,9 @@ def read_decisions(data_directory: Path) -> list[Decision]:
         try:
             rows.append(
                 Decision(
-                    **row
-                    | {
-                        "decided_at": datetime.fromisoformat(row["decided_at"]),
-                        "ex_date": date.fromisoformat(row["ex_date"]),
-                    }
+                    decided_at=datetime.fromisoformat(row.pop("decided_at")),
+                    ex_date=date.fromisoformat(row.pop("ex_date")),
+                    **row,
                 )
             )
         except (KeyError, TypeError, ValueError) as error:

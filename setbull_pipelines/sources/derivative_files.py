@@ -66,10 +66,10 @@ def check_derivatives(rows: RawRows) -> CheckedDerivatives:
         key = (underlying["instrument_key"], underlying["first_day"])
         if key in by_key and by_key[key][1] != underlying:
             earlier = by_key[key][0]
-            fault = _Fault(
+            superseded = _Fault(
                 "superseded", named_by, found[named_by], f"it once; line {line} says otherwise"
             )
-            rejected.append(_rejection(int(rows.lines[earlier]), fault, as_found[earlier]))
+            rejected.append(_rejection(int(rows.lines[earlier]), superseded, as_found[earlier]))
         by_key[key] = (row, underlying)
     rejected += [
         {

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.sources.known_contents import KnownContents
@@ -19,6 +19,7 @@ from setbull_pipelines.sources.raw_rows import UnreadableFile
 from setbull_pipelines.sources.reading import ARCHIVE, SUFFIXES, file_suffix, readable_members
 from setbull_pipelines.sources.workbooks import NOT_INSTALLED, can_read_workbooks
 
+_Read = TypeVar("_Read")
 HASH_BYTES = 16
 _STEP = 1 << 20
 _OF_MEMBERS = "members:"
@@ -83,7 +84,7 @@ def contents(source: str, path: Path, known: KnownContents | None = None) -> dic
     return {f"{source}/{name}": FoundFile(path, name, found) for name, found in hashes.items()}
 
 
-def readable(path: Path, look: Callable[[], object]) -> object:
+def readable(path: Path, look: Callable[[], _Read]) -> _Read:
     """What ``look`` gives of a file; :class:`NoInput` when the file system refuses."""
     try:
         return look()

@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
@@ -30,7 +29,7 @@ from setbull_pipelines.sources.landing import (
 )
 from setbull_pipelines.sources.landing_writing import sweep_landing
 from setbull_pipelines.sources.listing import OF_NO_USE, TooLarge, listed
-from setbull_pipelines.sources.moments import DAILY, MINUTES
+from setbull_pipelines.sources.moments import DAILY, MINUTES, CandleKind
 from setbull_pipelines.sources.resolving import Resolved, resolve
 from setbull_pipelines.sources.taking_in import Progress, land_decided, land_files, land_sample
 from setbull_pipelines.sources.universe import Universe, facts_of, universe_of
@@ -43,8 +42,6 @@ from setbull_pipelines.tables import (
     QUARANTINE,
     REVISIONS,
 )
-
-CandleKind = Literal["minutes", "daily"]
 
 
 @dataclass(frozen=True)
@@ -221,7 +218,7 @@ class Intake:
         return pd.concat([empty, *parts], ignore_index=True)
 
     def _account(
-        self, days: Sequence[date], resolved: dict[str, Resolved], rejected: pd.DataFrame
+        self, days: Sequence[date], resolved: Mapping[CandleKind, Resolved], rejected: pd.DataFrame
     ) -> pd.DataFrame:
         index = pd.DatetimeIndex(days).as_unit("us")
 

@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import pyarrow
@@ -248,7 +248,7 @@ def _together(tables: Sequence[_Table]) -> RawRows:
     )
 
 
-def _names_columns(named: Any, rows: Any) -> bool:
+def _names_columns(named: Any, rows: Any) -> TypeGuard[list[str]]:
     """Whether ``named`` are the names of the fields of ``rows``, as pandas writes a frame."""
     return (
         isinstance(named, list)

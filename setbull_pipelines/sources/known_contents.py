@@ -57,7 +57,7 @@ class KnownContents:
         disk.replace_derived(self._path, checked_json.to_text(self._now).encode())
 
 
-def _signature(file: Path) -> list[object]:
+def _signature(file: Path) -> list[int]:
     status = file.stat()
     return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 

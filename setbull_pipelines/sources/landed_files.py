@@ -122,6 +122,7 @@ def counting_files(
     for source, of_source in sorted(counting(arrivals, as_of).items()):
         for arrival in of_source:
             content, is_current = arrival.content, arrival is of_source[-1]
+            assert content is not None, "a file that was removed does not count"
             by_now = landing / folder_name(source, content.content_hash, reading)
             again = None
             if is_current and land_again:

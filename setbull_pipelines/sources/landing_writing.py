@@ -99,7 +99,7 @@ def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
     bounds = np.append(starts, len(row_days))
     group_of_day = _row_groups(np.diff(bounds))
     rejected_days = checked.rejected["trading_day"].dropna().to_numpy().astype("datetime64[D]")
-    manifest = {
+    manifest: dict[str, Any] = {
         "kind": checked.kind,
         **_counts(checked.received, checked.rejected),
         "taken_for": "; ".join((f"{checked.kind} candles", *checked.notes)),
@@ -126,55 +126,54 @@ def land_candles(folder: Path, checked: CheckedCandles) -> Landing:
 
 def land_universe(folder: Path, checked: CheckedUniverse) -> Landing:
     """Write the judged rows of an instrument file."""
-    manifest = {
+    told = {
         "kind": INSTRUMENTS_KIND,
         "taken_for": "list of instruments",
-        **_counts(checked.received, checked.rejected),
         "keys_by_symbol": checked.keys_by_symbol,
         "ignored_columns": [],
-        "days": [],
     }
-
-    def write(target: Path) -> None:
-        _write(target / "instruments.parquet", _table(checked.instruments, _INSTRUMENTS_SCHEMA))
-        _write_rejected(target, checked.rejected)
-
-    return _publish(folder, manifest, write)
+    table = _table(checked.instruments, _INSTRUMENTS_SCHEMA)
+    return _land_table(folder, checked, told, "instruments.parquet", table)
 
 
 def land_derivatives(folder: Path, checked: CheckedDerivatives) -> Landing:
     """Write the judged rows of a list of stocks with derivatives."""
-    manifest = {
+    told = {
         "kind": DERIVATIVES_KIND,
         "taken_for": "list of stocks with derivatives",
-        **_counts(checked.received, checked.rejected),
         "keyed_by_symbol": checked.keyed_by_symbol,
         "ignored_columns": checked.ignored_columns,
-        "days": [],
     }
-
-    def write(target: Path) -> None:
-        _write(target / "derivatives.parquet", _table(checked.underlyings, _DERIVATIVES_SCHEMA))
-        _write_rejected(target, checked.rejected)
-
-    return _publish(folder, manifest, write)
+    table = _table(checked.underlyings, _DERIVATIVES_SCHEMA)
+    return _land_table(folder, checked, told, "derivatives.parquet", table)
 
 
 def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
     """Write the judged rows of a file of corporate actions or aliases."""
-    manifest = {
+    told: dict[str, Any] = {
         "kind": checked.kind,
         "taken_for": checked.kind.replace("_", " "),
         "note": checked.note,
-        **_counts(checked.received, checked.rejected),
         "keyed_by_symbol": checked.keyed_by_symbol,
         "ignored_columns": [],
-        "days": [],
     }
+    schema = _FACTS_SCHEMAS[checked.kind]
+    table = _table(checked.accepted[schema.names], schema)
+    return _land_table(folder, checked, told, "facts.parquet", table)
+
+
+def _land_table(
+    folder: Path,
+    checked: CheckedUniverse | CheckedDerivatives | CheckedFacts,
+    told: Mapping[str, Any],
+    name: str,
+    table: pyarrow.Table,
+) -> Landing:
+    """Write a file whose rows, of no particular day, are one small table."""
+    manifest = {**told, **_counts(checked.received, checked.rejected), "days": []}
 
     def write(target: Path) -> None:
-        schema = _FACTS_SCHEMAS[checked.kind]
-        _write(target / "facts.parquet", _table(checked.accepted[schema.names], schema))
+        _write(target / name, table)
         _write_rejected(target, checked.rejected)
 
     return _publish(folder, manifest, write)
@@ -183,7 +182,7 @@ def land_facts(folder: Path, checked: CheckedFacts) -> Landing:
 def land_rejection(folder: Path, rejection: Rejection) -> Landing:
     """Remember that a file is of no use, and why."""
     empty = pd.DataFrame(columns=REJECTED_SCHEMA.names)
-    manifest = {
+    manifest: dict[str, Any] = {
         "kind": NOT_READ_KIND if rejection.is_other else REJECTED_KIND,
         "reason": rejection.reason,
         "broken": {
@@ -258,10 +257,11 @@ def _in_closing_auction(accepted: pyarrow.Table, numbers: np.ndarray) -> np.ndar
     days = np.unique(numbers)
     with_auction = [NSE.has_closing_auction(day) for day in days.astype("datetime64[D]").tolist()]
     affected = np.isin(numbers, days[np.array(with_auction, bool)])
-    if not affected.any():
+    auction = NSE.closing_auction
+    if auction is None or not affected.any():
         return affected
     clock = compute.local_timestamp(accepted["timestamp"]).cast(pyarrow.time64("us"))
-    late = compute.greater_equal(clock, pyarrow.scalar(NSE.closing_auction.start, clock.type))
+    late = compute.greater_equal(clock, pyarrow.scalar(auction.start, clock.type))
     return affected & late.to_numpy()
 
 

@@ -51,6 +51,7 @@ def listed(
 def _landed_row(file: LandedFile, superseded: int) -> dict[str, Any]:
     manifest, days = file.landing.manifest, file.landing.days
     kind = file.landing.kind
+    reason: str | None
     if kind in OF_NO_USE:
         reason = f"{file.listed_as}: {file.reason}."
     elif manifest["ignored_columns"]:

@@ -156,18 +156,23 @@ def _look(file: LandedFile, intake: Intake) -> FileLook:
 
 
 def _unread(row: dict[str, Any]) -> FileLook:
-    nothing = dict.fromkeys(("first_day", "last_day", "first_row", "last_row", "taken_for"))
-    zeros = dict.fromkeys(("received", "accepted", "instruments", "days"), 0)
     rule = NOT_READ_KIND if row["kind"] == NOT_READ_KIND else "too large"
     refusal = Refusal(rule, None, row["source"], None, None, None, row["reason"])
     return FileLook(
         file=row["source"],
         kind=row["kind"],
+        taken_for=None,
         ignored_columns=(),
+        received=0,
+        accepted=0,
         refusals=(refusal,),
+        instruments=0,
         first_instruments=(),
-        **nothing,
-        **zeros,
+        days=0,
+        first_day=None,
+        last_day=None,
+        first_row=None,
+        last_row=None,
     )
 
 

@@ -279,8 +279,9 @@ def _offsets(zones: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         if zone in _ZONES:
             offsets[where] = _ZONES[zone]
             continue
-        sign, hours, minutes = _OFFSET.search(zone).groups()
-        hours, minutes = int(hours), int(minutes or 0)
+        found = _OFFSET.search(zone)
+        assert found is not None, "a zone is a name of _ZONES or an offset"
+        sign, hours, minutes = found[1], int(found[2]), int(found[3] or 0)
         offsets[where] = (-1 if sign == "-" else 1) * (hours * 60 + minutes)
         known[where] = hours <= 14 and minutes < 60
     return offsets, known

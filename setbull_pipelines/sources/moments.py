@@ -8,9 +8,9 @@ Everything that is taken for granted is said in ``notes``; what cannot be told i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,7 +27,9 @@ from setbull_pipelines.sources.number_columns import encoded
 from setbull_pipelines.sources.raw_rows import UnreadableFile, texts
 from setbull_pipelines.tables.contract import INDIA
 
-MINUTES, DAILY = "minutes", "daily"
+CandleKind = Literal["minutes", "daily"]
+MINUTES: CandleKind = "minutes"
+DAILY: CandleKind = "daily"
 MICROSECONDS_PER_MINUTE = 60_000_000
 MICROSECONDS_PER_DAY = 24 * 60 * MICROSECONDS_PER_MINUTE
 MINUTES_OF_INDIA = 330
@@ -45,14 +47,15 @@ class Moments:
     """Timestamps as distinct values and the code of each row; ``-1`` is no value.
 
     ``wall_clock`` are microseconds on the clock of Asia/Kolkata, meaningless where ``status`` is UNREADABLE; NAIVE is
-    the status of one whose zone nobody knows. ``placement`` is where they lie in the calendar, once :func:`placed`.
+    the status of one whose zone nobody knows. ``placement`` is where they lie in the calendar, empty before
+    :func:`placed`.
     """
 
     codes: np.ndarray
     status: np.ndarray
     wall_clock: np.ndarray
     notes: tuple[str, ...] = ()
-    placement: np.ndarray | None = None
+    placement: np.ndarray = field(default_factory=lambda: np.array([], object))
 
     def spread(self, of_distinct: np.ndarray, missing: Any) -> np.ndarray:
         """A value per row from a value per distinct timestamp."""
@@ -115,7 +118,7 @@ def _in_zone(moments: Moments, zone: str) -> Moments:
 
 def settled(
     moments: Moments, instruments: Instruments, reading: InputSettings
-) -> tuple[Moments, str]:
+) -> tuple[Moments, CandleKind]:
     """The start of each bar, and whether bars are of minutes or days.
 
     Daily bars start at midnight, at whatever time of the day the file has them; the second 59 is the end of its minute.
@@ -135,16 +138,21 @@ def settled(
     if last_second.any():
         rows = int(moments.rows_of[last_second].sum())
         floored = wall // MICROSECONDS_PER_MINUTE * MICROSECONDS_PER_MINUTE
-        told = f"{rows:,} moments at second 59 are their minute"
         moments = replace(
             moments,
             wall_clock=np.where(last_second, floored, wall),
-            notes=(*moments.notes, told),
+            notes=(*moments.notes, f"{rows:,} moments at second 59 are their minute"),
         )
     if reading.label == "end":
         shifted = moments.wall_clock - MICROSECONDS_PER_MINUTE
-        told = 'labels are the end of their bar, by [input] label = "end": shifted by one minute'
-        moments = replace(moments, wall_clock=shifted, notes=(*moments.notes, told))
+        moments = replace(
+            moments,
+            wall_clock=shifted,
+            notes=(
+                *moments.notes,
+                'labels are the end of their bar, by [input] label = "end": shifted by one minute',
+            ),
+        )
     return placed(moments), kind
 
 
@@ -162,7 +170,7 @@ def placed(moments: Moments) -> Moments:
 
 def _kind_of(
     moments: Moments, instruments: Instruments, reading: InputSettings
-) -> tuple[str, list[str]]:
+) -> tuple[CandleKind, list[str]]:
     """Minutes or daily, and in words what was taken for granted of bars that are not at midnight.
 
     Daily when most rows are at midnight, where one odd row decides nothing; else when every instrument has one bar a

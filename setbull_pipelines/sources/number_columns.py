@@ -185,7 +185,8 @@ def _in_full(
     column: pyarrow.ChunkedArray, factors: list[int], coded: pyarrow.DictionaryArray, name: str
 ) -> tuple[pyarrow.ChunkedArray, list[str]]:
     """Counts without their unit as whole numbers, and in words what was taken for what in how many rows."""
-    full, examples = [], {}
+    full: list[str | None] = []
+    examples: dict[str, int] = {}
     is_full = np.zeros(len(factors) + 1, bool)
     written = coded.dictionary.to_pylist()
     for place, (text, factor) in enumerate(zip(column.to_pylist(), factors, strict=True)):
@@ -193,8 +194,9 @@ def _in_full(
             full.append(text)
         elif _PLAIN.fullmatch(text):
             is_full[place] = True
-            full.append(str(round(float(text) * factor)))
-            examples.setdefault(written[place].strip(), int(full[-1]))
+            count = round(float(text) * factor)
+            full.append(str(count))
+            examples.setdefault(written[place].strip(), count)
         else:
             full.append(written[place])
     if not examples:

@@ -10,6 +10,7 @@ import io
 import zipfile
 import zlib
 from pathlib import PurePosixPath
+from typing import IO
 
 import pyarrow
 
@@ -84,7 +85,7 @@ def _is_file(name: str) -> bool:
     return not name.endswith("/") and bool(parts) and not hidden
 
 
-def _bounded(stream, limit_mib: int, what: str) -> bytes:
+def _bounded(stream: IO[bytes], limit_mib: int, what: str) -> bytes:
     """All that the stream gives, unless that is more than is allowed; nobody knows before."""
     limit = limit_mib * 2**20
     parts, size = [], 0

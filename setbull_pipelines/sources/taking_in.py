@@ -76,7 +76,7 @@ def land_files(
     too_large: dict[str, str] = {}
     journal = Journal(landing, input)
     for number, (name, path) in enumerate(paths.items(), start=1):
-        inside = readable(path, lambda name=name, path=path: contents(name, path, known))
+        inside = readable(path, partial(contents, name, path, known))
         for source, file in inside.items():
             folder = landing / folder_name(source, file.content_hash, reading)
             content_hash = file.content_hash
@@ -92,11 +92,11 @@ def land_files(
             found[source], files[source] = Content(content_hash, landed), file
     known.remember()
     earlier = {arrival.source: arrival.content for arrival in arrivals_of(journal.arrivals)}
-    for source in [source for source in too_large if earlier.get(source)]:
-        _log.warning(
-            "%s: %s. What was read of its earlier content counts.", source, too_large.pop(source)
-        )
-        found[source] = earlier[source]
+    for source in list(too_large):
+        if content := earlier.get(source):
+            reason = too_large.pop(source)
+            _log.warning("%s: %s. What was read of its earlier content counts.", source, reason)
+            found[source] = content
     landed_files = counting_files(
         landing,
         arrivals_of(lambda: journal.note(found, moment)),

@@ -84,8 +84,8 @@ def judged(rows: RawRows, source: str, reading: InputSettings) -> Understood:
     layout = layout_of(rows)
     if layout:
         return check_candles(_as_candles(rows, layout, source, reading), reading)
-    if facts_kind(rows.names):
-        return check_facts(rows)
+    if facts := facts_kind(rows.names):
+        return check_facts(rows, facts)
     if is_universe(rows.names):
         return check_universe(rows)
     if proposed := _proposed_columns(rows):

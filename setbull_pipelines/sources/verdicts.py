@@ -48,7 +48,7 @@ class Verdicts:
         """The rows that broke no rule."""
         return self._ground_of_row == 0
 
-    def ground(self, row: int) -> Ground:
+    def ground(self, row: int | np.integer) -> Ground:
         """Why a row was rejected."""
         return self._grounds[self._ground_of_row[row] - 1]
 

@@ -62,6 +62,14 @@ class Change:
     pointer: Pointer | None = None
     number: int | None = None
 
+    @property
+    def made(self) -> Pointer:
+        """The pointer of a version that is published or amended."""
+        assert self.pointer is not None, (
+            f"{self.key} {self.partition}: {self.how} without a pointer"
+        )
+        return self.pointer
+
 
 @dataclass(frozen=True)
 class Record:
@@ -111,7 +119,7 @@ def _publish(connection: sqlite3.Connection, change: Change, number: int) -> Non
         if (
             version is None
             or version.pointer.evicted_at
-            or version.pointer.content_hash == change.pointer.content_hash
+            or version.pointer.content_hash == change.made.content_hash
         ):
             connection.execute("DELETE FROM partitions WHERE rowid = ?", (place,))
         elif version.replaced_in is None:
@@ -120,7 +128,7 @@ def _publish(connection: sqlite3.Connection, change: Change, number: int) -> Non
                 "UPDATE partitions SET replaced_in = ?, digest = ?, changed_in = ? WHERE rowid = ?",
                 (number, digest_of(row[:-1]), number, place),
             )
-    row = (*where, number, None, *to_record(change.pointer))
+    row = (*where, number, None, *to_record(change.made))
     connection.execute(_INSERT, (*row, digest_of(row), number))
 
 
@@ -129,7 +137,7 @@ def _amend(connection: sqlite3.Connection, change: Change, number: int) -> None:
     ((replaced_in,),) = connection.execute(
         f"SELECT replaced_in FROM partitions WHERE {OF_PARTITION} AND commit_number = ?", where
     ).fetchall()
-    row = (*where, replaced_in, *to_record(change.pointer))
+    row = (*where, replaced_in, *to_record(change.made))
     connection.execute(f"DELETE FROM partitions WHERE {OF_PARTITION} AND commit_number = ?", where)
     connection.execute(_INSERT, (*row, digest_of(row), number))
 

@@ -66,7 +66,7 @@ class Commits:
         """See no commit after the last one of now, until the file is closed."""
         with self._lock:
             if self._open():
-                self._reader.execute("BEGIN")
+                self._reading.execute("BEGIN")
                 self._see()
             self._holds = True
 
@@ -137,8 +137,8 @@ class Commits:
                 unknown.add((row[0], row[1]))
                 continue
             file, hashes_file, evicted_at = (row[place] for place in places)
-            names |= {None if evicted_at else file, hashes_file}
-        return names - {None}, unknown
+            names.update(name for name in (None if evicted_at else file, hashes_file) if name)
+        return names, unknown
 
     def gone(self, names: Collection[str], moment: str) -> dict[str, str]:
         """Since when each file outside ``names``, which are needed, is known to be unneeded, now at the latest."""
@@ -168,7 +168,7 @@ class Commits:
             return self._ask(statement, values)
 
     def _ask(self, statement: str, values: Sequence[object] = ()) -> list[tuple]:
-        return self._look(lambda: self._reader.execute(statement, values).fetchall()) or []
+        return self._look(lambda: self._reading.execute(statement, values).fetchall()) or []
 
     def _look(self, look: Callable[[], _Found]) -> _Found | None:
         """What ``look`` finds in the file as it is now; None when nothing was ever committed."""
@@ -186,9 +186,14 @@ class Commits:
                 self._damaged_catalog(str(error))
         return None
 
+    @property
+    def _reading(self) -> sqlite3.Connection:
+        assert self._reader is not None, "_open() said that there is a file"
+        return self._reader
+
     def _of_table(self, key: Key) -> Mapping[str, Version | None]:
         if key not in self._current:
-            rows = self._reader.execute(
+            rows = self._reading.execute(
                 f"SELECT {ALL} FROM partitions WHERE schema_name = ? AND table_name = ? "
                 "AND replaced_in IS NULL ORDER BY partition",
                 key,
@@ -200,11 +205,11 @@ class Commits:
         """Bring what is in memory to the last commit of any process."""
         if self._holds:
             return
-        (data_version,) = self._reader.execute("PRAGMA data_version").fetchone()
+        (data_version,) = self._reading.execute("PRAGMA data_version").fetchone()
         if data_version == self._seen[0]:
             return
-        (number,) = self._reader.execute("SELECT coalesce(max(number), 0) FROM commits").fetchone()
-        rows = self._reader.execute(
+        (number,) = self._reading.execute("SELECT coalesce(max(number), 0) FROM commits").fetchone()
+        rows = self._reading.execute(
             f"SELECT {ALL} FROM partitions WHERE changed_in > ? AND replaced_in IS NULL",
             (self._seen[1],),
         )
@@ -249,6 +254,7 @@ class Commits:
     def current_in_commit(self, key: Key, partitions: Iterable[str]) -> dict[str, Version | None]:
         """As :meth:`current`, for whoever makes a commit; those without a version are left out."""
         statement = f"SELECT {ALL} FROM partitions WHERE {OF_PARTITION} AND replaced_in IS NULL"
+        assert self._writer is not None, "a commit is being made"
         found = {}
         for partition in partitions:
             for row in self._writer.execute(statement, (*key, partition)):
@@ -259,9 +265,8 @@ class Commits:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._writing:
             connection = self._writable()
-            if (
-                connection.in_transaction
-            ):  # of whoever makes a commit, which replays another one first
+            # Of whoever makes a commit, which replays another one first.
+            if connection.in_transaction:
                 yield connection
                 return
             connection.execute("BEGIN IMMEDIATE")
@@ -315,7 +320,7 @@ class Commits:
 
     def _close(self) -> None:
         for connection in (self._reader, self._writer):
-            if connection is not None and self._opened[0] == os.getpid():
+            if connection is not None and self._opened and self._opened[0] == os.getpid():
                 connection.close()
         self._reader = self._writer = self._opened = None
         self._current, self._seen, self._holds = {}, (-1, 0), False
@@ -330,15 +335,13 @@ class Commits:
         disk.sync(self.root)
 
     def _required(self, row: tuple) -> Version:
-        version = version_of(row)
-        if version is None:
+        if (version := version_of(row)) is None:
             raise damaged(self.path, row[:2], row[2])
         return version
 
 
 def _next(connection: sqlite3.Connection) -> int:
-    (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM commits").fetchone()
-    return number
+    return connection.execute("SELECT coalesce(max(number), 0) + 1 FROM commits").fetchone()[0]
 
 
 def _apply(connection: sqlite3.Connection, number: int, record: Record) -> None:

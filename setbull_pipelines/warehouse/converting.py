@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pyarrow
@@ -19,7 +20,7 @@ from setbull_pipelines import disk
 from setbull_pipelines.warehouse.changes import PUBLISH, Change, Key, Record
 from setbull_pipelines.warehouse.commits import CATALOG_FILE, OLD_POINTERS
 from setbull_pipelines.warehouse.files import Files
-from setbull_pipelines.warehouse.pointers import WHOLE, Cost, Failure, Pointer
+from setbull_pipelines.warehouse.pointers import WHOLE, Cost, Failure, HashesPlace, Pointer
 from setbull_pipelines.warehouse.publishing import hash_file
 from setbull_pipelines.warehouse.rebuilding import put_in_place
 
@@ -70,7 +71,7 @@ def _changes(
         return
     for number, (pointer, old) in enumerate(versions):
         file = path.parent / old["file"]
-        if file.exists():
+        if pointer.file is not None and file.exists():
             names[pointer.file] = (pointer.rows, file.stat().st_size)
         if number == 0:
             rows = _hashes(path.parent / f"{pointer.content_hash}.rows")
@@ -83,15 +84,23 @@ def _changes(
 
 
 def _pointer(record: Mapping, folder: Path, root: Path) -> tuple[Pointer, Mapping]:
-    same = ("rows", "schema_hash", "code_version", "settings_hash", "inputs", "content_hash")
+    same: tuple[str, ...] = (
+        "rows",
+        "schema_hash",
+        "code_version",
+        "settings_hash",
+        "inputs",
+        "content_hash",
+    )
     same += ("run_id", "note", "published_at", "values_hash", "published_because", "evicted_at")
+    kept: dict[str, Any] = {name: record.get(name) for name in same}
     return Pointer(
         file=(folder / record["file"]).relative_to(root).as_posix() if record["rows"] else None,
         first_row=0,
         cost=Cost(**record["cost"]) if record.get("cost") else None,
         failures={key: Failure(**each) for key, each in record.get("failures", {}).items()},
         invalidated=tuple(record.get("invalidated", ())),
-        **{name: record.get(name) for name in same},
+        **kept,
     ), record
 
 
@@ -117,7 +126,7 @@ def _with_hashes(
         return commits
     name, data = hash_file(stretches, uuid4().hex)
     files.write({name: data})
-    places: dict[tuple[Key, str], dict[str, object]] = {}
+    places: dict[tuple[Key, str], HashesPlace] = {}
     first = 0
     for key, partition, kind, found in stretches:
         place = places.setdefault(
@@ -131,7 +140,7 @@ def _with_hashes(
         last.update({(change.key, change.partition): change for change in changes})
     return [
         [
-            replace(change, pointer=replace(change.pointer, **places[change.key, change.partition]))
+            replace(change, pointer=replace(change.made, **places[change.key, change.partition]))
             if last[change.key, change.partition] is change
             and (change.key, change.partition) in places
             else change

@@ -161,9 +161,9 @@ class Files:
             if before is None or time.time() - disk.last_used(path) < _USE_NOTED_SECONDS:
                 continue
             disk.note_use(path)
-            known = self._checked.get(name)
-            if known is not None and known.identity == before:
-                self._remember(name, _Checked(disk.identity(path), known.bounds, known.keys))
+            known, after = self._checked.get(name), disk.identity(path)
+            if known is not None and known.identity == before and after is not None:
+                self._remember(name, _Checked(after, known.bounds, known.keys))
 
     # Reading
 
@@ -177,7 +177,7 @@ class Files:
 
         Row groups without them are not decoded. Raises DamagedPartition.
         """
-        pieces = []
+        pieces: list[Mapping[str, pyarrow.Array]] = []
         wanted = None if instrument_keys is None else sorted(instrument_keys)
         for span in spans:
             # What is in memory was checked when it came there.
@@ -240,9 +240,11 @@ def _hashed(path: str) -> _Checked:
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
+        data = None
+    if data is None or identity is None:
         raise DamagedPartition(
             f"{path} is gone although a commit names it; read again, and if that fails compute the partition again"
-        ) from None
+        )
     if disk.content_hash(data) != Path(path).stem:
         raise DamagedPartition(
             f"{path} is not what was published; restore an earlier version, or compute the partition again by: "

@@ -21,7 +21,7 @@ from setbull_pipelines import disk
 from setbull_pipelines.warehouse.changes import AMEND, DROP, Change, Key, Record
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition
 from setbull_pipelines.warehouse.files import DAMAGED_PREFIX
-from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
+from setbull_pipelines.warehouse.pointers import HashesPlace, Pointer, StoredTable
 from setbull_pipelines.warehouse.publishing import HASHES, hash_file
 from setbull_pipelines.warehouse.remote import Remote
 
@@ -46,7 +46,7 @@ def evict(
             f"{stored.name} {partition}: {pointer.file} is not what was published; compute the partition again"
         )
     files: dict[str, tuple[int, int]] = {}
-    places: dict[str, object] = {}
+    places: HashesPlace = {}
     if stored.table.key[0] == "instrument_key" and pointer.rows and not pointer.hashes_rows:
         places, files = _kept_hashes(reader, stored, partition)
     evicted: list[Pointer] = []
@@ -70,7 +70,7 @@ def evict(
 
 def _kept_hashes(
     reader: Reader, stored: StoredTable, partition: str
-) -> tuple[dict[str, object], dict[str, tuple[int, int]]]:
+) -> tuple[HashesPlace, dict[str, tuple[int, int]]]:
     """Hashes by instrument, so that readers' inputs can still be told from what they were."""
     try:
         hashes = reader.instrument_hashes(stored, partition)
@@ -78,8 +78,10 @@ def _kept_hashes(
         return {}, {}  # under another contract nobody reads them
     name, data = hash_file([(stored.key, partition, "rows", hashes)], uuid4().hex)
     reader.data.write({name: data})
-    places = {"hashes_file": name, "hashes_first_row": 0, "hashes_rows": len(hashes)}
-    return {**places, "inputs_rows": None}, {name: (len(hashes), len(data))}
+    place = HashesPlace(
+        hashes_file=name, hashes_first_row=0, hashes_rows=len(hashes), inputs_rows=None
+    )
+    return place, {name: (len(hashes), len(data))}
 
 
 def collect(

@@ -126,7 +126,7 @@ class _Records:
         records = np.empty(end - start, self._type)
         for number, part in enumerate(self._parts):
             records[f"part_{number}"] = part[start:end]
-        return memoryview(records.view(np.uint8))
+        return records.view(np.uint8).data
 
 
 def of_mapping(hashes: Mapping[str, int]) -> pyarrow.Table:

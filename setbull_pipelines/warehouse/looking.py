@@ -67,7 +67,7 @@ class Looker:
         self.grace = GRACE if grace is None else grace
         self.cache = ArrowCache(cache_bytes)
         self._remote, self._is_snapshot = remote, False
-        fetch = remote and (lambda name: remote.fetch(name, self.root))
+        fetch = None if remote is None else lambda name: remote.fetch(name, self.root)
         self.data = Files(self.root, self.cache, threads, fetch)
         # Not through the cache: it measures what computing reads.
         self._hashes = Files(self.root, ArrowCache(_BYTES_OF_HASHES), threads, fetch)
@@ -121,7 +121,8 @@ class Looker:
         """
         current = self._current(stored)
         names = current if partitions is None else sorted(current.keys() & set(partitions))
-        return {name: current[name].pointer for name in names if current[name] is not None}
+        versions = ((name, current[name]) for name in names)
+        return {name: version.pointer for name, version in versions if version is not None}
 
     def history(self, stored: StoredTable, partition: str) -> list[Pointer]:
         """Return the kept versions, the current one first, then the latest before it."""
@@ -150,7 +151,7 @@ class Looker:
         noted once an hour. None where there are no rows. DamagedPartition when what is known of it cannot be read.
         """
         versions = self.history(stored, partition)
-        if not versions or versions[0].place is None:
+        if not versions or versions[0].file is None or versions[0].place is None:
             return None
         files = self.commits.files()
         shares = {
@@ -245,11 +246,15 @@ class Looker:
     def _pointer(
         self, stored: StoredTable, partition: str, current: Mapping[str, Version | None]
     ) -> Pointer | None:
-        if partition not in current:
-            return None
-        if current[partition] is None:
+        return self._required(stored, partition, current) if partition in current else None
+
+    def _required(
+        self, stored: StoredTable, partition: str, current: Mapping[str, Version | None]
+    ) -> Pointer:
+        version = current[partition]
+        if version is None:
             raise damaged(self.commits.path, stored.key, partition)
-        return current[partition].pointer
+        return version.pointer
 
     def _holds(self, pointer: Pointer) -> bool:
         if pointer.evicted_at:

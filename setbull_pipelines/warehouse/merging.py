@@ -87,11 +87,13 @@ def _move(
 
 
 def _place_of_rows(pointer: Pointer) -> Rows:
+    assert pointer.place is not None, "only days with rows are put together"
     return Rows(*pointer.place)
 
 
 def _place_of_hashes(pointer: Pointer) -> Rows:
     count = pointer.hashes_rows + (pointer.inputs_rows or 0)
+    assert pointer.hashes_file is not None, "only days with hashes are put together"
     return Rows(pointer.hashes_file, pointer.hashes_first_row, count)
 
 
@@ -120,8 +122,8 @@ def _together(
         _, partition, version = place
         if version.pointer.place is None:
             continue
-        name = version.pointer.file
-        rows_needed[name] = rows_needed.get(name, 0) + version.pointer.rows
+        name, _, count = version.pointer.place
+        rows_needed[name] = rows_needed.get(name, 0) + count
         # Two versions of a day never come into one file: readers of SQL tell its rows by their day alone.
         if version.replaced_in is None and is_day(partition) and partition < before:
             by_file.setdefault(name, []).append(place)
@@ -180,9 +182,9 @@ def _cut(
 
 def _moved_rows(reader: Reader, part: Sequence[Place]) -> tuple[str, bytes, list[Pointer]]:
     """The file of these days, and their pointers into it. Raises DamagedPartition."""
-    key, first = part[0][0], part[0][2].pointer
-    spans = [Rows(*version.pointer.place) for *_, version in part]
-    rows = _read(reader, spans, pyarrow.parquet.read_schema(reader.data.path(first.file)))
+    key = part[0][0]
+    spans = [_place_of_rows(version.pointer) for *_, version in part]
+    rows = _read(reader, spans, pyarrow.parquet.read_schema(reader.data.path(spans[0].file)))
     pointers, start = [], 0
     for *_, version in part:
         pointers.append(replace(version.pointer, file=None, first_row=start))

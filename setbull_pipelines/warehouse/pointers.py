@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
+from typing import Any, TypedDict
 
 from setbull_pipelines.tables.contract import Table
 
@@ -157,6 +158,15 @@ class Pointer:
         return self.file, self.first_row, self.rows
 
 
+class HashesPlace(TypedDict, total=False):
+    """Where the hashes by instrument of a partition lie, as fields of its pointer."""
+
+    hashes_file: str | None
+    hashes_first_row: int
+    hashes_rows: int
+    inputs_rows: int | None
+
+
 FIELDS = tuple(item.name for item in fields(Pointer))
 """What a record of a pointer holds, in this order."""
 _AS_TEXT = ("inputs", "cost", "failures", "invalidated")
@@ -174,7 +184,8 @@ def to_record(pointer: Pointer) -> tuple[str | int | None, ...]:
 
 def from_record(record: tuple[str | int | None, ...]) -> Pointer:
     """The inverse of :func:`to_record`; ValueError, KeyError or TypeError for what it did not give."""
-    values = dict(zip(FIELDS, record, strict=True))
+    # What each is, only the pointer that is made of them knows: they come from a database and from JSON.
+    values: dict[str, Any] = dict(zip(FIELDS, record, strict=True))
     for name in _AS_TEXT:
         values[name] = json.loads(values[name]) if values[name] else None
     values["inputs"] = values["inputs"] or {}

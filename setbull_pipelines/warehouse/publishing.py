@@ -30,6 +30,7 @@ from setbull_pipelines.warehouse.pointers import (
     UNASSIGNED,
     Cost,
     Failure,
+    HashesPlace,
     Pointer,
     StoredTable,
     to_record,
@@ -161,8 +162,8 @@ class _Hashes:
     """The hashes of each partition of a publication, in the order of its batch."""
 
     contents: list[str]
-    values: list[str | None]
-    by_instrument: list[pyarrow.Table | None]
+    values: Sequence[str | None]
+    by_instrument: Sequence[pyarrow.Table | None]
 
 
 def _hashes(each: Publication, threads: int) -> _Hashes:
@@ -192,7 +193,7 @@ def _hashes(each: Publication, threads: int) -> _Hashes:
 def _drafts(
     each: Publication,
     hashes: _Hashes,
-    beside: Sequence[Mapping[str, object]],
+    beside: Sequence[HashesPlace],
     current: Mapping[str, Version | None],
     files: Files,
     is_mirror: bool,
@@ -221,14 +222,17 @@ def _drafts(
         )
         because, is_whole = _why(pointer, partition, current, files)
         pointer = replace(pointer, published_because=because)
-        before = current[partition].pointer if is_whole and not is_mirror else None
-        is_same = before is not None and (before.content_hash, before.schema_hash) == (
-            pointer.content_hash,
-            pointer.schema_hash,
-        )
-        if is_same and pointer.rows:
-            pointer = replace(pointer, file=before.file, first_row=before.first_row)
-        drafts[partition] = (pointer, bool(pointer.rows) and not is_same)
+        before = current[partition] if is_whole and not is_mirror else None
+        is_new = True
+        if before is not None:
+            old = before.pointer
+            is_new = (old.content_hash, old.schema_hash) != (
+                pointer.content_hash,
+                pointer.schema_hash,
+            )
+            if not is_new and pointer.rows:
+                pointer = replace(pointer, file=old.file, first_row=old.first_row)
+        drafts[partition] = (pointer, bool(pointer.rows) and is_new)
     return drafts
 
 
@@ -303,13 +307,13 @@ def _hash_file(
     hashes: Sequence[_Hashes],
     prepared: Prepared,
     commit: str,
-) -> list[list[dict[str, object]]]:
+) -> list[list[HashesPlace]]:
     """Add the file of hashes by instrument; where in it those of each partition lie, as fields of its pointer."""
     stretches: list[tuple[Key, str, str, pyarrow.Table]] = []
-    places: list[list[dict[str, object]]] = []
+    places: list[list[HashesPlace]] = []
     first = 0
     for each, found in zip(publications, hashes, strict=True):
-        of_table = []
+        of_table: list[HashesPlace] = []
         for at, partition in enumerate(each.batch.partitions):
             of_inputs = (each.instrument_inputs or {}).get(partition)
             counts = []

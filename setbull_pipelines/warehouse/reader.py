@@ -52,8 +52,9 @@ class Reader(Looker):
         contract = encoding.schema_hash(stored.table)
         for partition, pointer in self.pointers(stored).items():
             if pointer.place and pointer.schema_hash == contract:
-                days.setdefault(pointer.file, []).append(partition)
-                rows[pointer.file] = rows.get(pointer.file, 0) + pointer.rows
+                file, _, count = pointer.place
+                days.setdefault(file, []).append(partition)
+                rows[file] = rows.get(file, 0) + count
         files = self.commits.files()
         has_days = stored.table.partitioned and DAY_COLUMN in stored.table.column_names
         found = []
@@ -204,7 +205,7 @@ class Reader(Looker):
                 require_partition(stored, name)
             if missing := [name for name in names if name not in current]:
                 raise self.missing(stored, missing)
-        pointers = {name: self._pointer(stored, name, current) for name in names}
+        pointers = {name: self._required(stored, name, current) for name in names}
         evicted = [name for name, pointer in pointers.items() if pointer.evicted_at]
         if evicted and partitions is not None:
             raise EvictedPartition(
@@ -216,13 +217,14 @@ class Reader(Looker):
         self._require_contract(stored, there)
         spans: list[Rows] = []
         for pointer in there.values():
-            if not pointer.rows:
+            if pointer.place is None:
                 continue
+            rows = Rows(*pointer.place)
             last = spans[-1] if spans else None
-            if last and (last.file, last.first + last.count) == (pointer.file, pointer.first_row):
-                spans[-1] = Rows(last.file, last.first, last.count + pointer.rows)
+            if last and (last.file, last.first + last.count) == (rows.file, rows.first):
+                spans[-1] = Rows(last.file, last.first, last.count + rows.count)
             else:
-                spans.append(Rows(*pointer.place))
+                spans.append(rows)
         return spans
 
     def _columns(self, stored: StoredTable, columns: Iterable[str] | None) -> list[str]:

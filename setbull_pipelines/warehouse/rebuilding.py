@@ -73,8 +73,8 @@ def put_in_place(root: Path, records: Sequence[Record]) -> None:
         made = temporary / CATALOG_FILE
         make_empty(made)
         commits = Commits(temporary, _never)
-        for record in records:
-            commits.commit(lambda number, record=record: record)
+        for number, record in enumerate(records, start=1):
+            commits.replay(number, record)
         commits.close()
         disk.sync(made)
         put_away(root)
@@ -104,7 +104,8 @@ def is_whole_sqlite(path: Path, question: str = "PRAGMA schema_version") -> bool
 
 
 def _rebuild(root: Path) -> int:
-    files, told = {}, []
+    files: dict[str, tuple[int, int]] = {}
+    told: list[tuple[str, Change]] = []
     for path in sorted(root.glob("*/*/*.parquet")):
         if path.name.startswith((DAMAGED_PREFIX, disk.TEMPORARY_PREFIX)):
             continue
@@ -115,9 +116,9 @@ def _rebuild(root: Path) -> int:
         name = path.relative_to(root).as_posix()
         files[name] = (metadata.num_rows, len(data))
         told += _versions(name, metadata)
-    found = [(moment, change) for moment, change in told if change.pointer.file in (None, *files)]
+    found = [(moment, change) for moment, change in told if change.made.file in (None, *files)]
     # Of the same rows the file that was written last counts: others were put together in it.
-    found.sort(key=lambda item: (item[1].pointer.published_at, item[0]))
+    found.sort(key=lambda item: (item[1].made.published_at, item[0]))
     commits: list[list[Change]] = []
     versions: dict[tuple, int] = {}
     for _, change in found:

@@ -66,8 +66,7 @@ class ObjectStore:
         self.address = address
         self._client = obstore
         with self._asking("open", ""):
-            retries = {"retry_timeout": _GIVEN_UP_AFTER}
-            self._store = S3Store.from_url(address, retry_config=retries)
+            self._store = S3Store.from_url(address, retry_config={"retry_timeout": _GIVEN_UP_AFTER})
 
     def read(self, key: str) -> bytes | None:
         """The object, None where there is none."""
@@ -186,7 +185,7 @@ class Remote:
         keys = [item.key for item in self.store.objects(_COMMITS, _commit_key(number))]
         with ThreadPoolExecutor(_THREADS) as threads:
             for key, data in zip(keys, threads.map(self.store.read, keys), strict=True):
-                if key != _commit_key(number + 1):
+                if data is None or key != _commit_key(number + 1):
                     break
                 number += 1
                 commits.replay(number, _record(data, self.address, number))
@@ -296,7 +295,7 @@ class Remote:
 
 
 def _names(change: Change) -> list[str]:
-    pointer = change.pointer
+    pointer = change.made
     return [
         name
         for name in (None if pointer.evicted_at else pointer.file, pointer.hashes_file)
@@ -364,7 +363,8 @@ def claim_folder(root: Path, address: str | None) -> None:
             f"setting storage.remote: found {address!r}, expected '' for {root}, which holds a warehouse of its own; "
             "name another data folder, or bring it to the store by: setbull upload"
         )
-    make_mirror(root, address)
+    if address is not None:
+        make_mirror(root, address)
 
 
 def make_mirror(root: Path, address: str) -> None:

@@ -148,7 +148,7 @@ class Warehouse(Reader):
                     settings_hash=settings_hash,
                     inputs={partition: inputs},
                     run_id=run_id,
-                    notes={partition: None if len(frame) else note_if_empty},
+                    notes={} if note_if_empty is None or len(frame) else {partition: note_if_empty},
                 )
         return {stored.table.name: found[partition] for stored, found in commit.pointers.items()}
 
@@ -312,7 +312,8 @@ class Warehouse(Reader):
         """
         pointer = self.pointer(stored, partition)
         if pointer is not None and pointer.place and not self._holds(pointer):
-            self.data.set_aside(pointer.file)
+            file, _, _ = pointer.place
+            self.data.set_aside(file)
 
     # Keeping house
 

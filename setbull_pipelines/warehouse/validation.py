@@ -158,9 +158,10 @@ def _keeps_rules(table: Table, rows: pd.DataFrame, columns: Mapping[str, pyarrow
 
 
 def _keeps(check: Limit | Rule, array: pyarrow.Array, values: pd.Series) -> bool:
-    if check.name == "isin" and pyarrow.types.is_large_string(array.type):
-        return set(array.unique().drop_null().to_pylist()) <= set(check.limit)
-    if check.name in ("greater_than", "greater_than_or_equal_to"):
+    if isinstance(check, Limit) and isinstance(check.limit, tuple):
+        if check.name == "isin" and pyarrow.types.is_large_string(array.type):
+            return set(array.unique().drop_null().to_pylist()) <= set(check.limit)
+    elif isinstance(check, Limit) and check.name in ("greater_than", "greater_than_or_equal_to"):
         smallest = compute.min(array).as_py()
         if smallest is None:
             return True

@@ -233,6 +233,13 @@ def test_a_cache_that_nobody_asked_has_no_hit_rate() -> None:
     assert decide_with(cache_lookups=100, cache_hit_rate=0.1).verdict is Verdict.SOFT_BREACH
 
 
+def test_of_a_session_that_took_no_time_no_worker_used_a_share() -> None:
+    assert decide_with(seconds_v2=0.0, worker_share=None).verdict is Verdict.ADVANCED
+    held = decide_with(seconds_v2=0.1, worker_share=None)
+    assert outcome(held) == (Verdict.HELD, Stage.FIFTY)
+    assert held.reason == "not measured: worker_share"
+
+
 SOFT = [
     (Component.INDICATORS, "cache_hit_rate", 0.70, 0.69),
     (Component.INDICATORS, "seconds_v2", 5.0, 5.1),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from setbull_pipelines.sources.action_purposes import UnreadablePurpose, share_actions
-from setbull_pipelines.sources.corporate_files import check_facts
+from setbull_pipelines.sources.corporate_files import ACTIONS_KIND, check_facts
 from setbull_pipelines.sources.raw_rows import UnreadableFile
 from setbull_pipelines.sources.reading import read_rows
 from setbull_pipelines_tests.sources.test_corporate_files import inbox, take, write  # noqa: F401
@@ -312,5 +312,5 @@ def test_any_rows_of_a_layout_are_accepted_or_quarantined(
     lines = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows]
     with suppress(UnreadableFile):
         found = read_rows("\n".join([header, *lines]).encode("utf-8", "replace"), ".csv")
-        checked = check_facts(found)
+        checked = check_facts(found, ACTIONS_KIND)
         assert len(checked.rejected) <= checked.received == found.received

@@ -339,6 +339,24 @@ def test_a_damaged_commit_is_told_and_nothing_after_it_is_believed(machines):
     assert two.price() == 2
 
 
+def test_a_commit_that_goes_while_it_is_fetched_counts_as_not_there(machines, monkeypatch):
+    one, two = machines
+    one.publish(100.0)
+    one.publish(101.0, NEXT_DAY)
+    read, seen = two.store.read, set()
+
+    def once(key: str) -> bytes | None:
+        if key in seen:
+            return None
+        seen.add(key)
+        return read(key)
+
+    monkeypatch.setattr(two.store, "read", once)
+    assert two.warehouse.partitions(V1_BARS) == []
+    monkeypatch.undo()
+    assert two.warehouse.partitions(V1_BARS) == [DAY, NEXT_DAY]
+
+
 def test_a_damaged_catalog_of_a_mirror_is_made_again_from_the_store(machines):
     one, two = machines
     one.publish(1)

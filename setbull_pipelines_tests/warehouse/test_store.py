@@ -711,6 +711,19 @@ def test_use_is_noted_once_an_hour_and_only_where_one_may_write(warehouse, monke
     disk.note_use(path.with_name("absent"))  # nothing happens
 
 
+def test_a_file_that_goes_while_its_use_is_noted_is_not_held(warehouse, monkeypatch):
+    publish(warehouse, bars())
+    (path,) = warehouse.files(V1_BARS)
+    name = path.relative_to(warehouse.root).as_posix()
+    files = Files(warehouse.root, ArrowCache(0), threads=1)
+    assert files.holds(name)
+    os.utime(path, (time.time() - 7200,) * 2)
+    assert files.holds(name)
+    monkeypatch.setattr(disk, "note_use", os.unlink)
+    files.note_uses([name])
+    assert not files.holds(name)
+
+
 def test_what_was_written_under_another_contract_can_be_evicted(warehouse):
     publish(warehouse, bars())
     other = dataclasses.replace(BARS, columns=BARS.columns[:-1])

@@ -19,6 +19,7 @@ from setbull_pipelines.reconciliation.self_test.market import (
 from setbull_pipelines.reconciliation.self_test.mutant import (
     Columns,
     Register,
+    averages,
     each,
     ema,
     of_closes,
@@ -187,10 +188,9 @@ def _(v2: Market) -> Columns:
 
 @wrong("14 EMA seeded with the first close", INDICATORS_5MIN, "seeding", *EMAS)
 def _(v2: Market) -> Columns:
-    return {
-        name: of_closes(v2["candles_5min"], lambda c, p=period: ema(c, c.iloc[0], 0, p))
-        for name, period in EMAS.items()
-    }
+    return averages(
+        v2["candles_5min"], EMAS, lambda closes, period: ema(closes, closes.iloc[0], 0, period)
+    )
 
 
 @wrong(
@@ -213,10 +213,7 @@ def _(v2: Market) -> Columns:
         period = min(period, len(closes))
         return ema(closes, closes.iloc[:period].mean(), period - 1, period)
 
-    return {
-        name: of_closes(v2["candles_daily"], lambda c, p=period: lowered(c, p))
-        for name, period in EMAS.items()
-    }
+    return averages(v2["candles_daily"], EMAS, lowered)
 
 
 @wrong("16 EMA 9 not padded, paired by position", INDICATORS_5MIN, "shift", "ema_9")
@@ -324,10 +321,11 @@ def _(v2: Market) -> Columns:
 def _(v2: Market) -> Columns:
     indicators, bars = v2["indicators_5min"], v2["candles_5min"]
     bars = bars[bars["trading_day"] == SESSIONS[-1]]
-    alone: dict[str, pd.Series] = {
-        name: of_closes(bars, lambda c, p=period: ema(c, c.iloc[:p].mean(), p - 1, p))
-        for name, period in EMAS.items()
-    }
+    alone = averages(
+        bars,
+        EMAS,
+        lambda closes, period: ema(closes, closes.iloc[:period].mean(), period - 1, period),
+    )
     alone["ma_9"] = of_closes(bars, lambda closes: closes.rolling(9).mean())
     alone["bars_of_history"] = bars.groupby("instrument_key").cumcount() + 1
     is_last = bars.index

@@ -86,6 +86,19 @@ def of_closes(bars: pd.DataFrame, formula: Callable[[pd.Series], pd.Series]) -> 
     return each(bars, lambda group: formula(group["close"]))
 
 
+def averages(
+    bars: pd.DataFrame,
+    periods: Mapping[str, int],
+    average: Callable[[pd.Series, int], pd.Series],
+) -> dict[str, pd.Series]:
+    """Apply ``average`` to the closes of one series at a time, with each of the ``periods``."""
+
+    def of(period: int) -> pd.Series:
+        return of_closes(bars, lambda closes: average(closes, period))
+
+    return {name: of(period) for name, period in periods.items()}
+
+
 def ema(values: pd.Series, seed: float, first: int, period: int) -> pd.Series:
     """Exponential mean that is ``seed`` at position ``first`` and null before."""
     result = [np.nan] * first + [seed]

@@ -129,7 +129,7 @@ def table_streams(database: Database) -> list[TableStream]:
             "SELECT table_name FROM information_schema.tables WHERE table_schema = %s",
             [database.name],
         )
-    there = {row[0].lower() for row in rows}
+    there = {name.lower() for (name,) in rows if name}
     found = [table for table in COLUMNS if table in there]
     if not found:
         raise CannotImport(
@@ -149,7 +149,7 @@ def columns_of(connection: Any, database: Database, table: str) -> dict[str, str
         "WHERE table_schema = %s AND table_name = %s",
         [database.name, table],
     )
-    return {name.lower(): kind.lower() for name, kind in rows}
+    return {name.lower(): kind.lower() for name, kind in rows if name and kind}
 
 
 @contextmanager

@@ -149,8 +149,8 @@ def _rows(
     statement: str, position: int, wanted: tuple[bool, ...], expected: str
 ) -> Iterator[list[str | None]]:
     """The wanted values of the rows after ``position``; each row must begin where the one before it ended."""
-    following = _row_of(wanted).scanner(statement, position).match
-    while found := following():
+    row = _row_of(wanted)
+    while found := row.match(statement, position):
         yield [_plain(value) for value in found.groups()]
         position = found.end()
     if statement[position:].strip() not in (";", ""):

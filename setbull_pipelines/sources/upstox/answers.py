@@ -112,7 +112,9 @@ def _require_candle(row: object, number: int) -> None:
 
 def _is_number(value: object) -> bool:
     try:
-        return type(value) in (int, float) and math.isfinite(value)
+        return (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        )
     except OverflowError:  # a whole number of hundreds of digits
         return False
 

@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import json
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -199,7 +200,7 @@ def _is_made_of(path: Path) -> bytes | None:
 @cache
 def _code() -> str:
     """What reads answers and writes files, so that a change of it makes every file again."""
-    return inspect.getsource(answers) + inspect.getsource(inspect.getmodule(_code))
+    return inspect.getsource(answers) + inspect.getsource(sys.modules[__name__])
 
 
 def _hash(parts: Sequence[str]) -> bytes:

@@ -192,8 +192,8 @@ class UpstoxClient:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """What the broker asked for, else twice as long as the last time and a random part."""
-        error = state.outcome.exception()
-        if error.wait is not None:
+        error = state.outcome and state.outcome.exception()
+        if isinstance(error, _Passing) and error.wait is not None:
             return error.wait
         first = self._settings.first_retry_seconds
         longest = self._settings.longest_wait_seconds

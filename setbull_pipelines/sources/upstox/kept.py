@@ -143,9 +143,14 @@ class KeptAnswers:
     def remove_older_than(self, day: date) -> int:
         """Remove the answers whose last session lies before ``day``; returns how many."""
         removed = 0
-        for manifest in sorted(self._root.glob(f"*/*/{_MANIFEST}")):
+        of_intervals = [
+            (interval, manifest)
+            for interval in INTERVALS
+            for manifest in sorted(self._root.glob(f"{interval}/*/{_MANIFEST}"))
+        ]
+        for interval, manifest in of_intervals:
             folder = manifest.parent
-            before = self.of(folder.parent.name, unquote(folder.name))
+            before = self.of(interval, unquote(folder.name))
             after = [answer for answer in before if answer.last >= day]
             if after != before:
                 removed += len(before) - len(after)

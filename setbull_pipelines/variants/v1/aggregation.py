@@ -88,7 +88,8 @@ def to_daily(
     for instrument_key, session, minutes in _sessions(candles_1min):
         trading_day = pd.Timestamp(session.day)
         counts_untraded = _counts_untraded(instrument_key, settings)
-        bar = _bar(list(minutes.values()), session.minutes, counts_untraded)
+        expected = sum(interval.minutes for interval in session.intervals)
+        bar = _bar(list(minutes.values()), expected, counts_untraded)
         if bar is not None:
             rows.append(
                 {

@@ -155,9 +155,10 @@ def _bands(
     bands: list[_Band] = []
     for position, (bar, width) in enumerate(pairs):
         before = bands[-1] if bands else None
-        falls = before is not None and width < before.width * (1 - SAME_WIDTH)
         so_far = widths[: position + 1]
-        contracting = before.contracting + 1 if falls else 0
+        contracting = 0
+        if before is not None and width < before.width * (1 - SAME_WIDTH):
+            contracting = before.contracting + 1
         band = _Band(
             bar,
             width,
@@ -178,7 +179,8 @@ def _in_range(
 ) -> int:
     if abs(width - lowest) > lowest * (settings.range_percent / 100 + SAME_WIDTH):
         return 0
-    return min((before.in_range if before else 0) + 1, settings.range_bands)
+    in_a_row = before.in_range if before else None
+    return min((in_a_row or 0) + 1, settings.range_bands)
 
 
 def _trend(widths: Sequence[float], settings: BandWidthSettings) -> str:
@@ -207,11 +209,12 @@ def _rule(band: _Band, before: _Band | None, settings: BandWidthSettings) -> str
     """The first alert rule that the band meets."""
     if band.distance is None:
         return None
-    was_in_range = before is not None and before.in_range > 0
+    is_in_range = bool(band.in_range)
+    was_in_range = before is not None and bool(before.in_range)
     was_expanding = before is not None and before.trend == EXPANDING
     met = {
-        "range contracting": band.contracting >= settings.pattern_bands - 1 and band.in_range > 0,
-        "threshold": band.in_range > 0 and not was_in_range,
+        "range contracting": band.contracting >= settings.pattern_bands - 1 and is_in_range,
+        "threshold": is_in_range and not was_in_range,
         "pattern": band.strength == STRONG,
         "squeeze": band.is_squeeze,
         "expansion": band.trend == EXPANDING and not was_expanding,

@@ -106,7 +106,7 @@ def _verdict(
 ) -> dict[str, Any]:
     """The columns of all stages up to the first that is not passed, and the verdict."""
     columns: dict[str, Any] = {}
-    stages = {
+    stages: dict[str, Callable[[], _Outcome]] = {
         "basic": lambda: _basic(stock, settings),
         "ema": lambda: _ema(stock, settings),
         "rsi": lambda: _rsi(stock, columns["side"], settings),
@@ -153,6 +153,7 @@ def _basic(stock: _Stock, settings: FilterSettings) -> _Outcome:
     def judged() -> tuple[bool, str, Mapping[str, Any]]:
         minimum, maximum = settings.minimum_close, settings.maximum_close
         minimum_volume = settings.minimum_average_volume
+        assert average_volume is not None, "_answer asks for it first"
         threshold = protocol.BASIC_THRESHOLD.format(
             minimum_close=minimum, maximum_close=maximum, minimum_volume=minimum_volume
         )

@@ -56,8 +56,9 @@ def indicators(
         columns = _indicator_columns(bars, periods)
         if timeframe == "5minute":
             columns["vwap"] = volume_weighted_average_price(bars)
-        columns["bars_of_history"] = np.arange(1, len(bars) + 1)
-        columns["is_warm"] = columns["bars_of_history"] >= warm_from[series_key in new_listings]
+        bars_of_history = np.arange(1, len(bars) + 1)
+        columns["bars_of_history"] = bars_of_history
+        columns["is_warm"] = bars_of_history >= warm_from[series_key in new_listings]
         if timeframe == "day":
             columns |= unexplained_gaps(bars, settings, _genuine_days(actions, series_key[0]))
         columns_of_series.append(columns)

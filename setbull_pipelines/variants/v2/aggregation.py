@@ -239,7 +239,10 @@ class _Minutes:
         kernels.write_bars(
             starts,
             starts + present,
-            *(self.prices[name] for name in _PRICES),
+            self.prices["open"],
+            self.prices["high"],
+            self.prices["low"],
+            self.prices["close"],
             self.volume,
             self.states_open_interest,
             counts_untraded,

@@ -213,7 +213,7 @@ def _bands(
     contracting = _in_a_row(falls, first)
     is_in_range = np.abs(width - lowest) <= lowest * (settings.range_percent / 100 + SAME_WIDTH)
 
-    recent = sum(_earlier(width, back) for back in range(size)) / size
+    recent = sum((_earlier(width, back) for back in range(size)), np.zeros(len(width))) / size
     before = _earlier(recent, size)
     has_before = number >= 2 * size - 1
     share = settings.trend_percent / 100

@@ -139,7 +139,7 @@ class _Indicators:
         )
 
     def value(
-        self, name: str, group: np.ndarray, day: np.ndarray, missing: float | bool
+        self, name: str, group: np.ndarray, day: np.ndarray, missing: float | bool | np.datetime64
     ) -> np.ndarray:
         """The column ``name`` for each bar, ``missing`` where there is no row for it."""
         position = self.bars.get_indexer(columns.bar_key(group, day))

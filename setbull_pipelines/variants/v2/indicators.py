@@ -73,12 +73,15 @@ def indicators(
     )
 
     volume = candles["volume"]
+    high, low, close = (
+        columns.ordered(candles[name].to_numpy("float64"), order) for name in _KERNEL_PRICES
+    )
     values = _kernel_columns(
         starts,
         starts + lengths,
         wanted_of_series,
         day,
-        *(columns.ordered(candles[name].to_numpy("float64"), order) for name in _KERNEL_PRICES),
+        (high, low, close),
         columns.ordered(volume.to_numpy("int64", na_value=0), order),
         periods,
     )
@@ -159,7 +162,13 @@ def _is_genuine(
 
 
 def _kernel_columns(
-    starts: np.ndarray, ends: np.ndarray, wanted: np.ndarray, *inputs: object
+    starts: np.ndarray,
+    ends: np.ndarray,
+    wanted: np.ndarray,
+    session: np.ndarray,
+    prices: tuple[np.ndarray, np.ndarray, np.ndarray],
+    volume: np.ndarray,
+    periods: Periods,
 ) -> dict[str, np.ndarray]:
     """Run the kernel over blocks of whole series, one thread each, and return its columns by name.
 
@@ -177,8 +186,14 @@ def _kernel_columns(
         done = [
             pool.submit(
                 kernels.write_indicators,
-                *(of_series[block] for of_series in (starts, ends, wanted, places)),
-                *inputs,
+                starts[block],
+                ends[block],
+                wanted[block],
+                places[block],
+                session,
+                *prices,
+                volume,
+                periods,
                 row_of,
                 output,
             )

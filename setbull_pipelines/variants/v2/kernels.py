@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 import numba
 import numpy as np
 
-from setbull_pipelines.tables.indicator_columns import PERIODS
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS, PERIODS, Periods
+from setbull_pipelines.tables.indicators import VWAP
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -31,16 +32,16 @@ def compiled(function: Kernel) -> Kernel:
 
 @compiled
 def place_minutes(
-    time,  # int64[minute]: microseconds
-    day,  # int64[minute]: midnight of the trading day
-    of_other_shape,  # bool[minute]: whether the intervals of the second shape hold
-    interval_start,  # int64[interval]: those of the first shape, then as many of the second
-    interval_end,
-    interval_day,
-    bar_length,  # microseconds
-    interval,  # int64[minute]: its interval, -1 without one
-    bar_start,  # int64[minute]: the start of its bar; bars count from the start of the interval
-):
+    time: np.ndarray,  # int64[minute]: microseconds
+    day: np.ndarray,  # int64[minute]: midnight of the trading day
+    of_other_shape: np.ndarray,  # bool[minute]: whether the intervals of the second shape hold
+    interval_start: np.ndarray,  # int64[interval]: those of the first shape, then as many of the second
+    interval_end: np.ndarray,
+    interval_day: np.ndarray,
+    bar_length: int,  # microseconds
+    interval: np.ndarray,  # int64[minute]: its interval, -1 without one
+    bar_start: np.ndarray,  # int64[minute]: the start of its bar; bars count from the start of the interval
+) -> int:
     """Find interval and bar of minutes, mostly in time order; return how many are in no interval of their day."""
     of_shape = len(interval_start) // 2
     if of_shape == 0:
@@ -76,19 +77,19 @@ def place_minutes(
 
 @compiled
 def write_bars(
-    starts,  # int64[bar]: first minute of each bar
-    ends,  # int64[bar]: the minute after its last
-    open_,
-    high,
-    low,
-    close,
-    volume,  # int64[minute]
-    states_open_interest,  # bool[minute]
-    counts_untraded,  # bool[bar]: whether minutes without volume count for prices
-    prices,  # float64[4, bar]: open, high, low, close
-    integers,  # int64[3, bar]: minutes that count, minutes traded, volume
-    last_stating,  # int64[bar]: the last counted minute that states open interest, -1 without one
-):
+    starts: np.ndarray,  # int64[bar]: first minute of each bar
+    ends: np.ndarray,  # int64[bar]: the minute after its last
+    open_: np.ndarray,
+    high: np.ndarray,
+    low: np.ndarray,
+    close: np.ndarray,
+    volume: np.ndarray,  # int64[minute]
+    states_open_interest: np.ndarray,  # bool[minute]
+    counts_untraded: np.ndarray,  # bool[bar]: whether minutes without volume count for prices
+    prices: np.ndarray,  # float64[4, bar]: open, high, low, close
+    integers: np.ndarray,  # int64[3, bar]: minutes that count, minutes traded, volume
+    last_stating: np.ndarray,  # int64[bar]: the last counted minute that states open interest, -1 without one
+) -> None:
     """Write one bar per run of minutes in time order; prices of a bar without a counted minute mean nothing."""
     for bar in range(len(starts)):
         counted = traded = total = 0
@@ -152,19 +153,19 @@ def rows_of(names: Sequence[str]) -> Rows:
 
 @compiled
 def write_indicators(
-    starts,  # int64[series]: first bar of each series
-    ends,  # int64[series]: the bar after its last
-    wanted,  # int64[series]: how many of its last bars have a column in ``output``
-    places,  # int64[series]: the column of the first of them
-    session,  # int64[bar]: changes where VWAP restarts
-    high,
-    low,
-    close,
-    volume,  # int64[bar]
-    periods,  # Periods
-    row_of,  # Rows
-    output,  # float64[row, wanted bar]
-):
+    starts: np.ndarray,  # int64[series]: first bar of each series
+    ends: np.ndarray,  # int64[series]: the bar after its last
+    wanted: np.ndarray,  # int64[series]: how many of its last bars have a column in ``output``
+    places: np.ndarray,  # int64[series]: the column of the first of them
+    session: np.ndarray,  # int64[bar]: changes where VWAP restarts
+    high: np.ndarray,
+    low: np.ndarray,
+    close: np.ndarray,
+    volume: np.ndarray,  # int64[bar]
+    periods: Periods,  # Periods
+    row_of: Rows,  # Rows
+    output: np.ndarray,  # float64[row, wanted bar]
+) -> None:
     """Write all indicators of the wanted bars of many series in one pass; NaN where there is no value.
 
     The formulas of ``tables/indicator_columns.py``, equal to TA-Lib. Every window is added up anew, so a value depends
@@ -235,7 +236,7 @@ def write_indicators(
 
 
 @compiled
-def _write_window_means(values, period, means):
+def _write_window_means(values: np.ndarray, period: int, means: np.ndarray) -> None:
     means[: period - 1] = np.nan
     totals, last = means[period - 1 :], values[period - 1 :]
     totals[:] = 0.0
@@ -251,7 +252,7 @@ def _write_window_means(values, period, means):
 
 
 @compiled
-def _write_ema(close, period, ema):
+def _write_ema(close: np.ndarray, period: int, ema: np.ndarray) -> None:
     ema[: period - 1] = np.nan
     if len(close) < period:
         return
@@ -268,7 +269,7 @@ def _write_ema(close, period, ema):
 
 
 @compiled
-def _write_rsi(close, period, rsi):
+def _write_rsi(close: np.ndarray, period: int, rsi: np.ndarray) -> None:
     rsi[:period] = np.nan
     average_gain = average_loss = 0.0
     for bar in range(1, len(close)):
@@ -284,7 +285,9 @@ def _write_rsi(close, period, rsi):
 
 
 @compiled
-def _write_atr(high, low, close, period, atr):
+def _write_atr(
+    high: np.ndarray, low: np.ndarray, close: np.ndarray, period: int, atr: np.ndarray
+) -> None:
     atr[:period] = np.nan
     average = 0.0
     for bar in range(1, len(close)):
@@ -296,7 +299,7 @@ def _write_atr(high, low, close, period, atr):
 
 
 @compiled
-def _wilder(average, value, bar, period):
+def _wilder(average: float, value: float, bar: int, period: int) -> float:
     # The sum of the first ``period`` values until it becomes their mean, then Wilder's recursion. Its factors do not
     # depend on the bar, so that the compiler takes the divisions out of the loop.
     if bar < period:
@@ -307,7 +310,17 @@ def _wilder(average, value, bar, period):
 
 
 @compiled
-def _write_bands(close, period, deviations, upper, middle, lower, width, ratio, percent):
+def _write_bands(
+    close: np.ndarray,
+    period: int,
+    deviations: float,
+    upper: np.ndarray,
+    middle: np.ndarray,
+    lower: np.ndarray,
+    width: np.ndarray,
+    ratio: np.ndarray,
+    percent: np.ndarray,
+) -> None:
     _write_window_means(close, period, middle)
     upper[: period - 1] = lower[: period - 1] = width[: period - 1] = np.nan
     ratio[: period - 1] = percent[: period - 1] = np.nan
@@ -329,7 +342,7 @@ def _write_bands(close, period, deviations, upper, middle, lower, width, ratio, 
 
 
 @compiled
-def _write_volume_average(volume, period, average):
+def _write_volume_average(volume: np.ndarray, period: int, average: np.ndarray) -> None:
     average[: period - 1] = np.nan
     total = 0
     for bar in range(len(volume)):
@@ -342,7 +355,14 @@ def _write_volume_average(volume, period, average):
 
 
 @compiled
-def _write_vwap(high, low, close, volume, session, vwap):
+def _write_vwap(
+    high: np.ndarray,
+    low: np.ndarray,
+    close: np.ndarray,
+    volume: np.ndarray,
+    session: np.ndarray,
+    vwap: np.ndarray,
+) -> None:
     turnover = 0.0
     traded = 0
     for bar in range(len(volume)):
@@ -370,11 +390,9 @@ def load() -> None:
         np.zeros(1, "bool"),
         *(np.zeros((4, 1)), np.zeros((3, 1), "int64"), integers.copy()),
     )
-    row_of = Rows(
-        **dict.fromkeys(Rows._fields, 0) | {"exponential": (0,) * len(PERIODS.exponential)}
-    )
+    names = [column.name for column in (*INDICATOR_COLUMNS, VWAP)]
     write_indicators(
         *(integers, integers + 1, integers + 1, integers),
         *(moments, prices, prices, prices, moments),
-        *(PERIODS, row_of, np.zeros((1, 1))),
+        *(PERIODS, rows_of(names), np.zeros((len(names), 1))),
     )
