@@ -54,20 +54,22 @@ def _counted_minutes(minutes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 def _same(found: pd.DataFrame, expected: pd.DataFrame, what: str) -> Verdict:
     if found.empty and expected.empty:
         return not_judged(f"{what}: neither the table nor its source has a row")
-    if found.index.equals(expected.index) and found.equals(expected.astype(found.dtypes)):
-        cells = found.size
-        return Verdict(True, f"{what}: {cells:,} values are those of the minutes", {"cells": cells})
-    joined = found.join(expected, how="outer", lsuffix="_found", rsuffix="_expected")
-    wrong = [
-        key
-        for key, row in joined.iterrows()
-        if any(_differ(row[f"{name}_found"], row[f"{name}_expected"]) for name in _SUMMARY)
-    ]
-    return Verdict(
-        False,
-        f"{what}: {len(wrong)} instruments differ from their minutes, first {wrong[0]}",
-        {"instruments wrong": len(wrong)},
-    )
+    wrong: list[object] = []
+    if not (found.index.equals(expected.index) and found.equals(expected.astype(found.dtypes))):
+        joined = found.join(expected, how="outer", lsuffix="_found", rsuffix="_expected")
+        wrong = [
+            key
+            for key, row in joined.iterrows()
+            if any(_differ(row[f"{name}_found"], row[f"{name}_expected"]) for name in _SUMMARY)
+        ]
+    if wrong:
+        return Verdict(
+            False,
+            f"{what}: {len(wrong)} instruments differ from their minutes, first {wrong[0]}",
+            {"instruments wrong": len(wrong)},
+        )
+    cells = found.size
+    return Verdict(True, f"{what}: {cells:,} values are those of the minutes", {"cells": cells})
 
 
 def _differ(found: object, expected: object) -> bool:
