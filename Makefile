@@ -13,7 +13,7 @@ ORDER_SEED ?=
 FROM ?=
 TO ?=
 
-.PHONY: run ui test check lint bench site clean
+.PHONY: run ui test check lint bench site pins clean
 
 run: $(VENV)/ready
 	$(BIN)/setbull run $(if $(INPUT),--input "$(INPUT)") $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
@@ -44,6 +44,15 @@ site: $(VENV)/ready-test
 
 bench: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/python -m benchmarks.results
+
+# The newest versions of everything, as pins of the project and as hashes of the image; then: make clean test.
+pins:
+	rm -rf .venv-pins && $(PYTHON) -m venv .venv-pins
+	.venv-pins/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench,cluster,api,dg,site]'
+	(head -n 2 constraints.txt; .venv-pins/bin/python -m pip freeze --exclude-editable) > .venv-pins/constraints.txt
+	mv .venv-pins/constraints.txt constraints.txt
+	.venv-pins/bin/python deployment/pins.py
+	rm -rf .venv-pins
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found " + sys.version.split()[0])'

@@ -17,7 +17,7 @@ ROOT = PROJECT / PACKAGE
 
 DOCUMENT = PROJECT / "docs" / "architecture.md"
 ORDER = (
-    {"disk", "errors", "market", "settings"},
+    {"disk", "errors", "market", "secrets", "settings"},
     {"tables", "rollout"},
     {"variants", "sources", "warehouse", "alerts", "groups", "pictures"},
     {"reconciliation", "quality", "reporting"},

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,45 @@ def test_a_failed_writing_leaves_the_old_content_and_nothing_else(tmp_path: Path
         disk.replace_durably(target, "text")  # type: ignore[arg-type]
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["table"]
+
+
+HOLDER = """
+import os, time
+from pathlib import Path
+from setbull_pipelines import disk
+with disk.writer_lock(Path(os.environ["HELD"])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_who_waits_for_long_is_told_for_whom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(disk, "PATIENCE", 0.2)
+    script = tmp_path / "setbull"
+    script.write_text(HOLDER, encoding="utf-8")
+    command = [sys.executable, str(script), "import-old", "--source", "mysql://u:hunter2@host"]
+    held = {"HELD": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | held
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        threading.Timer(1.5, holder.kill).start()
+        with disk.writer_lock(tmp_path):
+            pass  # the lock went with its holder
+    (told,) = caplog.messages
+    assert told.startswith(f"waiting for {tmp_path}, which is held by process {holder.pid} (")
+    # An address of a database can hold a password.
+    assert "setbull import-old, since 2" in told
+    assert "hunter2" not in told
+
+
+def test_who_need_not_wait_is_told_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(disk, "PATIENCE", 0.0)
+    for _ in range(3):
+        with disk.writer_lock(tmp_path):
+            pass
+    assert caplog.messages == []

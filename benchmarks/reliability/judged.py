@@ -10,6 +10,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from setbull_pipelines.disk import content_hash
+
 _UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 
 
@@ -47,11 +49,23 @@ def judge(answer: Path) -> None:
     ]
     said = {
         "content": content_of(settings.data_directory),
+        "files": files_of(settings.data_directory / "imported"),
         "wrong": wrong,
         "judged": sorted(judged),
         "acts": acts,
     }
     answer.write_text(json.dumps(said), encoding="utf-8")
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    """A hash of the rows of every file, by its name below ``folder``; of what a file is made of nothing is hashed."""
+    import pandas as pd
+
+    found = {}
+    for path in sorted(folder.rglob("*.parquet")):
+        rows = pd.util.hash_pandas_object(pd.read_parquet(path), index=False)
+        found[path.relative_to(folder).as_posix()] = content_hash(rows.to_numpy().tobytes())
+    return found
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -119,7 +119,8 @@ def _round(prepared: _Prepared, tally: Tally, chance: random.Random) -> None:
     tally.rounds += 1
     killed = []
     for attempt in range(chance.randint(1, prepared.work.most_kills)):
-        kind = MOMENTS[(tally.kills.total()) % len(MOMENTS)]
+        kinds = [kind for kind in MOMENTS if kind != _AFTER_COMMIT or prepared.work.commits]
+        kind = kinds[tally.kills.total() % len(kinds)]
         moment = prepared.moment(chance, kind, attempt)
         code = _killed(prepared.work.begin(place), place, kind, moment)
         if code != -signal.SIGKILL:
@@ -233,6 +234,7 @@ def judgement(place: Place) -> dict:
     if code:
         return {
             "content": {},
+            "files": {},
             "judged": [],
             "acts": [],
             "wrong": [f"not judged: {place.told[-600:]}"],

@@ -42,6 +42,17 @@ def same_acts(undisturbed: dict, found: dict, starts: int) -> list[str]:
     return wrong
 
 
+def same_files(undisturbed: dict, found: dict, starts: int) -> list[str]:
+    """Files that are input for later runs have the same content, and none is missing."""
+    old, new = undisturbed["files"], found["files"]
+    wrong = [
+        f"{name} differs"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+    return [*differences(undisturbed, found), *wrong, *([] if old else ["nothing was written"])]
+
+
 @dataclass(frozen=True)
 class Work:
     """One kind."""
@@ -57,6 +68,8 @@ class Work:
     code: int = 0
     most_kills: int = 8
     """Of one command, before it is let through."""
+    commits: bool = True
+    """Whether it changes the catalog of commits."""
     repeats: bool = False
     """Whether it is begun again after it was done, too."""
 
@@ -195,6 +208,28 @@ def _runs(*arguments: str) -> Callable[[Place], Callable[[], None]]:
     return lambda place: command(*arguments)
 
 
+def _old_export(place: Place) -> None:
+    """Two tables of the old system as exports, with rows enough for several chunks."""
+    folder = place.folder.parent / "old"
+    folder.mkdir(exist_ok=True)
+    moments = [
+        datetime(2026, 6, day, 9, 15) + timedelta(minutes=minute)
+        for day in (24, 25, 29, 30)
+        for minute in range(375)
+    ]
+    keys = [f"NSE_EQ|INE{number:06d}A01" for number in range(150)]
+    lines = ["id,instrument_key,timestamp,open,high,low,close,volume,open_interest,time_interval"]
+    for moment in moments:
+        for key in keys:
+            bar = f"100.00,101.00,99.00,{100 + len(lines) % 97 / 100:.2f},{1000 + len(lines) % 89}"
+            lines.append(f"{len(lines)},{key},{moment:%Y-%m-%d %H:%M:%S},{bar},0,1minute")
+    (folder / "stock_candle_data.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _import(place: Place) -> Callable[[], None]:
+    return command("import", str(place.folder.parent / "old"), "--timezone", "Asia/Kolkata")
+
+
 WORKS = {
     "run of a range, from nothing": Work(_nothing, _runs("run"), 4),
     "run of one more session": Work(
@@ -217,4 +252,5 @@ WORKS = {
         4,
         compare=same_but_arrivals,
     ),
+    "import of the old system": Work(_old_export, _import, 4, compare=same_files, commits=False),
 }

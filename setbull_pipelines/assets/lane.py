@@ -22,6 +22,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.progress import tell
 from setbull_pipelines.rollout.bucketing import Variant
+from setbull_pipelines.secrets import without_secrets
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
@@ -89,7 +90,7 @@ class Lane:
             raise
         except Exception as error:
             self._first_error = self._first_error or error
-            self._leave_out(outputs, f"{type(error).__name__}: {error}")
+            self._leave_out(outputs, without_secrets(f"{type(error).__name__}: {error}"))
 
     def bring_along(
         self, outputs: Iterable[StoredTable], results: Iterable[PartitionResult]

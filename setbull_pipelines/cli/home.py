@@ -60,6 +60,22 @@ def prepare_dagster_home(data_directory: Path, runs: RunSettings = RunSettings()
     return home
 
 
+def hold_for_ui(home: Path) -> str | None:
+    """Hold Dagster's home until this process ends: a second daemon would start every schedule and sensor again.
+
+    Why that cannot be, where another UI is open on the data folder; None when it is held.
+    """
+    place = home / "storage"
+    place.mkdir(exist_ok=True)  # not there with another storage, such as PostgreSQL
+    if disk.held_alone(place) is not None:
+        return None
+    holder = disk.who(disk.holders(place) or [])
+    return (
+        f"the UI of {home.parent} is open already: {holder}; use its pages, or end it first (its daemon starts the "
+        "schedules, and a second one beside it would start them again)"
+    )
+
+
 def _make_storage(home: Path) -> None:
     """Make the files of runs, events and schedules where they are not there, one process at a time.
 

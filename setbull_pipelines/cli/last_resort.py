@@ -1,13 +1,12 @@
 """What a user sees of an error that nobody foresaw: one sentence, and where the traceback was written.
 
-Belongs here: the sentence, the log file, keeping secrets out of both. Does not belong here: errors that a command
+Belongs here: the sentence, the log file. Does not belong here: errors that a command
 expects, which have sentences of their own.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import traceback
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from setbull_pipelines.errors import TRACEBACK_PREFIX, TRACEBACKS
+from setbull_pipelines.secrets import without_secrets
 
-_SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY|DATABASE_URL|IMPORT_URL")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """Codes that the catalog of commits never gets here with: the warehouse makes it again."""
 _OF_THE_MACHINE = (
@@ -27,8 +26,6 @@ _OF_THE_MACHINE = (
     sqlite3.SQLITE_READONLY,
 )
 """A full disk, one that may not be written, too many open files."""
-_SHORTEST_SECRET = 4
-"""Shorter values of the environment would be replaced in the middle of words."""
 
 
 def sentence_about(error: BaseException, data_directory: Path) -> str:
@@ -36,7 +33,7 @@ def sentence_about(error: BaseException, data_directory: Path) -> str:
 
     Where it cannot be written, for a full disk or a folder that may only be read, the sentence says so.
     """
-    what = _without_secrets(f"{type(error).__name__}: {_first_line(error)}")
+    what = without_secrets(f"{type(error).__name__}: {_first_line(error)}")
     path = _write(error, data_directory)
     where = (
         f"the traceback is in {path}"
@@ -80,7 +77,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _write(error: BaseException, data_directory: Path) -> Path | None:
-    text = _without_secrets("".join(traceback.format_exception(error)))
+    text = without_secrets("".join(traceback.format_exception(error)))
     name = f"{TRACEBACK_PREFIX}{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{os.getpid()}.log"
     with suppress(OSError):
         folder = data_directory / TRACEBACKS
@@ -89,14 +86,3 @@ def _write(error: BaseException, data_directory: Path) -> Path | None:
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
         return path
     return None
-
-
-def _without_secrets(text: str) -> str:
-    secrets = (
-        value
-        for name, value in os.environ.items()
-        if _SECRET_NAMES.search(name) and len(value) >= _SHORTEST_SECRET
-    )
-    for value in sorted(secrets, key=len, reverse=True):
-        text = text.replace(value, "***")
-    return text

@@ -125,9 +125,5 @@ def locks(folder: DataFolder) -> list[Finding]:
     holders = disk.holders(root)
     if holders is None:
         return [Finding("locks", WELL, "nobody holds the warehouse")]
-    who = f"process {holders[0]}" if holders else "a process of another machine or container"
-    return [
-        Finding(
-            "locks", NOTE, f"{who} is writing", "what it publishes meanwhile is not judged here"
-        )
-    ]
+    told = f"{disk.who(holders)} is writing"
+    return [Finding("locks", NOTE, told, "what it publishes meanwhile is not judged here")]

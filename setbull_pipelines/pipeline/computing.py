@@ -21,6 +21,7 @@ from setbull_pipelines.pipeline.isolating import (
     NOT_OF_AN_INSTRUMENT,
     isolate,
     of_instruments,
+    sentence,
     without,
 )
 from setbull_pipelines.pipeline.measuring import Meter, memory_in_use, shared_out
@@ -208,9 +209,8 @@ class Computing:
         except Exception as error:
             # Whose fault it is on which day is found day by day; where it is nobody's, only this line tells of it.
             logger.warning(
-                "%s: %s days from %s to %s cannot be computed at once (%s: %s); each is computed alone",
-                *(self._outputs[0].name, f"{len(days):,}", days[0], days[-1]),
-                *(type(error).__name__, error),
+                "%s: %s days from %s to %s cannot be computed at once (%s); each is computed alone",
+                *(self._outputs[0].name, f"{len(days):,}", days[0], days[-1], sentence(error)),
             )
             return False
         for day, read in rows_of_windows(frames, days, self._windows):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pandas as pd
 
+from setbull_pipelines.secrets import without_secrets
 from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition
 
 Frames = Mapping[str, pd.DataFrame]
@@ -67,6 +68,6 @@ def isolate(
 
 
 def sentence(error: Exception) -> str:
-    """The error in one line."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    """The error in one line, which is stored and shown: without secrets."""
+    text = " ".join(without_secrets(f"{type(error).__name__}: {error}").split())
     return text if len(text) <= _LONGEST_ERROR else f"{text[: _LONGEST_ERROR - 3]}..."

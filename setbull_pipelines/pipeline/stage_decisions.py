@@ -92,8 +92,8 @@ def evaluate(
     most. Raises IllegalLog when the stored log was tampered with, MissingPartition for a day without a summary.
     """
     with writing(warehouse):
-        when = clock()
         rows = before = read_log(warehouse)
+        when = _moment(clock, before)
         stages = stages_in_force(warehouse, settings.rollout)
         inputs = {}
         for day in sorted(days):
@@ -142,8 +142,8 @@ def record_actions(
     IllegalLog, naming the component, when the action is not possible in its state.
     """
     with writing(warehouse):
-        when = clock()
         before = read_log(warehouse)
+        when = _moment(clock, before)
         rows = _acted(before, components, verdict, actor, reason, settings, when, to_stage)
         publish(rows, {}, warehouse, settings, f"action of {actor}")
     return rows[len(before) :]
@@ -166,9 +166,18 @@ def restore_log(
             raise IllegalLog(f"{LOG.name} is there and can be read: nothing to restore")
         before = len(rows)
         if not is_sure:
-            rows = _acted(rows, list(Component), Verdict.KILLED, actor, reason, settings, clock())
+            when = _moment(clock, rows)
+            rows = _acted(rows, list(Component), Verdict.KILLED, actor, reason, settings, when)
         publish(rows, {}, warehouse, settings, f"restored by {actor}")
     return before, rows[before:]
+
+
+def _moment(clock: Clock, rows: Sequence[LogRow]) -> datetime:
+    """When the next rows are written: not before the last one, also where the clock was ahead then and is right now.
+
+    Else nothing could be judged, and nobody could turn V2 off, until the time of the last row has come.
+    """
+    return max(clock(), rows[-1].when) if rows else clock()
 
 
 def _acted(

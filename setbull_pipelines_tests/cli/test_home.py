@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
+from setbull_pipelines.cli.main import main
 from setbull_pipelines.settings import recorded_source
 
 STORED = {"run": "history", "event_log": "history/runs", "schedule": "schedules"}
@@ -141,3 +143,37 @@ def texts(node: object) -> list[str]:
     if isinstance(node, list):
         return [text for value in node for text in texts(value)]
     return [node] if isinstance(node, str) else []
+
+
+OPEN_UI = """
+import os
+real = os.execv
+os.execv = lambda *arguments: real(sys.executable, [sys.executable, "-c", SERVES])
+from setbull_pipelines.cli.main import main
+main(["ui"])
+"""
+SERVES = "import time; print('open', flush=True); time.sleep(600)"
+
+
+@pytest.mark.run
+def test_a_second_ui_of_a_folder_is_refused_until_the_first_has_ended(
+    data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = [sys.executable, "-c", f"import sys\nSERVES = {SERVES!r}\n{OPEN_UI}"]
+    with subprocess.Popen(begin, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline().startswith("opening http://127.0.0.1:3000")
+        assert first.stdout.readline() == "open\n"
+        refused = CliRunner().invoke(main, ["ui", "--port", "3001"])
+        first.kill()
+        first.wait()
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(
+        f"error: the UI of {data_directory} is open already: process {first.pid} ({Path(sys.executable).name}, since 2"
+    )
+    assert refused.stderr.count("\n") == 1
+
+    opened = []
+    monkeypatch.setattr(os, "execv", lambda program, arguments: opened.append(arguments))
+    monkeypatch.chdir(".")
+    assert CliRunner().invoke(main, ["ui", "--port", "3001"]).exit_code == 0
+    assert opened[0][-1] == "3001"

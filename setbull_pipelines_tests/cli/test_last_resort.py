@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from setbull_pipelines.cli.last_resort import sentence_about
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.secrets import without_secrets
 
 
 def setbull(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Result:
@@ -95,6 +96,28 @@ def test_secrets_of_the_environment_are_in_neither(
     for text in (done.output, path.read_text("utf-8")):
         assert "planted" not in text
         assert "GET /?token=*** by ***" in text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "text", "told"),
+    [
+        ("HOOK", "json://host/planted", "POST json://host/planted failed", "POST *** failed"),
+        ("HOOK", "https://u:planted%2F1@host", "u, planted/1, planted%2F1", "u, ***, ***"),
+        (
+            "PAGE",
+            "https://host/page",
+            "GET https://host/page failed",
+            "GET https://host/page failed",
+        ),
+        ("MY_PASSWORD", "abc", "abc is too short", "abc is too short"),
+        ("BROKEN", "http://[", "http://[ is no address", "http://[ is no address"),
+    ],
+)
+def test_what_is_secret_in_the_environment(
+    variable: str, value: str, text: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert without_secrets(text) == told
 
 
 @pytest.mark.usefixtures("data_directory")

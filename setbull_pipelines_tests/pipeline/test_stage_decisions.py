@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
@@ -327,6 +327,20 @@ def test_a_log_that_was_tampered_with_is_refused(copied_run: SmallRun) -> None:
         stages_in_force(copied_run.warehouse, RolloutSettings())
     with pytest.raises(IllegalLog, match="needs a named person"):
         judged(copied_run, lenient(copied_run), 0)
+
+
+def test_rows_written_while_the_clock_was_ahead_stop_nobody_afterwards(tmp_path: Path) -> None:
+    """Also then V2 can be turned off at once; the rows keep their order."""
+    warehouse, settings = Warehouse(tmp_path), Settings()
+    ahead = moment() + timedelta(days=400)
+    for verdict, clock in ((Verdict.FORCED, lambda: ahead), (Verdict.KILLED, moment)):
+        stage = Stage.SHADOW if verdict is Verdict.FORCED else None
+        arguments = ([Component.SEQUENCES], verdict, "Asha", "a test", warehouse, settings, clock)
+        record_actions(*arguments, stage)
+    rows = read_log(warehouse)
+    assert [row.decision.verdict for row in rows] == [Verdict.FORCED, Verdict.KILLED]
+    assert [row.when for row in rows] == [ahead, ahead]
+    assert state_at(rows, Component.SEQUENCES).stage is Stage.OFF
 
 
 def test_rows_come_back_as_they_were_written(copied_run: SmallRun) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from setbull_pipelines.cli.ending import stop
 from setbull_pipelines.cli.starting import settings_in_force
 from setbull_pipelines.settings.loading import INPUT_VARIABLE, SETTINGS_FILE_VARIABLE
 
@@ -16,10 +17,12 @@ from setbull_pipelines.settings.loading import INPUT_VARIABLE, SETTINGS_FILE_VAR
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def ui(port: int) -> None:
     """Open the Dagster UI with the daemon, on this machine only."""
-    from setbull_pipelines.cli.home import PROJECT, prepare_dagster_home
+    from setbull_pipelines.cli.home import PROJECT, hold_for_ui, prepare_dagster_home
 
     settings = settings_in_force()
     home = prepare_dagster_home(settings.data_directory, settings.runs)
+    if refused := hold_for_ui(home):
+        stop(refused)
     click.echo(f"opening http://127.0.0.1:{port} on the tables of {settings.data_directory}")
     # Dagster points to its newer command `dg dev`, which is an extra here: no news for who opens the UI.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
