@@ -6,6 +6,7 @@ Belongs here: the group. Does not belong here: a verb (``commands/``), its work 
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import click
@@ -48,10 +49,13 @@ class _Verbs(click.Group):
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Without arguments, as the program of a process, which ends with it; else for a caller who goes on."""
+        is_program = not arguments and not named
+        if is_program:
+            # As Ctrl-C: with a sentence, and with what Dagster is told of the run.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().__call__(*arguments, **named)
         except SystemExit as ended:
-            is_program = not arguments and not named
             if is_program and (ended.code is None or isinstance(ended.code, int)):
                 leave(ended.code)
             raise

@@ -15,7 +15,9 @@ from datetime import date
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.api import execute_run
+from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from rich.markup import escape
@@ -139,11 +141,26 @@ class Runner:
         )
         self.run_ids.append(run_id)
         result = execute_run(InMemoryJob(definition), run, self.instance)
+        if _is_interrupted(result.all_events):
+            # Dagster calls it a failure, which would be told as one; here a person wanted it.
+            self.instance.report_run_canceled(run, "interrupted in the terminal")
+            raise KeyboardInterrupt
         if not result.success and not is_of_divergence(result.all_events):
             raise RunFailed(failure_of(result.all_events))
         seconds = _seconds_of_lanes(result.all_events)
         seconds["everything else"] = time.monotonic() - started - sum(seconds.values())
         return _Execution(seconds, of_whole_run(_evaluations(result.all_events)))
+
+
+def _is_interrupted(events: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether a signal ended the run, in a step or between two, which Dagster catches."""
+    return any(
+        event.step_failure_data.error_source is ErrorSource.INTERRUPT
+        if event.is_step_failure
+        else event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        for event in events
+        if event.is_step_failure or event.is_run_failure
+    )
 
 
 def _origin_of(job: str) -> RemoteJobOrigin:
