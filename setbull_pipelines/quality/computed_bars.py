@@ -26,6 +26,9 @@ _AUCTION_LIMITS = {
     **dict.fromkeys(("high", "low", "close"), "auction_price_difference"),
     "volume": "auction_volume_difference",
 }
+PERHAPS_IN_PAISE = "perhaps in paise"
+"""Among the figures of ``no_unexplained_gap``: how many prices are about a hundred times those of the day before, or a
+hundredth."""
 _PAISE = (80, 125)
 """How many times apart prices in rupees and in paise can be, a day's move included."""
 _GAPS_SHOWN = 10
@@ -181,6 +184,7 @@ def no_unexplained_gap(asked: Asked, indicators: pd.DataFrame) -> Verdict:
     metadata = {
         "jumped today": len(jumped),
         "jumped before, still unexplained": len(frame) - len(jumped),
+        PERHAPS_IN_PAISE: int(jumped["unexplained_gap"].map(_is_hundredfold).sum()),
     }
     if jumped.empty:
         return Verdict(True, "no price jumped overnight without a corporate action", metadata)
@@ -202,6 +206,10 @@ def no_unexplained_gap(asked: Asked, indicators: pd.DataFrame) -> Verdict:
 def _hint(gap: float) -> str:
     nearest = nearest_ratio(gap)
     told = [f"near a ratio of {nearest}"] if nearest else []
-    if _PAISE[0] <= max(gap, 1 / gap) <= _PAISE[1]:
+    if _is_hundredfold(gap):
         told.append("are prices of one of the days in paise?")
     return f" ({'; '.join(told)})" if told else ""
+
+
+def _is_hundredfold(gap: float) -> bool:
+    return _PAISE[0] <= max(gap, 1 / gap) <= _PAISE[1]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import time
+from functools import partial
 
 import pandas as pd
 
@@ -36,8 +37,22 @@ _MOST_STOPPED = 0.1
 Frames = Mapping[str, pd.DataFrame]
 
 
-def _bars_are_own(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
-    today, earlier = (_telling(frames[name]) for name in (DAILY.name, before(DAILY)))
+def bars_are_own(stored: StoredTable) -> Rule:
+    """No daily bar of ``stored`` is that of another instrument, or of one of the :data:`SESSIONS` before."""
+    return Rule(
+        "bars_are_own",
+        "No daily bar is, to the last share, that of another instrument or of one of the sessions before",
+        stored,
+        (stored,),
+        partial(_bars_are_own, stored),
+        earlier_sessions=SESSIONS,
+    )
+
+
+def _bars_are_own(
+    stored: StoredTable, frames: Frames, day: pd.Timestamp, settings: Settings
+) -> Verdict:
+    today, earlier = (_telling(frames[name]) for name in (stored.name, before(stored)))
     if today.empty:
         return not_judged("there is no daily bar that could be another's")
     others = today[today.duplicated(_BAR, keep=False)].sort_values([*_BAR, "instrument_key"])
@@ -130,22 +145,11 @@ def _minute_of(clock: time) -> int:
     return clock.hour * 60 + clock.minute
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(
-        "bars_are_own",
-        "No daily bar is, to the last share, that of another instrument or of one of the sessions before",
-        DAILY,
-        (DAILY,),
-        _bars_are_own,
-        is_error=False,
-        earlier_sessions=SESSIONS,
-    ),
-    Rule(
-        "reaches_the_close",
-        "Instruments with a bar in nearly every minute have them until the close",
-        CANDLES_1MIN,
-        (CANDLES_1MIN,),
-        _reaches_the_close,
-        is_error=False,
-    ),
+REACHES_THE_CLOSE = Rule(
+    "reaches_the_close",
+    "Instruments with a bar in nearly every minute have them until the close",
+    CANDLES_1MIN,
+    (CANDLES_1MIN,),
+    _reaches_the_close,
 )
+RULES: tuple[Rule, ...] = (bars_are_own(DAILY), REACHES_THE_CLOSE)
