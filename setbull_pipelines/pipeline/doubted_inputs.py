@@ -14,23 +14,19 @@ from datetime import date
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.judging import judge_days
-from setbull_pipelines.quality.computed import rules
-from setbull_pipelines.quality.computed_bars import PERHAPS_IN_PAISE
-from setbull_pipelines.quality.own_bars import REACHES_THE_CLOSE, bars_are_own
-from setbull_pipelines.quality.verdict import NOT_JUDGED, Verdict
+from setbull_pipelines.quality import computed_results
+from setbull_pipelines.quality.own_bars import REACHES_THE_CLOSE, bars_are_own, prices_in_one_unit
+from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
-_GAPS = "no_unexplained_gap"
-_OF_V2 = {
-    (StoredTable("v2", tables.INDICATORS_DAILY), _GAPS),
-    (StoredTable("v2", tables.FILTER_RESULTS), "not_stale"),
-}
+_CANDLES = StoredTable("v2", tables.CANDLES_DAILY)
 _RULES = (
-    bars_are_own(StoredTable("v2", tables.CANDLES_DAILY)),
+    bars_are_own(_CANDLES),
+    prices_in_one_unit(_CANDLES),
     REACHES_THE_CLOSE,
-    *(rule for rule in rules("v2") if (rule.table, rule.name) in _OF_V2),
+    computed_results.not_stale.about(tables.FILTER_RESULTS)("v2"),
 )
 
 
@@ -39,21 +35,15 @@ def doubted_inputs(
 ) -> dict[date, str]:
     """The days that are in doubt, each with what speaks against it.
 
-    What cannot be judged, such as a day without minutes, is not in doubt. Only those unexplained gaps count
-    that look like prices in paise: the others are mostly corporate actions that nobody told yet.
+    What cannot be judged, such as a day without minutes, is not in doubt.
     """
-    return {
-        day: "; ".join(said)
-        for day, verdicts in judge_days(_RULES, warehouse, settings, days).items()
-        if (
-            said := [
-                verdict.description for name, verdict in verdicts.items() if _doubts(name, verdict)
-            ]
-        )
-    }
-
-
-def _doubts(name: str, verdict: Verdict) -> bool:
-    if verdict.passed or NOT_JUDGED in verdict.metadata:
-        return False
-    return name != _GAPS or bool(verdict.metadata.get(PERHAPS_IN_PAISE, True))
+    doubts = {}
+    for day, verdicts in judge_days(_RULES, warehouse, settings, days).items():
+        said = [
+            verdict.description
+            for verdict in verdicts.values()
+            if not verdict.passed and NOT_JUDGED not in verdict.metadata
+        ]
+        if said:
+            doubts[day] = "; ".join(said)
+    return doubts

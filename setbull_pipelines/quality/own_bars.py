@@ -1,4 +1,4 @@
-"""Rules about sources that lie: a bar that is another's or an earlier one's, and a feed that stops before the close.
+"""Rules about sources that lie: a bar that is another's or an earlier one's, prices in paise, a feed that stops early.
 
 Every such row is right by itself. What shows is that it is there twice, or that nothing follows.
 """
@@ -14,6 +14,7 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_table import FULL, SESSION_SHAPES
+from setbull_pipelines.quality.gaps import is_hundredfold
 from setbull_pipelines.quality.raw import CANDLES_1MIN
 from setbull_pipelines.quality.verdict import Rule, Verdict, before, not_judged
 from setbull_pipelines.settings import Settings
@@ -87,6 +88,44 @@ def _bars_are_own(
     )
 
 
+def prices_in_one_unit(stored: StoredTable) -> Rule:
+    """No bar of ``stored`` opens at about a hundred times, or a hundredth of, the last close that is known."""
+    return Rule(
+        "prices_in_one_unit",
+        "No price opens at about a hundred times, or a hundredth of, the last close, as prices in paise do",
+        stored,
+        (stored,),
+        partial(_prices_in_one_unit, stored),
+        earlier_sessions=SESSIONS,
+    )
+
+
+def _prices_in_one_unit(
+    stored: StoredTable, frames: Frames, day: pd.Timestamp, settings: Settings
+) -> Verdict:
+    key = ["instrument_key", "series"]
+    last = frames[before(stored)].sort_values("trading_day").drop_duplicates(key, keep="last")
+    both = frames[stored.name].merge(last, on=key, suffixes=("", "_before"))
+    both = both[(both["open"] > 0) & (both["close_before"] > 0)]
+    if both.empty:
+        return not_judged("no instrument has a bar of the day and one of the sessions before")
+    both["ratio"] = (both["open"] / both["close_before"]).astype("float64")
+    apart = both[both["ratio"].map(is_hundredfold)].drop_duplicates("instrument_key")
+    shown = ", ".join(
+        f"{row.instrument_key} opened at {row.ratio:.4g} of the close of {row.trading_day_before:%Y-%m-%d}"
+        for row in apart.head(_SHOWN).itertuples()
+    )
+    count = both["instrument_key"].nunique()
+    return Verdict(
+        apart.empty,
+        f"{len(apart):,} of {count:,} instruments jumped about a hundredfold, so the prices of one of the days are "
+        f"perhaps in paise: {shown}"
+        if shown
+        else f"no price of {count:,} instruments jumped about a hundredfold",
+        {"instruments": count, "jumped a hundredfold": len(apart)},
+    )
+
+
 def _telling(bars: pd.DataFrame) -> pd.DataFrame:
     """Bars with trades enough, at several prices, for two never to be equal."""
     traded = (bars["volume"] >= _FEWEST_SHARES_TRADED).fillna(False).astype(bool)
@@ -152,4 +191,4 @@ REACHES_THE_CLOSE = Rule(
     (CANDLES_1MIN,),
     _reaches_the_close,
 )
-RULES: tuple[Rule, ...] = (bars_are_own(DAILY), REACHES_THE_CLOSE)
+RULES: tuple[Rule, ...] = (bars_are_own(DAILY), prices_in_one_unit(DAILY), REACHES_THE_CLOSE)

@@ -7,7 +7,7 @@ rules by themselves (``quality/``), rows that are wrong by themselves (``sources
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.alerts.finding import Severity
+from setbull_pipelines.alerts.ledger import DELIVERED, OPEN, RAISED, Alert, Notice
 from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.days import choose_days
 from setbull_pipelines.cli.run import Outcome, Runner
@@ -38,7 +39,7 @@ from setbull_pipelines.settings import (
     Settings,
 )
 from setbull_pipelines.sources.sample import generate
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.pointers import UNASSIGNED, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
 pytestmark = pytest.mark.scenario
@@ -117,15 +118,16 @@ class Market:
         inbox.mkdir(parents=True, exist_ok=True)
         rows.to_csv(inbox / f"{name}.csv", index=False)
 
-    def run(self, day: date) -> tuple[Outcome, list[str]]:
-        """What a run of one session says, and what is told of its alerts."""
+    def run(self, day: date) -> Outcome:
+        """Run one session and tell of its alerts, as ``setbull run`` does."""
         settings = self.settings
         intake = read_sources(settings)
         asked = choose_days(intake.days("minutes"), intake.days("daily"), settings, day, day)
         with dg.DagsterInstance.ephemeral() as instance:
             runner = Runner(settings, instance)
             outcome = runner.run(asked)
-            return outcome, after_run(instance, runner.run_ids, settings)
+            after_run(instance, runner.run_ids, settings)
+        return outcome
 
     def judged(self, day: date) -> dict[Component, LogRow]:
         rows = [row for row in read_log(self.warehouse) if row.decision.session == day]
@@ -148,7 +150,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
     made.put("daily", daily[daily["timestamp"] < str(days[-1])])
     for day, delivery in zip(days[:-1], deliveries, strict=False):
         made.put(f"minutes {day}", delivery.minutes)
-    outcome, _ = made.run(days[-2])
+    outcome = made.run(days[-2])
     assert outcome.failed_checks == []
     return made
 
@@ -199,7 +201,6 @@ class Lie:
     tell: Callable[[Market], Delivery]
     asset: str
     check: str
-    severity: Severity
     doubt: str
     """In the reason for which the session does not count."""
     quarantined: bool = False
@@ -207,29 +208,26 @@ class Lie:
 
 LIES = {
     "wrong instrument": Lie(
-        *(wrong_instrument, "served/candles_daily", "bars_are_own", Severity.ERROR),
+        *(wrong_instrument, "served/candles_daily", "bars_are_own"),
         "have, to the last share, the bar of another",
     ),
     "wrong day": Lie(
-        *(wrong_day, "raw/intake", "closed_days_untraded", Severity.WARNING),
-        "have no bar of the day",
+        *(wrong_day, "v2/filter_results", "not_stale", "have no bar of the day"),
         quarantined=True,
     ),
     "prices x 100": Lie(
-        *(prices_in_paise, "served/indicators_daily", "no_unexplained_gap", Severity.WARNING),
-        "are prices of one of the days in paise?",
+        *(prices_in_paise, "served/candles_daily", "prices_in_one_unit"),
+        "perhaps in paise",
     ),
     "stale day": Lie(
-        *(stale_day, "served/candles_daily", "bars_are_own", Severity.ERROR),
-        "those of an earlier session",
+        *(stale_day, "served/candles_daily", "bars_are_own"), "those of an earlier session"
     ),
     "stops at noon": Lie(
-        *(stops_at_noon, "raw/candles_1min", "reaches_the_close", Severity.ERROR),
+        *(stops_at_noon, "raw/candles_1min", "reaches_the_close"),
         "the feed stops before the close",
     ),
     "a third": Lie(
-        *(shrinks_to_a_third, "v2/filter_results", "not_stale", Severity.ERROR),
-        "have no bar of the day",
+        *(shrinks_to_a_third, "v2/filter_results", "not_stale", "have no bar of the day")
     ),
 }
 
@@ -243,10 +241,14 @@ def delivered(market: Market, delivery: Delivery) -> None:
 def test_a_true_session_advances_v2(market: Market, tmp_path: Path) -> None:
     mine, day = market.copied(tmp_path / "market"), market.days[-1]
     delivered(mine, mine.deliveries[-1])
-    outcome, _ = mine.run(day)
+    outcome = mine.run(day)
     assert outcome.failed_checks == []
     found = {row.decision.verdict: row.decision.reason for row in mine.judged(day).values()}
     assert set(found) == {Verdict.ADVANCED}, found
+
+
+def names(checks: Iterable[dg.AssetCheckEvaluation]) -> list[tuple[str, str]]:
+    return [(check.asset_key.to_user_string(), check.check_name) for check in checks]
 
 
 @pytest.mark.parametrize("name", LIES)
@@ -255,25 +257,16 @@ def test_a_lie_is_told_once_and_does_not_advance_v2(
 ) -> None:
     lie, mine, day = LIES[name], market.copied(tmp_path / "market"), market.days[-1]
     delivered(mine, lie.tell(mine))
-    outcome, lines = mine.run(day)
+    outcome = mine.run(day)
 
-    failed = [
-        check
-        for check in (*outcome.failed_checks, *outcome.warnings)
-        if (check.asset_key.to_user_string(), check.check_name) == (lie.asset, lie.check)
-    ]
-    assert len(failed) == 1, [
-        (check.asset_key.to_user_string(), check.check_name)
-        for check in (*outcome.failed_checks, *outcome.warnings)
-    ]
+    failed = names(outcome.failed_checks)
+    assert failed.count((lie.asset, lie.check)) == 1, failed
     # The run goes on to its end, and what the source said is there to be looked at.
     served = mine.warehouse.read(served_table(tables.FILTER_RESULTS), [str(day)])
     assert len(served) > 0
-    quarantine = StoredTable("raw", tables.QUARANTINE)
-    kept_out = sum(
-        len(mine.warehouse.read(quarantine, [key])) for key in mine.warehouse.partitions(quarantine)
-    )
-    assert bool(kept_out) == lie.quarantined
+    misdated = mine.warehouse.read(StoredTable("raw", tables.QUARANTINE), [UNASSIGNED])
+    assert bool(len(misdated)) == lie.quarantined
+    assert (("raw/intake", "closed_days_untraded") in names(outcome.warnings)) == lie.quarantined
 
     rows = mine.judged(day)
     assert set(rows) == set(Component)
@@ -282,16 +275,26 @@ def test_a_lie_is_told_once_and_does_not_advance_v2(
         assert row.decision.to_stage is row.decision.from_stage
         assert lie.doubt in row.decision.reason
 
-    def told() -> list:
-        return [
-            alert
-            for alert in read_ledger(mine.warehouse).alerts
-            if alert.asset == lie.asset and f": {lie.check} " in alert.title
-        ]
+    (alert,) = alerts_of(lie, mine)
+    assert alert.severity is Severity.ERROR
+    assert alert.trading_day == day
+    (notice,) = notices_of(alert, mine)
+    assert (notice.channel, notice.event, notice.state) == ("log", RAISED, DELIVERED)
+    mine.run(day)
+    (again,) = alerts_of(lie, mine)
+    assert (again.number, again.state) == (alert.number, OPEN)
+    assert notices_of(alert, mine) == [notice]
 
-    (alert,) = told()
-    assert alert.severity == lie.severity
-    assert sum(alert.title in line for line in lines) == 1
-    _, lines = mine.run(day)
-    assert len(told()) == 1
-    assert not any(alert.title in line for line in lines)
+
+def alerts_of(lie: Lie, market: Market) -> list[Alert]:
+    return [
+        alert
+        for alert in read_ledger(market.warehouse).alerts
+        if alert.asset == lie.asset and f": {lie.check} " in alert.title
+    ]
+
+
+def notices_of(alert: Alert, market: Market) -> list[Notice]:
+    """What people were told of an alert."""
+    notices = read_ledger(market.warehouse).notices
+    return [notice for notice in notices if notice.alert == alert.number]
