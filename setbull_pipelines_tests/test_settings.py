@@ -563,6 +563,24 @@ def test_an_impossible_value_is_refused_however_a_group_is_made() -> None:
         AggregationSettings(bar_minute=5)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("five", "'five'"),
+        ("a" * 20, repr("a" * 20)),
+        ("a" * 21, "a text of 21 characters"),
+        ("hunter22", "a text of 8 characters"),
+    ],
+)
+def test_a_password_in_the_place_of_a_number_is_not_repeated(
+    text: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SETBULL_IMPORT_PASSWORD", "hunter22")
+    with pytest.raises(InvalidSettings) as refused:
+        load(tmp_path, f'[upstox]\nattempts = "{text}"\n')
+    assert f"setting upstox.attempts: found {shown}, expected a whole number" in str(refused.value)
+
+
 def test_a_secret_under_a_key_that_is_unknown_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings) as refused:
         load(tmp_path, '[upstox]\ntoken = "t0ken"')

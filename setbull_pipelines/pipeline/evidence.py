@@ -54,10 +54,13 @@ def evidence_of(
     day: date,
     stage: Stage,
     summary: pd.DataFrame,
+    inputs_in_doubt: str | None,
     warehouse: Warehouse,
     settings: Settings,
 ) -> Evidence:
     """What the stored tables say about ``component`` on ``day``; ``summary`` is indexed by table name.
+
+    ``inputs_in_doubt`` is what ``doubted_inputs`` says of the day.
 
     A summary of other rows than the stored ones, an absent V2, or a part of V1 in a stage that runs it in full,
     measures nothing. Where V1 ran on a sample, instruments, rows and cells are those of the sample; of a retired V1
@@ -106,6 +109,7 @@ def evidence_of(
         ),
         likely_cause=_likely_cause(compared, day, warehouse),
         not_compared=_not_compared(compared, day, warehouse),
+        inputs_in_doubt=inputs_in_doubt,
         **_figures(component, day, keys["v1"] | keys["v2"], warehouse, settings),
     )
 

@@ -12,6 +12,7 @@ from datetime import date, datetime
 
 from setbull_pipelines.pipeline import serving
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.doubted_inputs import doubted_inputs
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.evidence import evidence_of, settings_hash_of
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
@@ -96,12 +97,15 @@ def evaluate(
         when = _moment(clock, before)
         stages = stages_in_force(warehouse, settings.rollout)
         inputs = {}
+        doubts = doubted_inputs(days, warehouse, settings)
         for day in sorted(days):
             summary = warehouse.read(SUMMARY, [day.isoformat()]).set_index("table_name")
             pointer = warehouse.pointer(SUMMARY, day.isoformat())
             inputs[f"{SUMMARY.name} {day}"] = pointer.content_hash
             for component, stage in stages.items():
-                evidence = evidence_of(component, day, stage, summary, warehouse, settings)
+                evidence = evidence_of(
+                    component, day, stage, summary, doubts.get(day), warehouse, settings
+                )
                 decision = decide(state_at(rows, component), evidence, settings.rollout)
                 rows = append(rows, decision, when)
         publish(rows, inputs, warehouse, settings, run_id)

@@ -16,7 +16,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.instruments import is_index
 from setbull_pipelines.market.session_table import FULL
 from setbull_pipelines.quality.declaring import Asked, rule
-from setbull_pipelines.quality.gaps import nearest_ratio
+from setbull_pipelines.quality.gaps import is_hundredfold, nearest_ratio
 from setbull_pipelines.quality.raw import session_shapes
 from setbull_pipelines.quality.verdict import NOT_JUDGED, Scalar, Verdict, not_judged
 from setbull_pipelines.settings import Settings
@@ -26,8 +26,6 @@ _AUCTION_LIMITS = {
     **dict.fromkeys(("high", "low", "close"), "auction_price_difference"),
     "volume": "auction_volume_difference",
 }
-_PAISE = (80, 125)
-"""How many times apart prices in rupees and in paise can be, a day's move included."""
 _GAPS_SHOWN = 10
 _SUMMARY = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 
@@ -202,6 +200,6 @@ def no_unexplained_gap(asked: Asked, indicators: pd.DataFrame) -> Verdict:
 def _hint(gap: float) -> str:
     nearest = nearest_ratio(gap)
     told = [f"near a ratio of {nearest}"] if nearest else []
-    if _PAISE[0] <= max(gap, 1 / gap) <= _PAISE[1]:
+    if is_hundredfold(gap):
         told.append("are prices of one of the days in paise?")
     return f" ({'; '.join(told)})" if told else ""

@@ -26,6 +26,8 @@ _SIMPLE_RATIOS = (
     *map(Fraction, (2, 3, 4, 5, 6, 8, 10, 20, 50, 100)),
 )
 """New shares per old share of the usual splits and bonuses, and of some reverse splits."""
+_PAISE = (80, 125)
+"""How many times apart prices in rupees and in paise can be, a day's move included."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ def nearest_ratio(opened_at: float) -> Fraction | None:
     """The simple ratio of new to old shares that explains the gap best, if one is near."""
     nearest = min(_SIMPLE_RATIOS, key=lambda ratio: abs(math.log(opened_at * ratio)))
     return nearest if abs(opened_at * nearest - 1) <= _NEAR else None
+
+
+def is_hundredfold(opened_at: float) -> bool:
+    """Whether one of the two prices could be in paise."""
+    return _PAISE[0] <= max(opened_at, 1 / opened_at) <= _PAISE[1]
 
 
 def gaps_in(indicators: pd.DataFrame) -> list[Gap]:

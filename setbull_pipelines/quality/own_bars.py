@@ -1,4 +1,4 @@
-"""Rules about sources that lie: a bar that is another's or an earlier one's, and a feed that stops before the close.
+"""Rules about sources that lie: a bar that is another's or an earlier one's, prices in paise, a feed that stops early.
 
 Every such row is right by itself. What shows is that it is there twice, or that nothing follows.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import time
+from functools import partial
 
 import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_table import FULL, SESSION_SHAPES
+from setbull_pipelines.quality.gaps import is_hundredfold
 from setbull_pipelines.quality.raw import CANDLES_1MIN
 from setbull_pipelines.quality.verdict import Rule, Verdict, before, not_judged
 from setbull_pipelines.settings import Settings
@@ -36,8 +38,22 @@ _MOST_STOPPED = 0.1
 Frames = Mapping[str, pd.DataFrame]
 
 
-def _bars_are_own(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
-    today, earlier = (_telling(frames[name]) for name in (DAILY.name, before(DAILY)))
+def bars_are_own(stored: StoredTable) -> Rule:
+    """No daily bar of ``stored`` is that of another instrument, or of one of the :data:`SESSIONS` before."""
+    return Rule(
+        "bars_are_own",
+        "No daily bar is, to the last share, that of another instrument or of one of the sessions before",
+        stored,
+        (stored,),
+        partial(_bars_are_own, stored),
+        earlier_sessions=SESSIONS,
+    )
+
+
+def _bars_are_own(
+    stored: StoredTable, frames: Frames, day: pd.Timestamp, settings: Settings
+) -> Verdict:
+    today, earlier = (_telling(frames[name]) for name in (stored.name, before(stored)))
     if today.empty:
         return not_judged("there is no daily bar that could be another's")
     others = today[today.duplicated(_BAR, keep=False)].sort_values([*_BAR, "instrument_key"])
@@ -69,6 +85,44 @@ def _bars_are_own(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verd
         not said,
         "; ".join(said) or f"all {len(today):,} bars are their instrument's and their day's own",
         figures,
+    )
+
+
+def prices_in_one_unit(stored: StoredTable) -> Rule:
+    """No bar of ``stored`` opens at about a hundred times, or a hundredth of, the last close that is known."""
+    return Rule(
+        "prices_in_one_unit",
+        "No price opens at about a hundred times, or a hundredth of, the last close, as prices in paise do",
+        stored,
+        (stored,),
+        partial(_prices_in_one_unit, stored),
+        earlier_sessions=SESSIONS,
+    )
+
+
+def _prices_in_one_unit(
+    stored: StoredTable, frames: Frames, day: pd.Timestamp, settings: Settings
+) -> Verdict:
+    key = ["instrument_key", "series"]
+    last = frames[before(stored)].sort_values("trading_day").drop_duplicates(key, keep="last")
+    both = frames[stored.name].merge(last, on=key, suffixes=("", "_before"))
+    both = both[(both["open"] > 0) & (both["close_before"] > 0)]
+    if both.empty:
+        return not_judged("no instrument has a bar of the day and one of the sessions before")
+    both["ratio"] = (both["open"] / both["close_before"]).astype("float64")
+    apart = both[both["ratio"].map(is_hundredfold)].drop_duplicates("instrument_key")
+    shown = ", ".join(
+        f"{row.instrument_key} opened at {row.ratio:.4g} of the close of {row.trading_day_before:%Y-%m-%d}"
+        for row in apart.head(_SHOWN).itertuples()
+    )
+    count = both["instrument_key"].nunique()
+    return Verdict(
+        apart.empty,
+        f"{len(apart):,} of {count:,} instruments jumped about a hundredfold, so the prices of one of the days are "
+        f"perhaps in paise: {shown}"
+        if shown
+        else f"no price of {count:,} instruments jumped about a hundredfold",
+        {"instruments": count, "jumped a hundredfold": len(apart)},
     )
 
 
@@ -130,22 +184,11 @@ def _minute_of(clock: time) -> int:
     return clock.hour * 60 + clock.minute
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(
-        "bars_are_own",
-        "No daily bar is, to the last share, that of another instrument or of one of the sessions before",
-        DAILY,
-        (DAILY,),
-        _bars_are_own,
-        is_error=False,
-        earlier_sessions=SESSIONS,
-    ),
-    Rule(
-        "reaches_the_close",
-        "Instruments with a bar in nearly every minute have them until the close",
-        CANDLES_1MIN,
-        (CANDLES_1MIN,),
-        _reaches_the_close,
-        is_error=False,
-    ),
+REACHES_THE_CLOSE = Rule(
+    "reaches_the_close",
+    "Instruments with a bar in nearly every minute have them until the close",
+    CANDLES_1MIN,
+    (CANDLES_1MIN,),
+    _reaches_the_close,
 )
+RULES: tuple[Rule, ...] = (bars_are_own(DAILY), prices_in_one_unit(DAILY), REACHES_THE_CLOSE)

@@ -229,6 +229,8 @@ def _obstacle(
         return f"evidence of stage {evidence.stage.label}, but the stage is {state.stage.label}"
     if evidence.not_compared:
         return f"not comparable: {evidence.not_compared}"
+    if evidence.inputs_in_doubt:
+        return f"inputs in doubt: {evidence.inputs_in_doubt}"
     missing = [name for name in _required(state, evidence) if getattr(evidence, name) is None]
     if missing:
         return f"not measured: {', '.join(missing)}"

@@ -62,6 +62,8 @@ class Evidence:
     """The likely cause of unequal cells, where their shape was recognised."""
     not_compared: str | None = None
     """Instruments that V1 alone failed for, with the error: nothing says whether V2 is right for them."""
+    inputs_in_doubt: str | None = None
+    """Why what the source delivered for the session is not to be believed, such as an earlier day under a new date."""
 
     def measured(self, name: str) -> float:
         """A figure that is needed. InvalidEvidence where it was not measured, which never passes as a number."""

@@ -25,6 +25,7 @@ from typing import (
 from annotated_types import Ge, Gt, Le, Lt
 
 from setbull_pipelines.errors import SetbullError
+from setbull_pipelines.secrets import without_secrets
 
 
 class InvalidSettings(SetbullError, ValueError):
@@ -184,8 +185,24 @@ def _refusal(group_name: str, made: type, error: Any) -> InvalidSettings:
     else:
         expected = words_of(asked)
     hidden = any(isinstance(item, Expected) and not item.is_shown for item in _beside(asked))
-    shown = "'...'" if hidden else without_addresses(repr(found["input"]))
+    shown = "'...'" if hidden else _shown(found["input"], kind)
     return InvalidSettings(f"setting {key}: found {shown}, expected {expected}", key)
+
+
+_NO_TEXTS = ("int_", "float_", "bool_")
+"""Kinds of errors about values that are no texts."""
+_LONGEST_SHOWN = 20
+"""A longer text in the place of a number is no slip of the pen, and perhaps a password."""
+
+
+def _shown(value: object, kind: str) -> str:
+    """What was found, as an error repeats it; only its length where it is, or could be, a secret."""
+    if isinstance(value, str) and (
+        without_secrets(value) != value
+        or (kind.startswith(_NO_TEXTS) and len(value) > _LONGEST_SHOWN)
+    ):
+        return f"a text of {len(value)} characters"
+    return without_addresses(repr(value))
 
 
 _BOUNDS = ("ge", "gt", "le", "lt")

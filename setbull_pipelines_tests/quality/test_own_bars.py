@@ -14,9 +14,13 @@ from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.quality.test_raw import minutes
 
 MINUTES = StoredTable("raw", tables.CANDLES_1MIN)
-OWN, CLOSE = (
+OWN, UNIT, CLOSE = (
     next(rule for rule in all_rules()[table] if rule.name == name)
-    for table, name in ((DAILY, "bars_are_own"), (MINUTES, "reaches_the_close"))
+    for table, name in (
+        (DAILY, "bars_are_own"),
+        (DAILY, "prices_in_one_unit"),
+        (MINUTES, "reaches_the_close"),
+    )
 )
 DAY = pd.Timestamp("2025-06-03")
 KEYS = ("NSE_EQ|A", "NSE_EQ|B", "NSE_EQ|C")
@@ -87,6 +91,29 @@ def test_bars_that_can_be_equal_by_chance_are_not_held_against_each_other(
     same = dict.fromkeys(("open", "high", "low", "close"), 7.0) | changes
     verdict = owned(bars(**same), bars(DAY - pd.Timedelta(days=1), **same))
     assert verdict.metadata.get(NOT_JUDGED)
+
+
+PRICES = ["open", "high", "low", "close"]
+
+
+@pytest.mark.parametrize(
+    ("times", "told"), [(100, 3), (0.01, 3), (70, 0), (1 / 10, 0), (1, 0)], ids=str
+)
+def test_prices_in_another_unit_are_told_and_other_jumps_are_not(times: float, told: int) -> None:
+    today = bars()
+    today[PRICES] *= times
+    verdict = UNIT.judge({DAILY.name: today, before(DAILY): YESTERDAY}, DAY, Settings())
+    assert (verdict.passed, verdict.metadata["jumped a hundredfold"]) == (not told, told)
+    assert ("NSE_EQ|A opened at" in verdict.description) is bool(told)
+
+
+def test_the_unit_is_held_against_the_last_session_that_a_share_has() -> None:
+    in_paise = YESTERDAY.copy()
+    in_paise[PRICES] *= 100
+    earlier = pd.concat([in_paise, THE_DAY_BEFORE])
+    assert not UNIT.judge({DAILY.name: bars(), before(DAILY): earlier}, DAY, Settings()).passed
+    alone = UNIT.judge({DAILY.name: bars(), before(DAILY): YESTERDAY.head(0)}, DAY, Settings())
+    assert alone.metadata[NOT_JUDGED]
 
 
 def closes(*of_shares: pd.DataFrame) -> Verdict:

@@ -185,6 +185,11 @@ def with_the_bar_of_another(frames: Frames, rule: Rule) -> pd.DataFrame:
     return tampered
 
 
+def with_prices_in_paise(frames: Frames, rule: Rule) -> pd.DataFrame:
+    bars, prices = own(frames, rule), ["open", "high", "low", "close"]
+    return bars.assign(**{name: bars[name] * 100 for name in prices})
+
+
 def no_rows(frames: Frames, rule: Rule) -> pd.DataFrame:
     return own(frames, rule).iloc[:0]
 
@@ -223,6 +228,7 @@ TAMPERINGS: dict[str, Tampering] = {
     "session_conserved": with_one_more_share,
     "reaches_the_close": without_the_afternoon,
     "bars_are_own": with_the_bar_of_another,
+    "prices_in_one_unit": with_prices_in_paise,
     "bars_follow_from_minutes": with_another_close,
     "series_agree": with_the_exchange_far_above,
     "one_row_per_candle": without_the_last_row,

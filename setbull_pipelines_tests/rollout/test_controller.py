@@ -131,6 +131,16 @@ def test_an_instrument_that_v1_alone_failed_for_holds_and_is_named() -> None:
     assert decide_with(not_compared="NSE_EQ|A", cells_unequal=1).verdict is Verdict.ROLLED_BACK
 
 
+def test_a_session_of_doubtful_input_is_not_counted() -> None:
+    doubt = "the feed stops before the close"
+    found = decide_with(inputs_in_doubt=doubt)
+    assert outcome(found) == (Verdict.HELD, Stage.FIFTY)
+    assert found.reason == f"inputs in doubt: {doubt}"
+    # A fact against V2 is one all the same, and a limit passed on doubtful input is none.
+    assert decide_with(inputs_in_doubt=doubt, cells_unequal=1).verdict is Verdict.ROLLED_BACK
+    assert decide_with(inputs_in_doubt=doubt, memory_share=1.5).verdict is Verdict.HELD
+
+
 def test_growing_memory_is_soft_when_the_session_before_had_the_same_code_and_settings() -> None:
     before = replace(AT_FIFTY, memory_share=0.5)
     assert decide_with(before, memory_share=0.60).verdict is Verdict.ADVANCED
@@ -175,8 +185,10 @@ def test_a_figure_that_was_not_measured_holds(name: str) -> None:
 
 def test_every_figure_is_needed_by_some_component() -> None:
     measured = {item.name for item in fields(Evidence) if item.default is None}
-    # A cause is not measured: it says why a figure is what it is. What was not compared holds by itself.
-    assert measured == NEEDED | {"sequence_failure_share", "likely_cause", "not_compared"}
+    # A cause is not measured: it says why a figure is what it is. What was not compared holds by itself,
+    # and so does a doubt about the source.
+    by_themselves = {"not_compared", "inputs_in_doubt"}
+    assert measured == NEEDED | {"sequence_failure_share", "likely_cause"} | by_themselves
     sequences = replace(AT_FIFTY, component=Component.SEQUENCES)
     assert decide_with(sequences).verdict is Verdict.ADVANCED
     assert decide_with(sequences, sequence_failure_share=None).verdict is Verdict.HELD

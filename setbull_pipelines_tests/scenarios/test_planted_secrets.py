@@ -183,6 +183,8 @@ def test_no_secret_is_in_what_failing_commands_leave_and_tell(planted: Planted) 
         "password in the UI's address": f'[api]\ndagster_url = "http://user:{MARK}@host"\n',
         "password in the public address": f'[api]\npublic_url = "http://user:{MARK}@host"\n',
         "password in the address of links": f'[alerts]\nui_address = "http://user:{MARK}@host?"\n',
+        "password in the place of a number": f'[upstox]\nattempts = "{VARIABLES["SETBULL_IMPORT_PASSWORD"]}"\n',
+        "unknown password in the place of a number": f'[upstox]\nattempts = "{MARK}-of-nobody-at-all"\n',
         "token as a setting of its own": f'[upstox]\ntoken = "{MARK}"\n',
         "keys in the store's address": f'[storage]\nremote = "s3://key:{MARK}@bucket/prefix"\n',
         "a file that is no TOML": f"[upstox]\ntoken = {MARK}\n",
