@@ -25,10 +25,12 @@ from benchmarks.measuring import PROJECT, peak_bytes
 from benchmarks.ticks import at_the_moment_of
 from setbull_pipelines.assets.common import AS_OF_TAG, PARTITION_TAG, RANGE_TAGS, asset_key
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.cli.ending import leave
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
 from setbull_pipelines.cli.rollout import act
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.daily_reports import REPORT
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.look_back import needs_of
@@ -87,8 +89,8 @@ def settings_of(folder: Path, instruments: int, daily_sessions: int, sessions: i
 def prepare(settings: Settings, stage: Stage, job: str) -> None:
     """Bring everything up to the session before the last, as it stands in the evening of every day.
 
-    Raw tables and the look-backs of the last session are published, and ``job`` has run over the session before it: so
-    Dagster has its files, and knows the days of the look-back.
+    Raw tables and the look-backs of the last session are published, ``job`` has run over the session before it, and
+    there is a catalog of views: so Dagster has its files, and knows the days of the look-back.
     """
     claim(settings.data_directory, None)
     intake = raw.read_sources(settings)
@@ -108,6 +110,7 @@ def prepare(settings: Settings, stage: Stage, job: str) -> None:
         list(run.over([day for day in work.days if day not in asked]))
     yesterday = minute_days(settings.sample)[-2].isoformat()
     measured(settings, "job", job, json.dumps({PARTITION_TAG: yesterday}))
+    refresh_catalog(warehouse, settings)
 
 
 def execute(settings: Settings, job: str, tags: dict[str, str]) -> None:
@@ -263,6 +266,7 @@ def main() -> None:
         )
         _work(settings, *chosen.command)
         print(json.dumps([time.process_time(), peak_bytes()]))
+        leave(0)  # as every command ends
         return
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
         folder = Path(name)
