@@ -28,7 +28,7 @@ from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.cli.ending import leave
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
 from setbull_pipelines.cli.rollout import act
-from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.definitions import defs
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.daily_reports import REPORT
@@ -114,9 +114,12 @@ def prepare(settings: Settings, stage: Stage, job: str) -> None:
 
 
 def execute(settings: Settings, job: str, tags: dict[str, str]) -> None:
-    """Run a job with the instance of the data folder, its events in SQLite as users have them."""
+    """Run a job with the instance of the data folder, its events in SQLite as users have them.
+
+    The definitions are those that importing them has built, of the settings that this process was started with.
+    """
     prepare_dagster_home(settings.data_directory)
-    definitions = build_defs(settings)
+    definitions = defs
     if job == V2_ONLY:
         # Without the report, which tells of the reconciliation, and the judgement, which is made of it.
         tables = dg.AssetSelection.groups("served") - dg.AssetSelection.assets(asset_key(REPORT))
@@ -144,6 +147,7 @@ def measured(settings: Settings, *command: str) -> Figures:
     finished = subprocess.run(
         [sys.executable, "-m", "benchmarks.days", *map(str, arguments), *command],
         cwd=PROJECT,
+        env=_environment(settings),
         capture_output=True,
         text=True,
     )
@@ -156,12 +160,6 @@ def measured(settings: Settings, *command: str) -> Figures:
 
 def of_run(settings: Settings, day: str) -> Figures:
     """``setbull run`` of a day, as its user starts it. RuntimeError when it fails."""
-    path = settings.data_directory / "settings.toml"
-    path.write_text(_toml(settings), encoding="utf-8")
-    environment = os.environ | {
-        "SETBULL_DATA_DIR": str(settings.data_directory),
-        "SETBULL_SETTINGS": str(path),
-    }
     command = [
         sys.executable,
         "-m",
@@ -174,7 +172,10 @@ def of_run(settings: Settings, day: str) -> Figures:
     ]
     started = time.perf_counter()
     finished = subprocess.run(
-        [sys.executable, "-c", _WATCH, *command], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", _WATCH, *command],
+        env=_environment(settings),
+        capture_output=True,
+        text=True,
     )
     seconds = time.perf_counter() - started
     if finished.returncode:
@@ -286,6 +287,17 @@ def _work(settings: Settings, verb: str, *arguments: str) -> None:
     else:
         job, tags = arguments
         execute(settings, job, json.loads(tags))
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """That of a process of the data folder, whose settings are written there."""
+    path = settings.data_directory / "settings.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_toml(settings), encoding="utf-8")
+    return os.environ | {
+        "SETBULL_DATA_DIR": str(settings.data_directory),
+        "SETBULL_SETTINGS": str(path),
+    }
 
 
 def _toml(settings: Settings) -> str:
