@@ -181,6 +181,11 @@ def test_unknown_and_repeated_columns_are_refused(warehouse, columns):
 # The contract
 
 
+def test_a_value_that_is_its_upper_limit_is_published(warehouse):
+    publish(warehouse, bars().assign(average=100_000.0))
+    assert warehouse.read(V1_BARS)["average"].max() == 100_000
+
+
 def broken_frames() -> dict[str, tuple[pd.DataFrame, str]]:
     good = bars()
     late = good["trading_day"] + pd.Timedelta(hours=3)
@@ -214,6 +219,10 @@ def broken_frames() -> dict[str, tuple[pd.DataFrame, str]]:
         "check": (
             good.assign(open=-good["open"]),
             r"column open: expected greater_than\(0\), found 4 failing; first: instrument_key=A",
+        ),
+        "upper limit": (
+            good.assign(average=good["average"] * 1_001),
+            r"column average: expected less_than_or_equal_to\(100000\), found 2 failing",
         ),
         "row rule": (
             good.assign(volume=[5, -1, 5, 5]),
