@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from setbull_pipelines.tables.checks import Rule, above, at_most
+from setbull_pipelines.tables.checks import Rule, above
 from setbull_pipelines.tables.contract import INDIA, Column, Kind, Table
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
@@ -24,14 +24,7 @@ BARS = Table(
         Column("trading_day", Kind.DAY, "Day; the bar's own"),
         Column("open", Kind.FLOAT, "First price", unit="rupees", checks=(above(0),)),
         Column("close", Kind.FLOAT, "Last price", unit="rupees"),
-        Column(
-            "average",
-            Kind.FLOAT,
-            "Average price",
-            unit="rupees",
-            nullable=True,
-            checks=(at_most(100_000),),
-        ),
+        Column("average", Kind.FLOAT, "Average price", unit="rupees", nullable=True),
         Column("volume", Kind.INTEGER, "Traded volume", unit="shares"),
         Column("open_interest", Kind.NULLABLE_INTEGER, "Open interest", nullable=True),
         Column("is_complete", Kind.BOOLEAN, "Whole bar"),
