@@ -25,10 +25,12 @@ from benchmarks.measuring import PROJECT, peak_bytes
 from benchmarks.ticks import at_the_moment_of
 from setbull_pipelines.assets.common import AS_OF_TAG, PARTITION_TAG, RANGE_TAGS, asset_key
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.cli.ending import leave
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
 from setbull_pipelines.cli.rollout import act
-from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.definitions import defs
 from setbull_pipelines.pipeline import raw
+from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.daily_reports import REPORT
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.look_back import needs_of
@@ -87,8 +89,8 @@ def settings_of(folder: Path, instruments: int, daily_sessions: int, sessions: i
 def prepare(settings: Settings, stage: Stage, job: str) -> None:
     """Bring everything up to the session before the last, as it stands in the evening of every day.
 
-    Raw tables and the look-backs of the last session are published, and ``job`` has run over the session before it: so
-    Dagster has its files, and knows the days of the look-back.
+    Raw tables and the look-backs of the last session are published, ``job`` has run over the session before it, and
+    there is a catalog of views: so Dagster has its files, and knows the days of the look-back.
     """
     claim(settings.data_directory, None)
     intake = raw.read_sources(settings)
@@ -108,12 +110,16 @@ def prepare(settings: Settings, stage: Stage, job: str) -> None:
         list(run.over([day for day in work.days if day not in asked]))
     yesterday = minute_days(settings.sample)[-2].isoformat()
     measured(settings, "job", job, json.dumps({PARTITION_TAG: yesterday}))
+    refresh_catalog(warehouse, settings)
 
 
 def execute(settings: Settings, job: str, tags: dict[str, str]) -> None:
-    """Run a job with the instance of the data folder, its events in SQLite as users have them."""
+    """Run a job with the instance of the data folder, its events in SQLite as users have them.
+
+    The definitions are those that importing them has built, of the settings that this process was started with.
+    """
     prepare_dagster_home(settings.data_directory)
-    definitions = build_defs(settings)
+    definitions = defs
     if job == V2_ONLY:
         # Without the report, which tells of the reconciliation, and the judgement, which is made of it.
         tables = dg.AssetSelection.groups("served") - dg.AssetSelection.assets(asset_key(REPORT))
@@ -141,6 +147,7 @@ def measured(settings: Settings, *command: str) -> Figures:
     finished = subprocess.run(
         [sys.executable, "-m", "benchmarks.days", *map(str, arguments), *command],
         cwd=PROJECT,
+        env=_environment(settings),
         capture_output=True,
         text=True,
     )
@@ -153,12 +160,6 @@ def measured(settings: Settings, *command: str) -> Figures:
 
 def of_run(settings: Settings, day: str) -> Figures:
     """``setbull run`` of a day, as its user starts it. RuntimeError when it fails."""
-    path = settings.data_directory / "settings.toml"
-    path.write_text(_toml(settings), encoding="utf-8")
-    environment = os.environ | {
-        "SETBULL_DATA_DIR": str(settings.data_directory),
-        "SETBULL_SETTINGS": str(path),
-    }
     command = [
         sys.executable,
         "-m",
@@ -171,7 +172,10 @@ def of_run(settings: Settings, day: str) -> Figures:
     ]
     started = time.perf_counter()
     finished = subprocess.run(
-        [sys.executable, "-c", _WATCH, *command], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", _WATCH, *command],
+        env=_environment(settings),
+        capture_output=True,
+        text=True,
     )
     seconds = time.perf_counter() - started
     if finished.returncode:
@@ -263,6 +267,7 @@ def main() -> None:
         )
         _work(settings, *chosen.command)
         print(json.dumps([time.process_time(), peak_bytes()]))
+        leave(0)  # as every command ends
         return
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
         folder = Path(name)
@@ -282,6 +287,17 @@ def _work(settings: Settings, verb: str, *arguments: str) -> None:
     else:
         job, tags = arguments
         execute(settings, job, json.loads(tags))
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """That of a process of the data folder, whose settings are written there."""
+    path = settings.data_directory / "settings.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_toml(settings), encoding="utf-8")
+    return os.environ | {
+        "SETBULL_DATA_DIR": str(settings.data_directory),
+        "SETBULL_SETTINGS": str(path),
+    }
 
 
 def _toml(settings: Settings) -> str:

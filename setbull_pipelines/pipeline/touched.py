@@ -99,6 +99,7 @@ class InstrumentInputs:
         if sums is None or not sums.reaches(keys):
             sums = _Sums()
         gone, come = sums.move_to(keys)
+        self._look_up(stored, [*gone, *come])
         for key in gone:
             sums.take_away(*self._hashes(stored, key))
         for key in come:
@@ -109,6 +110,8 @@ class InstrumentInputs:
     def _sums_under_current_keys(
         self, windows: Sequence[Window], moment: pd.Timestamp
     ) -> tuple[np.ndarray, np.ndarray]:
+        for stored, keys in windows:
+            self._look_up(stored, keys)
         read = [
             (self._codes_on(stored, key, moment), self._hashes(stored, key)[1])
             for stored, keys in windows
@@ -155,17 +158,21 @@ class InstrumentInputs:
         return under[codes]
 
     def _hashes(self, stored: StoredTable, partition: str) -> tuple[np.ndarray, np.ndarray]:
+        self._look_up(stored, [partition])
+        return self._partitions[stored.name, partition]
+
+    def _look_up(self, stored: StoredTable, partitions: Iterable[str]) -> None:
         # Inputs belong to earlier steps and do not change while this one runs.
-        name = (stored.name, partition)
-        if name not in self._partitions:
-            found = self._warehouse.instrument_hashes(stored, partition)
+        unknown = [each for each in partitions if (stored.name, each) not in self._partitions]
+        if not unknown:
+            return
+        for partition, found in self._warehouse.hashes_by_partition(stored, unknown):
             keys, hashes = found.columns
             # Most sessions have the instruments of the one before.
             if self._last_keys is None or not self._last_keys[0].equals(keys):
                 codes = np.array([self._code(key) for key in keys.to_pylist()], dtype=np.int64)
                 self._last_keys = keys, codes
-            self._partitions[name] = self._last_keys[1], hashes.to_numpy()
-        return self._partitions[name]
+            self._partitions[stored.name, partition] = self._last_keys[1], hashes.to_numpy()
 
     def _code(self, key: str) -> int:
         return self._codes.setdefault(key, len(self._codes))

@@ -34,21 +34,11 @@ def coverage_of(files: Sequence[LandedFile], universe: Universe) -> pd.DataFrame
     for kind, series in _SERIES.items():
         of_kind = [file for file in files if file.landing.kind == kind]
         pairs, number_of = _pairs(of_kind, universe)
-        if kind == DAILY:
-            pairs = pairs.drop_duplicates(["trading_day", "instrument"])
-        shared = pairs.duplicated(["trading_day", "instrument"], keep=False)
-        if shared.any():
-            # Only the bars themselves tell how many of them two files have in common.
-            days = list(pairs.loc[shared, "trading_day"].dt.date.unique())
-            rows, keys_of_rows = gather(of_kind, universe, days)
-            distinct = rows.drop_duplicates(["instrument", "timestamp"])
-            shapes = session_shapes_of(distinct, keys_of_rows, universe, days)
-            distinct = distinct[minutes_in_session(distinct["timestamp"], shapes=shapes)]
-            counted = distinct.groupby(["trading_day", "instrument"]).size().rename("rows")
-            counted = counted.reset_index()
-            counted = counted[universe.knows(keys_of_rows)[counted["instrument"]]]
-            counted["instrument"] = _numbers(keys_of_rows, number_of)[counted["instrument"]]
-            pairs = pd.concat([pairs[~pairs["trading_day"].isin(counted["trading_day"])], counted])
+        if not _are_distinct(pairs):
+            if kind == DAILY:
+                pairs = pairs.drop_duplicates(["trading_day", "instrument"])
+            else:
+                pairs = _counted_once(pairs, of_kind, universe, number_of)
         grouped = pairs.groupby("instrument").agg(
             first_trading_day=("trading_day", "min"),
             last_trading_day=("trading_day", "max"),
@@ -107,6 +97,36 @@ def _pairs(files: Sequence[LandedFile], universe: Universe) -> tuple[pd.DataFram
     empty = {"trading_day": "datetime64[us]", "instrument": "int64", "rows": "int64"}
     frame = {name: np.concatenate([np.array([], empty[name]), *parts[name]]) for name in parts}
     return pd.DataFrame(frame), number_of
+
+
+def _are_distinct(pairs: pd.DataFrame) -> bool:
+    """Whether days and instruments rise from row to row, as those of files that share nothing mostly do."""
+    days, instruments = pairs["trading_day"].to_numpy(), pairs["instrument"].to_numpy()
+    is_same_day = days[1:] == days[:-1]
+    rises = (days[1:] > days[:-1]) | (is_same_day & (instruments[1:] > instruments[:-1]))
+    return bool(rises.all())
+
+
+def _counted_once(
+    pairs: pd.DataFrame,
+    files: Sequence[LandedFile],
+    universe: Universe,
+    number_of: dict[str, int],
+) -> pd.DataFrame:
+    """``pairs`` of minutes in which bars that two files have in common count once."""
+    shared = pairs.duplicated(["trading_day", "instrument"], keep=False)
+    if not shared.any():
+        return pairs
+    # Only the bars themselves tell how many of them two files have in common.
+    days = list(pairs.loc[shared, "trading_day"].dt.date.unique())
+    rows, keys_of_rows = gather(files, universe, days)
+    distinct = rows.drop_duplicates(["instrument", "timestamp"])
+    shapes = session_shapes_of(distinct, keys_of_rows, universe, days)
+    distinct = distinct[minutes_in_session(distinct["timestamp"], shapes=shapes)]
+    counted = distinct.groupby(["trading_day", "instrument"]).size().rename("rows").reset_index()
+    counted = counted[universe.knows(keys_of_rows)[counted["instrument"]]]
+    counted["instrument"] = _numbers(keys_of_rows, number_of)[counted["instrument"]]
+    return pd.concat([pairs[~pairs["trading_day"].isin(counted["trading_day"])], counted])
 
 
 def _numbers(keys: Sequence[str], number_of: dict[str, int]) -> np.ndarray:

@@ -51,16 +51,13 @@ def resolve(
     rows, keys = gather(files, universe, days)
     known = universe.knows(keys)[rows["instrument"].to_numpy()]
     quarantined = [_unknown_rows(rows[~known], keys, files)]
-    rows = rows[known]
+    rows = _chosen(rows, known)
     if kind == MINUTES:
         rows = rows.assign(session_shape=session_shapes_of(rows, keys, universe, days))
         inside = minutes_in_session(rows["timestamp"], shapes=rows["session_shape"])
         quarantined.append(_auction_rows(rows[~inside], keys, files))
-        rows = rows[inside]
-    # Stable: rows of one bar stay in the order of files and lines.
-    rows = rows.sort_values(
-        ["trading_day", "instrument", "timestamp"], kind="stable", ignore_index=True
-    )
+        rows = _chosen(rows, inside)
+    rows = _in_order(rows)
     found = correct(rows, VALUES)
     quarantined.append(
         _contradicted_rows(
@@ -71,11 +68,35 @@ def resolve(
         )
     )
     return Resolved(
-        _accepted(rows.iloc[found.accepted], found.accepted_is_final, keys, files),
+        _accepted(_taken(rows, found.accepted), found.accepted_is_final, keys, files),
         concatenate(QUARANTINE, quarantined),
         rows["trading_day"].iloc[found.ignored],
         _revisions(kind, rows, found, keys, files),
     )
+
+
+def _chosen(rows: pd.DataFrame, is_chosen: np.ndarray) -> pd.DataFrame:
+    # Mostly all are, and choosing them would copy them.
+    return rows if is_chosen.all() else rows[is_chosen]
+
+
+def _taken(rows: pd.DataFrame, positions: np.ndarray) -> pd.DataFrame:
+    # Positions rise and none is there twice: as many as there are rows are all of them.
+    return rows if len(positions) == len(rows) else rows.iloc[positions]
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """By trading day, bar and then as before: rows of one bar stay in the order of files and lines."""
+    names = ["trading_day", "instrument", "timestamp"]
+    is_above = np.zeros(max(len(rows) - 1, 0), bool)
+    is_equal = ~is_above
+    for name in names:
+        values = rows[name].to_numpy("int64" if name == "instrument" else "datetime64[us]")
+        is_above |= is_equal & (values[1:] > values[:-1])
+        is_equal &= values[1:] == values[:-1]
+    if (is_above | is_equal).all():
+        return rows.reset_index(drop=True)
+    return rows.sort_values(names, kind="stable", ignore_index=True)
 
 
 def gather(

@@ -7,7 +7,6 @@ here: where pointers are kept (``commits``), the catalog file (``catalog``).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 
@@ -101,7 +100,7 @@ def explain(
 
 
 def _record(stored: StoredTable, partition: str, number: int, pointer: Pointer) -> dict:
-    cost = asdict(pointer.cost) if pointer.cost else {}
+    cost = vars(pointer.cost) if pointer.cost else {}
     record = {name: getattr(pointer, name, cost.get(name)) for name in _COLUMNS}
     return record | {
         "schema_name": stored.schema,

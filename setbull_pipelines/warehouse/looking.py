@@ -21,7 +21,7 @@ from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.changes import Version
 from setbull_pipelines.warehouse.commits import Commits, damaged
 from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
-from setbull_pipelines.warehouse.files import Files
+from setbull_pipelines.warehouse.files import Files, side_by_side
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable, require_partition
 from setbull_pipelines.warehouse.remote import Remote, claim_folder
 
@@ -201,15 +201,24 @@ class Looker:
         for partition in inputs:
             require_partition(stored, partition)
         current = self._current(stored)
-        return {
-            partition
+        found = {
+            partition: pointer
             for partition, of_partition in inputs.items()
-            if self._is_current(
-                stored, partition, current, code_version, settings_hash, of_partition
+            if (
+                pointer := self._said_current(
+                    stored, partition, current, code_version, settings_hash, of_partition
+                )
             )
         }
+        names = list({pointer.file for pointer in found.values()} - {None})
+        held = side_by_side(self.threads, self.data.holds, names)  # hashing needs no interpreter
+        whole = {name for name, is_whole in zip(names, held, strict=True) if is_whole}
+        self.data.note_uses(whole)
+        return {
+            name for name, pointer in found.items() if pointer.file is None or pointer.file in whole
+        }
 
-    def _is_current(
+    def _said_current(
         self,
         stored: StoredTable,
         partition: str,
@@ -217,11 +226,12 @@ class Looker:
         code_version: str,
         settings_hash: str,
         inputs: Mapping[str, str],
-    ) -> bool:
+    ) -> Pointer | None:
+        """The pointer of a partition that is current if its file is whole."""
         try:
             pointer = self._pointer(stored, partition, current)
         except DamagedPartition:
-            return False
+            return None
         if (
             pointer is None
             or pointer.code_version != code_version
@@ -230,12 +240,10 @@ class Looker:
             or pointer.schema_hash != encoding.schema_hash(stored.table)
             or pointer.failures
             or pointer.invalidated
-            or not self._holds(pointer)
+            or pointer.evicted_at
         ):
-            return False
-        if pointer.file is not None:
-            self.data.note_uses([pointer.file])
-        return True
+            return None
+        return pointer
 
     # Inside
 

@@ -8,7 +8,7 @@ Readers take no lock and see the old version or the new one, never a mixture.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,16 +75,26 @@ class Reader(Looker):
         They are kept beside the version, also of one that was evicted, and worked out again where they are lost.
         Raises as :meth:`read_arrow`.
         """
-        pointer = self.pointer(stored, partition)
-        if pointer is None:
-            raise self.missing(stored, [partition])
-        self._require_contract(stored, {partition: pointer})
-        if not pointer.rows or pointer.hashes_rows:
-            span = Rows(pointer.hashes_file or "", pointer.hashes_first_row, pointer.hashes_rows)
-            found = self._kept_hashes(span)
-            if found is not None:
-                return found
-        return self._hashes_of_rows(stored, partition)
+        ((_, found),) = self.hashes_by_partition(stored, [partition])
+        return found
+
+    def hashes_by_partition(
+        self, stored: StoredTable, partitions: Iterable[str]
+    ) -> Iterator[tuple[str, pyarrow.Table]]:
+        """As :meth:`instrument_hashes`, of several partitions in the order given: one look for all of them."""
+        current, names = self._current(stored), list(partitions)
+        for name in names:
+            require_partition(stored, name)
+        if missing := [name for name in names if name not in current]:
+            raise self.missing(stored, missing)
+        pointers = {name: self._pointer(stored, name, current) for name in names}
+        self._require_contract(stored, pointers)
+        for name, pointer in pointers.items():
+            found = None
+            if not pointer.rows or pointer.hashes_rows:
+                place = (pointer.hashes_file or "", pointer.hashes_first_row, pointer.hashes_rows)
+                found = self._kept_hashes(Rows(*place))
+            yield name, self._hashes_of_rows(stored, name) if found is None else found
 
     def _hashes_of_rows(self, stored: StoredTable, partition: str) -> pyarrow.Table:
         rows = self._rows(self._hashes, stored, [partition], stored.table.column_names, None)

@@ -154,7 +154,13 @@ def _keeps_rules(table: Table, rows: pd.DataFrame, columns: Mapping[str, pyarrow
             return False
         if not all(_keeps(check, array, rows[column.name]) for check in column.checks):
             return False
-    return all(bool(rule.in_pandera(rows).check_passed) for rule in table.rules)
+    return all(_is_kept(rule, rows) for rule in table.rules)
+
+
+def _is_kept(rule: Rule, rows: pd.DataFrame) -> bool:
+    """As pandera, which also looks for rows that are null throughout; it is asked where the rule does not hold."""
+    kept = rule.holds(rows)
+    return bool(np.all(kept)) or bool(rule.in_pandera(rows).check_passed)
 
 
 def _keeps(check: Limit | Rule, array: pyarrow.Array, values: pd.Series) -> bool:
@@ -166,6 +172,9 @@ def _keeps(check: Limit | Rule, array: pyarrow.Array, values: pd.Series) -> bool
         if smallest is None:
             return True
         return smallest > check.limit or (smallest == check.limit and check.name != "greater_than")
+    if check.name == "less_than_or_equal_to":
+        largest = compute.max(array).as_py()
+        return largest is None or largest <= check.limit
     return bool(check.in_pandera(values).check_passed)
 
 

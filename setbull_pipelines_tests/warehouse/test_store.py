@@ -15,6 +15,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from setbull_pipelines import disk
+from setbull_pipelines.tables.checks import at_most
 from setbull_pipelines.tables.contract import Column, Kind, Table
 from setbull_pipelines.warehouse import commits, encoding, publishing
 from setbull_pipelines.warehouse.cache import ArrowCache, Lookups
@@ -27,6 +28,7 @@ from setbull_pipelines.warehouse.errors import (
 from setbull_pipelines.warehouse.files import Files
 from setbull_pipelines.warehouse.pointers import UNASSIGNED, WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines.warehouse.validation import batch_of_frames
 from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.warehouse.conftest import (
     BARS,
@@ -179,6 +181,20 @@ def test_unknown_and_repeated_columns_are_refused(warehouse, columns):
 
 
 # The contract
+
+
+def test_a_value_may_be_its_upper_limit_and_no_more():
+    columns = [
+        dataclasses.replace(column, checks=(at_most(101),)) if column.name == "open" else column
+        for column in BARS.columns
+    ]
+    limited = dataclasses.replace(BARS, columns=tuple(columns))
+    assert bars()["open"].max() == 101
+    assert batch_of_frames(limited, "v1.bars", {DAY: bars()}).bounds[-1] == 4
+    with pytest.raises(
+        ContractViolation, match=r"column open: expected less_than_or_equal_to\(101\)"
+    ):
+        batch_of_frames(limited, "v1.bars", {DAY: bars(price=101)})
 
 
 def broken_frames() -> dict[str, tuple[pd.DataFrame, str]]:

@@ -61,4 +61,6 @@ def adjusted(
         else:
             values[touched] *= share_factors[action]
         changes[column.name] = values
-    return rows.assign(**changes)
+    # The columns as they are: assigning each to a frame would copy it once more.
+    columns_of = {name: changes.get(name, rows[name]) for name in rows}
+    return pd.DataFrame(columns_of, index=rows.index, copy=False)
