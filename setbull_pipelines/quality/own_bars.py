@@ -46,6 +46,7 @@ def bars_are_own(stored: StoredTable) -> Rule:
         stored,
         (stored,),
         partial(_bars_are_own, stored),
+        is_error=False,
         earlier_sessions=SESSIONS,
     )
 
@@ -190,5 +191,6 @@ REACHES_THE_CLOSE = Rule(
     CANDLES_1MIN,
     (CANDLES_1MIN,),
     _reaches_the_close,
+    is_error=False,
 )
 RULES: tuple[Rule, ...] = (bars_are_own(DAILY), prices_in_one_unit(DAILY), REACHES_THE_CLOSE)
