@@ -210,7 +210,7 @@ class Looker:
                 )
             )
         }
-        names = list({pointer.file for pointer in found.values()} - {None})
+        names = list({pointer.file for pointer in found.values() if pointer.file is not None})
         held = side_by_side(self.threads, self.data.holds, names)  # hashing needs no interpreter
         whole = {name for name, is_whole in zip(names, held, strict=True) if is_whole}
         self.data.note_uses(whole)

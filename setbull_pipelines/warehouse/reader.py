@@ -85,9 +85,10 @@ class Reader(Looker):
         current, names = self._current(stored), list(partitions)
         for name in names:
             require_partition(stored, name)
-        if missing := [name for name in names if name not in current]:
+        looked_up = [(name, self._pointer(stored, name, current)) for name in names]
+        pointers = {name: pointer for name, pointer in looked_up if pointer is not None}
+        if missing := [name for name in names if name not in pointers]:
             raise self.missing(stored, missing)
-        pointers = {name: self._pointer(stored, name, current) for name in names}
         self._require_contract(stored, pointers)
         for name, pointer in pointers.items():
             found = None

@@ -172,7 +172,7 @@ def _keeps(check: Limit | Rule, array: pyarrow.Array, values: pd.Series) -> bool
         if smallest is None:
             return True
         return smallest > check.limit or (smallest == check.limit and check.name != "greater_than")
-    if check.name == "less_than_or_equal_to":
+    elif isinstance(check, Limit) and check.name == "less_than_or_equal_to":
         largest = compute.max(array).as_py()
         return largest is None or largest <= check.limit
     return bool(check.in_pandera(values).check_passed)
