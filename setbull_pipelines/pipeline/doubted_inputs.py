@@ -15,16 +15,19 @@ from datetime import date
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.judging import judge_days
 from setbull_pipelines.quality import computed_results
-from setbull_pipelines.quality.own_bars import REACHES_THE_CLOSE, bars_are_own, prices_in_one_unit
+from setbull_pipelines.quality.own_bars import (
+    REACHES_THE_CLOSE,
+    V2_DAILY,
+    bars_are_own,
+    prices_in_one_unit,
+)
 from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
-_CANDLES = StoredTable("v2", tables.CANDLES_DAILY)
 _RULES = (
-    bars_are_own(_CANDLES),
-    prices_in_one_unit(_CANDLES),
+    bars_are_own(V2_DAILY),
+    prices_in_one_unit(V2_DAILY),
     REACHES_THE_CLOSE,
     computed_results.not_stale.about(tables.FILTER_RESULTS)("v2"),
 )

@@ -23,6 +23,7 @@ from setbull_pipelines.tables.served import SERVED_SCHEMA
 from setbull_pipelines.warehouse.pointers import StoredTable
 
 DAILY = StoredTable(SERVED_SCHEMA, tables.SERVED["candles_daily"])
+V1_DAILY, V2_DAILY = (StoredTable(schema, tables.CANDLES_DAILY) for schema in ("v1", "v2"))
 SESSIONS = 5
 """Sessions before that a bar must differ from."""
 _BAR = ["series", "open", "high", "low", "close", "volume"]
@@ -193,4 +194,9 @@ REACHES_THE_CLOSE = Rule(
     _reaches_the_close,
     is_error=False,
 )
-RULES: tuple[Rule, ...] = (bars_are_own(DAILY), prices_in_one_unit(DAILY), REACHES_THE_CLOSE)
+# Prices are judged where computing takes them, not as served: a first run stores no served session before its own.
+RULES: tuple[Rule, ...] = (
+    bars_are_own(DAILY),
+    *(prices_in_one_unit(stored) for stored in (V1_DAILY, V2_DAILY)),
+    REACHES_THE_CLOSE,
+)

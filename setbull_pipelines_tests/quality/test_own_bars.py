@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines import tables
-from setbull_pipelines.quality.own_bars import DAILY
+from setbull_pipelines.quality.own_bars import DAILY, V2_DAILY
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import NOT_JUDGED, Verdict, before
 from setbull_pipelines.settings import Settings
@@ -18,7 +18,7 @@ OWN, UNIT, CLOSE = (
     next(rule for rule in all_rules()[table] if rule.name == name)
     for table, name in (
         (DAILY, "bars_are_own"),
-        (DAILY, "prices_in_one_unit"),
+        (V2_DAILY, "prices_in_one_unit"),
         (MINUTES, "reaches_the_close"),
     )
 )
@@ -102,7 +102,7 @@ PRICES = ["open", "high", "low", "close"]
 def test_prices_in_another_unit_are_told_and_other_jumps_are_not(times: float, told: int) -> None:
     today = bars()
     today[PRICES] *= times
-    verdict = UNIT.judge({DAILY.name: today, before(DAILY): YESTERDAY}, DAY, Settings())
+    verdict = UNIT.judge({V2_DAILY.name: today, before(V2_DAILY): YESTERDAY}, DAY, Settings())
     assert (verdict.passed, verdict.metadata["jumped a hundredfold"]) == (not told, told)
     assert ("NSE_EQ|A opened at" in verdict.description) is bool(told)
 
@@ -111,8 +111,12 @@ def test_the_unit_is_held_against_the_last_session_that_a_share_has() -> None:
     in_paise = YESTERDAY.copy()
     in_paise[PRICES] *= 100
     earlier = pd.concat([in_paise, THE_DAY_BEFORE])
-    assert not UNIT.judge({DAILY.name: bars(), before(DAILY): earlier}, DAY, Settings()).passed
-    alone = UNIT.judge({DAILY.name: bars(), before(DAILY): YESTERDAY.head(0)}, DAY, Settings())
+    assert not UNIT.judge(
+        {V2_DAILY.name: bars(), before(V2_DAILY): earlier}, DAY, Settings()
+    ).passed
+    alone = UNIT.judge(
+        {V2_DAILY.name: bars(), before(V2_DAILY): YESTERDAY.head(0)}, DAY, Settings()
+    )
     assert alone.metadata[NOT_JUDGED]
 
 

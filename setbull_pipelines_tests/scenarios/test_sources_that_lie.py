@@ -216,7 +216,7 @@ LIES = {
         quarantined=True,
     ),
     "prices x 100": Lie(
-        *(prices_in_paise, "served/candles_daily", "prices_in_one_unit"),
+        *(prices_in_paise, "v2/candles_daily", "prices_in_one_unit"),
         "perhaps in paise",
     ),
     "stale day": Lie(

@@ -7,7 +7,7 @@ not belong here: frames, settings.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numba
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS, PERIODS, Periods
 from setbull_pipelines.tables.indicators import VWAP
 
+Array: TypeAlias = np.ndarray
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 
@@ -32,15 +33,15 @@ def compiled(function: Kernel) -> Kernel:
 
 @compiled
 def place_minutes(
-    time: np.ndarray,  # int64[minute]: microseconds
-    day: np.ndarray,  # int64[minute]: midnight of the trading day
-    of_other_shape: np.ndarray,  # bool[minute]: whether the intervals of the second shape hold
-    interval_start: np.ndarray,  # int64[interval]: those of the first shape, then as many of the second
-    interval_end: np.ndarray,
-    interval_day: np.ndarray,
+    time: Array,  # int64[minute]: microseconds
+    day: Array,  # int64[minute]: midnight of the trading day
+    of_other_shape: Array,  # bool[minute]: whether the intervals of the second shape hold
+    interval_start: Array,  # int64[interval]: those of the first shape, then as many of the second
+    interval_end: Array,
+    interval_day: Array,
     bar_length: int,  # microseconds
-    interval: np.ndarray,  # int64[minute]: its interval, -1 without one
-    bar_start: np.ndarray,  # int64[minute]: the start of its bar; bars count from the start of the interval
+    interval: Array,  # int64[minute]: its interval, -1 without one
+    bar_start: Array,  # int64[minute]: the start of its bar; bars count from the start of the interval
 ) -> int:
     """Find interval and bar of minutes, mostly in time order; return how many are in no interval of their day."""
     of_shape = len(interval_start) // 2
@@ -77,18 +78,18 @@ def place_minutes(
 
 @compiled
 def write_bars(
-    starts: np.ndarray,  # int64[bar]: first minute of each bar
-    ends: np.ndarray,  # int64[bar]: the minute after its last
-    open_: np.ndarray,
-    high: np.ndarray,
-    low: np.ndarray,
-    close: np.ndarray,
-    volume: np.ndarray,  # int64[minute]
-    states_open_interest: np.ndarray,  # bool[minute]
-    counts_untraded: np.ndarray,  # bool[bar]: whether minutes without volume count for prices
-    prices: np.ndarray,  # float64[4, bar]: open, high, low, close
-    integers: np.ndarray,  # int64[3, bar]: minutes that count, minutes traded, volume
-    last_stating: np.ndarray,  # int64[bar]: the last counted minute that states open interest, -1 without one
+    starts: Array,  # int64[bar]: first minute of each bar
+    ends: Array,  # int64[bar]: the minute after its last
+    open_: Array,
+    high: Array,
+    low: Array,
+    close: Array,
+    volume: Array,  # int64[minute]
+    states_open_interest: Array,  # bool[minute]
+    counts_untraded: Array,  # bool[bar]: whether minutes without volume count for prices
+    prices: Array,  # float64[4, bar]: open, high, low, close
+    integers: Array,  # int64[3, bar]: minutes that count, minutes traded, volume
+    last_stating: Array,  # int64[bar]: the last counted minute that states open interest, -1 without one
 ) -> None:
     """Write one bar per run of minutes in time order; prices of a bar without a counted minute mean nothing."""
     for bar in range(len(starts)):
@@ -153,18 +154,18 @@ def rows_of(names: Sequence[str]) -> Rows:
 
 @compiled
 def write_indicators(
-    starts: np.ndarray,  # int64[series]: first bar of each series
-    ends: np.ndarray,  # int64[series]: the bar after its last
-    wanted: np.ndarray,  # int64[series]: how many of its last bars have a column in ``output``
-    places: np.ndarray,  # int64[series]: the column of the first of them
-    session: np.ndarray,  # int64[bar]: changes where VWAP restarts
-    high: np.ndarray,
-    low: np.ndarray,
-    close: np.ndarray,
-    volume: np.ndarray,  # int64[bar]
+    starts: Array,  # int64[series]: first bar of each series
+    ends: Array,  # int64[series]: the bar after its last
+    wanted: Array,  # int64[series]: how many of its last bars have a column in ``output``
+    places: Array,  # int64[series]: the column of the first of them
+    session: Array,  # int64[bar]: changes where VWAP restarts
+    high: Array,
+    low: Array,
+    close: Array,
+    volume: Array,  # int64[bar]
     periods: Periods,  # Periods
     row_of: Rows,  # Rows
-    output: np.ndarray,  # float64[row, wanted bar]
+    output: Array,  # float64[row, wanted bar]
 ) -> None:
     """Write all indicators of the wanted bars of many series in one pass; NaN where there is no value.
 
@@ -190,12 +191,8 @@ def write_indicators(
             periods.moving_average,
             rows[row_of.ma_9, at + means : at + count],
         )
-        for number in range(len(row_of.exponential)):
-            _write_ema(
-                close[bars],
-                periods.exponential[number],
-                rows[row_of.exponential[number], at : at + count],
-            )
+        for number, row in enumerate(row_of.exponential):
+            _write_ema(close[bars], periods.exponential[number], rows[row, at : at + count])
         _write_rsi(close[bars], periods.rsi, rows[row_of.rsi, at : at + count])
         _write_atr(*prices, periods.atr, rows[row_of.atr, at : at + count])
         bands = max(first - periods.bands + 1, 0)
@@ -236,7 +233,7 @@ def write_indicators(
 
 
 @compiled
-def _write_window_means(values: np.ndarray, period: int, means: np.ndarray) -> None:
+def _write_window_means(values: Array, period: int, means: Array) -> None:
     means[: period - 1] = np.nan
     totals, last = means[period - 1 :], values[period - 1 :]
     totals[:] = 0.0
@@ -252,7 +249,7 @@ def _write_window_means(values: np.ndarray, period: int, means: np.ndarray) -> N
 
 
 @compiled
-def _write_ema(close: np.ndarray, period: int, ema: np.ndarray) -> None:
+def _write_ema(close: Array, period: int, ema: Array) -> None:
     ema[: period - 1] = np.nan
     if len(close) < period:
         return
@@ -269,7 +266,7 @@ def _write_ema(close: np.ndarray, period: int, ema: np.ndarray) -> None:
 
 
 @compiled
-def _write_rsi(close: np.ndarray, period: int, rsi: np.ndarray) -> None:
+def _write_rsi(close: Array, period: int, rsi: Array) -> None:
     rsi[:period] = np.nan
     average_gain = average_loss = 0.0
     for bar in range(1, len(close)):
@@ -285,9 +282,7 @@ def _write_rsi(close: np.ndarray, period: int, rsi: np.ndarray) -> None:
 
 
 @compiled
-def _write_atr(
-    high: np.ndarray, low: np.ndarray, close: np.ndarray, period: int, atr: np.ndarray
-) -> None:
+def _write_atr(high: Array, low: Array, close: Array, period: int, atr: Array) -> None:
     atr[:period] = np.nan
     average = 0.0
     for bar in range(1, len(close)):
@@ -311,15 +306,15 @@ def _wilder(average: float, value: float, bar: int, period: int) -> float:
 
 @compiled
 def _write_bands(
-    close: np.ndarray,
+    close: Array,
     period: int,
     deviations: float,
-    upper: np.ndarray,
-    middle: np.ndarray,
-    lower: np.ndarray,
-    width: np.ndarray,
-    ratio: np.ndarray,
-    percent: np.ndarray,
+    upper: Array,
+    middle: Array,
+    lower: Array,
+    width: Array,
+    ratio: Array,
+    percent: Array,
 ) -> None:
     _write_window_means(close, period, middle)
     upper[: period - 1] = lower[: period - 1] = width[: period - 1] = np.nan
@@ -342,7 +337,7 @@ def _write_bands(
 
 
 @compiled
-def _write_volume_average(volume: np.ndarray, period: int, average: np.ndarray) -> None:
+def _write_volume_average(volume: Array, period: int, average: Array) -> None:
     average[: period - 1] = np.nan
     total = 0
     for bar in range(len(volume)):
@@ -356,12 +351,7 @@ def _write_volume_average(volume: np.ndarray, period: int, average: np.ndarray) 
 
 @compiled
 def _write_vwap(
-    high: np.ndarray,
-    low: np.ndarray,
-    close: np.ndarray,
-    volume: np.ndarray,
-    session: np.ndarray,
-    vwap: np.ndarray,
+    high: Array, low: Array, close: Array, volume: Array, session: Array, vwap: Array
 ) -> None:
     turnover = 0.0
     traded = 0
@@ -377,7 +367,7 @@ def _write_vwap(
 def load() -> None:
     """Compile every kernel, or load its machine code, for the types that the rest of V2 calls it with."""
 
-    def given(kind: str) -> np.ndarray:  # what columns.ordered gives
+    def given(kind: str) -> Array:  # what columns.ordered gives
         values = np.zeros(1, kind)
         values.flags.writeable = False
         return values
