@@ -186,6 +186,7 @@ NOT_IN_THE_VERSION = {
     "quality": "judges what is stored",
     "warehouse": "where bytes lie; what is read is held against the hash of what was published",
     "rollout": "who is served, except for the buckets",
+    "secrets": "words of errors, of which no value is made",
     "sources": "the raw tables have a version of their own",
     "settings": "by the groups that are imported",
 }
