@@ -29,9 +29,8 @@ def ui(port: int) -> None:
     for name in (SETTINGS_FILE_VARIABLE, INPUT_VARIABLE):
         if named := os.environ.get(name):
             os.environ[name] = str(Path(named).resolve())  # relative to where the user stands
-    os.chdir(
-        home
-    )  # in the project's folder Dagster warns that the dagster.yaml there is not the one it uses
+    # In the project's folder Dagster warns that the dagster.yaml there is not the one it uses.
+    os.chdir(home)
     os.execv(
         sys.executable,
         [
