@@ -22,7 +22,8 @@ RESULTS = FOLDER / "RESULTS.md"
 NOTES = FOLDER / "notes.md"
 PARTS = {
     "V2 beside others": "benchmarks --rounds 2",
-    "Whole days": "benchmarks.days --with-v1 --growth --sessions 250",
+    "Whole days": "benchmarks.days --with-v1 --growth",
+    "Back-fill": "benchmarks.days --sessions 250",
     "Reconciliation": "benchmarks.reconciliation",
     "Read API": "benchmarks.api --sessions 7",
     "Events": "benchmarks.events",

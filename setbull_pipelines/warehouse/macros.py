@@ -1,12 +1,24 @@
 """SQL macros of the catalog: the sequence repository of the system this project replaces, and bars as of a moment.
 
-Belongs here: named questions over the computed tables, each with an example. Does not belong here: rules.
+Belongs here: named questions over the computed tables, each with an example; the reconciliation of all tables as one
+table each. Does not belong here: rules.
 The examples are run by the tests and printed in ``docs/queries.md``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from setbull_pipelines.tables.contract import Table
+from setbull_pipelines.tables.reconciliation import (
+    RECONCILIATION_BARS,
+    RECONCILIATION_CELLS,
+    RECONCILIATION_DIAGNOSES,
+    RECONCILIATION_INSTRUMENTS,
+    RECONCILIATION_WINDOWS,
+    RECONCILIATIONS,
+)
 
 
 @dataclass(frozen=True)
@@ -99,4 +111,61 @@ MINUTES_AS_OF = Macro(
     """,
     "SELECT * FROM minutes_as_of(now()) ORDER BY instrument_key, timestamp LIMIT 5",
 )
-MACROS = (SEQUENCE_STORE, METRICS_BY_INSTRUMENT, PATTERNS_BY_FILTER, MINUTES_AS_OF)
+
+
+def _of_all_comparisons(name: str, tables: Mapping[str, Table], ask: str) -> Macro:
+    """What the reconciliation keeps in a table for each compared table, as one table with its name in front."""
+    described = next(iter(tables.values())).description
+    first = next(iter(tables))
+    return Macro(
+        name,
+        described.replace(first, "every compared table"),
+        f"CREATE MACRO {name}() AS TABLE "
+        + " UNION ALL BY NAME ".join(
+            f"SELECT '{compared}' AS table_name, * FROM reconciliation.{table.name}"
+            for compared, table in tables.items()
+        ),
+        ask,
+    )
+
+
+RECONCILIATION_MACROS = (
+    _of_all_comparisons(
+        "compared_columns",
+        RECONCILIATIONS,
+        "SELECT table_name, column_name, sum(cells_unequal) FROM compared_columns() GROUP BY ALL ORDER BY ALL",
+    ),
+    _of_all_comparisons(
+        "differing_cells",
+        RECONCILIATION_CELLS,
+        "SELECT * FROM differing_cells() ORDER BY relative_difference DESC LIMIT 10",
+    ),
+    _of_all_comparisons(
+        "differing_instruments",
+        RECONCILIATION_INSTRUMENTS,
+        "SELECT instrument_key, sum(cells_unequal) FROM differing_instruments() GROUP BY ALL ORDER BY ALL",
+    ),
+    _of_all_comparisons(
+        "likely_causes",
+        RECONCILIATION_DIAGNOSES,
+        "SELECT trading_day, table_name, diagnosis, sentence FROM likely_causes() ORDER BY trading_day DESC, rank",
+    ),
+    _of_all_comparisons(
+        "inputs_of_differences",
+        RECONCILIATION_WINDOWS,
+        "SELECT table_name, column_name, input_table, rows_back, input_column, v1, v2, is_equal "
+        "FROM inputs_of_differences() ORDER BY ALL LIMIT 10",
+    ),
+    _of_all_comparisons(
+        "bars_of_differences",
+        RECONCILIATION_BARS,
+        "SELECT * FROM bars_of_differences() WHERE is_first LIMIT 10",
+    ),
+)
+MACROS = (
+    SEQUENCE_STORE,
+    METRICS_BY_INSTRUMENT,
+    PATTERNS_BY_FILTER,
+    MINUTES_AS_OF,
+    *RECONCILIATION_MACROS,
+)

@@ -13,12 +13,24 @@ from setbull_pipelines.cli import divergence
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.comparing_days import read_findings, reconcile
+from setbull_pipelines.pipeline.opening import catalog_path
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.reconciliation.report import markdown_report
+from setbull_pipelines.warehouse.catalog import open_catalog
+from setbull_pipelines.warehouse.macros import RECONCILIATION_MACROS
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 
 pytestmark = pytest.mark.run
+
+KINDS = {
+    "compared_columns": tables.RECONCILIATIONS,
+    "differing_cells": tables.RECONCILIATION_CELLS,
+    "differing_instruments": tables.RECONCILIATION_INSTRUMENTS,
+    "likely_causes": tables.RECONCILIATION_DIAGNOSES,
+    "inputs_of_differences": tables.RECONCILIATION_WINDOWS,
+    "bars_of_differences": tables.RECONCILIATION_BARS,
+}
 
 
 @pytest.fixture
@@ -54,6 +66,27 @@ def test_the_page_holds_verdict_causes_pictures_and_inputs_in_one_file(
     assert page.count('<img src="data:image/png;base64,') == 2
     # One file: nothing is fetched, nothing runs.
     assert not re.search(r"<script|<link|https?://", page)
+
+
+def test_macros_ask_the_reconciliation_of_all_tables_at_once(diverged_run: SmallRun) -> None:
+    """Each gives the rows of all tables of its kind, with the name of the table that was compared."""
+    with open_catalog(catalog_path(diverged_run.settings)) as catalog:
+        for macro in RECONCILIATION_MACROS:
+            assert catalog.execute(macro.example).fetchall(), macro.name
+            found = dict(
+                catalog.execute(
+                    f"SELECT table_name, count(*) FROM {macro.name}() GROUP BY ALL"
+                ).fetchall()
+            )
+            counted = {
+                compared: catalog.execute(
+                    f"SELECT count(*) FROM reconciliation.{table.name}"
+                ).fetchone()[0]
+                for compared, table in KINDS[macro.name].items()
+            }
+            assert found == {compared: rows for compared, rows in counted.items() if rows}
+        causes = catalog.execute("SELECT DISTINCT table_name, diagnosis FROM likely_causes()")
+        assert causes.fetchall() == [("indicators_5min", "constant factor")]
 
 
 def test_text_from_data_stays_text(diverged_run: SmallRun) -> None:
