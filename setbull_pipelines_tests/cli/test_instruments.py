@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from setbull_pipelines import tables
-from setbull_pipelines.cli.instruments import NoSuchInstrument, key_of
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.pipeline.instruments import NoSuchInstrument, key_of
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish

@@ -1,6 +1,6 @@
-"""Which instrument a text on the command line names: people know symbols, tables have keys.
+"""Which instrument a text names: people know symbols, tables have keys.
 
-Belongs here: that one question, for every command that takes an instrument. Does not belong here: what a key looks
+Belongs here: that one question, for commands and pages that take an instrument. Does not belong here: what a key looks
 like (``market/instruments.py``), which instruments a session has.
 """
 
