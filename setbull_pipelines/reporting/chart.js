@@ -94,37 +94,33 @@
     box.classList.toggle("taller", beneath.length + (compared ? 2 : 0) > 2);
     chart = drawing.chartIn(box, !isDaily());
     candles = drawing.candles(chart, bars);
-    let pane = 0;
     colourOf.clear();
     names.filter((name) => data.choices[name][1]).forEach((name, place) => level(name, LINES[place % LINES.length]));
+    let pane = 0;
+    const shares = [compared ? 3.4 : 6];
+    if (data.frames[frame].compared[compared]) {
+      difference((pane += 1));
+      shares.push(2.2);
+    }
+    if (compared) beside(isOwnPane ? (pane += 1) : 0);
+    if (isOwnPane) shares.push(2.2);
     drawing.volume(chart, bars, (pane += 1));
+    shares.push(1.3);
     if (names.includes("volume_ma_10")) {
       colourOf.set("volume_ma_10", "second");
       drawing.line(chart, bars, (bar) => bar.volume_ma_10, pane, { color: colour("second") });
     }
-    const shares = [6, 1.3];
     beneath.filter((name) => name !== compared).forEach((name, place) => {
       const label = { title: labelOf(name), lastValueVisible: true };
       colourOf.set(name, LINES[place % LINES.length]);
       drawing.line(chart, bars, (bar) => bar[name], (pane += 1), { color: colour(LINES[place % LINES.length]), lineWidth: 2, ...label });
       shares.push(1.6);
     });
-    if (compared) {
-      const ofPair = isOwnPane ? (pane += 1) : 0;
-      if (isOwnPane) shares.push(2.4);
-      beside(ofPair);
-      if (data.frames[frame].compared[compared]) {
-        difference((pane += 1));
-        shares.push(2);
-      }
-    }
     shares.forEach((share, number) => chart.panes()[number].setStretchFactor(share));
     LightweightCharts.createSeriesMarkers(candles, marks());
     const scale = chart.timeScale();
     const shown = Math.floor(box.clientWidth / FIRST_WIDTH);
-    if (view) scale.setVisibleLogicalRange(view);
-    else if (bars.length > shown) scale.setVisibleLogicalRange({ from: bars.length - shown, to: bars.length + 1 });
-    else scale.fitContent();
+    scale.setVisibleLogicalRange(view ?? { from: Math.max(-0.5, bars.length - shown), to: bars.length + BESIDE / 2 });
     const place = new Map(bars.map((bar, row) => [bar.time, row]));
     chart.subscribeCrosshairMove((at) => { if (place.has(at.time)) tell((cursor = place.get(at.time))); });
     scale.subscribeVisibleLogicalRangeChange(drawStrip);
@@ -295,8 +291,8 @@
     place.replaceChildren(`${day}: `, ...[
       session.verdict && [session.verdict, session.reason].filter(Boolean).join(", "),
       session.state && `V1 against V2 of all stocks: ${session.state}`,
-      data.missing[day] && `${data.missing[day]} minutes missing`,
-      refusedOn.get(day) && `${refusedOn.get(day)} rows quarantined`,
+      data.missing[day] && `minutes missing: ${data.missing[day]}`,
+      refusedOn.get(day) && `${refusedOn.get(day)} ${refusedOn.get(day) === 1 ? "row" : "rows"} quarantined`,
     ].filter(Boolean).join("; "), " ");
     const links = [[session.report, "report"], ...Object.entries(session.differences).map(([table, link]) => [link, `difference of ${table}`])];
     links.filter(([link]) => link).forEach(([link, text]) => {
@@ -334,7 +330,7 @@
 
   function zoom(factor) {
     const scale = chart.timeScale();
-    if (!factor) { scale.setVisibleLogicalRange({ from: -0.5, to: bars.length }); return; }
+    if (!factor) { scale.setVisibleLogicalRange({ from: -0.5, to: bars.length + BESIDE / 2 }); return; }
     const { from, to } = scale.getVisibleLogicalRange();
     const middle = Math.min(Math.max(cursor, from), to);
     scale.setVisibleLogicalRange({ from: middle - (middle - from) * factor, to: middle + (to - middle) * factor });
