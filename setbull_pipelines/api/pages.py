@@ -25,7 +25,7 @@ from setbull_pipelines.pipeline.comparing_days import read_findings
 from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines.pipeline.instruments import NoSuchInstrument, key_of
 from setbull_pipelines.pipeline.overview import overview_path
-from setbull_pipelines.pipeline.page_links import Places
+from setbull_pipelines.pipeline.page_links import Places, around
 from setbull_pipelines.pipeline.stock_charts import NothingToChart, Range, TooLong, gather_chart
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.reporting.chart_page import html_chart
@@ -103,7 +103,8 @@ def divergence(reader: Tables, table_name: str, day: date) -> HTMLResponse:
             f"{table_name} {day}: {verdict['state']}, {verdict['reason']}; there is no difference to show",
             404,
         )
-    return HTMLResponse(html_page(findings), headers=_HEADERS)
+    places = Places(reader.settings(), None)
+    return HTMLResponse(html_page(findings, around(findings, places)), headers=_HEADERS)
 
 
 @router.get(CHART_PATH)

@@ -22,9 +22,14 @@ from setbull_pipelines.pipeline.addresses import (
     divergence_address,
 )
 from setbull_pipelines.pipeline.daily_reports import report_path
+from setbull_pipelines.pipeline.instruments import symbols_of
 from setbull_pipelines.pipeline.overview import overview_path
+from setbull_pipelines.reconciliation.page import Around
+from setbull_pipelines.reconciliation.report import Findings
+from setbull_pipelines.reporting.stock_chart import TABLES
 from setbull_pipelines.settings import Settings
 
+_TIMEFRAME_OF = {table.name: timeframe for timeframe, found in TABLES.items() for table in found}
 _NOT_IN_A_NAME = re.compile(r"[^\w&.-]+")
 
 
@@ -56,13 +61,13 @@ class Places:
             return None
         return OVERVIEW_PATH if self.folder is None else f"{self.folder}/{path.name}"
 
-    def report(self, day: date, address: str) -> str | None:
-        """The daily report at the stock with this address in it, where it is written."""
+    def report(self, day: date, stock: str = "") -> str | None:
+        """The daily report, where it is written; at the stock with this address in it."""
         path = report_path(self.settings, day)
         if not path.exists():
             return None
         page = REPORT_PATH.format(day=day) if self.folder is None else f"{self.folder}/{path.name}"
-        return f"{page}#{quote(address)}"
+        return f"{page}#{quote(stock)}" if stock else page
 
     def difference(self, table_name: str, day: date) -> str | None:
         """The page about a difference: of the API, a file that is written, or where people reach the API."""
@@ -73,11 +78,32 @@ class Places:
             return f"{self.folder}/{name}"
         return divergence_address(self.settings.api, table_name, day)
 
-    def chart(self, symbol: str) -> str | None:
-        """The chart of a stock: of the API, a file that is written, or where people reach the API."""
+    def chart(self, symbol: str, last: date) -> str | None:
+        """The chart of a stock up to a day: of the API, a file that is written, or where people reach the API."""
         if self.folder is None:
-            return CHART_PATH.format(symbol=quote(symbol, safe=""))
+            return f"{CHART_PATH.format(symbol=quote(symbol, safe=''))}?to={last}"
         path = chart_path(self.settings, symbol)
         if path.exists():
             return f"{self.folder}/{quote(path.name)}"
-        return chart_address(self.settings.api, symbol)
+        address = chart_address(self.settings.api, symbol)
+        return f"{address}?to={last}" if address else None
+
+
+def around(findings: Findings, places: Places) -> Around:
+    """The names of the stocks that differ, and where the links of the page about it lead.
+
+    A chart opens at the column that differs the most, where it has that.
+    """
+    settings, day = places.settings, findings.trading_day.date()
+    symbols = symbols_of(settings)
+    differing = findings.instruments.sort_values("cells_unequal", ascending=False)
+    columns = differing.drop_duplicates("instrument_key").set_index("instrument_key")["column_name"]
+    timeframe = _TIMEFRAME_OF.get(findings.table.name)
+    charts = {}
+    for key, column in columns.items():
+        address = places.chart(symbols.get(key, key), day)
+        if address and timeframe:
+            address += f"#frame={timeframe}&compare={column}"
+        if address:
+            charts[key] = address
+    return Around(symbols, charts, places.report(day), places.overview)
