@@ -178,6 +178,7 @@
       item.append(head, element("span", reason ?? ""));
       return item;
     }));
+    tellLonger(stock.address);
     const hasChart = "daily" in stock;
     byId("chart-part").hidden = byId("analysis").hidden = !hasChart;
     byId("no-chart").hidden = hasChart;
@@ -194,6 +195,14 @@
     }
     dialog.scrollTop = 0;
     history.replaceState(null, "", "#" + encodeURIComponent(stock.address));
+  }
+
+  /** The chart of more sessions: a page of the API where the report is one, else the command that writes it. */
+  function tellLonger(address) {
+    const words = element("a", "More sessions, V1 and V2, all indicators");
+    words.href = `../chart/${encodeURIComponent(address)}?to=${data.day}`;
+    const command = element("code", `setbull chart '${address}' --to ${data.day}`);
+    byId("longer").replaceChildren(...(location.protocol === "file:" ? ["More sessions, V1 and V2, all indicators: ", command] : [words]));
   }
 
   // The address of a stock is its symbol behind the number sign; others lead to headings.

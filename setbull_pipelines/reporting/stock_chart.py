@@ -101,6 +101,7 @@ class Difference:
     bars: int
     """Bars in which it does."""
     compared: int
+    """Bars in which at least one side has a value."""
     largest: float | None
     """The largest \\|V2 - V1\\|; None where one side is always null."""
     relative: float | None
@@ -288,7 +289,7 @@ def _difference(
         column.name,
         column.unit,
         int(unequal.sum()),
-        int(in_both.sum()),
+        int((in_both & ~(np.isnan(first) & np.isnan(second))).sum()),
         float(apart[is_known].max()) if is_known.any() else None,
         float(shares.max()) if is_known.any() else None,
         shown_time(times[int(np.flatnonzero(unequal)[0])]),

@@ -176,6 +176,8 @@ def test_the_page_of_a_stock_has_chart_reasons_and_metrics(page: Page, stored: S
     verdict = first["verdict"]
     page.click(f"#{verdict} .stock")
     assert text(page, "#stock-title").split() == [first["symbol"], verdict]
+    # From a file there is no page to lead to.
+    assert f"setbull chart '{first['symbol']}' --to {stored.day}" in text(page, "#longer")
     for stage in ("basic", "ema", "rsi", "mamba"):
         assert first[f"{stage}_reason"] in text(page, "#stages")
     analysis = stored.sequence_analysis.set_index("instrument_key").loc[first["instrument_key"]]
