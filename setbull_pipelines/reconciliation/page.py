@@ -54,6 +54,7 @@ def html_page(findings: Findings, around: Around = Around()) -> str:
     named = _Named(findings, around)
     body = text.render(markdown_report(named.in_pictures(findings), with_pictures=True))
     body = body.replace("<table>", '<div class="scroll" tabindex="0"><table>')
+    body = body.replace("<p><img ", '<p tabindex="0"><img ')
     body = named.in_text(body.replace("</table>", "</table></div>"))
     _, *found = _HEADING.split(body)
     sections = [

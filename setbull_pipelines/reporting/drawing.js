@@ -23,7 +23,8 @@ const drawing = (() => {
     return LightweightCharts.createChart(box, {
       autoSize: true,
       layout: {
-        background: { color: "transparent" }, textColor: colour("text"), fontSize: box.clientWidth < 500 ? 10 : 12,
+        // Whose library it is, with the link to them, stands at the foot of the page.
+        attributionLogo: false, background: { color: "transparent" }, textColor: colour("text"), fontSize: box.clientWidth < 500 ? 10 : 12,
         panes: { separatorColor: colour("line") },
       },
       grid: { vertLines: { visible: false }, horzLines: { color: colour("line") } },
