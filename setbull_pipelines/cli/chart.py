@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from setbull_pipelines.cli.days import refuse_impossible
-from setbull_pipelines.pipeline.instruments import key_of
+from setbull_pipelines.pipeline.instruments import key_of, unique_names
 from setbull_pipelines.pipeline.opening import now, open_warehouse
 from setbull_pipelines.pipeline.overview import overview_path
 from setbull_pipelines.pipeline.page_links import Places, chart_path
@@ -40,6 +40,6 @@ def write_chart(
     chart = gather_chart(key, asked, open_warehouse(settings), settings, links)
     if out is None:
         reports.mkdir(parents=True, exist_ok=True)
-    place = out or chart_path(settings, chart.symbol)
+    place = out or chart_path(settings, unique_names(settings).get(key, key))
     place.write_text(html_chart(chart), encoding="utf-8")
     return place

@@ -52,6 +52,13 @@ def symbols_of(settings: Settings) -> dict[str, str]:
     return dict(zip(rows["instrument_key"], rows["symbol"], strict=True))
 
 
+def unique_names(settings: Settings) -> dict[str, str]:
+    """What names each known instrument alone, by its key: its symbol, or the key where several have the symbol."""
+    rows = _instruments(settings)
+    names = rows["symbol"].mask(rows["symbol"].duplicated(keep=False), rows["instrument_key"])
+    return dict(zip(rows["instrument_key"], names, strict=True))
+
+
 def _instruments(settings: Settings) -> pd.DataFrame:
     warehouse = open_warehouse(settings)
     if warehouse.pointer(_INSTRUMENTS, WHOLE) is None:

@@ -22,7 +22,7 @@ from setbull_pipelines.pipeline.addresses import (
     divergence_address,
 )
 from setbull_pipelines.pipeline.daily_reports import report_path
-from setbull_pipelines.pipeline.instruments import symbols_of
+from setbull_pipelines.pipeline.instruments import symbols_of, unique_names
 from setbull_pipelines.pipeline.overview import overview_path
 from setbull_pipelines.reconciliation.page import Around
 from setbull_pipelines.reconciliation.report import Findings
@@ -33,10 +33,9 @@ _TIMEFRAME_OF = {table.name: timeframe for timeframe, found in TABLES.items() fo
 _NOT_IN_A_NAME = re.compile(r"[^\w&.-]+")
 
 
-def chart_path(settings: Settings, symbol: str) -> Path:
-    """Where the chart of a stock is, or would be: beside the reports."""
-    name = _NOT_IN_A_NAME.sub("_", symbol)
-    return overview_path(settings).parent / f"chart-{name}.html"
+def chart_path(settings: Settings, name: str) -> Path:
+    """Where the chart of a stock is, or would be: beside the reports. ``name`` is its symbol or its key."""
+    return overview_path(settings).parent / f"chart-{_NOT_IN_A_NAME.sub('_', name)}.html"
 
 
 @dataclass(frozen=True)
@@ -78,14 +77,14 @@ class Places:
             return f"{self.folder}/{name}"
         return divergence_address(self.settings.api, table_name, day)
 
-    def chart(self, symbol: str, last: date) -> str | None:
+    def chart(self, name: str, last: date) -> str | None:
         """The chart of a stock up to a day: of the API, a file that is written, or where people reach the API."""
         if self.folder is None:
-            return f"{CHART_PATH.format(symbol=quote(symbol, safe=''))}?to={last}"
-        path = chart_path(self.settings, symbol)
+            return f"{CHART_PATH.format(symbol=quote(name, safe=''))}?to={last}"
+        path = chart_path(self.settings, name)
         if path.exists():
             return f"{self.folder}/{quote(path.name)}"
-        address = chart_address(self.settings.api, symbol)
+        address = chart_address(self.settings.api, name)
         return f"{address}?to={last}" if address else None
 
 
@@ -95,13 +94,13 @@ def around(findings: Findings, places: Places) -> Around:
     A chart opens at the column that differs the most, where it has that.
     """
     settings, day = places.settings, findings.trading_day.date()
-    symbols = symbols_of(settings)
+    symbols, names = symbols_of(settings), unique_names(settings)
     differing = findings.instruments.sort_values("cells_unequal", ascending=False)
     columns = differing.drop_duplicates("instrument_key").set_index("instrument_key")["column_name"]
     timeframe = _TIMEFRAME_OF.get(findings.table.name)
     charts = {}
     for key, column in columns.items():
-        address = places.chart(symbols.get(key, key), day)
+        address = places.chart(names.get(key, key), day)
         if address and timeframe:
             address += f"#frame={timeframe}&compare={column}"
         if address:

@@ -17,6 +17,7 @@ import pandas as pd
 from setbull_pipelines import tables
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
+from setbull_pipelines.pipeline.instruments import unique_names
 from setbull_pipelines.pipeline.overview import readable
 from setbull_pipelines.pipeline.page_links import Places
 from setbull_pipelines.pipeline.references import References, references_of
@@ -50,6 +51,7 @@ _WITHOUT_A_RANGE: Mapping[str, int] = {DAY: 250, FIVE_MINUTES: 10}
 _CANDLES_1MIN = StoredTable("raw", tables.CANDLES_1MIN)
 _INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)
 _ACTIONS = StoredTable("raw", tables.CORPORATE_ACTIONS)
+_COVERAGE = StoredTable("raw", tables.COVERAGE)
 _QUARANTINE = StoredTable("raw", tables.QUARANTINE)
 _SERVED_BY: Mapping[Component, Table] = {
     Component.AGGREGATION: tables.CANDLES_DAILY,
@@ -102,11 +104,11 @@ class _Gathering:
         self._removed: dict[str, list[str]] = {}
         self._notes: list[str] = []
         instruments = self._whole(_INSTRUMENTS)
-        self._of_symbol = instruments.groupby("symbol")[_KEY].count()
         self._instrument = instruments[instruments[_KEY] == key]
-        self.symbol = str(self._instrument["symbol"].iloc[0]) if len(self._instrument) else key
+        self._symbol = str(self._instrument["symbol"].iloc[0]) if len(self._instrument) else key
 
     def chart(self) -> StockChart:
+        """The chart; raises as :func:`gather_chart`."""
         wanted = TIMEFRAMES if self._asked.timeframe is None else (self._asked.timeframe,)
         days = {timeframe: self._days(timeframe) for timeframe in wanted}
         if not any(days.values()):
@@ -146,7 +148,7 @@ class _Gathering:
         told = self._sessions(sessions, keys)
         return StockChart(
             key=self._key,
-            symbol=self.symbol,
+            symbol=self._symbol,
             name=self._named(),
             first=first,
             last=last,
@@ -191,7 +193,7 @@ class _Gathering:
         if timeframe == FIVE_MINUTES and self._asked.timeframe is None:
             self._notes.append(
                 f"Bars of five minutes: of the last {most} sessions of the range, from {found[-most]}; of others by: "
-                f"setbull chart {self.symbol} --timeframe {FIVE_MINUTES} --from {found[0]} --to {found[most - 1]}"
+                f"setbull chart {self._symbol} --timeframe {FIVE_MINUTES} --from {found[0]} --to {found[most - 1]}"
             )
             return found[-most:]
         raise TooLong(
@@ -201,14 +203,20 @@ class _Gathering:
 
     def _without_bars(self) -> str:
         first, last = self._asked.first, self._asked.last
-        named = self.symbol if self.symbol == self._key else f"{self.symbol} ({self._key})"
+        named = self._symbol if self._symbol == self._key else f"{self._symbol} ({self._key})"
         stored = [day for timeframe in TIMEFRAMES for day in self._stored(timeframe)]
         if not stored:
             return f"{named}: nothing is stored yet; run: setbull run"
-        span = " ".join([*([f"from {first}"] if first else []), *([f"to {last}"] if last else [])])
+        span = "".join([*([f" from {first}"] if first else []), *([f" to {last}"] if last else [])])
+        coverage = self._whole(_COVERAGE)
+        own = coverage[coverage[_KEY] == self._key]
+        has = "the input has none at all"
+        if len(own):
+            begin, end = own["first_trading_day"].min(), own["last_trading_day"].max()
+            has = f"the input has them from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
         return (
-            f"{named} has no bars{f' {span}' if span else ''}, expected a stock with bars between {min(stored)} and "
-            f"{max(stored)}, the sessions that are stored"
+            f"{named} has no bars{span}, expected a range with some: {has}, and sessions from {min(stored)} to "
+            f"{max(stored)} are stored"
         )
 
     # What is read
@@ -274,36 +282,30 @@ class _Gathering:
             )
             for component, table in _SERVED_BY.items()
         }
+        report_at = unique_names(self._settings).get(self._key, self._key)
         found = []
         for day in days:
-            verdict, states, judged = verdicts.get(day), summary.get(day), log.get(day)
-            if verdict is None and states is None and judged is None:
+            if not any(day in known for known in (verdicts, summary, log)):
                 continue
-            by_table = (
-                {}
-                if states is None
-                else dict(zip(states["table_name"], states["state"], strict=True))
-            )
+            verdict = verdicts.get(day)
+            states = _pairs(summary.get(day), "table_name", "state")
+            variants = {
+                label: Variant.V1.value if rollout.kill else str(rows[day]["variant"].iloc[0])
+                for label, rows in served.items()
+                if day in rows
+            }
             found.append(
                 Session(
                     day,
-                    None if verdict is None else _text(verdict["verdict"].iloc[0]),
-                    None if verdict is None else _text(verdict["reason"].iloc[0]),
-                    {}
-                    if judged is None
-                    else dict(zip(judged["component"], judged["to_stage"], strict=True)),
-                    {
-                        label: Variant.V1.value
-                        if rollout.kill
-                        else str(rows[day]["variant"].iloc[0])
-                        for label, rows in served.items()
-                        if day in rows
-                    },
-                    by_table,
-                    self._places.report(day, self._address()),
-                    {
+                    verdict=None if verdict is None else _text(verdict["verdict"].iloc[0]),
+                    reason=None if verdict is None else _text(verdict["reason"].iloc[0]),
+                    stages=_pairs(log.get(day), "component", "to_stage"),
+                    served=variants,
+                    states=states,
+                    report=self._places.report(day, report_at),
+                    differences={
                         name: self._places.difference(name, day)
-                        for name, state in by_table.items()
+                        for name, state in states.items()
                         if state == DIVERGED
                     },
                 )
@@ -311,10 +313,6 @@ class _Gathering:
         return found
 
     # Words
-
-    def _address(self) -> str:
-        """What stands behind the number sign in a report: as ``reporting/page.py`` has it."""
-        return self.symbol if self._of_symbol.get(self.symbol, 0) == 1 else self._key
 
     def _named(self) -> str | None:
         return _text(self._instrument["name"].iloc[0]) if len(self._instrument) else None
@@ -331,6 +329,11 @@ class _Gathering:
 
 def _by_day(rows: pd.DataFrame) -> dict[date, pd.DataFrame]:
     return {day.date(): found for day, found in rows.groupby("trading_day")}
+
+
+def _pairs(rows: pd.DataFrame | None, names: str, values: str) -> dict[str, str]:
+    """Two columns as a mapping, in which the last row of a name counts."""
+    return {} if rows is None else dict(zip(rows[names], rows[values], strict=True))
 
 
 def _text(value: object) -> str | None:

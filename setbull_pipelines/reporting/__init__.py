@@ -2,8 +2,8 @@
 
 Belongs here: choosing and wording what is shown of a day (``content``, ``answer``), the data of the charts
 (``charts``), the document (``page`` with its template, style and script), reading it back (``reading``), the page of
-all sessions (``overview`` with its template and style), and the chart of a stock (``stock_chart``, ``chart_marks``, and
-``chart_page`` with its template, style and script). What they share is in ``document`` and ``drawing.js``. Does not belong here: reading tables, writing files
-(``pipeline/daily_reports.py``, ``pipeline/overview.py``), computing anything that a table does not hold, Dagster, a
+all sessions (``overview`` with its template and style), and the chart of a stock (``stock_chart``, ``chart_marks``,
+``chart_page`` with its template, style and script). What they share is in ``document`` and ``drawing.js``. Does not
+belong here: reading tables, writing files (``pipeline/``), computing anything that a table does not hold, Dagster, a
 clock.
 """

@@ -34,6 +34,11 @@ class Gap:
     minutes: int
 
     @property
+    def time(self) -> int:
+        """The first missing minute in seconds as the chart counts them."""
+        return int(pd.Timestamp(self.start).timestamp())
+
+    @property
     def words(self) -> str:
         """From when to when."""
         end = self.start + self.minutes * _MINUTE

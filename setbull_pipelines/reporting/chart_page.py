@@ -32,7 +32,6 @@ from setbull_pipelines.reporting.stock_chart import (
     drawn_columns,
     frame_of,
     label_of,
-    wall_clock,
 )
 from setbull_pipelines.tables.operations import COMPONENTS
 from setbull_pipelines.tables.reconciliation import DIVERGED, NOT_COMPARABLE, PASS
@@ -47,8 +46,6 @@ _LONG_GAP = 5
 
 def html_chart(chart: StockChart) -> str:
     """Return the page as one document; the same rows give the same text."""
-    import pandas as pd
-
     frames = [frame_of(chart, timeframe) for timeframe in chart.bars]
     gaps, refused = gaps_in(chart.minutes, chart.minute_days), refused_rows(chart.quarantined)
     actions = actions_in(chart.corporate_actions)
@@ -57,7 +54,6 @@ def html_chart(chart: StockChart) -> str:
         missing[gap.day] += gap.minutes
     rejected = Counter(row.day for row in refused)
     library, script = chart_library(), part("drawing.js") + part("chart.js")
-    starts = wall_clock(pd.DatetimeIndex([gap.start for gap in gaps]).tz_localize("Asia/Kolkata"))
     data = {
         "frames": {frame.timeframe: frame.data for frame in frames},
         "summaries": {frame.timeframe: frame.summary for frame in frames},
@@ -71,11 +67,7 @@ def html_chart(chart: StockChart) -> str:
         "components": COMPONENTS,
         "worst": _worst(frames),
         "actions": [[each.day, each.words, each.price_ratio, each.share_ratio] for each in actions],
-        "gaps": [
-            [start, gap.minutes, gap.words]
-            for start, gap in zip(starts, gaps, strict=True)
-            if gap.minutes >= _LONG_GAP
-        ],
+        "gaps": [[gap.time, gap.minutes, gap.words] for gap in gaps if gap.minutes >= _LONG_GAP],
         "refused": [[f"{row.day}", row.time, row.words] for row in refused],
         "missing": {f"{day}": count for day, count in missing.items()},
     }

@@ -90,9 +90,12 @@ def test_a_place_a_range_and_a_timeframe_of_ones_own(
         ),
         (
             ("SAMPLE0001", "--from", "2019-06-03", "--to", "2019-06-04"),
-            "has no bars from 2019-06-03 to 2019-06-04, expected a stock with bars between",
+            "has no bars from 2019-06-03 to 2019-06-04, expected a range with some: the input has",
         ),
-        (("NSE_EQ|NOBODY",), "NSE_EQ|NOBODY has no bars, expected a stock with bars between"),
+        (
+            ("NSE_EQ|NOBODY",),
+            "NSE_EQ|NOBODY has no bars, expected a range with some: the input has",
+        ),
         (("SAMPLE0001", "--output", "/proc/nowhere.html"), "/proc/nowhere.html"),
     ],
 )

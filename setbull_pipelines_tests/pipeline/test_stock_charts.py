@@ -92,9 +92,10 @@ def test_without_bars_it_says_which_sessions_are_stored(small_run: SmallRun) -> 
     before = first - timedelta(days=9)
     with pytest.raises(NothingToChart) as error:
         chart_of(small_run, asked=Range(before, before, None))
-    assert f"has no bars from {before} to {before}, expected" in str(error.value)
-    assert f"between {first} and {small_run.days[-1]}" in str(error.value)
-    with pytest.raises(NothingToChart, match=r"^NSE_EQ\|NOBODY has no bars, expected"):
+    assert f"has no bars from {before} to {before}, expected a range with some" in str(error.value)
+    assert f"sessions from {first} to {small_run.days[-1]} are stored" in str(error.value)
+    assert f"the input has them from {first} to {small_run.days[-1]}" in str(error.value)
+    with pytest.raises(NothingToChart, match=r"^NSE_EQ\|NOBODY has no bars, .* none at all"):
         chart_of(small_run, "NSE_EQ|NOBODY")
 
 
