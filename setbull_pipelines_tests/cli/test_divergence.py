@@ -25,18 +25,24 @@ from setbull_pipelines_tests.reporting.browser import browsing, chromium
 pytestmark = pytest.mark.run
 
 
-@pytest.fixture
-def diverged_run(copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch) -> SmallRun:
-    """EMA 50 is 1 % too high in V2 of the first day; the command finds the run's folder."""
-    day, stored = copied_run.days[0], StoredTable("v2", tables.INDICATORS_5MIN)
-    right = copied_run.warehouse.read(stored, [day.isoformat()])
-    wrong = right.assign(ema_50=right["ema_50"] * 1.01)
-    publish(copied_run.warehouse, stored, day.isoformat(), wrong)
-    list(reconcile(stored.table, [day], copied_run.warehouse, copied_run.settings, "test"))
-    monkeypatch.setenv("SETBULL_DATA_DIR", str(copied_run.settings.data_directory))
+@pytest.fixture(scope="module")
+def diverged(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+    """EMA 50 is 1 % too high in V2 of the first day; its pages may be written."""
+    run = small_run.copy(tmp_path_factory.mktemp("diverged") / "data")
+    day, stored = run.days[0], StoredTable("v2", tables.INDICATORS_5MIN)
+    right = run.warehouse.read(stored, [day.isoformat()])
+    publish(run.warehouse, stored, day.isoformat(), right.assign(ema_50=right["ema_50"] * 1.01))
+    list(reconcile(stored.table, [day], run.warehouse, run.settings, "test"))
     # Or the command tells that the catalog of a copy was that of another folder (test_catalog.py).
-    refresh_catalog(copied_run.warehouse, copied_run.settings)
-    return copied_run
+    refresh_catalog(run.warehouse, run.settings)
+    return run
+
+
+@pytest.fixture
+def diverged_run(diverged: SmallRun, monkeypatch: pytest.MonkeyPatch) -> SmallRun:
+    """The run, whose folder the command finds."""
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(diverged.settings.data_directory))
+    return diverged
 
 
 def ask(*arguments: object) -> Result:
@@ -131,8 +137,9 @@ def test_the_page_is_filtered_by_column_and_instrument(
 def test_text_from_data_stays_text(diverged_run: SmallRun) -> None:
     findings = read_findings(tables.INDICATORS_5MIN, diverged_run.days[0], diverged_run.warehouse)
     findings.diagnoses["sentence"] = "<script>alert(1)</script>"
-    assert "<script>alert" not in html_page(findings)
-    assert "&lt;script&gt;alert(1)" in html_page(findings)
+    page = html_page(findings)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
 
 
 def test_a_report_without_pictures_tells_the_same_words(diverged_run: SmallRun) -> None:
@@ -145,12 +152,14 @@ def test_a_report_without_pictures_tells_the_same_words(diverged_run: SmallRun) 
 
 def test_a_place_of_ones_own(diverged_run: SmallRun, tmp_path: Path) -> None:
     out = tmp_path / "mine.html"
+    reports = diverged_run.settings.data_directory / divergence._REPORTS
+    for page in reports.glob("indicators_5min*"):
+        page.unlink()
     assert (
         ask("--table", "indicators_5min", "--day", diverged_run.days[0], "--out", out).exit_code
         == 0
     )
     assert out.read_text("utf-8").startswith("<!DOCTYPE html>")
-    reports = diverged_run.settings.data_directory / divergence._REPORTS
     assert not list(reports.glob("indicators_5min*"))
 
 
