@@ -1,4 +1,4 @@
-"""Pages for people: all sessions, the daily report and the difference of a diverged day, at addresses to link to.
+"""Pages for people: all sessions, the daily report, the difference of a day, the chart of a stock, to link to.
 
 Belongs here: finding them. Does not belong here: what they show (``reporting/``, ``reconciliation/page.py``).
 """
@@ -7,17 +7,28 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from setbull_pipelines import tables
 from setbull_pipelines.api.asking import Tables, refused
-from setbull_pipelines.pipeline.addresses import DIVERGENCE_PATH, OVERVIEW_PATH, REPORT_PATH
+from setbull_pipelines.api.shapes import Day
+from setbull_pipelines.pipeline.addresses import (
+    CHART_PATH,
+    DIVERGENCE_PATH,
+    OVERVIEW_PATH,
+    REPORT_PATH,
+)
 from setbull_pipelines.pipeline.comparing_days import read_findings
 from setbull_pipelines.pipeline.daily_reports import report_path
+from setbull_pipelines.pipeline.instruments import NoSuchInstrument, key_of
 from setbull_pipelines.pipeline.overview import overview_path
+from setbull_pipelines.pipeline.page_links import Places, around
+from setbull_pipelines.pipeline.stock_charts import NothingToChart, Range, TooLong, gather_chart
 from setbull_pipelines.reconciliation.page import html_page
+from setbull_pipelines.reporting.chart_page import html_chart
 from setbull_pipelines.tables.reconciliation import DIVERGED
 from setbull_pipelines.warehouse.errors import MissingPartition
 
@@ -92,4 +103,28 @@ def divergence(reader: Tables, table_name: str, day: date) -> HTMLResponse:
             f"{table_name} {day}: {verdict['state']}, {verdict['reason']}; there is no difference to show",
             404,
         )
-    return HTMLResponse(html_page(findings), headers=_HEADERS)
+    places = Places(reader.settings(), None)
+    return HTMLResponse(html_page(findings, around(findings, places)), headers=_HEADERS)
+
+
+@router.get(CHART_PATH)
+def chart(
+    reader: Tables,
+    symbol: str,
+    first: Annotated[Day | None, Query(alias="from")] = None,
+    last: Annotated[Day | None, Query(alias="to")] = None,
+    timeframe: Literal["day", "5minute"] | None = None,
+) -> HTMLResponse:
+    """Candles of a stock, by its symbol or key, with indicators, V1 beside V2, and what is known of each session."""
+    if first and last and last < first:
+        raise refused(f"to: found {last}, expected no earlier than from {first}")
+    settings = reader.settings()
+    asked = Range(first, last, timeframe, "from={first}&to={last}")
+    try:
+        key = key_of(symbol, settings)
+        stored = gather_chart(key, asked, reader.warehouse, settings, Places(settings, None))
+    except (NoSuchInstrument, NothingToChart) as error:
+        raise refused(str(error), 404) from None
+    except TooLong as error:
+        raise refused(str(error)) from None
+    return HTMLResponse(html_chart(stored), headers=_HEADERS)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from datetime import date
 
 from setbull_pipelines import tables
-from setbull_pipelines.cli.instruments import key_of, symbols_of
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.dependents import depending
+from setbull_pipelines.pipeline.instruments import key_of, symbols_of
 from setbull_pipelines.pipeline.opening import now, open_warehouse
 from setbull_pipelines.pipeline.proposing import undecided_gaps
 from setbull_pipelines.quality.gaps import Gap

@@ -13,6 +13,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.comparing_days import read_findings
 from setbull_pipelines.pipeline.opening import open_warehouse
+from setbull_pipelines.pipeline.page_links import Places, around
 from setbull_pipelines.reconciliation.page import html_page
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.reconciliation import DIVERGED
@@ -41,5 +42,6 @@ def write_page(settings: Settings, table_name: str, day: date, out: Path | None)
     place = out or settings.data_directory / _REPORTS / f"{table_name}-{day}.html"
     if out is None:
         place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(html_page(findings), encoding="utf-8")
+    beside = around(findings, Places.of_file(place.parent, settings))
+    place.write_text(html_page(findings, beside), encoding="utf-8")
     return f"{told}\nwritten to {place}"

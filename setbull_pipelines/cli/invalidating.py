@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from setbull_pipelines.cli.instruments import key_of
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.dependents import depending
+from setbull_pipelines.pipeline.instruments import key_of
 from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.pipeline.touched import invalidate
 from setbull_pipelines.settings import Settings

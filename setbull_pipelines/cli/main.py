@@ -15,6 +15,7 @@ from setbull_pipelines.cli.commands.actions import actions
 from setbull_pipelines.cli.commands.alerts import alerts
 from setbull_pipelines.cli.commands.api import api
 from setbull_pipelines.cli.commands.catalog import catalog
+from setbull_pipelines.cli.commands.chart import chart
 from setbull_pipelines.cli.commands.check import check
 from setbull_pipelines.cli.commands.convert import convert
 from setbull_pipelines.cli.commands.divergence import divergence
@@ -38,7 +39,7 @@ from setbull_pipelines.settings import data_directory
 
 _VERBS = (
     *(run, check, fetch, import_old, settings),
-    *(ui, api, sql, report, divergence, revisions),
+    *(ui, api, sql, report, chart, divergence, revisions),
     *(rollout, actions, alerts),
     *(doctor, invalidate, catalog, scrub, self_test, upload, convert),
 )

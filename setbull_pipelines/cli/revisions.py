@@ -11,8 +11,8 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table as TextTable
 
-from setbull_pipelines.cli.instruments import key_of
 from setbull_pipelines.cli.terminal import console
+from setbull_pipelines.pipeline.instruments import key_of
 from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.quality.revisions import (
     REVISIONS,

@@ -7,12 +7,14 @@ Belongs here: paths of pages, and addresses made of them. Does not belong here: 
 from __future__ import annotations
 
 from datetime import date
+from urllib.parse import quote
 
 from setbull_pipelines.settings import ApiSettings
 
 OVERVIEW_PATH = "/reports/index.html"
 REPORT_PATH = "/reports/{day}"
 DIVERGENCE_PATH = "/divergence/{table_name}/{day}"
+CHART_PATH = "/chart/{symbol}"
 
 
 def report_address(api: ApiSettings, day: date) -> str | None:
@@ -28,4 +30,10 @@ def overview_address(api: ApiSettings) -> str | None:
 def divergence_address(api: ApiSettings, table_name: str, day: date) -> str | None:
     """The address of the page of a divergence; None where the settings do not say where people reach the API."""
     path = DIVERGENCE_PATH.format(table_name=table_name, day=day)
+    return api.public_url + path if api.public_url else None
+
+
+def chart_address(api: ApiSettings, symbol: str) -> str | None:
+    """The address of the chart of a stock; None where the settings do not say where people reach the API."""
+    path = CHART_PATH.format(symbol=quote(symbol, safe=""))
     return api.public_url + path if api.public_url else None

@@ -85,6 +85,7 @@ def reporting_code_version() -> str:
     return code_version(
         *("reporting", "tables", "pipeline/daily_reports.py"),
         *(f"reporting/page.{ending}" for ending in ("html", "css", "js")),
+        "reporting/drawing.js",
     )
 
 

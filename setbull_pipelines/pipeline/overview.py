@@ -7,7 +7,7 @@ shown (``reporting/overview.py``), the reports of single days (``daily_reports``
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def _made_from(
     whole = [warehouse.pointers(stored, [WHOLE]) for stored in (ALERTS, LOG)]
     parts = [
         code_version(
-            *("reporting/overview.py", "tables", "pipeline/overview.py"),
+            *("reporting/overview.py", "reporting/document.py", "tables", "pipeline/overview.py"),
             *("reporting/page.css", "reporting/overview.html", "reporting/overview.css"),
         ),
         settings.api.public_url,
@@ -154,19 +154,20 @@ def readable(
     partitions: Sequence[str],
     columns: list[str],
     unreadable: list[str],
+    instrument_keys: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """The rows of the partitions that can be read, for pages that one damaged file must not prevent.
 
-    The names of the others join ``unreadable``.
+    The names of the others join ``unreadable``. ``instrument_keys`` None means all instruments.
     """
     refused = (DamagedPartition, ContractViolation, MissingPartition)
     try:
-        return warehouse.read(stored, partitions, columns)
+        return warehouse.read(stored, partitions, columns, instrument_keys)
     except refused:
         frames = [warehouse.read(stored, [], columns)]
     for name in partitions:
         try:
-            frames.append(warehouse.read(stored, [name], columns))
+            frames.append(warehouse.read(stored, [name], columns, instrument_keys))
         except refused:
             unreadable.append(f"{stored.name} {name}")
     return pd.concat(frames, ignore_index=True)

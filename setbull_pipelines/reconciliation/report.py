@@ -216,7 +216,7 @@ def markdown_windows(findings: Findings) -> str:
     shown = windows[windows["column_name"] == name]
     for (row_key, input_table), rows in shown.groupby(["row_key", "input_table"], sort=False):
         roles = " and ".join(rows["role"].unique())
-        parts.append(f"Input of the {roles} cell of {name} ({_key(row_key)}): {input_table}")
+        parts.append(f"Input of the {roles} cell of {name} ({row_name(row_key)}): {input_table}")
         parts.append(_input_rows(rows[rows["role"] == rows["role"].iloc[0]], _INPUTS[input_table]))
     others = windows["column_name"].nunique() - 1
     if others:
@@ -237,7 +237,7 @@ def input_sentence(windows: pd.DataFrame) -> str:
         )
     earliest = differing.sort_values("first_difference", key=_without_instrument, kind="stable")
     found = " and ".join(
-        f"v2.{name} from {_key(rows['first_difference'].iloc[0])}"
+        f"v2.{name} from {row_name(rows['first_difference'].iloc[0])}"
         for name, rows in earliest.groupby("input_table", sort=False)
     )
     others = set(windows["column_name"]) - set(differing["column_name"])
@@ -271,7 +271,7 @@ def _input_rows(rows: pd.DataFrame, table: Table) -> str:
         cells = row.set_index("input_column")
         lines.append(
             (
-                _key(row["input_key"].iloc[0]),
+                row_name(row["input_key"].iloc[0]),
                 "yes" if row["is_equal"].all() else "**no**",
                 *(_both(cells.loc[name]) for name in shown),
             )
@@ -368,10 +368,10 @@ def _cell(cells: pd.DataFrame, column_name: str, role: str) -> str:
     chosen = cells[
         (cells["column_name"] == column_name) & (cells["role"] == role) & (cells["rank"] == 1)
     ].iloc[0]
-    return f"{_key(chosen['row_key'])}: V1 {_value(chosen['v1'])}, V2 {_value(chosen['v2'])}"
+    return f"{row_name(chosen['row_key'])}: V1 {_value(chosen['v1'])}, V2 {_value(chosen['v2'])}"
 
 
-def _key(text: str) -> str:
+def row_name(text: str) -> str:
     """Return the key of a row without what every reader knows: names of plain columns, zone, whole minutes."""
     plain = _PLAIN_NAMES.sub("", text)
     return plain.replace(" 00:00:00+05:30", "").replace(":00+05:30", "")

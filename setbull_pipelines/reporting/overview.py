@@ -10,12 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from setbull_pipelines.reporting.document import part, template_of
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES, VERDICTS
 from setbull_pipelines.tables.operations import ALERT_STATES, COMPONENTS
 from setbull_pipelines.tables.reconciliation import DIVERGED, PASS
@@ -109,7 +109,7 @@ def html_overview(stored: Sessions, made_from: str) -> str:
     sessions = session_rows(stored)
     return _template().render(
         policy=_POLICY,
-        style=_part("page.css") + _part("overview.css"),
+        style=part("page.css") + part("overview.css"),
         made_from=made_from,
         sessions=sessions,
         last=sessions[-1] if sessions else None,
@@ -220,16 +220,5 @@ def _months(sessions: Sequence[Session]) -> list[tuple[str, list[Session]]]:
 
 
 @cache
-def _part(name: str) -> str:
-    return (files("setbull_pipelines.reporting") / name).read_text(encoding="utf-8")
-
-
-@cache
 def _template() -> Template:
-    # Loading the library takes time that loading the definitions must not pay.
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_part("overview.html"))
+    return template_of("overview.html", {})

@@ -5,6 +5,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const all = (selector, under = document) => [...under.querySelectorAll(selector)];
+  const { colour, number } = drawing;
 
   function element(name, text = "", className = "") {
     const made = document.createElement(name);
@@ -77,15 +78,6 @@
   let key = null;
   let list = [];
 
-  /** The colour that a variable of the style has in the theme in force. */
-  function colour(name) {
-    const probe = document.body.appendChild(element("span"));
-    probe.style.color = `var(--${name})`;
-    const found = getComputedStyle(probe).color;
-    probe.remove();
-    return found;
-  }
-
   function barsOf(stock, frame) {
     const columns = stock[frame];
     const midnight = Date.parse(data.day + "T00:00:00Z") / 1000; // The library shows seconds as UTC: Indian time is drawn.
@@ -107,40 +99,15 @@
     if (chart) chart.remove();
     bars = barsOf(stock, frame);
     const up = colour("up"), down = colour("down"), quiet = colour("quiet"), second = colour("second");
-    const width = byId("chart").clientWidth;
-    chart = LightweightCharts.createChart(byId("chart"), {
-      autoSize: true,
-      layout: {
-        background: { color: "transparent" }, textColor: colour("text"), fontSize: width < 500 ? 10 : 12,
-        panes: { separatorColor: colour("line") },
-      },
-      grid: { vertLines: { visible: false }, horzLines: { color: colour("line") } },
-      timeScale: { timeVisible: frame === "minutes", secondsVisible: false, borderColor: colour("line") },
-      rightPriceScale: { borderColor: colour("line") },
-    });
-    candles = chart.addSeries(LightweightCharts.CandlestickSeries, {
-      upColor: "transparent", borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down,
-      lastValueVisible: false, priceLineVisible: false,
-    });
-    candles.setData(bars);
-    const line = (name, color, pane, lineWidth = 1, lineStyle = 0) => {
-      const quietly = { lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false };
-      chart
-        .addSeries(LightweightCharts.LineSeries, { color, lineWidth, lineStyle, ...quietly }, pane)
-        .setData(bars.map((bar) => (bar[name] === null ? { time: bar.time } : { time: bar.time, value: bar[name] })));
-    };
+    chart = drawing.chartIn(byId("chart"), frame === "minutes");
+    candles = drawing.candles(chart, bars);
+    const line = (name, color, pane, options) => drawing.line(chart, bars, (bar) => bar[name], pane, { color, ...options });
     line("bb_upper", quiet, 0);
-    line("bb_middle", quiet, 0, 1, 2);
+    line("bb_middle", quiet, 0, { lineStyle: 2 });
     line("bb_lower", quiet, 0);
-    line(frame === "daily" ? "ema_50" : "vwap", second, 0, 2);
-    chart
-      .addSeries(LightweightCharts.HistogramSeries, {
-        priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false,
-      }, 1)
-      .setData(bars.map((bar) => (bar.volume === null
-        ? { time: bar.time }
-        : { time: bar.time, value: bar.volume, color: bar.close >= bar.open ? up : down })));
-    line("bb_width_normalized_percentage", second, 2, 2);
+    line(frame === "daily" ? "ema_50" : "vwap", second, 0, { lineWidth: 2 });
+    drawing.volume(chart, bars, 1);
+    line("bb_width_normalized_percentage", second, 2, { lineWidth: 2 });
     [6, 1.5, 2].forEach((share, pane) => chart.panes()[pane].setStretchFactor(share));
     if (frame === "daily") {
       const known = new Set(bars.map((bar) => bar.time));
@@ -161,11 +128,6 @@
     });
     tell((cursor = bars.length - 1));
   }
-
-  const number = (value, digits = 2) =>
-    value === null || value === undefined
-      ? "–"
-      : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
   function tell(row) {
     const bar = bars[row];
@@ -216,6 +178,7 @@
       item.append(head, element("span", reason ?? ""));
       return item;
     }));
+    tellLonger(stock.address);
     const hasChart = "daily" in stock;
     byId("chart-part").hidden = byId("analysis").hidden = !hasChart;
     byId("no-chart").hidden = hasChart;
@@ -232,6 +195,14 @@
     }
     dialog.scrollTop = 0;
     history.replaceState(null, "", "#" + encodeURIComponent(stock.address));
+  }
+
+  /** The chart of more sessions: a page of the API where the report is one, else the command that writes it. */
+  function tellLonger(address) {
+    const words = element("a", "More sessions, V1 and V2, all indicators");
+    words.href = `../chart/${encodeURIComponent(address)}?to=${data.day}`;
+    const command = element("code", `setbull chart '${address}' --to ${data.day}`);
+    byId("longer").replaceChildren(...(location.protocol === "file:" ? ["More sessions, V1 and V2, all indicators: ", command] : [words]));
   }
 
   // The address of a stock is its symbol behind the number sign; others lead to headings.
@@ -292,12 +263,7 @@
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
   byId("print").addEventListener("click", () => window.print());
-  byId("theme").addEventListener("click", () => {
-    const root = document.documentElement;
-    const isDark = getComputedStyle(root).colorScheme === "dark"
-      || (getComputedStyle(root).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
-    root.style.colorScheme = isDark ? "light" : "dark";
-  });
+  byId("theme").addEventListener("click", drawing.otherTheme);
   dialog.addEventListener("keydown", (event) => {
     const pages = { PageUp: () => step(-1), PageDown: () => step(1) };
     const act = pages[event.key] ?? (event.target.id === "chart" ? chartKeys[event.key] : undefined);

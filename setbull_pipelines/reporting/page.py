@@ -1,21 +1,14 @@
 """The daily report as one HTML document that needs no network.
 
-Belongs here: filling the template, the embedded data and scripts, escaping. Does not belong here: what is counted
-(``content``), how it looks (``page.html``, ``page.css``, ``page.js`` beside this module), where the file goes.
-
-Nothing in a document can load anything or run other scripts: its content security policy allows two inline scripts,
-by their hashes. Values from data are escaped by the template, and in JSON a ``<`` is written as ``\\u003c``.
+Belongs here: filling the template, the embedded data. Does not belong here: what is counted (``content``), how it looks
+(``page.html``, ``page.css``, ``page.js`` beside this module), scripts and escaping (``document``), where the file goes.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -38,6 +31,13 @@ from setbull_pipelines.reporting.content import (
     top_rows,
     width_rows,
 )
+from setbull_pipelines.reporting.document import (
+    chart_library,
+    embedded,
+    part,
+    policy_of,
+    template_of,
+)
 from setbull_pipelines.tables.actions import GENUINE
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, STAGES
 from setbull_pipelines.tables.reconciliation import DIVERGED, STATES
@@ -50,9 +50,6 @@ OVERVIEW_NAME = "index.html"
 """The page of all sessions, which lies beside the reports."""
 _LINKS = '<nav id="neighbours" aria-label="Sessions">'
 ABSENT = "\N{EN DASH}"
-_CHART_LIBRARY = ("litecharts", "js/lightweight-charts.js")
-"""The package that brings TradingView's script, as released by them, and the place of it inside."""
-
 
 Neighbours = tuple[str | None, str | None]
 """The sessions before and after that have a report."""
@@ -75,7 +72,7 @@ def html_page(stored: Stored, made_from: str, neighbours: Neighbours = (None, No
     rows = stock_rows(stored)
     rows = rows.assign(address=addresses(rows))
     widths, monitor = width_rows(stored, rows), monitor_rows(stored, rows)
-    library, script = _chart_library(), _part("page.js")
+    library, script = chart_library(), part("drawing.js") + part("page.js")
     lists = {
         verdict: ranked(rows[rows["verdict"] == verdict]).to_dict("records")
         for verdict in PASSING_VERDICTS
@@ -83,8 +80,8 @@ def html_page(stored: Stored, made_from: str, neighbours: Neighbours = (None, No
     return _template().render(
         day=pd.Timestamp(stored.day),
         made_from=made_from,
-        policy=_policy(library, script),
-        style=_part("page.css"),
+        policy=policy_of(library, script),
+        style=part("page.css"),
         library=library,
         script=script,
         verdicts=rows["verdict"].value_counts().to_dict(),
@@ -115,7 +112,7 @@ def html_page(stored: Stored, made_from: str, neighbours: Neighbours = (None, No
         monitor=None if monitor is None else monitor.to_dict("records"),
         monitor_columns=MONITOR_COLUMNS,
         removed=stored.removed,
-        data=_embedded(_stock_data(stored, rows)),
+        data=embedded(_stock_data(stored, rows)),
     )
 
 
@@ -251,41 +248,6 @@ def _or_none(value: object) -> object:
     return None if pd.isna(value) else value
 
 
-def _embedded(data: object) -> str:
-    """JSON that cannot end the element it stands in, whatever the data say."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")
-
-
-def _policy(*scripts: str) -> str:
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-        for script in scripts
-    )
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-@cache
-def _part(name: str) -> str:
-    return (files("setbull_pipelines.reporting") / name).read_text(encoding="utf-8")
-
-
-@cache
-def _chart_library() -> str:
-    package, path = _CHART_LIBRARY
-    return (files(package) / path).read_text(encoding="utf-8")
-
-
 @cache
 def _template() -> Template:
-    # Loading the library takes time that loading the definitions must not pay.
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"shown": shown, "exact": exact, "points": points}
-    return environment.from_string(_part("page.html"))
+    return template_of("page.html", {"shown": shown, "exact": exact, "points": points})

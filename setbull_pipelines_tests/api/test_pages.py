@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.daily_report import _place
@@ -15,7 +16,7 @@ from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.overview import overview_path
 from setbull_pipelines.settings import ApiSettings, Settings
 from setbull_pipelines.variants import V2
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines_tests.api.running import serving
 from setbull_pipelines_tests.api.test_reading import sentence
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
@@ -107,3 +108,33 @@ def test_the_report_is_a_link_where_the_api_is_reachable(small_run: SmallRun) ->
     assert _place(settings, day)["page"].value == f"http://127.0.0.1:8000/reports/{day}"
     path = _place(small_run.settings, day)["path"].value
     assert path == str(report_path(small_run.settings, day))
+
+
+def test_the_chart_of_a_stock_is_the_page_of_the_command(small_run: SmallRun) -> None:
+    row = small_run.warehouse.read(StoredTable("raw", tables.INSTRUMENTS), [WHOLE]).iloc[0]
+    symbol, key, day = row["symbol"], row["instrument_key"], small_run.days[-1]
+    with serving(small_run.settings) as client:
+        page = client.get(f"/chart/{symbol}")
+        by_key = client.get(f"/chart/{quote(key, safe='')}", params={"to": f"{day}"})
+        one_day = client.get(
+            f"/chart/{symbol}", params={"from": f"{day}", "to": f"{day}", "timeframe": "day"}
+        )
+        unknown = client.get("/chart/NOBODY")
+        reversed_range = client.get(
+            f"/chart/{symbol}", params={"from": "2026-06-30", "to": "2026-06-29"}
+        )
+        empty = client.get(f"/chart/{symbol}", params={"from": "2019-06-03", "to": "2019-06-04"})
+        no_date = client.get(f"/chart/{symbol}", params={"from": "yesterday"})
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert f'<a href="/reports/{day}#{symbol}">Report of {day}</a>' in page.text
+    assert by_key.text == page.text
+    assert f"chart, {day} to {day}" in one_day.text
+    assert 'data-frame="5minute"' not in one_day.text
+    assert sentence(unknown, 404).startswith("found 'NOBODY', expected a key such as")
+    assert sentence(reversed_range) == (
+        "to: found 2026-06-29, expected no earlier than from 2026-06-30"
+    )
+    assert "has no bars from 2019-06-03 to 2019-06-04" in sentence(empty, 404)
+    assert sentence(no_date) == "query.from: expected a date such as 2026-06-30"

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from setbull_pipelines import tables
-from setbull_pipelines.cli.instruments import NoSuchInstrument, key_of
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.pipeline.instruments import NoSuchInstrument, key_of, unique_names
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
@@ -41,6 +41,9 @@ def test_a_text_that_names_none_or_several_is_refused(copied_run: SmallRun) -> N
         "found 'TWIN', the symbol of 2 instruments; expected a key: "
         + ", ".join(rows["instrument_key"][:2])
     )
+    names = unique_names(copied_run.settings)
+    for key, symbol in zip(rows["instrument_key"], same["symbol"], strict=True):
+        assert names[key] == (key if symbol == "TWIN" else symbol)
 
 
 @pytest.mark.parametrize("command", [("invalidate",), ("revisions", "--instrument")])

@@ -25,6 +25,7 @@ _FLAGS = (
 _SECONDS = 30
 _MARK = "DevTools listening on "
 _KEYS = {"Enter": ("\r", 13), "Escape": ("", 27), "Tab": ("", 9), " ": (" ", 32)}
+_KEYS |= {"Home": ("", 36), "End": ("", 35)}
 _KEYS |= {"ArrowLeft": ("", 37), "ArrowRight": ("", 39), "PageDown": ("", 34), "PageUp": ("", 33)}
 
 
@@ -80,6 +81,17 @@ class Page:
         if "exceptionDetails" in result:
             raise RuntimeError(result["exceptionDetails"]["exception"]["description"])
         return result["result"].get("value")
+
+    def becomes(self, expression: str) -> bool:
+        """Whether an expression is true within two seconds: some events of the browser come a little later."""
+        return self.run(
+            f"""new Promise((done) => {{
+              const started = Date.now();
+              const isLate = () => Date.now() - started > 2000;
+              const look = () => ({expression}) ? done(true) : isLate() ? done(false) : setTimeout(look, 20);
+              look();
+            }})"""
+        )
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element, where the browser says it is."""

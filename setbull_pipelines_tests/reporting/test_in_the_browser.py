@@ -176,6 +176,8 @@ def test_the_page_of_a_stock_has_chart_reasons_and_metrics(page: Page, stored: S
     verdict = first["verdict"]
     page.click(f"#{verdict} .stock")
     assert text(page, "#stock-title").split() == [first["symbol"], verdict]
+    # From a file there is no page to lead to.
+    assert f"setbull chart '{first['symbol']}' --to {stored.day}" in text(page, "#longer")
     for stage in ("basic", "ema", "rsi", "mamba"):
         assert first[f"{stage}_reason"] in text(page, "#stages")
     analysis = stored.sequence_analysis.set_index("instrument_key").loc[first["instrument_key"]]
@@ -291,28 +293,16 @@ def test_the_button_that_reaches_the_end_of_the_list_keeps_the_keyboard(page: Pa
     assert text(page, "#stock-title") != last
 
 
-def becomes(page: Page, expression: str) -> bool:
-    """Whether an expression is true within two seconds: some events of the browser come a little later."""
-    return page.run(
-        f"""new Promise((done) => {{
-          const started = Date.now();
-          const isLate = () => Date.now() - started > 2000;
-          const look = () => ({expression}) ? done(true) : isLate() ? done(false) : setTimeout(look, 20);
-          look();
-        }})"""
-    )
-
-
 def test_a_stock_has_an_address_that_opens_it(page: Page, stored: Stored) -> None:
     symbol = page.run("document.querySelector('.answer a').textContent")
     page.click(".answer a")
-    assert becomes(page, "document.getElementById('stock').open")
+    assert page.becomes("document.getElementById('stock').open")
     assert text(page, "#stock-title").startswith(symbol)
     assert page.run("location.hash") == f"#{symbol}"
     page.press("Escape")
-    assert becomes(page, "!document.getElementById('stock').open && location.hash === ''")
+    assert page.becomes("!document.getElementById('stock').open && location.hash === ''")
     other = page.run("document.querySelector('#all tbody tr:last-child .stock').textContent")
     assert other != symbol
     page.run(f"location.hash = '#{other}'")
-    assert becomes(page, "document.getElementById('stock').open")
+    assert page.becomes("document.getElementById('stock').open")
     assert text(page, "#stock-title").startswith(other)

@@ -16,6 +16,7 @@ import pytest
 
 from setbull_pipelines.reporting import page
 from setbull_pipelines.reporting.content import Stored, mamba_day
+from setbull_pipelines.reporting.document import CHART_LIBRARY
 from setbull_pipelines.reporting.page import html_page, points
 from setbull_pipelines.reporting.reading import IllegalReport, read_report
 from setbull_pipelines.settings import SequenceSettings
@@ -57,7 +58,7 @@ def embedded(document: str) -> dict:
 
 
 def test_the_chart_script_is_the_released_one() -> None:
-    package, path = page._CHART_LIBRARY
+    package, path = CHART_LIBRARY
     assert hashlib.sha256((files(package) / path).read_bytes()).hexdigest() == RELEASED
 
 

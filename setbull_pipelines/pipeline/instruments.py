@@ -1,6 +1,6 @@
-"""Which instrument a text on the command line names: people know symbols, tables have keys.
+"""Which instrument a text names: people know symbols, tables have keys.
 
-Belongs here: that one question, for every command that takes an instrument. Does not belong here: what a key looks
+Belongs here: that one question, for commands and pages that take an instrument. Does not belong here: what a key looks
 like (``market/instruments.py``), which instruments a session has.
 """
 
@@ -50,6 +50,13 @@ def symbols_of(settings: Settings) -> dict[str, str]:
     """The symbol of every known instrument, by its key."""
     rows = _instruments(settings)
     return dict(zip(rows["instrument_key"], rows["symbol"], strict=True))
+
+
+def unique_names(settings: Settings) -> dict[str, str]:
+    """What names each known instrument alone, by its key: its symbol, or the key where several have the symbol."""
+    rows = _instruments(settings)
+    names = rows["symbol"].mask(rows["symbol"].duplicated(keep=False), rows["instrument_key"])
+    return dict(zip(rows["instrument_key"], names, strict=True))
 
 
 def _instruments(settings: Settings) -> pd.DataFrame:
