@@ -119,6 +119,7 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
         conventions.refuse_longer_than_a_day(moments, instruments)
     else:
         conventions.refuse_other_clock(moments, rows.columns["timestamp"], rows.lines)
+        conventions.refuse_finer(moments, instruments, rows.columns["timestamp"], rows.lines)
 
     verdicts = Verdicts(len(rows.lines))
     judge_moments(verdicts, moments, kind)
@@ -274,6 +275,7 @@ def _by_convention(
     bars = Bars.of(instruments.codes, wall_clock, good)
     coarse = conventions.coarse_instruments(bars)
     conventions.refuse_coarse(bars, coarse)
+    conventions.refuse_few_coarse(bars)
     if coarse:
         lengths = np.array([coarse.get(number, 0) for number in range(len(instruments.keys))])
         verdicts.reject(

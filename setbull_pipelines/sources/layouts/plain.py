@@ -10,11 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pyarrow
 import pyarrow.compute as compute
 
 from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.layouts import Sample
+from setbull_pipelines.sources.moment_texts import seconds_of_days
 from setbull_pipelines.sources.number_columns import decoded, is_text
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed, texts
 
@@ -87,6 +90,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names; what was called differently is told."""
     refuse_contracts(rows)
+    rows = _with_parts_joined(rows)
     meanings = _meanings(rows.names)
     table, of_zone = _in_zone_of_name(rows.columns, rows.names)
     table = renamed(table, [meanings.get(name, name) for name in rows.names])
@@ -150,6 +154,24 @@ def _without_zone(plain: str) -> str:
     return found["name"] if found and _MEANING_OF.get(found["name"]) in _MOMENTS else plain
 
 
+def _with_parts_joined(rows: RawRows) -> RawRows:
+    """The rows with a date of the columns year, month and day, and a time of hour, minute and second."""
+    table, told = rows.columns, []
+    for name, sign, parts, least in (
+        ("date", "-", ("year", "month", "day"), 3),
+        ("time", ":", ("hour", "minute", "second"), 2),
+    ):
+        found = [part for part in parts if part in table.column_names]
+        if name in table.column_names or found[:least] != list(parts[:least]):
+            continue
+        texts_of = [compute.utf8_trim_whitespace(_text(table[part])) for part in found]
+        padded = [compute.utf8_lpad(column, 2, "0") for column in texts_of]
+        joined = compute.binary_join_element_wise(*padded, sign)
+        table = table.drop_columns(found).add_column(0, name, joined)
+        told.append(f"columns {', '.join(found)} = {name}")
+    return replace(rows, columns=table, notes=(*rows.notes, *told)) if told else rows
+
+
 def _in_zone_of_name(table: pyarrow.Table, names: Sequence[str]) -> tuple[pyarrow.Table, list[str]]:
     """Moments with the zone that the name of their column says, where they say none themselves."""
     for number, name in enumerate(names):
@@ -208,10 +230,11 @@ def _of_spreadsheet(
     days: pyarrow.ChunkedArray, clocks: pyarrow.ChunkedArray
 ) -> tuple[pyarrow.ChunkedArray, pyarrow.ChunkedArray]:
     """Days and clocks as a spreadsheet counts them, a clock as a fraction of a day, as texts of the usual form."""
-    seconds = compute.round(compute.multiply(compute.cast(clocks, pyarrow.float64()), 86_400))
-    seconds = compute.min_element_wise(seconds, _LAST_SECOND, skip_nulls=False)
-    midnight = compute.cast(compute.cast(seconds, pyarrow.int32()), pyarrow.time32("s"))
-    clocks = compute.cast(midnight, pyarrow.string())
+    coded = compute.dictionary_encode(clocks).combine_chunks()
+    seconds = seconds_of_days(pd.Series(coded.dictionary.to_pylist(), dtype="str"))
+    midnight = pyarrow.array(np.minimum(seconds, _LAST_SECOND).astype("int32"))
+    distinct = compute.cast(midnight.cast(pyarrow.time32("s")), pyarrow.string())
+    clocks = pyarrow.chunked_array([distinct.take(coded.indices)])
     if compute.all(compute.match_substring_regex(days, r"^\d{5}(?:\.0+)?$")).as_py():
         numbers = compute.cast(compute.cast(days, pyarrow.float64()), pyarrow.int32())
         dates = compute.cast(compute.subtract(numbers, _SERIAL_OF_1970), pyarrow.date32())
