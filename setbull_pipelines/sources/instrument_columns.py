@@ -123,6 +123,11 @@ def key_of_symbol(text: str, exchange: str = "") -> str:
     return f"{_EQUITY_OF[said]}|{symbol}"
 
 
+def is_name_of_index(symbol: str) -> bool:
+    """Whether a symbol, without its exchange, is one of an index."""
+    return bool(_INDEX.fullmatch(symbol))
+
+
 def key_of_share(name: str) -> str:
     """The key of a share of NSE by its symbol or ISIN, neither of which has small letters."""
     return f"{EQUITY_SEGMENT}|{name.upper()}"

@@ -40,7 +40,7 @@ from setbull_pipelines.sources.landing_writing import (
     land_rejection,
     land_universe,
 )
-from setbull_pipelines.sources.layouts import Layout, layout_of
+from setbull_pipelines.sources.layouts import Layout, layout_of, plain
 from setbull_pipelines.sources.raw_rows import NotATable, RawRows, UnreadableFile, column_names
 from setbull_pipelines.sources.reading import read_rows
 from setbull_pipelines.sources.universe_files import CheckedUniverse, check_universe, is_universe
@@ -147,8 +147,13 @@ def _proposed_columns(rows: RawRows) -> dict[str, str]:
     sample = rows.sample()
     if not sample or not all(rows.names):
         return {}
-    first = [(sample[0][name] or "").strip() for name in rows.names]
-    meanings = dict(zip(rows.names, (name for _, name in proposed_names(first)), strict=True))
+    # A letter can be the name of anything.
+    meant = plain.meanings_of(rows.names)
+    known = {name: meaning for name, meaning in meant.items() if len(name) > 1}
+    others = [name for name in rows.names if name not in known]
+    first = [(sample[0][name] or "").strip() for name in others]
+    proposed = proposed_names(first, known.values())
+    meanings = known | dict(zip(others, (name for _, name in proposed), strict=True))
     names = {meaning: name for name, meaning in meanings.items()}
     if not {"open", "high", "low", "close", "volume"} <= set(names) or not {
         "timestamp",

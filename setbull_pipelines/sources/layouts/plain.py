@@ -35,7 +35,7 @@ _MEANINGS = {
     "open_interest": "open_interest oi openinterest open_int openint",
     "instrument_key": "instrument_key instrumentkey",
     "symbol": "symbol ticker tradingsymbol trading_symbol stock stock_code scrip scrip_name security "
-    "index_name indexname isin isin_code isin_no isin_number",
+    "index_name indexname isin isin_code isin_no isin_number sc_code scrip_code",
     "exchange": "exchange exchange_code exch",
     "date": "date day dt",
     "time": "time",
@@ -81,7 +81,7 @@ _MOMENT = re.compile(
 
 def recognises(names: Sequence[str], sample: Sample) -> bool:
     """Whether a file with these columns means to hold candles: some are prices."""
-    meanings = _meanings(names)
+    meanings = meanings_of(names)
     return sum(name in meanings.values() for name in _PRICES) >= 2 or any(
         name in names for name in _PRICES
     )
@@ -91,7 +91,7 @@ def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names; what was called differently is told."""
     refuse_contracts(rows)
     rows = _with_parts_joined(rows)
-    meanings = _meanings(rows.names)
+    meanings = meanings_of(rows.names)
     table, of_zone = _in_zone_of_name(rows.columns, rows.names)
     table = renamed(table, [meanings.get(name, name) for name in rows.names])
     notes = [f"{name} = {meaning}" for name, meaning in meanings.items() if name != meaning]
@@ -130,7 +130,7 @@ def _first_value(column: pyarrow.ChunkedArray) -> str | None:
     )
 
 
-def _meanings(names: Sequence[str]) -> dict[str, str]:
+def meanings_of(names: Sequence[str]) -> dict[str, str]:
     """What each column is; a name that is right as it is comes first, then the alias that says it best."""
     found = {name: name for name in _MEANINGS if name in names}
     best: dict[str, tuple[int, str]] = {}
