@@ -153,8 +153,8 @@ def symbol_in(path: str) -> str | None:
 
 
 def stem(name: str) -> str:
-    """A file name without what it ends in."""
-    return _ENDING.sub("", PurePosixPath(name).name)
+    """A file name without what it ends in, ``M%26M`` of a request as ``M&M``."""
+    return unquote(_ENDING.sub("", PurePosixPath(name).name))
 
 
 def said_by_settings(path: str, reading: InputSettings) -> str | None:

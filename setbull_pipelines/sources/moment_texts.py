@@ -218,6 +218,8 @@ def _any(found: pd.Series, day_first: bool | None) -> Texts:
 
     first, second = whole("first"), whole("second")
     by_numbers = parts["first"].notna().to_numpy()
+    if day_first is None:
+        _refuse_years_first(found[by_numbers], parts[by_numbers])
     is_day_first = _order(found, first, second, by_numbers, day_first)
     month = np.where(by_numbers, second if is_day_first else first, whole("month"))
     day = np.where(
@@ -258,6 +260,35 @@ def _any(found: pd.Series, day_first: bool | None) -> Texts:
     if (ends_day & good).any():
         notes.append("24:00 is the end of its day")
     return Texts(status, np.where(good, wall, np.datetime64("NaT", "us")), tuple(notes))
+
+
+def _refuse_years_first(found: pd.Series, parts: pd.DataFrame) -> None:
+    """Refuse dates such as 25-06-02 of which the first number is always the same and the last is not."""
+    is_short = parts["last"].str.len() == 2
+    if not len(found) or not is_short.all():
+        return
+    if (
+        parts["first"].nunique() > 1
+        or parts["last"].nunique() < 2
+        or parts["second"].nunique() > 12
+    ):
+        return
+    example, sign = found.iloc[0], parts["dmy"].iloc[0]
+    clock = "".join(
+        part
+        for part, name in ((" %H", "hour"), (":%M", "minute"), (":%S", "second_of"))
+        if parts[name].notna().any()
+    )
+    written = f"%y{sign}%m{sign}%d{clock}"
+    raise UnreadableFile(
+        f"found dates such as {example!r} with the same first number throughout, as of a year, expected to know which "
+        f'is the year: [input] timestamp_format = "{written}" if the first is, day_first = true (or --day-first) if '
+        "the last is, after day and month",
+        "ambiguous dates",
+        value=str(example),
+        count=len(found),
+        paste={"timestamp_format": written},
+    )
 
 
 def _order(

@@ -176,8 +176,27 @@ def _proposed_columns(rows: RawRows) -> dict[str, str]:
     }
 
 
+def _refuse_moments_of_another_name(rows: RawRows) -> None:
+    """Ask whether the one column that holds moments has those of the bars, where none is called so."""
+    if "timestamp" in rows.names:
+        return
+    others = [name for name in rows.names if name not in candle_files.KNOWN_COLUMNS]
+    found = [name for name in others if plain.holds_moments(rows.columns[name])]
+    if len(found) == 1:
+        said = f"{found[0]}=timestamp"
+        raise UnreadableFile(
+            f"found no column timestamp, and moments in {found[0]!r}; if these are the starts of the bars, add to the "
+            f'settings file: [input] columns = {{{json.dumps(found[0], ensure_ascii=False)} = "timestamp"}}, or '
+            f"--columns {shlex.quote(said)}",
+            "missing column",
+            value=", ".join(rows.names[:30]),
+            paste={"columns": {found[0]: "timestamp"}},
+        )
+
+
 def _as_candles(rows: RawRows, layout: Layout, source: str, reading: InputSettings) -> RawRows:
     rows = layout.as_rows(rows)
+    _refuse_moments_of_another_name(rows)
     if layout.NAME != "candles":
         rows = replace(rows, notes=(layout.NAME, *rows.notes))
     if "instrument_key" in rows.names or "symbol" in rows.names:

@@ -166,3 +166,93 @@ def test_shares_whose_volume_is_always_0_are_told() -> None:
     assert told in candles(table(*rows, *session(minutes=5, symbol="BETA"))).notes
     one = session(minutes=5, volumes=[0, 0, 0, 0, 1])
     assert not any("volume 0" in note for note in candles(table(*one)).notes)
+
+
+def test_the_answer_of_the_exchange_s_website_is_read() -> None:
+    row = {
+        "CH_SYMBOL": "ITC",
+        "CH_SERIES": "EQ",
+        "CH_TIMESTAMP": "2025-06-02",
+        "TIMESTAMP": "2025-06-01T18:30:00.000Z",
+        "CH_OPENING_PRICE": 100,
+        "CH_TRADE_HIGH_PRICE": 101,
+        "CH_TRADE_LOW_PRICE": 99.5,
+        "CH_CLOSING_PRICE": 100.5,
+        "CH_LAST_TRADED_PRICE": 100.7,
+        "CH_TOT_TRADED_QTY": 7533,
+        "CH_ISIN": "INE154A01025",
+    }
+    found = candles(json.dumps({"data": [row, {**row, "CH_SERIES": "BE"}]}), "answer.json")
+    assert keys(found) == ["NSE_EQ|INE154A01025"]
+    assert (moments(found), values(found)) == (["2025-06-02 00:00"], BARS[:1])
+    assert list(found.rejected["rule"]) == ["other series"]
+
+
+@pytest.mark.parametrize(
+    ("name", "clocks"),
+    [
+        ("Gmt time", ["13.06.2025 03:45:00.000", "13.06.2025 03:46:00.000"]),
+        ("utc_datetime", ["2025-06-13 03:45", "2025-06-13 03:46"]),
+        ("Datetime (Asia/Kolkata)", ["2025-06-13 09:15", "2025-06-13 09:16"]),
+        ("Local time", ["13.06.2025 09:15:00.000 GMT+0530", "13.06.2025 09:16:00.000 GMT+0530"]),
+        ("Open Time", ["1749786300000", "1749786360000"]),
+        ("Timestamp (ms)", ["1749786300000", "1749786360000"]),
+    ],
+)
+def test_moments_are_found_under_the_names_of_others(name: str, clocks: list[str]) -> None:
+    rows = [f"{clock},100,101,99,100,5" for clock in clocks]
+    found = candles(table(*rows, header=f"{name},open,high,low,close,volume"), "ITC.csv")
+    assert moments(found) == ["2025-06-13 09:15", "2025-06-13 09:16"]
+
+
+def test_a_column_that_can_be_that_of_the_moments_is_asked_about() -> None:
+    text = table(*session(minutes=3), header=HEADER.replace("timestamp", "Created at"))
+    asked = refused(text)
+    said = {"created at": "timestamp"}
+    assert (asked.rule, asked.paste) == ("missing column", {"columns": said})
+    assert "--columns 'created at=timestamp'" in asked.reason
+    assert len(candles(text, columns=said).accepted) == 3
+
+
+@pytest.mark.parametrize(
+    ("symbol", "rule"),
+    [
+        ("nan", "missing value"),
+        ("None", "missing value"),
+        ("NULL", "missing value"),
+        ("BAJAJ_AUTO", "invalid instrument"),
+        ("Reliance Industries Ltd", "invalid instrument"),
+        ("XNSE:RELIANCE", "invalid instrument"),
+        ("RELIANCE-FUT", "contracts"),
+        ("RELIANCE JUN FUT", "contracts"),
+        ("NIFTY 24000 CE 26 JUN 25", "contracts"),
+    ],
+)
+def test_texts_that_are_no_symbol_of_the_exchange_make_no_instrument(
+    symbol: str, rule: str
+) -> None:
+    found = candles(table(*session(minutes=2, symbol=symbol), *session(minutes=1)))
+    assert keys(found) == ["NSE_EQ|ALPHA"]
+    assert set(found.rejected["rule"]) == {rule}
+
+
+def test_a_series_after_a_space_is_no_part_of_a_symbol() -> None:
+    assert keys(candles(table(*session(minutes=1, symbol="M&M EQ")))) == ["NSE_EQ|M&M"]
+
+
+@pytest.mark.parametrize("symbol", ["M%26M", "M&amp;M", "NSE:M%26M-EQ"])
+def test_symbols_of_requests_and_pages_are_the_exchange_s(symbol: str) -> None:
+    assert keys(candles(table(*session(minutes=1, symbol=symbol)))) == ["NSE_EQ|M&M"]
+    assert keys(candles(WITHOUT_SYMBOL, "M%26M_1min.csv")) == ["NSE_EQ|M&M"]
+
+
+def test_days_that_begin_with_the_year_of_two_digits_are_asked_about() -> None:
+    def text(written: str) -> str:
+        days = ("2025-06-16", "2025-06-17")
+        return table(*(row for day in days for row in session(day, minutes=1, written=written)))
+
+    clocks, written = ["2025-06-16 09:15", "2025-06-17 09:15"], "%y-%m-%d %H:%M"
+    asked = refused(text(written))
+    assert (asked.rule, asked.paste) == ("ambiguous dates", {"timestamp_format": written})
+    assert moments(candles(text(written), timestamp_format=written)) == clocks
+    assert moments(candles(text("%d-%m-%y %H:%M"))) == clocks

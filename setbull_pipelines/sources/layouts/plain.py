@@ -25,7 +25,7 @@ NAME = "candles"
 _MEANINGS = {
     "timestamp": "timestamp time_stamp ts datetime date_time dateandtime candle_time start_time bar_time epoch "
     "unix unix_time unixtime unix_timestamp trade_date trading_date date_timestamp candle_timestamp bar_timestamp "
-    "start_timestamp datetime_str tradedate",
+    "start_timestamp datetime_str tradedate local_time open_time opentime bar_start candle_start",
     "open": "open o open_price openprice",
     "high": "high h high_price highprice",
     "low": "low l low_price lowprice",
@@ -45,12 +45,16 @@ _RANK = {
     alias: rank for aliases in _MEANINGS.values() for rank, alias in enumerate(aliases.split())
 }
 _PLAIN = re.compile(r"[\s.\-/]+")
-_UNIT = re.compile(r"[\s_]*[(\[](?:in[\s_]+)?(?:\u20b9|rs\.?|inr|shares|nos?\.?|qty)[)\]]$|\*+$")
+_UNIT = re.compile(
+    r"[\s_]*[(\[](?:in[\s_]+)?(?:ms|epoch|unix|\u20b9|rs\.?|inr|shares|nos?\.?|qty)[)\]]$|\*+$"
+)
 """What names of columns say that they are counted in, where that is rupees or shares, and marks of footnotes."""
 _NUMBERED = re.compile(r"^\d+_(?=\D)")
 """Names of Alpha Vantage: 1. open."""
-_WITH_ZONE = re.compile(r"(?P<name>.+?)_*[(\[_](?P<zone>utc|gmt|ist)[)\]]?$")
-"""Names that say the zone of their moments: timestamp (UTC), datetime_ist."""
+_WITH_ZONE = re.compile(
+    r"(?P<name>.+?)_*[(\[_](?P<zone>utc|gmt|ist|asia_kolkata)[)\]]?$|(?P<before>utc|gmt|ist)_+(?P<named>.+)"
+)
+"""Names that say the zone of their moments: timestamp (UTC), datetime_ist, Gmt time."""
 _OF_CONTRACTS = frozenset(
     [
         "expiry",
@@ -149,9 +153,18 @@ def _plain(name: str) -> str:
     return _NUMBERED.sub("", _PLAIN.sub("_", bare).strip("_"))
 
 
-def _without_zone(plain: str) -> str:
+def _name_and_zone(plain: str) -> tuple[str, str] | None:
+    """The name of a column of moments without the zone that it says, and this; None for any other name."""
     found = _WITH_ZONE.fullmatch(plain)
-    return found["name"] if found and _MEANING_OF.get(found["name"]) in _MOMENTS else plain
+    if not found:
+        return None
+    name, zone = found["name"] or found["named"], found["zone"] or found["before"]
+    return (name, zone.replace("_", "/")) if _MEANING_OF.get(name) in _MOMENTS else None
+
+
+def _without_zone(plain: str) -> str:
+    found = _name_and_zone(plain)
+    return found[0] if found else plain
 
 
 def _with_parts_joined(rows: RawRows) -> RawRows:
@@ -175,16 +188,15 @@ def _with_parts_joined(rows: RawRows) -> RawRows:
 def _in_zone_of_name(table: pyarrow.Table, names: Sequence[str]) -> tuple[pyarrow.Table, list[str]]:
     """Moments with the zone that the name of their column says, where they say none themselves."""
     for number, name in enumerate(names):
-        found = _WITH_ZONE.fullmatch(_plain(name))
-        if not found or _MEANING_OF.get(found["name"]) not in _MOMENTS:
+        found = _name_and_zone(_plain(name))
+        if not found:
             continue
+        _, zone = found
         values = [text for text in texts(table.column(number).slice(0, 20)) if text]
         if values and all(_WITHOUT_ZONE.fullmatch(text.strip()) for text in values):
-            zoned = compute.binary_join_element_wise(
-                _text(table.column(number)), f" {found['zone']}", ""
-            )
+            zoned = compute.binary_join_element_wise(_text(table.column(number)), f" {zone}", "")
             changed = table.set_column(number, table.column_names[number], zoned)
-            return changed, [f"moments are {found['zone'].upper()}, by the name {name!r}"]
+            return changed, [f"moments are {zone.upper()}, by the name {name!r}"]
     return table, []
 
 
@@ -201,9 +213,9 @@ def _with_moments(table: pyarrow.Table, notes: list[str]) -> tuple[pyarrow.Table
         if name in names:
             return _renamed(table, name), [*notes, f"{name} = timestamp"]
     for name in names:
-        if _UNNAMED.fullmatch(name) and _hold_moments(table[name]):
+        if _UNNAMED.fullmatch(name) and holds_moments(table[name]):
             return _renamed(table, name), [*notes, "(without a name) = timestamp"]
-    if "t" in names and _hold_moments(table["t"]):
+    if "t" in names and holds_moments(table["t"]):
         return _renamed(table, "t"), [*notes, "t = timestamp"]
     return table, notes
 
@@ -279,7 +291,8 @@ def _are_days(column: pyarrow.ChunkedArray) -> bool:
     return bool(first) and all(len(value.strip()) <= 11 and ":" not in value for value in first)
 
 
-def _hold_moments(column: pyarrow.ChunkedArray) -> bool:
+def holds_moments(column: pyarrow.ChunkedArray) -> bool:
+    """Whether the first values of a column look like moments."""
     if pyarrow.types.is_timestamp(column.type) or pyarrow.types.is_date(column.type):
         return True
     first = [value for value in texts(column.slice(0, 20)) if value]
