@@ -185,9 +185,9 @@ def _refuse_moments_of_another_name(rows: RawRows) -> None:
     if len(found) == 1:
         said = f"{found[0]}=timestamp"
         raise UnreadableFile(
-            f"found no column timestamp, and moments in {found[0]!r}; if these are the starts of the bars, add to the "
-            f'settings file: [input] columns = {{{json.dumps(found[0], ensure_ascii=False)} = "timestamp"}}, or '
-            f"--columns {shlex.quote(said)}",
+            f"found the columns {', '.join(rows.names[:30])}, expected also timestamp; the settings say what other "
+            f'names mean: [input] columns = {{{json.dumps(found[0], ensure_ascii=False)} = "timestamp"}} (or --columns '
+            f"{shlex.quote(said)}), if {found[0]} is the start of each bar",
             "missing column",
             value=", ".join(rows.names[:30]),
             paste={"columns": {found[0]: "timestamp"}},
@@ -196,10 +196,10 @@ def _refuse_moments_of_another_name(rows: RawRows) -> None:
 
 def _as_candles(rows: RawRows, layout: Layout, source: str, reading: InputSettings) -> RawRows:
     rows = layout.as_rows(rows)
-    _refuse_moments_of_another_name(rows)
     if layout.NAME != "candles":
         rows = replace(rows, notes=(layout.NAME, *rows.notes))
     if "instrument_key" in rows.names or "symbol" in rows.names:
+        _refuse_moments_of_another_name(rows)
         return rows
     said = said_by_settings(source, reading)
     symbol = said or layout.identity(source)
@@ -212,6 +212,7 @@ def _as_candles(rows: RawRows, layout: Layout, source: str, reading: InputSettin
             value=source,
             paste={"symbols": {name: "SYMBOL"}},
         )
+    _refuse_moments_of_another_name(rows)
     name = "instrument_key" if "|" in symbol else "symbol"
     column = pyarrow.chunked_array([pyarrow.array([symbol] * len(rows.lines), pyarrow.string())])
     told = f"instrument {symbol} {'by [input]' if said else 'from the file name'}"
