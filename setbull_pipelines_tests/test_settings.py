@@ -451,6 +451,10 @@ def test_an_impossible_value_is_refused_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
+def test_a_mark_of_utf8_before_the_settings_is_no_part_of_them(tmp_path: Path) -> None:
+    assert load(tmp_path, "\ufeff[input]\r\nday_first = true\r\n").reading.day_first is True
+
+
 @pytest.mark.parametrize(
     "toml",
     [

@@ -115,7 +115,7 @@ def _document(file: str) -> dict[str, Any]:
     import tomllib  # its patterns take 3 ms to compile, which a process without a settings file saves
 
     try:
-        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(file).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InvalidSettings(
             f"setting {SETTINGS_FILE_VARIABLE}: found {file!r}, expected a readable TOML file ({error.strerror})"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -47,7 +48,7 @@ class DamagedJournal(ValueError):
 
 def name_of_input(input: Path) -> str:
     """A short name of an input for files that are about it."""
-    return hashlib.blake2b(str(input.resolve()).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(os.fsencode(input.resolve()), digest_size=8).hexdigest()
 
 
 class Journal:

@@ -52,6 +52,7 @@ from setbull_pipelines.tables.contract import INDIA
 REQUIRED_COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
 KNOWN_COLUMNS = ("instrument_key", "symbol", *REQUIRED_COLUMNS, "open_interest")
 _NAMELESS = re.compile(r"^(?:\(\d+\))?$")
+_FEWEST_ROWS = 5
 SAME_PRICE = 1e-9
 """Prices that differ by less, of themselves, are one: what dividing by a split factor leaves of equal ones."""
 
@@ -108,6 +109,7 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
     numbers, written = read_numbers(columns, reading)
     conventions.refuse_second_header(columns, numbers, rows.lines)
     numbers, without_volume, untraded = _without_volume_of_indices(numbers, instruments)
+    untraded += _never_traded(numbers["volume"], instruments)
     numbers, equal = _equal_prices(numbers)
     conventions.refuse_several_instruments(
         moments,
@@ -119,6 +121,7 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
         conventions.refuse_longer_than_a_day(moments, instruments)
     else:
         conventions.refuse_other_clock(moments, rows.columns["timestamp"], rows.lines)
+        conventions.refuse_finer(moments, instruments, rows.columns["timestamp"], rows.lines)
 
     verdicts = Verdicts(len(rows.lines))
     judge_moments(verdicts, moments, kind)
@@ -183,6 +186,24 @@ def _repeated(accepted: pyarrow.Table) -> list[str]:
             f"line {lines[first]}, the others go to quarantine"
         )
     return [told]
+
+
+def _never_traded(volume: Numbers, instruments: Instruments) -> list[str]:
+    """In words, which shares have no other volume than 0: prices without trades are those of something else."""
+    is_zero = volume.held_values == 0
+    if not is_zero.any():
+        return []
+    of_rows = is_zero if volume.codes is None else is_zero[volume.codes]
+    known = instruments.codes >= 0
+    rows = np.bincount(instruments.codes[known], minlength=len(instruments.keys))
+    zeros = np.bincount(instruments.codes[known & of_rows], minlength=len(instruments.keys))
+    found = np.flatnonzero((rows >= _FEWEST_ROWS) & (zeros == rows) & ~instruments.is_index)
+    if not len(found):
+        return []
+    return [
+        f"volume 0 in all {rows[found].sum():,} rows of {len(found):,} shares, such as {instruments.keys[found[0]]}: "
+        "taken as it is"
+    ]
 
 
 def _require_columns(rows: RawRows) -> None:
@@ -274,6 +295,7 @@ def _by_convention(
     bars = Bars.of(instruments.codes, wall_clock, good)
     coarse = conventions.coarse_instruments(bars)
     conventions.refuse_coarse(bars, coarse)
+    conventions.refuse_few_coarse(bars)
     if coarse:
         lengths = np.array([coarse.get(number, 0) for number in range(len(instruments.keys))])
         verdicts.reject(

@@ -113,7 +113,8 @@ def judge_instruments(verdicts: Verdicts, instruments: Instruments) -> None:
     invalid = ~np.append(instruments.valid, [True])[instruments.codes]
     verdicts.reject(missing, "missing value", instruments.column, "the instrument of the candle")
     expected = (
-        'a trading symbol, or with [input] exchange = "BSE" (--exchange BSE) a number of BSE'
+        'a trading symbol, which has letters, digits, & and - only, or with [input] exchange = "BSE" (--exchange '
+        "BSE) a number of BSE"
         if instruments.column == "symbol"
         else "SEGMENT|IDENTIFIER with a known segment, such as NSE_EQ|INE002A01018"
     )

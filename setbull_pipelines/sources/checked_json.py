@@ -1,13 +1,15 @@
 """JSON in a file that is read back only as it was written.
 
-Belongs here: the hash inside such a file. Does not belong here: what is in it, writing files.
+Belongs here: the hash inside such a file, names of files as text that it can hold. Does not belong here: what is in
+it, writing files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
+import os
+from pathlib import Path, PurePath
 from typing import Any
 
 _HASH_BYTES = 16
@@ -23,6 +25,11 @@ def hash_of_file(path: Path) -> str:
         return hashlib.file_digest(
             file, lambda: hashlib.blake2b(digest_size=_HASH_BYTES)
         ).hexdigest()
+
+
+def text_of_path(path: PurePath) -> str:
+    """A path as text that every encoding can hold: bytes of a name that are no UTF-8 are written ``\\xff``."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def to_text(content: Any) -> str:

@@ -27,6 +27,11 @@ _UNSEEN = frozenset(
 
 def plain_text(content: bytes) -> tuple[bytes, list[str]]:
     """The text in UTF-8 and in plain signs, and in words what was done to it."""
+    if not content.strip(b"\0"):
+        raise UnreadableFile(
+            f"found {len(content):,} bytes that are all 0, as where a machine stopped before it wrote them, expected "
+            "text"
+        )
     content, code_page = _as_utf8(content)
     notes = [code_page] if code_page else []
     # Of a large text the few signs that are not ASCII, of which each is looked at once.

@@ -31,6 +31,8 @@ from setbull_pipelines.sources.raw_rows import UnreadableFile, texts
 from setbull_pipelines.tables.contract import INDIA
 
 _FEWEST_STEPS_OF_A_GRID = 9
+_FEWEST_EQUAL_STEPS, _SHORTEST_EQUAL_STEP = 4, 3
+_FEWEST_MOMENTS_OF_TICKS, _LEAST_MOMENTS_OF_A_MINUTE = 6, 1.5
 _LEAST_SHARE_OF_USUAL_STEP = 0.5
 _LEAST_SHARE_ON_GRID = 0.9
 _FEWEST_BARS_OF_A_DAY = 10
@@ -212,6 +214,46 @@ def refuse_second_header(
             )
 
 
+def refuse_finer(
+    moments: Moments, instruments: Instruments, written_as: pyarrow.ChunkedArray, lines: np.ndarray
+) -> None:
+    """Refuse a file with several moments of most minutes of an instrument: the one at second 0 is a part of its bar."""
+    read = moments.status != UNREADABLE
+    if not (moments.wall_clock[read] % MICROSECONDS_PER_MINUTE).any():
+        return
+    chosen = moments.spread(read, False) & (instruments.codes >= 0)
+    bars = Bars.of(instruments.codes, moments.spread(moments.wall_clock, 0), chosen)
+    minute = bars.wall_clock // MICROSECONDS_PER_MINUTE
+    same = (bars.instrument[1:] == bars.instrument[:-1]) & (minute[1:] == minute[:-1])
+    found, minutes = len(bars.places), len(bars.places) - int(same.sum())
+    if found < max(_FEWEST_MOMENTS_OF_TICKS, _LEAST_MOMENTS_OF_A_MINUTE * minutes):
+        return
+    at = int(np.flatnonzero(same)[0])
+    first, second = bars.places[at], bars.places[at + 1]
+    shown = texts(written_as.take(pyarrow.array([first, second])))
+    raise UnreadableFile(
+        f"found {found:,} moments in {minutes:,} minutes, such as {shown[0]!r} (line {lines[first]}) and {shown[1]!r} "
+        f"(line {lines[second]}) of {instruments.keys[bars.instrument[at]]}: trades, or bars shorter than a minute, "
+        "expected one-minute or daily candles",
+        "shorter than a minute",
+        line=int(lines[second]),
+        value=shown[1],
+        count=found - minutes,
+    )
+
+
+def refuse_few_coarse(bars: Bars) -> None:
+    """Refuse a file with few bars of each instrument, all of which are the same number of minutes apart."""
+    of = bars.instrument[1:][bars.follows]
+    counts = np.bincount(of) if len(of) else np.zeros(1, "int64")
+    if not _FEWEST_EQUAL_STEPS <= counts.max() < _FEWEST_STEPS_OF_A_GRID:
+        return  # with more steps :func:`coarse_instruments` tells
+    told = np.flatnonzero(counts >= _FEWEST_EQUAL_STEPS)
+    steps = np.diff(bars.wall_clock)[bars.follows][np.isin(of, told)] // MICROSECONDS_PER_MINUTE
+    if np.ptp(steps) == 0 and steps[0] >= _SHORTEST_EQUAL_STEP:
+        raise _longer_than_a_minute(f"{steps[0]}", "throughout", len(told))
+
+
 def coarse_instruments(bars: Bars) -> dict[int, int]:
     """The instruments whose bars are longer than a minute, and how many minutes most of their steps have."""
     follows = bars.follows
@@ -244,18 +286,22 @@ def refuse_coarse(bars: Bars, coarse: dict[int, int]) -> None:
         lengths = sorted(set(coarse.values()))
         shown = " or ".join(map(str, lengths[:3]))
         throughout = "throughout" if len(lengths) == 1 else "by instrument"
-        raise UnreadableFile(
-            f"found bars {shown} minutes apart {throughout}, expected one-minute or daily candles",
-            "longer than a minute",
-            value=f"{shown} minutes",
-            count=len(coarse),
-        )
+        raise _longer_than_a_minute(shown, throughout, len(coarse))
+
+
+def _longer_than_a_minute(minutes: str, throughout: str, count: int) -> UnreadableFile:
+    return UnreadableFile(
+        f"found bars {minutes} minutes apart {throughout}, expected one-minute or daily candles",
+        "longer than a minute",
+        value=f"{minutes} minutes",
+        count=count,
+    )
 
 
 def refuse_end_labels(
     bars: Bars, closing: np.ndarray, wall_clock: np.ndarray, lines: np.ndarray
 ) -> None:
-    """Refuse a file whose whole sessions begin a minute after the open and end with the minute of the close.
+    """Refuse a file whose whole sessions have no label of the open, and one of the minute of the close.
 
     ``closing`` are the rows of all instruments that start when the session is over.
     """
@@ -284,7 +330,7 @@ def refuse_end_labels(
             continue
         whole += 1
         first = int(bars.wall_clock[start] % MICROSECONDS_PER_DAY)
-        if first == opens[day] + MICROSECONDS_PER_MINUTE and day in at_close:
+        if first > opens[day] and day in at_close:
             by_end += 1
             example = example if example is not None else start
     if whole and by_end >= _NEARLY_EVERY * whole and example is not None:

@@ -13,7 +13,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,7 +47,7 @@ _FEWEST_FIELDS_OF_CANDLES = 5
 _FEWEST_NUMBERS_OF_DATA = 4
 _NUMBER = re.compile(r"[+-]?[\d,.]*\d[\d,.]*(?:e[+-]?\d+)?", re.IGNORECASE)
 _DATE = re.compile(
-    r"\d{4}-?\d\d-?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{10,19}"
+    r"\d{4}[-/.]?\d\d[-/.]?\d\d.*|\d{1,2}[-/.](?:\d{1,2}|[A-Za-z]{3})[-/.]\d{2,4}.*|\d{10,19}"
 )
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?: ?[AP]M)?", re.IGNORECASE)
 _QUOTED = re.compile("'.*'")
@@ -58,7 +58,7 @@ _ALIGNMENT = re.compile(rb"(?m)^ +|(?<= ) +| +(?=\r?$)")
 """Spaces that align columns which a space separates."""
 _GUARDED = r"""^(?:="([^"]*)"|'([^']*))$"""
 """Texts that a spreadsheet was kept from taking for numbers or days: ="500", '2025-06-09."""
-_LEVELS = {"price", "ticker"}
+_LEVELS, _PRICES = {"price", "ticker"}, {"open", "high", "low", "close"}
 """How the first two lines begin where a frame with columns of two levels was written."""
 
 
@@ -133,9 +133,18 @@ def head_of(
     # A separator at the end of every row, which the header does not have.
     if following and all(len(row) == len(header) + 1 and not row[-1] for row in following):
         header = [*header, ""]
-    of_two_levels = bool(following) and {header[0].lower(), following[0][0].lower()} == _LEVELS
+    of_two_levels = bool(following) and _are_two_levels(header, following[0])
     names = column_names(header, of_two_levels)
     return Head(separator, skipped, skipped + 1, names, skipped - of_excel)
+
+
+def _are_two_levels(header: list[str], below: list[str]) -> bool:
+    """Whether the lines say the price and the ticker of each column; older versions do not name them."""
+    named = {header[0].lower(), below[0].lower()}
+    return named == _LEVELS or (
+        named == {""}
+        and any({field.lower() for field in row} >= _PRICES for row in (header, below))
+    )
 
 
 def _first_lines(content: bytes) -> list[str]:
@@ -215,10 +224,14 @@ def _headerless(first: list[str], separator: str, skipped: int, reading: InputSe
     return Head(separator, skipped, skipped, column_names(names))
 
 
-def proposed_names(first: Sequence[str]) -> list[tuple[int, str]]:
-    """What the fields of a row without header look like, by their number from 1."""
-    values = iter(("open", "high", "low", "close", "volume", "open_interest"))
-    proposed, seen = [], set()
+def proposed_names(first: Sequence[str], taken: Container[str] = ()) -> list[tuple[int, str]]:
+    """What the fields of a row without header look like, by their number from 1; names ``taken`` are others'."""
+    values = iter(
+        name
+        for name in ("open", "high", "low", "close", "volume", "open_interest")
+        if name not in taken
+    )
+    proposed, seen = [], {name for name in ("date", "symbol") if name in taken}
     for number, field in enumerate(first, start=1):
         if _CLOCK.fullmatch(field):
             name = "time"

@@ -8,7 +8,9 @@ A name is taken only when exactly one part of it can be a symbol: a wrong symbol
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
@@ -32,8 +34,13 @@ _DATE = re.compile(
     r"\d{4}(?:-\d\d){0,2}|\d{1,2}-(?:\d{1,2}|[A-Z]{3})-\d{2,4}|\d{1,2}[A-Z]{3}\d{2,4}|\d{6,14}|"
     r"(?:EQ|CM|FO)(?:\d{6,8}|\d{2}[A-Z]{3}\d{2,4}(?:BHAV)?)"
 )
+_NUMBER_OF_BSE = re.compile(r"[5-9]\d{5}")
 _INDEX = re.compile(r"(?:NIFTY|INDIA|BANK|FIN) [A-Z0-9]+(?: [A-Z0-9]+)*")
 """Names of indices are of several words."""
+_SPAN = re.compile(
+    r"-\d\d-(?:\d\d|[A-Za-z]{3})-\d{4}(?:-to-\d\d-(?:\d\d|[A-Za-z]{3})-\d{4})?$", re.IGNORECASE
+)
+"""Days at the end of a name, as the exchange's website writes them."""
 _EXCHANGES = {"NSE": "NSE", "NS": "NSE", "NSE_EQ": "NSE", "BSE": "BSE", "BO": "BSE"}
 _SERIES = frozenset(("EQ", "BE", "SM", "ST", "BZ", "ALL", "ALLN"))
 _WORDS = frozenset(
@@ -134,8 +141,9 @@ def symbol_in(path: str) -> str | None:
     """
     for part in reversed(PurePosixPath(path).parts):
         for piece in stem(part).split("_"):
-            if _INDEX.fullmatch(piece.strip()):
-                return piece.strip()
+            name = _SPAN.sub("", piece).strip()
+            if _INDEX.fullmatch(name):
+                return name
         symbols, exchange = _symbols_of(stem(part))
         if symbols:
             return None if len(symbols) > 1 else _listed(symbols[0], exchange)
@@ -145,8 +153,8 @@ def symbol_in(path: str) -> str | None:
 
 
 def stem(name: str) -> str:
-    """A file name without what it ends in."""
-    return _ENDING.sub("", PurePosixPath(name).name)
+    """A file name without what it ends in, ``M%26M`` of a request as ``M&M``."""
+    return unquote(_ENDING.sub("", PurePosixPath(name).name))
 
 
 def said_by_settings(path: str, reading: InputSettings) -> str | None:
@@ -158,6 +166,8 @@ def said_by_settings(path: str, reading: InputSettings) -> str | None:
     if reading.symbol_pattern:
         found = re.search(reading.symbol_pattern, name)
         return found[1] if found and found[1] else None
+    if reading.exchange == "BSE" and _NUMBER_OF_BSE.fullmatch(stem(name)):
+        return stem(name)
     return stem(name).strip().upper() if reading.symbol_from else None
 
 
@@ -167,8 +177,8 @@ def question(path: str, what: str) -> str:
     return (
         f"found {what}, whose rows name no instrument, and no symbol in the name {name!r}; expected a file name such "
         f"as RELIANCE_1min.csv or NSE_EQ%7CINE002A01018_2026-08.json, or the symbol in the settings file: "
-        f'[input] symbols = {{"{name}" = "SYMBOL"}}, or --symbol {name}=SYMBOL; or symbol_from = "file name" where all '
-        "of each name is the symbol"
+        f'[input] symbols = {{{json.dumps(name, ensure_ascii=False)} = "SYMBOL"}}, or --symbol '
+        f'{shlex.quote(f"{name}=SYMBOL")}; or symbol_from = "file name" where all of each name is the symbol'
     )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from setbull_pipelines.errors import SetbullError
+from setbull_pipelines.sources.checked_json import text_of_path
 from setbull_pipelines.sources.known_contents import KnownContents
 from setbull_pipelines.sources.packed import member
 from setbull_pipelines.sources.raw_rows import UnreadableFile
@@ -72,7 +74,7 @@ def unread_files(input: Path) -> dict[str, str]:
 
 def source_name(input: Path, path: Path) -> str:
     """How an input file is named in ``raw.intake``: its path below the input."""
-    return path.name if input.is_file() else path.relative_to(input).as_posix()
+    return text_of_path(path.relative_to(input.parent if input.is_file() else input))
 
 
 def contents(source: str, path: Path, known: KnownContents | None = None) -> dict[str, FoundFile]:
@@ -120,16 +122,26 @@ def _told_of(path: Path) -> str:
 
 
 def _all_files(input: Path) -> list[Path]:
-    files = [
-        path
-        for path in input.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(input).parts)
-    ]
+    """Files and links below a folder but hidden ones; :class:`NoInput` when a folder cannot be looked into."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise NoInput(
+            f"{error.filename}: cannot be read ({error.strerror}), expected a readable folder."
+        ) from error
+
+    files: list[Path] = []
+    for folder, folders, names in os.walk(input, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found = [Path(folder, name) for name in (*folders, *names) if not name.startswith(".")]
+        files += [path for path in found if path.is_file() or path.is_symlink()]
     return sorted(files, key=lambda path: path.relative_to(input).as_posix())
 
 
 def _why_not_read(path: Path) -> str | None:
+    if path.is_dir():
+        return "found a link to a folder, which is not followed, expected the folder itself"
+    if not path.exists():
+        return "found a link that leads nowhere, expected a file"
     suffix = file_suffix(path)
     if suffix is None:
         return f"expected a file that ends in {', '.join(SUFFIXES)}"

@@ -6,8 +6,10 @@ instrument in a file's name (``file_names.py``).
 
 from __future__ import annotations
 
+import html
 import re
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow
@@ -29,7 +31,7 @@ _EQUITY_OF = {"NSE": EQUITY_SEGMENT, "BSE": "BSE_EQ"}
 _INDEX_OF = {"NSE": "NSE_INDEX", "BSE": "BSE_INDEX"}
 _PREFIX = re.compile(r"(NSE|BSE)(?:_EQ)?:")
 _EXCHANGE_SUFFIX = re.compile(r"\.(NS|NSE|BO|BSE)$")
-_SERIES_SUFFIX = re.compile(r"-(?:EQ|BE|BZ|SM|ST|INDEX)$")
+_SERIES_SUFFIX = re.compile(r"[ -](?:EQ|BE|BZ|SM|ST|INDEX)$")
 _INDEX = re.compile(
     r"\^?(?:NIFTY(?:[ _]?50)?|NIFTY[ _].+|BANK[ _]?NIFTY|FIN[ _]?NIFTY|NIFTYBANK|MIDCPNIFTY|INDIA[ _]?VIX|NSEI|"
     r"NSEBANK|SENSEX|BANKEX|BSESN)",
@@ -37,11 +39,16 @@ _INDEX = re.compile(
 )
 _CONTRACT = re.compile(
     r"[A-Z][A-Z0-9&-]*?(?:\d\d(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)(?:\d{0,4}FUT|\d+(?:\.\d+)?[CP]E)|"
-    r"\d\d[1-9OND]\d\d\d+(?:\.\d+)?[CP]E|-I{1,3}(?:\.NFO)?)|(?:NFO|BFO|MCX|CDS):.*|.*\.(?:NFO|MCX|CDS)",
+    r"\d\d[1-9OND]\d\d\d+(?:\.\d+)?[CP]E|-I{1,3}(?:\.NFO)?)|"
+    r".*(?:[ -]FUT| [CP]E)(?: .*)?|(?:NFO|BFO|MCX|CDS):.*|.*\.(?:NFO|MCX|CDS)",
 )
 """Futures and options, as the exchange and brokers write them; -I is the nearest future."""
 _NUMBER_OF_NSE = re.compile(r"NSE_EQ\|\d+")
 """Codes of BSE and tokens of brokers are numbers, symbols and ISINs of NSE never."""
+_SHARE_OF_NSE = re.compile(r"[A-Z0-9&-]*[A-Z][A-Z0-9&-]*")
+"""Whatever has another sign, such as a space or an underscore, is a name, or another vendor's way of writing."""
+_NOTHING = frozenset(("", "NAN", "NONE", "NULL", "N/A", "#N/A", "NA", "-"))
+"""How programs write that there is no symbol."""
 _OF_BSE = re.compile(r"\^?(?:SENSEX|BANKEX|BSESN)", re.IGNORECASE)
 
 
@@ -82,6 +89,9 @@ def read_instruments(
             raise UnreadableFile(f"found the column {column} of type {raise_for}, expected texts")
     codes = compute.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
     found = [(text or "").strip() for text in texts(pyarrow.chunked_array([coded.dictionary]))]
+    if keyed_by_symbol:
+        is_nothing = np.array([*(text.upper() in _NOTHING for text in found), False], bool)
+        codes = np.where(is_nothing[codes], -1, codes).astype("int32")
     keys = [key_of_symbol(text, reading.exchange) for text in found] if keyed_by_symbol else found
     renamed = [
         f"{text} = {key}"
@@ -94,7 +104,7 @@ def read_instruments(
         column,
         np.append(place_of, [-1]).astype("int32")[codes],
         np.array([*distinct, None], object)[:-1],
-        np.array([_is_key(key) and not _NUMBER_OF_NSE.fullmatch(key) for key in distinct], bool),
+        np.array([_is_key(key) and _is_possible(key, keyed_by_symbol) for key in distinct], bool),
         (f"instruments {', '.join(renamed[:3])}{more}",) if renamed else (),
     )
 
@@ -111,6 +121,8 @@ def key_of_symbol(text: str, exchange: str = "") -> str:
     segment, bar, _ = text.partition("|")
     if bar and segment in SEGMENTS:
         return text
+    if "%" in text or ";" in text:  # M%26M of a request, M&amp;M of a page
+        text = unquote(html.unescape(text))
     symbol, said = _in_capitals(text), exchange or "NSE"
     if prefix := _PREFIX.match(symbol):
         said, symbol = prefix[1], symbol[prefix.end() :]
@@ -123,6 +135,11 @@ def key_of_symbol(text: str, exchange: str = "") -> str:
     return f"{_EQUITY_OF[said]}|{symbol}"
 
 
+def is_name_of_index(symbol: str) -> bool:
+    """Whether a symbol, without its exchange, is one of an index."""
+    return bool(_INDEX.fullmatch(symbol))
+
+
 def key_of_share(name: str) -> str:
     """The key of a share of NSE by its symbol or ISIN, neither of which has small letters."""
     return f"{EQUITY_SEGMENT}|{name.upper()}"
@@ -132,6 +149,16 @@ def _in_capitals(text: str) -> str:
     """The exchange has no small letters in symbols; names of indices have."""
     name = _EXCHANGE_SUFFIX.sub("", _PREFIX.sub("", text))
     return text if text.isupper() or _INDEX.fullmatch(name) else text.upper()
+
+
+def _is_possible(key: str, keyed_by_symbol: bool) -> bool:
+    """Whether the exchange can have such an instrument; tokens and numbers of BSE are none of NSE's."""
+    segment, _, identifier = key.partition("|")
+    if segment != EQUITY_SEGMENT:
+        return True
+    if keyed_by_symbol:
+        return bool(_SHARE_OF_NSE.fullmatch(identifier) or _CONTRACT.fullmatch(identifier))
+    return not _NUMBER_OF_NSE.fullmatch(key)
 
 
 def _is_key(key: str) -> bool:

@@ -33,6 +33,7 @@ EXPECTED = (
 )
 ABOUT_ALL = ("instrument_key", "symbol", "ticker", "tradingsymbol", "stock_code", "exchange")
 """Values beside a table that hold for all of its rows."""
+_ABOUT = ("meta", "metadata")
 _NAMES_ONE = frozenset(ABOUT_ALL) - {"exchange"}
 _MOMENT = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T ].*)?|\d{9,19}")
 _SYMBOL = re.compile(r"(?:[A-Z_]+[:|])?(?=[\w&.-]*[A-Z])[A-Z0-9][A-Z0-9&.-]*")
@@ -165,9 +166,11 @@ def _tables(node: Any, place: _Place) -> Iterator[_Table]:
 
 
 def _tables_of_object(node: Mapping[str, Any], place: _Place) -> Iterator[_Table]:
+    about = [value for name, value in node.items() if name in _ABOUT and isinstance(value, dict)]
     said = {
         name.lower(): str(value)
-        for name, value in node.items()
+        for found in (*about, node)
+        for name, value in found.items()
         if name.lower() in ABOUT_ALL and isinstance(value, str)
     }
     place = place._replace(beside={**place.beside, **said})
@@ -181,6 +184,9 @@ def _tables_of_object(node: Mapping[str, Any], place: _Place) -> Iterator[_Table
     if inner and len(inner) == len(node) and all(map(_MOMENT.fullmatch, node)):
         entries = [{"timestamp": moment, **row} for moment, row in node.items()]
         yield _Table(place.path, entries, "objects", place.beside)
+        return
+    if len(inner) == len(node) and _are_numbered_rows(node, inner):
+        yield _Table(place.path, inner, "objects", place.beside)
         return
     if len(inner) >= _FEWEST_FIELDS and len({tuple(value) for value in inner}) == 1:
         columns = {
@@ -207,6 +213,16 @@ def _tables_of_object(node: Mapping[str, Any], place: _Place) -> Iterator[_Table
     place = place._replace(lists={**place.lists, **lists})
     for name, value in node.items():
         yield from _tables(value, place.below(str(name)))
+
+
+def _are_numbered_rows(node: Mapping[str, Any], inner: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether these are rows under their numbers, as pandas writes a frame by its index."""
+    return (
+        list(node) == [str(number) for number in range(len(node))]
+        and _are_flat_objects(inner)
+        and max(map(len, inner)) >= _FEWEST_FIELDS
+        and not all(str(name).isdecimal() for name in inner[0])
+    )
 
 
 def _together(tables: Sequence[_Table]) -> RawRows:

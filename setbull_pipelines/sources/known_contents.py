@@ -31,7 +31,7 @@ class KnownContents:
 
     def hash_of(self, file: Path, read: Callable[[Path], str]) -> str:
         """The content hash of ``file``: as remembered, or else by ``read``. Raises what that raises, and OSError."""
-        key, asked = str(file.absolute()), time.time_ns()
+        key, asked = checked_json.text_of_path(file.absolute()), time.time_ns()
         found = _signature(file)
         if key in self._before and self._before[key][:-1] == found:
             self._now[key] = self._before[key]
@@ -43,7 +43,7 @@ class KnownContents:
 
     def is_damaged(self, file: Path, content_hash: str) -> bool:
         """Whether ``file`` was read as having another content, and nobody has written to it since."""
-        remembered = self._before.get(str(file.absolute()))
+        remembered = self._before.get(checked_json.text_of_path(file.absolute()))
         return (
             remembered is not None
             and remembered[:-1] == _signature(file)

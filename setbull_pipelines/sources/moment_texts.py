@@ -37,6 +37,8 @@ _SERIAL = r"^\d{5}(?:\.\d+)?$"
 _SERIAL_FROM, _SERIAL_TO = 32_874, 73_051  # 1990 and 2100
 _SERIAL_OF_1970 = 25_569
 """Days of a spreadsheet, which counts from the end of 1899."""
+_SECOND_OF_ROUNDING, _NOISE = 0.5, 1e-3
+_HALF_A_MINUTE = 30
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -50,6 +52,7 @@ _ANY = (
     r"(?P<year>\d{4})(?P<ymd>[-/.]?)(?P<month>\d{1,2})(?P=ymd)(?P<day>\d{1,2})"
     r"|(?P<first>\d{1,2})(?P<dmy>[-/.])(?P<second>\d{1,2})(?P=dmy)(?P<last>\d{4}|\d{2})"
     r"|(?P<day_n>\d{1,2})[-/ .]?(?P<name>[a-z]{3})[a-z]*[-/ .,]*(?P<year_n>\d{4}|\d{2})"
+    r"|(?P<year_b>\d{4})[-/ ](?P<name_b>[a-z]{3})[a-z]*[-/ ](?P<day_b>\d{1,2})"
     r"|(?P<name_m>[a-z]{3})[a-z]*\.? +(?P<day_m>\d{1,2})(?:st|nd|rd|th)?,? +(?P<year_m>\d{4})"
     r")"
     r"(?:(?:[t ,]+|(?<=\d{8}))"
@@ -60,6 +63,12 @@ _ANY = (
     r"(?: ?[(\[][^)\]]*[)\]])?)?"
     r")?$"
 )
+_NAMES_OF_MONTHS = ("name", "name_m", "name_b")
+_YEAR_LAST = re.compile(
+    r"^((?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? +)?[a-z]{3}[a-z]*\.? +\d{1,2}) +(\d{1,2}:\d\d(?::\d\d)?)"
+    r"((?: [a-z/+:\d]+)?) (\d{4})$"
+)
+"""The year after the clock, as C and Java write it: Mon Jun 02 09:15:00 IST 2025."""
 _OFFSET = re.compile(r"([+-])(\d(?=:)|\d\d):?(\d\d)?$")
 _ZONES = {"z": 0, "utc": 0, "gmt": 0, "ist": 330, "asia/kolkata": 330, "asia/calcutta": 330}
 
@@ -84,7 +93,7 @@ def read_texts(found: pd.Series, rows_of: np.ndarray, reading: InputSettings) ->
     epoch = _epochs(found, reading)
     if 2 * rows_of[epoch.status != UNREADABLE].sum() >= rows_of.sum():
         return epoch
-    serial = _serials(found)
+    serial = _serials(found, rows_of)
     if 2 * rows_of[serial.status != UNREADABLE].sum() >= rows_of.sum():
         return serial
     return _any(found, reading.day_first)
@@ -100,12 +109,16 @@ def _in_full(found: pd.Series, rows_of: np.ndarray) -> pd.Series:
         return found.mask(is_short, found[is_short].map(lambda text: f"{Decimal(text):f}"))
     if 2 * rows_of[is_short].sum() < rows_of.sum():
         return found
-    raise UnreadableFile(
-        f"found moments such as {found[is_short].iloc[0]!r}, which a spreadsheet has rounded to {digits} digits, "
-        "expected all of them: show the column as a number without decimals there, and save the file again",
+    raise _rounded_moments(found[is_short], f"{digits} digits", int(rows_of[is_short].sum()))
+
+
+def _rounded_moments(found: pd.Series, kept: str, count: int) -> UnreadableFile:
+    return UnreadableFile(
+        f"found moments such as {found.iloc[0]!r}, which a spreadsheet has rounded to {kept}, expected all of them: "
+        "show the column there as a date with the time, or as a number with all digits, and save the file again",
         "rounded moments",
-        value=str(found[is_short].iloc[0]),
-        count=int(rows_of[is_short].sum()),
+        value=str(found.iloc[0]),
+        count=count,
     )
 
 
@@ -147,16 +160,33 @@ def _epochs(found: pd.Series, reading: InputSettings) -> Texts:
     return Texts(status, wall, (f"epoch {best}",) if best else ())
 
 
-def _serials(found: pd.Series) -> Texts:
+def _serials(found: pd.Series, rows_of: np.ndarray) -> Texts:
     """Days as a spreadsheet counts them, with the time of day as a fraction, to the second."""
     is_number = found.str.match(_SERIAL).to_numpy(bool)
     days = found.where(is_number, "0").astype("float64").to_numpy()
     inside = is_number & (days >= _SERIAL_FROM) & (days < _SERIAL_TO)
-    seconds = np.rint(np.where(inside, days - _SERIAL_OF_1970, 0) * 86_400).astype("int64")
+    if 2 * rows_of[inside].sum() < rows_of.sum():
+        inside[:] = False
+    seconds = np.zeros(len(found), "int64")
+    seconds[inside] = seconds_of_days(found[inside])
+    seconds -= np.where(inside, _SERIAL_OF_1970 * 86_400, 0)
     has_clock = inside & (seconds % 86_400 != 0)
     status = np.select([~inside, has_clock.any() & inside], [UNREADABLE, NAIVE], DATE)
     wall = (seconds * 10**6).view("datetime64[us]")
     return Texts(status, wall, ("days as a spreadsheet counts them",) if inside.any() else ())
+
+
+def seconds_of_days(written: pd.Series) -> np.ndarray:
+    """Days with a time of day as a fraction, as seconds; what the digits left out of a minute is put back."""
+    decimals = int(written.str.partition(".")[2].str.len().max()) if len(written) else 0
+    seconds = written.astype("float64").to_numpy() * 86_400
+    whole, minutes = np.rint(seconds), np.rint(seconds / 60) * 60
+    left_out = 86_400 / 2 / 10**decimals + _NOISE
+    is_odd = np.abs(seconds - minutes) > _SECOND_OF_ROUNDING
+    if left_out >= _HALF_A_MINUTE and is_odd.any():
+        raise _rounded_moments(written[is_odd], f"{decimals} decimals", int(is_odd.sum()))
+    is_near = np.abs(seconds - minutes) <= left_out
+    return np.where(is_near, minutes, whole).astype("int64")
 
 
 def _by_format(found: pd.Series, written: str) -> Texts:
@@ -177,8 +207,8 @@ def _by_format(found: pd.Series, written: str) -> Texts:
 
 
 def _any(found: pd.Series, day_first: bool | None) -> Texts:
-    parts = found.str.lower().str.extract(_ANY)
-    matched = parts[["year", "first", "name", "name_m"]].notna().any(axis=1).to_numpy()
+    parts = found.str.lower().str.replace(_YEAR_LAST, r"\1 \4 \2\3", regex=True).str.extract(_ANY)
+    matched = parts[["year", "first", *_NAMES_OF_MONTHS]].notna().any(axis=1).to_numpy()
 
     def whole(*names: str) -> np.ndarray:
         values = parts[names[0]]
@@ -188,12 +218,16 @@ def _any(found: pd.Series, day_first: bool | None) -> Texts:
 
     first, second = whole("first"), whole("second")
     by_numbers = parts["first"].notna().to_numpy()
+    if day_first is None:
+        _refuse_years_first(found[by_numbers], parts[by_numbers])
     is_day_first = _order(found, first, second, by_numbers, day_first)
     month = np.where(by_numbers, second if is_day_first else first, whole("month"))
-    day = np.where(by_numbers, first if is_day_first else second, whole("day", "day_n", "day_m"))
-    names = parts["name"].fillna(parts["name_m"]).map(_MONTHS)
-    month = np.where(parts[["name", "name_m"]].notna().any(axis=1), names.fillna(0), month)
-    year = whole("year", "last", "year_n", "year_m")
+    day = np.where(
+        by_numbers, first if is_day_first else second, whole("day", "day_n", "day_m", "day_b")
+    )
+    names = parts["name"].fillna(parts["name_m"]).fillna(parts["name_b"]).map(_MONTHS)
+    month = np.where(parts[[*_NAMES_OF_MONTHS]].notna().any(axis=1), names.fillna(0), month)
+    year = whole("year", "last", "year_n", "year_m", "year_b")
     year = np.where(year < 100, year + 2000, year)
     has_clock = parts[["hour", "hour_c"]].notna().any(axis=1).to_numpy()
     hour, minute, second_of = (
@@ -226,6 +260,35 @@ def _any(found: pd.Series, day_first: bool | None) -> Texts:
     if (ends_day & good).any():
         notes.append("24:00 is the end of its day")
     return Texts(status, np.where(good, wall, np.datetime64("NaT", "us")), tuple(notes))
+
+
+def _refuse_years_first(found: pd.Series, parts: pd.DataFrame) -> None:
+    """Refuse dates such as 25-06-02 of which the first number is always the same and the last is not."""
+    is_short = parts["last"].str.len() == 2
+    if not len(found) or not is_short.all():
+        return
+    if (
+        parts["first"].nunique() > 1
+        or parts["last"].nunique() < 2
+        or parts["second"].nunique() > 12
+    ):
+        return
+    example, sign = found.iloc[0], parts["dmy"].iloc[0]
+    clock = "".join(
+        part
+        for part, name in ((" %H", "hour"), (":%M", "minute"), (":%S", "second_of"))
+        if parts[name].notna().any()
+    )
+    written = f"%y{sign}%m{sign}%d{clock}"
+    raise UnreadableFile(
+        f"found dates such as {example!r} with the same first number throughout, as of a year, expected to know which "
+        f'is the year: [input] timestamp_format = "{written}" if the first is, day_first = true (or --day-first) if '
+        "the last is, after day and month",
+        "ambiguous dates",
+        value=str(example),
+        count=len(found),
+        paste={"timestamp_format": written},
+    )
 
 
 def _order(

@@ -295,11 +295,10 @@ def _read(name: str, column: pyarrow.ChunkedArray) -> Numbers:
         # As text a number of 32 bits is the shortest decimal that it stands for: 1000.62, not 1000.6199951.
         decimals = distinct.dictionary.to_numpy(zero_copy_only=False).astype("U").astype("float64")
         read = pyarrow.chunked_array([pyarrow.array(decimals).take(distinct.indices)])
-    elif (
-        pyarrow.types.is_integer(column.type)
-        or pyarrow.types.is_floating(column.type)
-        or pyarrow.types.is_decimal(column.type)
-    ):
+    elif pyarrow.types.is_decimal(column.type):
+        # By way of a text, since Arrow's own way can miss the nearest number: 2454.9500000000003 for 2454.95.
+        read = compute.cast(compute.cast(column, pyarrow.string()), pyarrow.float64())
+    elif pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type):
         read = compute.cast(column, pyarrow.float64(), safe=False)
     elif pyarrow.types.is_null(column.type):
         read = compute.cast(column, pyarrow.float64())

@@ -40,7 +40,7 @@ from setbull_pipelines.sources.landing_writing import (
     land_rejection,
     land_universe,
 )
-from setbull_pipelines.sources.layouts import Layout, layout_of
+from setbull_pipelines.sources.layouts import Layout, layout_of, plain
 from setbull_pipelines.sources.raw_rows import NotATable, RawRows, UnreadableFile, column_names
 from setbull_pipelines.sources.reading import read_rows
 from setbull_pipelines.sources.universe_files import CheckedUniverse, check_universe, is_universe
@@ -147,8 +147,13 @@ def _proposed_columns(rows: RawRows) -> dict[str, str]:
     sample = rows.sample()
     if not sample or not all(rows.names):
         return {}
-    first = [(sample[0][name] or "").strip() for name in rows.names]
-    meanings = dict(zip(rows.names, (name for _, name in proposed_names(first)), strict=True))
+    # A letter can be the name of anything.
+    meant = plain.meanings_of(rows.names)
+    known = {name: meaning for name, meaning in meant.items() if len(name) > 1}
+    others = [name for name in rows.names if name not in known]
+    first = [(sample[0][name] or "").strip() for name in others]
+    proposed = proposed_names(first, known.values())
+    meanings = known | dict(zip(others, (name for _, name in proposed), strict=True))
     names = {meaning: name for name, meaning in meanings.items()}
     if not {"open", "high", "low", "close", "volume"} <= set(names) or not {
         "timestamp",
@@ -171,11 +176,30 @@ def _proposed_columns(rows: RawRows) -> dict[str, str]:
     }
 
 
+def _refuse_moments_of_another_name(rows: RawRows) -> None:
+    """Ask whether the one column that holds moments has those of the bars, where none is called so."""
+    if "timestamp" in rows.names:
+        return
+    others = [name for name in rows.names if name not in candle_files.KNOWN_COLUMNS]
+    found = [name for name in others if plain.holds_moments(rows.columns[name])]
+    if len(found) == 1:
+        said = f"{found[0]}=timestamp"
+        raise UnreadableFile(
+            f"found the columns {', '.join(rows.names[:30])}, expected also timestamp; the settings say what other "
+            f'names mean: [input] columns = {{{json.dumps(found[0], ensure_ascii=False)} = "timestamp"}} (or --columns '
+            f"{shlex.quote(said)}), if {found[0]} is the start of each bar",
+            "missing column",
+            value=", ".join(rows.names[:30]),
+            paste={"columns": {found[0]: "timestamp"}},
+        )
+
+
 def _as_candles(rows: RawRows, layout: Layout, source: str, reading: InputSettings) -> RawRows:
     rows = layout.as_rows(rows)
     if layout.NAME != "candles":
         rows = replace(rows, notes=(layout.NAME, *rows.notes))
     if "instrument_key" in rows.names or "symbol" in rows.names:
+        _refuse_moments_of_another_name(rows)
         return rows
     said = said_by_settings(source, reading)
     symbol = said or layout.identity(source)
@@ -188,6 +212,7 @@ def _as_candles(rows: RawRows, layout: Layout, source: str, reading: InputSettin
             value=source,
             paste={"symbols": {name: "SYMBOL"}},
         )
+    _refuse_moments_of_another_name(rows)
     name = "instrument_key" if "|" in symbol else "symbol"
     column = pyarrow.chunked_array([pyarrow.array([symbol] * len(rows.lines), pyarrow.string())])
     told = f"instrument {symbol} {'by [input]' if said else 'from the file name'}"

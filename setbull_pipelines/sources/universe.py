@@ -53,9 +53,12 @@ class Universe:
         """The keys of a file's instruments, found by symbol where the file has only symbols."""
         if not file.landing.manifest["keyed_by_symbol"]:
             return list(landed)
-        return [
-            self.keys_by_symbol.get(parse_instrument_key(key).identifier, key) for key in landed
-        ]
+        return [self._key_of_symbol(key) for key in landed]
+
+    def _key_of_symbol(self, key: str) -> str:
+        """The listed key of a symbol, on the exchange that it is of: prices of another are not its own."""
+        listed = self.keys_by_symbol.get(parse_instrument_key(key).identifier, key)
+        return listed if listed.partition("_")[0] == key.partition("_")[0] else key
 
     def knows(self, keys: Sequence[str]) -> np.ndarray:
         """Whether each key is an instrument of the universe."""

@@ -17,7 +17,11 @@ from setbull_pipelines.market.instruments import (
     parse_instrument_key,
 )
 from setbull_pipelines.sources.candle_files import has_prices
-from setbull_pipelines.sources.instrument_columns import EQUITY_SEGMENT, key_of_share
+from setbull_pipelines.sources.instrument_columns import (
+    EQUITY_SEGMENT,
+    key_of_share,
+    key_of_symbol,
+)
 from setbull_pipelines.sources.raw_rows import RawRows, records, texts
 from setbull_pipelines.sources.verdicts import REJECTED_COLUMNS
 from setbull_pipelines.tables import INSTRUMENTS
@@ -31,6 +35,8 @@ FACT_COLUMNS = (
     "lot_size",
     "exchange_token",
 )
+EXCHANGE_COLUMNS = ("exchange", "exch_seg")
+"""Brokers' lists of all markets say in them which one a row is of."""
 PAISE_PER_RUPEE = 100
 
 
@@ -95,7 +101,8 @@ def check_universe(rows: RawRows) -> CheckedUniverse:
         for name in SYMBOL_COLUMNS:
             if symbol := found.get(name):
                 if key.startswith(EQUITY_SEGMENT):
-                    keys_by_symbol[symbol.upper()] = key
+                    bare = key_of_symbol(symbol).rpartition("|")[2]
+                    keys_by_symbol[symbol.upper()] = keys_by_symbol[bare.upper()] = key
                 else:
                     keys_by_symbol.setdefault(symbol, key)
     rejected += [
@@ -135,7 +142,7 @@ def _instrument(found: dict[str, str]) -> dict[str, Any]:
             None,
             "Found no value in column symbol, expected the trading symbol.",
         )
-    key = found.get("instrument_key") or key_of_share(found.get("isin") or symbol)
+    key = found.get("instrument_key") or _key(found, symbol)
     try:
         parse_instrument_key(key)
     except InvalidInstrumentKey as error:
@@ -155,6 +162,21 @@ def _instrument(found: dict[str, str]) -> dict[str, Any]:
         "lot_size": None if lot is None else int(lot),
         "series": found.get("series") or found.get("instrument_type") or None,
     }
+
+
+def _key(found: dict[str, str], symbol: str) -> str:
+    """The key of a row without one, by ISIN or symbol, on the exchange that the row says."""
+    column = next((name for name in EXCHANGE_COLUMNS if found.get(name)), "")
+    exchange = found[column].upper().removesuffix("_EQ") if column else "NSE"
+    if exchange not in ("NSE", "BSE"):
+        reason = (
+            f"Found {found[column]!r} in column {column}, expected NSE or BSE; futures, options and other markets "
+            "are not read."
+        )
+        raise _Fault("other market", column, found[column], reason)
+    if found.get("isin"):
+        return f"{exchange}_EQ|{found['isin'].upper()}"
+    return key_of_symbol(symbol, exchange)
 
 
 def _isin(text: str | None) -> str | None:

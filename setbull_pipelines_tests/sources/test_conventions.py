@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from itertools import accumulate
 
 import pytest
@@ -71,6 +72,11 @@ def test_labels_by_the_end_are_refused_or_shifted() -> None:
     assert len(candles(table(odd, *rows), label="start").accepted) == 374
 
 
+def test_labels_by_the_end_are_refused_where_the_first_minutes_had_no_trade() -> None:
+    asked = refused(table(*session(first="09:16")[2:]))
+    assert (asked.rule, asked.value) == ("end labels", "2025-06-02 09:18")
+
+
 def test_labels_by_the_start_with_a_print_of_the_closing_session_are_not_by_the_end() -> None:
     rows = [*session(), "ALPHA,2025-06-02T15:30:00+05:30,100,101,99,100,5"]
     found = candles(table(*rows))
@@ -87,6 +93,33 @@ def test_coarser_bars_are_refused_also_with_one_odd_print(step: int) -> None:
     assert refused(table(odd, *rows)).rule == "longer than a minute"
     inside = "ALPHA,2025-06-02T11:01:00+05:30,100,101,99,100,5"
     assert refused(table(*rows, inside)).rule == "longer than a minute"
+
+
+@pytest.mark.parametrize(("step", "bars"), [(5, 5), (60, 6), (75, 5)])
+def test_a_few_bars_that_are_far_apart_throughout_are_refused(step: int, bars: int) -> None:
+    rows = session(minutes=bars, step=step)
+    assert f"{step} minutes apart" in refused(table(*rows)).reason
+    two_days = [*rows, *session(day="2025-06-03", minutes=3, step=step)]
+    assert refused(table(*two_days)).rule == "longer than a minute"
+    assert len(candles(table(*rows[:4])).accepted) == 4
+    seldom = "ALPHA,2025-06-03T09:15:00+05:30,1,1,1,1,1\nALPHA,2025-06-03T09:17:00+05:30,1,1,1,1,1"
+    assert len(candles(table(*rows, seldom)).accepted) == bars + 2
+
+
+@pytest.mark.parametrize("seconds", [1, 10, 30])
+def test_bars_shorter_than_a_minute_and_trades_are_refused(seconds: int) -> None:
+    start = datetime(2025, 6, 2, 9, 15)
+    rows = [
+        f"ALPHA,{start + timedelta(seconds=seconds * n):%Y-%m-%dT%H:%M:%S+05:30},100,101,99,100,{n % 7}"
+        for n in range(40)
+    ]
+    asked = refused(table(*rows))
+    assert (asked.rule, asked.line) == ("shorter than a minute", 3)
+    assert rows[0].split(",")[1] in asked.reason
+    assert rows[1].split(",")[1] in asked.reason
+    late = "ALPHA,2025-06-02T09:15:01+05:30,100,101,99,100,5"
+    found = candles(table(*session(minutes=20), late))
+    assert list(found.rejected["rule"]) == ["not on a minute"]
 
 
 def test_one_coarse_instrument_among_others_is_rejected_alone() -> None:

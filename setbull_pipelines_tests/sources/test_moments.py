@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from setbull_pipelines_tests.sources.reading_files import (
+    HEADER,
     candles,
     moments,
     refused,
@@ -52,6 +53,9 @@ def minute(*texts: str) -> str:
         ("Fri Jun 13 2025 09:15:00 GMT+0530 (India Standard Time)", None),
         ("Fri, 13 Jun 2025 03:45:00 GMT", None),
         ("2025-06-13 09:15:00 IST", None),
+        ("Fri Jun 13 09:15:00 2025", IST),
+        ("Fri Jun 13 09:15:00 IST 2025", None),
+        ("2025-Jun-13 09:15", IST),
         ("2025-06-13T09:15:00 Asia/Kolkata", None),
         ("2025-06-13T09:15:00+05:30[Asia/Kolkata]", None),
         ("1749786300", "epoch seconds"),
@@ -160,3 +164,40 @@ def test_data_before_the_calendar_says_so() -> None:
     found = candles(table("A,2009-06-02T09:15:00+05:30,1,1,1,1,1", *session(minutes=3)))
     assert found.rejected["rule"].tolist() == ["outside calendar coverage"]
     assert "expected a day from 2015-01-01 to" in found.rejected["reason"].iloc[0]
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("digits", [4, 5, 9])
+def test_days_of_a_spreadsheet_with_few_digits_are_the_minutes_they_were(
+    separate: bool, digits: int
+) -> None:
+    header = "symbol,date,time,open,high,low,close,volume" if separate else HEADER
+    minutes = range(9 * 60 + 15, 15 * 60 + 30)
+    rows = [
+        f"A,45810,{minute / 1440:.{digits}f},100,101,99,100,{minute % 7}"
+        if separate
+        else f"A,{45810 + minute / 1440:.{digits}f},100,101,99,100,{minute % 7}"
+        for minute in minutes
+    ]
+    found = candles(table(*rows, header=header))
+    assert moments(found) == [
+        f"2025-06-02 {minute // 60:02}:{minute % 60:02}" for minute in minutes
+    ]
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_days_of_a_spreadsheet_with_too_few_digits_are_refused(separate: bool) -> None:
+    header = "symbol,date,time,open,high,low,close,volume" if separate else HEADER
+    days = ["45810,0.385", "45810,0.386"] if separate else ["45810.385", "45810.386"]
+    asked = refused(table(*(f"A,{day},100,101,99,100,5" for day in days), header=header))
+    assert asked.rule == "rounded moments"
+    assert "rounded to 3 decimals" in asked.reason
+
+
+def test_dates_in_columns_of_year_month_and_day_are_read() -> None:
+    header = "symbol,year,month,day,hour,minute,open,high,low,close,volume"
+    found = candles(table("A,2025,6,2,9,5,1,1,1,1,1", "A,2025,6,2,9,15,1,1,1,1,1", header=header))
+    assert moments(found) == ["2025-06-02 09:15"]
+    assert "columns year, month, day = date" in found.notes
+    days = table("A,2025,6,2,1,1,1,1,1", header=header.replace(",hour,minute", ""))
+    assert moments(candles(days)) == ["2025-06-02 00:00"]

@@ -66,6 +66,37 @@ def test_the_brokers_json_master_states_ticks_in_paise(inbox: Path) -> None:
     assert "unknown segment 'MOON'" in taken.unassigned["reason"].iloc[0]
 
 
+def test_a_broker_s_list_of_all_markets_keeps_them_apart(inbox: Path) -> None:
+    (inbox / "instruments.csv").write_text(
+        "exchange_token,tradingsymbol,tick_size,lot_size,instrument_type,exchange\n"
+        "2885,RELIANCE,0.1,1,EQ,NSE\n"
+        "500325,RELIANCE,0.05,1,EQ,BSE\n"
+        "1,RELIANCE25JUNFUT,0.05,250,FUT,NFO\n"
+    )
+    taken = take(inbox)
+    found = taken.instruments.set_index("instrument_key")["exchange_token"].to_dict()
+    assert found == {"BSE_EQ|RELIANCE": "500325", "NSE_EQ|RELIANCE": "2885"}
+    rejected = taken.unassigned[taken.unassigned["source"] == "instruments.csv"]
+    assert rejected[["line", "rule", "value"]].values.tolist() == [[4, "other market", "NFO"]]
+
+
+@pytest.mark.parametrize("isin", ["", "INE002A01018"])
+def test_prices_of_bse_are_not_taken_for_those_of_the_share_that_a_list_names(
+    inbox: Path, isin: str
+) -> None:
+    row = "2025-06-02T09:15:00+05:30,1,1,1,1,1"
+    (inbox / "candles.csv").write_text(
+        f"symbol,timestamp,open,high,low,close,volume\nBSE:RELIANCE,{row}\nRELIANCE,{row}\n"
+    )
+    (inbox / "list.csv").write_text(f"symbol,isin,tick_size\nRELIANCE-EQ,{isin},0.1\n")
+    taken = take(inbox)
+    day = taken.load_days(taken.days("minutes"))[taken.days("minutes")[0]]
+    assert list(day.candles_1min["instrument_key"]) == [f"NSE_EQ|{isin or 'RELIANCE'}"]
+    assert day.quarantine[["instrument_key", "rule"]].values.tolist() == [
+        ["BSE_EQ|RELIANCE", "unknown instrument"]
+    ]
+
+
 def test_several_lists_are_one_and_the_later_file_counts(inbox: Path) -> None:
     (inbox / "1.csv").write_text(
         "instrument_key,symbol,tick_size,lot_size\nNSE_EQ|INE002A01018,OLD,0.05,1\n"

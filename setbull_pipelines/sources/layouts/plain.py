@@ -10,11 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pyarrow
 import pyarrow.compute as compute
 
 from setbull_pipelines.sources.file_names import instrument_in
 from setbull_pipelines.sources.layouts import Sample
+from setbull_pipelines.sources.moment_texts import seconds_of_days
 from setbull_pipelines.sources.number_columns import decoded, is_text
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, renamed, texts
 
@@ -22,7 +25,7 @@ NAME = "candles"
 _MEANINGS = {
     "timestamp": "timestamp time_stamp ts datetime date_time dateandtime candle_time start_time bar_time epoch "
     "unix unix_time unixtime unix_timestamp trade_date trading_date date_timestamp candle_timestamp bar_timestamp "
-    "start_timestamp datetime_str tradedate",
+    "start_timestamp datetime_str tradedate local_time open_time opentime bar_start candle_start",
     "open": "open o open_price openprice",
     "high": "high h high_price highprice",
     "low": "low l low_price lowprice",
@@ -32,7 +35,7 @@ _MEANINGS = {
     "open_interest": "open_interest oi openinterest open_int openint",
     "instrument_key": "instrument_key instrumentkey",
     "symbol": "symbol ticker tradingsymbol trading_symbol stock stock_code scrip scrip_name security "
-    "index_name indexname isin isin_code isin_no isin_number",
+    "index_name indexname isin isin_code isin_no isin_number sc_code scrip_code",
     "exchange": "exchange exchange_code exch",
     "date": "date day dt",
     "time": "time",
@@ -42,12 +45,16 @@ _RANK = {
     alias: rank for aliases in _MEANINGS.values() for rank, alias in enumerate(aliases.split())
 }
 _PLAIN = re.compile(r"[\s.\-/]+")
-_UNIT = re.compile(r"[\s_]*[(\[](?:in[\s_]+)?(?:\u20b9|rs\.?|inr|shares|nos?\.?|qty)[)\]]$|\*+$")
+_UNIT = re.compile(
+    r"[\s_]*[(\[](?:in[\s_]+)?(?:ms|epoch|unix|\u20b9|rs\.?|inr|shares|nos?\.?|qty)[)\]]$|\*+$"
+)
 """What names of columns say that they are counted in, where that is rupees or shares, and marks of footnotes."""
 _NUMBERED = re.compile(r"^\d+_(?=\D)")
 """Names of Alpha Vantage: 1. open."""
-_WITH_ZONE = re.compile(r"(?P<name>.+?)_*[(\[_](?P<zone>utc|gmt|ist)[)\]]?$")
-"""Names that say the zone of their moments: timestamp (UTC), datetime_ist."""
+_WITH_ZONE = re.compile(
+    r"(?P<name>.+?)_*[(\[_](?P<zone>utc|gmt|ist|asia_kolkata)[)\]]?$|(?P<before>utc|gmt|ist)_+(?P<named>.+)"
+)
+"""Names that say the zone of their moments: timestamp (UTC), datetime_ist, Gmt time."""
 _OF_CONTRACTS = frozenset(
     [
         "expiry",
@@ -78,7 +85,7 @@ _MOMENT = re.compile(
 
 def recognises(names: Sequence[str], sample: Sample) -> bool:
     """Whether a file with these columns means to hold candles: some are prices."""
-    meanings = _meanings(names)
+    meanings = meanings_of(names)
     return sum(name in meanings.values() for name in _PRICES) >= 2 or any(
         name in names for name in _PRICES
     )
@@ -87,7 +94,8 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 def as_rows(rows: RawRows) -> RawRows:
     """The columns under their names; what was called differently is told."""
     refuse_contracts(rows)
-    meanings = _meanings(rows.names)
+    rows = _with_parts_joined(rows)
+    meanings = meanings_of(rows.names)
     table, of_zone = _in_zone_of_name(rows.columns, rows.names)
     table = renamed(table, [meanings.get(name, name) for name in rows.names])
     notes = [f"{name} = {meaning}" for name, meaning in meanings.items() if name != meaning]
@@ -126,7 +134,7 @@ def _first_value(column: pyarrow.ChunkedArray) -> str | None:
     )
 
 
-def _meanings(names: Sequence[str]) -> dict[str, str]:
+def meanings_of(names: Sequence[str]) -> dict[str, str]:
     """What each column is; a name that is right as it is comes first, then the alias that says it best."""
     found = {name: name for name in _MEANINGS if name in names}
     best: dict[str, tuple[int, str]] = {}
@@ -145,24 +153,50 @@ def _plain(name: str) -> str:
     return _NUMBERED.sub("", _PLAIN.sub("_", bare).strip("_"))
 
 
-def _without_zone(plain: str) -> str:
+def _name_and_zone(plain: str) -> tuple[str, str] | None:
+    """The name of a column of moments without the zone that it says, and this; None for any other name."""
     found = _WITH_ZONE.fullmatch(plain)
-    return found["name"] if found and _MEANING_OF.get(found["name"]) in _MOMENTS else plain
+    if not found:
+        return None
+    name, zone = found["name"] or found["named"], found["zone"] or found["before"]
+    return (name, zone.replace("_", "/")) if _MEANING_OF.get(name) in _MOMENTS else None
+
+
+def _without_zone(plain: str) -> str:
+    found = _name_and_zone(plain)
+    return found[0] if found else plain
+
+
+def _with_parts_joined(rows: RawRows) -> RawRows:
+    """The rows with a date of the columns year, month and day, and a time of hour, minute and second."""
+    table, told = rows.columns, []
+    for name, sign, parts, least in (
+        ("date", "-", ("year", "month", "day"), 3),
+        ("time", ":", ("hour", "minute", "second"), 2),
+    ):
+        found = [part for part in parts if part in table.column_names]
+        if name in table.column_names or found[:least] != list(parts[:least]):
+            continue
+        texts_of = [compute.utf8_trim_whitespace(_text(table[part])) for part in found]
+        padded = [compute.utf8_lpad(column, 2, "0") for column in texts_of]
+        joined = compute.binary_join_element_wise(*padded, sign)
+        table = table.drop_columns(found).add_column(0, name, joined)
+        told.append(f"columns {', '.join(found)} = {name}")
+    return replace(rows, columns=table, notes=(*rows.notes, *told)) if told else rows
 
 
 def _in_zone_of_name(table: pyarrow.Table, names: Sequence[str]) -> tuple[pyarrow.Table, list[str]]:
     """Moments with the zone that the name of their column says, where they say none themselves."""
     for number, name in enumerate(names):
-        found = _WITH_ZONE.fullmatch(_plain(name))
-        if not found or _MEANING_OF.get(found["name"]) not in _MOMENTS:
+        found = _name_and_zone(_plain(name))
+        if not found:
             continue
+        _, zone = found
         values = [text for text in texts(table.column(number).slice(0, 20)) if text]
         if values and all(_WITHOUT_ZONE.fullmatch(text.strip()) for text in values):
-            zoned = compute.binary_join_element_wise(
-                _text(table.column(number)), f" {found['zone']}", ""
-            )
+            zoned = compute.binary_join_element_wise(_text(table.column(number)), f" {zone}", "")
             changed = table.set_column(number, table.column_names[number], zoned)
-            return changed, [f"moments are {found['zone'].upper()}, by the name {name!r}"]
+            return changed, [f"moments are {zone.upper()}, by the name {name!r}"]
     return table, []
 
 
@@ -179,9 +213,9 @@ def _with_moments(table: pyarrow.Table, notes: list[str]) -> tuple[pyarrow.Table
         if name in names:
             return _renamed(table, name), [*notes, f"{name} = timestamp"]
     for name in names:
-        if _UNNAMED.fullmatch(name) and _hold_moments(table[name]):
+        if _UNNAMED.fullmatch(name) and holds_moments(table[name]):
             return _renamed(table, name), [*notes, "(without a name) = timestamp"]
-    if "t" in names and _hold_moments(table["t"]):
+    if "t" in names and holds_moments(table["t"]):
         return _renamed(table, "t"), [*notes, "t = timestamp"]
     return table, notes
 
@@ -208,10 +242,11 @@ def _of_spreadsheet(
     days: pyarrow.ChunkedArray, clocks: pyarrow.ChunkedArray
 ) -> tuple[pyarrow.ChunkedArray, pyarrow.ChunkedArray]:
     """Days and clocks as a spreadsheet counts them, a clock as a fraction of a day, as texts of the usual form."""
-    seconds = compute.round(compute.multiply(compute.cast(clocks, pyarrow.float64()), 86_400))
-    seconds = compute.min_element_wise(seconds, _LAST_SECOND, skip_nulls=False)
-    midnight = compute.cast(compute.cast(seconds, pyarrow.int32()), pyarrow.time32("s"))
-    clocks = compute.cast(midnight, pyarrow.string())
+    coded = compute.dictionary_encode(clocks).combine_chunks()
+    seconds = seconds_of_days(pd.Series(coded.dictionary.to_pylist(), dtype="str"))
+    midnight = pyarrow.array(np.minimum(seconds, _LAST_SECOND).astype("int32"))
+    distinct = compute.cast(midnight.cast(pyarrow.time32("s")), pyarrow.string())
+    clocks = pyarrow.chunked_array([distinct.take(coded.indices)])
     if compute.all(compute.match_substring_regex(days, r"^\d{5}(?:\.0+)?$")).as_py():
         numbers = compute.cast(compute.cast(days, pyarrow.float64()), pyarrow.int32())
         dates = compute.cast(compute.subtract(numbers, _SERIAL_OF_1970), pyarrow.date32())
@@ -256,7 +291,8 @@ def _are_days(column: pyarrow.ChunkedArray) -> bool:
     return bool(first) and all(len(value.strip()) <= 11 and ":" not in value for value in first)
 
 
-def _hold_moments(column: pyarrow.ChunkedArray) -> bool:
+def holds_moments(column: pyarrow.ChunkedArray) -> bool:
+    """Whether the first values of a column look like moments."""
     if pyarrow.types.is_timestamp(column.type) or pyarrow.types.is_date(column.type):
         return True
     first = [value for value in texts(column.slice(0, 20)) if value]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from setbull_pipelines.sources.file_names import instrument_in, stem
+from setbull_pipelines.sources.instrument_columns import is_name_of_index
 from setbull_pipelines.sources.layouts import Sample
 from setbull_pipelines.sources.raw_rows import RawRows, renamed
 
@@ -30,8 +31,13 @@ def as_rows(rows: RawRows) -> RawRows:
 
 
 def identity(path: str) -> str | None:
-    """``NSE_RELIANCE, 5.csv`` as TradingView names it, or a usual form."""
+    """``NSE_RELIANCE, 5.csv`` as TradingView names it, or a usual form.
+
+    None for ``NSE_M_M, 5.csv``: an underscore stands for ``&`` or ``-``, which the exchange's symbol has.
+    """
     if found := _FILE.fullmatch(stem(path)):
         exchange, symbol = found.groups()
+        if "_" in symbol and not is_name_of_index(symbol):
+            return None
         return f"BSE:{symbol}" if exchange == "BSE" else symbol
     return instrument_in(path)

@@ -1,6 +1,7 @@
 """CSV written from yfinance: three header lines (price, ticker, date) since its columns have two levels.
 
-Tickers of one download stand side by side. Asked to group by ticker, yfinance writes the ticker above the price.
+Tickers of one download stand side by side. Asked to group by ticker, yfinance writes the ticker above the price. Older
+ones do not say which of the lines is which.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from setbull_pipelines.sources.side_by_side import rows_of_each
 NAME = "yfinance, three header lines"
 _LEVELS = ("price", "ticker")
 _PRICES = {"open", "high", "low", "close"}
+_TICKER = re.compile(r"\^?[A-Za-z0-9][\w&.-]*[A-Za-z][\w&.-]*")
 _NUMBER_OF_REPETITION = re.compile(r" \(\d+\)$")
 
 
 def recognises(names: Sequence[str], sample: Sample) -> bool:
     """By the second header line, which is the first row here."""
-    if len(sample) < 2 or (sample[0][names[0]] or "").lower() not in _LEVELS:
+    if len(sample) < 2:
         return False
-    return set(_levels(names, sample)[0]) >= _PRICES
+    said = (sample[0][names[0]] or "").lower()
+    if said not in _LEVELS and (said or names[0]):
+        return False
+    prices, tickers = _levels(names, sample)
+    return set(prices) >= _PRICES and (bool(said) or all(map(_TICKER.fullmatch, tickers)))
 
 
 def as_rows(rows: RawRows) -> RawRows:
@@ -33,7 +39,8 @@ def as_rows(rows: RawRows) -> RawRows:
     if not all(tickers):
         place = tickers.index("") + 2
         raise UnreadableFile(f"found no ticker above column {place}, expected one above each")
-    below = 2 if (sample[1][rows.names[0]] or "").lower() in ("date", "datetime") else 1
+    has_only_a_name = not any(sample[1][name] for name in rows.names[1:])
+    below = 2 if has_only_a_name and (sample[1][rows.names[0]] or "").isalpha() else 1
     return rows_of_each(rows, below, prices, tickers)
 
 
@@ -44,6 +51,7 @@ def _levels(names: Sequence[str], sample: Sample) -> tuple[list[str], list[str]]
     """What each column but the first holds, in lower case, and of which ticker."""
     above = [_NUMBER_OF_REPETITION.sub("", name) for name in names[1:]]
     beneath = [(sample[0][name] or "").strip() for name in names[1:]]
-    if (sample[0][names[0]] or "").lower() == "ticker":
+    said = (sample[0][names[0]] or "").lower()
+    if said == "ticker" or (not said and set(above) >= _PRICES):
         return above, beneath
     return [name.lower() for name in beneath], [name.upper() for name in above]

@@ -1,7 +1,7 @@
 """The zone of moments that say none: told by the session that they must lie in.
 
-Belongs here: the evidence and the decision. Does not belong here: the calendar (``market/``), judging single rows
-(``candle_files.py``).
+Belongs here: the evidence and the decision, texts to moments. Does not belong here: the calendar (``market/``), judging
+single rows (``candle_files.py``).
 """
 
 from __future__ import annotations
@@ -19,16 +19,33 @@ from setbull_pipelines.tables.contract import INDIA
 
 ZONES = (INDIA, "UTC")
 _CLEAR = 0.99
+_WITH_OFFSET = r".*\d:\d\d(?::\d\d(?:\.\d+)?)?\s*(?:Z|[+-]\d\d:?\d\d)\s*"
 _HOURS = {INDIA: (9 * 60 + 15, 15 * 60 + 30), "UTC": (3 * 60 + 45, 10 * 60)}
 _MIDNIGHT = {INDIA: 0, "UTC": 18 * 60 + 30}
+
+
+def moments_of(found: pd.Series, zone: str) -> pd.Series:
+    """Texts as moments on the exchange's clock, those without an offset as of ``zone``; NaT for what cannot be read."""
+    has_offset = _has_offset(found)
+    stated = pd.to_datetime(found.where(has_offset), errors="coerce", format="mixed", utc=True)
+    moments = stated.where(has_offset, _without_offset(found).dt.tz_localize(zone))
+    return moments.dt.tz_convert(INDIA)
+
+
+def _has_offset(found: pd.Series) -> pd.Series:
+    return found.astype("str").str.fullmatch(_WITH_OFFSET)
+
+
+def _without_offset(found: pd.Series) -> pd.Series:
+    return pd.to_datetime(found.mask(_has_offset(found)), errors="coerce", format="mixed")
 
 
 def shares_inside(chunk: Chunk) -> dict[str, float] | None:
     """By zone, the share of moments that lie where the exchange's bars begin; None where the chunk has no bars."""
     if chunk.table not in (CANDLES, CANDLES_5MIN):
         return None
-    moments = pd.to_datetime(chunk.rows["timestamp"], errors="coerce", format="mixed")
-    if getattr(moments.dtype, "tz", None) is not None or moments.isna().all():
+    moments = _without_offset(chunk.rows["timestamp"])
+    if moments.isna().all():
         return None
     clock = moments.dt.hour * 60 + moments.dt.minute
     interval = chunk.rows.get("time_interval")

@@ -23,6 +23,7 @@ from setbull_pipelines.sources.legacy.old_tables import (
     Progress,
     Stream,
     chunk_of,
+    encoding_of,
     identity_of,
     table_in_name,
 )
@@ -48,6 +49,7 @@ class ExportStream(Stream):
                 chunksize=ROWS_IN_A_CHUNK,
                 keep_default_na=False,
                 na_values=list(_NULLS),
+                encoding=encoding_of(self.path),
                 encoding_errors="backslashreplace",
             )
             for number, piece in enumerate(pieces):
@@ -64,6 +66,8 @@ class ExportStream(Stream):
                 )
                 rows = rows.where(rows.notna(), None)
                 yield chunk_of(self.name, number, self.table, rows, "")
+        except CannotImport:
+            raise
         except (ValueError, OSError, EOFError, zlib.error) as error:
             raise CannotImport(
                 f"{self.path}: cannot be read ({str(error).splitlines()[0]}), expected a whole CSV export"
@@ -72,10 +76,11 @@ class ExportStream(Stream):
 
 def export_stream(path: Path, name: str) -> ExportStream | None:
     """The stream of an export, known by the name of its file or by its columns; None for another file."""
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding=encoding_of(path)) as file:
         try:
             header = file.readline().lstrip("\ufeff").rstrip("\r\n")
-        except UnicodeDecodeError:
+        except UnicodeError:
             return None
     separator = max("\t,;", key=header.count)
     names = [part.strip(' "').lower() for part in header.split(separator)]

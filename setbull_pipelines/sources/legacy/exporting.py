@@ -22,11 +22,12 @@ from typing import Any
 import pandas as pd
 
 from setbull_pipelines import disk
-from setbull_pipelines.sources.legacy.clock import zone_of
+from setbull_pipelines.sources.legacy.clock import moments_of, zone_of
 from setbull_pipelines.sources.legacy.csv_exports import export_stream
 from setbull_pipelines.sources.legacy.old_tables import (
     CANDLES,
     CANDLES_5MIN,
+    COLUMNS,
     DAY,
     FILTERED,
     MINUTE,
@@ -160,6 +161,11 @@ def export(streams: Sequence[Stream], folder: Path, zone: str | None, told: Told
         told(
             f"{stream.name}: {rows:,} rows ({rows - before:,} new), moments in {known['zone'] or '-'}"
         )
+    if not state.counts():
+        raise CannotImport(
+            f"{', '.join(state.streams)}: found no row of the old tables ({', '.join(COLUMNS)}), expected CREATE TABLE "
+            "and INSERT statements as mysqldump writes them, each from the beginning of a line, or rows below a header"
+        )
     return state
 
 
@@ -210,9 +216,7 @@ def _divided(chunk: Chunk, zone: str) -> Iterator[tuple[str, str, pd.DataFrame, 
             rows = rows.assign(trading_day=counted["day"])
         yield chunk.table, "all", counted, rows
         return
-    moments = pd.to_datetime(rows["timestamp"], errors="coerce", format="mixed")
-    moments = moments.dt.tz_localize(zone) if moments.dt.tz is None else moments
-    rows = rows.assign(moment=moments.dt.tz_convert(INDIA))
+    rows = rows.assign(moment=moments_of(rows["timestamp"], zone))
     counted["day"] = rows["moment"].dt.strftime("%Y-%m-%d").fillna(NO_DAY)
     if chunk.table == CANDLES_5MIN:
         counted["interval"] = rows.get("time_interval", counted["interval"]).fillna("")

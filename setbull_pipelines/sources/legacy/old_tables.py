@@ -5,6 +5,8 @@ Belongs here: names and kinds. Does not belong here: reading (``sql_dumps``, ``c
 
 from __future__ import annotations
 
+import codecs
+import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +98,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     STOCKS: ("id", "symbol"),
 }
 ROWS_IN_A_CHUNK = 100_000
+_OF_DAYS = {"timestamp", "filter_date"}
+_DAY_OR_MONTH_FIRST = r"\s*\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}\b"
 
 
 class CannotImport(SetbullError, ValueError):
@@ -156,12 +160,28 @@ def identity_of(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
+def encoding_of(path: Path) -> str:
+    """The code page of a text file: UTF-16 where its mark says so, as a shell of Windows writes what it redirects."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
+
+
 def chunk_of(stream: str, number: int, table: str, rows: pd.DataFrame, mark: str) -> Chunk:
-    """A chunk with the columns that are used. Raises CannotImport when one that is needed is missing."""
+    """A chunk with the columns that are used.
+
+    Raises CannotImport when one that is needed is missing, and for dates of which nobody can tell day and month.
+    """
     missing = [name for name in REQUIRED[table] if name not in rows.columns]
     if missing:
         raise CannotImport(
             f"{stream}: {table} has the columns {', '.join(rows.columns)}, expected also {', '.join(missing)}"
         )
+    for name in _OF_DAYS & set(rows.columns):
+        is_doubtful = rows[name].astype("str").str.match(_DAY_OR_MONTH_FIRST)
+        if is_doubtful.any():
+            raise CannotImport(
+                f"{stream}: {table} has {rows.loc[is_doubtful, name].iloc[0]!r} in column {name}, expected the year "
+                "first as the database writes it, such as 2025-06-02 03:45:00; export it again in that form"
+            )
     known = [name for name in rows.columns if name in USED[table]]
     return Chunk(stream, number, table, rows[known], mark)

@@ -27,17 +27,18 @@ from setbull_pipelines.sources.legacy.old_tables import (
     Progress,
     Stream,
     chunk_of,
+    encoding_of,
     identity_of,
 )
 
-_NAME = r"`?(?P<table>\w+)`?"
+_NAME = r"[`\"]?(?P<table>\w+)[`\"]?"
 _CREATE = re.compile(rf"\s*CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}\s*\(", re.I)
-_COLUMN = re.compile(r"^\s*`(\w+)`\s", re.M)
+_COLUMN = re.compile(r"^\s*[`\"](\w+)[`\"]\s", re.M)
 _INSERT = re.compile(
-    rf"\s*(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s+(?:`?\w+`?\.)?{_NAME}\s*(?:\((?P<columns>[^)]*)\))?\s*VALUES\s*",
+    rf"\s*(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s+(?:[`\"]?\w+[`\"]?\.)?{_NAME}\s*(?:\((?P<columns>[^)]*)\))?\s*VALUES\s*",
     re.I,
 )
-_VALUE = r"\s*(?:(?:_\w+\s*)?'(?:[^'\\]++|\\.|'')*+'|[^\s',()]++)\s*"
+_VALUE = r"\s*(?:(?:_\w+\s*|[bBnN])?'(?:[^'\\]++|\\.|'')*+'|[^\s',()]++)\s*"
 _ESCAPE = re.compile(r"\\(.)|''", re.S)
 _ESCAPED = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a"}
 _SETS_UTC = re.compile(r"SET\s+TIME_ZONE\s*=\s*'\+00:00'", re.I)
@@ -101,7 +102,8 @@ def dump_stream(path: Path, name: str) -> DumpStream:
 
 def _opened(path: Path) -> TextIO:
     opened = gzip.open if path.suffix == ".gz" else open
-    return opened(path, "rt", encoding="utf-8", errors="backslashreplace", newline="\n")
+    encoding = encoding_of(path)
+    return opened(path, "rt", encoding=encoding, errors="backslashreplace", newline="\n")
 
 
 def _statements(path: Path) -> Iterator[str]:
