@@ -1,4 +1,4 @@
-"""``python -m benchmarks.reliability kills|resources|readers|growth``: break it on purpose, and tell what it survived.
+"""``python -m benchmarks.reliability kills|resources|readers|growth|soak``: break it on purpose, tell what survived.
 
 Belongs here: the options. Does not belong here: the harnesses.
 """
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.reliability import growth, kills, readers, resources, works
+from benchmarks.reliability import growth, kills, readers, resources, soak, works
 from benchmarks.reliability.tiny import import_program
 
 
@@ -31,6 +31,8 @@ def main() -> None:
     part.add_argument("--reads", type=int, default=10_000)
     part = parts.add_parser("growth", help=growth.__doc__.splitlines()[0])
     part.add_argument("--runs", type=int, default=60)
+    part = parts.add_parser("soak", help=soak.__doc__.splitlines()[0])
+    part.add_argument("--sessions", type=int, default=22)
     given = parser.parse_args()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a process with threads is not to be forked
     import_program()
@@ -42,6 +44,8 @@ def main() -> None:
             sys.exit(growth.main(given.runs, folder))
         if given.part == "readers":
             sys.exit(readers.main(given.reads, folder))
+        if given.part == "soak":
+            sys.exit(soak.main(given.sessions, folder))
         sys.exit(resources.main(given.disks, folder, given.seed, given.only))
 
 

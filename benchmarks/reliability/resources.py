@@ -165,14 +165,17 @@ def _limited(limit: int, value: int) -> Trial:
     return trial
 
 
-def _little_memory(place: Place, _: random.Random) -> Outcome:
-    def work() -> None:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        allowed = pages * resource.getpagesize() + 100 * _MEBIBYTE
-        resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
-        command(*_RUN)()
+def _little_memory(mebibytes: int) -> Trial:
+    def trial(place: Place, _: random.Random) -> Outcome:
+        def work() -> None:
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+            allowed = pages * resource.getpagesize() + mebibytes * _MEBIBYTE
+            resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+            command(*_RUN)()
 
-    return _outcome(place, carried_out(work, place))
+        return _outcome(place, carried_out(work, place))
+
+    return trial
 
 
 def _damaged(name: str) -> Trial:
@@ -198,7 +201,7 @@ CASES: dict[str, Trial] = {
     "24 file handles": _limited(resource.RLIMIT_NOFILE, 24),
     "48 file handles": _limited(resource.RLIMIT_NOFILE, 48),
     "files of 16 KiB at most": _limited(resource.RLIMIT_FSIZE, 16 * 1024),
-    "100 MiB of memory": _little_memory,
+    **{f"{size} MiB of memory": _little_memory(size) for size in (100, 300, 500, 700, 1000)},
     "damaged runs.db": _damaged("history/runs.db"),
     "damaged index.db": _damaged("history/runs/index.db"),
     "damaged schedules.db": _damaged("schedules/schedules.db"),

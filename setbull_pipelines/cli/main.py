@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import Any
 
 import click
@@ -44,6 +45,22 @@ _VERBS = (
 )
 
 
+_WATCHED = {verb.name for verb in (run, fetch, import_old, scrub, self_test, convert, check)}
+"""Those that read and compute for long, and whose process the system may end."""
+
+
+def _watch() -> None:
+    """Let a child go on with a command that is watched, and end the parent as the child ends."""
+    if sys.argv[1:2] and sys.argv[1] in _WATCHED:
+        from setbull_pipelines.cli.watching import in_a_child
+
+        ended = in_a_child()
+        if isinstance(ended, str):
+            stop(ended, PROGRAM_FAULT)
+        if ended is not None:
+            sys.exit(ended)
+
+
 class _Verbs(click.Group):
     """Commands whose errors are one sentence, wherever they come up."""
 
@@ -51,6 +68,7 @@ class _Verbs(click.Group):
         """Without arguments, as the program of a process, which ends with it; else for a caller who goes on."""
         is_program = not arguments and not named
         if is_program:
+            _watch()
             # As Ctrl-C: with a sentence, and with what Dagster is told of the run.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:

@@ -1,0 +1,232 @@
+"""The processes of the soak: code server and daemon on the set clock, commands beside them, and what they take.
+
+Belongs here: starting, killing and measuring them, and waiting for runs. Does not belong here: the story (``soak``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import dagster as dg
+import psutil
+
+from benchmarks.reliability.clock import Clock
+from benchmarks.reliability.soak_market import INDIA
+from benchmarks.reliability.tiny import Place
+from setbull_pipelines.automation.run_process import PROCESS_TAG
+
+PROJECT = Path(__file__).resolve().parents[2]
+LOCATION = "setbull_pipelines"
+SCHEDULES = ("after_close", "weekly_maintenance", "weekly_scrub")
+_UNFINISHED = [
+    dg.DagsterRunStatus[name]
+    for name in ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
+]
+_PATIENCE = 420.0
+"""Seconds of the real clock that anything may take."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What a process holds."""
+
+    mebibytes: float
+    handles: int
+    threads: int
+
+
+class TookTooLong(Exception):
+    """Something did not come; the message says what."""
+
+
+class Station:
+    """A data folder on which the daemon works, by a clock that the story sets."""
+
+    def __init__(self, place: Place, inbox: Path, clock: Clock) -> None:
+        self.place, self.clock, self.inbox = place, clock, inbox
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self._workspace = place.folder.with_name("workspace.yaml")
+        self._workspace.write_text(
+            f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {self._port}, location_name: {LOCATION}}}\n",
+            encoding="utf-8",
+        )
+        self.server: subprocess.Popen | None = None
+        self.daemon: subprocess.Popen | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SETBULL_", "DAGSTER_"))
+        }
+        return {
+            **kept,
+            **self.place.environment,
+            **self.clock.variables,
+            "SETBULL_INPUT": str(self.inbox),
+            "DAGSTER_HOME": str(self.place.folder / "dagster"),
+            "PYTHONPATH": str(PROJECT),
+        }
+
+    def setbull(self, *arguments: str) -> str:
+        """Carry out a command as a person would; what it prints."""
+        return self.done([sys.executable, "-m", "setbull_pipelines.cli.main", *arguments])
+
+    def done(self, command: list[str]) -> str:
+        """Carry out a program by the clock of the story, which must succeed; what it prints."""
+        finished = subprocess.run(
+            command, env=self.environment, cwd=PROJECT, capture_output=True, text=True, timeout=600
+        )
+        if finished.returncode:
+            raise SystemExit(
+                f"{command[2:]} ended with {finished.returncode}: "
+                f"{finished.stdout[-2000:]}{finished.stderr[-2000:]}"
+            )
+        return finished.stdout
+
+    def start_server(self) -> None:
+        """Start the code server, and wait until it answers."""
+        self.server = self._started(
+            *("-m", "dagster", "api", "grpc", "--module-name"),
+            *("benchmarks.reliability.soak_location", "--working-directory", str(PROJECT)),
+            *("--host", "127.0.0.1", "--port", str(self._port), "--location-name", LOCATION),
+            log="server.log",
+        )
+
+        def answers() -> bool:
+            with closing(socket.socket()) as probe:
+                return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+        self.wait("the code server", answers)
+
+    def start_daemon(self) -> None:
+        """Start the daemon."""
+        self.daemon = self._started(
+            *("-m", "dagster._daemon", "run", "-w", str(self._workspace)), log="daemon.log"
+        )
+
+    def switch_on(self) -> None:
+        """Switch on the schedules and the sensor of files, as a person does on a page."""
+        self.done([sys.executable, "-c", _SWITCH_ON, str(self._workspace), *SCHEDULES])
+
+    def end(self) -> None:
+        """End both, kindly first."""
+        for process in (self.daemon, self.server):
+            for sign, seconds in ((signal.SIGINT, 20), (signal.SIGKILL, 10)):
+                if process is None or process.poll() is not None:
+                    break
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, sign)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(seconds)
+
+    def weights(self) -> dict[str, Weight]:
+        """What the two processes hold now."""
+        found = {}
+        for name, process in (("daemon", self.daemon), ("code server", self.server)):
+            seen = psutil.Process(process.pid)
+            memory = seen.memory_info().rss / 2**20
+            found[name] = Weight(memory, seen.num_fds(), seen.num_threads())
+        return found
+
+    def runs(self, unfinished: bool = False, job: str | None = None) -> list[dg.DagsterRun]:
+        """The runs of the folder, the latest first."""
+        statuses = _UNFINISHED if unfinished else None
+        with self.instance() as instance:
+            return list(instance.get_runs(dg.RunsFilter(job_name=job, statuses=statuses)))
+
+    def instance(self) -> dg.DagsterInstance:
+        return dg.DagsterInstance.from_config(str(self.place.folder / "dagster"))
+
+    def working_process(self, day: date) -> int:
+        """The process of the run of the daily job over a session, once it is well under way."""
+        found: list[int] = []
+
+        def seen() -> bool:
+            for run in self.runs(unfinished=True, job="daily"):
+                if str(day) in run.tags.values() and PROCESS_TAG in run.tags:
+                    found.append(json.loads(run.tags[PROCESS_TAG])["pid"])
+                    return True
+            return False
+
+        self.wait(f"a run of {day}", seen, hurried=True)
+        return found[0]
+
+    def wait(self, what: str, has_come: Callable[[], bool], hurried: bool = False) -> None:
+        """Wait until something has come; ``hurried``, the clock goes ahead while nobody works."""
+        deadline = time.monotonic() + _PATIENCE
+        while not has_come():
+            for name, process in (("daemon", self.daemon), ("code server", self.server)):
+                if process is not None and process.poll() is not None:
+                    raise SystemExit(f"the {name} ended with {process.returncode}: {self.told}")
+            if time.monotonic() > deadline:
+                raise TookTooLong(f"{what} did not come within {_PATIENCE:.0f} s")
+            if hurried and not self.runs(unfinished=True):
+                self.hurry()
+            time.sleep(1.0)
+
+    def hurry(self, seconds: int = 30) -> None:
+        """Let the clock go ahead a little."""
+        self.clock.set_apart(round(self.clock.now() - time.time()) + seconds)
+
+    @property
+    def told(self) -> str:
+        """The ends of the logs."""
+        logs = [self.place.folder.with_name(name) for name in ("server.log", "daemon.log")]
+        return "\n".join(
+            log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            for log in logs
+            if log.exists()
+        )
+
+    def _started(self, *arguments: str, log: str) -> subprocess.Popen:
+        with self.place.folder.with_name(log).open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, *arguments],
+                env=self.environment,
+                cwd=self.place.folder.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+
+def kill(process: subprocess.Popen) -> None:
+    """SIGKILL to the group of a process that the story started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def moment_of(clock: Clock) -> str:
+    """The time of the story, for people."""
+    return f"{datetime.fromtimestamp(clock.now(), INDIA):%a %d %b %H:%M}"
+
+
+_SWITCH_ON = """
+import sys
+import dagster as dg
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+with dg.DagsterInstance.get() as instance:
+    with WorkspaceProcessContext(instance, WorkspaceFileTarget([sys.argv[1]])) as process:
+        (location,) = process.create_request_context().code_locations
+        (repository,) = location.get_repositories().values()
+        for name in sys.argv[2:]:
+            instance.start_schedule(repository.get_schedule(name))
+        instance.start_sensor(repository.get_sensor("new_files"))
+"""
