@@ -189,6 +189,7 @@ FAULTS = {
     22: Fault("the end of the calendar, and the next year's", _end_of_calendar, ("calendar",)),
 }
 """By the number of the session."""
+OF_DEFECT = [number for number, fault in FAULTS.items() if fault.commit is _defect]
 
 
 def open_alerts(place: Place) -> dict[str, str]:
