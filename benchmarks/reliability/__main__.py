@@ -1,4 +1,4 @@
-"""``python -m benchmarks.reliability kills|resources|readers|growth|soak``: break it on purpose, tell what survived.
+"""``python -m benchmarks.reliability kills|servers|resources|readers|growth|soak``: break it, tell what survived.
 
 Belongs here: the options. Does not belong here: the harnesses.
 """
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.reliability import growth, kills, readers, resources, soak, works
+from benchmarks.reliability import growth, kills, readers, resources, servers, soak, works
 from benchmarks.reliability.tiny import import_program
 
 
@@ -24,6 +24,8 @@ def main() -> None:
     part = parts.add_parser("kills", help=kills.__doc__.splitlines()[0])
     part.add_argument("--trials", type=int, default=300)
     part.add_argument("--only", nargs="+", choices=works.WORKS, default=list(works.WORKS))
+    part = parts.add_parser("servers", help=servers.__doc__.splitlines()[0])
+    part.add_argument("--kills", type=int, default=30)
     part = parts.add_parser("resources", help=resources.__doc__.splitlines()[0])
     part.add_argument("--disks", type=int, default=10, help="how often the disk is full")
     part.add_argument("--only", nargs="+", choices=resources.CASES, default=list(resources.CASES))
@@ -40,6 +42,8 @@ def main() -> None:
         folder = (given.folder or Path(temporary)).resolve()
         if given.part == "kills":
             sys.exit(kills.main(given.trials, given.only, folder, given.seed))
+        if given.part == "servers":
+            sys.exit(servers.main(given.kills, folder, given.seed))
         if given.part == "growth":
             sys.exit(growth.main(given.runs, folder))
         if given.part == "readers":

@@ -53,11 +53,9 @@ class TookTooLong(Exception):
 class Station:
     """A data folder on which the daemon works, by a clock that the story sets."""
 
-    def __init__(self, place: Place, inbox: Path, clock: Clock) -> None:
+    def __init__(self, place: Place, inbox: Path | None, clock: Clock) -> None:
         self.place, self.clock, self.inbox = place, clock, inbox
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port, self.webserver_port = _free_port(), _free_port()
         self._workspace = place.folder.with_name("workspace.yaml")
         self._workspace.write_text(
             f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {self._port}, location_name: {LOCATION}}}\n",
@@ -65,6 +63,7 @@ class Station:
         )
         self.server: subprocess.Popen | None = None
         self.daemon: subprocess.Popen | None = None
+        self.webserver: subprocess.Popen | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -77,7 +76,7 @@ class Station:
             **kept,
             **self.place.environment,
             **self.clock.variables,
-            "SETBULL_INPUT": str(self.inbox),
+            **({"SETBULL_INPUT": str(self.inbox)} if self.inbox else {}),
             "DAGSTER_HOME": str(self.place.folder / "dagster"),
             "PYTHONPATH": str(PROJECT),
         }
@@ -107,11 +106,7 @@ class Station:
             log="server.log",
         )
 
-        def answers() -> bool:
-            with closing(socket.socket()) as probe:
-                return probe.connect_ex(("127.0.0.1", self._port)) == 0
-
-        self.wait("the code server", answers)
+        self.wait("the code server", lambda: _answers(self._port))
 
     def start_daemon(self) -> None:
         """Start the daemon."""
@@ -119,13 +114,22 @@ class Station:
             *("-m", "dagster._daemon", "run", "-w", str(self._workspace)), log="daemon.log"
         )
 
+    def start_webserver(self) -> None:
+        """Start the webserver, and wait until it answers."""
+        self.webserver = self._started(
+            *("-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self.webserver_port)),
+            *("-w", str(self._workspace)),
+            log="webserver.log",
+        )
+        self.wait("the webserver", lambda: _answers(self.webserver_port))
+
     def switch_on(self) -> None:
         """Switch on the schedules and the sensor of files, as a person does on a page."""
         self.done([sys.executable, "-c", _SWITCH_ON, str(self._workspace), *SCHEDULES])
 
     def end(self) -> None:
-        """End both, kindly first."""
-        for process in (self.daemon, self.server):
+        """End all, kindly first."""
+        for process in (self.webserver, self.daemon, self.server):
             for sign, seconds in ((signal.SIGINT, 20), (signal.SIGKILL, 10)):
                 if process is None or process.poll() is not None:
                     break
@@ -170,9 +174,11 @@ class Station:
         """Wait until something has come; ``hurried``, the clock goes ahead while nobody works."""
         deadline = time.monotonic() + _PATIENCE
         while not has_come():
-            for name, process in (("daemon", self.daemon), ("code server", self.server)):
+            for process in (self.daemon, self.server, self.webserver):
                 if process is not None and process.poll() is not None:
-                    raise SystemExit(f"the {name} ended with {process.returncode}: {self.told}")
+                    raise SystemExit(
+                        f"{process.args[1:4]} ended with {process.returncode}: {self.told}"
+                    )
             if time.monotonic() > deadline:
                 raise TookTooLong(f"{what} did not come within {_PATIENCE:.0f} s")
             if hurried and not self.runs(unfinished=True):
@@ -186,12 +192,12 @@ class Station:
     @property
     def told(self) -> str:
         """The ends of the logs."""
-        logs = [self.place.folder.with_name(name) for name in ("server.log", "daemon.log")]
-        return "\n".join(
-            log.read_text(encoding="utf-8", errors="replace")[-2000:]
-            for log in logs
-            if log.exists()
-        )
+        return "\n".join(self.log_of(name)[-2000:] for name in ("server", "daemon", "webserver"))
+
+    def log_of(self, name: str) -> str:
+        """What a process has printed."""
+        log = self.place.folder.with_name(f"{name}.log")
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
     def _started(self, *arguments: str, log: str) -> subprocess.Popen:
         with self.place.folder.with_name(log).open("ab") as output:
@@ -206,8 +212,20 @@ class Station:
             )
 
 
-def kill(process: subprocess.Popen) -> None:
-    """SIGKILL to the group of a process that the story started."""
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _answers(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def kill(process: subprocess.Popen | None) -> None:
+    """SIGKILL to the group of a process that was started."""
+    assert process is not None
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -49,16 +50,21 @@ _WATCHED = {verb.name for verb in (run, fetch, import_old, scrub, self_test, con
 """Those that read and compute for long, and whose process the system may end."""
 
 
-def _watch() -> None:
-    """Let a child go on with a command that is watched, and end the parent as the child ends."""
-    if sys.argv[1:2] and sys.argv[1] in _WATCHED:
-        from setbull_pipelines.cli.watching import in_a_child
+def _watched() -> Callable[[], object] | None:
+    """Let a child go on with a command that is watched, and end the parent as the child ends.
 
-        ended = in_a_child()
-        if isinstance(ended, str):
-            stop(ended, PROGRAM_FAULT)
-        if ended is not None:
-            sys.exit(ended)
+    What the child calls before it ends; None where nobody watches.
+    """
+    if sys.platform != "linux" or not (sys.argv[1:2] and sys.argv[1] in _WATCHED):
+        return None
+    from setbull_pipelines.cli.watching import Ended, in_a_child
+
+    found = in_a_child()
+    if not isinstance(found, Ended):
+        return found
+    if found.sentence:
+        stop(found.sentence, found.code)
+    sys.exit(found.code)
 
 
 class _Verbs(click.Group):
@@ -67,15 +73,21 @@ class _Verbs(click.Group):
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Without arguments, as the program of a process, which ends with it; else for a caller who goes on."""
         is_program = not arguments and not named
+        ends = _watched() if is_program else None
         if is_program:
-            _watch()
             # As Ctrl-C: with a sentence, and with what Dagster is told of the run.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().__call__(*arguments, **named)
         except SystemExit as ended:
+            if ends:
+                ends()
             if is_program and (ended.code is None or isinstance(ended.code, int)):
                 leave(ended.code)
+            raise
+        except BaseException:
+            if ends:
+                os._exit(PROGRAM_FAULT)  # there is no memory left to tell it with: the parent has
             raise
 
     def invoke(self, context: click.Context) -> object:

@@ -13,9 +13,13 @@ import ctypes
 import os
 import resource
 import signal
-import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+
+from setbull_pipelines.errors import PROGRAM_FAULT
 
 _TOLD = {
     signal.SIGKILL,
@@ -41,31 +45,43 @@ _LIMIT_OF = {
 }
 
 
-def in_a_child() -> str | int | None:
+@dataclass(frozen=True)
+class Ended:
+    """How the child of this process has ended: with an exit code, and what is to be told where it told nothing."""
+
+    code: int
+    sentence: str | None
+
+
+def in_a_child() -> Ended | Callable[[], None]:
     """Go on in a child, whose end the parent waits for.
 
-    None in the child, and where there is none; in the parent the sentence about what ended the child, or its exit code.
+    In the parent how the child has ended; in the child what it must call before it ends by itself, or the parent tells
+    that something has ended it.
     """
-    if sys.platform != "linux":
-        return None
     parent = os.getpid()
+    reading, writing = os.pipe()
     child = os.fork()
     if child:
-        return _end_of(child)
+        os.close(writing)
+        return _end_of(child, reading)
+    os.close(reading)
     # A group of its own: what a terminal, or who kills a group, says comes once, from the parent.
     os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-    return None
+
+    def ends() -> None:
+        os.write(writing, b"ends")
+
+    return ends
 
 
-def _end_of(child: int) -> str | int:
+def _end_of(child: int, reading: int) -> Ended:
     def hand_on(number: int, _: FrameType | None) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(child, number)
-        except ProcessLookupError:
-            return
 
     def stop_both(number: int, _: FrameType | None) -> None:
         os.kill(child, signal.SIGSTOP)
@@ -76,28 +92,32 @@ def _end_of(child: int) -> str | int:
         if signal.getsignal(each) is not signal.SIG_IGN:  # as below nohup
             signal.signal(each, hand_on)
     signal.signal(signal.SIGTSTP, stop_both)
-    status = os.waitpid(child, 0)[1]
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return code
-    ended_by = signal.Signals(-code)
-    if ended_by not in _TOLD:
-        return 128 + ended_by
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.set_blocking(
+        reading, False
+    )  # a process that the child has left behind may hold the other end
+    with suppress(BlockingIOError):
+        if os.read(reading, 1):
+            return Ended(code, None)
+    if -code in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        return Ended(128 - code, None)
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _KIB / _MIB
-    return sentence_about(child, ended_by, used, memory_limits())
+    return Ended(PROGRAM_FAULT, sentence_about(child, code, used, memory_limits()))
 
 
-def sentence_about(process: int, ended_by: signal.Signals, used: float, limits: list[str]) -> str:
+def sentence_about(process: int, code: int, used: float, limits: list[str]) -> str:
     """What ended a process that could not tell it, and what to do; ``used`` is the most mebibytes that it held."""
-    if ended_by == signal.SIGKILL:
-        what = "by somebody, or by the system because memory ran out"
+    if code >= 0:
+        how = f"with code {code}, in a library that got no memory or met another fault that it cannot tell"
+    elif -code == signal.SIGKILL:
+        how = "by SIGKILL, from somebody, or from the system because memory ran out"
     else:
-        what = "in a native library, as happens where it gets no memory"
+        how = f"by {signal.Signals(-code).name}, in a native library, as happens where it gets no memory"
     known = f"; {' and '.join(limits)}" if limits else ""
     return (
-        f"process {process}, which did the work, was ended by {ended_by.name}: {what}; it held {used:,.0f} MiB at most"
-        f"{known}. What was published is whole, and the same command goes on where it stopped; with less memory it "
-        "works in smaller parts: processing.memory_allowance_mib"
+        f"process {process}, which did the work, was ended {how}; it held {used:,.0f} MiB at most{known}. What was "
+        "published is whole, and the same command goes on where it stopped; a smaller "
+        "processing.memory_allowance_mib makes it work in smaller parts"
     )
 
 
@@ -110,8 +130,8 @@ def about_memory() -> str:
     """What to do where memory ran out, after a sentence about it."""
     known = f" ({' and '.join(memory_limits())})" if memory_limits() else ""
     return (
-        f"; memory ran out{known}: the same command goes on where it stopped, with more, or in smaller parts with "
-        "processing.memory_allowance_mib"
+        f"; memory ran out{known}: with more of it the same command goes on where it stopped; a smaller "
+        "processing.memory_allowance_mib makes it work in smaller parts"
     )
 
 
@@ -122,14 +142,14 @@ def memory_limits() -> list[str]:
         most = resource.getrlimit(number)[0]
         if 0 <= most < _NO_LIMIT:
             told.append(f"{name} allows {most / _MIB:,.0f} MiB")
-    if (most := _cgroup_limit()) is not None:
-        told.append(f"the container may use {most / _MIB:,.0f} MiB")
+    if (of_group := _cgroup_limit()) is not None:
+        told.append(f"the container may use {of_group / _MIB:,.0f} MiB")
     return told
 
 
 def _cgroup_limit() -> int | None:
     """What the control group of this process may use, of both versions of such groups; None without a limit."""
-    limits = []
+    limits: list[int] = []
     try:
         groups = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -137,13 +157,15 @@ def _cgroup_limit() -> int | None:
     for _, controllers, place in (line.split(":", 2) for line in groups):
         if controllers in _LIMIT_OF:
             folder, name = _LIMIT_OF[controllers]
-            limits += [_number_in(Path(folder, part, name)) for part in (place.lstrip("/"), "")]
-    return min((limit for limit in limits if limit is not None and limit < _NO_LIMIT), default=None)
+            for part in (place.lstrip("/"), ""):
+                limits += _numbers_in(Path(folder, part, name))
+    return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
 
 
-def _number_in(path: Path) -> int | None:
+def _numbers_in(path: Path) -> list[int]:
+    """The number that a file holds; none where it says "max" or is not there."""
     try:
         text = path.read_text(encoding="ascii").strip()
     except OSError:
-        return None
-    return int(text) if text.isdigit() else None
+        return []
+    return [int(text)] if text.isdigit() else []
