@@ -23,7 +23,7 @@ from benchmarks.reliability import soak_faults
 from benchmarks.reliability.clock import Clock
 from benchmarks.reliability.judged import differences
 from benchmarks.reliability.kills import judgement
-from benchmarks.reliability.soak_daemon import Station, TookTooLong, kill
+from benchmarks.reliability.soak_daemon import Station, WentWrong, kill
 from benchmarks.reliability.tiny import DAYS, Place, carried_out, command
 
 _LONGEST = 20.0
@@ -108,7 +108,7 @@ def _round(
             _ask(station)
         station.wait("both sessions", lambda: _is_done(station, asks=True), hurried=True)
         station.wait("the end of all runs", lambda: not station.runs(unfinished=True))
-    except (TookTooLong, SystemExit) as reason:
+    except WentWrong as reason:
         return [f"{killed}: {reason}"]
     finally:
         station.end()

@@ -26,7 +26,7 @@ from benchmarks.reliability import soak_faults as faults
 from benchmarks.reliability import soak_market as month
 from benchmarks.reliability.clock import Clock
 from benchmarks.reliability.judged import differences
-from benchmarks.reliability.soak_daemon import Station, TookTooLong, Weight, moment_of
+from benchmarks.reliability.soak_daemon import Station, Weight, WentWrong, moment_of
 from benchmarks.reliability.soak_market import INDIA, Market
 from benchmarks.reliability.tiny import Place, carried_out
 
@@ -95,9 +95,10 @@ def _passed(station: Station, market: Market, sessions: int, wrong: list[str]) -
             _jump(station, month.closes_at(day))
             fault.commit(station, market, day)
             _settled(station, day)
-        except TookTooLong as reason:
+        except WentWrong as reason:
             wrong.append(f"{day}: {reason}")
             print(f"{reason}: {station.told}", flush=True)
+            station.revive()
         wrong += [f"{day}: {told}" for told in _of_served(station.place, day)]
         evening = Evening(
             str(day),

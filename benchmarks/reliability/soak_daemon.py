@@ -46,8 +46,8 @@ class Weight:
     threads: int
 
 
-class TookTooLong(Exception):
-    """Something did not come; the message says what."""
+class WentWrong(Exception):
+    """Something did not come or ended; the message says what."""
 
 
 class Station:
@@ -91,7 +91,7 @@ class Station:
             command, env=self.environment, cwd=PROJECT, capture_output=True, text=True, timeout=600
         )
         if finished.returncode:
-            raise SystemExit(
+            raise WentWrong(
                 f"{command[2:]} ended with {finished.returncode}: "
                 f"{finished.stdout[-2000:]}{finished.stderr[-2000:]}"
             )
@@ -126,6 +126,15 @@ class Station:
     def switch_on(self) -> None:
         """Switch on the schedules and the sensor of files, as a person does on a page."""
         self.done([sys.executable, "-c", _SWITCH_ON, str(self._workspace), *SCHEDULES])
+
+    def revive(self) -> None:
+        """Start again what has ended without being asked to."""
+        for process, start in (
+            (self.server, self.start_server),
+            (self.daemon, self.start_daemon),
+        ):
+            if process is not None and process.poll() is not None:
+                start()
 
     def end(self) -> None:
         """End all, kindly first."""
@@ -176,11 +185,11 @@ class Station:
         while not has_come():
             for process in (self.daemon, self.server, self.webserver):
                 if process is not None and process.poll() is not None:
-                    raise SystemExit(
+                    raise WentWrong(
                         f"{process.args[1:4]} ended with {process.returncode}: {self.told}"
                     )
             if time.monotonic() > deadline:
-                raise TookTooLong(f"{what} did not come within {_PATIENCE:.0f} s")
+                raise WentWrong(f"{what} did not come within {_PATIENCE:.0f} s")
             if hurried and not self.runs(unfinished=True):
                 self.hurry()
             time.sleep(1.0)

@@ -141,18 +141,20 @@ class Commits:
         return names, unknown
 
     def gone(self, names: Collection[str], moment: str) -> dict[str, str]:
-        """Since when each file outside ``names``, which are needed, is known to be unneeded, now at the latest."""
+        """Since when each file outside ``names``, which are needed, is known to be unneeded, now at the latest.
+
+        A later moment was written while the clock was ahead.
+        """
         with self._transaction() as connection:
             rows = connection.execute("SELECT name, gone_since FROM files").fetchall()
+            found = {
+                name: min(since or moment, moment) for name, since in rows if name not in names
+            }
             connection.executemany(
                 "UPDATE files SET gone_since = ? WHERE name = ?",
-                [
-                    (None if name in names else moment, name)
-                    for name, since in rows
-                    if (since is None) != (name in names)
-                ],
+                [(found.get(name), name) for name, since in rows if since != found.get(name)],
             )
-        return {name: since or moment for name, since in rows if name not in names}
+        return found
 
     def forget(self, names: Collection[str]) -> None:
         """Files that were deleted."""
