@@ -129,12 +129,16 @@ class Station:
 
     def revive(self) -> None:
         """Start again what has ended without being asked to."""
-        for process, start in (
-            (self.server, self.start_server),
-            (self.daemon, self.start_daemon),
-        ):
-            if process is not None and process.poll() is not None:
-                start()
+        is_server_gone, is_daemon_gone = (
+            process is not None and process.poll() is not None
+            for process in (self.server, self.daemon)
+        )
+        if is_daemon_gone:
+            self.daemon = None
+        if is_server_gone:
+            self.start_server()
+        if is_daemon_gone:
+            self.start_daemon()
 
     def end(self) -> None:
         """End all, kindly first."""
