@@ -36,6 +36,7 @@ _GROWTH = 1.15
 """Most by which the last third of the sessions may take more than the third before."""
 _ARRIVED = ("raw.candles_1min ", "raw.candles_daily_history ", "raw.intake ", "raw.revisions ")
 """Tables that tell when a row arrived; what else they tell is in another hash."""
+Plan = dict[date, faults.Fault]
 _JUDGE = (
     "import sys; from pathlib import Path; from benchmarks.reliability.judged import judge; "
     "judge(Path(sys.argv[1]))"
@@ -56,7 +57,8 @@ class Evening:
 
 def main(sessions: int, directory: Path) -> int:
     """Let the month pass, tell, and give the exit code."""
-    market = month.made(directory)
+    market = month.made(directory).last(sessions)
+    plan = faults.planned(market.days[1:])
     place = month.place_below(directory / "soak")
     clock = Clock(directory / "clock")
     station = Station(place, directory / "inbox", clock)
@@ -65,21 +67,21 @@ def main(sessions: int, directory: Path) -> int:
         if not is_mounted:
             wrong.append("left out: the full disk, for which nobody may mount a file system here")
         try:
-            evenings = list(_passed(station, market, sessions, wrong))
+            evenings = list(_passed(station, market, plan, wrong))
         finally:
             station.end()
         ledger = faults.ledger(place)
         found = _judged(station)
-    wrong += _of_alerts(ledger, market, sessions)
+    wrong += _of_alerts(ledger, plan)
     wrong += _of_weights(evenings)
     wrong += [told for told in found["wrong"] if not told.startswith("doctor: clock: ")]
-    wrong += _of_contents(_replayed(market, sessions, directory, clock), found)
+    wrong += _of_contents(_replayed(market, plan, directory, clock), found)
     return _told(evenings, ledger, found, wrong, directory)
 
 
-def _passed(station: Station, market: Market, sessions: int, wrong: list[str]) -> Iterator[Evening]:
+def _passed(station: Station, market: Market, plan: Plan, wrong: list[str]) -> Iterator[Evening]:
     """The sessions, one after the other, with what was measured after each."""
-    first, *days = market.days[: sessions + 1]
+    first, *days = market.days
     station.clock.jump(month.closes_at(first))
     market.deliver(first, station.inbox)
     station.setbull("run", "--input", str(station.inbox))
@@ -89,7 +91,7 @@ def _passed(station: Station, market: Market, sessions: int, wrong: list[str]) -
     began = real_time.monotonic()
     for number, day in enumerate(days, 1):
         started = real_time.monotonic()
-        fault = faults.FAULTS.get(number, faults.PLAIN)
+        fault = plan[day]
         try:
             _days_between(station, market.days[number - 1], day, wrong)
             _jump(station, month.closes_at(day))
@@ -221,7 +223,7 @@ def _judged(station: Station) -> dict:
     return json.loads(answer.read_text(encoding="utf-8"))
 
 
-def _replayed(market: Market, sessions: int, directory: Path, clock: Clock) -> dict:
+def _replayed(market: Market, plan: Plan, directory: Path, clock: Clock) -> dict:
     """The same files without faults and without a daemon: what a folder holds then.
 
     Served tables say which variant they hold, so that V2 is turned off where the defect turns it off.
@@ -230,12 +232,12 @@ def _replayed(market: Market, sessions: int, directory: Path, clock: Clock) -> d
     for folder in (place.folder, inbox):
         shutil.rmtree(folder, ignore_errors=True)
     (place.folder.with_name("calendar.csv")).write_text(
-        month.CALENDAR + (month.NEXT_YEAR if sessions == len(market.days) - 1 else ""),
+        month.CALENDAR + month.NEXT_YEAR,
         encoding="utf-8",
     )
     station = Station(place, inbox, clock)
-    days = market.days[: sessions + 1]
-    of_defect = next((days[n] for n in faults.OF_DEFECT if n < len(days)), None)
+    days = market.days
+    of_defect = next((day for day, fault in plan.items() if fault is faults.OF_DEFECT), None)
     alone = (of_defect, month.RENAMED_ON, month.CORRECTED_AFTER, month.SPLIT_DAY)
     by = ("--by", "Asha", "--reason", "as the rollback of the soak")
     for number, day in enumerate(days, 1):
@@ -252,17 +254,9 @@ def _replayed(market: Market, sessions: int, directory: Path, clock: Clock) -> d
     return _judged(station)
 
 
-def _of_alerts(ledger: list[dict], market: Market, sessions: int) -> list[str]:
+def _of_alerts(ledger: list[dict], plan: Plan) -> list[str]:
     """Whether people were told of every fault once, and of nothing else, and that each is over."""
-    expected = Counter(
-        key.format(day=market.days[number])
-        for number, fault in faults.FAULTS.items()
-        if number <= sessions
-        for key in fault.alerts
-    )
-    is_whole = sessions == max(faults.FAULTS)
-    if not is_whole:  # the end of the calendar is told from the first day on, and comes later
-        expected["calendar"] += 1
+    expected = Counter(key.format(day=day) for day, fault in plan.items() for key in fault.alerts)
     raised = [alert for alert in ledger if alert["state"] != "noted"]
     found = Counter(alert["key"] for alert in raised)
     wrong = [f"not told: {key}" for key in (expected - found)]
@@ -276,10 +270,9 @@ def _of_alerts(ledger: list[dict], market: Market, sessions: int) -> list[str]:
             continue
         if found[alert["key"]] > expected[alert["key"]]:
             wrong.append(f"raised {found[alert['key']]} times: {alert['key']}")
-        is_over = is_whole or alert["key"] != "calendar"
-        if (alert["state"] == "recovered") is not is_over:
+        if alert["state"] != "recovered":
             wrong.append(f"{alert['state']}: {alert['key']}")
-        if alert["told"].count("raised") != 1 or alert["told"].count("recovered") != is_over:
+        if alert["told"].count("raised") != 1 or alert["told"].count("recovered") != 1:
             wrong.append(f"told {alert['told']}: {alert['key']}")
     return wrong
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -22,7 +22,15 @@ import dagster as dg
 import psutil
 
 from benchmarks.reliability.soak_daemon import Station, kill
-from benchmarks.reliability.soak_market import INDIA, NEXT_YEAR, Market
+from benchmarks.reliability.soak_market import (
+    CORRECTED_AFTER,
+    INDIA,
+    MUHURAT,
+    NEXT_YEAR,
+    RENAMED_ON,
+    SPLIT_DAY,
+    Market,
+)
 from benchmarks.reliability.tiny import Place, carried_out
 
 _INVALIDATE = """
@@ -177,29 +185,45 @@ def _plain(station: Station, market: Market, day: date) -> None:
 
 _LOST_RUN = "run daily {day}"
 PLAIN = Fault("", _plain)
-FAULTS = {
-    1: Fault("SIGKILL of the run", _kill_run, (_LOST_RUN,)),
-    2: Fault(
+OF_DEFECT = Fault(
+    "defect of V2 at 50 %, and its fix",
+    _defect,
+    ("rollout indicators taken back", "check v2/indicators_5min v2_agrees_with_v1 {day}"),
+)
+_AT_ANY_TIME = (
+    Fault("SIGKILL of the run", _kill_run, (_LOST_RUN,)),
+    Fault(
         "outage of the source until the next morning", _outage, ("stale reconciliation/summary",)
     ),
-    3: Fault(
-        "defect of V2 at 50 %, and its fix",
-        _defect,
-        ("rollout indicators taken back", "check v2/indicators_5min v2_agrees_with_v1 {day}"),
+    OF_DEFECT,
+    Fault("SIGKILL of the daemon", _kill_daemon),
+    Fault("full disk", _full_disk, (_LOST_RUN,)),
+    Fault("SIGKILL of the code server and the run", _kill_server, (_LOST_RUN,)),
+    Fault("SIGKILL of the run, again", _kill_run, (_LOST_RUN,)),
+)
+_BOUND = {
+    date(2026, 12, 18): Fault(
+        "a flipped bit", _flipped_bit, ("check operations/scrub stored_files_are_whole",)
     ),
-    4: Fault("SIGKILL of the daemon", _kill_daemon),
-    5: Fault("full disk", _full_disk, (_LOST_RUN,)),
-    6: Fault("SIGKILL of the code server and the run", _kill_server, (_LOST_RUN,)),
-    7: Fault("a stock gets another key", _plain),
-    8: Fault("a flipped bit", _flipped_bit, ("check operations/scrub stored_files_are_whole",)),
-    9: Fault("Muhurat on a Sunday", _plain),
-    11: Fault("SIGKILL of the run", _kill_run, (_LOST_RUN,)),
-    12: Fault("two old bars corrected", _plain),
-    17: Fault("a split", _plain),
-    22: Fault("the end of the calendar, and the next year's", _end_of_calendar, ("calendar",)),
+    RENAMED_ON: Fault("a stock gets another key", _plain),
+    SPLIT_DAY: Fault("a split", _plain),
+    MUHURAT: Fault("Muhurat on a Sunday", _plain),
+    CORRECTED_AFTER: Fault("two old bars corrected", _plain),
+    date(2026, 12, 31): Fault(
+        "the end of the calendar, and the next year's", _end_of_calendar, ("calendar",)
+    ),
 }
-"""By the number of the session."""
-OF_DEFECT = [number for number, fault in FAULTS.items() if fault.commit is _defect]
+_FRIDAY = 4
+
+
+def planned(days: Sequence[date]) -> dict[date, Fault]:
+    """The fault of each session: first those that are bound to a date, then the others on the days that are left.
+
+    None on another Friday, whose night and morning belong to the weekly jobs.
+    """
+    free = [day for day in days if day not in _BOUND and day.weekday() != _FRIDAY]
+    found = dict(zip(free, _AT_ANY_TIME, strict=False))
+    return {day: _BOUND.get(day) or found.get(day, PLAIN) for day in days}
 
 
 def open_alerts(place: Place) -> dict[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -35,7 +35,7 @@ last_day = "2026-12-31"
 [reconciliation]
 noise_instruments = 0
 [rollout]
-sessions_per_stage = 2
+sessions_per_stage = 1
 minimum_instruments = 5
 minimum_rows = 10
 minimum_cohort = 1
@@ -44,6 +44,7 @@ maximum_calculation_seconds = 1000
 maximum_aggregation_seconds = 1000
 minimum_seconds_compared = 1000
 maximum_worker_share = 1
+highest_automatic_stage = "50"
 [storage]
 keep_versions = 2
 runs_days = 6
@@ -53,15 +54,20 @@ file = "{calendar}"
 CALENDAR = """\
 date,kind,intervals,source
 2026-11-08,muhurat,13:45-14:45,a test
-2026-12-13,muhurat,18:00-19:00,a test
+2026-12-27,muhurat,18:00-19:00,a test
 """
 NEXT_YEAR = "2027-12-31,published,,a test\n"
-MUHURAT, HOLIDAY = date(2026, 12, 13), date(2026, 12, 25)
+MUHURAT, HOLIDAY = date(2026, 12, 27), date(2026, 12, 25)
 _INSTRUMENTS = (1, 2, 3, 5, 9, 10, 11, 12)
 """Those of the sample that rise, fall, stand, cost much, climb, are locked, are split and are newly listed."""
-SPLIT_DAY = date(2026, 12, 23)
-_RENAMED, RENAMED_ON = ("NSE_EQ|SAMPLE0009", "NSE_EQ|RENAMED09"), date(2026, 12, 10)
-CORRECTED, CORRECTED_AFTER = date(2026, 12, 11), date(2026, 12, 16)
+SPLIT_DAY = date(2026, 12, 24)
+_RENAMED, RENAMED_ON = ("NSE_EQ|SAMPLE0009", "NSE_EQ|RENAMED09"), date(2026, 12, 22)
+CORRECTED, CORRECTED_AFTER = date(2026, 12, 23), date(2026, 12, 29)
+_ANNOUNCED = {
+    SPLIT_DAY: ("corporate_actions.csv",),
+    RENAMED_ON: ("aliases.csv", "instruments renamed.csv"),
+}
+"""Files that come with a session."""
 
 
 @dataclass(frozen=True)
@@ -70,22 +76,29 @@ class Market:
 
     folder: Path
     days: tuple[date, ...]
-    """The first is the session before the month."""
+    """The first is the session before the story, which a person runs."""
+
+    def last(self, sessions: int) -> Market:
+        """The same month with so many sessions, the last ones."""
+        return replace(self, days=self.days[-sessions - 1 :])
 
     def deliver(self, day: date, inbox: Path) -> None:
         """Put into ``inbox`` what the source has of a session, with what it corrects and announces that day."""
         inbox.mkdir(parents=True, exist_ok=True)
-        if day == self.days[0]:
+        first = self.days[0]
+        if day == first:
             self._put("instruments.csv", inbox)
             self._put("daily history.csv", inbox)
+            for earlier in self.folder.glob("daily 2*.csv"):
+                if earlier.stem[-10:] < str(first):
+                    self._put(earlier.name, inbox)
         for kind in ("minutes", "daily"):
             self._put(f"{kind} {day}.csv", inbox)
-        if day == SPLIT_DAY:
-            self._put("corporate_actions.csv", inbox)
-        if day == RENAMED_ON:
-            self._put("aliases.csv", inbox)
-            self._put("instruments renamed.csv", inbox)
-        if day == CORRECTED_AFTER:
+        for known_on, names in _ANNOUNCED.items():
+            if day == max(known_on, first):
+                for name in names:
+                    self._put(name, inbox)
+        if day == CORRECTED_AFTER and CORRECTED in self.days:
             self._put(f"minutes {CORRECTED} corrected.csv", inbox, f"minutes {CORRECTED}.csv")
 
     def _put(self, name: str, inbox: Path, known_as: str = "") -> None:
