@@ -146,15 +146,11 @@ class Commits:
         A later moment was written while the clock was ahead.
         """
         with self._transaction() as connection:
-            rows = connection.execute("SELECT name, gone_since FROM files").fetchall()
-            found = {
-                name: min(since or moment, moment) for name, since in rows if name not in names
-            }
-            connection.executemany(
-                "UPDATE files SET gone_since = ? WHERE name = ?",
-                [(found.get(name), name) for name, since in rows if since != found.get(name)],
-            )
-        return found
+            rows = dict(connection.execute("SELECT name, gone_since FROM files").fetchall())
+            since = {n: min(at or moment, moment) for n, at in rows.items() if n not in names}
+            changed = [(since.get(n), n) for n, at in rows.items() if at != since.get(n)]
+            connection.executemany("UPDATE files SET gone_since = ? WHERE name = ?", changed)
+        return since
 
     def forget(self, names: Collection[str]) -> None:
         """Files that were deleted."""
