@@ -3,9 +3,10 @@
 Belongs here: what is killed, when, the start of what was killed, and the count. Does not belong here: the processes
 (``soak_daemon``), what has to be true of the folder (``judged``).
 
-Two sessions are asked for over the webserver's API, as its pages ask. While they are made something is killed at a
-random moment, with its process group, and started again; a session whose run was killed is asked for again, as a tick
-of the schedule does. Then both are held against a folder in which the command line made them undisturbed.
+Two sessions are asked for over the webserver's API, as its pages ask, one after the other. While they are made
+something is killed at a random moment, with its process group, and started again; a session whose run was killed is
+asked for again, as a tick of the schedule does. Then both are held against a folder in which the command line made
+them undisturbed.
 """
 
 from __future__ import annotations
@@ -50,9 +51,11 @@ def main(kills: int, directory: Path, seed: int) -> int:
     while tally.total() < kills:
         rounds += 1
         place = _copied(start, directory / "place")
-        faults += _round(place, directory, chance, tally, expected)
+        found = _round(place, directory, chance, tally, expected)
+        faults += found
         print(
-            f"{time.strftime('%H:%M:%S')} {tally.total()} kills in {rounds} rounds, {len(faults)} faults",
+            f"{time.strftime('%H:%M:%S')} {tally.total()} kills in {rounds} rounds, {len(faults)} faults "
+            f"{'; '.join(found)}".rstrip(),
             flush=True,
         )
     print(f"\n| killed | kills |\n|{'---|' * 2}")
@@ -135,12 +138,13 @@ def _is_done(station: Station, asks: bool = False) -> bool:
 
 
 def _ask(station: Station) -> None:
-    """Ask for the sessions that are neither there nor under way, in their order."""
-    under_way = {value for run in station.runs(unfinished=True) for value in run.tags.values()}
-    done = soak_faults.materialized(station)
-    for day in DAYS[1:]:
-        if day not in done and day not in under_way:
-            _launch(station, day)
+    """Ask for the first session that is not there, unless a run is under way.
+
+    One after the other: a session that is made after a later one is not judged any more.
+    """
+    missing = sorted(set(DAYS[1:]) - soak_faults.materialized(station))
+    if missing and not station.runs(unfinished=True):
+        _launch(station, missing[0])
 
 
 def _launch(station: Station, day: str) -> None:
