@@ -10,10 +10,11 @@ TEST_PROCESSES ?= 3
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # Any number: tests run in an order drawn from it.
 ORDER_SEED ?=
+SESSIONS ?=
 FROM ?=
 TO ?=
 
-.PHONY: run ui test check lint bench site pins clean
+.PHONY: run ui test check lint bench soak site pins clean
 
 run: $(VENV)/ready
 	$(BIN)/setbull run $(if $(INPUT),--input "$(INPUT)") $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
@@ -44,6 +45,10 @@ site: $(VENV)/ready-test
 
 bench: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/python -m benchmarks.results
+
+# A month of sessions through the real daemon, with faults, in less than an hour: docs/reliability.md.
+soak: $(VENV)/ready-test
+	$(BIN)/python -m benchmarks.reliability soak $(if $(SESSIONS),--sessions $(SESSIONS))
 
 # The newest versions of everything, as pins of the project and as hashes of the image; then: make clean test.
 pins:

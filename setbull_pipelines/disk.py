@@ -27,6 +27,8 @@ _LONGEST_BETWEEN_TWO_STEPS = 60.0
 """Seconds."""
 PATIENCE = 5.0
 """Seconds that a writer waits for another one before it says so: longer than a commit takes."""
+_BEGAN = (time.time(), time.monotonic())
+"""What the two clocks said at one moment of this process, before anybody could set one of them."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -103,7 +105,7 @@ def is_abandoned(path: Path) -> bool:
     """Whether nobody will finish what is half written at ``path``."""
     try:
         if path.is_symlink():  # made in one step and renamed in the next; it cannot be locked
-            return time.time() - path.lstat().st_mtime > _LONGEST_BETWEEN_TWO_STEPS
+            return moment() - path.lstat().st_mtime > _LONGEST_BETWEEN_TWO_STEPS
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return False  # gone, or not ours to open
@@ -163,6 +165,15 @@ def note_use(path: str | Path) -> None:
 def last_used(path: str | Path) -> float:
     """When the file was written, or used for the last time, in seconds since 1970. OSError when it is gone."""
     return os.stat(path).st_mtime
+
+
+def moment() -> float:
+    """The seconds since 1970 by which files are old enough to be deleted.
+
+    A clock that is put ahead while this process works makes no file older: those who read one began by another clock.
+    """
+    began_at, began = _BEGAN
+    return min(time.time(), began_at + time.monotonic() - began)
 
 
 def sync(path: Path) -> None:

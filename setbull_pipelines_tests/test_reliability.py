@@ -6,12 +6,16 @@ Belongs here: what fails a build. Does not belong here: counts, which belong to 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from benchmarks.reliability.clock import Clock, NoClock
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -58,6 +62,35 @@ def test_what_is_missing_is_one_sentence_and_the_next_run_succeeds() -> None:
         assert faults == "none"
 
 
+ASK = "import os, sys, time; print(time.time(), os.stat(sys.argv[1]).st_mtime)"
+
+
+def test_files_keep_their_age_when_the_clock_of_the_soak_jumps(tmp_path: Path) -> None:
+    try:
+        clock = Clock(tmp_path / "clock")
+    except NoClock as reason:
+        pytest.skip(str(reason))
+    old, new, folder = (tmp_path / name for name in ("data/old", "data/new", "data"))
+    folder.mkdir()
+
+    def asked(path: Path) -> tuple[float, float]:
+        command = [sys.executable, "-c", ASK, str(path)]
+        told = subprocess.check_output(command, env={**os.environ, **clock.variables}, text=True)
+        now, written = map(float, told.split())
+        return now, now - written
+
+    old.touch()
+    moment = datetime.now(UTC) + timedelta(days=1000)
+    clock.jump(moment, (folder,))
+    new.touch()
+    now, age = asked(old)
+    assert 0 <= now - moment.timestamp() < 60
+    assert 0 <= age - 1000 * 86_400 < 60, "written when the clock was right"
+    assert -1 < asked(new)[1] < 60
+    clock.jump(moment + timedelta(hours=5), (folder,))
+    assert 5 * 3600 - 1 < asked(new)[1] < 5 * 3600 + 60
+
+
 @pytest.mark.scenario
 def test_readers_see_whole_commits_beside_everything_that_writes() -> None:
     found = list(rows(broken("readers", "--reads", "40")))
@@ -66,7 +99,7 @@ def test_readers_see_whole_commits_beside_everything_that_writes() -> None:
         assert (int(reads), int(errors), int(torn)) == (10, 0, 0)
 
 
-@pytest.mark.parametrize("part", ["kills", "resources", "readers", "growth"])
+@pytest.mark.parametrize("part", ["kills", "servers", "resources", "readers", "growth", "soak"])
 def test_the_page_of_figures_says_how_each_is_repeated(part: str) -> None:
     page = (PROJECT / "docs" / "reliability.md").read_text(encoding="utf-8")
     assert f"python -m benchmarks.reliability {part}" in page

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.reliability kills|resources|readers|growth``: break it on purpose, and tell what it survived.
+"""``python -m benchmarks.reliability kills|servers|resources|readers|growth|soak``: break it, tell what survived.
 
 Belongs here: the options. Does not belong here: the harnesses.
 """
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.reliability import growth, kills, readers, resources, works
+from benchmarks.reliability import growth, kills, readers, resources, servers, soak, works
 from benchmarks.reliability.tiny import import_program
 
 
@@ -24,6 +24,8 @@ def main() -> None:
     part = parts.add_parser("kills", help=kills.__doc__.splitlines()[0])
     part.add_argument("--trials", type=int, default=300)
     part.add_argument("--only", nargs="+", choices=works.WORKS, default=list(works.WORKS))
+    part = parts.add_parser("servers", help=servers.__doc__.splitlines()[0])
+    part.add_argument("--kills", type=int, default=30)
     part = parts.add_parser("resources", help=resources.__doc__.splitlines()[0])
     part.add_argument("--disks", type=int, default=10, help="how often the disk is full")
     part.add_argument("--only", nargs="+", choices=resources.CASES, default=list(resources.CASES))
@@ -31,6 +33,8 @@ def main() -> None:
     part.add_argument("--reads", type=int, default=10_000)
     part = parts.add_parser("growth", help=growth.__doc__.splitlines()[0])
     part.add_argument("--runs", type=int, default=60)
+    part = parts.add_parser("soak", help=soak.__doc__.splitlines()[0])
+    part.add_argument("--sessions", type=int, default=22)
     given = parser.parse_args()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a process with threads is not to be forked
     import_program()
@@ -38,10 +42,14 @@ def main() -> None:
         folder = (given.folder or Path(temporary)).resolve()
         if given.part == "kills":
             sys.exit(kills.main(given.trials, given.only, folder, given.seed))
+        if given.part == "servers":
+            sys.exit(servers.main(given.kills, folder, given.seed))
         if given.part == "growth":
             sys.exit(growth.main(given.runs, folder))
         if given.part == "readers":
             sys.exit(readers.main(given.reads, folder))
+        if given.part == "soak":
+            sys.exit(soak.main(given.sessions, folder))
         sys.exit(resources.main(given.disks, folder, given.seed, given.only))
 
 

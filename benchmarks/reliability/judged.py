@@ -49,7 +49,11 @@ def judge(answer: Path) -> None:
     ]
     said = {
         "content": content_of(settings.data_directory),
-        "files": files_of(settings.data_directory / "imported"),
+        "files": {
+            f"{folder}/{name}": content
+            for folder in ("imported", "fetched")
+            for name, content in files_of(settings.data_directory / folder).items()
+        },
         "wrong": wrong,
         "judged": sorted(judged),
         "acts": acts,

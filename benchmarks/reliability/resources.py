@@ -9,11 +9,13 @@ file system in memory, which needs the right to mount: as root, or below ``unsha
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import resource
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ from benchmarks.reliability.kills import judgement
 from benchmarks.reliability.tiny import DAYS, Place, carried_out, command
 
 _MEBIBYTE = 2**20
+_MEMORIES = (100, 300, 500, 1000, 1500, 2000)
 _RUN = ("run", "--from", DAYS[1], "--to", DAYS[1])
 
 
@@ -165,14 +168,22 @@ def _limited(limit: int, value: int) -> Trial:
     return trial
 
 
-def _little_memory(place: Place, _: random.Random) -> Outcome:
-    def work() -> None:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        allowed = pages * resource.getpagesize() + 100 * _MEBIBYTE
-        resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
-        command(*_RUN)()
+def _little_memory(mebibytes: int) -> Trial:
+    """As after ``ulimit -v``: the whole command, whose parent tells what it cannot tell itself."""
 
-    return _outcome(place, carried_out(work, place))
+    def trial(place: Place, _: random.Random) -> Outcome:
+        allowed = mebibytes * _MEBIBYTE
+        with place.log.open("ab") as log:
+            done = subprocess.run(
+                [sys.executable, "-m", "setbull_pipelines.cli.main", *_RUN],
+                env={**os.environ, **place.environment},
+                stdout=log,
+                stderr=log,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed)),
+            )
+        return _outcome(place, done.returncode)
+
+    return trial
 
 
 def _damaged(name: str) -> Trial:
@@ -198,7 +209,7 @@ CASES: dict[str, Trial] = {
     "24 file handles": _limited(resource.RLIMIT_NOFILE, 24),
     "48 file handles": _limited(resource.RLIMIT_NOFILE, 48),
     "files of 16 KiB at most": _limited(resource.RLIMIT_FSIZE, 16 * 1024),
-    "100 MiB of memory": _little_memory,
+    **{f"{size} MiB of memory": _little_memory(size) for size in _MEMORIES},
     "damaged runs.db": _damaged("history/runs.db"),
     "damaged index.db": _damaged("history/runs/index.db"),
     "damaged schedules.db": _damaged("schedules/schedules.db"),

@@ -68,6 +68,7 @@ class Place:
 def import_program() -> None:
     """Import what the commands import when they are called."""
     import setbull_pipelines.cli.doctor
+    import setbull_pipelines.cli.fetch
     import setbull_pipelines.cli.main
     import setbull_pipelines.cli.refused
     import setbull_pipelines.cli.report

@@ -5,15 +5,22 @@ Belongs here: one entry for each kind. Does not belong here: killing (``kills``)
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from benchmarks.reliability.judged import differences
 from benchmarks.reliability.tiny import DAYS, SETTINGS, Place, carried_out, command
+from setbull_pipelines.settings.loading import UPSTOX_TOKEN_VARIABLE
 
 _KEPT_SHORT = f"{SETTINGS}[storage]\nkeep_versions = 2\n"
 
@@ -230,6 +237,65 @@ def _import(place: Place) -> Callable[[], None]:
     return command("import", str(place.folder.parent / "old"), "--timezone", "Asia/Kolkata")
 
 
+_BROKER = """
+import sys
+from datetime import date
+from setbull_pipelines_tests.sources.upstox.broker import broker
+with broker() as state:
+    state.today, state.history_has_today = date.today(), True
+    print(state.port, flush=True)
+    sys.stdin.read()
+"""
+
+
+@cache
+def _broker() -> int:
+    """The port of a server that speaks the candle API, in a process that ends with this one."""
+    project = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BROKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=project,
+    )
+    assert process.stdout is not None
+    atexit.register(process.kill)
+    return int(process.stdout.readline())
+
+
+def _fetch(place: Place) -> Callable[[], None]:
+    """Minutes of ten sessions and daily bars of twenty, of twelve instruments, each in several questions."""
+    keys = [f"NSE_EQ|INE{number:06d}A01" for number in range(12)]
+    listed = place.folder.with_name("instruments.csv")
+    lines = ["instrument_key,symbol", *(f"{key},{key[-6:]}" for key in keys)]
+    listed.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    upstox = f"""
+[upstox]
+base_url = "http://127.0.0.1:{_broker()}"
+instruments = "{listed}"
+days = 10
+daily_days = 20
+concurrency = 3
+"""
+    place.settings.write_text(SETTINGS + upstox, encoding="utf-8")
+
+    def run() -> None:
+        os.environ[UPSTOX_TOKEN_VARIABLE] = "planted.by.a.test"
+        command("fetch")()
+
+    return run
+
+
+def same_fetched(undisturbed: dict, found: dict, starts: int) -> list[str]:
+    """The candle files are the same; what the last fetch says of itself is about what was left to ask."""
+    return [
+        told
+        for told in same_files(undisturbed, found, starts)
+        if not told.startswith("operations.fetches")
+    ]
+
+
 WORKS = {
     "run of a range, from nothing": Work(_nothing, _runs("run"), 4),
     "run of one more session": Work(
@@ -251,6 +317,9 @@ WORKS = {
         lambda place: command("run", "--input", str(place.folder.parent / "input")),
         4,
         compare=same_but_arrivals,
+    ),
+    "fetch from the broker": Work(
+        _finished(DAYS[:1]), _fetch, 4, compare=same_fetched, repeats=True
     ),
     "import of the old system": Work(_old_export, _import, 4, compare=same_files, commits=False),
 }

@@ -22,6 +22,7 @@ _LAST_TABLE = "reconciliation/summary"
 _ROLLOUT_LOG = "operations/rollout_log"
 _AGREEMENT = "v2_agrees_with_v1"
 _DAYS_NAMED = 5
+_V1, _V2 = "v1/", "v2/"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ class RunOutcome:
 
 
 def of_run(run: RunOutcome, ui_address: str) -> list[Finding]:
-    """The run itself and every check that it evaluated, all at the moment the run ended."""
+    """The run itself and every check that it evaluated, all at the moment the run ended.
+
+    What both variants' tables fail for in the same words has one cause, the input, and is one finding, of V2's table.
+    """
     work = f"{run.work} {run.days}" if run.days else run.work
     itself = Finding(
         key=f"run {work}",
@@ -68,12 +72,36 @@ def of_run(run: RunOutcome, ui_address: str) -> list[Finding]:
         observed_at=run.ended_at,
         run_id=run.run_id,
     )
-    return [itself, *(_of_check(check, run, ui_address) for check in run.checks)]
+    of_v1, of_v2 = (
+        {
+            _cause(check)
+            for check in run.checks
+            if check.asset.startswith(variant) and not check.passed
+        }
+        for variant in (_V1, _V2)
+    )
+    in_both = of_v1 & of_v2
+    return [
+        itself,
+        *(
+            _of_check(check, run, ui_address, _cause(check) in in_both)
+            for check in run.checks
+            if check.passed or not check.asset.startswith(_V1) or _cause(check) not in in_both
+        ),
+    ]
 
 
-def _of_check(check: CheckOutcome, run: RunOutcome, ui_address: str) -> Finding:
+def _cause(check: CheckOutcome) -> tuple[str, str, date | None, str]:
+    """What a check says of a table, whichever variant made it."""
+    return check.asset.rpartition("/")[2], check.check, check.day, check.description
+
+
+def _of_check(check: CheckOutcome, run: RunOutcome, ui_address: str, in_both: bool) -> Finding:
     on_day = f" on {check.day}" if check.day else ""
-    title = f"{check.asset}: {check.check} fails{on_day}"
+    asset = check.asset
+    if in_both and not check.passed and asset.startswith(_V2):
+        asset = f"{_V1}{asset.removeprefix(_V2)} and {asset}"
+    title = f"{asset}: {check.check} fails{on_day}"
     if check.check == _AGREEMENT:
         table = check.asset.rpartition("/")[2]
         verb = "differs from" if check.state == DIVERGED else "cannot be compared with"

@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from setbull_pipelines.cli.watching import about_memory, is_of_memory
 from setbull_pipelines.errors import TRACEBACK_PREFIX, TRACEBACKS
 from setbull_pipelines.secrets import without_secrets
 
@@ -40,6 +41,8 @@ def sentence_about(error: BaseException, data_directory: Path) -> str:
         if path
         else f"its traceback could not be written below {data_directory}"
     )
+    if is_of_memory(what):
+        return f"{what}; {where}{about_memory()}"
     if isinstance(error, OSError) or any(code in _OF_THE_MACHINE for code in _sqlite_codes(error)):
         return f"{what}; {where}. Once that is mended, the same command goes on where it stopped"
     return (

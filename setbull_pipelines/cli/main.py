@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -45,20 +47,48 @@ _VERBS = (
 )
 
 
+_WATCHED = {verb.name for verb in (run, fetch, import_old, scrub, self_test, convert, check)}
+"""Those that read and compute for long, and whose process the system may end."""
+
+
+def _watched() -> Callable[[], object] | None:
+    """Let a child go on with a command that is watched, and end the parent as the child ends.
+
+    What the child calls before it ends; None where nobody watches.
+    """
+    if sys.platform != "linux" or not (sys.argv[1:2] and sys.argv[1] in _WATCHED):
+        return None
+    from setbull_pipelines.cli.watching import Ended, in_a_child
+
+    found = in_a_child()
+    if not isinstance(found, Ended):
+        return found
+    if found.sentence:
+        stop(found.sentence, found.code)
+    sys.exit(found.code)
+
+
 class _Verbs(click.Group):
     """Commands whose errors are one sentence, wherever they come up."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Without arguments, as the program of a process, which ends with it; else for a caller who goes on."""
         is_program = not arguments and not named
+        ends = _watched() if is_program else None
         if is_program:
             # As Ctrl-C: with a sentence, and with what Dagster is told of the run.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().__call__(*arguments, **named)
         except SystemExit as ended:
+            if ends:
+                ends()
             if is_program and (ended.code is None or isinstance(ended.code, int)):
                 leave(ended.code)
+            raise
+        except BaseException:
+            if ends:
+                os._exit(PROGRAM_FAULT)  # there is no memory left to tell it with: the parent has
             raise
 
     def invoke(self, context: click.Context) -> object:

@@ -34,6 +34,7 @@ from setbull_pipelines.cli.days import AskedDays, consecutive
 from setbull_pipelines.cli.home import PROJECT
 from setbull_pipelines.cli.terminal import console, showing_progress
 from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
+from setbull_pipelines.cli.watching import about_memory, is_of_memory
 from setbull_pipelines.errors import FAILED, SetbullError
 from setbull_pipelines.pipeline import raw
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
@@ -146,7 +147,8 @@ class Runner:
             self.instance.report_run_canceled(run, "interrupted in the terminal")
             raise KeyboardInterrupt
         if not result.success and not is_of_divergence(result.all_events):
-            raise RunFailed(failure_of(result.all_events))
+            reason = failure_of(result.all_events)
+            raise RunFailed(reason + (about_memory() if is_of_memory(reason) else ""))
         seconds = _seconds_of_lanes(result.all_events)
         seconds["everything else"] = time.monotonic() - started - sum(seconds.values())
         return _Execution(seconds, of_whole_run(_evaluations(result.all_events)))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -173,7 +172,7 @@ def _forget_versions(folder: Path, grace: timedelta) -> None:
     """Delete the catalogs that nobody can be opening any more, and those that a killed process left half made."""
     for version in (folder / VERSIONS).iterdir():
         is_shown = any((folder / made.name).resolve() == made for made in version.iterdir())
-        if not is_shown and time.time() - version.stat().st_mtime >= grace.total_seconds():
+        if not is_shown and disk.moment() - version.stat().st_mtime >= grace.total_seconds():
             shutil.rmtree(version)
 
 

@@ -141,18 +141,16 @@ class Commits:
         return names, unknown
 
     def gone(self, names: Collection[str], moment: str) -> dict[str, str]:
-        """Since when each file outside ``names``, which are needed, is known to be unneeded, now at the latest."""
+        """Since when each file outside ``names``, which are needed, is known to be unneeded, now at the latest.
+
+        A later moment was written while the clock was ahead.
+        """
         with self._transaction() as connection:
-            rows = connection.execute("SELECT name, gone_since FROM files").fetchall()
-            connection.executemany(
-                "UPDATE files SET gone_since = ? WHERE name = ?",
-                [
-                    (None if name in names else moment, name)
-                    for name, since in rows
-                    if (since is None) != (name in names)
-                ],
-            )
-        return {name: since or moment for name, since in rows if name not in names}
+            rows = dict(connection.execute("SELECT name, gone_since FROM files").fetchall())
+            since = {n: min(at or moment, moment) for n, at in rows.items() if n not in names}
+            changed = [(since.get(n), n) for n, at in rows.items() if at != since.get(n)]
+            connection.executemany("UPDATE files SET gone_since = ? WHERE name = ?", changed)
+        return since
 
     def forget(self, names: Collection[str]) -> None:
         """Files that were deleted."""

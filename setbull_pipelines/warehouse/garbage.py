@@ -9,7 +9,6 @@ no commit names, which a killed writer has left.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -102,7 +101,7 @@ def collect(
     if unknown:
         # Of a table with a damaged row nobody knows which of its files is needed.
         unknown.add(("operations", HASHES.name))
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(disk.moment(), UTC)
     gone = reader.commits.gone(needed, now.isoformat(timespec="microseconds"))
     useless = [
         path
@@ -152,6 +151,6 @@ def _is_useless(
 
 def _age(path: Path) -> float:
     try:
-        return time.time() - path.stat().st_mtime
+        return disk.moment() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0

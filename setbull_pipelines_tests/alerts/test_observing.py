@@ -76,6 +76,29 @@ def test_a_check_of_a_green_run_is_a_finding_of_its_severity(
     assert (found.trading_day, found.observed_at) == (DAY, ENDED)
 
 
+def test_what_both_variants_fail_for_in_the_same_words_is_one_finding() -> None:
+    twins = [check(asset=f"{variant}/candles_5min") for variant in ("v1", "v2")]
+    _, found = run(None, *twins)
+    assert found.key == "check v2/candles_5min session_conserved 2026-06-30"
+    assert (
+        found.title == "v1/candles_5min and v2/candles_5min: session_conserved fails on 2026-06-30"
+    )
+    of_v1, of_v2 = twins
+    others = [
+        check(asset="v1/candles_daily"),
+        check(asset="v1/candles_5min", day=DAY + timedelta(days=1)),
+        check(asset="v1/candles_5min", description="volume of 4 instruments is lost"),
+        check(asset="v1/candles_5min", passed=True),
+        check(asset="served/candles_5min"),
+    ]
+    for other in others:
+        assert len(run(None, of_v2, other)) == 3, other
+    _, lonely = run(None, of_v1)
+    assert lonely.title == "v1/candles_5min: session_conserved fails on 2026-06-30"
+    _, *well = run(None, *(check(asset=each.asset, passed=True) for each in twins))
+    assert [each.says for each in well] == [Says.WELL] * 2
+
+
 @pytest.mark.parametrize(
     ("state", "title"),
     [
