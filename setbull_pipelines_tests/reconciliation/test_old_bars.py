@@ -180,6 +180,37 @@ def test_rows_that_one_side_lacks_are_told(market: dict[str, pd.DataFrame]) -> N
     }
 
 
+def test_why_v1_has_no_bar_follows_from_its_minutes(market: dict[str, pd.DataFrame]) -> None:
+    at = pd.Timestamp(datetime(2025, 6, 3, 10, 0), tz=INDIA)
+    rows = on(market["old"], TODAY, "moment")
+    rows = rows[(rows["instrument_key"] == KEYS[0]) & (rows["moment"] == at)]
+    rows = pd.concat([rows, rows.assign(instrument_key=KEYS[1]), rows.assign(instrument_key="X")])
+    of_other = market["minutes"]["instrument_key"] == KEYS[1]
+    volumes = market["minutes"]["volume"].mask(of_other, 0)
+    without = market | {
+        "candles": market["candles"].iloc[:0],
+        "minutes": market["minutes"].assign(volume=volumes),
+    }
+    found = held(without, rows.drop(columns="active", errors="ignore"), TODAY).all_differences
+    assert found.set_index("instrument_key")["cause"].to_dict() == {
+        KEYS[0]: "a bar that V1 makes none of: its minutes have no trade or are not there",
+        KEYS[1]: "a bar of minutes without a trade, which V1 leaves out",
+        "X": "its minutes were not imported or are in quarantine",
+    }
+
+
+def test_a_column_that_the_old_table_lacks_is_not_compared(
+    market: dict[str, pd.DataFrame],
+) -> None:
+    old = on(market["old"], TODAY, "moment")
+    whole = held(market, old, TODAY)
+    without = held(market, old.drop(columns="rsi"), TODAY)
+    assert whole.cells - without.cells == 75 * len(KEYS)
+    assert causes(without) == {
+        column: found for column, found in causes(whole).items() if column != "rsi"
+    }
+
+
 def test_the_last_bar_of_a_run_is_known_by_its_first_minute(
     market: dict[str, pd.DataFrame],
 ) -> None:

@@ -1,0 +1,196 @@
+"""``python -m benchmarks.mutation``: faults drawn by chance, one at a time in a copy of the project; do tests fail?
+
+Belongs here: which mutants of a file are drawn, and carrying out the tests of its room on each. Does not belong here:
+making mutants, which is Cosmic Ray's work; why a mutant that survived is no fault of the tests
+(``docs/mutation.md``).
+
+A place of a file is drawn, and one of the mutants that Cosmic Ray makes there: else an addition, which it replaces by
+eleven other operators, would be drawn eleven times as often as a comparison with two. Left out are annotations,
+which nothing evaluates, and ``is`` for ``==``, which small numbers and short texts do not tell apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import random
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+PROJECT = Path(__file__).resolve().parents[1]
+PAGE = PROJECT / "docs" / "mutation.md"
+ROOMS = ("variants", "reconciliation", "rollout")
+FAULTS_THEMSELVES = "*_mutants.py"
+"""Files of the self-test that are nothing but faults of V2."""
+KERNELS = "setbull_pipelines/variants/v2/kernels.py"
+_TESTS = "setbull_pipelines_tests"
+_IDENTITY = re.compile(r"core/ReplaceComparisonOperator_(Eq|NotEq)_(Is|IsNot)")
+_PATIENCE = 3
+"""Times as long as the tests take without a mutant, after which one is said to hang."""
+Place = tuple[int, int]
+
+
+class Mutation(Protocol):
+    """What is asked here of a mutation of Cosmic Ray."""
+
+    operator_name: str
+    occurrence: int
+    start_pos: Place
+    end_pos: Place
+
+
+def files_of(room: str) -> list[str]:
+    """The files of a room whose mutants are drawn, relative to the project."""
+    found = sorted((PROJECT / "setbull_pipelines" / room).rglob("*.py"))
+    return [
+        path.relative_to(PROJECT).as_posix()
+        for path in found
+        if not path.match(FAULTS_THEMSELVES) and path.stat().st_size
+    ]
+
+
+def annotations_of(source: str) -> list[tuple[Place, Place]]:
+    """Begin and end of each annotation."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        for field in ("annotation", "returns"):
+            part = getattr(node, field, None)
+            if part is not None:
+                found.append(
+                    ((part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset))
+                )
+    return found
+
+
+def drawn(mutations: Iterable[Mutation], source: str, count: int, seed: str) -> list[Mutation]:
+    """One mutation at each of ``count`` places, the same for the same source and seed."""
+    annotations = annotations_of(source)
+    at: dict[tuple[Place, Place, str], list[Mutation]] = {}
+    for mutation in mutations:
+        is_evaluated = not any(
+            begin <= mutation.start_pos and mutation.end_pos <= end for begin, end in annotations
+        )
+        if is_evaluated and not _IDENTITY.fullmatch(mutation.operator_name):
+            kind = mutation.operator_name.partition("_")[0]
+            at.setdefault((mutation.start_pos, mutation.end_pos, kind), []).append(mutation)
+    draw = random.Random(seed)
+    places = sorted(at)
+    chosen = sorted(draw.sample(places, min(count, len(places))))
+    return [
+        draw.choice(sorted(at[place], key=lambda one: (one.operator_name, one.occurrence)))
+        for place in chosen
+    ]
+
+
+def command_for(file: str) -> str:
+    """The tests of the room, those of the file's name first, until the first that fails."""
+    room = Path(file).parts[1]
+    named = sorted((PROJECT / _TESTS / room).rglob(f"test_{Path(file).stem}.py"))
+    first = [path.relative_to(PROJECT).as_posix() for path in named]
+    return shlex.join(command_of(room, plain=file == KERNELS, first=first))
+
+
+def command_of(room: str, *, plain: bool, first: Sequence[str] = ()) -> list[str]:
+    """The command of a room's tests; ``plain`` leaves kernels uncompiled, which takes longer than running them."""
+    return [
+        *("env", f"NUMBA_DISABLE_JIT={int(plain)}", "PYTHONPATH=."),
+        *(sys.executable, "-m", "pytest", "-qx", "--no-header", "-p", "no:cacheprovider"),
+        *("-m", "not run", "--most-examples=10", "--hypothesis-seed=1"),
+        *(*first, f"{_TESTS}/{room}"),
+    ]
+
+
+@cache
+def seconds_without(plain: bool, room: str) -> float:
+    """How long the tests of a room take without a mutant, which they must pass."""
+    began = time.monotonic()
+    finished = subprocess.run(command_of(room, plain=plain), capture_output=True, text=True)
+    if finished.returncode:
+        raise SystemExit(f"the tests of {room} fail without a mutant:\n{finished.stdout}")
+    return time.monotonic() - began
+
+
+def copied(folder: Path) -> Path:
+    """A copy of all files under version control: an end in between must leave no mutant in the project."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PROJECT / name, target)
+    return folder
+
+
+def changed_line(diff: str) -> str:
+    """What a mutant changes, as one line: the lines before and after."""
+    lines = diff.splitlines()
+    before = [line[1:].strip() for line in lines if re.match(r"-(?!--)", line)]
+    after = [line[1:].strip() for line in lines if re.match(r"\+(?!\+\+)", line)]
+    return f"`{' '.join(before)}` -> `{' '.join(after)}`".replace("|", "\\|")
+
+
+def survivors_of(file: str, count: int, seed: int) -> Iterator[tuple[Mutation, str | None]]:
+    """Each drawn mutation of a file, and what it changes where all tests passed."""
+    from cosmic_ray.commands import init
+    from cosmic_ray.mutating import mutate_and_test
+    from cosmic_ray.work_db import WorkDB, use_db
+    from cosmic_ray.work_item import TestOutcome
+
+    source = Path(file).read_text(encoding="utf-8")
+    with use_db(":memory:", WorkDB.Mode.create) as session:
+        init([Path(file)], session, {})
+        possible = [mutation for item in session.work_items for mutation in item.mutations]
+    patience = 60 + _PATIENCE * seconds_without(file == KERNELS, Path(file).parts[1])
+    for mutation in drawn(possible, source, count, f"{seed} {file}"):
+        result = mutate_and_test([mutation], command_for(file), patience)
+        if result.test_outcome == TestOutcome.INCOMPETENT:
+            raise SystemExit(f"{file}: {mutation}: {result.output}")
+        survived = result.test_outcome == TestOutcome.SURVIVED
+        yield mutation, changed_line(result.diff) if survived else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw, test, print; 1 where a mutant survived that the page does not explain."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=__doc__)
+    parser.add_argument("rooms", nargs="*", default=ROOMS, help="rooms, or single files of them")
+    parser.add_argument("--of-each-file", type=int, default=5, help="mutants drawn of each file")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    data = PROJECT.parent / "shared" / "data"
+    os.environ.setdefault("SETBULL_TEST_DATA", str(data))  # beside the project, not beside its copy
+    explained = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    unexplained = False
+    print("| file | mutants | killed | survived |\n|---|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        os.chdir(copied(Path(folder)))
+        for room in given.rooms:
+            for file in [room] if room.endswith(".py") else files_of(room):
+                tested = list(survivors_of(file, given.of_each_file, given.seed))
+                survived = [change for _, change in tested if change is not None]
+                short = file.removeprefix("setbull_pipelines/")
+                counts = len(tested), len(tested) - len(survived), len(survived)
+                print(f"| {short} | {' | '.join(map(str, counts))} |", flush=True)
+                for change in survived:
+                    row = f"| {short} | {change} |"
+                    is_known = row in explained
+                    unexplained |= not is_known
+                    print(
+                        f"{'explained' if is_known else 'NEW'}: {row}", file=sys.stderr, flush=True
+                    )
+        os.chdir(PROJECT)
+    return int(unexplained)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
