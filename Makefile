@@ -37,12 +37,12 @@ check: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/python -m pytest -q -m "not run" --most-examples=10 --numprocesses 2 $(BY_FILE)
 
 # Lines and branches of each room that its tests carry out; numba's kernels as plain Python, or they would not count.
-coverage: $(VENV)/ready-mutation $(REFEREE)/ready
+coverage: $(VENV)/ready-test $(REFEREE)/ready
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -q --most-examples=10 $(COVERED:%=setbull_pipelines_tests/%)
 	for room in $(COVERED); do $(BIN)/python -m coverage report --include="setbull_pipelines/$$room/*" || exit 1; done
 
 # Faults drawn by chance, which the tests must find or docs/mutation.md explain.
-mutation: $(VENV)/ready-mutation
+mutation: $(VENV)/ready-test
 	$(BIN)/python -m benchmarks.mutation
 
 lint: $(VENV)/ready-test
@@ -75,11 +75,7 @@ $(VENV)/ready: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/ready-test: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench,cluster,dg,site]'
-	@touch $@
-
-$(VENV)/ready-mutation: $(VENV)/ready-test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mutation]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench,cluster,dg,site,mutation]'
 	@touch $@
 
 # The outside referee needs older libraries than the project, so it gets an environment of its own.

@@ -34,6 +34,16 @@ FAULTS_THEMSELVES = "*_mutants.py"
 """Files of the self-test that are nothing but faults of V2."""
 KERNELS = "setbull_pipelines/variants/v2/kernels.py"
 _TESTS = "setbull_pipelines_tests"
+_NEAR = {
+    "_shapes": ("diagnosis", "divergences"),
+    "noise": ("drift", "noise"),
+    "outcome": ("compare",),
+    "cells": ("compare",),
+    "columns": ("compare", "columns"),
+    "kernels": ("indicators", "aggregation"),
+    "analysis": ("analysis", "sequences"),
+}
+"""By the end of a file's name, the tests that find most of its mutants where those of its own name are not all."""
 _IDENTITY = re.compile(r"core/ReplaceComparisonOperator_(Eq|NotEq)_(Is|IsNot)")
 _PATIENCE = 3
 """Times as long as the tests take without a mutant, after which one is said to hang."""
@@ -93,20 +103,26 @@ def drawn(mutations: Iterable[Mutation], source: str, count: int, seed: str) -> 
 
 
 def command_for(file: str) -> str:
-    """The tests of the room, those of the file's name first, until the first that fails."""
-    room = Path(file).parts[1]
-    named = sorted((PROJECT / _TESTS / room).rglob(f"test_{Path(file).stem}.py"))
-    first = [path.relative_to(PROJECT).as_posix() for path in named]
-    return shlex.join(command_of(room, plain=file == KERNELS, first=first))
+    """The tests that are nearest to a file, and where they pass all of its room, until the first that fails."""
+    room, name = Path(file).parts[1], Path(file).stem
+    patterns = next((near for ending, near in _NEAR.items() if name.endswith(ending)), (name,))
+    near = [
+        path.relative_to(PROJECT).as_posix()
+        for pattern in patterns
+        for path in sorted((PROJECT / _TESTS / room).rglob(f"test_{pattern}.py"))
+    ]
+    commands = [command_of([f"{_TESTS}/{room}"], plain=file == KERNELS)]
+    if near:
+        commands.insert(0, command_of(near, plain=file == KERNELS))
+    return shlex.join(["sh", "-c", " && ".join(map(shlex.join, commands))])
 
 
-def command_of(room: str, *, plain: bool, first: Sequence[str] = ()) -> list[str]:
-    """The command of a room's tests; ``plain`` leaves kernels uncompiled, which takes longer than running them."""
+def command_of(tests: Sequence[str], *, plain: bool) -> list[str]:
+    """The command of some tests; ``plain`` leaves kernels uncompiled, which takes longer than running them."""
     return [
         *("env", f"NUMBA_DISABLE_JIT={int(plain)}", "PYTHONPATH=."),
         *(sys.executable, "-m", "pytest", "-qx", "--no-header", "-p", "no:cacheprovider"),
-        *("-m", "not run", "--most-examples=10", "--hypothesis-seed=1"),
-        *(*first, f"{_TESTS}/{room}"),
+        *("-m", "not run", "--most-examples=10", "--hypothesis-seed=1", *tests),
     ]
 
 
@@ -114,7 +130,8 @@ def command_of(room: str, *, plain: bool, first: Sequence[str] = ()) -> list[str
 def seconds_without(plain: bool, room: str) -> float:
     """How long the tests of a room take without a mutant, which they must pass."""
     began = time.monotonic()
-    finished = subprocess.run(command_of(room, plain=plain), capture_output=True, text=True)
+    command = command_of([f"{_TESTS}/{room}"], plain=plain)
+    finished = subprocess.run(command, capture_output=True, text=True)
     if finished.returncode:
         raise SystemExit(f"the tests of {room} fail without a mutant:\n{finished.stdout}")
     return time.monotonic() - began
@@ -164,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw, test, print; 1 where a mutant survived that the page does not explain."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=__doc__)
     parser.add_argument("rooms", nargs="*", default=ROOMS, help="rooms, or single files of them")
-    parser.add_argument("--of-each-file", type=int, default=5, help="mutants drawn of each file")
+    parser.add_argument("--of-each-file", type=int, default=3, help="mutants drawn of each file")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
     data = PROJECT.parent / "shared" / "data"
