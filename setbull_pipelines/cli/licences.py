@@ -93,8 +93,8 @@ def licences_page(constraints: Path) -> str:
         f"The {len(pins)} packages of `constraints.txt`, those that others need included, by the licence that each "
         "names in its metadata. The project itself is under the Apache License 2.0 (`LICENSE`); why a package is there "
         "is in [dependencies.md](dependencies.md). Packages under LGPL and MPL-2.0 are used as they are published, no "
-        f"file of them is changed. A package under another licence than {', '.join(TAKEN)} fails the tests. The outside "
-        "referee's environment (`constraints-referee.txt`) is not in this list.",
+        f"file of them is changed. A package under another licence than {', '.join(TAKEN)} fails the tests. The "
+        "outside referee's environment (`constraints-referee.txt`) is not in this list.",
         "",
         "| licence | packages |",
         "|---|---|",
