@@ -85,7 +85,8 @@ def test_every_file_of_the_rooms_is_drawn_from_but_the_faults_themselves() -> No
 
 
 def test_the_nearest_tests_come_before_all_of_the_room() -> None:
-    near, room = command_for("setbull_pipelines/rollout/controller.py").split(" && ")
+    limit, near, room = command_for("setbull_pipelines/rollout/controller.py").split(" && ")
+    assert "ulimit -t " in limit
     assert "setbull_pipelines_tests/rollout/test_controller.py" in near
     assert room.endswith("setbull_pipelines_tests/rollout'")
     assert "NUMBA_DISABLE_JIT=1" in command_for(KERNELS)
