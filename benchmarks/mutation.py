@@ -40,7 +40,9 @@ _NEAR = {
     "cells": ("compare",),
     "columns": ("compare", "columns"),
     "kernels": ("indicators", "aggregation"),
-    "protocol": ("filters", "sequences", "bb_width", "adjusting"),
+    "protocol": ("workers", "filters", "sequences"),
+    "preparing": ("workers",),
+    "daily_series": ("sequences", "filters"),
     "analysis": ("analysis", "sequences"),
 }
 """By the end of a file's name, the tests that find most of its mutants where those of its own name are not all."""
