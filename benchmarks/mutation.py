@@ -35,6 +35,17 @@ KERNELS = "setbull_pipelines/variants/v2/kernels.py"
 _TESTS = "setbull_pipelines_tests"
 _NEAR = {
     "_shapes": ("diagnosis", "divergences"),
+    "sides": ("diagnosis",),
+    "chains": ("diagnosis",),
+    "finding": ("diagnosis", "old_filters"),
+    "few_differences": ("aligned", "compare"),
+    "rows": ("aligned", "compare"),
+    "joining": ("compare",),
+    "report": ("report", "page", "drill_down"),
+    "market": ("score", "divergences"),
+    "mutant": ("divergences",),
+    "one_day": ("divergences",),
+    "score": ("score", "divergences"),
     "noise": ("drift", "noise"),
     "outcome": ("compare",),
     "cells": ("compare",),

@@ -159,6 +159,30 @@ def test_a_cause_is_named_only_where_it_gives_the_value(
     assert tampered(market, column, change) == {expected}
 
 
+def test_open_interest_that_nobody_stated_was_written_as_0(market: dict[str, pd.DataFrame]) -> None:
+    nothing = {
+        name: market[name].assign(open_interest=pd.array([pd.NA] * len(market[name]), "Int64"))
+        for name in ("candles", "minutes")
+    }
+    assert tampered(market | nothing, "open_interest", lambda old: 0) == {old_bars.OI_ZERO}
+    assert tampered(market | nothing, "open_interest", lambda old: 7) == {UNKNOWN}
+
+
+@pytest.mark.parametrize(("paise", "is_partial"), [(0, True), (4, False)])
+def test_a_bar_is_of_its_first_minute_to_the_paisa(
+    market: dict[str, pd.DataFrame], paise: int, is_partial: bool
+) -> None:
+    minutes = on(market["minutes"], TODAY)
+    first = minutes[minutes["timestamp"].dt.strftime("%H:%M") == "11:00"]
+    prices = {name: first[name] for name in ("open", "high", "low", "close", "volume")}
+    bars = first[["instrument_key"]].assign(moment=first["timestamp"], active="1", **prices)
+    bars["open"] += paise / 100
+    found = held(market, bars, TODAY).all_differences
+    found = found[found["column"] == "volume"]
+    assert len(found) == len(KEYS)
+    assert set(found["cause"]) == {old_bars.PARTIAL if is_partial else UNKNOWN}
+
+
 def test_what_is_equal_to_the_kept_digits_is_no_difference(market: dict[str, pd.DataFrame]) -> None:
     assert tampered(market, "rsi", lambda old: old["rsi"] + 1e-9) == set()
 
