@@ -22,13 +22,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs" / "mutation.md"
-ROOMS = ("variants", "reconciliation", "rollout")
+OF_EACH_FILE = {"variants": 2, "reconciliation": 1, "rollout": 12}
+"""How many mutants are drawn: all of it takes an hour, and a quick room is asked more."""
 FAULTS_THEMSELVES = "*_mutants.py"
 """Files of the self-test that are nothing but faults of V2."""
 KERNELS = "setbull_pipelines/variants/v2/kernels.py"
@@ -63,6 +64,7 @@ _PROCESSOR_SECONDS = 300
 _LONGEST_SECONDS = 3600
 """For one that waits and takes no processor time."""
 Place = tuple[int, int]
+"""Line and column."""
 
 
 class Mutation(Protocol):
@@ -97,8 +99,12 @@ def annotations_of(source: str) -> list[tuple[Place, Place]]:
     return found
 
 
-def drawn(mutations: Iterable[Mutation], source: str, count: int, seed: str) -> list[Mutation]:
-    """One mutation at each of ``count`` places, the same for the same source and seed."""
+Places = Mapping[tuple[Place, Place, str], Sequence[Mutation]]
+"""Mutations by begin, end and kind: those of one place are the ways in which one operator can be replaced."""
+
+
+def places_of(mutations: Iterable[Mutation], source: str) -> Places:
+    """The places of a file, without annotations and identity."""
     annotations = annotations_of(source)
     at: dict[tuple[Place, Place, str], list[Mutation]] = {}
     for mutation in mutations:
@@ -108,6 +114,11 @@ def drawn(mutations: Iterable[Mutation], source: str, count: int, seed: str) -> 
         if is_evaluated and not _IDENTITY.fullmatch(mutation.operator_name):
             kind = mutation.operator_name.partition("_")[0]
             at.setdefault((mutation.start_pos, mutation.end_pos, kind), []).append(mutation)
+    return at
+
+
+def drawn(at: Places, count: int, seed: str) -> list[Mutation]:
+    """One mutation at each of ``count`` places, the same for the same places and seed."""
     draw = random.Random(seed)
     places = sorted(at)
     chosen = sorted(draw.sample(places, min(count, len(places))))
@@ -171,57 +182,71 @@ def changed_line(diff: str) -> str:
     return f"`{' '.join(before)}` -> `{' '.join(after)}`".replace("|", "\\|")
 
 
-def tested(file: str, count: int, seed: int) -> Iterator[str | None]:
-    """For each drawn mutation of a file what it changes where all tests passed, else None."""
+def possible_in(file: str) -> Places:
+    """All that Cosmic Ray can do to a file."""
     from cosmic_ray.commands import init
-    from cosmic_ray.mutating import mutate_and_test
     from cosmic_ray.work_db import WorkDB, use_db
-    from cosmic_ray.work_item import TestOutcome
 
-    source = Path(file).read_text(encoding="utf-8")
     with use_db(":memory:", WorkDB.Mode.create) as session:
         init([Path(file)], session, {})
-        possible = [mutation for item in session.work_items for mutation in item.mutations]
-    for mutation in drawn(possible, source, count, f"{seed} {file}"):
-        result = mutate_and_test([mutation], command_for(file), _LONGEST_SECONDS)
-        if result.test_outcome == TestOutcome.INCOMPETENT:
-            raise SystemExit(f"{file}: {mutation}: {result.output}")
-        survived = result.test_outcome == TestOutcome.SURVIVED
-        yield changed_line(result.diff) if survived else None
+        mutations = [mutation for item in session.work_items for mutation in item.mutations]
+    return places_of(mutations, Path(file).read_text(encoding="utf-8"))
+
+
+def surviving_change(file: str, mutation: Mutation) -> str | None:
+    """What a mutation changes where all tests pass with it; None where one fails."""
+    from cosmic_ray.mutating import mutate_and_test
+    from cosmic_ray.work_item import TestOutcome
+
+    result = mutate_and_test([mutation], command_for(file), _LONGEST_SECONDS)
+    if result.test_outcome == TestOutcome.INCOMPETENT:
+        raise SystemExit(f"{file}: {mutation}: {result.output}")
+    return changed_line(result.diff) if result.test_outcome == TestOutcome.SURVIVED else None
+
+
+def survivors_in(file: str, count: int, seed: int) -> list[str]:
+    """Draw in a file, test, and print a line of the table; the survivors as rows of the page."""
+    at = possible_in(file)
+    chosen = drawn(at, count, f"{seed} {file}")
+    changes = [surviving_change(file, mutation) for mutation in chosen]
+    short = file.removeprefix("setbull_pipelines/")
+    survivors = [f"| {short} | {change} |" for change in changes if change is not None]
+    counts = len(at), len(chosen), len(chosen) - len(survivors), len(survivors)
+    print(f"| {short} | {' | '.join(map(str, counts))} |", flush=True)
+    return survivors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw, test, print; 1 where a mutant survived that the page does not explain."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=__doc__)
-    parser.add_argument("rooms", nargs="*", default=ROOMS, help="rooms, or single files of them")
-    parser.add_argument("--of-each-file", type=int, default=2, help="mutants drawn of each file")
+    parser.add_argument(
+        "rooms", nargs="*", default=[*OF_EACH_FILE], help="rooms, or single files of them"
+    )
+    parser.add_argument(
+        "--of-each-file", type=int, help=f"mutants drawn of each file: {OF_EACH_FILE}"
+    )
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
     # The same result everywhere: tests on the real market, which is no part of the project, are left out.
     os.environ["SETBULL_TEST_DATA"] = os.devnull
     explained = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     is_all_explained = True
-    survivors: Counter[tuple[str, bool]] = Counter()
-    print("| file | mutants | killed | survived |\n|---|---|---|---|", flush=True)
+    survived: Counter[tuple[str, bool]] = Counter()
+    print("| file | places | mutants | killed | survived |\n|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         os.chdir(copied(Path(folder)))
-        for room in given.rooms:
-            for file in [room] if room.endswith(".py") else files_of(room):
-                short = file.removeprefix("setbull_pipelines/")
-                found = {True: 0, False: 0}
-                for change in tested(file, given.of_each_file, given.seed):
-                    found[change is None] += 1
-                    row = f"| {short} | {change} |"
-                    if change is not None and row not in explained:
-                        is_all_explained = False
-                        print(f"not explained: {row}", file=sys.stderr, flush=True)
-                print(
-                    f"| {short} | {sum(found.values())} | {found[True]} | {found[False]} |",
-                    flush=True,
-                )
-                survivors[Path(file).parts[1], file == KERNELS] += found[False]
+        for name in given.rooms:
+            for file in [name] if name.endswith(".py") else files_of(name):
+                room = Path(file).parts[1]
+                rows = survivors_in(file, given.of_each_file or OF_EACH_FILE[room], given.seed)
+                survived[room, file == KERNELS] += len(rows)
+                for row in rows:
+                    is_explained = row in explained
+                    is_all_explained &= is_explained
+                    told = "explained" if is_explained else "not explained"
+                    print(f"{told}: {row}", file=sys.stderr, flush=True)
         # Where a mutant survived, all tests passed with it.
-        for (room, plain), count in survivors.items():
+        for (room, plain), count in survived.items():
             if count == 0:
                 check_without_mutant(room, plain=plain)
         os.chdir(PROJECT)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from benchmarks.mutation import (
     KERNELS,
+    OF_EACH_FILE,
     PROJECT,
-    ROOMS,
     annotations_of,
     changed_line,
     command_for,
     drawn,
     files_of,
+    places_of,
 )
 
 SOURCE = """\
@@ -50,8 +51,9 @@ OTHERS = [
 
 
 def test_each_place_is_drawn_once_at_most_and_annotations_never() -> None:
-    possible = [*ADDITIONS, *ANNOTATIONS, IDENTITY, *OTHERS]
-    found = drawn(possible, SOURCE, 100, "1")
+    at = places_of([*ADDITIONS, *ANNOTATIONS, IDENTITY, *OTHERS], SOURCE)
+    assert len(at) == 4
+    found = drawn(at, 100, "1")
     assert len(annotations_of(SOURCE)) == 3
     assert [mutation for mutation in found if mutation not in ADDITIONS] == [
         OTHERS[0],
@@ -63,10 +65,11 @@ def test_each_place_is_drawn_once_at_most_and_annotations_never() -> None:
 
 def test_the_draw_follows_from_seed_and_source_alone() -> None:
     possible = [*ADDITIONS, *OTHERS]
-    draws = {tuple(drawn(possible, SOURCE, 2, str(seed))) for seed in range(50)}
+    at, turned = places_of(possible, SOURCE), places_of(possible[::-1], SOURCE)
+    draws = {tuple(drawn(at, 2, str(seed))) for seed in range(50)}
     assert all(len(draw) == 2 for draw in draws)
     assert len(draws) > 5
-    assert drawn(possible[::-1], SOURCE, 2, "7") == drawn(possible, SOURCE, 2, "7")
+    assert drawn(turned, 2, "7") == drawn(at, 2, "7")
 
 
 def test_a_survivor_is_named_by_its_line_before_and_after() -> None:
@@ -77,7 +80,7 @@ def test_a_survivor_is_named_by_its_line_before_and_after() -> None:
 
 
 def test_every_file_of_the_rooms_is_drawn_from_but_the_faults_themselves() -> None:
-    files = [file for room in ROOMS for file in files_of(room)]
+    files = [file for room in OF_EACH_FILE for file in files_of(room)]
     assert KERNELS in files
     assert "setbull_pipelines/reconciliation/compare.py" in files
     assert not any(file.endswith("_mutants.py") for file in files)
