@@ -80,7 +80,7 @@ def test_a_survivor_is_named_by_its_line_before_and_after() -> None:
 
 
 def test_every_file_of_the_rooms_is_drawn_from_but_the_faults_themselves() -> None:
-    files = [file for room in OF_EACH_FILE for file in files_of(room)]
+    files = [file for room in OF_EACH_FILE for file in files_of(room, 1)]
     assert KERNELS in files
     assert "setbull_pipelines/reconciliation/compare.py" in files
     assert not any(file.endswith("_mutants.py") for file in files)
