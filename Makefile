@@ -8,13 +8,15 @@ INPUT ?=
 TEST_PROCESSES ?= 3
 # Files stay whole, in the order of conftest.py.
 BY_FILE := --dist loadfile --no-loadscope-reorder
+# What is computed, compared and decided, by the tests of its own room.
+COVERED := variants reconciliation rollout market quality groups
 # Any number: tests run in an order drawn from it.
 ORDER_SEED ?=
 SESSIONS ?=
 FROM ?=
 TO ?=
 
-.PHONY: run ui test check lint bench soak site pins clean
+.PHONY: run ui test check coverage mutation lint bench soak site pins clean
 
 run: $(VENV)/ready
 	$(BIN)/setbull run $(if $(INPUT),--input "$(INPUT)") $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
@@ -35,6 +37,15 @@ check: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m "not run" --most-examples=10 --numprocesses 2 $(BY_FILE)
 
+# Lines and branches of each room that its tests carry out; numba's kernels as plain Python, or they would not count.
+coverage: $(VENV)/ready-test $(REFEREE)/ready
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -q --most-examples=10 $(COVERED:%=setbull_pipelines_tests/%)
+	for room in $(COVERED); do $(BIN)/python -m coverage report --include="setbull_pipelines/$$room/*" || exit 1; done
+
+# Faults drawn by chance, which the tests must find or docs/mutation.md explain.
+mutation: $(VENV)/ready-test
+	$(BIN)/python -m benchmarks.mutation
+
 lint: $(VENV)/ready-test
 	$(BIN)/ruff format setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff check --fix setbull_pipelines setbull_pipelines_tests benchmarks
@@ -53,7 +64,7 @@ soak: $(VENV)/ready-test
 # The newest versions of everything, as pins of the project and as hashes of the image; then: make clean test.
 pins:
 	rm -rf .venv-pins && $(PYTHON) -m venv .venv-pins
-	.venv-pins/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench,cluster,api,dg,site]'
+	.venv-pins/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench,cluster,api,dg,site,mutation]'
 	(head -n 2 constraints.txt; .venv-pins/bin/python -m pip freeze --exclude-editable) > .venv-pins/constraints.txt
 	mv .venv-pins/constraints.txt constraints.txt
 	.venv-pins/bin/python deployment/pins.py
@@ -69,7 +80,7 @@ $(VENV)/ready: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/ready-test: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench,cluster,dg,site]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench,cluster,dg,site,mutation]'
 	@touch $@
 
 # The outside referee needs older libraries than the project, so it gets an environment of its own.
@@ -80,4 +91,4 @@ $(REFEREE)/ready: $(VENV)/bin/python constraints-referee.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(REFEREE) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(REFEREE) .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage

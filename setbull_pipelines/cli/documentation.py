@@ -1,7 +1,8 @@
 """Pages that are printed from the code: ``python -m setbull_pipelines.cli.documentation`` writes them.
 
 Belongs here: laying out table contracts, macros, settings and the faults of the self-test as Markdown. Does not belong
-here: any fact of its own. A test fails when the committed pages differ from what this prints.
+here: any fact of its own; licences (``licences.py``). A test fails when the committed pages differ from what this
+prints.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 
 from setbull_pipelines import tables
 from setbull_pipelines.cli.home import PROJECT
+from setbull_pipelines.cli.licences import licences_page
 from setbull_pipelines.reconciliation.self_test.score import MUTANTS
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.settings.deployment import groups_of
@@ -218,6 +220,7 @@ def faults_page() -> str:
 
 PAGES = {
     "faults.md": faults_page,
+    "licences.md": lambda: _NOTICE + licences_page(PROJECT / "constraints.txt"),
     "tables.md": tables_page,
     "definitions.md": definitions_page,
     "queries.md": queries_page,

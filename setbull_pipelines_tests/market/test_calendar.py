@@ -199,6 +199,54 @@ def test_a_range_splits_into_trading_days_and_closed_days(one, other):
     assert all(NSE.session(day).day == day for day in trading[:5])
 
 
+MONDAY = date(2022, 8, 8)
+OUTAGE = date(2021, 2, 24)  # 09:15-11:40 and 15:45-17:00
+
+
+@pytest.mark.parametrize(
+    ("day", "moment", "newest", "bar_minutes", "until"),
+    [
+        (MONDAY, "09:17", "09:16", 5, None),
+        (MONDAY, "09:30", "09:20", 5, "09:20"),
+        (MONDAY, "09:30", "09:19", 5, None),  # a minute may be unfinished until the next is there
+        (MONDAY, "10:02", "10:01", 5, "10:00"),
+        (MONDAY, "10:02", "10:01", 60, None),
+        (MONDAY, "12:50", "12:49", 60, "12:15"),
+        (MONDAY, "15:30", "15:29", 5, "15:25"),
+        (MONDAY, "15:31", "15:20", 5, "15:30"),  # all that comes has come
+        (MONDAY, "16:00", "15:29", 60, "15:30"),  # the last bar is a short one
+        (OUTAGE, "11:39", "11:38", 5, "11:35"),
+        (OUTAGE, "12:00", "11:39", 5, "11:40"),
+        (OUTAGE, "15:52", "15:51", 5, "15:50"),
+        (OUTAGE, "17:01", "16:59", 5, "17:00"),
+        (date(2026, 11, 8), "18:30", "18:29", 5, None),  # hours that are not announced
+    ],
+)
+def test_a_bar_is_closed_when_no_minute_of_it_can_change(day, moment, newest, bar_minutes, until):
+    moment, newest = (
+        datetime.combine(day, time.fromisoformat(clock)) for clock in (moment, newest)
+    )
+    expected = until and datetime.combine(day, time.fromisoformat(until))
+    assert NSE.bars_closed_until(moment, newest, bar_minutes) == expected
+
+
+@pytest.mark.parametrize(
+    ("day", "moment", "margin", "is_over"),
+    [
+        (MONDAY, datetime(2022, 8, 8, 15, 29), 0, False),
+        (MONDAY, datetime(2022, 8, 8, 15, 30), 0, True),
+        (MONDAY, datetime(2022, 8, 8, 15, 44), 15, False),
+        (MONDAY, datetime(2022, 8, 8, 15, 45), 15, True),
+        (MONDAY, datetime(2022, 8, 9, 0, 0), 15, True),
+        (MONDAY, datetime(2022, 8, 5, 18, 0), 0, False),
+        (date(2026, 11, 8), datetime(2026, 11, 8, 23, 59), 0, False),  # of unknown hours
+        (date(2026, 11, 8), datetime(2026, 11, 9, 0, 0), 0, True),
+    ],
+)
+def test_a_day_is_over_at_its_close_or_at_midnight(day, moment, margin, is_over):
+    assert NSE.has_closed(day, moment, margin) is is_over
+
+
 def test_importing_the_calendar_loads_no_heavy_package():
     program = (
         "import sys, setbull_pipelines.market.calendar;"

@@ -127,6 +127,21 @@ def test_a_day_is_closed_and_another_opened_by_correction() -> None:
         NSE.session(HOLIDAY)
 
 
+def test_the_hours_of_a_day_are_told_where_the_file_changes_them() -> None:
+    with amended(
+        f"{WEDNESDAY},holiday,,mourning",
+        f"{HOLIDAY},regular,,it was open",
+        "2026-11-08,muhurat,18:00-19:00,NSE/CMTR/1",
+        "2024-06-06,special,,hours to be announced",
+    ):
+        assert NSE.amended_hours(WEDNESDAY) == "closed"
+        assert NSE.amended_hours(HOLIDAY) == "09:15-15:30"
+        assert NSE.amended_hours(MUHURAT) == "18:00-19:00"
+        assert NSE.amended_hours(date(2024, 6, 6)) == "hours not known"
+        assert NSE.amended_hours(date(2024, 6, 4)) is None
+    assert NSE.amended_hours(WEDNESDAY) is None
+
+
 def test_2027_is_provisional_until_the_file_has_what_was_published() -> None:
     holi = date(2027, 3, 22)
     assert NSE.published_until == date(2026, 12, 31)

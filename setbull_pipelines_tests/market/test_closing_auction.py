@@ -16,7 +16,7 @@ BEFORE, FIRST = date(2026, 7, 31), date(2026, 8, 3)
 
 def test_it_began_on_the_third_of_august_2026() -> None:
     assert not NSE.has_closing_auction(BEFORE)
-    assert not NSE.has_closing_auction(date(2026, 8, 1))  # a Saturday
+    assert not NSE.has_closing_auction(date(2026, 8, 8))  # a Saturday
     assert NSE.has_closing_auction(FIRST)
     assert not NSE.has_closing_auction(date(2026, 11, 8))  # Muhurat: nothing announced
 

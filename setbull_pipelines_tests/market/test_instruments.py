@@ -38,6 +38,7 @@ def test_a_key_is_taken_apart_at_the_bar():
         ("NSE_EQ| INE301A01014", "identifier ' INE301A01014'"),
         ("NSE_EQ|INE301A01014\n", "expected text without a bar"),
         ("NSE_EQ|INE301A01014|1", "identifier 'INE301A01014|1'"),
+        ("NSE_EQ|A\x00B", "an identifier of 3 signs; expected at most 100, all of them readable"),
     ],
 )
 def test_invalid_keys_are_refused_in_one_sentence(key, complaint):
@@ -48,6 +49,13 @@ def test_invalid_keys_are_refused_in_one_sentence(key, complaint):
     assert repr(key) in message
     assert "\n" not in message
     assert isinstance(refusal.value, ValueError)
+
+
+def test_a_key_is_at_most_so_long_and_a_longer_one_is_shown_in_part():
+    assert parse_instrument_key("NSE_EQ|" + "A" * 100).identifier == "A" * 100
+    with pytest.raises(InvalidInstrumentKey, match="an identifier of 101 signs") as refusal:
+        parse_instrument_key("NSE_EQ|" + "A" * 101)
+    assert "A" * 34 not in str(refusal.value)
 
 
 def test_a_key_is_not_built_from_parts_that_do_not_fit():

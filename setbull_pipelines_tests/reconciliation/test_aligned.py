@@ -137,6 +137,8 @@ def test_too_many_differing_rows_and_several_files_need_the_join(tmp_path, monke
     v1, v2 = files_of(tmp_path, RIGHT, RIGHT.assign(volume=1))
     assert read_aligned(EVERY_KIND, v1, v2) is not None
     assert read_aligned(EVERY_KIND, v1 * 2, v2 * 2) is None
+    monkeypatch.setattr(aligned, "_MOST_DIFFERING_ROWS", ROWS)
+    assert read_aligned(EVERY_KIND, v1, v2) is not None
     monkeypatch.setattr(aligned, "_MOST_DIFFERING_ROWS", ROWS - 1)
     assert read_aligned(EVERY_KIND, v1, v2) is None
 

@@ -348,6 +348,16 @@ def test_a_repeated_row_on_one_side_never_passes(tmp_path, frame) -> None:
         assert "a key occurs more than once" in comparison.reason
 
 
+@pytest.mark.parametrize("repeats", ["v1", "v2"])
+def test_a_row_that_stands_for_another_is_diagnosed(tmp_path, frame, repeats) -> None:
+    """As many rows on both sides, and no cell of a common key differs."""
+    instead = pd.concat([frame.iloc[:-1], frame.iloc[[0]]], ignore_index=True)
+    sides = (instead, frame) if repeats == "v1" else (frame, instead)
+    comparison = compare_frames(tmp_path, EVERY_KIND, *sides)
+    assert comparison.state == "diverged"
+    assert comparison.diagnoses["diagnosis"].tolist() == ["duplicated rows"]
+
+
 def test_rows_repeated_on_both_sides_are_not_comparable(tmp_path, frame) -> None:
     fifth = pd.concat([frame, frame.iloc[[5]]], ignore_index=True)
     sixth = pd.concat([frame, frame.iloc[[6]]], ignore_index=True)

@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.reconciliation import compare as comparing
+from setbull_pipelines.reconciliation.chains import places
 from setbull_pipelines.reconciliation.self_test.market import SESSIONS, Market
 from setbull_pipelines.tables import (
+    CANDLES_5MIN,
+    CANDLES_DAILY,
     FILTER_RESULTS,
     INDICATORS_5MIN,
     INDICATORS_DAILY,
@@ -61,6 +64,13 @@ def test_a_shorter_history_of_one_day_is_another_look_back(tmp_path, market, las
     found = named(compare_frames(tmp_path, INDICATORS_5MIN, last_session, shorter))
     assert found["ema_50"] == "other look-back"
     assert found["bars_of_history"] == "other number of bars"
+
+
+@pytest.mark.parametrize(("more", "words"), [(-5, "fewer"), (5, "more")])
+def test_another_number_of_bars_says_to_which_side(tmp_path, last_session, more, words) -> None:
+    v2 = last_session.assign(bars_of_history=last_session["bars_of_history"] + more)
+    comparison = compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2)
+    assert f"V2 looks back over {words} bars" in comparison.diagnoses.at[0, "sentence"]
 
 
 def test_one_daily_row_per_instrument_shows_another_look_back_by_its_smallness(
@@ -218,6 +228,49 @@ def test_a_decision_at_its_limit_is_no_mix_up(tmp_path, market) -> None:
         v2.loc[at_limit[:rows], "is_mamba"] = True
         found = named(compare_frames(tmp_path / str(rows), MOVES_DAILY, v1, v2))
         assert found == {"is_mamba": diagnosis}
+
+
+def test_one_cell_that_says_it_itself_is_enough(tmp_path, last_session) -> None:
+    v2 = last_session.copy()
+    v2.loc[30, "atr"] = 0.0
+    found = named(compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2))
+    assert found == {"atr": "zero instead of a value"}
+
+
+@pytest.mark.parametrize(("cells", "diagnosis"), [(2, "unknown shape"), (3, "series mix-up")])
+def test_values_of_the_other_daily_series_are_named_from_three_cells_on(
+    tmp_path, market, cells, diagnosis
+) -> None:
+    daily = market["candles_daily"]
+    keys = ["instrument_key", "trading_day"]
+    other = daily[daily["series"] == "minutes"].set_index(keys)["volume"]
+    of_exchange = daily[daily["series"] == "exchange"]
+    found = of_exchange[keys].join(other, on=keys)["volume"].dropna()
+    found = found[found != of_exchange["volume"][found.index]]
+    # Of several instruments: a single one would be named as such.
+    rows = found.groupby(of_exchange["instrument_key"]).head(1).index[:cells]
+    assert len(rows) == cells
+    v2 = daily.copy()
+    v2.loc[rows, "volume"] = found[rows]
+    assert named(compare_frames(tmp_path, CANDLES_DAILY, daily, v2)) == {"volume": diagnosis}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(5, "5 minutes later"), (-330, "330 minutes earlier")]
+)
+def test_a_shifted_clock_says_where_to(tmp_path, market, minutes, words) -> None:
+    bars = market["candles_5min"]
+    bars = bars[bars["trading_day"] == SESSIONS[-1]].reset_index(drop=True)
+    moved = bars.assign(timestamp=bars["timestamp"] + pd.Timedelta(minutes=minutes))
+    comparison = compare_frames(tmp_path, CANDLES_5MIN, bars, moved)
+    assert named(comparison)["(row)"] == "shifted clock"
+    assert f"bars of V2 carry a time {words} (" in comparison.diagnoses.at[0, "sentence"]
+
+
+def test_a_table_without_stages_has_one_place_and_the_filters_have_theirs_in_order() -> None:
+    assert set(places(INDICATORS_5MIN).values()) == {0}
+    of_filters = places(FILTER_RESULTS)
+    assert of_filters["rsi_passed"] < of_filters["mamba_passed"] < of_filters["verdict"]
 
 
 def test_one_bar_that_jumps_is_not_a_missing_average(tmp_path, last_session) -> None:

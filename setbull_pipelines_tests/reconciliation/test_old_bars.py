@@ -159,6 +159,30 @@ def test_a_cause_is_named_only_where_it_gives_the_value(
     assert tampered(market, column, change) == {expected}
 
 
+def test_open_interest_that_nobody_stated_was_written_as_0(market: dict[str, pd.DataFrame]) -> None:
+    nothing = {
+        name: market[name].assign(open_interest=pd.array([pd.NA] * len(market[name]), "Int64"))
+        for name in ("candles", "minutes")
+    }
+    assert tampered(market | nothing, "open_interest", lambda old: 0) == {old_bars.OI_ZERO}
+    assert tampered(market | nothing, "open_interest", lambda old: 7) == {UNKNOWN}
+
+
+@pytest.mark.parametrize(("paise", "is_partial"), [(0, True), (4, False)])
+def test_a_bar_is_of_its_first_minute_to_the_paisa(
+    market: dict[str, pd.DataFrame], paise: int, is_partial: bool
+) -> None:
+    minutes = on(market["minutes"], TODAY)
+    first = minutes[minutes["timestamp"].dt.strftime("%H:%M") == "11:00"]
+    prices = {name: first[name] for name in ("open", "high", "low", "close", "volume")}
+    bars = first[["instrument_key"]].assign(moment=first["timestamp"], active="1", **prices)
+    bars["open"] += paise / 100
+    found = held(market, bars, TODAY).all_differences
+    found = found[found["column"] == "volume"]
+    assert len(found) == len(KEYS)
+    assert set(found["cause"]) == {old_bars.PARTIAL if is_partial else UNKNOWN}
+
+
 def test_what_is_equal_to_the_kept_digits_is_no_difference(market: dict[str, pd.DataFrame]) -> None:
     assert tampered(market, "rsi", lambda old: old["rsi"] + 1e-9) == set()
 
@@ -177,6 +201,37 @@ def test_rows_that_one_side_lacks_are_told(market: dict[str, pd.DataFrame]) -> N
         "wall-clock time was read in another zone (row 32, D40)": 1,
         "the old system stored other bars of this day only (row 38, D6)": 3,
         "the day was not aggregated (D8)": 75,
+    }
+
+
+def test_why_v1_has_no_bar_follows_from_its_minutes(market: dict[str, pd.DataFrame]) -> None:
+    at = pd.Timestamp(datetime(2025, 6, 3, 10, 0), tz=INDIA)
+    rows = on(market["old"], TODAY, "moment")
+    rows = rows[(rows["instrument_key"] == KEYS[0]) & (rows["moment"] == at)]
+    rows = pd.concat([rows, rows.assign(instrument_key=KEYS[1]), rows.assign(instrument_key="X")])
+    of_other = market["minutes"]["instrument_key"] == KEYS[1]
+    volumes = market["minutes"]["volume"].mask(of_other, 0)
+    without = market | {
+        "candles": market["candles"].iloc[:0],
+        "minutes": market["minutes"].assign(volume=volumes),
+    }
+    found = held(without, rows.drop(columns="active", errors="ignore"), TODAY).all_differences
+    assert found.set_index("instrument_key")["cause"].to_dict() == {
+        KEYS[0]: "a bar that V1 makes none of: its minutes have no trade or are not there",
+        KEYS[1]: "a bar of minutes without a trade, which V1 leaves out",
+        "X": "its minutes were not imported or are in quarantine",
+    }
+
+
+def test_a_column_that_the_old_table_lacks_is_not_compared(
+    market: dict[str, pd.DataFrame],
+) -> None:
+    old = on(market["old"], TODAY, "moment")
+    whole = held(market, old, TODAY)
+    without = held(market, old.drop(columns="rsi"), TODAY)
+    assert whole.cells - without.cells == 75 * len(KEYS)
+    assert causes(without) == {
+        column: found for column, found in causes(whole).items() if column != "rsi"
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from setbull_pipelines.reconciliation import old_filters
 from setbull_pipelines.reconciliation.old_filters import compare_filters
-from setbull_pipelines.reconciliation.old_finding import UNKNOWN
+from setbull_pipelines.reconciliation.old_finding import UNKNOWN, Finding, by_cause
 from setbull_pipelines.tables import FILTER_RESULTS
 
 DAY = "2025-04-08"
@@ -111,3 +111,51 @@ def test_a_row_that_is_dated_a_day_late() -> None:
 def test_another_number_is_of_unknown_cause() -> None:
     _, _, found = held([old(current_price="512.51", mamba_count="7")], [result()])
     assert found == [("current_price", UNKNOWN), ("mamba_count", UNKNOWN)]
+
+
+@pytest.mark.parametrize(
+    ("of_old", "of_v1", "is_equal"),
+    [
+        (None, None, True),
+        ("0", None, True),  # the old system wrote 0 where it knew nothing
+        ("3", None, False),
+        (None, 3, False),
+        ("3", 3, True),
+    ],
+)
+def test_nothing_known_is_nothing_or_0_in_the_old_table(of_old, of_v1, is_equal) -> None:
+    _, _, found = held([old(mamba_count=of_old)], [result(mamba_count=of_v1)])
+    assert found == ([] if is_equal else [("mamba_count", UNKNOWN)])
+
+
+def test_a_column_that_the_old_table_lacks_is_not_compared() -> None:
+    row = old()
+    del row["mamba_series"], row["current_price"]
+    assert held([row], [result(close=1.0)]) == (8, 8, [])
+
+
+@pytest.mark.parametrize("text", ["[1,2,", "not a list", "[1,2,1]"])
+def test_a_list_that_cannot_be_read_or_is_another_is_no_equal_one(text: str) -> None:
+    _, _, found = held([old(mamba_series=text)], [result()])
+    assert found == [("mamba_series", UNKNOWN)]
+
+
+def test_findings_of_several_days_are_added_up() -> None:
+    names = FILTER_RESULTS.column_names
+    nothing = pd.DataFrame(columns=names)
+    days = [
+        compare_filters(pd.DataFrame([old()]), pd.DataFrame([result(**changes)]), nothing)
+        for changes in ({}, {"mamba_count": 7})
+    ]
+    both = Finding()
+    for day in days:
+        both.add(day)
+    assert (both.cells, both.equal) == (20, 19)
+    assert both.all_differences["column"].tolist() == ["mamba_count"]
+    assert by_cause(both.all_differences)["cells"].tolist() == [1]
+
+
+def test_where_nothing_differs_no_cause_is_counted() -> None:
+    counted = by_cause(Finding().all_differences)
+    assert counted.empty
+    assert counted.columns.tolist() == ["table", "column", "cause", "cells", "first", "old", "v1"]

@@ -142,6 +142,10 @@ def test_only_the_last_days_up_to_the_as_of_day_count() -> None:
         ("absent", "warm", "minutes"),
         ("absent", "cold", "minutes"),
         ("absent", "absent", None),
+        ("cold", "warm today", "minutes"),
+        ("warm today", "warm", "exchange"),
+        ("cold", "warm until yesterday", "exchange"),
+        ("warm until yesterday", "warm", "minutes"),
     ],
 )
 def test_choice_of_the_daily_series(exchange: str, minutes: str, chosen: str | None) -> None:
@@ -151,7 +155,9 @@ def test_choice_of_the_daily_series(exchange: str, minutes: str, chosen: str | N
         if state == "absent":
             bars = bars[bars["trading_day"] < AS_OF]
         frames.append(bars)
-        values.append(indicators_of(bars, is_warm=state != "cold"))
+        is_warm = np.full(len(bars), state in ("warm", "warm until yesterday", "absent"))
+        is_warm[-1] = state in ("warm", "warm today", "absent")
+        values.append(indicators_of(bars).assign(is_warm=is_warm))
     moves = v1.moves(pd.concat(frames), pd.concat(values), AS_OF)
     assert set(moves["series"]) == ({chosen} if chosen else set())
 

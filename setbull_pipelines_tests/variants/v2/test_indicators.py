@@ -158,8 +158,12 @@ def test_a_window_forgets_what_has_left_it() -> None:
 
 
 def test_kernels_are_compiled_for_one_type_whatever_the_frame() -> None:
+    from numba import config
+
     from setbull_pipelines.variants.v2 import kernels
 
+    if config.DISABLE_JIT:
+        pytest.skip("numba was told to compile nothing: make coverage")
     close = S60_CLOSE
     candles = intraday(close, close + 1, close - 1, np.full(60, 10))
     for frame in (candles, shuffled(candles), candles.iloc[::2], candles.copy().iloc[5:]):
