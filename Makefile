@@ -13,8 +13,12 @@ COVERED := variants reconciliation rollout market quality groups
 # Any number: tests run in an order drawn from it.
 ORDER_SEED ?=
 SESSIONS ?=
+# Types are checked while tests run: alone they would leave the other processors idle.
+WITH_TYPES = $(BIN)/mypy & types=$$!; $(1); tests=$$?; wait $$types && exit $$tests
 FROM ?=
 TO ?=
+# Images of containers set it, and then every process compiles all modules again before its work.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run ui test check coverage mutation lint bench soak site pins clean
 
@@ -27,15 +31,13 @@ ui: $(VENV)/ready
 test: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -q --numprocesses $(TEST_PROCESSES) $(BY_FILE) $(if $(ORDER_SEED),--order-seed=$(ORDER_SEED))
+	$(call WITH_TYPES,$(BIN)/python -m pytest -q --numprocesses $(TEST_PROCESSES) $(BY_FILE) $(if $(ORDER_SEED),--order-seed=$(ORDER_SEED)))
 
 # What a change is held against while it is written: all rules and formulas, without runs, servers and browsers.
 check: $(VENV)/ready-test $(REFEREE)/ready
 	$(BIN)/ruff check setbull_pipelines setbull_pipelines_tests benchmarks
 	$(BIN)/ruff format --check setbull_pipelines setbull_pipelines_tests benchmarks
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not run" --most-examples=10 --numprocesses 2 $(BY_FILE)
+	$(call WITH_TYPES,$(BIN)/python -m pytest -q -m "not run" --most-examples=10 --numprocesses 2 $(BY_FILE))
 
 # Lines and branches of each room that its tests carry out; numba's kernels as plain Python, or they would not count.
 coverage: $(VENV)/ready-test $(REFEREE)/ready

@@ -8,30 +8,33 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 ASKING = ("actions", "alerts", "asking", "daily_report", "divergence", "json_answers", "rollout")
 
 
-def packages_after(*modules: str) -> set[str]:
-    """The packages that a fresh process has imported together with ``modules`` of the command line."""
-    imported = "".join(f"import setbull_pipelines.cli.{name}\n" for name in modules)
-    names = "{name.partition('.')[0] for name in sys.modules}"
-    program = f"import sys\n{imported}print(*{names})"
-    finished = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+def packages_after(*modules: str) -> list[set[str]]:
+    """The packages that one fresh process has imported after each of ``modules`` of the command line, in order."""
+    imported = "".join(
+        f"import setbull_pipelines.cli.{name}\nprint(*{{name.partition('.')[0] for name in sys.modules}})\n"
+        for name in modules
     )
-    return set(finished.stdout.split())
+    finished = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{imported}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [set(line.split()) for line in finished.stdout.splitlines()]
 
 
 def test_the_help_of_a_command_loads_no_frames():
-    found = packages_after("main")
+    (found,) = packages_after("main")
     assert {"click", "setbull_pipelines"} <= found
     assert not found & {"dagster", "duckdb", "numpy", "pandas", "pandera", "pyarrow", "rich"}
 
 
-@pytest.mark.parametrize("module", ASKING)
-def test_a_question_about_stored_tables_loads_no_dagster(module):
-    found = packages_after("main", module)
-    assert "pandas" in found
-    assert not found & {"alembic", "dagster", "pandera", "sqlalchemy"}
+def test_a_question_about_stored_tables_loads_no_dagster():
+    """What none loads after all before it, none loads alone."""
+    _, *found = packages_after("main", *ASKING)
+    for module, packages in zip(ASKING, found, strict=True):
+        assert "pandas" in packages
+        assert not packages & {"alembic", "dagster", "pandera", "sqlalchemy"}, module
