@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
@@ -17,6 +17,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.api.asking import (
     ERRORS,
     JOB_ERRORS,
+    Paging,
     Tables,
     answered,
     has_ended,
@@ -24,7 +25,7 @@ from setbull_pipelines.api.asking import (
     run_job,
 )
 from setbull_pipelines.api.jobs import JobRun
-from setbull_pipelines.api.reading import CANDLES_1MIN, Reader, plain, rounded
+from setbull_pipelines.api.reading import Reader, plain, rounded
 from setbull_pipelines.api.shapes import (
     Envelope,
     FilteredStock,
@@ -34,6 +35,7 @@ from setbull_pipelines.api.shapes import (
 from setbull_pipelines.assets.common import PARTITION_TAG
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.market.calendar import NSE, OutsideCoverage
+from setbull_pipelines.pipeline.longer_bars import CANDLES_1MIN
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER, STAGES, VERDICT_BULLISH
@@ -41,12 +43,16 @@ from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER, STAGE
 router = APIRouter(prefix="/filter-pipeline", tags=["filter pipeline"])
 _STOCK = {
     "symbol": "symbol",
+    "tradingSymbol": "symbol",
     "name": "name",
+    "instrumentType": "series",
     "isin": "isin",
     "exchangeToken": "exchange_token",
     "tickSize": "tick_size",
     "lotSize": "lot_size",
 }
+_NOT_KEPT = ("id", "securityId", "isSelected", "createdAt")
+"""What the replaced system had of a stock beyond the market: null."""
 
 
 @router.post(
@@ -68,23 +74,28 @@ async def run(reader: Tables, body: RunBody | None = None) -> JSONResponse:
             "status": "success" if is_over else "started",
             "run_id": job.run_id,
             "day": day.isoformat(),
+            "unknown": await run_in_threadpool(reader.unknown, body.instrumentKeys),
             "data": await run_in_threadpool(_result, reader, day, keys, job) if is_over else None,
         },
         200 if is_over else 202,
     )
 
 
-@router.get("/fetch/top-10", response_model=Envelope[list[FilteredStock] | None], responses=ERRORS)
-def top_10(
-    reader: Tables, limit: Annotated[int | None, Query(ge=1, le=5000)] = None
-) -> JSONResponse:
+@router.get(
+    "/fetch/top-10",
+    response_model=Envelope[list[FilteredStock] | None],
+    responses=ERRORS,
+)
+def top_10(reader: Tables, page: Paging) -> JSONResponse:
     """The stocks that passed on the last stored day, by rank; all of them, in spite of the name, without ``limit``."""
     days = reader.days(served_table(tables.FILTER_RESULTS))
-    rows = _ranked(reader.served(tables.FILTER_RESULTS, days[-1:])).head(limit or 5000)
+    rows = _ranked(reader.served(tables.FILTER_RESULTS, days[-1:]))
     if rows.empty:
         return answered(None)
     named = rows.join(reader.instruments()[["symbol", "exchange_token"]], on="instrument_key")
-    return answered([_filtered(row) for row in plain(named)])
+    updated_at = reader.published_at(tables.FILTER_RESULTS, days[-1])
+    stocks, headers = page.of([_filtered(row, updated_at) for row in plain(named)])
+    return answered(stocks, headers=headers)
 
 
 def _runnable(day: date | None, reader: Reader) -> date:
@@ -109,8 +120,9 @@ def _ranked(results: pd.DataFrame) -> pd.DataFrame:
     return passing.sort_values(list(RANK_ORDER), ascending=list(RANK_ORDER.values()))
 
 
-def _filtered(row: dict[str, Any]) -> dict[str, object]:
+def _filtered(row: dict[str, Any], updated_at: str | None) -> dict[str, object]:
     return {
+        "id": None,
         "symbol": row["symbol"],
         "instrument_key": row["instrument_key"],
         "exchange_token": row["exchange_token"],
@@ -124,6 +136,8 @@ def _filtered(row: dict[str, Any]) -> dict[str, object]:
         "mamba_series": _list(row["mamba_series"]),
         "non_mamba_series": _list(row["non_mamba_series"]),
         "filter_date": f"{row['trading_day']}T00:00:00+05:30",
+        "created_at": None,
+        "updated_at": updated_at,
     }
 
 
@@ -135,13 +149,15 @@ def _result(reader: Reader, day: date, keys: Collection[str], run: JobRun) -> di
     facts = {
         "analysis": _by_key(analyses),
         "candle": _by_key(reader.bars_of_day(chosen, day)),
+        "minute": _by_key(reader.last_minutes(chosen, day)),
         "stock": _by_key(reader.instruments().reset_index()),
     }
+    updated_at = reader.universe_published_at()
     stocks: dict[bool, list[dict[str, object]]] = {True: [], False: []}
     for row in plain(passing):
         is_bullish = row["verdict"] == VERDICT_BULLISH
         of_stock = {name: rows.get(row["instrument_key"]) for name, rows in facts.items()}
-        stocks[is_bullish].append(_entry(row, is_bullish, **of_stock))
+        stocks[is_bullish].append(_entry(row, is_bullish, updated_at, **of_stock))
     passed = {f"{name}_filter_pass": int(results[f"{name}_passed"].sum()) for name in STAGES}
     return {
         "bullish_stocks": stocks[True] or None,
@@ -163,19 +179,30 @@ def _by_key(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def _entry(
     row: dict[str, Any],
     is_bullish: bool,
+    universe_updated_at: str | None,
     analysis: dict[str, Any] | None,
     candle: dict[str, Any] | None,
+    minute: dict[str, Any] | None,
     stock: dict[str, Any] | None,
 ) -> dict[str, object]:
     """One stock under the names of the replaced system. What is not known is null."""
+    last_price = minute["close"] if minute else None
     return {
-        "Stock": {"instrumentKey": row["instrument_key"]}
+        "Stock": dict.fromkeys(_NOT_KEPT)
+        | {
+            "instrumentKey": row["instrument_key"],
+            "exchange": row["instrument_key"].partition("_")[0],
+            "lastPrice": last_price,
+            "updatedAt": universe_updated_at,
+        }
         | {shown: (stock or {}).get(name) for shown, name in _STOCK.items()},
         "LastCandle": candle,
         "ClosePrice": row["close"],
         "DailyVolume": candle["volume"] if candle else None,
         "EMA50": _two_decimals(row["ema_50"]),
         "RSI14": _two_decimals(row["rsi"]),
+        "LastPrice": last_price,
+        "LastVolume": minute["volume"] if minute else None,
         "IsBullish": is_bullish,
         "IsBearish": not is_bullish,
         "SequenceAnalysis": _analysis(analysis) if analysis else None,
