@@ -70,6 +70,7 @@ class Tagged:
                 tag = f'"{blake2b(message.get("body", b""), digest_size=16).hexdigest()}"'
                 headers["ETag"] = f"W/{tag}"
                 headers.setdefault("Cache-Control", "no-cache")
+                headers.add_vary_header("Accept-Encoding")
                 if tag in known or "*" in known:
                     start["status"], message = 304, {"type": "http.response.body", "body": b""}
                     for name in _OF_CONTENT:

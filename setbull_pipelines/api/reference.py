@@ -7,6 +7,7 @@ document says (the routers and types).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -99,7 +100,7 @@ def _section(
 
 
 def _anchor(method: str, path: str) -> str:
-    return quote(f"{method.lower()}-{path.strip('/').replace('/', '-')}", safe="-")
+    return f"{method.lower()}-{re.sub('[^a-z0-9]+', '-', path.lower()).strip('-')}"
 
 
 def _values(schema: Mapping[str, Any]) -> str:
