@@ -73,6 +73,22 @@ class Reader:
         rows = read_served(table, wanted, self.warehouse, self.settings().rollout, keys)
         return rows.drop(columns="variant")
 
+    def behind_analyses(self, table: Table, day: date, keys: Collection[str]) -> pd.DataFrame:
+        """Rows of a table that is not served, of the variant that each instrument's analysis was served from.
+
+        None where they were removed to save space.
+        """
+        rollout, partition = self.settings().rollout, day.isoformat()
+        served = read_served(tables.SEQUENCE_ANALYSIS, [day], self.warehouse, rollout, keys)
+        parts = [table.empty()]
+        for variant, rows in served.groupby("variant"):
+            stored = StoredTable(str(variant), table)
+            pointer = self.warehouse.pointer(stored, partition)
+            if pointer and not pointer.evicted_at:
+                wanted = set(rows["instrument_key"])
+                parts.append(self.warehouse.read(stored, [partition], instrument_keys=wanted))
+        return table.conform(pd.concat(parts))
+
     def bars(
         self,
         keys: Collection[str],

@@ -64,6 +64,20 @@ def test_a_finished_run_is_answered_with_its_result(
         assert stock["ClosePrice"] == stock["LastCandle"]["close"] == row["close"]
         assert stock["IsBullish"] is (row["verdict"] == "bullish")
         assert stock["SequenceAnalysis"]["TotalMambaDays"] == row["mamba_count"]
+        analysis = stock["SequenceAnalysis"]
+        assert analysis["Stock"] == stock["Stock"]
+        lengths = [run["Length"] for run in analysis["Sequences"]]
+        assert [len(run["Moves"]) for run in analysis["Sequences"]] == lengths
+        assert sum(lengths) == len(analysis["Trend"]["EMAValues"]) == 21
+        assert analysis["CurrentSequence"] == analysis["Sequences"][-1]
+        moves = [move for run in analysis["Sequences"] for move in run["Moves"]]
+        assert [move["Date"] for move in moves] == sorted({move["Date"] for move in moves})
+        assert moves[-1]["Date"] == day
+        assert moves[-1]["ClosePrice"] == stock["ClosePrice"]
+        assert sum(move["IsMamba"] for move in moves) == row["mamba_count"]
+        assert {run["Type"] for run in analysis["Sequences"] if run["Moves"][0]["IsMamba"]} == {
+            "MAMBA"
+        }
         assert stock["FilterReasons"]["mamba_filter"] == row["mamba_reason"]
         (last,) = (
             minutes[minutes["instrument_key"] == row["instrument_key"]].tail(1).to_dict("records")

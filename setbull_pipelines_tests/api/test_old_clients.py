@@ -31,10 +31,6 @@ LEFT_OUT = {
     "LastCandle.created_at",
     "data.data[].id",
     "data.data[].created_at",
-    "SequenceAnalysis.Stock",
-    "SequenceAnalysis.Trend.EMAValues",
-    "SequenceAnalysis.CurrentSequence.Moves",
-    "SequenceAnalysis.Sequences[].Moves",
 }
 """Ends of names that are not told any more; each is in docs/api.md with its reason."""
 
