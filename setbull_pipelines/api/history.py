@@ -32,7 +32,7 @@ _COMMANDS = {FETCH_JOB_NAME: "setbull fetch", INTAKE_JOB_NAME: "setbull run"}
 async def batch_store(body: StoreBody, reader: Tables) -> JSONResponse:
     """Start the job ``fetch`` (``intake`` where the source is not the broker) and return what is there after it.
 
-    What is taken in is what the settings name: the range and the instruments of the body choose what is reported. Of a
+    What is taken in is what the settings name: the range and the instruments of the body choose what is reported. For a
     timeframe that is made when asked for, the bars that it is made of are counted.
     """
     if body.toDate < body.fromDate:

@@ -141,7 +141,7 @@ def _actions_of(rows: pd.DataFrame, warehouse: Warehouse) -> pd.DataFrame:
 def _known_until(
     days: Sequence[date], warehouse: Warehouse, settings: Settings
 ) -> dict[date, pd.Timestamp]:
-    """Of each session under way, when the newest bar of any instrument ends."""
+    """When the newest bar of any instrument ends, by session under way."""
     source = source_of_served(tables.CANDLES_5MIN, settings.rollout)
     length = pd.Timedelta(minutes=settings.aggregation.bar_minutes)
     until = {}
