@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
@@ -305,7 +306,7 @@ def _hours(day: date) -> list[tuple[Any, Any]]:
 
 def _decimals(value: float | None) -> float | None:
     """Four decimals, as the replaced system wrote widths here."""
-    return None if value is None or pd.isna(value) else float(rounded(value, 4))
+    return None if value is None or pd.isna(value) else float(rounded(np.asarray(value), 4))
 
 
 def _told(

@@ -70,8 +70,8 @@ class Tagged:
                 tag = f'"{blake2b(message.get("body", b""), digest_size=16).hexdigest()}"'
                 headers["ETag"] = f"W/{tag}"
                 headers.setdefault("Cache-Control", "no-cache")
-                headers.add_vary_header("Accept-Encoding")
                 if tag in known or "*" in known:
+                    headers.add_vary_header("Accept-Encoding")
                     start["status"], message = 304, {"type": "http.response.body", "body": b""}
                     for name in _OF_CONTENT:
                         del headers[name]

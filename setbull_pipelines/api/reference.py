@@ -28,12 +28,18 @@ h1 { font-size: 1.45rem; } h2 { border-top: 1px solid #8886; font-size: 1.1rem; 
   overflow-wrap: anywhere; }
 nav ul { columns: 22rem; list-style: none; padding: 0; } nav li { overflow-wrap: anywhere; padding: 0.15rem 0; }
 code, pre { font: 13px/1.5 ui-monospace, monospace; }
-pre { background: #8881; border-radius: 6px; overflow-x: auto; padding: 0.6rem 0.8rem; }
+pre { background: #8881; border-radius: 6px; overflow-wrap: anywhere; padding: 0.6rem 0.8rem;
+  white-space: pre-wrap; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; }
 th, td { border-bottom: 1px solid #8884; padding: 0.25rem 0.9rem 0.25rem 0; text-align: left; vertical-align: top; }
 a { color: light-dark(#0059a8, #7db8f5); } .method { font-weight: 700; }
 """
-_HEADING = "".join(f"<th>{name}</th>" for name in ("name", "where", "values", "what"))
+_CODE = re.compile("``(.+?)``")
+_COLUMNS = "".join(f"<th>{name}</th>" for name in ("name", "where", "values", "what"))
+_HEADING = (
+    '<div class="scroll" tabindex="0" role="region" aria-label="Parameters"><table>'
+    f"<thead><tr>{_COLUMNS}</tr></thead>\n"
+)
 
 
 @router.get("/docs")
@@ -74,10 +80,11 @@ def _section(
 ) -> Iterator[str]:
     yield f'<section id="{_anchor(method, path)}">\n<h2><span class="method">{method}</span> {escape(path)}</h2>\n'
     for paragraph in operation["description"].split("\n\n"):
-        yield f"<p>{escape(paragraph)}</p>\n"
+        words = _CODE.sub(r"<code>\1</code>", escape(paragraph))
+        yield f"<p>{words}</p>\n"
     parameters = operation.get("parameters", [])
     if parameters:
-        yield f'<div class="scroll"><table><thead><tr>{_HEADING}</tr></thead>\n'
+        yield _HEADING
         for parameter in parameters:
             required = "" if parameter.get("required") else ", may be left out"
             yield (

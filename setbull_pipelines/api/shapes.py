@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
 
 from setbull_pipelines.market.instruments import SEGMENTS
 from setbull_pipelines.tables.groups import DIRECTIONS, ENTRY_TYPES
@@ -72,7 +72,7 @@ Symbols = Annotated[
 ]
 
 
-def _with_example(**body: object) -> ConfigDict:
+def _with_example(**body: JsonValue) -> ConfigDict:
     """The configuration of a body with an example in the document."""
     return ConfigDict(json_schema_extra={"example": dict(body)})
 
