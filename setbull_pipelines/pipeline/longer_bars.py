@@ -117,18 +117,26 @@ def _read_periods(
     settings: Settings,
 ) -> pd.DataFrame:
     served = read_served(tables.CANDLES_DAILY, days, warehouse, settings.rollout, keys)
-    rows = one_series(served)
-    actions = _actions_of(rows, warehouse)
-    begins = rows["trading_day"].map(lambda moment: begin_of(period, moment.date()))
-    parts = []
-    for _, inside in rows.groupby(begins.to_numpy()):
-        # As indicators look back: what is before an ex-date is in prices of after it.
-        parts.append(
-            V1.adjusted(inside, tables.CANDLES_DAILY, actions, inside["trading_day"].max())
-        )
+    rows = _in_prices_of_its_end(one_series(served), period, warehouse)
     source = source_of_served(tables.CANDLES_DAILY, settings.rollout)
     whole = [day for day in days if not _as_of(source, day, warehouse)]
-    return of_days(pd.concat(parts) if parts else rows, period, whole)
+    return of_days(rows, period, whole)
+
+
+def _in_prices_of_its_end(days: pd.DataFrame, period: Period, warehouse: Warehouse) -> pd.DataFrame:
+    """Daily bars, those before an ex-date inside their period in prices of after it: as indicators look back."""
+    actions = _actions_of(days, warehouse)
+    if actions.empty:
+        return days
+    begins = days["trading_day"].map(lambda moment: begin_of(period, moment.date()))
+    parts = []
+    for _, inside in days.groupby(begins.to_numpy()):
+        first, last = inside["trading_day"].min(), inside["trading_day"].max()
+        if actions["ex_date"].between(first, last).any():
+            parts.append(V1.adjusted(inside, tables.CANDLES_DAILY, actions, last))
+        else:
+            parts.append(inside)
+    return pd.concat(parts)
 
 
 def _actions_of(rows: pd.DataFrame, warehouse: Warehouse) -> pd.DataFrame:

@@ -13,7 +13,16 @@ from schemathesis import GenerationMode
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from setbull_pipelines.api import bands, candles, filters, groups, health, history, market
+from setbull_pipelines.api import (
+    bands,
+    candles,
+    filters,
+    groups,
+    health,
+    history,
+    market,
+    shapes,
+)
 from setbull_pipelines.api.examples import ANSWERS
 from setbull_pipelines_tests.api.running import PREFIX, serving, webserver, with_dagster
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
@@ -130,3 +139,12 @@ def test_the_example_of_an_answer_has_its_type(
     TypeAdapter(route.response_model).validate_python(
         ANSWERS[method, path], strict=False, extra="forbid"
     )
+
+
+def test_the_example_of_a_body_is_taken(document: schemathesis.BaseSchema) -> None:
+    found = 0
+    for name, schema in document.raw_schema["components"]["schemas"].items():
+        if "example" in schema:
+            getattr(shapes, name).model_validate(schema["example"], extra="forbid")
+            found += 1
+    assert found == 5

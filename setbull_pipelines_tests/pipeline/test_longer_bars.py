@@ -52,9 +52,16 @@ def test_a_week_is_in_prices_of_its_last_session(copied_run: SmallRun, key: str)
     assert plain["volume"] == first["volume"] + last["volume"]
 
     actions = StoredTable("raw", tables.CORPORATE_ACTIONS)
-    split = {"instrument_key": key, "ex_date": last["trading_day"], "kind": "split", "ratio": 2.0}
-    frame = actions.table.conform(pd.DataFrame([split | {"source": "test"}]))
-    publish(run.warehouse, actions, WHOLE, frame)
+
+    def split_on(ex_date: pd.Timestamp) -> None:
+        row = {"instrument_key": key, "ex_date": ex_date, "kind": "split", "ratio": 2.0}
+        frame = actions.table.conform(pd.DataFrame([row | {"source": "test"}]))
+        publish(run.warehouse, actions, WHOLE, frame)
+
+    for day in (first["trading_day"], last["trading_day"] + pd.Timedelta(days=1)):
+        split_on(day)
+        assert read(run, "week", key).to_dict("records") == [plain]
+    split_on(last["trading_day"])
     (made,) = read(run, "week", key).to_dict("records")
     assert made["open"] == first["open"] / 2
     assert made["high"] == max(first["high"] / 2, last["high"])
