@@ -75,7 +75,8 @@ def test_minutes_are_counted_from_the_open_and_the_last_bar_is_shorter() -> None
     made = of_session(
         bars(
             ("09:15", 100, 103, 99, 101, 10, 5),
-            ("10:10", 101, 101, 98, 99, 20, None),
+            ("09:20", 101, 101, 98, 99, 15, 6),
+            ("10:10", 99, 99, 99, 99, 5, None),
             ("10:15", 99, 105, 99, 104, 30, 7),
             ("15:15", 104, 104, 103, 103, 1, None),
             ("15:25", 103, 110, 103, 109, 2, None),
@@ -89,7 +90,7 @@ def test_minutes_are_counted_from_the_open_and_the_last_bar_is_shorter() -> None
         ("06-30 10:15", "06-30 11:15", 99, 105, 99, 104, 30, True),
         ("06-30 15:15", "06-30 15:30", 104, 110, 103, 109, 3, True),
     ]
-    assert made["open_interest"].tolist() == [5, 7, pd.NA]
+    assert made["open_interest"].tolist() == [6, 7, pd.NA]
 
 
 def test_a_volume_that_is_not_known_makes_that_of_its_bar_unknown() -> None:
@@ -260,3 +261,25 @@ def test_the_minutes_that_count_are_those_that_count_for_v1(untraded: str) -> No
     compared = ["instrument_key", "timestamp", "open", "high", "low", "close", "volume"]
     assert made["volume"].isna().any()
     pd.testing.assert_frame_equal(made[compared], expected[compared], check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("clock", "day", "minutes_expected", "length", "fits"),
+    [
+        ("09:15", DAY, 5, 5, True),
+        ("09:15", DAY, 5, 15, False),
+        ("09:30", DAY, 15, 15, True),
+        # As long as the rest of the session, but no fifteen minutes begin then.
+        ("15:25", DAY, 5, 15, False),
+        ("15:15", DAY, 15, 60, True),
+        # The continuous trading of stocks with derivatives ends at 15:15 from August 2026 on.
+        ("15:05", "2026-08-10", 10, 25, True),
+        ("15:05", "2026-08-10", 25, 25, True),
+        ("15:05", "2026-06-30", 10, 25, False),
+    ],
+)
+def test_stored_bars_have_a_length(
+    clock: str, day: str, minutes_expected: int, length: int, fits: bool
+) -> None:
+    rows = bars((clock, 1, 1, 1, 1, 1, None), day=day).assign(minutes_expected=minutes_expected)
+    assert have_length(rows, length) is fits
