@@ -66,7 +66,7 @@ class Tagged:
             start, begun = begun, None
             headers = MutableHeaders(raw=start["headers"])
             is_whole = message["type"] == "http.response.body" and not message.get("more_body")
-            if is_whole and headers.get("cache-control") != "no-store":
+            if is_whole and "no-store" not in headers.get("cache-control", ""):
                 tag = f'"{blake2b(message.get("body", b""), digest_size=16).hexdigest()}"'
                 headers["ETag"] = f"W/{tag}"
                 headers.setdefault("Cache-Control", "no-cache")

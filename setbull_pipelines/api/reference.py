@@ -95,7 +95,7 @@ def _section(
         yield "</table></div>\n"
     body = _body(operation, document)
     yield f"<pre>{escape(_command(method, path, parameters, body))}</pre>\n"
-    found = operation["responses"]["200"]["content"]["application/json"].get("example")
+    found = operation["responses"]["200"]["content"].get("application/json", {}).get("example")
     if found is not None:
         yield f"<details><summary>An answer</summary><pre>{escape(_json(found))}</pre></details>\n"
     told = ", ".join(
