@@ -19,7 +19,7 @@ DOCUMENT = PROJECT / "docs" / "architecture.md"
 ORDER = (
     {"disk", "errors", "market", "secrets", "settings"},
     {"tables", "rollout"},
-    {"variants", "sources", "warehouse", "alerts", "groups", "pictures"},
+    {"variants", "sources", "warehouse", "alerts", "derived", "groups", "pictures"},
     {"reconciliation", "quality", "reporting"},
     {"pipeline"},
     {"assets"},

@@ -5,20 +5,22 @@ Belongs here: what every path needs. Does not belong here: single paths.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
 from setbull_pipelines.api.jobs import SUCCESS, Dagster, JobRun
 from setbull_pipelines.api.reading import Reader
-from setbull_pipelines.api.shapes import Error
+from setbull_pipelines.api.shapes import MOST_ROWS, Error
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": Error, "description": "Wrong input"},
     401: {"model": Error, "description": "The token is missing or wrong"},
     403: {"model": Error, "description": "A page of another site asked"},
-    404: {"model": Error, "description": "No such path or group"},
+    404: {"model": Error, "description": "No such path, instrument or group"},
     503: {"model": Error, "description": "Stored tables, settings or Dagster are not usable now"},
 }
 WITH_BODY: dict[int | str, dict[str, Any]] = ERRORS | {
@@ -38,14 +40,52 @@ def _reader(request: Request) -> Reader:
 Tables = Annotated[Reader, Depends(_reader)]
 
 
-def answered(data: object, status: int = 200) -> JSONResponse:
+class Page:
+    """Which rows of a long answer are wanted, and where the next ones are."""
+
+    def __init__(
+        self,
+        request: Request,
+        limit: Annotated[int | None, Query(ge=1, le=MOST_ROWS, description="Rows at most")] = None,
+        offset: Annotated[int, Query(ge=0, le=10**6, description="Rows to leave out first")] = 0,
+    ) -> None:
+        self._request, self.limit, self._offset = request, limit, offset
+
+    def of(self, rows: Sequence[Any]) -> tuple[list[Any], dict[str, str]]:
+        """The rows of the page, and headers: how many there are, and ``Link`` with the next page when there is one."""
+        end = len(rows) if self.limit is None else self._offset + self.limit
+        headers = {"X-Total-Count": str(len(rows))}
+        if end < len(rows):
+            asked = dict(self._request.query_params) | {"offset": str(end)}
+            path = self._request.scope["raw_path"].decode("ascii")
+            headers["Link"] = f'<{path}?{urlencode(asked)}>; rel="next"'
+        return list(rows[self._offset : end]), headers
+
+
+Paging = Annotated[Page, Depends()]
+
+
+def answered(
+    data: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     """``data`` in the envelope. What cannot be told in JSON, such as NaN, raises ValueError."""
-    return JSONResponse({"success": True, "data": data}, status)
+    return JSONResponse({"success": True, "data": data}, status, headers)
 
 
 def refused(sentence: str, status: int = 400) -> HTTPException:
     """The error to raise for wrong input."""
     return HTTPException(status, sentence)
+
+
+def not_an_instrument(name: str) -> str:
+    """The sentence about a key or symbol that is not known."""
+    return f"{name} is not among the instruments; raw.instruments lists them"
+
+
+def require_known(reader: Reader, keys: Collection[str]) -> None:
+    """404 for the first of ``keys`` that is no instrument: asked where there is nothing to answer with."""
+    for key in reader.unknown(keys):
+        raise refused(not_an_instrument(key), 404)
 
 
 async def run_job(reader: Reader, job: str, tags: dict[str, str], instead: str) -> JobRun:

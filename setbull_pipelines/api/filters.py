@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from setbull_pipelines import tables
+from setbull_pipelines.api.analyses import analysis_of, numbers, two_decimals
 from setbull_pipelines.api.asking import (
     ERRORS,
     JOB_ERRORS,
+    Paging,
     Tables,
     answered,
     has_ended,
@@ -24,7 +24,7 @@ from setbull_pipelines.api.asking import (
     run_job,
 )
 from setbull_pipelines.api.jobs import JobRun
-from setbull_pipelines.api.reading import CANDLES_1MIN, Reader, plain, rounded
+from setbull_pipelines.api.reading import Reader, plain
 from setbull_pipelines.api.shapes import (
     Envelope,
     FilteredStock,
@@ -34,6 +34,7 @@ from setbull_pipelines.api.shapes import (
 from setbull_pipelines.assets.common import PARTITION_TAG
 from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.market.calendar import NSE, OutsideCoverage
+from setbull_pipelines.pipeline.longer_bars import CANDLES_1MIN
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER, STAGES, VERDICT_BULLISH
@@ -41,12 +42,16 @@ from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER, STAGE
 router = APIRouter(prefix="/filter-pipeline", tags=["filter pipeline"])
 _STOCK = {
     "symbol": "symbol",
+    "tradingSymbol": "symbol",
     "name": "name",
+    "instrumentType": "series",
     "isin": "isin",
     "exchangeToken": "exchange_token",
     "tickSize": "tick_size",
     "lotSize": "lot_size",
 }
+_NOT_KEPT = ("id", "securityId", "isSelected", "createdAt")
+"""What the replaced system had of a stock beyond the market: null."""
 
 
 @router.post(
@@ -68,23 +73,28 @@ async def run(reader: Tables, body: RunBody | None = None) -> JSONResponse:
             "status": "success" if is_over else "started",
             "run_id": job.run_id,
             "day": day.isoformat(),
+            "unknown": await run_in_threadpool(reader.unknown, body.instrumentKeys),
             "data": await run_in_threadpool(_result, reader, day, keys, job) if is_over else None,
         },
         200 if is_over else 202,
     )
 
 
-@router.get("/fetch/top-10", response_model=Envelope[list[FilteredStock] | None], responses=ERRORS)
-def top_10(
-    reader: Tables, limit: Annotated[int | None, Query(ge=1, le=5000)] = None
-) -> JSONResponse:
+@router.get(
+    "/fetch/top-10",
+    response_model=Envelope[list[FilteredStock] | None],
+    responses=ERRORS,
+)
+def top_10(reader: Tables, page: Paging) -> JSONResponse:
     """The stocks that passed on the last stored day, by rank; all of them, in spite of the name, without ``limit``."""
     days = reader.days(served_table(tables.FILTER_RESULTS))
-    rows = _ranked(reader.served(tables.FILTER_RESULTS, days[-1:])).head(limit or 5000)
+    rows = _ranked(reader.served(tables.FILTER_RESULTS, days[-1:]))
     if rows.empty:
         return answered(None)
     named = rows.join(reader.instruments()[["symbol", "exchange_token"]], on="instrument_key")
-    return answered([_filtered(row) for row in plain(named)])
+    updated_at = reader.published_at(tables.FILTER_RESULTS, days[-1])
+    stocks, headers = page.of([_filtered(row, updated_at) for row in plain(named)])
+    return answered(stocks, headers=headers)
 
 
 def _runnable(day: date | None, reader: Reader) -> date:
@@ -109,8 +119,9 @@ def _ranked(results: pd.DataFrame) -> pd.DataFrame:
     return passing.sort_values(list(RANK_ORDER), ascending=list(RANK_ORDER.values()))
 
 
-def _filtered(row: dict[str, Any]) -> dict[str, object]:
+def _filtered(row: dict[str, Any], updated_at: str | None) -> dict[str, object]:
     return {
+        "id": None,
         "symbol": row["symbol"],
         "instrument_key": row["instrument_key"],
         "exchange_token": row["exchange_token"],
@@ -119,11 +130,13 @@ def _filtered(row: dict[str, Any]) -> dict[str, object]:
         "mamba_count": row["mamba_count"],
         "bullish_mamba_count": row["bullish_mamba_count"],
         "bearish_mamba_count": row["bearish_mamba_count"],
-        "avg_mamba_move": _two_decimals(row["average_mamba_length"]),
-        "avg_non_mamba_move": _two_decimals(row["average_non_mamba_length"]),
-        "mamba_series": _list(row["mamba_series"]),
-        "non_mamba_series": _list(row["non_mamba_series"]),
+        "avg_mamba_move": two_decimals(row["average_mamba_length"]),
+        "avg_non_mamba_move": two_decimals(row["average_non_mamba_length"]),
+        "mamba_series": numbers(row["mamba_series"]),
+        "non_mamba_series": numbers(row["non_mamba_series"]),
         "filter_date": f"{row['trading_day']}T00:00:00+05:30",
+        "created_at": None,
+        "updated_at": updated_at,
     }
 
 
@@ -135,13 +148,28 @@ def _result(reader: Reader, day: date, keys: Collection[str], run: JobRun) -> di
     facts = {
         "analysis": _by_key(analyses),
         "candle": _by_key(reader.bars_of_day(chosen, day)),
+        "minute": _by_key(reader.last_minutes(chosen, day)),
         "stock": _by_key(reader.instruments().reset_index()),
     }
+    behind = {
+        table.name: _all_by_key(reader.behind_analyses(table, day, chosen))
+        for table in (tables.SEQUENCES, tables.MOVES_DAILY)
+    }
+    updated_at = reader.universe_published_at()
     stocks: dict[bool, list[dict[str, object]]] = {True: [], False: []}
     for row in plain(passing):
         is_bullish = row["verdict"] == VERDICT_BULLISH
-        of_stock = {name: rows.get(row["instrument_key"]) for name, rows in facts.items()}
-        stocks[is_bullish].append(_entry(row, is_bullish, **of_stock))
+        key = row["instrument_key"]
+        of_stock = {name: rows.get(key) for name, rows in facts.items()}
+        stock = _stock(key, of_stock["stock"], of_stock["minute"], updated_at)
+        analysis = of_stock["analysis"] and analysis_of(
+            of_stock["analysis"],
+            stock,
+            behind[tables.SEQUENCES.name].get(key, []),
+            behind[tables.MOVES_DAILY.name].get(key, []),
+        )
+        entry = _entry(row, stock, of_stock["candle"], of_stock["minute"])
+        stocks[is_bullish].append(entry | {"SequenceAnalysis": analysis})
     passed = {f"{name}_filter_pass": int(results[f"{name}_passed"].sum()) for name in STAGES}
     return {
         "bullish_stocks": stocks[True] or None,
@@ -160,54 +188,48 @@ def _by_key(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return {row["instrument_key"]: row for row in plain(rows)}
 
 
+def _all_by_key(rows: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in plain(rows):
+        found.setdefault(row["instrument_key"], []).append(row)
+    return found
+
+
+def _stock(
+    key: str, known: dict[str, Any] | None, minute: dict[str, Any] | None, updated_at: str | None
+) -> dict[str, object]:
+    """A row of the universe under the names of the replaced system. What is not known is null."""
+    return (
+        dict.fromkeys(_NOT_KEPT)
+        | {
+            "instrumentKey": key,
+            "exchange": key.partition("_")[0],
+            "lastPrice": minute["close"] if minute else None,
+            "updatedAt": updated_at,
+        }
+        | {shown: (known or {}).get(name) for shown, name in _STOCK.items()}
+    )
+
+
 def _entry(
     row: dict[str, Any],
-    is_bullish: bool,
-    analysis: dict[str, Any] | None,
+    stock: dict[str, object],
     candle: dict[str, Any] | None,
-    stock: dict[str, Any] | None,
+    minute: dict[str, Any] | None,
 ) -> dict[str, object]:
     """One stock under the names of the replaced system. What is not known is null."""
+    is_bullish = row["verdict"] == VERDICT_BULLISH
     return {
-        "Stock": {"instrumentKey": row["instrument_key"]}
-        | {shown: (stock or {}).get(name) for shown, name in _STOCK.items()},
+        "Stock": stock,
         "LastCandle": candle,
         "ClosePrice": row["close"],
         "DailyVolume": candle["volume"] if candle else None,
-        "EMA50": _two_decimals(row["ema_50"]),
-        "RSI14": _two_decimals(row["rsi"]),
+        "EMA50": two_decimals(row["ema_50"]),
+        "RSI14": two_decimals(row["rsi"]),
+        "LastPrice": minute["close"] if minute else None,
+        "LastVolume": minute["volume"] if minute else None,
         "IsBullish": is_bullish,
         "IsBearish": not is_bullish,
-        "SequenceAnalysis": _analysis(analysis) if analysis else None,
         "FilterResults": {f"{name}_filter": row[f"{name}_passed"] for name in STAGES},
         "FilterReasons": {f"{name}_filter": row[f"{name}_reason"] for name in STAGES},
     }
-
-
-def _analysis(row: dict[str, Any]) -> dict[str, object]:
-    return {
-        "Trend": {
-            "Type": row["trend"],
-            "AboveEMACount": row["days_above_ema"],
-            "BelowEMACount": row["days_below_ema"],
-            "TrendPercentage": _two_decimals(row["trend_percent"]),
-            "StartDate": row["start_day"],
-            "EndDate": row["end_day"],
-        },
-        "MambaSequences": _list(row["mamba_series"]),
-        "NonMambaSequences": _list(row["non_mamba_series"]),
-        "AverageMambaLen": _two_decimals(row["average_mamba_length"]),
-        "AverageNonMambaLen": _two_decimals(row["average_non_mamba_length"]),
-        "CurrentSequence": {"Type": row["current_kind"], "Length": row["current_length"]},
-        "TotalMambaDays": row["mamba_days"],
-        "TotalNonMambaDays": row["non_mamba_days"],
-    }
-
-
-def _list(text: str | None) -> list[int] | None:
-    """A list of lengths; null for none and for an empty one, as it always was."""
-    return json.loads(text) or None if text else None
-
-
-def _two_decimals(value: float | None) -> float | None:
-    return None if value is None else float(rounded(np.asarray(value), 2))

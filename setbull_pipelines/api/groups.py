@@ -35,7 +35,7 @@ _NAMES = {
 
 @router.post("/{group_id}/execute", response_model=Envelope[GroupPlan], responses=WITH_BODY)
 def execute(
-    group_id: Annotated[str, Path(min_length=1, max_length=100)],
+    group_id: Annotated[str, Path(min_length=1, max_length=100, examples=["morning"])],
     reader: Tables,
     day: Day | None = None,
 ) -> JSONResponse:

@@ -6,7 +6,15 @@ from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from setbull_pipelines.api.asking import JOB_ERRORS, Tables, answered, has_ended, refused, run_job
+from setbull_pipelines.api.asking import (
+    JOB_ERRORS,
+    Tables,
+    answered,
+    has_ended,
+    not_an_instrument,
+    refused,
+    run_job,
+)
 from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import Envelope, StoreAnswer, StoreBody
 from setbull_pipelines.automation.jobs import FETCH_JOB_NAME, INTAKE_JOB_NAME
@@ -24,7 +32,8 @@ _COMMANDS = {FETCH_JOB_NAME: "setbull fetch", INTAKE_JOB_NAME: "setbull run"}
 async def batch_store(body: StoreBody, reader: Tables) -> JSONResponse:
     """Start the job ``fetch`` (``intake`` where the source is not the broker) and return what is there after it.
 
-    What is taken in is what the settings name: the range and the instruments of the body choose what is reported.
+    What is taken in is what the settings name: the range and the instruments of the body choose what is reported. For a
+    timeframe that is made when asked for, the bars that it is made of are counted.
     """
     if body.toDate < body.fromDate:
         raise refused(
@@ -51,10 +60,13 @@ def _stored(reader: Reader, body: StoreBody) -> dict[str, object]:
     known = reader.coverage(body.interval)
     counts = reader.stored_rows(body.interval, body.fromDate, body.toDate)
     span = f"from {body.fromDate} to {body.toDate}"
+    unknown = set(reader.unknown(body.instrumentKeys))
     details = []
     for key in dict.fromkeys(body.instrumentKeys or known.index):
         row = known.loc[key] if key in known.index else None
         status, message = "error", f"the source has no {body.interval} candles {span}"
+        if key in unknown:
+            message = not_an_instrument(key)
         if row is not None:
             first, last = row["first_trading_day"], row["last_trading_day"]
             if first.date() <= body.toDate and last.date() >= body.fromDate:

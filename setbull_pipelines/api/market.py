@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse
 
 from setbull_pipelines import tables
-from setbull_pipelines.api.asking import WITH_BODY, Tables, answered
+from setbull_pipelines.api.asking import WITH_BODY, Tables, answered, not_an_instrument
 from setbull_pipelines.api.reading import Reader, plain
 from setbull_pipelines.api.shapes import (
     Envelope,
@@ -43,7 +43,7 @@ def quotes(body: MarketBody, user: User, reader: Tables) -> JSONResponse:
         of_key = sessions.join(newest.set_index("instrument_key")[columns])
         rows = dict(zip(of_key.index, plain(of_key[list(_QUOTED)]), strict=True))
         found = {name: rows[key] for name, key in asked.items() if key in rows}
-    return _answer(asked, found, errors, days[-1] if days else None)
+    return _answer(asked, found, errors, days[-1] if days else None, reader)
 
 
 @router.post("/intraday-quotes", response_model=Envelope[IntradayQuotes])
@@ -52,7 +52,7 @@ def intraday_quotes(body: IntradayBody, user: User, reader: Tables) -> JSONRespo
     asked = {key: key for key in body.instrumentKeys}
     day, rows = reader.newest_bars(set(asked), body.interval) if asked else (None, pd.DataFrame())
     found = {str(row["instrument_key"]): row for row in plain(rows)} if asked else {}
-    return _answer(asked, found, {}, day)
+    return _answer(asked, found, {}, day, reader)
 
 
 def _asked(body: MarketBody, reader: Reader) -> tuple[dict[str, str], dict[str, str]]:
@@ -64,7 +64,7 @@ def _asked(body: MarketBody, reader: Reader) -> tuple[dict[str, str], dict[str, 
     symbols = reader.instruments().reset_index().set_index("symbol")["instrument_key"]
     known = symbols[~symbols.index.duplicated()].to_dict()
     errors = {
-        symbol: f"symbol {symbol!r} is not among the instruments"
+        symbol: not_an_instrument(f"symbol {symbol!r}")
         for symbol in body.symbols
         if symbol not in known
     }
@@ -72,15 +72,21 @@ def _asked(body: MarketBody, reader: Reader) -> tuple[dict[str, str], dict[str, 
 
 
 def _answer(
-    asked: Mapping[str, str], found: Mapping[str, Any], errors: Mapping[str, str], day: object
+    asked: Mapping[str, str],
+    found: Mapping[str, Any],
+    errors: Mapping[str, str],
+    day: object,
+    reader: Reader,
 ) -> JSONResponse:
     """Always 200: what is missing is told by name. No names at all are a success."""
-    missing = {
-        name: f"no bar of {name} on {day}" if day else "no bars are stored"
-        for name in asked
-        if name not in found
-    }
-    errors = {**errors, **missing}
+    missing = [name for name in asked if name not in found]
+    unknown = set(reader.unknown([asked[name] for name in missing])) if day else set()
+    errors = dict(errors)
+    for name in missing:
+        if asked[name] in unknown:
+            errors[name] = not_an_instrument(name)
+        else:
+            errors[name] = f"no bar of {name} on {day}" if day else "no bars are stored"
     status = "success" if not errors else "partial" if found else "error"
     return answered(
         {"status": status, "timestamp": now().isoformat(), "data": dict(found), "errors": errors}

@@ -15,13 +15,27 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
-from setbull_pipelines.api import candles, filters, groups, history, market, pages
+from setbull_pipelines.api import (
+    bands,
+    candles,
+    filters,
+    groups,
+    health,
+    history,
+    market,
+    pages,
+    reference,
+)
+from setbull_pipelines.api.examples import ANSWERS
+from setbull_pipelines.api.exchanging import HeadersAlone, Tagged
 from setbull_pipelines.api.gate import Gate, is_loopback
 from setbull_pipelines.api.jobs import NoDagster
 from setbull_pipelines.api.patience import limited
 from setbull_pipelines.api.reading import InvalidRange, Reader
 from setbull_pipelines.errors import SetbullError
+from setbull_pipelines.pipeline.longer_bars import BarsOfAnotherLength
 from setbull_pipelines.pipeline.opening import open_warehouse
 from setbull_pipelines.settings import InvalidSettings, Settings, load_settings
 from setbull_pipelines.warehouse.errors import (
@@ -32,7 +46,10 @@ from setbull_pipelines.warehouse.errors import (
 )
 
 PREFIX = "/api/v1"
+_WORTH_COMPRESSING = 1024
+"""Bytes of an answer from which on it is compressed for clients that take gzip."""
 _UNUSABLE = (
+    BarsOfAnotherLength,
     ContractViolation,
     DamagedPartition,
     InvalidSettings,
@@ -55,15 +72,20 @@ def create_app(settings: Callable[[], Settings], token: str | None = None) -> Fa
         title="setbull_pipelines",
         version="1",
         description="Read-only: candles, indicators, filter results and plans as they are served. No order is placed.",
-        # Their pages would load scripts of another site.
+        # Their pages would load scripts of another site; reference.py has one of our own.
         docs_url=None,
         redoc_url=None,
         dependencies=[Security(HTTPBearer(auto_error=False))] if token else [],
     )
     app.state.reader = Reader(settings, open_warehouse(settings()))
-    for family in (candles, filters, groups, history, market):
+    for family in (candles, filters, groups, history, market, bands, health):
         app.include_router(family.router, prefix=PREFIX)
-    app.include_router(pages.router)
+    for family in (pages, reference):
+        app.include_router(family.router)
+    # The last one sees a request first, and an answer last.
+    app.add_middleware(Tagged)
+    app.add_middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING, compresslevel=5)
+    app.add_middleware(HeadersAlone)
     app.add_middleware(Gate, token=token)
     # Starlette calls a handler with the class that it was added for, and its types say any exception.
     app.add_exception_handler(HTTPException, _stated)  # type: ignore[arg-type]
@@ -125,6 +147,9 @@ def _document(app: FastAPI) -> dict[str, object]:
         for operations in document["paths"].values():
             for operation in operations.values():
                 operation["responses"].pop("422", None)
+        for (verb, path), answer in ANSWERS.items():
+            told = document["paths"][PREFIX + path][verb]["responses"]["200"]
+            told["content"]["application/json"]["example"] = answer
         for name in _REPLACED:
             document["components"]["schemas"].pop(name, None)
         app.openapi_schema = document

@@ -7,19 +7,28 @@ the values. Names are those of the replaced system, whether camelCase, snake_cas
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
 
 from setbull_pipelines.market.instruments import SEGMENTS
 from setbull_pipelines.tables.groups import DIRECTIONS, ENTRY_TYPES
 
 MOST_INSTRUMENTS = 200
 """Instruments in one request."""
-MOST_SESSIONS = {"1minute": 10, "5minute": 60, "day": 750}
+Timeframe = Literal[
+    "1minute", "3minute", "5minute", "15minute", "30minute", "60minute", "day", "week", "month"
+]
+Intraday = Literal["1minute", "3minute", "5minute", "15minute", "30minute", "60minute"]
+TIMEFRAMES = get_args(Timeframe)
+MOST_SESSIONS = (
+    dict.fromkeys(get_args(Intraday), 60)
+    | {"1minute": 10, "3minute": 30}
+    | dict.fromkeys(("day", "week", "month"), 750)
+)
 """Sessions in one answer, by timeframe."""
-TIMEFRAMES = tuple(MOST_SESSIONS)
-Timeframe = Literal["1minute", "5minute", "day"]
+MOST_ROWS = 5000
+"""Rows of a page."""
 _YEARS = range(1990, 2101)
 """Years of moments that are understood, so that a week before one and its time elsewhere are moments too."""
 Data = TypeVar("Data")
@@ -63,6 +72,11 @@ Symbols = Annotated[
 ]
 
 
+def _with_example(**body: JsonValue) -> ConfigDict:
+    """The configuration of a body with an example in the document."""
+    return ConfigDict(json_schema_extra={"example": dict(body)})
+
+
 class Envelope(BaseModel, Generic[Data]):
     """What every answer is wrapped in."""
 
@@ -75,6 +89,13 @@ class Error(BaseModel):
 
     success: Literal[False]
     error: str
+
+
+class Health(BaseModel):
+    """That the server answers, and when."""
+
+    status: Literal["UP"]
+    time: datetime
 
 
 class Candle(BaseModel):
@@ -106,23 +127,41 @@ class Candle(BaseModel):
     lowest_bb_width: float | None
 
 
+class LongerCandle(Candle):
+    """A bar of a timeframe that is made of stored bars when asked for: without indicators, and with its end.
+
+    ``is_complete`` is false while more may come to it: its time is not over, or sessions of it are not stored.
+    """
+
+    ends_at: datetime
+    is_complete: bool
+
+
+Bars = list[LongerCandle] | list[Candle]
+
+
 class Candles(BaseModel):
     """Bars of one timeframe, oldest first."""
 
     status: Literal["success"]
-    data: list[Candle]
+    data: Bars
 
 
 class MultiCandles(BaseModel):
     """Bars by timeframe."""
 
     status: Literal["success"]
-    data: dict[Timeframe, list[Candle]]
+    data: dict[Timeframe, Bars]
 
 
 class MultiBody(BaseModel):
     """Which timeframes, from when to when."""
 
+    model_config = _with_example(
+        timeframes=["5minute", "day"],
+        start="2026-06-30T09:15:00+05:30",
+        end="2026-06-30T15:30:00+05:30",
+    )
     timeframes: Annotated[list[Timeframe], Field(min_length=1, max_length=len(TIMEFRAMES))]
     start: Moment | None = None
     end: Moment | None = None
@@ -131,6 +170,7 @@ class MultiBody(BaseModel):
 class MarketBody(BaseModel):
     """Whose quotes."""
 
+    model_config = _with_example(instrumentKeys=["NSE_EQ|INE002A01018"])
     instrumentKeys: InstrumentKeys = []
     symbols: Symbols = []
     keyType: Literal["symbol", "instrument_key"] = "instrument_key"
@@ -140,8 +180,9 @@ class MarketBody(BaseModel):
 class IntradayBody(BaseModel):
     """Whose newest bar, of which length."""
 
+    model_config = _with_example(instrumentKeys=["NSE_EQ|INE002A01018"], interval="5minute")
     instrumentKeys: InstrumentKeys = []
-    interval: Literal["1minute", "5minute"] = "5minute"
+    interval: Intraday = "5minute"
 
 
 class Quote(BaseModel):
@@ -169,13 +210,14 @@ class IntradayQuotes(BaseModel):
 
     status: Literal["success", "partial", "error"]
     timestamp: datetime
-    data: dict[str, Candle]
+    data: dict[str, LongerCandle | Candle]
     errors: dict[str, str]
 
 
 class RunBody(BaseModel):
     """Which instruments of the result to return (none: all), and the trading day (none: the last stored one)."""
 
+    model_config = _with_example(day="2026-06-30")
     instrumentKeys: InstrumentKeys = []
     day: Day | None = None
 
@@ -202,17 +244,25 @@ class FilterRun(BaseModel):
 
 
 class FilterRunAnswer(BaseModel):
-    """The result of a run; while it is not there (``started``) only the run's id."""
+    """The result of a run; while it is not there (``started``) only the run's id.
+
+    ``unknown`` are those of the keys that were asked for which are no instrument.
+    """
 
     status: Literal["success", "started"]
     run_id: str
     day: date
+    unknown: list[str]
     data: FilterRun | None
 
 
 class FilteredStock(BaseModel):
-    """A stock that passed all stages. The two "moves" are mean lengths of runs in days, as they always were."""
+    """A stock that passed all stages. The two "moves" are mean lengths of runs in days, as they always were.
 
+    Rows have no number and no moment of their first version here: ``id`` and ``created_at`` are null.
+    """
+
+    id: None
     symbol: str | None
     instrument_key: str
     exchange_token: str | None
@@ -226,6 +276,8 @@ class FilteredStock(BaseModel):
     mamba_series: list[int] | None
     non_mamba_series: list[int] | None
     filter_date: datetime
+    created_at: None
+    updated_at: datetime | None
 
 
 class PlannedStock(BaseModel):
@@ -266,6 +318,12 @@ class GroupPlan(BaseModel):
 class StoreBody(BaseModel):
     """Which candles are wanted. The range says what is counted; what is read is what the source has."""
 
+    model_config = _with_example(
+        instrumentKeys=["NSE_EQ|INE002A01018"],
+        interval="day",
+        fromDate="2026-06-29",
+        toDate="2026-06-30",
+    )
     instrumentKeys: InstrumentKeys = []
     interval: Timeframe
     fromDate: Day

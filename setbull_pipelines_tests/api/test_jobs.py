@@ -10,6 +10,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.api import shapes
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.api.running import (
     PREFIX,
     Webserver,
@@ -54,6 +55,8 @@ def test_a_finished_run_is_answered_with_its_result(
     assert metrics["bullish_stocks"] == (rows["verdict"] == "bullish").sum()
     assert metrics["basic_filter_pass"] == rows["basic_passed"].sum()
     assert metrics["processing_time_ms"] == 1500
+    minutes = grouped_run.warehouse.read(StoredTable("raw", tables.CANDLES_1MIN), [day])
+    universe = grouped_run.warehouse.read(StoredTable("raw", tables.INSTRUMENTS))
     listed = [*(inner["data"]["bullish_stocks"] or []), *(inner["data"]["bearish_stocks"] or [])]
     assert len(listed) == rows["verdict"].isin(["bullish", "bearish"]).sum() >= 1
     for stock in listed:
@@ -61,11 +64,42 @@ def test_a_finished_run_is_answered_with_its_result(
         assert stock["ClosePrice"] == stock["LastCandle"]["close"] == row["close"]
         assert stock["IsBullish"] is (row["verdict"] == "bullish")
         assert stock["SequenceAnalysis"]["TotalMambaDays"] == row["mamba_count"]
+        analysis = stock["SequenceAnalysis"]
+        assert analysis["Stock"] == stock["Stock"]
+        lengths = [run["Length"] for run in analysis["Sequences"]]
+        assert [len(run["Moves"]) for run in analysis["Sequences"]] == lengths
+        assert sum(lengths) == len(analysis["Trend"]["EMAValues"]) == 21
+        assert analysis["CurrentSequence"] == analysis["Sequences"][-1]
+        moves = [move for run in analysis["Sequences"] for move in run["Moves"]]
+        assert [move["Date"] for move in moves] == sorted({move["Date"] for move in moves})
+        assert moves[-1]["Date"] == day
+        assert moves[-1]["ClosePrice"] == stock["ClosePrice"]
+        assert sum(move["IsMamba"] for move in moves) == row["mamba_count"]
+        assert {run["Type"] for run in analysis["Sequences"] if run["Moves"][0]["IsMamba"]} == {
+            "MAMBA"
+        }
         assert stock["FilterReasons"]["mamba_filter"] == row["mamba_reason"]
+        (last,) = (
+            minutes[minutes["instrument_key"] == row["instrument_key"]].tail(1).to_dict("records")
+        )
+        assert stock["LastPrice"] == stock["Stock"]["lastPrice"] == last["close"]
+        assert stock["LastVolume"] == last["volume"]
+        (known,) = universe[universe["instrument_key"] == row["instrument_key"]].to_dict("records")
+        assert stock["Stock"] == stock["Stock"] | {
+            "symbol": known["symbol"],
+            "tradingSymbol": known["symbol"],
+            "exchange": "NSE",
+            "instrumentType": known["series"],
+        }
+        # What nobody has stored is not invented.
+        nothing = ("id", "securityId", "isSelected", "createdAt")
+        assert [stock["Stock"][name] for name in nothing] == [None] * 4
         assert stock["FilterResults"] == dict.fromkeys(stock["FilterResults"], True)
 
-    some = data(client.post(RUN, json={"instrumentKeys": keys_of(grouped_run)[:3], "day": day}))
+    keys, unknown = keys_of(grouped_run)[:3], "NSE_EQ|INE000000000"
+    some = data(client.post(RUN, json={"instrumentKeys": [*keys, unknown], "day": day}))
     assert some["data"]["metrics"]["total_stocks"] == 3
+    assert (some["unknown"], inner["unknown"]) == ([unknown], [])
 
 
 def test_a_run_that_takes_longer_is_answered_with_its_id(
@@ -144,8 +178,27 @@ def test_taking_in_says_what_is_there_afterwards(
         "instrumentKey": unknown,
         "status": "error",
         "recordsStored": 0,
-        "message": f"the source has no 5minute candles from {first} to {last}",
+        "message": f"{unknown} is not among the instruments; raw.instruments lists them",
     }
     assert (inner["data"]["processedItems"], inner["data"]["failedItems"]) == (2, 1)
     of_all = data(client.post(STORE, json=body | {"instrumentKeys": []}))["data"]
     assert of_all["successfulItems"] == 12
+
+
+@pytest.mark.parametrize(
+    ("interval", "stored"),
+    [
+        ("3minute", StoredTable("raw", tables.CANDLES_1MIN)),
+        ("30minute", served_table(tables.CANDLES_5MIN)),
+        ("month", StoredTable("raw", tables.CANDLES_DAILY_HISTORY)),
+    ],
+)
+def test_of_bars_that_are_made_those_are_counted_that_make_them(
+    client: httpx.Client, grouped_run: SmallRun, interval: str, stored: StoredTable
+) -> None:
+    key, day = keys_of(grouped_run)[0], grouped_run.days[-1].isoformat()
+    body = {"instrumentKeys": [key], "interval": interval, "fromDate": day, "toDate": day}
+    (detail,) = data(client.post(STORE, json=body))["data"]["details"]
+    rows = grouped_run.warehouse.read(stored, [day], instrument_keys=[key])
+    assert (detail["status"], detail["recordsStored"]) == ("success", len(rows))
+    assert len(rows) >= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from urllib.parse import quote
 
@@ -134,8 +135,22 @@ def test_several_timeframes_at_once(client: httpx.Client, grouped_run: SmallRun,
     assert inner["data"]["1minute"][0]["rsi"] is None
 
 
-def test_an_instrument_that_is_not_there_has_no_bars(client: httpx.Client) -> None:
-    inner = data(client.get(path_of("NSE_EQ|INE000000000", "5minute")))
+UNKNOWN = "NSE_EQ|INE000000000"
+NOT_KNOWN = f"{UNKNOWN} is not among the instruments; raw.instruments lists them"
+
+
+@pytest.mark.parametrize("timeframe", shapes.TIMEFRAMES)
+def test_an_instrument_that_is_not_known_is_told(client: httpx.Client, timeframe: str) -> None:
+    assert sentence(client.get(path_of(UNKNOWN, timeframe)), 404) == NOT_KNOWN
+    answer = client.post(path_of(UNKNOWN, "multi"), json={"timeframes": [timeframe]})
+    assert sentence(answer, 404) == NOT_KNOWN
+
+
+def test_a_known_instrument_without_a_bar_in_the_range_has_none(
+    client: httpx.Client, key: str
+) -> None:
+    bounds = {"start": "2026-06-27T00:00:00+05:30", "end": "2026-06-28T00:00:00+05:30"}
+    inner = data(client.get(path_of(key, "5minute"), params=bounds))
     assert inner == {"status": "success", "data": []}
 
 
@@ -149,7 +164,12 @@ WRONG_MOMENT = "expected a moment such as 2026-06-30T09:15:00+05:30 (in a query 
         ("5minute", {"end": "2026-06-30T09:15:00"}, f"query.end: {WRONG_MOMENT}"),
         ("5minute", {"end": "1782790000"}, f"query.end: {WRONG_MOMENT}"),
         ("5minute", {"end": "0001-01-01T00:00:00+05:30"}, f"query.end: {WRONG_MOMENT}"),
-        ("30minute", {}, "path.timeframe: Input should be '1minute', '5minute' or 'day'"),
+        (
+            "10minute",
+            {},
+            "path.timeframe: Input should be '1minute', '3minute', '5minute', '15minute', '30minute', '60minute', "
+            "'day', 'week' or 'month'",
+        ),
         (
             "day",
             {"start": "2026-06-30T00:00:00+05:30", "end": "2026-06-29T00:00:00+05:30"},
@@ -174,7 +194,7 @@ def test_wrong_questions_get_400_in_the_old_shape(
         ("market/quotes", {"instrumentKeys": "NSE_EQ|INE002A01018"}),
         ("market/quotes", {"keyType": "isin"}),
         ("market/quotes", []),
-        ("market/intraday-quotes", {"interval": "30minute"}),
+        ("market/intraday-quotes", {"interval": "day"}),
         ("market/intraday-quotes", {"instrumentKeys": ["NSE_EQ|INE002A01018"] * 201}),
         ("filter-pipeline/run", {"day": "30.06.2026"}),
         ("filter-pipeline/run", {"day": "2026-06-28"}),  # a Sunday
@@ -182,7 +202,7 @@ def test_wrong_questions_get_400_in_the_old_shape(
         ("historical-data/batch-store", {"interval": "day", "fromDate": "2026-06-30"}),
         (
             "historical-data/batch-store",
-            {"interval": "week", "fromDate": "2026-06-29", "toDate": "2026-06-30"},
+            {"interval": "hour", "fromDate": "2026-06-29", "toDate": "2026-06-30"},
         ),
         (
             "historical-data/batch-store",
@@ -215,14 +235,13 @@ def test_quotes_by_key_and_by_symbol(client: httpx.Client, grouped_run: SmallRun
     )
     instruments = grouped_run.warehouse.read(StoredTable("raw", tables.INSTRUMENTS))
     symbol = instruments.set_index("instrument_key")["symbol"][key]
-    unknown = "NSE_EQ|INE000000000"
 
     def ask(**body: object) -> dict:
         inner = data(client.post(f"{PREFIX}/market/quotes", json=body, headers=USER))
         shapes.Quotes.model_validate(inner)
         return inner
 
-    by_key = ask(instrumentKeys=[key, unknown])
+    by_key = ask(instrumentKeys=[key, UNKNOWN])
     quote_of_key = by_key["data"][key]
     assert {name: quote_of_key[name] for name in ("open", "high", "low", "close")} == {
         "open": bars["open"].iloc[0],
@@ -232,12 +251,14 @@ def test_quotes_by_key_and_by_symbol(client: httpx.Client, grouped_run: SmallRun
     }
     assert quote_of_key["bb_width"] > 0
     assert by_key["status"] == "partial"
-    assert by_key["errors"] == {unknown: f"no bar of {unknown} on {day}"}
+    assert by_key["errors"] == {UNKNOWN: NOT_KNOWN}
 
     by_symbol = ask(symbols=[symbol, "NOBODY"], keyType="symbol")
     assert by_symbol["data"] == {symbol: quote_of_key}
-    assert by_symbol["errors"] == {"NOBODY": "symbol 'NOBODY' is not among the instruments"}
-    assert ask(instrumentKeys=[unknown])["status"] == "error"
+    assert by_symbol["errors"] == {
+        "NOBODY": "symbol 'NOBODY' is not among the instruments; raw.instruments lists them"
+    }
+    assert ask(instrumentKeys=[UNKNOWN])["status"] == "error"
     assert ask() | {"timestamp": None} == {
         "status": "success",
         "timestamp": None,
@@ -246,7 +267,7 @@ def test_quotes_by_key_and_by_symbol(client: httpx.Client, grouped_run: SmallRun
     }
 
 
-@pytest.mark.parametrize("interval", ["1minute", "5minute"])
+@pytest.mark.parametrize("interval", ["1minute", "3minute", "5minute", "30minute"])
 def test_intraday_quotes_are_the_newest_bars(
     client: httpx.Client, grouped_run: SmallRun, interval: str
 ) -> None:
@@ -268,12 +289,17 @@ def test_the_stocks_that_passed_come_by_rank(client: httpx.Client, grouped_run: 
     passing = rows[rows["verdict"].isin(PASSING_VERDICTS)]
     assert len(passing) >= 2, "the sample shows nothing"
     inner = data(client.get(path))
+    stored = served_table(tables.FILTER_RESULTS)
+    pointer = grouped_run.warehouse.pointer(stored, grouped_run.days[-1].isoformat())
+    published = datetime.fromisoformat(pointer.published_at)
     assert [(row["instrument_key"], row["mamba_count"]) for row in inner] == sorted(
         passing[["instrument_key", "mamba_count"]].itertuples(index=False, name=None),
         key=lambda each: (-each[1], each[0]),
     )
     for row in inner:
         shapes.FilteredStock.model_validate(row)
+        assert (row["id"], row["created_at"]) == (None, None)
+        assert datetime.fromisoformat(row["updated_at"]) == published
         assert sum(row["mamba_series"]) == row["mamba_count"]
     assert data(client.get(path, params={"limit": 1})) == inner[:1]
     assert sentence(client.get(path, params={"limit": 0})).startswith("query.limit")
@@ -303,10 +329,21 @@ def test_a_group_is_answered_with_its_plan(client: httpx.Client, grouped_run: Sm
 
 
 def answers(client: httpx.Client, keys: list[str]) -> list[object]:
-    """What a reader sees on every path that reads, without the moment of the answer."""
+    """What a reader sees on every path that reads, without the moments of the answer and of the last serving."""
     found = [client.get(f"{PREFIX}/filter-pipeline/fetch/top-10").json()]
+    for row in found[0]["data"]:
+        del row["updated_at"]
     for key in keys:
         found += [client.get(path_of(key, each)).json() for each in ("5minute", "day")]
+    found += [client.get(path_of(keys[0], each)).json() for each in ("30minute", "week")]
+    for path in ("dashboard-data", "alerts/history", "stats", "statistics"):
+        inner = client.get(f"{PREFIX}/bbw/{path}").json()
+        del inner["timestamp"]
+        if path == "dashboard-data":
+            assert len(inner["data"]) >= 1, "the sample shows nothing"
+            for row in inner["data"]:
+                del row["last_updated"]
+        found.append(inner)
     for path in ("quotes", "intraday-quotes"):
         inner = client.post(
             f"{PREFIX}/market/{path}", json={"instrumentKeys": keys}, headers=USER
@@ -358,7 +395,9 @@ def test_the_kill_switch_works_at_once_and_is_refused_where_v1_is_a_sample(
 
 def test_nothing_stored_is_said(tmp_path, small_run: SmallRun) -> None:
     with serving(replace(small_run.settings, data_directory=tmp_path)) as client:
-        assert data(client.get(path_of("NSE_EQ|INE002A01018", "day")))["data"] == []
+        for timeframe in ("1minute", "day", "week"):
+            answer = client.get(path_of("NSE_EQ|INE002A01018", timeframe))
+            assert "is not among the instruments" in sentence(answer, 404)
         assert data(client.get(f"{PREFIX}/filter-pipeline/fetch/top-10")) is None
         body = {"instrumentKeys": ["NSE_EQ|INE002A01018"]}
         inner = data(client.post(f"{PREFIX}/market/quotes", json=body, headers=USER))
