@@ -8,7 +8,6 @@ from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 
 from setbull_pipelines.api.asking import ERRORS, WITH_BODY, Tables, answered
-from setbull_pipelines.api.reading import plain
 from setbull_pipelines.api.shapes import (
     Candles,
     Envelope,
@@ -18,6 +17,7 @@ from setbull_pipelines.api.shapes import (
     MultiCandles,
     Timeframe,
 )
+from setbull_pipelines.pipeline.shown import plain
 
 router = APIRouter(prefix="/candles", tags=["candles"])
 Key = Annotated[InstrumentKey, Path(description="Instrument key, with | sent as %7C")]

@@ -24,7 +24,7 @@ from setbull_pipelines.api.asking import (
     run_job,
 )
 from setbull_pipelines.api.jobs import JobRun
-from setbull_pipelines.api.reading import CANDLES_1MIN, Reader, plain, rounded
+from setbull_pipelines.api.reading import CANDLES_1MIN, Reader
 from setbull_pipelines.api.shapes import (
     Envelope,
     FilteredStock,
@@ -36,6 +36,7 @@ from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.market.calendar import NSE, OutsideCoverage
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.shown import plain, rounded
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER, STAGES, VERDICT_BULLISH
 
 router = APIRouter(prefix="/filter-pipeline", tags=["filter pipeline"])

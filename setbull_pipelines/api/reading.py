@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,6 +17,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.api.shapes import MOST_SESSIONS, Candle
 from setbull_pipelines.pipeline.group_plans import read_plan
 from setbull_pipelines.pipeline.serving import read_served, served_table
+from setbull_pipelines.pipeline.shown import as_shown
 from setbull_pipelines.quality.groups import PLAN
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
@@ -41,8 +41,6 @@ _TABLES = {
 _DEFAULT_DAYS = {"1minute": 7, "5minute": 7, "day": 30}
 """Calendar days before the end, where no start is given."""
 _LOWEST_WIDTH = ["instrument_key", "trading_day", "lowest_bb_width"]
-_RATIOS = ("bb_width_normalized", "bb_width_normalized_percentage")
-_DECIMALS, _RATIO_DECIMALS = 2, 4
 
 
 class InvalidRange(ValueError):
@@ -134,8 +132,7 @@ class Reader:
     def plan(self, day: date) -> pd.DataFrame:
         """The plan of a day, its prices rounded as those of candles are."""
         rows = read_plan(day, self.warehouse, self.settings())
-        floats = rows.select_dtypes("float64").columns
-        return rows.assign(**{name: rounded(rows[name].to_numpy(), _DECIMALS) for name in floats})
+        return as_shown(rows)
 
     def planned_days(self) -> list[date]:
         """The trading days with a plan."""
@@ -181,33 +178,4 @@ def _answer(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
     for name in Candle.model_fields:
         if name not in rows:
             rows[name] = np.nan
-        elif rows[name].dtype == "float64":
-            decimals = _RATIO_DECIMALS if name in _RATIOS else _DECIMALS
-            rows[name] = rounded(rows[name].to_numpy(), decimals)
-    return rows[list(Candle.model_fields)]
-
-
-def rounded(values: np.ndarray, decimals: int) -> np.ndarray:
-    """Halves away from zero, as the replaced system rounded.
-
-    What differs in the last digits of a float is the same: V1 and V2 must not give readers 10.00 and 10.01.
-    """
-    scaled = np.round(np.abs(values) * 10**decimals, 6)
-    away: np.ndarray = np.copysign(np.floor(scaled + 0.5) / 10**decimals, values)
-    return away
-
-
-def plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON values: null where there is none, moments as text with their offset, dates as dates."""
-    shown = {}
-    for name, column in rows.items():
-        if isinstance(column.dtype, pd.DatetimeTZDtype):
-            texts = [None if moment is pd.NaT else moment.isoformat() for moment in column]
-        elif column.dtype.kind == "M":
-            texts = [None if day is pd.NaT else f"{day:%Y-%m-%d}" for day in column]
-        else:
-            values = column.astype("object")
-            texts = values.where(column.notna(), None).tolist()
-        shown[name] = texts
-    names = list(shown)
-    return [dict(zip(names, row, strict=True)) for row in zip(*shown.values(), strict=True)]
+    return as_shown(rows[list(Candle.model_fields)])
