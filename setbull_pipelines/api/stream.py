@@ -71,7 +71,7 @@ class _Stream(StreamingResponse):
             self._feed.readers -= 1
 
 
-@router.get("/candles", response_class=_Stream, responses=_RESPONSES)
+@router.get("/candles", response_class=StreamingResponse, responses=_RESPONSES)
 async def candles(
     request: Request,
     reader: Tables,

@@ -63,7 +63,7 @@ def read(client: httpx.Client, count: int, **options: object) -> list[dict[str, 
 def test_a_reader_that_is_killed_and_comes_back_misses_nothing_and_gets_nothing_twice(
     session: LiveSession, client: httpx.Client, tmp_path: Path
 ) -> None:
-    url, path = f"{client.base_url}{PATH[1:]}?after=0", tmp_path / "events"
+    url, path = f"{client.base_url.join(PATH)}?after=0", tmp_path / "events"
     reader = stream_client.started(url, path)
     for number, clock in enumerate(CLOCKS):
         session.tick(clock)
@@ -199,10 +199,10 @@ def test_with_a_token_only_those_who_send_it_are_answered(session: LiveSession) 
 def test_a_server_that_ends_ends_its_streams(session: LiveSession) -> None:
     ended = threading.Event()
     with serving(session.run.settings) as client:
-        began = threading.Event()
+        began, url = threading.Event(), client.base_url.join(PATH)
 
         def follow() -> None:
-            with client.stream("GET", PATH) as answer:
+            with httpx.stream("GET", url, trust_env=False, timeout=30) as answer:
                 for _ in messages(answer):
                     began.set()
             # Without an error: the answer has its proper end.
@@ -224,7 +224,7 @@ def test_a_reader_that_does_not_read_is_cut_off(
     async def asked() -> Feed:
         feed = Feed(session.warehouse)
 
-        async def never(message: object) -> dict:
+        async def never(*_: object) -> dict:
             await asyncio.Event().wait()
             return {}
 
