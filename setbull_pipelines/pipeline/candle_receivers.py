@@ -182,7 +182,7 @@ def _post(variable: str, events: Sequence[Event], timeout: float) -> str | None:
             status = asyncio.run(_status_of_post(url, {"events": list(events)}, timeout))
     except Exception as error:
         # A library may fail in any way; its words can hold the address.
-        return f"{type(error).__name__}; no answer within {timeout:g} s"
+        return f"no answer within {timeout:g} s ({type(error).__name__})"
     return None if 200 <= status < 300 else f"answered {status}, expected 200 to 299"
 
 

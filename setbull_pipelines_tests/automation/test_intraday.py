@@ -17,6 +17,7 @@ from setbull_pipelines.assets import fetched as fetched_asset
 from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.pipeline.candle_events import EVENTS
 from setbull_pipelines.pipeline.opening import catalog_path, warehouse_root
 from setbull_pipelines.pipeline.running import AS_OF
 from setbull_pipelines.pipeline.serving import served_table
@@ -138,6 +139,15 @@ def test_an_earlier_moment_does_not_cut_a_later_one(session: SmallRun) -> None:
     assert refresh(settings, instance, day, "11:00").success
     assert refresh(settings, instance, day, "12:00").success
     assert stored_of(session, day) != before
+    # Each bar was sent once, none before it had closed, and nothing was revised.
+    events = session.warehouse.read(EVENTS, [day.isoformat()])
+    served = session.warehouse.read(SERVED, [day.isoformat()])
+    bars = ["instrument_key", "timestamp"]
+    assert sorted(events[bars].values.tolist()) == sorted(served[bars].values.tolist())
+    assert set(events["event"]) == {"candle"}
+    at_eleven = events.iloc[: (events["timestamp"].dt.time < time(11)).sum()]
+    assert at_eleven["timestamp"].dt.time.max() == time(10, 55)
+    assert events["timestamp"].dt.time.max() == time(11, 55)
 
 
 def test_a_lane_computes_no_half_day_as_a_whole_one(
@@ -173,6 +183,10 @@ def test_the_job_serves_closed_bars_and_leaves_everything_daily_alone(
     alerts = copied_run.warehouse.read(served_table(tables.BB_WIDTH_ALERTS), [day.isoformat()])
     assert alerts["last_band"].dt.time.max() == time(10, 0)
     assert alerts["lowest_bb_width"].notna().all()
+    events = copied_run.warehouse.read(EVENTS, [day.isoformat()])
+    assert len(events) == len(served)
+    newest = events[events["timestamp"].dt.time == time(10)]
+    assert newest["distance_from_lowest_percent"].notna().all()
     after = [copied_run.warehouse.pointer(stored, day.isoformat()) for stored in untouched]
     assert after == before
     assert catalog_path(settings).exists()
