@@ -25,6 +25,7 @@ PARTS = {
     "Whole days": "benchmarks.days --with-v1 --growth --sessions 250",
     "Reconciliation": "benchmarks.reconciliation",
     "Read API": "benchmarks.api --sessions 7",
+    "Live bars": "benchmarks.live --v2-alone",
     "Events": "benchmarks.events",
     "Dagster's storage": "benchmarks.dagster_storage --runs 250",
     "Small runs": "benchmarks.small_runs",
