@@ -26,6 +26,7 @@ PARTS = {
     "Back-fill": "benchmarks.days --sessions 250",
     "Reconciliation": "benchmarks.reconciliation",
     "Read API": "benchmarks.api --sessions 7",
+    "Live bars": "benchmarks.live --v2-alone",
     "Events": "benchmarks.events",
     "Dagster's storage": "benchmarks.dagster_storage --runs 250",
     "Small runs": "benchmarks.small_runs",

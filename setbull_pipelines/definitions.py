@@ -28,6 +28,7 @@ from setbull_pipelines.assets.common import needs_warehouse  # noqa: E402
 from setbull_pipelines.assets.daily_report import build_daily_report_asset  # noqa: E402
 from setbull_pipelines.assets.fetched import build_fetched_asset  # noqa: E402
 from setbull_pipelines.assets.groups import build_group_assets  # noqa: E402
+from setbull_pipelines.assets.live import build_live_assets  # noqa: E402
 from setbull_pipelines.assets.maintenance import build_maintenance_asset  # noqa: E402
 from setbull_pipelines.assets.metrics import build_metrics_asset  # noqa: E402
 from setbull_pipelines.assets.partitions import trading_days  # noqa: E402
@@ -73,6 +74,7 @@ def build_defs(
             *build_variant_assets(settings, days),
             build_reconciliation_asset(settings, days),
             build_served_asset(settings, days),
+            *build_live_assets(settings, days),
             *build_group_assets(settings, days),
             build_daily_report_asset(settings, days),
             *build_chart_assets(days),

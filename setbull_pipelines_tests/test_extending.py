@@ -25,9 +25,9 @@ from setbull_pipelines_tests.documents import PROJECT, blocks_of_section, patch_
 pytestmark = pytest.mark.scenario
 
 DOCUMENT = PROJECT / "docs" / "extending.md"
-INDICATOR, STAGE, SOURCE, IN_SQL = RECIPES = (
+INDICATOR, STAGE, SOURCE, IN_SQL, LISTENER = RECIPES = (
     *("An indicator", "A filter stage", "A source"),
-    "A table in SQL",
+    *("A table in SQL", "A listener to closed bars"),
 )
 AVERAGE = "A slower average"
 PACKAGES = ("setbull_pipelines", "setbull_pipelines_tests")
@@ -132,7 +132,8 @@ def copied(tmp_path_factory: pytest.TempPathFactory, recipes: tuple[str, ...]) -
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Extended:
     """The project after all recipes, with a finished run over the last session of a small sample."""
     copy = copied(tmp_path_factory, RECIPES)
-    (copy.data / "settings.toml").write_text(SETTINGS, encoding="utf-8")
+    (live,) = (text for kind, text in blocks_of_section(DOCUMENT, LISTENER) if kind == "toml")
+    (copy.data / "settings.toml").write_text(SETTINGS + live, encoding="utf-8")
     copy.run("-m", "setbull_pipelines.cli.documentation")
     copy.setbull("run", "--from", DAY, "--to", DAY)
     return copy
@@ -325,3 +326,38 @@ def test_the_table_in_sql_is_made_by_the_daily_job_and_alone(extended: Extended)
     )
     for row in verdicts.itertuples():
         assert re.search(rf"{row.verdict} +{row.stocks}\b", told)
+
+
+TOLD = f"""
+from datetime import date
+from setbull_pipelines.pipeline import candle_events, candle_receivers
+from setbull_pipelines.pipeline.opening import now, open_warehouse
+from setbull_pipelines.settings import load_settings
+
+settings = load_settings()
+warehouse = open_warehouse(settings)
+days = [date.fromisoformat("{DAY}")]
+list(candle_events.record(days, warehouse, settings, "test", is_under_way=True))
+(sent,) = candle_receivers.send_due(warehouse, settings, now)
+print(sent.receiver, sent.events, sent.error)
+"""
+
+
+def test_the_listener_is_called_with_every_bar(extended: Extended) -> None:
+    told = extended.run("-c", TOLD)
+    bars = extended.ask(
+        "SELECT strftime(timestamp, '%H:%M') AS clock, instrument_key, close FROM served.candles_5min "
+        "JOIN served.indicators_5min USING (instrument_key, timestamp) "
+        f"WHERE strftime(timestamp, '%Y-%m-%d') = '{DAY}' AND round(close, 2) > round(bb_upper, 2) "
+        "ORDER BY timestamp, instrument_key"
+    )
+    (counted,) = extended.ask(
+        f"SELECT count(*) AS n FROM served.candles_5min WHERE strftime(timestamp, '%Y-%m-%d') = '{DAY}'"
+    )["n"]
+    assert told.split() == ["on_candle_close", str(counted), "None"]
+    noted = (extended.root / "above_the_band.txt").read_text("utf-8").splitlines()
+    assert len(noted) == len(bars) > 0
+    for line, bar in zip(noted, bars.itertuples(), strict=True):
+        moment, key, close, revision = line.split()
+        assert (moment, key) == (f"{DAY}T{bar.clock}:00+05:30", bar.instrument_key)
+        assert (float(close), revision) == (round(bar.close, 2), "1")

@@ -29,8 +29,13 @@ def due(notices: Iterable[Notice], now: datetime) -> list[Notice]:
 
 def claimed(notice: Notice, settings: AlertSettings, now: datetime) -> Notice:
     """The notice while it is being sent; if nothing more is heard it is due again after the wait."""
-    wait = timedelta(seconds=settings.first_retry_seconds * 2**notice.attempts)
+    wait = wait_after(notice.attempts, settings)
     return replace(notice, attempts=notice.attempts + 1, next_attempt_at=now + wait)
+
+
+def wait_after(attempts: int, settings: AlertSettings) -> timedelta:
+    """How long a receiver is left alone after one attempt more, when ``attempts`` failed before it."""
+    return timedelta(seconds=settings.first_retry_seconds * 2**attempts)
 
 
 def finished(notice: Notice, error: str | None, settings: AlertSettings, now: datetime) -> Notice:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from setbull_pipelines.api.reading import rounded
+from setbull_pipelines.pipeline.shown import rounded
 
 Row = Mapping[str, Any]
 

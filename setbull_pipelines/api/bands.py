@@ -33,12 +33,13 @@ from setbull_pipelines.api.band_shapes import (
     MarketStatus,
     OneBandRow,
 )
-from setbull_pipelines.api.reading import Reader, plain, rounded
+from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import InstrumentKey
 from setbull_pipelines.derived.band_widths import Widths, widths_of
 from setbull_pipelines.market.calendar import NSE, OutsideCoverage
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.shown import plain, rounded
 
 router = APIRouter(prefix="/bbw", tags=["band widths"], responses=ERRORS)
 _ALERTS = tables.BB_WIDTH_ALERTS

@@ -15,7 +15,6 @@ from setbull_pipelines.api.asking import (
     answered,
     require_known,
 )
-from setbull_pipelines.api.reading import plain
 from setbull_pipelines.api.shapes import (
     Candles,
     Envelope,
@@ -25,6 +24,7 @@ from setbull_pipelines.api.shapes import (
     MultiCandles,
     Timeframe,
 )
+from setbull_pipelines.pipeline.shown import plain
 
 router = APIRouter(prefix="/candles", tags=["candles"])
 Key = Annotated[

@@ -24,7 +24,7 @@ from setbull_pipelines.api.asking import (
     run_job,
 )
 from setbull_pipelines.api.jobs import JobRun
-from setbull_pipelines.api.reading import Reader, plain
+from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import (
     Envelope,
     FilteredStock,
@@ -37,6 +37,7 @@ from setbull_pipelines.market.calendar import NSE, OutsideCoverage
 from setbull_pipelines.pipeline.longer_bars import CANDLES_1MIN
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.shown import plain
 from setbull_pipelines.tables.filters import PASSING_VERDICTS, RANK_ORDER, STAGES, VERDICT_BULLISH
 
 router = APIRouter(prefix="/filter-pipeline", tags=["filter pipeline"])

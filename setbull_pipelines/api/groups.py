@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 
 from setbull_pipelines.api.asking import WITH_BODY, Tables, answered, refused
-from setbull_pipelines.api.reading import plain
 from setbull_pipelines.api.shapes import Day, Envelope, GroupPlan
+from setbull_pipelines.pipeline.shown import plain
 from setbull_pipelines.tables.groups import LEVELS
 
 router = APIRouter(prefix="/groups", tags=["groups"])

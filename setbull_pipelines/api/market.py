@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from setbull_pipelines import tables
 from setbull_pipelines.api.asking import WITH_BODY, Tables, answered, not_an_instrument
-from setbull_pipelines.api.reading import Reader, plain
+from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import (
     Envelope,
     IntradayBody,
@@ -21,6 +21,7 @@ from setbull_pipelines.api.shapes import (
 )
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.shown import plain
 
 router = APIRouter(prefix="/market", tags=["market"], responses=WITH_BODY)
 User = Annotated[str, Header(alias="X-User-Id", min_length=1, description="Who asks; not checked")]

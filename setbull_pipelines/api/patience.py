@@ -1,11 +1,13 @@
-"""How long the server waits for a request, and how many it answers at a time.
+"""How long the server waits for a request, how many it answers at a time, and what it ends first.
 
-Belongs here: limits of connections. Does not belong here: what may be asked (``gate.py``).
+Belongs here: limits of connections, the end of the server. Does not belong here: what may be asked (``gate.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 
 import h11
 import uvicorn
@@ -56,6 +58,19 @@ class ImpatientProtocol(H11Protocol):
         self._deadline = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """A server that says when it ends: it would wait for answers that have no end."""
+
+    def __init__(self, config: uvicorn.Config, says_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._says_end = says_end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End answers, then the server."""
+        self._says_end()
+        await super().shutdown(sockets)
 
 
 def limited(

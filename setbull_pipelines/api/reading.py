@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,6 +26,7 @@ from setbull_pipelines.pipeline.longer_bars import (
     require_length,
 )
 from setbull_pipelines.pipeline.serving import read_served, served_table, source_of_served
+from setbull_pipelines.pipeline.shown import as_shown
 from setbull_pipelines.quality.groups import PLAN
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
@@ -46,8 +46,6 @@ _WITH_INDICATORS = {
 _DEFAULT_DAYS = {"day": 30, "week": 182, "month": 365}
 """Calendar days before the end, where no start is given; 7 for bars of minutes."""
 _LOWEST_WIDTH = ["instrument_key", "trading_day", "lowest_bb_width"]
-_RATIOS = ("bb_width_normalized", "bb_width_normalized_percentage")
-_DECIMALS, _RATIO_DECIMALS = 2, 4
 
 
 class InvalidRange(ValueError):
@@ -186,8 +184,7 @@ class Reader:
     def plan(self, day: date) -> pd.DataFrame:
         """The plan of a day, its prices rounded as those of candles are."""
         rows = read_plan(day, self.warehouse, self.settings())
-        floats = rows.select_dtypes("float64").columns
-        return rows.assign(**{name: rounded(rows[name].to_numpy(), _DECIMALS) for name in floats})
+        return as_shown(rows)
 
     def planned_days(self) -> list[date]:
         """The trading days with a plan."""
@@ -229,10 +226,7 @@ class Reader:
         for name in shape.model_fields:
             if name not in rows:
                 rows[name] = np.nan
-            elif rows[name].dtype == "float64":
-                decimals = _RATIO_DECIMALS if name in _RATIOS else _DECIMALS
-                rows[name] = rounded(rows[name].to_numpy(), decimals)
-        return rows[list(shape.model_fields)]
+        return as_shown(rows[list(shape.model_fields)])
 
     def _published_at(self, stored: StoredTable, key: str) -> str | None:
         pointer = self.warehouse.pointer(stored, key)
@@ -248,29 +242,3 @@ def _require_sessions(days: Sequence[date], timeframe: str) -> None:
             f"start to end: found {len(days)} stored sessions of {timeframe} bars, expected at most "
             f"{MOST_SESSIONS[timeframe]}"
         )
-
-
-def rounded(values: np.ndarray, decimals: int) -> np.ndarray:
-    """Halves away from zero, as the replaced system rounded.
-
-    What differs in the last digits of a float is the same: V1 and V2 must not give readers 10.00 and 10.01.
-    """
-    scaled = np.round(np.abs(values) * 10**decimals, 6)
-    away: np.ndarray = np.copysign(np.floor(scaled + 0.5) / 10**decimals, values)
-    return away
-
-
-def plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON values: null where there is none, moments as text with their offset, dates as dates."""
-    shown = {}
-    for name, column in rows.items():
-        if isinstance(column.dtype, pd.DatetimeTZDtype):
-            texts = [None if moment is pd.NaT else moment.isoformat() for moment in column]
-        elif column.dtype.kind == "M":
-            texts = [None if day is pd.NaT else f"{day:%Y-%m-%d}" for day in column]
-        else:
-            values = column.astype("object")
-            texts = values.where(column.notna(), None).tolist()
-        shown[name] = texts
-    names = list(shown)
-    return [dict(zip(names, row, strict=True)) for row in zip(*shown.values(), strict=True)]

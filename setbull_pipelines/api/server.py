@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-import uvicorn
 from fastapi import FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
@@ -27,12 +26,14 @@ from setbull_pipelines.api import (
     market,
     pages,
     reference,
+    stream,
 )
 from setbull_pipelines.api.examples import ANSWERS
 from setbull_pipelines.api.exchanging import HeadersAlone, Tagged
+from setbull_pipelines.api.feed import Feed
 from setbull_pipelines.api.gate import Gate, is_loopback
 from setbull_pipelines.api.jobs import NoDagster
-from setbull_pipelines.api.patience import limited
+from setbull_pipelines.api.patience import Server, limited
 from setbull_pipelines.api.reading import InvalidRange, Reader
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.longer_bars import BarsOfAnotherLength
@@ -78,7 +79,8 @@ def create_app(settings: Callable[[], Settings], token: str | None = None) -> Fa
         dependencies=[Security(HTTPBearer(auto_error=False))] if token else [],
     )
     app.state.reader = Reader(settings, open_warehouse(settings()))
-    for family in (candles, filters, groups, history, market, bands, health):
+    app.state.feed = Feed(app.state.reader.warehouse)
+    for family in (candles, filters, groups, history, market, bands, health, stream):
         app.include_router(family.router, prefix=PREFIX)
     for family in (pages, reference):
         app.include_router(family.router)
@@ -108,7 +110,8 @@ def serve(
             f"--host: found {host}, expected an address of this machine: others are answered only with a token in "
             f"{settings.api.token_variable}"
         )
-    uvicorn.Server(limited(create_app(load_settings, token), host, port)).run()
+    app = create_app(load_settings, token)
+    Server(limited(app, host, port), app.state.feed.end).run()
 
 
 def _error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -19,6 +19,8 @@ from setbull_pipelines.assets.maintenance import MAINTENANCE_KEY
 from setbull_pipelines.assets.scrub import ALL_FILES_TAG, SCRUB_KEY
 from setbull_pipelines.assets.self_test import SELF_TEST_KEY
 from setbull_pipelines.pipeline.alert_delivery import ALERTS
+from setbull_pipelines.pipeline.candle_events import EVENTS
+from setbull_pipelines.pipeline.candle_receivers import RECEIVERS
 from setbull_pipelines.pipeline.raw import DAY_TABLES, WHOLE_TABLES
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.what_to_fetch import is_source
@@ -101,12 +103,13 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
                 for variant in LANES.values()
             ),
             *(asset_key(served_table(table)) for table in _INTRADAY_TABLES),
+            *map(asset_key, (EVENTS, RECEIVERS)),
             *map(asset_key, (GROUPS, REFUSED, PLAN)),
             CATALOG_KEY,
         ).without_checks(),
         tags={MAX_RUNTIME_TAG: str(settings.runs.intraday_max_runtime_seconds)},
         description="The session under way: intake, then 5-minute candles, their indicators and the band-width monitor "
-        "of the bars that have closed, served like those of whole days, and the plan of the stock groups. "
-        "Daily tables and filters wait for the close.",
+        "of the bars that have closed, served like those of whole days and sent to readers, and the plan of the stock "
+        "groups. Daily tables and filters wait for the close.",
     )
     return [daily, intraday, intake, *lanes, maintenance, self_test, scrub, fetch]

@@ -31,7 +31,7 @@ from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.automation.told_by_tags import V2Differs
 from setbull_pipelines.market.calendar import NSE, MarketClosed, OutsideCoverage
 from setbull_pipelines.market.coverage import outlook, regular_close, weekdays_beyond
-from setbull_pipelines.pipeline import alert_delivery
+from setbull_pipelines.pipeline import alert_delivery, candle_receivers
 from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
@@ -198,6 +198,8 @@ class Round:
 
     changed: list[Alert]
     deliveries: list[alert_delivery.Delivery]
+    candles: list[candle_receivers.Sent]
+    """Live bars that receivers did not accept at once."""
 
 
 def look_and_deliver(
@@ -207,7 +209,10 @@ def look_and_deliver(
     settings: Settings,
     clock: alert_delivery.Clock = now,
 ) -> Round:
-    """Record :func:`findings_of` ``runs``, and deliver what is due; the page of all sessions tells what changed."""
+    """Record :func:`findings_of` ``runs``, and deliver what is due; the page of all sessions tells what changed.
+
+    Live bars that a receiver did not accept from the run that made them are sent here.
+    """
     findings = findings_of(instance, runs, warehouse, settings, clock())
     changed = alert_delivery.record_findings(findings, warehouse, settings.alerts, clock)
     deliveries = alert_delivery.deliver(warehouse, settings.alerts, clock)
@@ -215,7 +220,13 @@ def look_and_deliver(
         _show(instance, warehouse)
         refresh_catalog(warehouse, settings)
         write_overview(warehouse, settings)
-    return Round(changed, deliveries)
+    try:
+        candles = candle_receivers.send_due(warehouse, settings, clock)
+    except (ContractViolation, DamagedPartition, MissingPartition) as error:
+        # The run that made the events has failed of it, which is an alert.
+        logging.getLogger(__name__).warning("live bars are not sent: %s", error)
+        candles = []
+    return Round(changed, deliveries, candles)
 
 
 def findings_of(

@@ -54,6 +54,8 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         for delivery in found.deliveries:
             outcome = delivery.error or "delivered"
             said += f"; {delivery.channel}, {delivery.notices} notices: {outcome}"
+        for sent in found.candles:
+            said += f"; {sent.receiver}, {sent.events} events: {sent.error or 'delivered'}"
         return dg.SensorResult(skip_reason=said, cursor=cursor)
 
     return [alerts]

@@ -114,11 +114,10 @@ def _round(
         counts = [f"{states.count(state)} {state}" for state in (OPEN, RECOVERED, NOTED)]
         line += f" (this time: {', '.join(counts)})"
     lines = [line + (" - setbull alerts list" if still_open else ""), *map(_indented, logged)]
-    failed = [delivery for delivery in found.deliveries if delivery.error]
-    for delivery in failed:
-        lines.append(
-            f"  not delivered to {delivery.channel}, will be tried again: {delivery.error}"
-        )
+    failed = {delivery.channel: delivery.error for delivery in found.deliveries if delivery.error}
+    failed |= {sent.receiver: sent.error for sent in found.candles if sent.error}
+    for receiver, error in failed.items():
+        lines.append(f"  not delivered to {receiver}, will be tried again: {error}")
     return lines, not failed
 
 

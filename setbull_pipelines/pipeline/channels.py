@@ -36,7 +36,7 @@ _TYPES = {
     Severity.CRITICAL: "failure",
 }
 _SHORT = 4
-_TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
+_TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib", "httpx", "httpcore")
 """Loggers that name hosts, paths and tokens."""
 
 
@@ -48,7 +48,7 @@ def send(channel: str, message: Message, timeout: float) -> str | None:
     url = os.environ.get(channel, "").strip()
     if not url:
         return f"environment variable {channel} is not set; put the URL of the receiver into it"
-    with _quiet():
+    with quiet():
         return _send(channel, url, message, timeout)
 
 
@@ -93,7 +93,7 @@ def _without_secrets(text: str, url: str) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the words of the libraries out of every log."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
     before = [logger.propagate for logger in loggers]

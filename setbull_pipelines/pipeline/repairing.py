@@ -11,6 +11,7 @@ from datetime import date
 
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import (
+    candle_events,
     comparing_days,
     daily_reports,
     group_plans,
@@ -57,6 +58,7 @@ _ORDER = (
     *_RECONCILED,
     comparing_days.SUMMARY.key,
     *_SERVED,
+    candle_events.EVENTS.key,
     *(stored.key for stored in (GROUPS, REFUSED, PLAN, *_MEASURED, daily_reports.REPORT)),
 )
 
@@ -121,6 +123,8 @@ def _of_day(
         table = _SERVED[stored.key]
         asked = serving_of(table, read_log(warehouse), warehouse, settings.rollout)
         return serving.serve(table, days, asked.assignment, asked.judged, warehouse, run_id)
+    if stored == candle_events.EVENTS:
+        return candle_events.record(days, *given)
     if stored == PLAN:
         return group_plans.plan_days(days, *given)
     if stored in _MEASURED:

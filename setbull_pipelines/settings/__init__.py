@@ -23,6 +23,7 @@ from setbull_pipelines.settings.connecting import (
     AlertSettings,
     ApiSettings,
     InputSettings,
+    LiveSettings,
     UpstoxSettings,
 )
 from setbull_pipelines.settings.declaring import InvalidSettings
@@ -72,6 +73,7 @@ __all__ = [
     "IndicatorSettings",
     "InputSettings",
     "InvalidSettings",
+    "LiveSettings",
     "LookBackSettings",
     "ProcessingSettings",
     "QualitySettings",

@@ -169,6 +169,7 @@ Severity = Literal["info", "warning", "error", "critical"]
 SEVERITIES = get_args(Severity)
 """Severities of alerts, the mildest first."""
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_FUNCTION = re.compile(r"([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?")
 
 
 @group("alerts")
@@ -224,6 +225,38 @@ class AlertSettings:
             "alerts.first_retry_seconds",
             self.first_retry_seconds,
             f"more than alerts.timeout_seconds ({self.timeout_seconds})",
+        )
+
+
+@group("live")
+class LiveSettings:
+    """Who is sent the closed bars of a session under way. Readers of the API's stream need no setting."""
+
+    receivers: tuple[
+        Annotated[
+            str,
+            text_that(
+                _VARIABLE.fullmatch,
+                "names of environment variables in capitals; an address belongs into the variable",
+                is_shown=False,
+            ),
+        ],
+        ...,
+    ] = ()
+    """Names of environment variables that each hold the address of a webhook, http:// or https://."""
+    on_candle_close: Annotated[
+        str, text_that(_FUNCTION.fullmatch, "a function as module:name, or nothing")
+    ] = ""
+    """Function that is called with every event, as ``module:name``; empty: none."""
+    sessions_kept: Count = 5
+    """Sessions whose events are kept: so long a reader or receiver can be away and miss nothing."""
+
+    def __post_init__(self) -> None:
+        require(
+            len(set(self.receivers)) == len(self.receivers),
+            "live.receivers",
+            self.receivers,
+            "each receiver only once",
         )
 
 

@@ -28,6 +28,7 @@ from setbull_pipelines.settings.connecting import (
     AlertSettings,
     ApiSettings,
     InputSettings,
+    LiveSettings,
     UpstoxSettings,
 )
 from setbull_pipelines.settings.declaring import require
@@ -79,6 +80,7 @@ class Settings:
     processing: ProcessingSettings = field(default_factory=ProcessingSettings)
     runs: RunSettings = field(default_factory=RunSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    live: LiveSettings = field(default_factory=LiveSettings)
     upstox: UpstoxSettings = field(default_factory=UpstoxSettings)
     groups: GroupSettings = field(default_factory=GroupSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
@@ -148,6 +150,7 @@ def replaying(settings: Settings, replay: Replay, data_directory: Path) -> Setti
         data_directory=data_directory,
         replay=replay,
         alerts=dataclasses.replace(settings.alerts, channels=()),
+        live=dataclasses.replace(settings.live, receivers=(), on_candle_close=""),
         storage=dataclasses.replace(settings.storage, remote=""),
     )
 

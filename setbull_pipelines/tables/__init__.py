@@ -23,6 +23,7 @@ from setbull_pipelines.tables.groups import (
     STOCK_GROUPS_QUARANTINE,
 )
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
+from setbull_pipelines.tables.live import CANDLE_EVENTS, CANDLE_RECEIVERS
 from setbull_pipelines.tables.moves import MOVES_DAILY
 from setbull_pipelines.tables.operations import (
     ALERT_NOTICES,
@@ -107,6 +108,8 @@ OPERATIONS_TABLES = (
     ALERTS,
     ALERT_NOTICES,
     FETCHES,
+    CANDLE_EVENTS,
+    CANDLE_RECEIVERS,
 )
 ALL_TABLES = (
     *RAW_TABLES,
@@ -129,6 +132,8 @@ __all__ = [
     "CANDLES_5MIN",
     "CANDLES_DAILY",
     "CANDLES_DAILY_HISTORY",
+    "CANDLE_EVENTS",
+    "CANDLE_RECEIVERS",
     "COMPUTED_TABLES",
     "CORPORATE_ACTIONS",
     "COVERAGE",

@@ -17,10 +17,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from setbull_pipelines import tables
-from setbull_pipelines.api.patience import limited
+from setbull_pipelines.api.patience import Server, limited
 from setbull_pipelines.api.server import create_app
 from setbull_pipelines.pipeline.group_plans import plan_days, publish_groups
 from setbull_pipelines.pipeline.serving import served_table
@@ -38,7 +37,7 @@ def serving(
     """A client of a server on a free port of this machine; settings that change are given as a function."""
     app = create_app(settings if callable(settings) else lambda: settings, token)
     bound = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(limited(app, log="warning"))
+    server = Server(limited(app, log="warning"), app.state.feed.end)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:

@@ -62,8 +62,8 @@ SELECTIONS = (
     "key:v2/moves_daily or key:v2/sequence_patterns",
 )
 STEPS_OF_JOBS = {
-    "daily": 17,
-    "intraday": 8,
+    "daily": 19,
+    "intraday": 10,
     "intake": 1,
     "v1_lane": 1,
     "v2_lane": 1,

@@ -17,14 +17,19 @@ from setbull_pipelines.assets import fetched as fetched_asset
 from setbull_pipelines.assets.common import asset_key
 from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.definitions import build_defs
+from setbull_pipelines.pipeline.candle_events import EVENTS, READ, bars_of, last_event
 from setbull_pipelines.pipeline.opening import catalog_path, warehouse_root
 from setbull_pipelines.pipeline.running import AS_OF
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.shown import plain
 from setbull_pipelines.pipeline.what_to_fetch import fetched_directory
 from setbull_pipelines.quality.groups import PLAN
 from setbull_pipelines.settings import GroupSettings, Settings, UpstoxSettings
+from setbull_pipelines.tables.live import OF_BAR
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.api import stream_client
+from setbull_pipelines_tests.api.running import serving
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,
@@ -140,6 +145,33 @@ def test_an_earlier_moment_does_not_cut_a_later_one(session: SmallRun) -> None:
     assert stored_of(session, day) != before
 
 
+def test_a_reader_who_is_killed_has_every_bar_of_the_replayed_session_once_as_it_is_in_the_whole_day(
+    session: SmallRun, small_run: SmallRun, tmp_path: Path
+) -> None:
+    day, settings, path = session.days[-1], session.settings, tmp_path / "events"
+    key, instance = day.isoformat(), dg.DagsterInstance.ephemeral()
+    with serving(settings) as client:
+        url = f"{client.base_url.join('/api/v1/stream/candles')}?after=0"
+        reader = stream_client.started(url, path)
+        for clock in ("10:05", "12:00"):
+            assert refresh(settings, instance, day, clock).success
+            stream_client.wait_until(path, last_event(session.warehouse), reader)
+            reader.kill()
+            reader.wait()
+            reader = stream_client.started(url, path)
+        reader.kill()
+        reader.wait()
+    events = stream_client.kept(path)
+    assert [event["event_id"] for event in events] == list(range(1, len(events) + 1))
+    assert {event["event"] for event in events} == {"candle"}
+    of_day = (small_run.warehouse.read(served_table(table), [key]) for table in READ)
+    whole = bars_of(*of_day).sort_values(["timestamp", "instrument_key"])
+    closed = plain(whole[whole["timestamp"].dt.time < time(12)])
+    for event, bar in zip(events, closed, strict=True):
+        names = ["instrument_key", "timestamp", *(each.name for each in OF_BAR)]
+        assert {name: event[name] for name in names} == {name: bar[name] for name in names}
+
+
 def test_a_lane_computes_no_half_day_as_a_whole_one(
     session: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +205,10 @@ def test_the_job_serves_closed_bars_and_leaves_everything_daily_alone(
     alerts = copied_run.warehouse.read(served_table(tables.BB_WIDTH_ALERTS), [day.isoformat()])
     assert alerts["last_band"].dt.time.max() == time(10, 0)
     assert alerts["lowest_bb_width"].notna().all()
+    events = copied_run.warehouse.read(EVENTS, [day.isoformat()])
+    assert len(events) == len(served)
+    newest = events[events["timestamp"].dt.time == time(10)]
+    assert newest["distance_from_lowest_percent"].notna().all()
     after = [copied_run.warehouse.pointer(stored, day.isoformat()) for stored in untouched]
     assert after == before
     assert catalog_path(settings).exists()
