@@ -7,13 +7,44 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 
 logger = logging.getLogger("setbull_pipelines.progress")
+REACHED = "reached"
+"""The attribute of a record that holds a :class:`Reached`."""
 
 
-def tell(line: str) -> None:
-    """Log one result while the work goes on: a line that stays, where progress replaces its last line."""
-    logger.info("%s", line, extra={"stays": True})
+@dataclass(frozen=True)
+class Reached:
+    """How far one piece of work is."""
+
+    work: str
+    done: int
+    total: int
+    unit: str
+    seconds: float
+    """Since it began."""
+
+    @property
+    def per_second(self) -> float:
+        """How many units were done each second."""
+        return self.done / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the rest takes at this rate."""
+        return (self.total - self.done) / self.per_second if self.done else 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.work}: {self.done:,} of {self.total:,} {self.unit}, {self.per_second:.1f} per second, "
+            f"{self.seconds_left:.0f} s left"
+        )
+
+
+def tell(line: str, is_well: bool = True) -> None:
+    """Log one result while the work goes on; what is not well is a warning."""
+    logger.log(logging.INFO if is_well else logging.WARNING, "%s", line)
 
 
 class Progress:
@@ -32,16 +63,5 @@ class Progress:
         if self._done < self.total and now - self._logged < self._interval:
             return
         self._logged = now
-        seconds = max(now - self._started, 1e-9)
-        rate = self._done / seconds
-        left = (self.total - self._done) / rate if rate else 0.0
-        logger.info(
-            "%s: %s of %s %s, %.1f per second, %.0f s left",
-            self.work,
-            f"{self._done:,}",
-            f"{self.total:,}",
-            self.unit,
-            rate,
-            left,
-            extra={"seconds": seconds},
-        )
+        reached = Reached(self.work, self._done, self.total, self.unit, now - self._started)
+        logger.info("%s", reached, extra={REACHED: reached})

@@ -14,14 +14,25 @@ from setbull_pipelines.errors import FAILED
 
 @click.group()
 def alerts() -> None:
-    """What needs attention, and who is told."""
+    """What needs attention, and who is told.
+
+    \b
+    setbull alerts list
+    """
 
 
 @alerts.command("list")
 @options.rows("Alerts shown at most.")
 @options.as_json
 def list_alerts(rows: int, as_json: bool) -> None:
-    """Open alerts, the worst first, then the last others, and what could not be delivered."""
+    """Open alerts, the worst first, then the last others.
+
+    Also what could not be delivered, and why.
+
+    \b
+    setbull alerts list
+    setbull alerts list --rows 100 --json
+    """
     if as_json:
         from setbull_pipelines.cli.json_answers import as_text, of_alerts
 
@@ -37,7 +48,13 @@ def list_alerts(rows: int, as_json: bool) -> None:
 
 @alerts.command("test")
 def test_alerts() -> None:
-    """Send a test message to every channel of the settings."""
+    """Send a test message to every channel of the settings.
+
+    Exit code 1 when one did not accept it.
+
+    \b
+    setbull alerts test
+    """
     from setbull_pipelines.cli.alerts import send_test
 
     settings = settings_in_force()
@@ -53,7 +70,13 @@ def test_alerts() -> None:
 
 @alerts.command("deliver")
 def deliver_alerts() -> None:
-    """Look at the rollout and the calendar and deliver what is due, for cron without the daemon."""
+    """Deliver what is due, for cron without the daemon.
+
+    Looks at the rollout and the calendar first. Exit code 1 when a receiver did not accept it.
+
+    \b
+    setbull alerts deliver
+    """
     from setbull_pipelines.cli.alerts import deliver_due
     from setbull_pipelines.cli.home import prepare_dagster_home
 
