@@ -109,20 +109,17 @@ class _Display(Shown):
     """For a window: the part, the work with its bar, and the last result, in lines that change in place."""
 
     def __rich__(self) -> Group:
-        head = _row(Text(self._part or "...", style="bold"), _clock(time.monotonic() - self._began))
-        lines = [head]
-        if reached := self._reached:
-            bar = ProgressBar(total=max(reached.total, 1), completed=reached.done, width=None)
-            left = f"{_clock(reached.seconds_left)} left"
-            lines.append(
-                _row(
-                    f"  {reached.work}",
-                    f"{reached.done:,} of {reached.total:,} {reached.unit}, {left}",
-                    bar,
-                )
-            )
-        if self._last:
-            lines.append(Text(f"  {self._last}", style="dim", no_wrap=True, overflow="ellipsis"))
+        reached, last = self._reached, self._last
+        head = self._part or last or "..."
+        lines = [_row(Text(head, style="bold"), _clock(time.monotonic() - self._began))]
+        if reached:
+            bar = ProgressBar(total=max(reached.total, 1), completed=reached.done)
+            found = f"{reached.done:,} of {reached.total:,} {reached.unit}"
+            if 0 < reached.done < reached.total:
+                found += f", {_clock(reached.seconds_left)} left"
+            lines.append(_row(f"  {reached.work}", found, bar))
+        if last and last != head:
+            lines.append(_row(Text(f"  {last}", style="dim"), ""))
         return Group(*lines)
 
 

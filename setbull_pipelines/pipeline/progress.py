@@ -36,10 +36,10 @@ class Reached:
         return (self.total - self.done) / self.per_second if self.done else 0.0
 
     def __str__(self) -> str:
-        return (
-            f"{self.work}: {self.done:,} of {self.total:,} {self.unit}, {self.per_second:.1f} per second, "
-            f"{self.seconds_left:.0f} s left"
-        )
+        found = f"{self.work}: {self.done:,} of {self.total:,} {self.unit}"
+        if not self.done:
+            return found
+        return f"{found}, {self.per_second:.1f} per second, {self.seconds_left:.0f} s left"
 
 
 def tell(line: str, is_well: bool = True) -> None:
@@ -48,13 +48,14 @@ def tell(line: str, is_well: bool = True) -> None:
 
 
 class Progress:
-    """Counts finished units of one piece of work and logs them at most once per ``interval`` seconds."""
+    """Counts finished units of one piece of work and logs them at most once per ``interval`` seconds, and its begin."""
 
     def __init__(self, work: str, total: int, unit: str, interval: float = 1.0) -> None:
         self.work, self.total, self.unit = work, total, unit
         self._interval = interval
         self._started = self._logged = time.monotonic()
         self._done = 0
+        self._tell(0.0)
 
     def advance(self, units: int = 1) -> None:
         """Count ``units`` more and log when due or finished."""
@@ -63,5 +64,8 @@ class Progress:
         if self._done < self.total and now - self._logged < self._interval:
             return
         self._logged = now
-        reached = Reached(self.work, self._done, self.total, self.unit, now - self._started)
+        self._tell(now - self._started)
+
+    def _tell(self, seconds: float) -> None:
+        reached = Reached(self.work, self._done, self.total, self.unit, seconds)
         logger.info("%s", reached, extra={REACHED: reached})

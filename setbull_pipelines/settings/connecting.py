@@ -190,6 +190,12 @@ class AlertSettings:
     """Milder alerts are kept in the table and sent nowhere."""
     repeat_hours: AboveZero = 24.0
     """An open alert that is seen again is sent again no earlier than this after its last notice."""
+    morning: Annotated[
+        str, text_like(r"(([01]\d|2[0-3]):[0-5]\d)?", "a time such as '08:30', or nothing")
+    ] = ""
+    """Exchange time of the one message a day with what has changed since the last one. Empty: all is sent at once."""
+    at_once_severity: Severity = "critical"
+    """From this severity on alerts do not wait for the morning. Band-width alerts never do."""
     attempts: Annotated[int, Ge(1), Le(20)] = 12
     """Attempts after which a notice is given up; with the waits between them that is after almost three days."""
     first_retry_seconds: float = 60.0

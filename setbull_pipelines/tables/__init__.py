@@ -25,6 +25,7 @@ from setbull_pipelines.tables.groups import (
 from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAILY
 from setbull_pipelines.tables.moves import MOVES_DAILY
 from setbull_pipelines.tables.operations import (
+    ALERT_ACTS,
     ALERT_NOTICES,
     ALERTS,
     FAILURES,
@@ -106,6 +107,7 @@ OPERATIONS_TABLES = (
     SCRUB,
     ALERTS,
     ALERT_NOTICES,
+    ALERT_ACTS,
     FETCHES,
 )
 ALL_TABLES = (
@@ -121,6 +123,7 @@ ALL_TABLES = (
 __all__ = [
     "ACCOUNTING",
     "ALERTS",
+    "ALERT_ACTS",
     "ALERT_NOTICES",
     "ALL_TABLES",
     "BB_WIDTH_ALERTS",

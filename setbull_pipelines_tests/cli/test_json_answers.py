@@ -121,7 +121,7 @@ def test_the_rollout_and_the_alerts_have_the_documented_keys(small_run: SmallRun
         assert (row["day"], row["instruments"]) == (str(small_run.days[-1]), 12)
     listed = json.loads(setbull("alerts", "list", "--json").stdout)
     assert list(listed) == documented("`setbull alerts list --json`")
-    assert listed == {"open": 0, "total": 0, "alerts": []}
+    assert listed == {"open": 0, "total": 0, "alerts": [], "mutes": []}
 
 
 def test_alerts_are_listed_with_the_documented_keys(candles: Path) -> None:
@@ -135,3 +135,18 @@ def test_alerts_are_listed_with_the_documented_keys(candles: Path) -> None:
     (alert,) = listed["alerts"]
     assert list(alert) == documented("each of `alerts` of the list")
     assert alert["first_seen"].endswith(("+05:30", "+00:00"))
+    assert (alert["muted_until"], alert["acknowledged_by"]) == (None, None)
+
+    number, name, why = str(alert["number"]), "A. Operator", "known"
+    day = "2126-07-01"
+    acts = [("acknowledge", number, "--by", name), ("mute", number, "--until", day, "--by", name)]
+    for act in (acts[0], (*acts[1], "--reason", why)):
+        result = setbull("alerts", *act)
+        assert result.exit_code == 0, result.output
+    listed = json.loads(setbull("alerts", "list", "--json").stdout)
+    (muted,) = (row for row in listed["alerts"] if row["number"] == alert["number"])
+    assert muted["muted_until"] == f"{day}T00:00:00+05:30"
+    assert muted["acknowledged_by"] == name
+    (mute,) = listed["mutes"]
+    assert list(mute) == documented("each of `mutes`")
+    assert (mute["name"], mute["by"], mute["reason"]) == (alert["key"], name, why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 
 import click
@@ -88,3 +89,43 @@ def deliver_alerts() -> None:
         click.echo(line)
     if not delivered:
         sys.exit(FAILED)
+
+
+@alerts.command()
+@click.argument("about", metavar="NUMBER|CHECK|TABLE")
+@click.option("--until", required=True, type=options.DAY, help="The day on which it is told again.")
+@options.by
+@options.reason
+def mute(about: str, until: datetime.date, actor: str, reason: str) -> None:
+    """Tell nobody of an alert, a check or a table for a while.
+
+    It is kept in the log with your name, listed, and ends by itself; what is still open then is told. Nothing is hidden
+    from the list, what is critical is told in any case, and the rollout rolls back all the same.
+
+    \b
+    setbull alerts mute 12 --until 2026-07-06 --by "A. Operator" --reason "known, mended on Friday"
+    setbull alerts mute bars --until 2026-07-06 --by "A. Operator" --reason "short input files"
+    setbull alerts mute v2.candles_5min --until 2026-07-06 --by "A. Operator" --reason "under work"
+    """
+    from setbull_pipelines.cli import alerts as work
+
+    with asking():
+        click.echo(work.mute(settings_in_force(), about, until, actor, reason))
+
+
+@alerts.command()
+@click.argument("number", type=click.IntRange(1))
+@options.by
+@click.option("--reason", help="Why, in one sentence.")
+def acknowledge(number: int, actor: str, reason: str | None) -> None:
+    """Say that you know of an alert: it is not told again.
+
+    Unless it gets worse. Its recovery is told.
+
+    \b
+    setbull alerts acknowledge 12 --by "A. Operator"
+    """
+    from setbull_pipelines.cli import alerts as work
+
+    with asking():
+        click.echo(work.acknowledge(settings_in_force(), number, actor, reason))
