@@ -17,6 +17,9 @@ from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.run import RunFailed, Runner
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.pipeline.alert_delivery import ALERTS, read_ledger, record_findings
+from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.pipeline.stage_decisions import states
+from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import AlertSettings
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse
@@ -229,6 +232,35 @@ def candles(tmp_path: Path) -> Path:
     path = tmp_path / "minutes.csv"
     path.write_text("\n".join([HEADER, *rows]) + "\n")
     return path
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_a_wrong_v2_that_is_muted_is_taken_back_all_the_same(
+    candles: Path, webhook: Webhook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = variants.v2.to_5min
+    for about in ("candles_5min", "v2_agrees_with_v1", "rollout_log"):
+        muting = ("alerts", "mute", about, "--until", "2126-01-01", *BY, "--reason", "noise")
+        assert setbull(*muting).exit_code == 0
+
+    def forgets_a_share(minutes: pd.DataFrame, *arguments: object) -> pd.DataFrame:
+        bars = right(minutes, *arguments)
+        return bars.assign(volume=bars["volume"] - 1)
+
+    monkeypatch.setattr(variants.v2, "to_5min", forgets_a_share)
+    assert setbull("run", "--input", str(candles)).exit_code == 1
+    latched = [row for row in states(read_log(warehouse)).values() if row.latched]
+    assert [row.stage for row in latched] == [Stage.OFF]
+    found = read_ledger(warehouse)
+    assert "check reconciliation/candles_5min v2_agrees_with_v1 2025-06-03" in {
+        alert.key for alert in found.open
+    }
+    (body,) = webhook.bodies
+    (critical,) = (alert for alert in found.open if alert.severity is Severity.CRITICAL)
+    assert (critical.kind, critical.asset) == ("rollout", "operations/rollout_log")
+    assert critical.title in body["message"], "told although its table is muted"
+    assert "v2/candles_5min differs from v1" not in body["message"]
+    assert critical.title in setbull("alerts", "list").stdout.splitlines()[0]
 
 
 @pytest.mark.usefixtures("settings_file")
