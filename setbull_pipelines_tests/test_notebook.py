@@ -47,7 +47,7 @@ def test_it_is_stored_without_results() -> None:
 
 
 def test_it_draws_compares_and_buys_at_the_next_open(
-    executed: dict[str, Any], small_run: SmallRun, capsys: pytest.CaptureFixture[str]
+    executed: dict[str, Any], small_run: SmallRun
 ) -> None:
     (axes,) = executed["figure"].axes
     assert len(axes.get_lines()) == 2
@@ -60,19 +60,17 @@ def test_it_draws_compares_and_buys_at_the_next_open(
 
     signal_day, entry_day = small_run.days
     assert NSE.trading_days(signal_day, entry_day) == [signal_day, entry_day]
-    trades = executed["trades"]
     found = small_run.warehouse.read(served_table(tables.FILTER_RESULTS), [signal_day.isoformat()])
-    bars = small_run.warehouse.read(
-        served_table(tables.CANDLES_DAILY), [entry_day.isoformat()]
-    ).set_index(["instrument_key", "series"])
-    bought = found[[key in bars.index for key in zip(found["instrument_key"], found["series"])]]
+    bars = small_run.warehouse.read(served_table(tables.CANDLES_DAILY), [entry_day.isoformat()])
+    key = ["instrument_key", "series"]
+    bought = found[[*key, "verdict"]].merge(bars, on=key).sort_values("instrument_key")
+    trades = executed["trades"]
     assert len(trades) == len(bought) > 5
-    for row, signal in zip(trades.itertuples(), bought.sort_values("instrument_key").itertuples()):
-        bar = bars.loc[(signal.instrument_key, signal.series)]
-        assert row.instrument_key == signal.instrument_key
-        assert (row.signal_day, row.entry_day, row.exit_day) == tuple(
-            map(pd.Timestamp, (signal_day, entry_day, entry_day))
-        )
-        assert (row.entry, row.exit) == (bar["open"], bar["close"])
-        assert row.gain == pytest.approx(bar["close"] / bar["open"] - 1 - 0.001)
-    assert (trades["verdict"] == "bullish").sum() == len(executed["bullish"])
+    assert (trades["signal_day"] == pd.Timestamp(signal_day)).all()
+    assert (trades[["entry_day", "exit_day"]] == pd.Timestamp(entry_day)).all(axis=None)
+    assert trades["instrument_key"].tolist() == bought["instrument_key"].tolist()
+    assert trades["entry"].tolist() == bought["open"].tolist()
+    assert trades["exit"].tolist() == bought["close"].tolist()
+    gains = (bought["close"] / bought["open"] - 1 - executed["COST"]).tolist()
+    assert trades["gain"].tolist() == pytest.approx(gains)
+    assert len(executed["bullish"]) == (bought["verdict"] == "bullish").sum()

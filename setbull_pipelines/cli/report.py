@@ -270,8 +270,6 @@ def _places(outcome: Outcome) -> None:
     tell(
         f"tables: {warehouse_root(outcome.settings)} (Parquet), {catalog_path(outcome.settings)} (DuckDB views)"
     )
-    tell(
-        "ask:    setbull sql \"SELECT * FROM served.filter_results WHERE verdict <> 'rejected'\""
-    )
+    tell("ask:    setbull sql \"SELECT * FROM served.filter_results WHERE verdict <> 'rejected'\"")
     tell(f"report: {report_path(outcome.settings, outcome.asked.days[-1])}")
     tell("look:   make ui (or: setbull ui), then open http://127.0.0.1:3000")
