@@ -34,7 +34,7 @@ def compose(
 ) -> Message:
     """One message about ``events``, each a notice's event with its alert; the worst comes first.
 
-    ``standing`` says what else is open (:func:`how_things_stand`). Where there are several events the counts come first.
+    ``standing`` says what else is open (:func:`how_things_stand`). Before several events come their counts.
     """
     ordered = sorted(events, key=_order)
     event, worst = ordered[0]

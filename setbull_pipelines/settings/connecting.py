@@ -213,7 +213,7 @@ class AlertSettings:
     ] = "http://127.0.0.1:3000"
     """Where the links of a message lead."""
     bb_width_instruments: tuple[str, ...] = ()
-    """Instrument keys whose band-width alerts are sent; empty: all. The tables have all in any case."""
+    """Keys or symbols of instruments whose band-width alerts are sent; empty: all. The tables have all in any case."""
     bb_width_per_hour: Count = 100
     """Most band-width alerts sent of an hour, by the time of their bars; the others are in the table only."""
 
