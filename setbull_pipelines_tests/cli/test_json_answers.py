@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +15,7 @@ from setbull_pipelines.cli.json_answers import as_text, of_run
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines.pipeline.overview import overview_path
-from setbull_pipelines_tests.documents import PROJECT
+from setbull_pipelines_tests.documents import documented_keys as documented
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 pytestmark = pytest.mark.run
@@ -27,13 +26,6 @@ DAY = "2025-06-03"
 
 def setbull(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def documented(what: str) -> list[str]:
-    """The keys that ``docs/operations.md`` lists in the row of ``what``, without what stands in brackets."""
-    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
-    (cell,) = re.findall(rf"^\| {re.escape(what)} \| (.*) \|$", text, re.MULTILINE)
-    return re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", cell))
 
 
 @pytest.fixture
