@@ -1,6 +1,6 @@
-"""The documents as tests read them: their code blocks, and the patches of ``docs/extending.md``.
+"""The documents as tests read them: their code blocks, lists of keys, and the patches of ``docs/extending.md``.
 
-Belongs here: taking blocks out of Markdown and applying patches to texts. Does not belong here: running, assertions.
+Belongs here: taking parts out of Markdown and applying patches to texts. Does not belong here: running, assertions.
 """
 
 from __future__ import annotations
@@ -51,6 +51,13 @@ def blocks_of_section(document: Path, section: str) -> list[tuple[str, str]]:
     if not found:
         raise KeyError(f"{document.name} has no section {section!r}")
     return _BLOCK.findall(rest.partition("\n## ")[0])
+
+
+def documented_keys(what: str) -> list[str]:
+    """The keys of JSON that ``docs/operations.md`` lists in the row of ``what``, without what stands in brackets."""
+    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (cell,) = re.findall(rf"^\| {re.escape(what)} \| (.*) \|$", text, re.MULTILINE)
+    return re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", cell))
 
 
 def patched(files: Mapping[str, str], patch: str) -> dict[str, str]:

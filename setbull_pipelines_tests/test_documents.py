@@ -69,6 +69,11 @@ NOT_RUN = (
     NotRun("architecture.md", "text  input files", "a picture of the flow"),
     NotRun("alerts.md", "text */10", "a line of a crontab; cli/test_alerts.py runs its command"),
     NotRun("corrections.md", "sh setbull run --input data/fetched", "needs files of a fetch"),
+    NotRun(
+        "operations.md",
+        "text all assets and checks",
+        "a moment of a display that changes; cli/test_terminal.py looks at one",
+    ),
     NotRun("extending.md", "diff ", "patches, which test_extending.py applies and runs"),
     NotRun(
         "import.md",

@@ -6,7 +6,7 @@ reading tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -29,6 +29,17 @@ class BandAlert:
     width: float
     lowest: float
     distance: float
+    symbol: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call the instrument; its key where it has no symbol."""
+        return self.symbol or self.instrument_key
+
+    def is_one_of(self, named: Collection[str]) -> bool:
+        """Whether its key is in ``named``, or its symbol, in whichever case."""
+        symbols = {text.casefold() for text in named}
+        return self.instrument_key in named or (self.symbol or "").casefold() in symbols
 
 
 @dataclass(frozen=True)
@@ -52,13 +63,13 @@ def of_bb_width(
     afterwards, once it was stored after its close, all are told together. Instruments that nobody watches are left
     out. Keys are the same at every look, so that nothing is told twice.
     """
-    watched = set(settings.bb_width_instruments)
+    watched = settings.bb_width_instruments
     alerts = [
         alert
         for alert in sorted(
             session.alerts, key=lambda alert: (alert.closed_at, alert.instrument_key)
         )
-        if not watched or alert.instrument_key in watched
+        if not watched or alert.is_one_of(watched)
     ]
     if session.opens_at <= moment <= session.closes_at + bar:
         for alert in _at_most(settings.bb_width_per_hour, alerts):
@@ -80,7 +91,7 @@ def _at_most(per_hour: int, alerts: Iterable[BandAlert]) -> list[BandAlert]:
 def _of_alert(alert: BandAlert, day: date, ui_address: str) -> Finding:
     return _news(
         f"bb_width {alert.instrument_key} {day}",
-        f"{alert.instrument_key}: band width {alert.rule}",
+        f"{alert.name}: band width {alert.rule}",
         f"width {alert.width:.4f} rupees at {alert.closed_at:%H:%M}, {alert.distance:+.2f} % from the lowest of the "
         f"look-back, {alert.lowest:.4f}",
         alert.closed_at,
@@ -93,8 +104,7 @@ def _of_session(alerts: Sequence[BandAlert], session: MonitoredSession, ui_addre
     instruments = "1 instrument" if len(alerts) == 1 else f"{len(alerts):,} instruments"
     nearest = sorted(alerts, key=lambda alert: (abs(alert.distance), alert.instrument_key))
     named = ", ".join(
-        f"{alert.instrument_key} {alert.rule} ({alert.distance:+.2f} %)"
-        for alert in nearest[:_NAMED]
+        f"{alert.name} {alert.rule} ({alert.distance:+.2f} %)" for alert in nearest[:_NAMED]
     )
     more = f" and {len(alerts) - _NAMED:,} more" if len(alerts) > _NAMED else ""
     return _news(

@@ -1,7 +1,7 @@
 """The ledger: alerts and the notices about them, as a fold over findings.
 
-Belongs here: which finding raises, repeats or recovers an alert, and which of that people are told. Does not belong
-here: delivering (``outbox.py``), storing the rows.
+Belongs here: which finding raises, repeats or recovers an alert, which of that people are told, and when: at once or in
+the morning. Does not belong here: delivering (``outbox.py``), what acts cover (``acts.py``), storing the rows.
 
 A finding that is not later than what its alert already knows changes nothing, nor does news that was told before. So
 looking twice at the same run is harmless, and when every source reports its findings in the order of their moments, the
@@ -14,14 +14,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from setbull_pipelines.alerts.acts import (
+    MUTED,
+    Act,
+    NotMuted,
+    Subject,
+    acknowledging,
+    muting,
+    was_muted,
+)
 from setbull_pipelines.alerts.finding import Finding, Says, Severity
 from setbull_pipelines.settings import AlertSettings
+from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.tables.operations import ALERT_STATES, NOTICE_EVENTS, NOTICE_STATES
 
 OPEN, RECOVERED, NOTED = ALERT_STATES
 RAISED, REMINDER, _ = NOTICE_EVENTS
 WAITING, DELIVERED, GIVEN_UP = NOTICE_STATES
+_NEVER_WAITS = "bb_width"
+"""The kind of alerts that are of use only while the session trades."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +83,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All alerts and notices, each in the order of their numbers."""
+    """All alerts and notices, and what people did about them, each in the order of their numbers."""
 
     alerts: tuple[Alert, ...] = ()
     notices: tuple[Notice, ...] = ()
+    acts: tuple[Act, ...] = ()
 
     @property
     def open(self) -> tuple[Alert, ...]:
@@ -85,26 +99,66 @@ class Ledger:
         """The alert with this number."""
         return self.alerts[number - 1]
 
+    def muted(self, alert: Alert, moment: datetime) -> Act | None:
+        """The mute that keeps people from being told of the alert at a moment."""
+        return muting(self.acts, alert.key, alert.asset, alert.severity, moment)
+
+    def acknowledged(self, alert: Alert) -> Act | None:
+        """The act by which somebody took notice of the alert."""
+        return acknowledging(self.acts, alert.number)
+
 
 def record(
     ledger: Ledger, findings: Iterable[Finding], settings: AlertSettings, now: datetime
 ) -> Ledger:
-    """``ledger`` after ``findings``, in the order of their moments; the same ledger when they say nothing new."""
+    """``ledger`` after ``findings``, in the order of their moments; the same ledger when they say nothing new.
+
+    Of what was raised while it was muted people are told once the mute has ended, if it is still open.
+    """
     alerts = {alert.number: alert for alert in ledger.alerts}
     latest = {alert.key: alert for alert in ledger.alerts}
     notices = list(ledger.notices)
+
+    def told(alert: Alert, event: str | None) -> Alert:
+        if not event or not settings.channels:
+            return alert
+        due_at = _due_at(alert, settings, now)
+        for channel in settings.channels:
+            notices.append(Notice(len(notices) + 1, alert.number, event, channel, now, due_at))
+        return replace(alert, notified_at=now)
+
     for finding in sorted(findings, key=lambda finding: finding.observed_at):
         before = latest.get(finding.key)
         after = _after(before, finding, len(alerts) + 1)
         if after is None:
             continue
-        event = _event(before, after, settings, now)
-        if event and settings.channels:
-            after = replace(after, notified_at=now)
-            for channel in settings.channels:
-                notices.append(Notice(len(notices) + 1, after.number, event, channel, now, now))
+        after = told(after, _event(before, after, ledger, settings, now))
         alerts[after.number] = latest[after.key] = after
-    return Ledger(tuple(alerts.values()), tuple(notices))
+    for alert in list(alerts.values()):
+        is_untold = alert.state == OPEN and alert.notified_at is None
+        if is_untold and was_muted(ledger.acts, alert.key, alert.asset):
+            alerts[alert.number] = told(alert, _event(None, alert, ledger, settings, now))
+    return replace(ledger, alerts=tuple(alerts.values()), notices=tuple(notices))
+
+
+def acted(
+    ledger: Ledger,
+    act: str,
+    subject: Subject,
+    actor: str,
+    reason: str | None,
+    until: datetime | None,
+    now: datetime,
+) -> Ledger:
+    """``ledger`` after what a person did. Raises NotMuted: an alert that is critical is told in any case."""
+    if act == MUTED and subject.alert and ledger.alert(subject.alert).severity is Severity.CRITICAL:
+        raise NotMuted(
+            f"alert {subject.alert} is critical, and what is critical is told in any case; to end its reminders type: "
+            f"setbull alerts acknowledge {subject.alert} --by NAME"
+        )
+    number = len(ledger.acts) + 1
+    made = Act(number, act, subject.subject, subject.name, actor, reason, now, subject.alert, until)
+    return replace(ledger, acts=(*ledger.acts, made))
 
 
 def _after(alert: Alert | None, finding: Finding, next_number: int) -> Alert | None:
@@ -146,9 +200,11 @@ def _after(alert: Alert | None, finding: Finding, next_number: int) -> Alert | N
 
 
 def _event(
-    before: Alert | None, after: Alert, settings: AlertSettings, now: datetime
+    before: Alert | None, after: Alert, ledger: Ledger, settings: AlertSettings, now: datetime
 ) -> str | None:
     """What people are told about the change; None when they are not."""
+    if ledger.muted(after, now):
+        return None
     if after.state == RECOVERED:
         # Nobody was told of an alert below the minimum, so nobody waits for its end.
         return RECOVERED if after.notified_at else None
@@ -158,4 +214,21 @@ def _event(
         return RAISED
     is_worse = before is not None and after.severity.value > before.severity.value
     is_due = now - after.notified_at >= timedelta(hours=settings.repeat_hours)
-    return REMINDER if is_worse or is_due else None
+    # A message of the morning that only repeats itself would be read by nobody after a week.
+    is_known = ledger.acknowledged(after) is not None or _waits(after, settings)
+    return REMINDER if is_worse or (is_due and not is_known) else None
+
+
+def _waits(alert: Alert, settings: AlertSettings) -> bool:
+    """Whether people are told of the alert in the morning, not at once."""
+    is_mild = alert.severity.value < Severity.named(settings.at_once_severity).value
+    return bool(settings.morning) and is_mild and alert.kind != _NEVER_WAITS
+
+
+def _due_at(alert: Alert, settings: AlertSettings, now: datetime) -> datetime:
+    if not _waits(alert, settings):
+        return now
+    hour, minute = map(int, settings.morning.split(":"))
+    local = now.astimezone(ZoneInfo(INDIA))
+    morning = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return morning if morning > local else morning + timedelta(days=1)

@@ -156,7 +156,8 @@ class Lane:
             judged.append(result)
             yield result
         if judged:
-            tell(in_a_line(self.context.op_execution_context.op.name, judged))
+            lane = self.context.op_execution_context.op.name
+            tell(in_a_line(lane, judged), is_well=all(result.passed for result in judged))
         if self._first_error is not None:
             raise PartsFailed(self._sentence()) from None
         forgotten = self.context.selected_asset_keys - self._made

@@ -12,7 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
+from setbull_pipelines.alerts.acts import (
+    ACKNOWLEDGED,
+    MUTED,
+    Act,
+    NotMuted,
+    mutes_in_force,
+    named,
+)
 from setbull_pipelines.alerts.finding import Severity
 from setbull_pipelines.alerts.ledger import (
     GIVEN_UP,
@@ -25,10 +34,13 @@ from setbull_pipelines.alerts.ledger import (
 )
 from setbull_pipelines.alerts.message import Message
 from setbull_pipelines.alerts.observing import RunOutcome
-from setbull_pipelines.pipeline.alert_delivery import read_ledger
+from setbull_pipelines.pipeline.alert_delivery import read_ledger, record_act
+from setbull_pipelines.pipeline.catalog import refresh_catalog
 from setbull_pipelines.pipeline.channels import LOG, send
 from setbull_pipelines.pipeline.opening import now, open_warehouse
+from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.store import Warehouse
 
 if TYPE_CHECKING:
@@ -129,15 +141,78 @@ def alert_lines(settings: Settings, at_most: int) -> Iterator[str]:
     """Open alerts, the worst first, then the last others; then what could not be delivered."""
     ledger = read_ledger(_warehouse(settings))
     moment = now()
-    others = [alert for alert in reversed(ledger.alerts) if alert.state != OPEN]
-    for alert in [*ledger.open, *others][:at_most]:
+    for alert in in_order(ledger, moment)[:at_most]:
         yield _headline(alert, moment)
         yield f"  {shorten(alert.message, _REASON_WIDTH)}"
+        yield from map(_indented, _acts_about(alert, ledger, moment))
     hidden = len(ledger.alerts) - at_most
     if hidden > 0:
         yield f"and {hidden} more in operations.alerts"
     yield f"{len(ledger.open)} open of {len(ledger.alerts)} alerts"
+    for act in mutes_in_force(ledger.acts, moment):
+        yield sentence_of(act)
     yield from _outbox_lines(ledger)
+
+
+def in_order(ledger: Ledger, moment: datetime.datetime) -> list[Alert]:
+    """The open alerts, those that are muted after the others and else the worst first; then the last others."""
+    others = [alert for alert in reversed(ledger.alerts) if alert.state != OPEN]
+    return [*sorted(ledger.open, key=lambda alert: bool(ledger.muted(alert, moment))), *others]
+
+
+def _acts_about(alert: Alert, ledger: Ledger, moment: datetime.datetime) -> Iterator[str]:
+    if alert.state != OPEN:
+        return
+    if act := ledger.acknowledged(alert):
+        yield sentence_of(act)
+    if act := ledger.muted(alert, moment):
+        yield sentence_of(act)
+
+
+def sentence_of(act: Act) -> str:
+    """What a person did about alerts, in one line."""
+    zone = ZoneInfo(INDIA)
+    if act.muted_until:
+        end = act.muted_until.astimezone(zone)
+        what = f"{act.subject} {act.name}: muted until {end:%Y-%m-%d} by {act.actor}"
+    else:
+        what = f"alert {act.alert}: acknowledged by {act.actor} at {act.recorded_at.astimezone(zone):%Y-%m-%d %H:%M}"
+    return f"{what}: {act.reason}" if act.reason else what
+
+
+def mute(settings: Settings, about: str, until: datetime.date, actor: str, reason: str) -> str:
+    """Tell nobody of what ``about`` names until a day begins; raises NoSuchSubject, NotMuted."""
+    zone = ZoneInfo(INDIA)
+    if until < now().astimezone(zone).date():
+        raise NotMuted(f"--until {until} lies in the past, expected a day to come")
+    end = datetime.datetime.combine(until, datetime.time.min, zone)
+    return _recorded(MUTED, about, actor, reason, end, settings)
+
+
+def acknowledge(settings: Settings, number: int, actor: str, reason: str | None) -> str:
+    """Record that a person knows of an alert; raises NoSuchSubject."""
+    return _recorded(ACKNOWLEDGED, str(number), actor, reason, None, settings)
+
+
+def _recorded(
+    act: str,
+    about: str,
+    actor: str,
+    reason: str | None,
+    until: datetime.datetime | None,
+    settings: Settings,
+) -> str:
+    warehouse = _warehouse(settings)
+    known = {alert.number: alert.key for alert in read_ledger(warehouse).alerts}
+    rules = all_rules()
+    tables = [f"{stored.schema}/{stored.table.name}" for stored in rules]
+    names = {rule.name for of_table in rules.values() for rule in of_table}
+    subject = named(
+        about, known.get, names, {*tables, *(name.partition("/")[2] for name in tables)}
+    )
+    made = record_act(act, subject, actor, reason, until, warehouse, settings.alerts, now)
+    refresh_catalog(warehouse, settings)
+    return sentence_of(made)
 
 
 def _headline(alert: Alert, moment: datetime.datetime) -> str:

@@ -108,7 +108,7 @@ def opened_catalog(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         if settings.rollout.kill:
             _serve_v1(connection, others)
         for macro in MACROS:
-            connection.execute(macro.definition)
+            connection.execute(macro.statements)
         yield connection
 
 

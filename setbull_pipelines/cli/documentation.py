@@ -142,6 +142,12 @@ def queries_page() -> str:
         "of your own is as open as you make it.",
         "",
         "After the data folder was copied or moved, see [operations.md](operations.md).",
+        "",
+        "Clients of your own: `timestamp` is TIMESTAMP WITH TIME ZONE, which a connection shows in its own zone; "
+        "`SET TimeZone = 'Asia/Kolkata'` shows exchange time. `trading_day` is a date and needs no zone.",
+        "",
+        "[notebook.ipynb](notebook.ipynb) opens the tables, draws, compares V1 with V2, tests a filter on the past. "
+        "What each macro is for is also its comment in the catalog (`duckdb_functions()`).",
     ]
     for macro in MACROS:
         lines += ["", f"## {macro.name}", "", macro.description, "", "```sql", macro.example, "```"]

@@ -13,12 +13,14 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from setbull_pipelines import tables
-from setbull_pipelines.alerts.ledger import OPEN, Alert
+from setbull_pipelines.alerts.acts import mutes_in_force
+from setbull_pipelines.alerts.ledger import Alert, Ledger
+from setbull_pipelines.cli.alerts import in_order
 from setbull_pipelines.errors import FAILED
 from setbull_pipelines.pipeline.alert_delivery import read_ledger
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.daily_reports import report_path
-from setbull_pipelines.pipeline.opening import open_warehouse
+from setbull_pipelines.pipeline.opening import now, open_warehouse
 from setbull_pipelines.pipeline.overview import overview_path
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import TABLES, served_day, served_table
@@ -120,16 +122,28 @@ def of_rollout(settings: Settings) -> dict[str, object]:
 
 def of_alerts(settings: Settings, at_most: int) -> dict[str, object]:
     """The alerts in the order of ``setbull alerts list``: the open ones, the worst first, then the last others."""
-    ledger = read_ledger(open_warehouse(settings))
-    others = [alert for alert in reversed(ledger.alerts) if alert.state != OPEN]
+    ledger, moment = read_ledger(open_warehouse(settings)), now()
     return {
         "open": len(ledger.open),
         "total": len(ledger.alerts),
-        "alerts": [_of_alert(alert) for alert in [*ledger.open, *others][:at_most]],
+        "alerts": [
+            _of_alert(alert, ledger, moment) for alert in in_order(ledger, moment)[:at_most]
+        ],
+        "mutes": [
+            {
+                "subject": act.subject,
+                "name": act.name,
+                "until": act.muted_until,
+                "by": act.actor,
+                "reason": act.reason,
+            }
+            for act in mutes_in_force(ledger.acts, moment)
+        ],
     }
 
 
-def _of_alert(alert: Alert) -> dict[str, object]:
+def _of_alert(alert: Alert, ledger: Ledger, moment: datetime) -> dict[str, object]:
+    muted, acknowledged = ledger.muted(alert, moment), ledger.acknowledged(alert)
     return {
         "number": alert.number,
         "key": alert.key,
@@ -145,4 +159,6 @@ def _of_alert(alert: Alert) -> dict[str, object]:
         "recovered_at": alert.recovered_at,
         "occurrences": alert.occurrences,
         "link": alert.link,
+        "muted_until": muted.muted_until if muted else None,
+        "acknowledged_by": acknowledged.actor if acknowledged else None,
     }

@@ -115,7 +115,21 @@ class _Verbs(click.Group):
 @click.group(cls=_Verbs)
 @click.version_option(package_name="setbull-pipelines")
 def main() -> None:
-    """NSE one-minute candles to reconciled filter results."""
+    """NSE one-minute candles to reconciled filter results.
+
+    \b
+    Exit codes:
+      0  all is well
+      1  the work was done and its result is bad, or the work failed
+      2  it cannot be done as asked
+     70  a fault of the program
+    130  interrupted
+
+    \b
+    setbull run
+    setbull run --input candles --from 2026-06-01 --to 2026-06-30
+    setbull COMMAND --help
+    """
 
 
 for _verb in _VERBS:

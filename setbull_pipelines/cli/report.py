@@ -17,7 +17,7 @@ from rich.table import Table as TextTable
 from setbull_pipelines import tables
 from setbull_pipelines.cli.run import Outcome
 from setbull_pipelines.cli.session import session_lines
-from setbull_pipelines.cli.terminal import console
+from setbull_pipelines.cli.terminal import console, tell
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines.pipeline.look_back import partitions_behind
@@ -267,11 +267,9 @@ def _time(outcome: Outcome) -> None:
 def _places(outcome: Outcome) -> None:
     if outcome.disk:
         console.print(outcome.disk)
-    console.print(
+    tell(
         f"tables: {warehouse_root(outcome.settings)} (Parquet), {catalog_path(outcome.settings)} (DuckDB views)"
     )
-    console.print(
-        "ask:    setbull sql \"SELECT * FROM served.filter_results WHERE verdict <> 'rejected'\""
-    )
-    console.print(f"report: {report_path(outcome.settings, outcome.asked.days[-1])}")
-    console.print("look:   make ui (or: setbull ui), then open http://127.0.0.1:3000")
+    tell("ask:    setbull sql \"SELECT * FROM served.filter_results WHERE verdict <> 'rejected'\"")
+    tell(f"report: {report_path(outcome.settings, outcome.asked.days[-1])}")
+    tell("look:   make ui (or: setbull ui), then open http://127.0.0.1:3000")

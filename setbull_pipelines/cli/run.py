@@ -32,7 +32,7 @@ from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
 from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.days import AskedDays, consecutive
 from setbull_pipelines.cli.home import PROJECT
-from setbull_pipelines.cli.terminal import console, showing_progress
+from setbull_pipelines.cli.terminal import Shown, console, showing_progress
 from setbull_pipelines.cli.unchanged import Earlier, earlier_runs, remember, state_of
 from setbull_pipelines.cli.watching import about_memory, is_of_memory
 from setbull_pipelines.errors import FAILED, SetbullError
@@ -111,8 +111,8 @@ class Runner:
         outcome = Outcome(self.settings, asked, run_ids=self.run_ids)
         for days in consecutive(asked.days):
             sessions = f"{len(days)} sessions from {days[0]} to {days[-1]}"
-            with showing_progress(f"all assets and checks: {sessions}"):
-                execution = self._execute(DAILY_JOB_NAME, days)
+            with showing_progress(f"all assets and checks: {sessions}") as shown:
+                execution = self._execute(DAILY_JOB_NAME, days, shown)
             for step, seconds in execution.seconds.items():
                 outcome.seconds[step] = outcome.seconds.get(step, 0.0) + seconds
             outcome.checks += execution.checks
@@ -123,7 +123,7 @@ class Runner:
             outcome.disk = sentence(eviction, self.settings)
         return outcome
 
-    def _execute(self, job: str, days: Sequence[date]) -> _Execution:
+    def _execute(self, job: str, days: Sequence[date], shown: Shown) -> _Execution:
         started = time.monotonic()
         tags = {MAX_RUNTIME_TAG: str(self.settings.runs.max_runtime_seconds * len(days))}
         if len(days) == 1:
@@ -141,6 +141,7 @@ class Runner:
             remote_job_origin=_origin_of(job),
         )
         self.run_ids.append(run_id)
+        self.instance.add_event_listener(run_id, _Following(shown, len(definition.nodes)))
         result = execute_run(InMemoryJob(definition), run, self.instance)
         if _is_interrupted(result.all_events):
             # Dagster calls it a failure, which would be told as one; here a person wanted it.
@@ -152,6 +153,20 @@ class Runner:
         seconds = _seconds_of_lanes(result.all_events)
         seconds["everything else"] = time.monotonic() - started - sum(seconds.values())
         return _Execution(seconds, of_whole_run(_evaluations(result.all_events)))
+
+
+class _Following:
+    """Shows which step of a run is under way."""
+
+    def __init__(self, shown: Shown, steps: int) -> None:
+        self._shown, self._steps = shown, steps
+        self._begun = 0
+
+    def __call__(self, entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is not None and event.is_step_start:
+            self._begun += 1
+            self._shown.part(self._begun, self._steps, event.step_key)
 
 
 def _is_interrupted(events: Iterable[dg.DagsterEvent]) -> bool:

@@ -6,16 +6,41 @@ Belongs here: drawing. Does not belong here: counting (``pipeline/progress.py``)
 from __future__ import annotations
 
 import logging
-import sys
+import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions, Group
+from rich.live import Live
 from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-_WIDTH_OF_FILES = 140
-_SHOWN_FROM_SECONDS = 1.0
-console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
+from setbull_pipelines.pipeline.progress import REACHED, Reached, logger
+
+_SIZE_OF_FILES = ConsoleDimensions(140, 25)
+_SECONDS_BETWEEN_LINES = 10.0
+_FRAMES_PER_SECOND = 4.0
+
+
+class _Console(Console):
+    """As wide as the window that it writes into, whatever the standard output is; files have a fixed width."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        if self._width is not None:
+            return ConsoleDimensions(self._width, _SIZE_OF_FILES.height)
+        if not self.is_terminal:
+            return _SIZE_OF_FILES
+        try:
+            return ConsoleDimensions(*os.get_terminal_size(self.file.fileno()))
+        except (OSError, ValueError):
+            return super().size
+
+
+console = _Console(highlight=False)
 
 
 def tell(text: str) -> None:
@@ -34,38 +59,118 @@ def aside(quiet: bool = False) -> Iterator[None]:
         console.stderr, console.quiet = before
 
 
-class _ProgressLines(logging.Handler):
-    """Shows progress records: one changing line in a terminal, one line each elsewhere.
+class Shown(logging.Handler):
+    """What is shown of work under way, from its progress records. What is not well stays; the rest is replaced."""
 
-    Results stay. Work that was done within a second is no line of its own where lines do not change.
-    """
-
-    def __init__(self, status) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._status = status
+        self._began = time.monotonic()
+        self._part = ""
+        self._reached: Reached | None = None
+        self._last = ""
+
+    def part(self, number: int, of: int, name: str) -> None:
+        """The next part of the work has begun."""
+        self._part = f"step {number} of {of}: {name}"
+        self._reached = None
+        self._changed()
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if getattr(record, "stays", False):
-            console.print(f"  {escape(message)}")
-        elif console.is_terminal:
-            self._status.update(escape(message))
-        elif getattr(record, "seconds", _SHOWN_FROM_SECONDS) >= _SHOWN_FROM_SECONDS:
-            console.print(f"  {escape(message)}")
+        if record.levelno >= logging.WARNING:
+            console.print(f"  [yellow]{escape(record.getMessage())}[/yellow]")
+            return
+        self._reached = getattr(record, REACHED, None)
+        if self._reached is None:
+            self._last = record.getMessage()
+        self._changed()
+
+    def _changed(self) -> None:
+        """Show what has changed, where nothing shows it by itself."""
+
+
+class _Lines(Shown):
+    """For files and pipes: a line from time to time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = self._began
+
+    def _changed(self) -> None:
+        now = time.monotonic()
+        if now - self._told < _SECONDS_BETWEEN_LINES:
+            return
+        self._told = now
+        found = str(self._reached or self._last)
+        part = f"{self._part}, {_clock(now - self._began)}" if self._part else ""
+        console.print(f"  {escape(': '.join(filter(None, (part, found))))}")
+
+
+class _Display(Shown):
+    """For a window: the part, the work with its bar, and the last result, in lines that change in place."""
+
+    def __rich__(self) -> Group:
+        reached, last = self._reached, self._last
+        head = self._part or last or "..."
+        lines = [_row(Text(head, style="bold"), _clock(time.monotonic() - self._began))]
+        if reached:
+            bar = ProgressBar(total=max(reached.total, 1), completed=reached.done)
+            found = f"{reached.done:,} of {reached.total:,} {reached.unit}"
+            if 0 < reached.done < reached.total:
+                found += f", {_clock(reached.seconds_left)} left"
+            lines.append(_row(f"  {reached.work}", found, bar))
+        if last and last != head:
+            lines.append(_row(Text(f"  {last}", style="dim"), ""))
+        return Group(*lines)
+
+
+def _row(left: str | Text, right: str, bar: ProgressBar | None = None) -> Table:
+    """One line: what is left and right is not broken, and the bar takes the room between."""
+    row = Table.grid(padding=(0, 1), expand=True)
+    row.add_column(no_wrap=True, overflow="ellipsis")
+    row.add_column(ratio=1)
+    row.add_column(no_wrap=True, justify="right")
+    row.add_row(left, bar or "", right)
+    return row
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 @contextmanager
-def showing_progress(heading: str) -> Iterator[None]:
-    """Show ``heading`` and the progress records of the work inside."""
-    logger = logging.getLogger("setbull_pipelines.progress")
-    logger.setLevel(logging.INFO)
+def showing_progress(heading: str) -> Iterator[Shown]:
+    """Print ``heading``, and show the progress records of the work inside: in a window in place, else now and then."""
     console.print(f"[bold]{heading}[/bold]")
-    with console.status(heading) as status:
-        handler = _ProgressLines(status)
-        logger.addHandler(handler)
-        propagate, logger.propagate = logger.propagate, False
+    with ExitStack() as stack:
+        is_display = console.is_terminal and not (console.is_dumb_terminal or console.quiet)
+        console.is_interactive = is_display  # rich has asked the standard output once, long ago
+        shown = _Display() if is_display else _Lines()
+        if is_display:
+            stack.enter_context(_window())
+            live = Live(
+                shown, console=console, transient=True, refresh_per_second=_FRAMES_PER_SECOND
+            )
+            stack.enter_context(live)
+        level, propagate = logger.level, logger.propagate
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(shown)
+        try:
+            yield shown
+        finally:
+            logger.removeHandler(shown)
+            logger.setLevel(level)
+            logger.propagate = propagate
+
+
+@contextmanager
+def _window() -> Iterator[None]:
+    """Write to the window itself: while a step runs, Dagster leads the standard output to a file of the step."""
+    with os.fdopen(os.dup(console.file.fileno()), "w", encoding=console.encoding) as window:
+        console.file = window
         try:
             yield
         finally:
-            logger.removeHandler(handler)
-            logger.propagate = propagate
+            console.file = None

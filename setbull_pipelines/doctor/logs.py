@@ -47,8 +47,12 @@ def alerts(folder: DataFolder) -> list[Finding]:
 
 def _faults(ledger: Ledger) -> list[str]:
     found = []
-    for name, rows in (("alerts", ledger.alerts), ("notices", ledger.notices)):
-        numbers = [row.number for row in rows]
+    numbers_of = {
+        "alerts": [alert.number for alert in ledger.alerts],
+        "notices": [notice.number for notice in ledger.notices],
+        "acts": [act.number for act in ledger.acts],
+    }
+    for name, numbers in numbers_of.items():
         if numbers != list(range(1, len(numbers) + 1)):
             found.append(f"the numbers of {name} have a gap or come twice: {shortened(numbers)}")
     backwards = [alert.number for alert in ledger.alerts if alert.last_seen < alert.first_seen]

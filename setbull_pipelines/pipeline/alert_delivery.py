@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from setbull_pipelines import disk, tables
+from setbull_pipelines.alerts.acts import Act, Subject
 from setbull_pipelines.alerts.finding import Finding, Severity
-from setbull_pipelines.alerts.ledger import Alert, Ledger, Notice, record
-from setbull_pipelines.alerts.message import compose
+from setbull_pipelines.alerts.ledger import Alert, Ledger, Notice, acted, record
+from setbull_pipelines.alerts.message import compose, how_things_stand
 from setbull_pipelines.alerts.outbox import claimed, due, finished
 from setbull_pipelines.pipeline.channels import Send, send
 from setbull_pipelines.pipeline.versions import code_version
@@ -31,6 +32,7 @@ Clock = Callable[[], datetime]
 """Gives the moment, with a zone. Asked while the ledger is held."""
 ALERTS = StoredTable("operations", tables.ALERTS)
 NOTICES = StoredTable("operations", tables.ALERT_NOTICES)
+ALERT_ACTS = StoredTable("operations", tables.ALERT_ACTS)
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,21 @@ def read_ledger(warehouse: Warehouse) -> Ledger:
         return Ledger()
     alerts = [_alert(row) for row in warehouse.read(ALERTS, [WHOLE]).to_dict("records")]
     notices = [_notice(row) for row in warehouse.read(NOTICES, [WHOLE]).to_dict("records")]
+    acts: list[Act] = []
+    if warehouse.pointer(ALERT_ACTS, WHOLE) is not None:  # not in a folder of before there were any
+        acts = [
+            Act(**_plain(row)) for row in warehouse.read(ALERT_ACTS, [WHOLE]).to_dict("records")
+        ]
     # A crash between the two publications leaves a notice without its alert, which is then raised again.
-    return Ledger(tuple(alerts), tuple(row for row in notices if row.alert <= len(alerts)))
+    told = tuple(row for row in notices if row.alert <= len(alerts))
+    return Ledger(tuple(alerts), told, tuple(acts))
 
 
 def record_findings(
     findings: Collection[Finding], warehouse: Warehouse, settings: AlertSettings, clock: Clock
 ) -> list[Alert]:
     """Record what was observed; returns the alerts that changed. Nothing is written when none did."""
-    if not findings:
+    if not findings and not read_ledger(warehouse).acts:
         return []
     with _writing(warehouse):
         before = read_ledger(warehouse)
@@ -71,6 +79,23 @@ def record_findings(
         if changed:
             _publish(after, warehouse, settings)
     return changed
+
+
+def record_act(
+    act: str,
+    subject: Subject,
+    actor: str,
+    reason: str | None,
+    until: datetime | None,
+    warehouse: Warehouse,
+    settings: AlertSettings,
+    clock: Clock,
+) -> Act:
+    """Record what a person did about alerts. Raises NotMuted."""
+    with _writing(warehouse):
+        after = acted(read_ledger(warehouse), act, subject, actor, reason, until, clock())
+        _publish(after, warehouse, settings)
+    return after.acts[-1]
 
 
 def deliver(
@@ -84,8 +109,12 @@ def deliver(
         claims, ledger = _claim(channel, warehouse, settings, clock)
         if not claims:
             continue
-        events = [(notice.event, ledger.alert(notice.alert)) for notice in claims]
-        error = send(channel, compose(events, settings.ui_address), settings.timeout_seconds)
+        # Of an alert that has recovered meanwhile, the recovery says since when it was wrong.
+        last = {notice.alert: notice.event for notice in claims}
+        events = [(event, ledger.alert(alert)) for alert, event in last.items()]
+        standing = how_things_stand(ledger, clock(), settings.ui_address)
+        message = compose(events, settings.ui_address, standing)
+        error = send(channel, message, settings.timeout_seconds)
         ended = {notice.number: finished(notice, error, settings, clock()) for notice in claims}
         _replace(ended, warehouse, settings)
         deliveries.append(Delivery(channel, len(claims), error))
@@ -132,7 +161,11 @@ def _publish(ledger: Ledger, warehouse: Warehouse, settings: AlertSettings) -> N
         stored: stored.table.conform(
             pd.DataFrame(map(_record, rows), columns=stored.table.column_names)
         )
-        for stored, rows in ((NOTICES, ledger.notices), (ALERTS, ledger.alerts))
+        for stored, rows in (
+            (NOTICES, ledger.notices),
+            (ALERTS, ledger.alerts),
+            (ALERT_ACTS, ledger.acts),
+        )
     }
     warehouse.publish_together(
         frames,
@@ -144,7 +177,7 @@ def _publish(ledger: Ledger, warehouse: Warehouse, settings: AlertSettings) -> N
     )
 
 
-def _record(row: Alert | Notice) -> dict[str, Any]:
+def _record(row: Alert | Notice | Act) -> dict[str, Any]:
     values = asdict(row)
     for name, value in values.items():
         if isinstance(value, datetime):

@@ -15,7 +15,10 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.serving import read_served, source_of_served
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
+
+_INSTRUMENTS = StoredTable("raw", tables.INSTRUMENTS)
 
 
 def latest_session(warehouse: Warehouse, settings: Settings) -> MonitoredSession | None:
@@ -29,6 +32,8 @@ def latest_session(warehouse: Warehouse, settings: Settings) -> MonitoredSession
         return None
     day = date.fromisoformat(max(keys))
     rows = read_served(table, [day], warehouse, settings.rollout)
+    told = rows[rows["alert_rule"].notna()]
+    symbols = _symbols(warehouse) if len(told) else {}
     intervals = NSE.session(day).intervals
     # A day whose hours are not announced may trade at any of them.
     opens_at = intervals[0].start if intervals else time.min
@@ -46,7 +51,17 @@ def latest_session(warehouse: Warehouse, settings: Settings) -> MonitoredSession
                 row.alert_bb_width,
                 row.lowest_bb_width,
                 row.alert_distance_percent,
+                symbols.get(row.instrument_key),
             )
-            for row in rows[rows["alert_rule"].notna()].itertuples()
+            for row in told.itertuples()
         ),
     )
+
+
+def _symbols(warehouse: Warehouse) -> dict[str, str]:
+    """The symbol of every instrument that has one, by its key."""
+    if warehouse.pointer(_INSTRUMENTS, WHOLE) is None:
+        return {}
+    known = warehouse.read(_INSTRUMENTS, [WHOLE], ["instrument_key", "symbol"])
+    known = known[known["symbol"].notna()]
+    return dict(zip(known["instrument_key"], known["symbol"], strict=True))

@@ -23,7 +23,7 @@ from setbull_pipelines.warehouse.store import Warehouse
 
 UNREADABLE = (ContractViolation, DamagedPartition, MissingPartition)
 """What making a catalog can raise, besides OSError."""
-_MACROS = {macro.name: macro.definition for macro in MACROS}
+_MACROS = {macro.name: macro.statements for macro in MACROS}
 
 
 def stored_tables() -> list[StoredTable]:

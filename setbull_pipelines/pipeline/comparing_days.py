@@ -123,7 +123,8 @@ def reconcile(
             progress.advance()
             yield PartitionResult(day, pointers, asked[day].cached, seconds.get(key, 0.0))
     if asked:
-        tell(_found(table, warehouse.read(outputs[2], [day.isoformat() for day in asked])))
+        verdicts = warehouse.read(outputs[2], [day.isoformat() for day in asked])
+        tell(_found(table, verdicts), is_well=bool((verdicts["state"] == PASS).all()))
 
 
 def _found(table: Table, verdicts: pd.DataFrame) -> str:

@@ -101,6 +101,11 @@ class StepRun:
         """
         wanted = sorted({*days, *self._choosing.cut_back()})
         progress = Progress(f"{self.variant.name}/{self.step.name}", len(wanted), "days")
+        for result in self._results(wanted):
+            progress.advance()
+            yield result
+
+    def _results(self, wanted: Sequence[date]) -> Iterator[PartitionResult]:
         batch: list[Chosen] = []
         rows = 0
         for day in wanted:
@@ -119,7 +124,6 @@ class StepRun:
                 ):
                     yield from self._bring_up_to_date(batch)
                     batch, rows = [], 0
-            progress.advance()
         yield from self._bring_up_to_date(batch)
 
     def _look_at(self, day: date) -> PartitionResult | Chosen:

@@ -191,6 +191,12 @@ class AlertSettings:
     """Milder alerts are kept in the table and sent nowhere."""
     repeat_hours: AboveZero = 24.0
     """An open alert that is seen again is sent again no earlier than this after its last notice."""
+    morning: Annotated[
+        str, text_like(r"(([01]\d|2[0-3]):[0-5]\d)?", "a time such as '08:30', or nothing")
+    ] = ""
+    """Exchange time of the one message a day with what has changed since the last one. Empty: all is sent at once."""
+    at_once_severity: Severity = "critical"
+    """From this severity on alerts do not wait for the morning. Band-width alerts never do."""
     attempts: Annotated[int, Ge(1), Le(20)] = 12
     """Attempts after which a notice is given up; with the waits between them that is after almost three days."""
     first_retry_seconds: float = 60.0
@@ -208,7 +214,7 @@ class AlertSettings:
     ] = "http://127.0.0.1:3000"
     """Where the links of a message lead."""
     bb_width_instruments: tuple[str, ...] = ()
-    """Instrument keys whose band-width alerts are sent; empty: all. The tables have all in any case."""
+    """Keys or symbols of instruments whose band-width alerts are sent; empty: all. The tables have all in any case."""
     bb_width_per_hour: Count = 100
     """Most band-width alerts sent of an hour, by the time of their bars; the others are in the table only."""
 

@@ -26,6 +26,7 @@ from setbull_pipelines.tables.indicators import INDICATORS_5MIN, INDICATORS_DAIL
 from setbull_pipelines.tables.live import CANDLE_EVENTS, CANDLE_RECEIVERS
 from setbull_pipelines.tables.moves import MOVES_DAILY
 from setbull_pipelines.tables.operations import (
+    ALERT_ACTS,
     ALERT_NOTICES,
     ALERTS,
     FAILURES,
@@ -107,6 +108,7 @@ OPERATIONS_TABLES = (
     SCRUB,
     ALERTS,
     ALERT_NOTICES,
+    ALERT_ACTS,
     FETCHES,
     CANDLE_EVENTS,
     CANDLE_RECEIVERS,
@@ -124,6 +126,7 @@ ALL_TABLES = (
 __all__ = [
     "ACCOUNTING",
     "ALERTS",
+    "ALERT_ACTS",
     "ALERT_NOTICES",
     "ALL_TABLES",
     "BB_WIDTH_ALERTS",

@@ -285,6 +285,38 @@ ALERT_NOTICES = Table(
     ),
 )
 
+ACTS = ("muted", "acknowledged")
+ACT_SUBJECTS = ("alert", "check", "table")
+
+ALERT_ACTS = Table(
+    name="alert_acts",
+    description="What people did about alerts: one row per act, never changed or deleted. A mute ends by itself.",
+    schemas=("operations",),
+    key=("number",),
+    partitioned=False,
+    columns=(
+        count("number", "1, 2, 3 ... in the order of acting", "act"),
+        label("act", "What was done", ACTS),
+        label("subject", "What 'name' is: the key of one alert, a check, a table", ACT_SUBJECTS),
+        text("name", "What it is about, for example: bars"),
+        text("actor", "Who did it"),
+        text("reason", "Why; null where none was given", nullable=True),
+        Column("recorded_at", Kind.TIMESTAMP, "When it was done"),
+        count(
+            "alert",
+            "Number of the alert that was named; null for checks and tables",
+            "alert",
+            nullable=True,
+        ),
+        Column(
+            "muted_until",
+            Kind.TIMESTAMP,
+            "When it is told again; null of an acknowledgement",
+            nullable=True,
+        ),
+    ),
+)
+
 FETCH_STATES = ("success", "skipped", "failed")
 
 FETCHES = Table(

@@ -19,6 +19,7 @@ from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_WINDOWS,
     RECONCILIATIONS,
 )
+from setbull_pipelines.warehouse.queries import quoted_text
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Macro:
     description: str
     definition: str
     example: str
+
+    @property
+    def statements(self) -> str:
+        """The definition, and the description as the comment that ``duckdb_functions()`` shows."""
+        return f"{self.definition};\nCOMMENT ON MACRO TABLE {self.name} IS {quoted_text(self.description)}"
 
 
 SEQUENCE_STORE = Macro(
@@ -55,18 +61,21 @@ SEQUENCE_STORE = Macro(
 )
 METRICS_BY_INSTRUMENT = Macro(
     "metrics_by_instrument",
-    "Sequence metrics of one instrument over a range of as-of days, V1 and V2 side by side.",
+    "Sequence metrics of one instrument, by its key or its symbol, over a range of as-of days, V1 and V2 side by side.",
     """
-    CREATE MACRO metrics_by_instrument(key, first_day, last_day) AS TABLE
+    CREATE MACRO metrics_by_instrument(instrument, first_day, last_day) AS TABLE
     SELECT * FROM (
         SELECT 'v1' AS variant, * FROM v1.sequence_analysis
         UNION ALL BY NAME SELECT 'v2' AS variant, * FROM v2.sequence_analysis
     )
-    WHERE instrument_key = key AND trading_day BETWEEN first_day AND last_day
+    WHERE (
+        instrument_key = instrument
+        OR instrument_key IN (SELECT instrument_key FROM raw.instruments WHERE lower(symbol) = lower(instrument))
+    ) AND trading_day BETWEEN first_day AND last_day
     ORDER BY trading_day, variant
     """,
     "SELECT trading_day, variant, trend, quality_score, momentum_score FROM metrics_by_instrument("
-    "(SELECT min(instrument_key) FROM v1.sequence_analysis), DATE '2026-01-01', DATE '2026-12-31')",
+    "'SAMPLE0001', DATE '2026-01-01', DATE '2026-12-31')",
 )
 PATTERNS_BY_FILTER = Macro(
     "patterns_by_filter",

@@ -98,6 +98,16 @@ def test_only_watched_instruments_are_told() -> None:
     assert found.title == "band-width alerts of 1 instrument on 2026-06-30"
 
 
+def test_symbols_are_what_people_name_and_read() -> None:
+    tcs = replace(alert("NSE_EQ|INE467B01029", "10:20"), symbol="TCS")
+    both = tcs, alert("NSE_EQ|INE002A01018", "10:25")
+    for named in ("TCS", "tcs", "NSE_EQ|INE467B01029"):
+        watching = AlertSettings(bb_width_instruments=(named,))
+        (found,) = told(clock("11:00"), *both, settings=watching)
+        assert found.title == "TCS: band width threshold"
+        assert found.key == "bb_width NSE_EQ|INE467B01029 2026-06-30"
+
+
 def test_no_more_than_a_number_an_hour_by_the_time_of_their_bars() -> None:
     settings = AlertSettings(bb_width_per_hour=2)
     alerts = [

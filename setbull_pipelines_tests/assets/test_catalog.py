@@ -192,3 +192,26 @@ def test_patterns_of_a_verdict_are_those_of_the_variant_that_is_served(copied_ru
     list(serve(tables.FILTER_RESULTS, [day], assignment, [day], warehouse, "test"))
     assert answer() == before
     assert len(before) > 0
+
+
+def test_macros_tell_what_they_are_for(catalog: duckdb.DuckDBPyConnection) -> None:
+    told = dict(
+        catalog.execute(
+            "SELECT function_name, comment FROM duckdb_functions() WHERE comment IS NOT NULL"
+        ).fetchall()
+    )
+    assert told == {macro.name: macro.description for macro in MACROS}
+
+
+def test_metrics_are_asked_for_by_key_or_symbol(catalog: duckdb.DuckDBPyConnection) -> None:
+    key, symbol = catalog.execute(
+        "SELECT instrument_key, symbol FROM raw.instruments WHERE instrument_key IN "
+        "(SELECT instrument_key FROM v1.sequence_analysis) ORDER BY ALL LIMIT 1"
+    ).fetchone()
+    question = "FROM metrics_by_instrument(?, DATE '2000-01-01', DATE '2100-01-01')"
+    found = catalog.execute(question, [key]).fetchall()
+    assert found
+    assert symbol != key
+    for named in (symbol, symbol.lower()):
+        assert catalog.execute(question, [named]).fetchall() == found
+    assert not catalog.execute(question, ["no such symbol"]).fetchall()

@@ -17,6 +17,9 @@ from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.run import RunFailed, Runner
 from setbull_pipelines.pipeline import engine
 from setbull_pipelines.pipeline.alert_delivery import ALERTS, read_ledger, record_findings
+from setbull_pipelines.pipeline.rollout_log import read_log
+from setbull_pipelines.pipeline.stage_decisions import states
+from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import AlertSettings
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse
@@ -93,6 +96,75 @@ def test_the_list_has_open_alerts_first_with_their_age(
     assert "and 3 more in operations.alerts" in setbull("alerts", "list", "--rows", "1").stdout
 
 
+BY = ("--by", "A. Operator")
+
+
+def test_what_people_did_is_listed_and_asked_for_by_sql(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = at(3)
+    monkeypatch.setattr(work, "now", lambda: moment)
+    raised(warehouse, finding(0, key="check v2/candles_5min bars 2026-06-30"))
+    raised(warehouse, finding(0, key="check b", severity=Severity.WARNING, asset=None))
+    raised(warehouse, finding(0, key="rollout", severity=Severity.CRITICAL))
+    muting = (
+        "alerts",
+        "mute",
+        "v2.candles_5min",
+        "--until",
+        "2026-07-02",
+        *BY,
+        "--reason",
+        "known",
+    )
+    result = setbull(*muting)
+    told = "table v2/candles_5min: muted until 2026-07-02 by A. Operator: known\n"
+    assert (result.exit_code, result.stdout) == (0, told)
+    result = setbull("alerts", "acknowledge", "2", *BY)
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "alert 2: acknowledged by A. Operator at 2026-07-01 00:30\n",
+    )
+    listed = setbull("alerts", "list").stdout.splitlines()
+    assert [line for line in listed if not line.startswith("  seen")] == [
+        "3 open for 3 h, critical: rollout fails",
+        "2 open for 3 h, warning: check b fails",
+        "  alert 2: acknowledged by A. Operator at 2026-07-01 00:30",
+        "1 open for 3 h, error: check v2/candles_5min bars 2026-06-30 fails",
+        f"  {told.strip()}",
+        "3 open of 3 alerts",
+        told.strip(),
+    ]
+    asked = setbull("sql", "--format", "csv", "SELECT act, name, actor FROM operations.alert_acts")
+    assert asked.stdout.splitlines()[1:] == [
+        "muted,v2/candles_5min,A. Operator",
+        "acknowledged,check b,A. Operator",
+    ]
+    moment = at(24 + 3)  # 00:30 of the second of July at the exchange
+    assert "muted" not in setbull("alerts", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("mute", "7", "--until", "2126-01-01", "--reason", "x"), "found no alert 7, expected"),
+        (("mute", "brs", "--until", "2126-01-01", "--reason", "x"), "found 'brs', expected"),
+        (("mute", "1", "--until", "2126-01-01", "--reason", "x"), "alert 1 is critical"),
+        (("mute", "1", "--until", "2020-01-01", "--reason", "x"), "lies in the past"),
+        (("mute", "1", "--until", "tomorrow", "--reason", "x"), "expected a date YYYY-MM-DD"),
+        (("acknowledge", "7"), "found no alert 7, expected"),
+    ],
+)
+def test_an_act_that_cannot_be_is_one_sentence(
+    arguments: tuple[str, ...], sentence: str, warehouse: Warehouse
+) -> None:
+    raised(warehouse, finding(0, severity=Severity.CRITICAL))
+    result = setbull("alerts", *arguments, *BY)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert read_ledger(warehouse).acts == ()
+
+
 @pytest.mark.usefixtures("settings_file")
 def test_a_test_says_for_every_channel_whether_it_was_delivered(webhook: Webhook) -> None:
     result = setbull("alerts", "test")
@@ -160,6 +232,35 @@ def candles(tmp_path: Path) -> Path:
     path = tmp_path / "minutes.csv"
     path.write_text("\n".join([HEADER, *rows]) + "\n")
     return path
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_a_wrong_v2_that_is_muted_is_taken_back_all_the_same(
+    candles: Path, webhook: Webhook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = variants.v2.to_5min
+    for about in ("candles_5min", "v2_agrees_with_v1", "rollout_log"):
+        muting = ("alerts", "mute", about, "--until", "2126-01-01", *BY, "--reason", "noise")
+        assert setbull(*muting).exit_code == 0
+
+    def forgets_a_share(minutes: pd.DataFrame, *arguments: object) -> pd.DataFrame:
+        bars = right(minutes, *arguments)
+        return bars.assign(volume=bars["volume"] - 1)
+
+    monkeypatch.setattr(variants.v2, "to_5min", forgets_a_share)
+    assert setbull("run", "--input", str(candles)).exit_code == 1
+    latched = [row for row in states(read_log(warehouse)).values() if row.latched]
+    assert [row.stage for row in latched] == [Stage.OFF]
+    found = read_ledger(warehouse)
+    assert "check reconciliation/candles_5min v2_agrees_with_v1 2025-06-03" in {
+        alert.key for alert in found.open
+    }
+    (body,) = webhook.bodies
+    (critical,) = (alert for alert in found.open if alert.severity is Severity.CRITICAL)
+    assert (critical.kind, critical.asset) == ("rollout", "operations/rollout_log")
+    assert critical.title in body["message"], "told although its table is muted"
+    assert "v2/candles_5min differs from v1" not in body["message"]
+    assert critical.title in setbull("alerts", "list").stdout.splitlines()[0]
 
 
 @pytest.mark.usefixtures("settings_file")

@@ -12,6 +12,7 @@ from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.reading_options import as_words
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.settings import load_settings
+from setbull_pipelines_tests.documents import documented_keys
 from setbull_pipelines_tests.sources.reading_files import session, table
 
 UTC = table(*session(first="03:45", minutes=20, written="%Y-%m-%d %H:%M:%S"))
@@ -79,7 +80,11 @@ def test_programs_read_the_same(inbox: Path) -> None:
     (inbox / "c.pdf").write_text("")
     document = json.loads(setbull("check", inbox, "--json").output)
     assert (document["received"], document["accepted"], document["exit_code"]) == (21, 20, 1)
+    assert list(document) == documented_keys("`setbull check --json`")
+    for file in document["files"]:
+        assert list(file) == documented_keys("each of `files`")
     rows, dates, unread = (file["refusals"][0] for file in document["files"])
+    assert list(rows) == documented_keys("each of `refusals`")
     assert rows == {
         "rule": "high below low",
         "count": 1,

@@ -62,8 +62,7 @@ def rows(output: str) -> list[list[str]]:
 def test_both_intervals_are_fetched_and_the_next_step_is_named(
     listed: Path, data_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Outside of a terminal only work that takes a while has a line.
-    monkeypatch.setattr(terminal, "_SHOWN_FROM_SECONDS", 0.0)
+    monkeypatch.setattr(terminal, "_SECONDS_BETWEEN_LINES", 0.0)
     result = run("--instruments", listed, "--days", 10)
     assert result.exit_code == 0, result.output
     # interval, success, skipped, failed, requests, candles, provisional, files

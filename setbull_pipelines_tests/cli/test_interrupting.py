@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -30,9 +31,13 @@ def test_an_interrupted_run_ends_with_a_sentence_and_goes_on(
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        for line in process.stdout:
-            if "raw: " in line and "checks passed" in line:
-                break  # the run has begun, and most of it is to come
+        stored = data_directory / "warehouse" / "raw" / "candles_daily_history"
+        deadline = time.monotonic() + 60
+        while not list(stored.glob("*.parquet")):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        # The run has begun, and most of it is to come.
         process.send_signal(sign)
         printed, told = process.communicate(timeout=60)
 

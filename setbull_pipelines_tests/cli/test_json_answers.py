@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +15,7 @@ from setbull_pipelines.cli.json_answers import as_text, of_run
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline.daily_reports import report_path
 from setbull_pipelines.pipeline.overview import overview_path
-from setbull_pipelines_tests.documents import PROJECT
+from setbull_pipelines_tests.documents import documented_keys as documented
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 pytestmark = pytest.mark.run
@@ -27,13 +26,6 @@ DAY = "2025-06-03"
 
 def setbull(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def documented(what: str) -> list[str]:
-    """The keys that ``docs/operations.md`` lists in the row of ``what``, without what stands in brackets."""
-    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
-    (cell,) = re.findall(rf"^\| {re.escape(what)} \| (.*) \|$", text, re.MULTILINE)
-    return re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", cell))
 
 
 @pytest.fixture
@@ -121,7 +113,7 @@ def test_the_rollout_and_the_alerts_have_the_documented_keys(small_run: SmallRun
         assert (row["day"], row["instruments"]) == (str(small_run.days[-1]), 12)
     listed = json.loads(setbull("alerts", "list", "--json").stdout)
     assert list(listed) == documented("`setbull alerts list --json`")
-    assert listed == {"open": 0, "total": 0, "alerts": []}
+    assert listed == {"open": 0, "total": 0, "alerts": [], "mutes": []}
 
 
 def test_alerts_are_listed_with_the_documented_keys(candles: Path) -> None:
@@ -135,3 +127,18 @@ def test_alerts_are_listed_with_the_documented_keys(candles: Path) -> None:
     (alert,) = listed["alerts"]
     assert list(alert) == documented("each of `alerts` of the list")
     assert alert["first_seen"].endswith(("+05:30", "+00:00"))
+    assert (alert["muted_until"], alert["acknowledged_by"]) == (None, None)
+
+    number, name, why = str(alert["number"]), "A. Operator", "known"
+    day = "2126-07-01"
+    acts = [("acknowledge", number, "--by", name), ("mute", number, "--until", day, "--by", name)]
+    for act in (acts[0], (*acts[1], "--reason", why)):
+        result = setbull("alerts", *act)
+        assert result.exit_code == 0, result.output
+    listed = json.loads(setbull("alerts", "list", "--json").stdout)
+    (muted,) = (row for row in listed["alerts"] if row["number"] == alert["number"])
+    assert muted["muted_until"] == f"{day}T00:00:00+05:30"
+    assert muted["acknowledged_by"] == name
+    (mute,) = listed["mutes"]
+    assert list(mute) == documented("each of `mutes`")
+    assert (mute["name"], mute["by"], mute["reason"]) == (alert["key"], name, why)

@@ -34,6 +34,7 @@ from setbull_pipelines.settings import Settings
 from setbull_pipelines.settings.deployment import groups_of
 from setbull_pipelines.warehouse.looking import shortened
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines_tests.documents import documented_keys
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.stored import damage
 
@@ -320,6 +321,8 @@ def test_the_command_says_it_in_words_and_as_json(folder: DataFolder) -> None:
     )
     answer = CliRunner().invoke(main, ["doctor", "--json"], env=environment)
     told_as_json = json.loads(answer.stdout)
+    assert list(told_as_json) == documented_keys("`setbull doctor --json`")
+    assert list(told_as_json["findings"][0]) == documented_keys("each of `findings`")
     assert told_as_json["well"] is False
     assert {f["part"]: f["repairable"] for f in told_as_json["findings"]}["views"] is True
     mended = CliRunner().invoke(main, ["doctor", "--repair"], env=environment)

@@ -18,7 +18,7 @@ from setbull_pipelines.pipeline.bb_width import latest_session
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines_tests import stored as faults
 from setbull_pipelines_tests.calendars import amended
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
@@ -53,6 +53,9 @@ def test_the_latest_session_is_the_last_served_day_with_its_hours(copied_run: Sm
     assert f"{found.opens_at:%H:%M %Z} {found.closes_at:%H:%M %Z}" == "09:15 IST 15:30 IST"
     assert [alert.instrument_key for alert in found.alerts] == rows["instrument_key"].to_list()
     assert {f"{alert.closed_at:%H:%M}" for alert in found.alerts} == {"10:20"}
+    known = copied_run.warehouse.read(StoredTable("raw", tables.INSTRUMENTS), [WHOLE])
+    symbols = known.set_index("instrument_key")["symbol"]
+    assert [alert.symbol for alert in found.alerts] == symbols[rows["instrument_key"]].to_list()
 
 
 def test_the_kill_switch_shows_the_alerts_of_v1(copied_run: SmallRun) -> None:

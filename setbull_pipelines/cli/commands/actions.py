@@ -15,7 +15,13 @@ from setbull_pipelines.cli.starting import settings_in_force
 
 @click.group()
 def actions() -> None:
-    """Corporate actions: gaps that none explains, what is proposed for them, and your decisions."""
+    """Corporate actions: unexplained gaps, and your decisions.
+
+    Proposals are made for gaps that no action explains; nothing is applied before somebody accepts it.
+
+    \b
+    setbull actions propose
+    """
 
 
 KINDS = ("split or bonus", "split", "bonus", "demerger", "special dividend", "rights")
@@ -42,13 +48,23 @@ def _about_a_gap(command: Callable[..., None]) -> Any:
 
 @actions.command("list")
 def list_actions() -> None:
-    """The actions in force, and every decision."""
+    """The actions in force, and every decision.
+
+    \b
+    setbull actions list
+    """
     _tell("listing")
 
 
 @actions.command()
 def propose() -> None:
-    """Gaps that no action explains, each with the command that would; applies nothing."""
+    """Gaps that no action explains, and what would.
+
+    Each with the command that takes the proposal. Applies nothing.
+
+    \b
+    setbull actions propose
+    """
     _tell("proposals")
 
 
@@ -64,19 +80,38 @@ def accept(
     kind: str | None,
     ratio: str | None,
 ) -> None:
-    """Take the proposal for the DAY of an INSTRUMENT (key or symbol), or a ratio of your own."""
+    """Take a proposal, or a ratio of your own.
+
+    For the DAY of an INSTRUMENT (key or symbol).
+
+    \b
+    setbull actions accept RELIANCE 2024-10-28 --by "A. Operator" --reason "bonus 1:1"
+    setbull actions accept RELIANCE 2024-10-28 --kind bonus --ratio 2 --by "A. Operator" --reason "bonus 1:1"
+    """
     _tell("accept", instrument, day, kind, ratio, actor, reason)
 
 
 @actions.command()
 @_about_a_gap
 def reject(instrument: str, day: datetime.date, actor: str, reason: str) -> None:
-    """Propose nothing for the DAY any more, and take back what was accepted for it."""
+    """Propose nothing for a day, take back what was accepted.
+
+    For the DAY of an INSTRUMENT (key or symbol).
+
+    \b
+    setbull actions reject RELIANCE 2024-10-28 --by "A. Operator" --reason "no such bonus"
+    """
     _tell("reject", instrument, day, actor, reason)
 
 
 @actions.command()
 @_about_a_gap
 def genuine(instrument: str, day: datetime.date, actor: str, reason: str) -> None:
-    """The price really moved on the DAY: nothing is adjusted, and the filters decide."""
+    """The price really moved: nothing is adjusted.
+
+    On the DAY of an INSTRUMENT (key or symbol); the filters decide.
+
+    \b
+    setbull actions genuine RELIANCE 2024-10-28 --by "A. Operator" --reason "results of the quarter"
+    """
     _tell("genuine", instrument, day, actor, reason)

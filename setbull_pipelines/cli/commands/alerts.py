@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 
 import click
@@ -14,14 +15,25 @@ from setbull_pipelines.errors import FAILED
 
 @click.group()
 def alerts() -> None:
-    """What needs attention, and who is told."""
+    """What needs attention, and who is told.
+
+    \b
+    setbull alerts list
+    """
 
 
 @alerts.command("list")
 @options.rows("Alerts shown at most.")
 @options.as_json
 def list_alerts(rows: int, as_json: bool) -> None:
-    """Open alerts, the worst first, then the last others, and what could not be delivered."""
+    """Open alerts, the worst first, then the last others.
+
+    Also what could not be delivered, and why.
+
+    \b
+    setbull alerts list
+    setbull alerts list --rows 100 --json
+    """
     if as_json:
         from setbull_pipelines.cli.json_answers import as_text, of_alerts
 
@@ -37,7 +49,13 @@ def list_alerts(rows: int, as_json: bool) -> None:
 
 @alerts.command("test")
 def test_alerts() -> None:
-    """Send a test message to every channel of the settings."""
+    """Send a test message to every channel of the settings.
+
+    Exit code 1 when one did not accept it.
+
+    \b
+    setbull alerts test
+    """
     from setbull_pipelines.cli.alerts import send_test
 
     settings = settings_in_force()
@@ -53,7 +71,13 @@ def test_alerts() -> None:
 
 @alerts.command("deliver")
 def deliver_alerts() -> None:
-    """Look at the rollout and the calendar and deliver what is due, for cron without the daemon."""
+    """Deliver what is due, for cron without the daemon.
+
+    Looks at the rollout and the calendar first. Exit code 1 when a receiver did not accept it.
+
+    \b
+    setbull alerts deliver
+    """
     from setbull_pipelines.cli.alerts import deliver_due
     from setbull_pipelines.cli.home import prepare_dagster_home
 
@@ -65,3 +89,43 @@ def deliver_alerts() -> None:
         click.echo(line)
     if not delivered:
         sys.exit(FAILED)
+
+
+@alerts.command()
+@click.argument("about", metavar="NUMBER|CHECK|TABLE")
+@click.option("--until", required=True, type=options.DAY, help="The day on which it is told again.")
+@options.by
+@options.reason
+def mute(about: str, until: datetime.date, actor: str, reason: str) -> None:
+    """Tell nobody of an alert, a check or a table for a while.
+
+    It is kept in the log with your name, listed, and ends by itself; what is still open then is told. Nothing is hidden
+    from the list, what is critical is told in any case, and the rollout rolls back all the same.
+
+    \b
+    setbull alerts mute 12 --until 2026-07-06 --by "A. Operator" --reason "known, mended on Friday"
+    setbull alerts mute bars --until 2026-07-06 --by "A. Operator" --reason "short input files"
+    setbull alerts mute v2.candles_5min --until 2026-07-06 --by "A. Operator" --reason "under work"
+    """
+    from setbull_pipelines.cli import alerts as work
+
+    with asking():
+        click.echo(work.mute(settings_in_force(), about, until, actor, reason))
+
+
+@alerts.command()
+@click.argument("number", type=click.IntRange(1))
+@options.by
+@click.option("--reason", help="Why, in one sentence.")
+def acknowledge(number: int, actor: str, reason: str | None) -> None:
+    """Say that you know of an alert: it is not told again.
+
+    Unless it gets worse. Its recovery is told.
+
+    \b
+    setbull alerts acknowledge 12 --by "A. Operator"
+    """
+    from setbull_pipelines.cli import alerts as work
+
+    with asking():
+        click.echo(work.acknowledge(settings_in_force(), number, actor, reason))

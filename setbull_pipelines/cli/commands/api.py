@@ -12,7 +12,14 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 def api(host: str, port: int) -> None:
-    """Serve the read API over the served tables; beyond this machine only with a token."""
+    """Serve the read API over the served tables.
+
+    Beyond this machine only with a token.
+
+    \b
+    setbull api
+    setbull api --port 8080
+    """
     settings = settings_in_force()
     try:
         import fastapi  # noqa: F401

@@ -28,7 +28,14 @@ from setbull_pipelines.cli.starting import settings_in_force
     help="First make catalog.sqlite again from the data files; nobody may write meanwhile.",
 )
 def catalog(root: Path | None, relative: bool, rebuild: bool) -> None:
-    """Rebuild the DuckDB views of a data folder, after it was copied or moved."""
+    """Rebuild the DuckDB views of a data folder.
+
+    After it was copied or moved.
+
+    \b
+    setbull catalog
+    setbull catalog --root data --relative
+    """
     from setbull_pipelines.pipeline.catalog import (
         is_stored,
         rebuild_relative_catalog,

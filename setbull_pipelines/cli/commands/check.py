@@ -8,16 +8,25 @@ from typing import Any
 
 import click
 
+from setbull_pipelines.cli import options
 from setbull_pipelines.cli.reading_options import reading_options
 from setbull_pipelines.cli.starting import reading_as, settings_in_force
 
 
 @click.command()
 @click.argument("path", metavar="FILE|FOLDER", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@options.as_json
 @reading_options
 def check(path: Path, as_json: bool, reading: dict[str, Any]) -> None:
-    """Say what files are understood as, without computing: exit code 0 all, 1 some, 2 nothing accepted."""
+    """Say what files are understood as, without computing.
+
+    Exit codes: 0 all of it was accepted, 1 some of it, 2 nothing.
+
+    \b
+    setbull check candles
+    setbull check minutes.csv --columns date=timestamp --timezone UTC
+    setbull check candles --json
+    """
     from setbull_pipelines.cli.check import check as look_at
     from setbull_pipelines.cli.check import lines_of
 

@@ -10,7 +10,13 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
 
 @click.command()
 def convert() -> None:
-    """Bring the tables of a data folder from an older version to the layout of this one; rows are not touched."""
+    """Bring a data folder of an older version to this one.
+
+    Rows are not touched.
+
+    \b
+    setbull convert
+    """
     from setbull_pipelines.pipeline.opening import open_warehouse, warehouse_root
 
     settings = settings_in_force()

@@ -21,7 +21,13 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
     help="File to write; default: reports/ in the data folder.",
 )
 def divergence(table: str, day: datetime.date, out: Path | None) -> None:
-    """Write one HTML page that shows where, how and since when V2 differs from V1."""
+    """Write the page of a divergence of V2 from V1.
+
+    One HTML file that shows where, how and since when they differ.
+
+    \b
+    setbull divergence --table indicators_5min --day 2026-06-30
+    """
     from setbull_pipelines.cli.divergence import write_page
 
     settings = settings_in_force()

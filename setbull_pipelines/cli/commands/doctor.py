@@ -6,15 +6,24 @@ import sys
 
 import click
 
+from setbull_pipelines.cli import options
 from setbull_pipelines.cli.starting import settings_in_force
 from setbull_pipelines.errors import FAILED
 
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Mend what can be mended without losing anything.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@options.as_json
 def doctor(repair: bool, as_json: bool) -> None:
-    """Look the whole data folder over: exit 0 when nothing is wrong, 1 when something still is."""
+    """Look the whole data folder over.
+
+    Exit codes: 0 nothing is wrong, 1 something still is.
+
+    \b
+    setbull doctor
+    setbull doctor --repair
+    setbull doctor --json
+    """
     from setbull_pipelines.cli import doctor as work
     from setbull_pipelines.doctor.finding import FAULT
 

@@ -33,7 +33,14 @@ from setbull_pipelines.market.calendar import OutsideCoverage
 def fetch(
     listed: Path | None, days: int | None, interval: str | None, master: bool, also_open: bool
 ) -> None:
-    """Ask the broker for the candles that are missing; a fetch that was cut short goes on where it was."""
+    """Ask the broker for the candles that are missing.
+
+    A fetch that was cut short goes on where it was. Exit code 1 when an instrument failed.
+
+    \b
+    setbull fetch
+    setbull fetch --instruments universe.csv --interval day
+    """
     settings = settings_in_force()
 
     from setbull_pipelines.cli.fetch import carry_out, refresh_master

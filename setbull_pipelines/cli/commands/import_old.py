@@ -20,7 +20,14 @@ from setbull_pipelines.cli.starting import settings_in_force
     "--validate", "validates", is_flag=True, help="Hold what was imported against V1 instead."
 )
 def import_old(source: str | None, zone: str | None, validates: bool) -> None:
-    """Bring the old system's tables into imported/: SQL dumps, CSV exports, or mysql://USER@HOST:PORT/DATABASE."""
+    """Bring the old system's tables into imported/.
+
+    SOURCE is a SQL dump, a folder of CSV exports, or mysql://USER@HOST:PORT/DATABASE.
+
+    \b
+    setbull import dump.sql
+    setbull import --validate
+    """
     from setbull_pipelines.cli import importing as work
 
     settings = settings_in_force()

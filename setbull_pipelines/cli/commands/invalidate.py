@@ -21,7 +21,9 @@ from setbull_pipelines.cli.starting import settings_in_force
 )
 @click.option("--to", "last", type=options.DAY, help="Last trading day; default: the last stored.")
 def invalidate(instrument: str, first: datetime.date | None, last: datetime.date | None) -> None:
-    """Have one INSTRUMENT (key or symbol) computed again in both variants; deletes nothing.
+    """Have one instrument computed again in both variants.
+
+    INSTRUMENT is a key or a symbol. Deletes nothing: the next run computes.
 
     \b
     setbull invalidate RELIANCE --from 2026-06-01

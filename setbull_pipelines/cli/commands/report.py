@@ -15,7 +15,14 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
 @click.option("--day", type=options.DAY, help="Trading day; default: the last served one.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 def report(day: datetime.date | None, opens: bool) -> None:
-    """Write the daily report, one HTML file that needs no network, and print its path."""
+    """Write the daily report and print its path.
+
+    One HTML file that needs no network.
+
+    \b
+    setbull report --open
+    setbull report --day 2026-06-30
+    """
     from setbull_pipelines.cli.daily_report import write_report
 
     settings = settings_in_force()

@@ -16,7 +16,14 @@ from setbull_pipelines.cli.starting import settings_in_force
 @click.option("--instrument", help="Key or symbol; default: all.")
 @options.rows("Changes shown at most.")
 def revisions(day: datetime.date | None, instrument: str | None, rows: int) -> None:
-    """What later files corrected: how many bars, by how much, before or after they were final."""
+    """What later files corrected, and by how much.
+
+    How many bars of each day, before or after they were final.
+
+    \b
+    setbull revisions
+    setbull revisions --day 2026-06-30 --instrument RELIANCE
+    """
     from setbull_pipelines.cli.revisions import print_revisions
 
     with asking():

@@ -11,7 +11,13 @@ from setbull_pipelines.cli.starting import settings_in_force
 
 @click.group()
 def rollout() -> None:
-    """Which variant is served: look, or act with your name in the log."""
+    """Which variant is served.
+
+    Look, or act with your name in the log.
+
+    \b
+    setbull rollout status
+    """
 
 
 COMPONENTS = ("aggregation", "indicators", "sequences")
@@ -24,7 +30,14 @@ _component = click.option(
 @rollout.command()
 @options.as_json
 def status(as_json: bool) -> None:
-    """Stage of every component, and the share that is really served from V2."""
+    """Stage of every component, and the share from V2.
+
+    The share is of the instruments that the last stored session really serves.
+
+    \b
+    setbull rollout status
+    setbull rollout status --json
+    """
     from setbull_pipelines.cli import rollout as work
 
     settings = settings_in_force()
@@ -45,7 +58,11 @@ def status(as_json: bool) -> None:
 @_component
 @options.rows("The last ones.")
 def history(component: str | None, rows: int) -> None:
-    """Evaluations and actions, oldest first."""
+    """Evaluations and actions, oldest first.
+
+    \b
+    setbull rollout history --component indicators --rows 5
+    """
     from setbull_pipelines.cli import rollout as work
     from setbull_pipelines.rollout.stages import Component
 
@@ -75,7 +92,11 @@ def _act(
 @options.by
 @options.reason
 def force(component: str, stage: str, actor: str, reason: str) -> None:
-    """Move a component to a stage."""
+    """Move a component to a stage.
+
+    \b
+    setbull rollout force indicators 10 --by "A. Operator" --reason "five healthy sessions"
+    """
     _act("forced", component, actor, reason, stage)
 
 
@@ -85,7 +106,12 @@ def force(component: str, stage: str, actor: str, reason: str) -> None:
 @options.by
 @options.reason
 def freeze(component: str | None, release: bool, actor: str, reason: str) -> None:
-    """Stop advancing; rolling back still works."""
+    """Stop advancing; rolling back still works.
+
+    \b
+    setbull rollout freeze --by "A. Operator" --reason "before the holidays"
+    setbull rollout freeze --release --by "A. Operator" --reason "back again"
+    """
     _act("released" if release else "frozen", component, actor, reason)
 
 
@@ -94,7 +120,11 @@ def freeze(component: str | None, release: bool, actor: str, reason: str) -> Non
 @options.by
 @options.reason
 def kill(component: str | None, actor: str, reason: str) -> None:
-    """Back to off and latched, from the next serving on."""
+    """Back to off and latched, from the next serving on.
+
+    \b
+    setbull rollout kill --component indicators --by "A. Operator" --reason "looks wrong"
+    """
     _act("killed", component, actor, reason)
 
 
@@ -102,7 +132,11 @@ def kill(component: str | None, actor: str, reason: str) -> None:
 @options.by
 @options.reason
 def restore(actor: str, reason: str) -> None:
-    """Get a lost or damaged log back from the files that are left of it."""
+    """Get a lost or damaged log back from its files.
+
+    \b
+    setbull rollout restore --by "A. Operator" --reason "the pointer was deleted"
+    """
     from setbull_pipelines.cli import rollout as work
 
     with asking():
@@ -115,5 +149,9 @@ def restore(actor: str, reason: str) -> None:
 @options.by
 @options.reason
 def rearm(component: str | None, actor: str, reason: str) -> None:
-    """Release the latch; the component starts at shadow."""
+    """Release the latch; the component starts at shadow.
+
+    \b
+    setbull rollout rearm --component indicators --by "A. Operator" --reason "the divisor is mended"
+    """
     _act("re-armed", component, actor, reason)

@@ -45,9 +45,10 @@ def run(
     as_json: bool,
     reading: dict[str, Any],
 ) -> None:
-    """Materialize every asset for a range of trading days and print the results.
+    """Materialize every asset and print the results.
 
-    With --json the result is one object on the standard output, and what is told on the way goes to the error output.
+    For a range of trading days; without one, for those of the input. With --json the result is one object on the
+    standard output, and what is told on the way goes to the error output.
     Exit codes: 0 all well, 1 a check failed or the work did, 2 it cannot be done as asked, 130 interrupted.
 
     \b

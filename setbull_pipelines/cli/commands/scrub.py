@@ -11,7 +11,13 @@ from setbull_pipelines.errors import FAILED
 
 @click.command()
 def scrub() -> None:
-    """Hold stored files against their hashes, longest unverified first, and make damaged ones again."""
+    """Hold stored files against their hashes.
+
+    The longest unverified first; damaged ones are made again. Exit code 1 while one stays damaged.
+
+    \b
+    setbull scrub
+    """
     from setbull_pipelines.assets.scrub import scrub_stored_files
     from setbull_pipelines.pipeline.catalog import is_stored
     from setbull_pipelines.pipeline.opening import now, open_warehouse, warehouse_root

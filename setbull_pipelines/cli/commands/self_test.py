@@ -11,7 +11,13 @@ from setbull_pipelines.errors import FAILED
 
 @click.command("self-test")
 def self_test() -> None:
-    """Break V2 in every known way and require that each fault is caught and its cause named."""
+    """Break V2 on purpose: is each fault caught and named?
+
+    Exit code 1 when one was missed or misnamed, or an alarm was false.
+
+    \b
+    setbull self-test
+    """
     from setbull_pipelines.cli.self_test import keep_score, print_score
     from setbull_pipelines.reconciliation.self_test.score import run_self_test
 

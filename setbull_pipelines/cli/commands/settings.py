@@ -12,7 +12,14 @@ import click
     "--defaults", is_flag=True, help="The defaults with what each means, to start a file from."
 )
 def settings(defaults: bool) -> None:
-    """Every setting with its value and where that is from; secrets are never shown."""
+    """Every setting with its value and where that is from.
+
+    Secrets are never shown.
+
+    \b
+    setbull settings
+    setbull settings --defaults > settings.toml
+    """
     from setbull_pipelines.cli.settings import default_lines, lines_of
     from setbull_pipelines.settings.loading import load_with_origins
 

@@ -16,7 +16,14 @@ from setbull_pipelines.settings.loading import INPUT_VARIABLE, SETTINGS_FILE_VAR
 @click.command()
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def ui(port: int) -> None:
-    """Open the Dagster UI with the daemon, on this machine only."""
+    """Open the Dagster UI with the daemon.
+
+    On this machine only.
+
+    \b
+    setbull ui
+    setbull ui --port 3001
+    """
     from setbull_pipelines.cli.home import PROJECT, hold_for_ui, prepare_dagster_home
 
     settings = settings_in_force()

@@ -10,7 +10,13 @@ from setbull_pipelines.cli.starting import settings_in_force
 
 @click.command()
 def upload() -> None:
-    """Bring the tables of the data folder to the object store that storage.remote names."""
+    """Bring the tables to a shared object store.
+
+    To the one that the setting storage.remote names.
+
+    \b
+    setbull upload
+    """
     from setbull_pipelines.cli.uploading import bring
 
     with asking():
