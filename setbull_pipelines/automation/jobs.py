@@ -46,7 +46,9 @@ def build_jobs(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
         DAILY_JOB_NAME,
         selection=dg.AssetSelection.all()
         - dg.AssetSelection.assets(
-            MAINTENANCE_KEY, SELF_TEST_KEY, FETCHED_KEY, FETCHES_KEY, asset_key(ALERTS)
+            *(MAINTENANCE_KEY, SELF_TEST_KEY, FETCHED_KEY, FETCHES_KEY),
+            # What a whole day sends is sent with the alerts after the run.
+            *map(asset_key, (ALERTS, RECEIVERS)),
         ),
         tags=limit,
         description="Intake, candles, indicators, sequences, filters in V1 and V2, reconciliation, checks, catalog.",

@@ -62,7 +62,7 @@ SELECTIONS = (
     "key:v2/moves_daily or key:v2/sequence_patterns",
 )
 STEPS_OF_JOBS = {
-    "daily": 19,
+    "daily": 18,
     "intraday": 10,
     "intake": 1,
     "v1_lane": 1,
