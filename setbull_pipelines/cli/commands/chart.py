@@ -42,9 +42,9 @@ def chart(
     out: Path | None,
     opens: bool,
 ) -> None:
-    """Write the chart of a stock, one HTML file that needs no network, and print its path.
+    """Write the chart of a stock, and print its path.
 
-    SYMBOL is a symbol or an instrument key. The page has candles and indicators, V1 beside V2 and their difference,
+    One HTML file that needs no network. SYMBOL is a symbol or an instrument key. The page has candles and indicators, V1 beside V2 and their difference,
     and for each session the verdict, the stage of the rollout, corporate actions, and what was missing or refused.
 
     \b
