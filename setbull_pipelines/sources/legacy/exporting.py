@@ -163,9 +163,8 @@ def export(streams: Sequence[Stream], folder: Path, zone: str | None, told: Told
         )
     if not state.counts():
         raise CannotImport(
-            f"{', '.join(state.streams)}: found no row of the old tables ({', '.join(COLUMNS)}), expected "
-            "tables and rows in the statements that mysqldump writes, each from the beginning of a line, or rows below a "
-            "header"
+            f"{', '.join(state.streams)}: found no row of the old tables ({', '.join(COLUMNS)}), expected statements "
+            "as mysqldump writes them, each from the beginning of a line, or rows below a header"
         )
     return state
 
