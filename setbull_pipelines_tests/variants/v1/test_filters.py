@@ -204,6 +204,12 @@ def one_day_of(close: float) -> list[tuple[float, float]]:
             "4 mamba days of 21 are fewer than 20 %",
         ),
         (
+            {"settings": replace(FilterSettings(), mamba_ratio=0.7)},
+            "mamba",
+            REJECTED,
+            "10 mamba days of 21 are fewer than 70 %",
+        ),
+        (
             {"settings": replace(FilterSettings(), minimum_sequence_length=2)},
             "mamba",
             REJECTED,

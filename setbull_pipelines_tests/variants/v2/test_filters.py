@@ -104,6 +104,11 @@ def test_bearish_through_all_stages() -> None:
     assert (row["bullish_mamba_count"], row["bearish_mamba_count"]) == (0, 5)
 
 
+def test_the_share_of_mamba_days_that_is_asked_for_is_told() -> None:
+    row = verdict(settings=FilterSettings(mamba_ratio=0.7))
+    assert row["reason"] == "5 mamba days of 21 are fewer than 70 %"
+
+
 def test_no_bar_on_the_day() -> None:
     row = verdict(candles(last_day="2025-06-27"))
     assert (row["verdict"], row["stopped_at"]) == ("not enough data", "basic")
