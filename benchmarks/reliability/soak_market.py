@@ -56,7 +56,7 @@ date,kind,intervals,source
 2026-11-08,muhurat,13:45-14:45,a test
 2026-12-27,muhurat,18:00-19:00,a test
 """
-NEXT_YEAR = "2027-12-31,published,,a test\n"
+NEXT_YEAR = "2027-01-26,holiday,,a test\n2027-12-31,published,,a test\n"
 MUHURAT, HOLIDAY = date(2026, 12, 27), date(2026, 12, 25)
 _INSTRUMENTS = (1, 2, 3, 5, 9, 10, 11, 12)
 """Those of the sample that rise, fall, stand, cost much, climb, are locked, are split and are newly listed."""
