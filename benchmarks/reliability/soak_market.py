@@ -45,6 +45,9 @@ maximum_aggregation_seconds = 1000
 minimum_seconds_compared = 1000
 maximum_worker_share = 1
 highest_automatic_stage = "50"
+[quality]
+# Eight stocks have no usual shares.
+maximum_share_jump = 1
 [storage]
 keep_versions = 2
 runs_days = 6
