@@ -23,6 +23,7 @@ import psutil
 
 from benchmarks.reliability.soak_daemon import Station, kill
 from benchmarks.reliability.soak_market import (
+    CORRECTED,
     CORRECTED_AFTER,
     INDIA,
     MUHURAT,
@@ -225,9 +226,12 @@ def planned(days: Sequence[date]) -> dict[date, Fault]:
 
     None on another Friday, whose night and morning belong to the weekly jobs.
     """
-    free = [day for day in days if day not in _BOUND and day.weekday() != _FRIDAY]
-    found = dict(zip(free, _AT_ANY_TIME, strict=False))
-    return {day: _BOUND.get(day) or found.get(day, PLAIN) for day in days}
+    bound = {day: fault for day, fault in _BOUND.items() if day in days}
+    if CORRECTED not in days:
+        bound.pop(CORRECTED_AFTER, None)
+    free = [day for day in days if day not in bound and day.weekday() != _FRIDAY]
+    found = dict(zip(free, _AT_ANY_TIME, strict=False)) | bound
+    return {day: found.get(day, PLAIN) for day in days}
 
 
 def open_alerts(place: Place) -> dict[str, str]:
