@@ -68,10 +68,13 @@ def main(sessions: int, directory: Path) -> int:
             wrong.append("left out: the full disk, for which nobody may mount a file system here")
         try:
             evenings = list(_passed(station, market, plan, wrong))
-        finally:
             station.end()
-        ledger = faults.ledger(place)
-        found = _judged(station)
+            ledger = faults.ledger(place)
+            found = _judged(station)
+        except BaseException:
+            station.end()
+            shutil.copytree(place.folder, directory / "kept", symlinks=True, dirs_exist_ok=True)
+            raise
     wrong += _of_alerts(ledger, plan)
     wrong += _of_weights(evenings)
     wrong += [told for told in found["wrong"] if not told.startswith("doctor: clock: ")]

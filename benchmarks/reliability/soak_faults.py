@@ -23,6 +23,7 @@ import psutil
 
 from benchmarks.reliability.soak_daemon import Station, kill
 from benchmarks.reliability.soak_market import (
+    CORRECTED,
     CORRECTED_AFTER,
     INDIA,
     MUHURAT,
@@ -188,22 +189,26 @@ PLAIN = Fault("", _plain)
 OF_DEFECT = Fault(
     "defect of V2 at 50 %, and its fix",
     _defect,
-    ("rollout indicators taken back", "check v2/indicators_5min v2_agrees_with_v1 {day}"),
+    (
+        "rollout indicators taken back",
+        "check v2/indicators_5min v2_agrees_with_v1 {day}",
+        "check v2/indicators_daily v2_agrees_with_v1 {day}",
+    ),
 )
 _AT_ANY_TIME = (
     Fault("SIGKILL of the run", _kill_run, (_LOST_RUN,)),
     Fault(
         "outage of the source until the next morning", _outage, ("stale reconciliation/summary",)
     ),
-    OF_DEFECT,
     Fault("SIGKILL of the daemon", _kill_daemon),
+    OF_DEFECT,
     Fault("full disk", _full_disk, (_LOST_RUN,)),
     Fault("SIGKILL of the code server and the run", _kill_server, (_LOST_RUN,)),
     Fault("SIGKILL of the run, again", _kill_run, (_LOST_RUN,)),
 )
 _BOUND = {
     date(2026, 12, 18): Fault(
-        "a flipped bit", _flipped_bit, ("check operations/scrub stored_files_are_whole",)
+        "a flipped bit", _flipped_bit, ("check operations/scrub no_file_had_to_be_repaired",)
     ),
     RENAMED_ON: Fault("a stock gets another key", _plain),
     SPLIT_DAY: Fault("a split", _plain),
@@ -221,9 +226,12 @@ def planned(days: Sequence[date]) -> dict[date, Fault]:
 
     None on another Friday, whose night and morning belong to the weekly jobs.
     """
-    free = [day for day in days if day not in _BOUND and day.weekday() != _FRIDAY]
-    found = dict(zip(free, _AT_ANY_TIME, strict=False))
-    return {day: _BOUND.get(day) or found.get(day, PLAIN) for day in days}
+    bound = {day: fault for day, fault in _BOUND.items() if day in days}
+    if CORRECTED not in days:
+        bound.pop(CORRECTED_AFTER, None)
+    free = [day for day in days if day not in bound and day.weekday() != _FRIDAY]
+    found = dict(zip(free, _AT_ANY_TIME, strict=False)) | bound
+    return {day: found.get(day, PLAIN) for day in days}
 
 
 def open_alerts(place: Place) -> dict[str, str]:

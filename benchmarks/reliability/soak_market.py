@@ -1,4 +1,4 @@
-"""The month of the soak: eight instruments in December, and the files that a source delivers of each session.
+"""The month of the soak: nine instruments in December, and the files that a source delivers of each session.
 
 Belongs here: which sessions there are, what is delivered when, what is special about a session. Does not belong here:
 faults (``soak_faults``), processes.
@@ -28,7 +28,7 @@ minimum_sessions = 1
 [look_back]
 sessions_moves = 21
 [sample]
-instruments = 12
+instruments = 14
 daily_sessions = 60
 minute_sessions = 23
 last_day = "2026-12-31"
@@ -45,6 +45,9 @@ maximum_aggregation_seconds = 1000
 minimum_seconds_compared = 1000
 maximum_worker_share = 1
 highest_automatic_stage = "50"
+[quality]
+# Nine stocks have no usual shares.
+maximum_share_jump = 1
 [storage]
 keep_versions = 2
 runs_days = 6
@@ -56,10 +59,11 @@ date,kind,intervals,source
 2026-11-08,muhurat,13:45-14:45,a test
 2026-12-27,muhurat,18:00-19:00,a test
 """
-NEXT_YEAR = "2027-12-31,published,,a test\n"
+NEXT_YEAR = "2027-01-26,holiday,,a test\n2027-12-31,published,,a test\n"
 MUHURAT, HOLIDAY = date(2026, 12, 27), date(2026, 12, 25)
-_INSTRUMENTS = (1, 2, 3, 5, 9, 10, 11, 12)
-"""Those of the sample that rise, fall, stand, cost much, climb, are locked, are split and are newly listed."""
+_INSTRUMENTS = (1, 2, 4, 9, 10, 11, 12, 13, 14)
+"""Those of the sample that rise, fall, cost little, climb, are locked, are split and are newly listed, and two more: of
+each part of the rollout one of them is among the first ten percent."""
 SPLIT_DAY = date(2026, 12, 24)
 _RENAMED, RENAMED_ON = ("NSE_EQ|SAMPLE0009", "NSE_EQ|RENAMED09"), date(2026, 12, 22)
 CORRECTED, CORRECTED_AFTER = date(2026, 12, 23), date(2026, 12, 29)
