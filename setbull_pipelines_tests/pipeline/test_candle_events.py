@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline import candle_events
 from setbull_pipelines.pipeline.candle_events import EVENTS, events_after, events_of, last_event
+from setbull_pipelines.pipeline.repairing import make_again
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import LiveSettings
 from setbull_pipelines.tables.live import CANDLE, OF_BAR, REMOVAL, REVISION
@@ -208,7 +209,7 @@ def test_a_log_that_is_damaged_begins_anew_with_higher_numbers(session: LiveSess
     session.warehouse = Warehouse(session.warehouse.root)
     with pytest.raises(DamagedPartition):
         session.events()
-    session.record()
+    make_again(EVENTS, session.key, session.warehouse, session.run.settings, "test")
     events = session.events()
     assert events["event_id"].min() == last + 1
     assert len(events) == last
