@@ -48,10 +48,13 @@ def bring_up_to_date(
 ) -> dict[tuple[str, date], PartitionResult]:
     """Carry out the whole chain over all sessions of the run; what happened, by step and day."""
     given = (VARIANTS[variant], run.warehouse, run.settings, "touched", stages)
+    behind = run.look_backs()
     return {
         (step.name, result.day): result
         for step in STEPS
-        for result in StepRun(step, *given).over(days_of(run, step))
+        for result in StepRun(step, *given).over(
+            sorted({*behind[StoredTable("v1", step.outputs[0])], *run.days})
+        )
     }
 
 
