@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 REFEREE := .venv-referee
 INPUT ?=
-# More than processors: scenarios wait for servers, and the others compute meanwhile.
-TEST_PROCESSES ?= 3
+# Twice the processors: scenarios wait for servers, and the others compute meanwhile.
+TEST_PROCESSES ?= 4
 # Files stay whole, in the order of conftest.py.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # What is computed, compared and decided, by the tests of its own room.

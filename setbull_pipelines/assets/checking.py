@@ -14,6 +14,7 @@ from types import MappingProxyType
 import dagster as dg
 
 from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.assets.event_log import last_told_as_failed
 from setbull_pipelines.pipeline.judging import judge, judge_days
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import (
@@ -29,7 +30,6 @@ from setbull_pipelines.warehouse.store import Warehouse
 
 BY_DAY = "by day"
 """In the metadata of a result: for each day that was judged whether it ``passed``, and its figures."""
-_FAILED = "FAILED"
 
 
 def severity(rule: Rule, verdict: Verdict) -> dg.AssetCheckSeverity:
@@ -122,15 +122,12 @@ def report_days(
     The worst day of a check is the last: the UI shows that one as its state.
     """
     rules = list(rules)
-    failed = context.instance.event_log_storage.get_asset_check_partition_info(
-        [dg.AssetCheckKey(key, rule.name) for rule in rules],
-        partition_keys=[day.isoformat() for day in by_day],
+    told_as_failed = last_told_as_failed(
+        context.instance.event_log_storage,
+        key,
+        [rule.name for rule in rules],
+        [day.isoformat() for day in by_day],
     )
-    told_as_failed = {
-        (info.check_key.name, info.partition_key)
-        for info in failed
-        if info.latest_execution_status.value == _FAILED
-    }
     for rule in rules:
         verdicts = {day: verdicts[rule.name] for day, verdicts in by_day.items()}
         for day in reversed(_worst_first(rule, verdicts)):

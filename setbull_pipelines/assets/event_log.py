@@ -1,7 +1,7 @@
 """Where Dagster's events are kept: its SQLite event log, with connections that stay open and events written together.
 
-Belongs here: the storage class that ``dagster.yaml`` names, and reporting many materializations at once. Does not
-belong here: what is reported (the assets).
+Belongs here: the storage class that ``dagster.yaml`` names, reporting many materializations at once, and asking about
+many checks at once. Does not belong here: what is reported (the assets).
 
 The files are those of Dagster's own class, which reads them and is read: only how they are written differs. That one
 opens two or three connections for an event and closes them, which moves the file's journal into it each time; it
@@ -17,7 +17,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,10 @@ import dagster as dg
 from dagster._core.events import ASSET_CHECK_EVENTS, DagsterEvent, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
 from dagster._core.instance import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecordStatus,
+)
+from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
@@ -35,7 +39,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SqliteEventLogStorageWatchdog,
 )
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, delete, insert
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, delete, func, insert, select
 from sqlalchemy.event import listen, remove
 
 from setbull_pipelines import disk
@@ -308,6 +312,35 @@ def _place(entry: EventLogEntry) -> tuple[str, str]:
     """Where an event stands among others: by asset, then by day."""
     said = entry.get_dagster_event()
     return said.asset_key.to_string() if said.asset_key else "", said.partition or ""
+
+
+def last_told_as_failed(
+    storage: SqlEventLogStorage,
+    asset: dg.AssetKey,
+    names: Collection[str],
+    partitions: Collection[str],
+) -> set[tuple[str, str]]:
+    """Name and partition of the checks of an asset whose last evaluation of that partition failed.
+
+    Dagster's own question for that reads the latest materialization as well, and asks for each check by itself.
+    """
+    told = AssetCheckExecutionsTable.c
+    latest = (
+        select(func.max(told.id))
+        .where(
+            told.asset_key == asset.to_string(),
+            told.check_name.in_(names),
+            told.partition.in_(partitions),
+            told.evaluation_event_storage_id.isnot(None),  # or it is only planned
+        )
+        .group_by(told.check_name, told.partition)
+    )
+    failed = AssetCheckExecutionRecordStatus.FAILED.value
+    query = select(told.check_name, told.partition).where(
+        told.id.in_(latest), told.execution_status == failed
+    )
+    with storage.index_connection() as index:
+        return {(name, partition) for name, partition in index.execute(query)}
 
 
 def report_materializations(

@@ -23,6 +23,7 @@ from setbull_pipelines.assets import event_log
 from setbull_pipelines.assets.event_log import (
     BATCH_SIZE_VARIABLE,
     BatchedSqliteEventLog,
+    last_told_as_failed,
     report_materializations,
 )
 from setbull_pipelines.cli.home import prepare_dagster_home
@@ -234,6 +235,31 @@ def test_a_run_stores_its_events_together_and_in_order(
     assert latest.run_id == run_id
     # What is planned, one check among it; then each table.
     assert sizes == [61, 30, 30]
+
+
+def test_the_days_last_told_as_failed_are_those_that_dagster_knows_so(
+    log: BatchedSqliteEventLog,
+) -> None:
+    names, days = ["conserved", "ohlc", "never judged"], DAYS[:4]
+    for check, verdicts in (("conserved", (False, True)), ("ohlc", (True, False))):
+        for passed in verdicts:
+            log.store_event(judged(RUN, 1.0, "candles", check, passed, DAYS[0]))
+        log.store_event(judged(RUN, 2.0, "candles", check, False, DAYS[1]))
+    log.store_event(judged(RUN, 2.0, "candles", "conserved", False, DAYS[9]))
+    log.store_event(judged(RUN, 2.0, "candles", "conserved", False))
+    log.store_event(judged(RUN, 2.0, "indicators", "conserved", False, DAYS[2]))
+    # Announced, and not judged yet: what was said before holds.
+    log.store_event(check_planned(RUN, 3.0, "candles", "conserved"))
+    found = last_told_as_failed(log, CANDLES, names, days)
+    assert found == {("conserved", DAYS[1]), ("ohlc", DAYS[0]), ("ohlc", DAYS[1])}
+    known = log.get_asset_check_partition_info(
+        [dg.AssetCheckKey(CANDLES, name) for name in names], partition_keys=days
+    )
+    assert found == {
+        (info.check_key.name, info.partition_key)
+        for info in known
+        if info.latest_execution_status.value == "FAILED"
+    }
 
 
 def test_files_stay_open(log: BatchedSqliteEventLog, monkeypatch: pytest.MonkeyPatch) -> None:

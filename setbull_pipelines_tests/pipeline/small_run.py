@@ -83,11 +83,14 @@ class SmallRun:
         """The trading days that were asked for."""
         return self.outcome.asked.days
 
-    def looked_back_at(self, schema: str, table: Table) -> list[date]:
-        """The days of a table before those asked for, which the lanes computed as their look-back."""
+    def look_backs(self) -> dict[StoredTable, list[date]]:
+        """The days of each table before those asked for, which the lanes computed as their look-back."""
         behind = partitions_behind(self.days, IN_FULL, self.settings, references_of(self.warehouse))
-        days = dict(behind)[StoredTable(schema, table)]
-        return [day for day in days if day not in self.days]
+        return {stored: [day for day in days if day not in self.days] for stored, days in behind}
+
+    def looked_back_at(self, schema: str, table: Table) -> list[date]:
+        """Those days of one table."""
+        return self.look_backs()[StoredTable(schema, table)]
 
     def copy(self, directory: Path) -> SmallRun:
         """The same run in another folder, to publish into. Files are linked: never write into one."""

@@ -33,7 +33,7 @@ from setbull_pipelines_tests.pipeline.small_run import (
     publish,
     small_settings,
 )
-from setbull_pipelines_tests.pipeline.test_engine import STEP, VARIANTS, every_step, every_variant
+from setbull_pipelines_tests.pipeline.test_engine import VARIANTS, every_step, every_variant
 from setbull_pipelines_tests.pipeline.test_references import ALIASES, alias, announce
 from setbull_pipelines_tests.pipeline.test_running import AUCTION, DRILL, MUHURAT, OUTAGE
 from setbull_pipelines_tests.pipeline.test_touched import COVERAGE, DAILY, KEYS, MINUTES, change
@@ -100,15 +100,29 @@ def scenario(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> S
     return Scenario(run, days)
 
 
+@dataclasses.dataclass(frozen=True)
+class Computed:
+    """A run in which all days were computed as one range, and how often each step was called, by variant."""
+
+    run: SmallRun
+    calls: dict[str, dict[str, int]]
+
+
 @pytest.fixture(scope="module")
-def computed(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+def computed_by_v2(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Computed:
+    """The scenario with everything computed by V2; read it, and copy it to change something."""
+    run = scenario.copy(tmp_path_factory.mktemp("computed by v2") / "data")
+    return Computed(run, {"v2": compute(run, VARIANTS["v2"], [scenario.days])})
+
+
+@pytest.fixture(scope="module")
+def computed(
+    scenario: Scenario, computed_by_v2: Computed, tmp_path_factory: pytest.TempPathFactory
+) -> Computed:
     """The scenario with everything computed by both variants; read it, and copy it to change something."""
-    run = scenario.copy(tmp_path_factory.mktemp("computed") / "data")
-    for variant in VARIANTS.values():
-        for step in STEPS:
-            given = (run.warehouse, run.settings, "spans", IN_FULL)
-            list(StepRun(step, variant, *given).over(scenario.days))
-    return run
+    run = computed_by_v2.run.copy(tmp_path_factory.mktemp("computed") / "data")
+    calls = compute(run, VARIANTS["v1"], [scenario.days])
+    return Computed(run, {"v1": calls, **computed_by_v2.calls})
 
 
 def _under_the_former_key(rows: pd.DataFrame) -> pd.DataFrame:
@@ -158,17 +172,46 @@ def counted(step: Step, calls: list[int]) -> Step:
 
 def told(run: SmallRun, step: Step, lane: str, days: Sequence[date]) -> dict[tuple, tuple]:
     """All that is stored of the step but what it took, and when."""
-    found = {}
+    found, warehouse = {}, run.warehouse
     for table in step.outputs:
         for day in days:
             stored, key = StoredTable(lane, table), day.isoformat()
-            pointer = run.warehouse.pointer(stored, key)
-            computed_from = run.warehouse.instrument_inputs(stored, key).to_pydict()
+            pointer = warehouse.pointer(stored, key)
+            computed_from = warehouse.instrument_inputs(stored, key).to_pydict()
             found[table.name, day] = (
                 *(pointer.content_hash, computed_from, pointer.inputs),
                 *(dict(pointer.failures), pointer.note, pointer.cost is None),
             )
     return found
+
+
+def compute(
+    run: SmallRun,
+    variant: object,
+    ranges: Sequence[Sequence[date]],
+    stages=IN_FULL,
+    as_of: datetime | None = None,
+) -> dict[str, int]:
+    """Every step of the variant for each range in turn; how often each was called."""
+    counts, given = {}, (run.warehouse, run.settings, "spans", stages, as_of)
+    for step in STEPS:
+        calls: list[int] = []
+        for days in ranges:
+            list(StepRun(counted(step, calls), variant, *given).over(days))
+        counts[step.name] = len(calls)
+    return counts
+
+
+def stored_alike(
+    runs: dict[str, SmallRun], variant: str, days: Sequence[date]
+) -> dict[str, dict[tuple, tuple]]:
+    """What is stored of every step, which has to be the same in the range and day by day."""
+    alike = {}
+    for step in STEPS:
+        stored = {name: told(run, step, variant, days) for name, run in runs.items()}
+        assert stored["range"] == stored["alone"], step.name
+        alike[step.name] = stored["range"]
+    return alike
 
 
 def compute_chain(
@@ -177,80 +220,76 @@ def compute_chain(
     days: Sequence[date],
     stages=IN_FULL,
     as_of: datetime | None = None,
-) -> dict[str, int]:
-    """Every step, in one run in a range and in the other day by day; how often a step of the range was called."""
-    counts = {}
-    for step in STEPS:
-        calls: list[int] = []
-        for name, run in runs.items():
-            given = (run.warehouse, run.settings, "spans", stages, as_of)
-            watched = counted(step, calls) if name == "range" else step
-            for some in [list(days)] if name == "range" else [[day] for day in days]:
-                list(StepRun(watched, variant, *given).over(some))
-        stored = {name: told(run, step, variant.name, days) for name, run in runs.items()}
-        assert stored["range"] == stored["alone"], step.name
-        counts[step.name] = len(calls)
-    return counts
+) -> tuple[dict[str, int], dict[str, dict[tuple, tuple]]]:
+    """Every step, in one run in a range and in the other day by day.
+
+    Returns how often a step of the range was called, and what is stored of it in both runs.
+    """
+    counts = compute(runs["range"], variant, [days], stages, as_of)
+    compute(runs["alone"], variant, [[day] for day in days], stages, as_of)
+    return counts, stored_alike(runs, variant.name, days)
 
 
-@pytest.mark.parametrize("fails", [False, True], ids=["all computed", "some fail"])
 @every_variant
 def test_a_range_has_what_each_day_has_alone(
-    variant: str, fails: bool, scenario: Scenario, tmp_path: Path
+    variant: str, scenario: Scenario, computed: Computed, tmp_path: Path
+) -> None:
+    days, settings = scenario.days, scenario.run.settings
+    runs = {"range": computed.run, "alone": scenario.copy(tmp_path / "alone")}
+    counts = computed.calls[variant]
+    compute(runs["alone"], VARIANTS[variant], [[day] for day in days])
+    stored = stored_alike(runs, variant, days)
+    for step in STEPS:
+        hashes = {values[0] for values in stored[step.name].values()}
+        assert len(hashes) > 1, "there are rows"
+        if step.is_of_own_rows(settings):
+            assert counts[step.name] == 1
+    # Before and after the alias, in each of which: those without an action, and stretches of the others.
+    assert (1 + 2) + (1 + 4) <= counts["indicators_daily"] < SESSIONS / 2
+
+
+@every_variant
+def test_a_range_of_which_some_fail_has_what_each_day_has_alone(
+    variant: str, scenario: Scenario, tmp_path: Path
 ) -> None:
     runs = {name: scenario.copy(tmp_path / name) for name in ("range", "alone")}
-    days, settings = scenario.days, scenario.run.settings
-    counts = compute_chain(runs, failing(variant, days) if fails else VARIANTS[variant], days)
-    for step in STEPS:
-        stored = told(runs["range"], step, variant, days)
-        assert len({values[0] for values in stored.values()}) > 1, "there are rows"
-    if fails:
-        failed = {
-            (table, day): set(values[3])
-            for step in STEPS
-            for (table, day), values in told(runs["range"], step, variant, days).items()
-        }
-        assert failed["candles_daily", days[9]] == {NO_CANDLE}
-        assert failed["indicators_daily", days[17]] == {NO_CANDLE}
-        assert failed["indicators_daily", days[-1]] == {NO_CANDLE, NO_INDICATORS}
-        assert failed["sequences", days[21]] >= {NO_SEQUENCES}
-        assert NO_SEQUENCES not in failed["sequences", days[22]]
-    else:
-        for step in STEPS:
-            if step.is_of_own_rows(settings):
-                assert counts[step.name] == 1
-        # Before and after the alias, in each of which: those without an action, and stretches of the others.
-        assert (1 + 2) + (1 + 4) <= counts["indicators_daily"] < SESSIONS / 2
+    days = scenario.days
+    _, stored = compute_chain(runs, failing(variant, days), days)
+    failed = {}
+    for of_step in stored.values():
+        assert len({values[0] for values in of_step.values()}) > 1, "there are rows"
+        failed |= {place: set(values[3]) for place, values in of_step.items()}
+    assert failed["candles_daily", days[9]] == {NO_CANDLE}
+    assert failed["indicators_daily", days[17]] == {NO_CANDLE}
+    assert failed["indicators_daily", days[-1]] == {NO_CANDLE, NO_INDICATORS}
+    assert failed["sequences", days[21]] >= {NO_SEQUENCES}
+    assert NO_SEQUENCES not in failed["sequences", days[22]]
 
 
-def test_a_sample_of_v1_has_what_each_day_has_alone(scenario: Scenario, tmp_path: Path) -> None:
-    first = scenario.copy(tmp_path / "v2")
-    for step in STEPS:
-        given = (first.warehouse, first.settings, "spans", IN_FULL)
-        list(StepRun(step, VARIANTS["v2"], *given).over(scenario.days))
+def test_a_sample_of_v1_has_what_each_day_has_alone(
+    scenario: Scenario, computed_by_v2: Computed, tmp_path: Path
+) -> None:
+    first = computed_by_v2.run
     half = dataclasses.replace(first.settings, rollout=RolloutSettings(sample_percentage=50))
     first = dataclasses.replace(first, settings=half)
     runs = {name: first.copy(tmp_path / name) for name in ("range", "alone")}
-    compute_chain(runs, VARIANTS["v1"], scenario.days, SAMPLED)
-    marks = {
-        values[2]["instruments"]
-        for values in told(runs["range"], STEP["candles_daily"], "v1", scenario.days).values()
-    }
+    _, stored = compute_chain(runs, VARIANTS["v1"], scenario.days, SAMPLED)
+    marks = {values[2]["instruments"] for values in stored["candles_daily"].values()}
     assert len(marks) == 2
 
 
 @every_variant
 def test_with_a_session_under_way_a_range_has_what_each_day_has_alone(
-    variant: str, scenario: Scenario, computed: SmallRun, tmp_path: Path
+    variant: str, scenario: Scenario, computed: Computed, tmp_path: Path
 ) -> None:
-    first, days = computed.copy(tmp_path / "first"), scenario.days[-6:]
+    first, days = computed.run.copy(tmp_path / "first"), scenario.days[-6:]
     for step in STEPS:
         for table in step.outputs:
             for day in days:
                 forget(first.warehouse, StoredTable(variant, table), day)
     runs = {name: first.copy(tmp_path / name) for name in ("range", "alone")}
     moment = datetime.combine(days[-1], time(11, 3))
-    counts = compute_chain(runs, VARIANTS[variant], days, as_of=moment)
+    counts, _ = compute_chain(runs, VARIANTS[variant], days, as_of=moment)
     assert all(counts.values()), "nothing was up to date"
     for run in runs.values():
         stored = StoredTable(variant, tables.CANDLES_5MIN)
@@ -260,14 +299,14 @@ def test_with_a_session_under_way_a_range_has_what_each_day_has_alone(
 
 @every_variant
 def test_corrections_of_a_range_are_computed_together(
-    variant: str, scenario: Scenario, computed: SmallRun, tmp_path: Path
+    variant: str, scenario: Scenario, computed: Computed, tmp_path: Path
 ) -> None:
-    first = computed.copy(tmp_path / "first")
+    first = computed.run.copy(tmp_path / "first")
     days = scenario.days[12:]
     for day in days[2:7]:
         change(first, DAILY, day, _dearer)
     runs = {name: first.copy(tmp_path / name) for name in ("range", "alone")}
-    counts = compute_chain(runs, VARIANTS[variant], days)
+    counts, _ = compute_chain(runs, VARIANTS[variant], days)
     assert counts["candles_daily"] == 1
     # From the first corrected day on, in stretches between the actions of the corrected instruments.
     assert 1 <= counts["indicators_daily"] < len(days) / 2
@@ -283,9 +322,9 @@ def _dearer(rows: pd.DataFrame) -> pd.DataFrame:
 @every_step
 @every_variant
 def test_rows_of_several_days_in_any_order_give_the_rows_of_each_day(
-    step: Step, variant: str, scenario: Scenario, computed: SmallRun
+    step: Step, variant: str, scenario: Scenario, computed: Computed
 ) -> None:
-    run, found = computed, scenario.run.settings
+    run, found = computed.run, scenario.run.settings
     if not step.is_of_own_rows(found):
         assert any(item.look_back(found) for item in step.inputs)
         return
@@ -379,7 +418,7 @@ def test_days_that_do_not_fit_together_are_computed_in_smaller_ranges(
         "setbull_pipelines.pipeline.computing.memory_in_use",
         lambda: allowance(processing) - runs["range"].warehouse.cache.limit_bytes - 40_000,
     )
-    counts = compute_chain(runs, VARIANTS["v2"], scenario.days[:12])
+    counts, _ = compute_chain(runs, VARIANTS["v2"], scenario.days[:12])
     # More than the chunks of one range, fewer than those of ranges of one day.
     assert 2 < counts["candles_daily"] < 2 * 12
 

@@ -47,21 +47,24 @@ def bring_up_to_date(
     run: SmallRun, variant: str, stages=IN_FULL
 ) -> dict[tuple[str, date], PartitionResult]:
     """Carry out the whole chain over all sessions of the run; what happened, by step and day."""
+    given = (VARIANTS[variant], run.warehouse, run.settings, "touched", stages)
+    behind = run.look_backs()
     return {
         (step.name, result.day): result
         for step in STEPS
-        for result in StepRun(
-            step, VARIANTS[variant], run.warehouse, run.settings, "touched", stages
-        ).over(days_of(run, step))
+        for result in StepRun(step, *given).over(
+            sorted({*behind[StoredTable("v1", step.outputs[0])], *run.days})
+        )
     }
 
 
 def contents(run: SmallRun, variant: str) -> dict[tuple[str, str], str]:
     """The content hash of every partition of a variant."""
+    warehouse = run.warehouse
     return {
-        (table.name, key): run.warehouse.pointer(StoredTable(variant, table), key).content_hash
+        (table.name, key): warehouse.pointer(StoredTable(variant, table), key).content_hash
         for table in tables.COMPUTED_TABLES
-        for key in run.warehouse.partitions(StoredTable(variant, table))
+        for key in warehouse.partitions(StoredTable(variant, table))
     }
 
 
@@ -133,13 +136,14 @@ def test_a_corrected_instrument_day_computes_just_what_depends_on_it(
 ) -> None:
     middle = copied_run.looked_back_at("v1", tables.CANDLES_DAILY)[-10]
     first, second = copied_run.days
+    warehouse = copied_run.warehouse
     before = {
-        (stored.name, key): copied_run.warehouse.pointer(stored, key)
+        (stored.name, key): warehouse.pointer(stored, key)
         for lane in ("v1", "v2", "served", "reconciliation")
         for table in tables.ALL_TABLES
         if lane in table.schemas
         for stored in [StoredTable(lane, table)]
-        for key in copied_run.warehouse.partitions(stored)
+        for key in warehouse.partitions(stored)
     }
     change(copied_run, DAILY, middle, dearer(KEY))
     results = bring_up_to_date(copied_run, variant)
@@ -166,8 +170,9 @@ def test_a_corrected_instrument_day_computes_just_what_depends_on_it(
         listed = starts.loc[starts["first_trading_day"] <= pd.Timestamp(day), "instrument_key"]
         assert results[name, day].instruments_kept == listed.nunique() - count > 8
 
+    warehouse = copied_run.warehouse
     after = {
-        name: copied_run.warehouse.pointer(StoredTable(name[0].partition(".")[0], table), name[1])
+        name: warehouse.pointer(StoredTable(name[0].partition(".")[0], table), name[1])
         for name in before
         for table in tables.ALL_TABLES
         if name[0].endswith(f".{table.name}") and name[0].partition(".")[0] in table.schemas
