@@ -356,7 +356,8 @@ def _refuse_error(document: Mapping[str, Any]) -> None:
     if document.get("status") == "error" or errors:
         first = errors[0] if isinstance(errors, list) and errors else errors or {}
         if isinstance(first, dict):
-            said = f"{first.get('errorCode')} ({first.get('message', document.get('message'))})"
+            code = first.get("errorCode") or document.get("error_type") or "without a code"
+            said = f"{code} ({first.get('message', document.get('message'))})"
         else:
             said = str(first)
         raise UnreadableFile(f"found the broker's error {_safe(said)[:300]}, expected candles")

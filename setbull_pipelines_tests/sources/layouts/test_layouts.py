@@ -309,6 +309,11 @@ def test_at_most_one_layout_recognises_a_file_but_the_general_one() -> None:
         ),
         ("A.json", '{"s": "no_data", "candles": []}', "without candles (no_data)"),
         ("A.json", '{"errors": ["too many requests"]}', "error too many requests"),
+        (
+            "A.json",
+            '{"status": "error", "message": "Invalid token", "error_type": "TokenException"}',
+            "error TokenException (Invalid token)",
+        ),
         ("A.json", '{"status": false, "message": "Invalid Token", "data": null}', "Invalid Token"),
     ],
 )
