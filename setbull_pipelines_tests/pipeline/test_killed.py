@@ -65,12 +65,13 @@ def test_progress_tells_rate_and_time_left(
 ) -> None:
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    progress = Progress("v2/candles_daily", 600, "days")
     with caplog.at_level(logging.INFO, logger="setbull_pipelines.progress"):
+        progress = Progress("v2/candles_daily", 600, "days")
         for _ in range(300):
             clock[0] += 0.25
             progress.advance()
-    lines = [record.getMessage() for record in caplog.records]
+    begin, *lines = (record.getMessage() for record in caplog.records)
+    assert begin == "v2/candles_daily: 0 of 600 days"
     assert lines[-1] == "v2/candles_daily: 300 of 600 days, 4.0 per second, 75 s left"
     assert len(lines) == 75  # one each second
     assert all(re.search(r"of 600 days, 4.0 per second, \d+ s left", line) for line in lines)
