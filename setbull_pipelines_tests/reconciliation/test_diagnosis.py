@@ -149,6 +149,7 @@ def test_columns_with_other_causes_get_other_diagnoses_the_specific_first(
         "unknown shape",
     ]
     assert comparison.diagnoses["column_names"].tolist() == ["atr", "ema_5,ema_9", "rsi"]
+    assert comparison.diagnoses["rank"].tolist() == [1, 2, 3]
 
 
 def test_many_rows_are_read_as_whole_instruments_with_the_diverging_ones_first(

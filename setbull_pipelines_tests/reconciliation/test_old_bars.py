@@ -195,7 +195,11 @@ def test_rows_that_one_side_lacks_are_told(market: dict[str, pd.DataFrame]) -> N
     gone = old.iloc[5:6].assign(active="0")
     rows = pd.concat([old.drop(index=old.index[5]), late, shifted, gone])
     found = held(market, rows, TODAY).all_differences
-    counted = found[found["column"] == "row"]["cause"].value_counts().to_dict()
+    of_rows = found[found["column"] == "row"]
+    in_old = of_rows["cause"].str.contains("outside|zone")
+    assert of_rows["old"].notna().tolist() == in_old.tolist()
+    assert of_rows["v1"].isna().tolist() == in_old.tolist()
+    counted = of_rows["cause"].value_counts().to_dict()
     assert counted == {
         "a bar outside the session (row 45)": 1,
         "wall-clock time was read in another zone (row 32, D40)": 1,
