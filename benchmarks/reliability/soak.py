@@ -241,19 +241,15 @@ def _replayed(market: Market, plan: Plan, directory: Path, clock: Clock) -> dict
     station = Station(place, inbox, clock)
     days = market.days
     of_defect = next((day for day, fault in plan.items() if fault is faults.OF_DEFECT), None)
-    alone = (of_defect, month.RENAMED_ON, month.CORRECTED_AFTER, month.SPLIT_DAY)
     by = ("--by", "Asha", "--reason", "as the rollback of the soak")
-    for number, day in enumerate(days, 1):
-        market.deliver(day, inbox)
-        following = days[number] if number < len(days) else None
-        # Files that change what was delivered before are taken in by a run of their own.
-        if following is None or following in alone or day == of_defect:
-            station.setbull("run", "--input", str(inbox))
-            print(f"{real_time.strftime('%H:%M:%S')} replayed until {day}", flush=True)
-        if following is not None and following == of_defect:
+    for day in days:
+        if day == of_defect:
             station.setbull("rollout", "force", "indicators", "off", *by)
+        market.deliver(day, inbox)
+        station.setbull("run", "--input", str(inbox))
         if day == of_defect:
             station.setbull("rollout", "rearm", "--component", "indicators", *by)
+        print(f"{real_time.strftime('%H:%M:%S')} replayed until {day}", flush=True)
     return _judged(station)
 
 

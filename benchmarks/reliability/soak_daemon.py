@@ -150,6 +150,7 @@ class Station:
                     os.killpg(process.pid, sign)
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(seconds)
+        self.webserver = self.daemon = self.server = None
 
     def weights(self) -> dict[str, Weight]:
         """What the two processes hold now."""
