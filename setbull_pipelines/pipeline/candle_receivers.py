@@ -157,12 +157,15 @@ def _attempt(name: str, events: Sequence[Event], settings: Settings) -> tuple[in
 
 def _call(path: str, events: Sequence[Event]) -> tuple[int, str | None]:
     module, _, name = path.partition(":")
-    accepted = 0
+    accepted, until = 0, time.monotonic() + SECONDS_AT_ONCE
     try:
         function = getattr(import_module(module), name)
         for event in events:
             function(event)
             accepted += 1
+            # Its place is not reserved for longer.
+            if time.monotonic() > until:
+                break
     except Exception as error:
         # What a user's function raises, and that it cannot be imported, may be anything.
         said = " ".join(f"{path} raised {type(error).__name__}: {error}".split())

@@ -173,6 +173,23 @@ def test_the_function_is_called_with_every_event_and_again_from_the_one_that_it_
     assert desk_of_a_test.seen == list(range(1, last + 1))
 
 
+def test_a_function_that_takes_long_has_its_turn_again(
+    session: LiveSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "slow_desk_of_a_test.py").write_text(
+        "import time\ndef on_candle_close(event):\n    time.sleep(0.05)\n"
+    )
+    own = {"on_candle_close": "slow_desk_of_a_test:on_candle_close"}
+    monkeypatch.setattr(candle_receivers, "SECONDS_AT_ONCE", 0.12)
+    first, second = (sent(session, hours, **own)[0] for hours in (0, 1))
+    assert (first.error, second.error) == (None, None)
+    assert 0 < first.events < last_event(session.warehouse)
+    assert (
+        read_receivers(session.warehouse)[FUNCTION].delivered_event == first.events + second.events
+    )
+
+
 def test_a_function_that_cannot_be_imported_is_told(session: LiveSession) -> None:
     (found,) = sent(session, 0, on_candle_close="no_such_desk:on_candle_close")
     assert found.error == (
