@@ -10,8 +10,11 @@ TEST_PROCESSES ?= 4
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # Any number: tests run in an order drawn from it.
 ORDER_SEED ?=
+# Made once, or each process of the tests would make it at the same moment: modules and the kernels of V2.
+COMPILED := $(BIN)/python -m compileall -q setbull_pipelines && \
+	$(BIN)/python -c 'from setbull_pipelines.variants.v2 import kernels; kernels.load()'
 # Types are checked while tests run: alone they would leave the other processors idle.
-WITH_TYPES = $(BIN)/mypy & types=$$!; $(1); tests=$$?; wait $$types && exit $$tests
+WITH_TYPES = $(BIN)/mypy & types=$$!; $(COMPILED) && $(1); tests=$$?; wait $$types && exit $$tests
 FROM ?=
 TO ?=
 # Images of containers set it, and then every process compiles all modules again before its work.
