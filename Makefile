@@ -13,8 +13,11 @@ COVERED := variants reconciliation rollout market quality groups
 # Any number: tests run in an order drawn from it.
 ORDER_SEED ?=
 SESSIONS ?=
+# Made once, or each process of the tests would make it at the same moment: modules and the kernels of V2.
+COMPILED := $(BIN)/python -m compileall -q setbull_pipelines && \
+	$(BIN)/python -c 'from setbull_pipelines.variants.v2 import kernels; kernels.load()'
 # Types are checked while tests run: alone they would leave the other processors idle.
-WITH_TYPES = $(BIN)/mypy & types=$$!; $(1); tests=$$?; wait $$types && exit $$tests
+WITH_TYPES = $(BIN)/mypy & types=$$!; $(COMPILED) && $(1); tests=$$?; wait $$types && exit $$tests
 FROM ?=
 TO ?=
 # Images of containers set it, and then every process compiles all modules again before its work.

@@ -48,6 +48,8 @@ class Kind(Enum):
 
     def __init__(self, pandas_dtype: str, arrow_type: pyarrow.DataType, duckdb_type: str) -> None:
         self.pandas_dtype = pandas_dtype
+        # Finding a type by its name takes as long as converting a column of a few rows.
+        self.dtype = pd.api.types.pandas_dtype(pandas_dtype)
         self.arrow_type = arrow_type
         self.duckdb_type = duckdb_type
 
@@ -312,14 +314,15 @@ class Table:
             return self.empty()
         # Of a few rows, converting columns to the type that they have takes longer than all else, and of a frame as a
         # whole three times as long again.
-        kinds = [column.kind.pandas_dtype for column in self.columns]
+        kinds = [column.kind for column in self.columns]
         is_typed = [
-            type_name(dtype) == kind for dtype, kind in zip(frame.dtypes, kinds, strict=True)
+            type_name(dtype) == kind.pandas_dtype
+            for dtype, kind in zip(frame.dtypes, kinds, strict=True)
         ]
         if not all(is_typed):
             frame = pd.DataFrame(
                 {
-                    name: frame[name] if fits else frame[name].astype(kind)
+                    name: frame[name] if fits else frame[name].astype(kind.dtype)
                     for name, kind, fits in zip(names, kinds, is_typed, strict=True)
                 },
                 index=frame.index,

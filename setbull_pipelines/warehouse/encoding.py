@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -207,9 +207,4 @@ def _extension(column: pyarrow.ChunkedArray, kind: Kind) -> pd.api.extensions.Ex
         moments = np.empty(len(column), "datetime64[us]")
         _fill(moments, column)
         return pd.DatetimeIndex(moments, tz="UTC").tz_convert(INDIA).array
-    return _pandas_dtype(kind).__from_arrow__(column)
-
-
-@cache  # finding a type by its name takes longer than making the column
-def _pandas_dtype(kind: Kind) -> pd.api.extensions.ExtensionDtype:
-    return pd.api.types.pandas_dtype(kind.pandas_dtype)
+    return kind.dtype.__from_arrow__(column)
