@@ -44,8 +44,9 @@ def chart(
 ) -> None:
     """Write the chart of a stock, and print its path.
 
-    One HTML file that needs no network. SYMBOL is a symbol or an instrument key. The page has candles and indicators, V1 beside V2 and their difference,
-    and for each session the verdict, the stage of the rollout, corporate actions, and what was missing or refused.
+    One HTML file that needs no network. SYMBOL is a symbol or an instrument key. The page has candles and indicators,
+    V1 beside V2 and their difference, and for each session the verdict, the stage of the rollout, corporate actions,
+    and what was missing or refused.
 
     \b
     setbull chart RELIANCE
