@@ -14,7 +14,6 @@ from types import MappingProxyType
 import dagster as dg
 
 from setbull_pipelines.assets.common import asset_key
-from setbull_pipelines.assets.event_log import last_told_as_failed
 from setbull_pipelines.pipeline.judging import judge, judge_days
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import (
@@ -121,6 +120,9 @@ def report_days(
 
     The worst day of a check is the last: the UI shows that one as its state.
     """
+    # Here, or loading the definitions would load SQLAlchemy.
+    from setbull_pipelines.assets.event_log import last_told_as_failed
+
     rules = list(rules)
     told_as_failed = last_told_as_failed(
         context.instance.event_log_storage,
