@@ -102,9 +102,12 @@ def land_files(
     known.remember()
     earlier = {arrival.source: arrival.content for arrival in arrivals_of(journal.arrivals)}
     for name in list(out_of_reach):
-        # Of an archive its files were read.
-        of_name = [source for source in earlier if source == name or source.startswith(f"{name}/")]
-        counting = {source: earlier[source] for source in of_name if earlier[source]}
+        # The members of an archive that cannot be read are known from before.
+        counting = {
+            source: content
+            for source, content in earlier.items()
+            if content and (source == name or source.startswith(f"{name}/"))
+        }
         if counting:
             reason = out_of_reach.pop(name).reason
             _log.warning("%s: %s. What was read of its earlier content counts.", name, reason)
