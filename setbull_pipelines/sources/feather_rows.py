@@ -6,12 +6,13 @@ Belongs here: their bytes to typed columns. Does not belong here: what columns m
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow
 import pyarrow.ipc
 
-from setbull_pipelines.sources.parquet_rows import require_size, rows_of_table
+from setbull_pipelines.sources.parquet_rows import MOST_TIMES_LARGER, require_size, rows_of_table
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, first_line
 
 BEGIN = b"ARROW1"
@@ -25,8 +26,16 @@ def feather_rows(content: bytes, limit_mib: int) -> RawRows:
         require_size(len(first), len(_opened(content).schema), content, limit_mib)
         table = _read(content, pyarrow.ipc.IpcReadOptions())
         return rows_of_table(table.unify_dictionaries())
-    except (UnreadableFile, MemoryError):
+    except UnreadableFile:
         raise
+    except MemoryError as error:
+        # A damaged length is no lack of memory, which passes.
+        asked = re.search(r"size (\d+)", str(error))
+        if not asked or int(asked[1]) <= MOST_TIMES_LARGER * len(content):
+            raise
+        raise UnreadableFile(
+            f"found {first_line(error)}, expected a whole Feather or Arrow file"
+        ) from error
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UnreadableFile(
             f"found {first_line(error)}, expected a whole Feather or Arrow file"

@@ -17,7 +17,7 @@ import pyarrow.parquet
 from setbull_pipelines.sources.raw_rows import RawRows, UnreadableFile, first_line, renamed
 from setbull_pipelines.sources.room_for_files import VALUES, require_room
 
-_BYTES_OF_A_VALUE, _MOST_TIMES_LARGER = 8, 1_000
+_BYTES_OF_A_VALUE, MOST_TIMES_LARGER = 8, 1_000
 PROVISIONAL_MARK = b"setbull.provisional"
 """In the metadata of a Parquet file: JSON, per trading day the instrument keys whose candles the broker gave for a
 session under way."""
@@ -56,7 +56,7 @@ def require_size(rows: int, columns: int, content: bytes, limit_mib: int) -> Non
     And one whose rows memory does not hold.
     """
     size = rows * columns * _BYTES_OF_A_VALUE
-    if size > limit_mib * 2**20 and size > _MOST_TIMES_LARGER * len(content):
+    if size > limit_mib * 2**20 and size > MOST_TIMES_LARGER * len(content):
         raise UnreadableFile(
             f"found a file of columns of {len(content):,} bytes whose rows take more than {limit_mib:,} MiB, expected "
             "at most that; where it is no mistake, raise unpacked_limit_mib in [input]"
