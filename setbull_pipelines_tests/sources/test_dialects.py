@@ -196,6 +196,14 @@ def test_categories_of_several_batches_are_texts() -> None:
     assert keys(found) == ["NSE_EQ|ALPHA", "NSE_EQ|BETA"]
 
 
+def test_a_length_that_no_machine_holds_is_damage() -> None:
+    whole = feather(compression="zstd", open=[1.0] * 1_000)
+    length = (8_000).to_bytes(8, "little")
+    assert whole.count(length) == 1
+    damaged = whole.replace(length, (2**60).to_bytes(8, "little"))
+    assert "malloc of size" in refused(damaged, "a.feather").reason
+
+
 def test_parquet_files_feather_files_and_workbooks_hold_more_than_is_allowed() -> None:
     sink = pyarrow.BufferOutputStream()
     same = pyarrow.array([1.0]).take(pyarrow.array([0] * 2_000_000))
