@@ -21,7 +21,8 @@ NO_INSTRUMENT = "no instrument"
 """Rule of files that name none, neither in their rows nor by their name."""
 _KEY = re.compile(rf"(?:{'|'.join(SEGMENTS)})\|[^|_.]*[^|_.\s]")
 _ENDING = re.compile(
-    r"(?:\.(?:csv|txt|tsv|json|jsonl|parquet|xlsx|gz|bz2|zst|zip))+$", re.IGNORECASE
+    r"(?:\.(?:csv|txt|tsv|json|jsonl|parquet|feather|arrow|xlsx|gz|bz2|zst|xz|zip))+$",
+    re.IGNORECASE,
 )
 _SYMBOL = re.compile(r"(?:[A-Z]|\d{1,3}(?=[A-Z]{2}))[A-Z0-9&]*(?:-[A-Z0-9&]+)*")
 """Some begin with a number: 3MINDIA, 20MICRONS, 360ONE."""

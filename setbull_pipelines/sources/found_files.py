@@ -32,6 +32,14 @@ class NoInput(SetbullError, ValueError):
     """There is nothing to work on; the message names the place, what was found and what was expected."""
 
 
+class NoAccess(NoInput):
+    """The file system does not give a file; ``reason`` says why, without the name of the file."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.reason = f"cannot be read ({error.strerror or error}), expected a readable file"
+        super().__init__(f"{path}: {self.reason}.")
+
+
 class FoundFile(NamedTuple):
     """One content of the input: a file, or a member of an archive of many."""
 
@@ -87,13 +95,11 @@ def contents(source: str, path: Path, known: KnownContents | None = None) -> dic
 
 
 def readable(path: Path, look: Callable[[], _Read]) -> _Read:
-    """What ``look`` gives of a file; :class:`NoInput` when the file system refuses."""
+    """What ``look`` gives of a file; :class:`NoAccess` when the file system refuses."""
     try:
         return look()
     except OSError as error:
-        raise NoInput(
-            f"{path}: cannot be read ({error.strerror}), expected a readable file."
-        ) from error
+        raise NoAccess(path, error) from error
 
 
 def hash_of(content: bytes) -> str:

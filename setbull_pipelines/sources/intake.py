@@ -28,7 +28,7 @@ from setbull_pipelines.sources.landing import (
     DamagedLanding,
 )
 from setbull_pipelines.sources.landing_writing import sweep_landing
-from setbull_pipelines.sources.listing import OF_NO_USE, TooLarge, listed
+from setbull_pipelines.sources.listing import OF_NO_USE, OutOfReach, listed
 from setbull_pipelines.sources.moments import DAILY, MINUTES, CandleKind
 from setbull_pipelines.sources.resolving import Resolved, resolve
 from setbull_pipelines.sources.taking_in import Progress, land_decided, land_files, land_sample
@@ -61,7 +61,8 @@ class Intake:
 
     ``files`` is ``raw.intake``, ``instruments`` ``raw.instruments``, ``coverage`` ``raw.coverage``;
     ``derivative_underlyings``, ``corporate_actions`` and ``instrument_aliases`` are the raw tables of these names;
-    ``unassigned`` the rows of ``raw.quarantine`` that have no trading day.
+    ``out_of_reach`` are the files that could not be read this time, ``unassigned`` the rows of ``raw.quarantine`` that
+    have no trading day.
     """
 
     files: pd.DataFrame
@@ -69,6 +70,7 @@ class Intake:
     corporate_actions: pd.DataFrame
     instrument_aliases: pd.DataFrame
     unassigned: pd.DataFrame
+    out_of_reach: OutOfReach
     _landed: tuple[LandedFile, ...]
     _universe: Universe
     _instruments_listed: pd.DataFrame | None
@@ -284,10 +286,10 @@ def take_in(
     if input is None:
         landed = [*land_sample(sample, landing, progress), *land_decided(decided, landing)]
         return _intake_of(None, landed, {})
-    landed, too_large = land_files(
+    landed, rejections = land_files(
         input, landing, reading or InputSettings(), moment, progress, decided
     )
-    return _intake_of(input, landed, unread_files(input), TooLarge(too_large, moment))
+    return _intake_of(input, landed, unread_files(input), OutOfReach(rejections, moment))
 
 
 def replay(
@@ -313,19 +315,19 @@ def _intake_of(
     input: Path | None,
     landed: Sequence[LandedFile],
     unread: Mapping[str, str],
-    too_large: TooLarge | None = None,
+    out_of_reach: OutOfReach | None = None,
 ) -> Intake:
     try:
-        intake = _read_intake(landed, unread, too_large)
+        intake = _read_intake(landed, unread, out_of_reach)
     except DamagedLanding as error:
         raise NoInput(str(error)) from error
     if not any(file.landing.kind in (MINUTES, DAILY) for file in landed):
-        raise NoCandles(_nothing_to_read(input, landed, too_large), intake)
+        raise NoCandles(_nothing_to_read(input, landed, out_of_reach), intake)
     return intake
 
 
 def _read_intake(
-    landed: Sequence[LandedFile], unread: Mapping[str, str], too_large: TooLarge | None
+    landed: Sequence[LandedFile], unread: Mapping[str, str], out_of_reach: OutOfReach | None
 ) -> Intake:
     universe, instruments_listed = universe_of(landed)
     unassigned = [
@@ -338,11 +340,12 @@ def _read_intake(
     unassigned += [superseded_actions, superseded_aliases]
     superseded = pd.concat([superseded_actions, superseded_aliases])["source"].value_counts()
     return Intake(
-        files=listed(landed, unread, superseded.to_dict(), too_large),
+        files=listed(landed, unread, superseded.to_dict(), out_of_reach),
         derivative_underlyings=universe.underlyings,
         corporate_actions=actions,
         instrument_aliases=aliases,
         unassigned=QUARANTINE.conform(concatenate(QUARANTINE, unassigned)),
+        out_of_reach=out_of_reach or OutOfReach({}),
         _landed=tuple(landed),
         _universe=universe,
         _instruments_listed=instruments_listed,
@@ -350,13 +353,14 @@ def _read_intake(
 
 
 def _nothing_to_read(
-    input: Path | None, landed: Sequence[LandedFile], too_large: TooLarge | None
+    input: Path | None, landed: Sequence[LandedFile], out_of_reach: OutOfReach | None
 ) -> str:
     reasons = [
         f"{file.listed_as}: {file.reason}" for file in landed if file.landing.kind in OF_NO_USE
     ]
     reasons += [
-        f"{source}: {reason}" for source, reason in (too_large or TooLarge({})).reasons.items()
+        f"{source}: {found.reason}"
+        for source, found in (out_of_reach or OutOfReach({})).rejections.items()
     ]
     more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     found = "; ".join(reasons[:3]) + more if reasons else "found only files about instruments"

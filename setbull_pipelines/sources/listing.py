@@ -14,16 +14,17 @@ import pandas as pd
 
 from setbull_pipelines.sources.landed_files import LandedFile
 from setbull_pipelines.sources.landing import NOT_READ_KIND, REJECTED_KIND
+from setbull_pipelines.sources.landing_writing import Rejection
 from setbull_pipelines.tables import INTAKE
 
 OF_NO_USE = (REJECTED_KIND, NOT_READ_KIND)
 """Kinds of files that nothing is read from."""
 
 
-class TooLarge(NamedTuple):
-    """Files that memory does not allow to read: by source the reason, and when that was so."""
+class OutOfReach(NamedTuple):
+    """Files that memory or the file system does not allow to read: by source the reason, and when that was so."""
 
-    reasons: Mapping[str, str]
+    rejections: Mapping[str, Rejection]
     moment: datetime | None = None
 
 
@@ -31,18 +32,19 @@ def listed(
     landed: Sequence[LandedFile],
     unread: Mapping[str, str],
     superseded: Mapping[str, int],
-    too_large: TooLarge | None = None,
+    out_of_reach: OutOfReach | None = None,
 ) -> pd.DataFrame:
     """``raw.intake``: the files that count, then those that were only seen, with the reason.
 
     ``superseded`` are, by source, the rows that were good by themselves, but that a later file knows better.
     """
     rows = [_landed_row(file, superseded.get(file.source, 0)) for file in landed if file.is_current]
-    large, moment = too_large or TooLarge({})
+    rejections, moment = out_of_reach or OutOfReach({})
+    reasons_now = {source: found.reason for source, found in rejections.items()}
     moment = max((file.ingested_at for file in landed), default=moment)
     rows += [
         _unread_row(source, reason, moment, kind)
-        for reasons, kind in ((large, REJECTED_KIND), (unread, NOT_READ_KIND))
+        for reasons, kind in ((reasons_now, REJECTED_KIND), (unread, NOT_READ_KIND))
         for source, reason in reasons.items()
     ]
     return INTAKE.conform(pd.DataFrame(rows))

@@ -119,7 +119,7 @@ def looks(intake: Intake) -> list[FileLook]:
     """Every file of the input, in the order of ``raw.intake``."""
     landed = {file.listed_as: file for file in intake.landed if file.is_current}
     return [
-        _look(landed[row["source"]], intake) if row["source"] in landed else _unread(row)
+        _look(landed[row["source"]], intake) if row["source"] in landed else _unread(row, intake)
         for row in intake.files.to_dict("records")
     ]
 
@@ -155,8 +155,9 @@ def _look(file: LandedFile, intake: Intake) -> FileLook:
     )
 
 
-def _unread(row: dict[str, Any]) -> FileLook:
-    rule = NOT_READ_KIND if row["kind"] == NOT_READ_KIND else "too large"
+def _unread(row: dict[str, Any], intake: Intake) -> FileLook:
+    rejection = intake.out_of_reach.rejections.get(row["source"])
+    rule = rejection.rule if rejection else NOT_READ_KIND
     refusal = Refusal(rule, None, row["source"], None, None, None, row["reason"])
     return FileLook(
         file=row["source"],

@@ -7,6 +7,7 @@ Belongs here: unpacking, its bound, the members of an archive. Does not belong h
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
 import zlib
 from pathlib import PurePosixPath
@@ -16,12 +17,20 @@ import pyarrow
 
 from setbull_pipelines.sources.raw_rows import UnreadableFile
 
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
 """Suffixes of files that are compressed as a whole, and the name of the way."""
-_BEGINS = {".gz": b"\x1f\x8b\x08", ".bz2": b"BZh", ".zst": b"\x28\xb5\x2f\xfd"}
+_BEGINS = {
+    ".gz": b"\x1f\x8b\x08",
+    ".bz2": b"BZh",
+    ".zst": b"\x28\xb5\x2f\xfd",
+    ".xz": b"\xfd7zXZ\x00",
+}
 _SIGNS_OF_TEXT = 200
 _STEP = 1 << 24
-_FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
+_FAULTS = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(RuntimeError, NotImplementedError, OSError),
+)
 """An encrypted member is a RuntimeError, an unknown compression NotImplementedError; bytes that are not as compressed
 an OSError of the codec."""
 
@@ -43,7 +52,7 @@ def decompressed(content: bytes, suffix: str, limit_mib: int) -> bytes:
     """The content of a file that is compressed as a whole."""
     way = COMPRESSED[suffix]
     try:
-        with pyarrow.input_stream(pyarrow.BufferReader(content), compression=way) as stream:
+        with _opened(content, way) as stream:
             return _bounded(stream, limit_mib, f"a {way} file")
     except MemoryError:
         raise
@@ -51,6 +60,13 @@ def decompressed(content: bytes, suffix: str, limit_mib: int) -> bytes:
         raise UnreadableFile(
             f"found data that cannot be decompressed ({error}), expected a whole {way} file"
         ) from error
+
+
+def _opened(content: bytes, way: str) -> IO[bytes]:
+    """What is in some bytes, as a stream; Arrow does not know xz."""
+    if way == "xz":
+        return lzma.open(io.BytesIO(content))
+    return pyarrow.input_stream(pyarrow.BufferReader(content), compression=way)
 
 
 def members(content: bytes) -> list[str]:

@@ -1,8 +1,8 @@
 """The bytes of an input file to rows: which way of reading fits.
 
 Belongs here: the suffixes of input files, and which module reads which. Does not belong here: any of the readings
-(``delimited.py``, ``json_rows.py``, ``parquet_rows.py``, ``workbooks.py``, ``packed.py``), what columns mean
-(``layouts/``).
+(``delimited.py``, ``json_rows.py``, ``parquet_rows.py``, ``feather_rows.py``, ``workbooks.py``, ``packed.py``), what
+columns mean (``layouts/``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import PurePath
 from setbull_pipelines.settings import InputSettings
 from setbull_pipelines.sources import packed
 from setbull_pipelines.sources.delimited import text_rows
+from setbull_pipelines.sources.feather_rows import BEGIN, feather_rows
 from setbull_pipelines.sources.json_rows import json_rows
 from setbull_pipelines.sources.layouts import upstox
 from setbull_pipelines.sources.parquet_rows import parquet_rows
@@ -22,7 +23,8 @@ from setbull_pipelines.sources.workbooks import workbook_rows
 
 TEXT = (".csv", ".txt", ".tsv")
 _COMPRESSIBLE = (*TEXT, ".json", ".jsonl")
-_PLAIN = (*_COMPRESSIBLE, ".parquet", ".xlsx")
+_FEATHER = (".feather", ".arrow")
+_PLAIN = (*_COMPRESSIBLE, ".parquet", *_FEATHER, ".xlsx")
 ARCHIVE = ".zip"
 SUFFIXES = (
     *(suffix for suffix in _PLAIN),
@@ -34,7 +36,9 @@ _OTHERS = (
     (b"\x1f\x8b", "a gzip file in another"),
     (b"BZh", "a bzip2 file in another"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard file in another"),
+    (b"\xfd7zXZ\x00", "an xz file in another"),
     (b"PAR1", "a Parquet file (its name ends in .parquet)"),
+    (BEGIN, "a Feather file (its name ends in .feather)"),
     (b"%PDF", "a PDF document"),
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
     (b"<!doctype", "a web page, perhaps of an error or a login"),
@@ -101,6 +105,8 @@ def _unpacked_rows(content: bytes, suffix: str, reading: InputSettings) -> RawRo
     require_room(len(content), suffix, held=len(content))
     if suffix == ".parquet":
         return parquet_rows(content, reading.unpacked_limit_mib)
+    if suffix in _FEATHER:
+        return feather_rows(content, reading.unpacked_limit_mib)
     if suffix == ".xlsx":
         return workbook_rows(content, reading)
     begin = content[:16].lstrip().lower()

@@ -21,6 +21,7 @@ from setbull_pipelines.sources.arrivals import Content, Journal, name_of_input
 from setbull_pipelines.sources.corporate_files import ACTIONS_KIND
 from setbull_pipelines.sources.found_files import (
     FoundFile,
+    NoAccess,
     contents,
     find_files,
     hash_of,
@@ -61,11 +62,11 @@ def land_files(
     moment: datetime,
     progress: Progress | None,
     decided: Path | None = None,
-) -> tuple[list[LandedFile], dict[str, str]]:
+) -> tuple[list[LandedFile], dict[str, Rejection]]:
     """The files of an input and of ``decided`` corporate actions; what is new among them arrives at ``moment``.
 
-    With them those that memory does not allow to read, by source, and why. Nothing of this is remembered; what was read
-    of an earlier content of theirs counts.
+    With them those that memory or the file system does not allow to read, by source, and why. Nothing of this is
+    remembered; what was read of an earlier content of theirs counts.
     """
     paths = {source_name(input, path): path for path in find_files(input)}
     if decided is not None and decided.is_file():
@@ -73,10 +74,14 @@ def land_files(
     known = KnownContents(landing / f"known-{name_of_input(input)}.json")
     found: dict[str, Content] = {}
     files: dict[str, FoundFile] = {}
-    too_large: dict[str, str] = {}
+    out_of_reach: dict[str, Rejection] = {}
     journal = Journal(landing, input)
     for number, (name, path) in enumerate(paths.items(), start=1):
-        inside = readable(path, partial(contents, name, path, known))
+        try:
+            inside = readable(path, partial(contents, name, path, known))
+        except NoAccess as error:
+            out_of_reach[name] = Rejection(error.reason)
+            continue
         for source, file in inside.items():
             folder = landing / folder_name(source, file.content_hash, reading)
             content_hash = file.content_hash
@@ -86,32 +91,42 @@ def land_files(
                 try:
                     content_hash = _land_new(landing, source, file, known, reading)
                 except MemoryError as error:
-                    too_large[source] = str(error) or "found less memory than it takes to read"
+                    reason = str(error) or "found less memory than it takes to read"
+                    out_of_reach[source] = Rejection(reason, rule="too large")
+                    continue
+                except NoAccess as error:
+                    out_of_reach[source] = Rejection(error.reason)
                     continue
             landed = folder_name(source, content_hash, reading)
             found[source], files[source] = Content(content_hash, landed), file
     known.remember()
     earlier = {arrival.source: arrival.content for arrival in arrivals_of(journal.arrivals)}
-    for source in list(too_large):
-        if content := earlier.get(source):
-            reason = too_large.pop(source)
-            _log.warning("%s: %s. What was read of its earlier content counts.", source, reason)
-            found[source] = content
+    for name in list(out_of_reach):
+        # The members of an archive that cannot be read are known from before.
+        counting = {
+            source: content
+            for source, content in earlier.items()
+            if content and (source == name or source.startswith(f"{name}/"))
+        }
+        if counting:
+            reason = out_of_reach.pop(name).reason
+            _log.warning("%s: %s. What was read of its earlier content counts.", name, reason)
+            found |= counting
     landed_files = counting_files(
         landing,
         arrivals_of(lambda: journal.note(found, moment)),
         reading,
         land_again=lambda source, content_hash, folder: _land_again(
-            files[source], source, content_hash, folder, reading
+            files.get(source), source, content_hash, folder, reading
         ),
     )
-    return landed_files, too_large
+    return landed_files, out_of_reach
 
 
 def _land_new(
     landing: Path, source: str, file: FoundFile, known: KnownContents, reading: InputSettings
 ) -> str:
-    """Land a file; returns the hash of the content that counts."""
+    """Land a file; returns the hash of the content that counts. Raises NoAccess and MemoryError."""
     try:
         if file.member is None:
             suffix = file_suffix(file.path) or ""
@@ -135,9 +150,11 @@ def _land_new(
 
 
 def _land_again(
-    file: FoundFile, source: str, content_hash: str, folder: Path, reading: InputSettings
+    file: FoundFile | None, source: str, content_hash: str, folder: Path, reading: InputSettings
 ) -> None:
-    """Write a landing anew that is damaged, if the file still has the content that it is of."""
+    """Write a landing anew that is damaged, if the file can be read and has the content that it is of."""
+    if file is None:
+        return
     try:
         content = file.read(reading.unpacked_limit_mib)
     except (OSError, UnreadableFile):

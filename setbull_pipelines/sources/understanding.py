@@ -30,6 +30,7 @@ from setbull_pipelines.sources.derivative_files import (
     check_derivatives,
     is_derivatives,
 )
+from setbull_pipelines.sources.exchange_lists import why_not_input
 from setbull_pipelines.sources.file_names import NO_INSTRUMENT, question, said_by_settings
 from setbull_pipelines.sources.landing import Landing
 from setbull_pipelines.sources.landing_writing import (
@@ -103,6 +104,8 @@ def judged(rows: RawRows, source: str, reading: InputSettings) -> Understood:
             value=", ".join(rows.names[:30]),
             paste={"columns": proposed},
         )
+    if reason := why_not_input(rows.names):
+        raise NotATable(reason, "list of the exchange")
     raise NotATable(
         f"found the columns {', '.join(rows.names[:30])}, expected candles "
         f"({', '.join(candle_files.REQUIRED_COLUMNS)} and instrument_key or symbol), instruments "

@@ -53,4 +53,8 @@ def scan(
                 states[source] = before
         except FileNotFoundError:
             continue  # removed since the folder was listed
+        except OSError:
+            # Intake tells why it cannot be read; until it can be, nothing new is known of it.
+            if before:
+                states[source] = before
     return states

@@ -136,6 +136,15 @@ def test_content_is_hashed_once_and_a_file_being_written_is_left_alone(tmp_path:
     )
 
 
+def test_a_file_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    later = datetime.now(INDIA) + timedelta(minutes=1)
+    (tmp_path / "a.csv").symlink_to("/proc/self/mem")
+    (tmp_path / "b.csv").write_text("one")
+    assert list(scan(tmp_path, {}, later)) == ["b.csv"]
+    known = {"a.csv": FileState(3, 1, "ab")}
+    assert scan(tmp_path, known, later)["a.csv"] == known["a.csv"]
+
+
 class Deployment:
     """A folder that the sensor looks at, with a way to take it in as the intake job does."""
 

@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import json
+import lzma
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from datetime import date
 from pathlib import Path, PurePath
 
 import pyarrow
+import pyarrow.ipc
 import pyarrow.parquet
 
 from setbull_pipelines.market.calendar_file import InvalidCalendar, parse_calendar
@@ -58,6 +60,16 @@ def parquet(**columns: object) -> bytes:
     """A Parquet file of these columns."""
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.table(columns), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def feather(is_stream: bool = False, compression: str | None = None, **columns: object) -> bytes:
+    """A Feather file, or the stream of Arrow, of these columns."""
+    sink, table = pyarrow.BufferOutputStream(), pyarrow.table(columns)
+    written = pyarrow.ipc.new_stream if is_stream else pyarrow.ipc.new_file
+    options = pyarrow.ipc.IpcWriteOptions(compression=compression)
+    with written(sink, table.schema, options=options) as file:
+        file.write_table(table)
     return sink.getvalue().to_pybytes()
 
 
@@ -155,11 +167,20 @@ SEEDS: dict[str, tuple[str, bytes]] = {
     ),
     "gzip": ("a.csv.gz", gzip.compress(_GOOD.encode(), mtime=0)),
     "bzip2": ("a.csv.bz2", bz2.compress(_GOOD.encode())),
+    "xz": ("a.csv.xz", lzma.compress(_GOOD.encode())),
     "zip": ("a.zip", zipped(("a.csv", _GOOD.encode()))),
     "zip of two": ("a.zip", zipped(("a.csv", _GOOD.encode()), ("b/ITC_1min.csv", _BARE.encode()))),
     "parquet": (
         "a.parquet",
         parquet(
+            symbol=["A"],
+            timestamp=["2025-06-02 09:15:00"],
+            **{name: [1.0] for name in _NAMES},
+        ),
+    ),
+    "feather": (
+        "a.feather",
+        feather(
             symbol=["A"],
             timestamp=["2025-06-02 09:15:00"],
             **{name: [1.0] for name in _NAMES},

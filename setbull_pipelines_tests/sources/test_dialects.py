@@ -6,12 +6,15 @@ import bz2
 import codecs
 import gzip
 import io
+import lzma
 import zipfile
 
 import pyarrow
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
+from setbull_pipelines_tests.sources.fuzzed_readers import feather
 from setbull_pipelines_tests.sources.reading_files import (
     HEADER,
     candles,
@@ -31,6 +34,11 @@ def zstd(content: bytes) -> bytes:
     with pyarrow.output_stream(sink, compression="zstd") as stream:
         stream.write(content)
     return sink.getvalue().to_pybytes()
+
+
+def feather_of(text: str, **form: object) -> bytes:
+    columns = pyarrow.csv.read_csv(io.BytesIO(text.encode()))
+    return feather(**form, **{name: columns[name] for name in columns.column_names})
 
 
 @pytest.mark.parametrize(
@@ -56,6 +64,12 @@ def zstd(content: bytes) -> bytes:
         (gzip.compress(PLAIN.encode(), mtime=0), "a.csv.gz", None),
         (bz2.compress(PLAIN.encode()), "a.csv.bz2", None),
         (zstd(PLAIN.encode()), "a.txt.zst", None),
+        (lzma.compress(PLAIN.encode()), "a.csv.xz", None),
+        (lzma.compress(PLAIN.encode()), "a.csv", "compressed (xz), though the name says .csv"),
+        (feather_of(PLAIN), "a.feather", None),
+        (feather_of(PLAIN, compression="zstd"), "a.feather", None),
+        (feather_of(PLAIN), "a.arrow", None),
+        (feather_of(PLAIN, is_stream=True), "a.arrow", None),
     ],
 )
 def test_one_content_in_many_ways_is_the_same_candles(
@@ -165,13 +179,41 @@ def test_archives_hold_more_than_is_allowed() -> None:
     assert "more than 2 MiB" in refused(buffer.getvalue(), "a.zip", unpacked_limit_mib=2).reason
 
 
-def test_parquet_files_and_workbooks_hold_more_than_is_allowed() -> None:
+def test_categories_of_several_batches_are_texts() -> None:
+    parts = [feather_of(table(row)) for row in (ROWS[0], ROWS[1].replace("ALPHA", "BETA"))]
+    tables = [pyarrow.ipc.open_file(part).read_all() for part in parts]
+    symbols = [part["symbol"].dictionary_encode() for part in tables]
+    place = tables[0].column_names.index("symbol")
+    tables = [
+        part.set_column(place, "symbol", symbol)
+        for part, symbol in zip(tables, symbols, strict=True)
+    ]
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, tables[0].schema) as stream:
+        for part in tables:
+            stream.write_table(part)
+    found = candles(sink.getvalue().to_pybytes(), "a.arrow")
+    assert keys(found) == ["NSE_EQ|ALPHA", "NSE_EQ|BETA"]
+
+
+def test_a_length_that_no_machine_holds_is_damage() -> None:
+    whole = feather(compression="zstd", open=[1.0] * 1_000)
+    length = (8_000).to_bytes(8, "little")
+    assert whole.count(length) == 1
+    damaged = whole.replace(length, (2**60).to_bytes(8, "little"))
+    assert "malloc of size" in refused(damaged, "a.feather").reason
+
+
+def test_parquet_files_feather_files_and_workbooks_hold_more_than_is_allowed() -> None:
     sink = pyarrow.BufferOutputStream()
     same = pyarrow.array([1.0]).take(pyarrow.array([0] * 2_000_000))
     pyarrow.parquet.write_table(pyarrow.table({"open": same}), sink)
     bomb = sink.getvalue().to_pybytes()
     assert "raise unpacked_limit_mib" in refused(bomb, "a.parquet", unpacked_limit_mib=2).reason
     assert refused(bomb, "a.parquet", unpacked_limit_mib=20).rule == "no instrument"
+    bomb = feather(compression="zstd", open=same)
+    assert "raise unpacked_limit_mib" in refused(bomb, "a.feather", unpacked_limit_mib=2).reason
+    assert refused(bomb, "a.feather", unpacked_limit_mib=20).rule == "no instrument"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", b"0" * (3 << 20))

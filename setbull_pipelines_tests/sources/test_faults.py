@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import json
+import lzma
 import random
 from datetime import date, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from setbull_pipelines_tests.sources.fuzzed_readers import (
     READERS,
     BrokenPromise,
     Reader,
+    feather,
     parquet,
     zipped,
 )
@@ -70,6 +72,14 @@ FAULTS: dict[str, tuple[bytes, str]] = {
     "cut.zip": (zipped(("a.csv", GOOD.encode()))[:-40], "cannot be unpacked"),
     "cut.csv.gz": (gzip.compress(GOOD.encode() * 50, mtime=0)[:-12], "cannot be decompressed"),
     "cut.csv.bz2": (bz2.compress(GOOD.encode() * 50)[:-12], "cannot be decompressed"),
+    "cut.csv.xz": (lzma.compress(GOOD.encode() * 50)[:-12], "cannot be decompressed"),
+    "no.csv.xz": (b"no xz", "cannot be decompressed"),
+    "xz.csv.gz": (gzip.compress(lzma.compress(GOOD.encode()), mtime=0), "an xz file in another"),
+    "cut.feather": (feather(a=["A" * 100] * 100)[:-40], "expected a whole Feather"),
+    "cut.arrow": (feather(is_stream=True, a=["A" * 100] * 100)[:-400], "expected a whole Feather"),
+    "text.feather": (GOOD.encode(), "expected a whole Feather"),
+    "nothing.feather": (feather(), "expected a whole Feather"),
+    "feather.csv": (feather(a=[1]), "a Feather file (its name ends in .feather)"),
     "no.csv.zst": (b"no zstd", "cannot be decompressed"),
     "nul.csv": (b"\0" * 2_000, "found"),
     "columns.csv": (",".join(f"c{n}" for n in range(20_000)).encode() + b"\n1\n", "20,000 columns"),

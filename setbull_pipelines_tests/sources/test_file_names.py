@@ -16,6 +16,8 @@ from setbull_pipelines.sources.file_names import said_by_settings, symbol_in
         ("RELIANCE_5minute_2025-06-02.csv.gz", "RELIANCE"),
         ("RELIANCE-1D.csv", "RELIANCE"),
         ("NSE_RELIANCE.csv", "RELIANCE"),
+        ("RELIANCE_1min.csv.xz", "RELIANCE"),
+        ("RELIANCE.feather", "RELIANCE"),
         ("RELIANCE.NS.csv", "RELIANCE"),
         ("RELIANCE.BO.csv", "BSE:RELIANCE"),
         ("M&M_minute.csv", "M&M"),

@@ -10,8 +10,10 @@ import pytest
 
 from setbull_pipelines.settings import SampleSettings
 from setbull_pipelines.sources import Intake, take_in
+from setbull_pipelines.sources.universe_files import CheckedUniverse
 from setbull_pipelines.tables import INSTRUMENTS
 from setbull_pipelines_tests.moments import LATER
+from setbull_pipelines_tests.sources.reading_files import read, refused
 
 CANDLES = (
     "instrument_key,timestamp,open,high,low,close,volume\n"
@@ -94,6 +96,58 @@ def test_prices_of_bse_are_not_taken_for_those_of_the_share_that_a_list_names(
     assert list(day.candles_1min["instrument_key"]) == [f"NSE_EQ|{isin or 'RELIANCE'}"]
     assert day.quarantine[["instrument_key", "rule"]].values.tolist() == [
         ["BSE_EQ|RELIANCE", "unknown instrument"]
+    ]
+
+
+SHARES = (
+    "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE\n"
+    "RELIANCE,Reliance Industries Limited,EQ,29-NOV-1995,10,1,INE002A01018,10\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SHARES, "found the exchange's list of what is traded"),
+        (
+            "Symbol,Underlying,SecurityName, DateofListing, MarketLot, ISINNumber, FaceValue\n"
+            "NIFTYBEES,Nifty 50,NIFTY BEES,08-JAN-02,1,INF204KB14I2,1\n",
+            "found the exchange's list of what is traded",
+        ),
+        (
+            "Company Name,Industry,Symbol,Series,ISIN Code\nReliance,Oil,RELIANCE,EQ,INE002A01018\n",
+            "found the members of an index",
+        ),
+        (
+            "Amara Raja,AMARAJABAT,ARE&M,05-OCT-2023\nZomato Limited,ZOMATO,ETERNAL,09-APR-2025\n",
+            "found the exchange's list of changed symbols",
+        ),
+        (
+            "SYMB_COMPANY_NAME, SM_KEY_SYMBOL, SM_NEW_SYMBOL, SM_APPLICABLE_FROM\nZomato,ZOMATO,ETERNAL,09-APR-2025\n",
+            "found the exchange's list of changed symbols",
+        ),
+    ],
+)
+def test_lists_of_the_exchange_that_are_no_input_are_told_as_what_they_are(
+    text: str, said: str
+) -> None:
+    asked = refused(text, "list.csv")
+    assert asked.rule == "list of the exchange"
+    assert asked.reason.startswith(said)
+    assert len(asked.reason) < 300
+
+
+def test_the_list_of_all_shares_counts_where_the_settings_say_so() -> None:
+    columns = "isin number=isin,name of company=name"
+    assert f"--columns '{columns}'" in refused(SHARES, "EQUITY_L.csv").reason
+    said = dict(pair.split("=") for pair in columns.split(","))
+    found = read(SHARES, "EQUITY_L.csv", columns=said)
+    assert isinstance(found, CheckedUniverse)
+    row = found.instruments.iloc[0]
+    assert row[["instrument_key", "symbol", "name"]].tolist() == [
+        "NSE_EQ|INE002A01018",
+        "RELIANCE",
+        "Reliance Industries Limited",
     ]
 
 
