@@ -66,6 +66,9 @@ NOT_RUN = (
     NotRun("api.md", "csv group_id", "a file; sources/test_group_files.py reads such files"),
     NotRun("api.md", "console $ pip install", "serves until it is stopped; api/ starts it"),
     NotRun("api.md", 'console $ curl "$API', "asks a server that is not there; api/ asks one"),
+    NotRun(
+        "api.md", 'console $ curl -N "$API', "has no end; api/test_stream.py reads such a stream"
+    ),
     NotRun("architecture.md", "text  input files", "a picture of the flow"),
     NotRun("alerts.md", "text */10", "a line of a crontab; cli/test_alerts.py runs its command"),
     NotRun("corrections.md", "sh setbull run --input data/fetched", "needs files of a fetch"),

@@ -120,7 +120,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory, recipes: tuple[str, ...]) -
     root = tmp_path_factory.mktemp("extended")
     for package in PACKAGES:
         shutil.copytree(PROJECT / package, root / package)
-    for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml"):
+    for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml", "constraints.txt"):
         shutil.copy2(PROJECT / name, root)
     (root / "docs").mkdir()
     for path, text in followed(recipes, sources()).items():

@@ -35,7 +35,7 @@ def in_order(frame: pd.DataFrame, names: Sequence[str]) -> bool:
 
 
 def _neighbours(values: pd.Series) -> tuple[np.ndarray, np.ndarray] | None:
-    """Of each value but the last whether it is above the next one, and whether it equals it."""
+    """Whether each value but the last is above the next one, and whether it equals it."""
     if isinstance(values.dtype, pd.StringDtype):
         texts = pyarrow.chunked_array(pyarrow.array(values.array))
         if texts.num_chunks != 1 or texts.null_count:

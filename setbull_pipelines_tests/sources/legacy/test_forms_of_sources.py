@@ -47,12 +47,12 @@ def clocks(content: bytes, name: str, tmp_path: Path) -> list[str]:
     ("content", "name"),
     [
         (dump(ROWS).encode("utf-16"), "a.sql"),
-        (gzip.compress(dump(ROWS).encode("utf-16")), "a.sql.gz"),
+        (gzip.compress(dump(ROWS).encode("utf-16"), mtime=0), "a.sql.gz"),
         (dump(ROWS).replace("`", '"').encode(), "a.sql"),
         (dump([f"{row},b'1'" for row in ROWS], f"{COLUMNS},active").encode(), "a.sql"),
         (dump(ROWS).replace("\n", "\r\n").encode(), "a.sql"),
         (exported(ROWS).encode("utf-16"), "stock_candle_data.csv"),
-        (gzip.compress(exported(ROWS).encode("utf-16")), "stock_candle_data.csv.gz"),
+        (gzip.compress(exported(ROWS).encode("utf-16"), mtime=0), "stock_candle_data.csv.gz"),
         (exported(ROWS).encode("utf-8-sig"), "stock_candle_data.csv"),
     ],
     ids=[
