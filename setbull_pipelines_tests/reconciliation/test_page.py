@@ -116,18 +116,20 @@ def test_the_page_holds_all_and_asks_nobody(two_faults) -> None:
     page = html_page(two_faults)
     assert page.startswith("<!DOCTYPE html>")
     assert "<title>V1 against V2: candles_5min, 2026-06-30</title>" in page
-    assert '<span class="state" style="background: #c62828">diverged</span>' in page
+    assert '<span class="state diverged">diverged</span>' in page
     assert "60 rows in V1, 60 in V2; 5 of 660 compared cells differ." in page
     assert page.count('<img src="data:image/png;base64,') == 3
     assert "<td>constant factor</td>" in page
-    for outside in ("<script", "<link", "http:", "https:", ' src="/', "href="):
+    assert page.count("<script") == 1  # its own filter, which the policy names by its hash
+    for outside in ("<link", "http:", "https:", ' src="/'):
         assert outside not in page
+    assert all(target.startswith("#") for target in re.findall(r'href="([^"]*)"', page))
 
 
 def test_text_of_the_data_stays_text(two_faults) -> None:
     diagnoses = two_faults.diagnoses.assign(sentence="<script>alert(1)</script> | b\nc")
     page = html_page(replace(two_faults, diagnoses=diagnoses))
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert "<td>&lt;script&gt;alert(1)&lt;/script&gt; | b c</td>" in page
 
 
