@@ -30,10 +30,10 @@ class _Console(Console):
 
     @property
     def size(self) -> ConsoleDimensions:
+        if not self.is_terminal:
+            return _SIZE_OF_FILES  # whatever COLUMNS says, which some libraries set
         if self._width is not None:
             return ConsoleDimensions(self._width, _SIZE_OF_FILES.height)
-        if not self.is_terminal:
-            return _SIZE_OF_FILES
         try:
             return ConsoleDimensions(*os.get_terminal_size(self.file.fileno()))
         except (OSError, ValueError):

@@ -167,3 +167,19 @@ def test_quiet_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with terminal.aside(quiet=True), terminal.showing_progress("all assets") as shown:
         shown.handle(logger.makeRecord(logger.name, logging.WARNING, "", 0, "wrong", (), None))
     assert capsys.readouterr() == ("", "")
+
+
+def test_files_have_a_fixed_width_whatever_the_environment_says() -> None:
+    """Programs that load readline set COLUMNS for those that they start."""
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from setbull_pipelines.cli.terminal import console; print(console.width)",
+        ],
+        env=os.environ | {"COLUMNS": "80", "LINES": "24"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "140\n"
