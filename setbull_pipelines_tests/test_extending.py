@@ -220,7 +220,8 @@ def test_the_self_test_catches_the_fault_of_the_indicator(extended: Extended) ->
 
 def test_the_pages_have_the_new_columns(extended: Extended) -> None:
     pages = {page.name: page.read_text("utf-8") for page in (extended.root / "docs").iterdir()}
-    assert pages["tables.md"].count("| roc_14 | DOUBLE | percent |") == 2
+    # Bars of five minutes, of days, and the events of live bars.
+    assert pages["tables.md"].count("| roc_14 | DOUBLE | percent |") == 3
     assert pages["definitions.md"].count("| roc_14 | 100 x (close - c) / c") == 2
     assert "| turnover | close x average_volume |" in pages["definitions.md"]
 

@@ -28,19 +28,24 @@ _FRAMES_PER_SECOND = 4.0
 class _Console(Console):
     """As wide as the window that it writes into, whatever the standard output is; files have a fixed width."""
 
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+        # Not that of COLUMNS, which a program that loads readline sets for all that it starts.
+        self._width = None
+
     @property
     def size(self) -> ConsoleDimensions:
-        if not self.is_terminal:
-            return _SIZE_OF_FILES  # whatever COLUMNS says, which some libraries set
         if self._width is not None:
             return ConsoleDimensions(self._width, _SIZE_OF_FILES.height)
+        if not self.is_terminal:
+            return _SIZE_OF_FILES
         try:
             return ConsoleDimensions(*os.get_terminal_size(self.file.fileno()))
         except (OSError, ValueError):
             return super().size
 
 
-console = _Console(highlight=False)
+console = _Console()
 
 
 def tell(text: str) -> None:

@@ -357,7 +357,8 @@ def _refuse_error(document: Mapping[str, Any]) -> None:
         first = errors[0] if isinstance(errors, list) and errors else errors or {}
         if isinstance(first, dict):
             code = first.get("errorCode") or document.get("error_type") or "without a code"
-            said = f"{code} ({first.get('message', document.get('message'))})"
+            message = first.get("message") or document.get("message")
+            said = f"{code} ({message})" if message else code
         else:
             said = str(first)
         raise UnreadableFile(f"found the broker's error {_safe(said)[:300]}, expected candles")

@@ -95,7 +95,11 @@ def test_bad_candles_are_quarantined_with_their_number(inbox: Path) -> None:
             '{"status": "error", "errors": [{"errorCode": "UDAPI1148", "message": "Invalid date range"}]}',
             "found the broker's error UDAPI1148 (Invalid date range), expected candles",
         ),
-        ("NSE_EQ%7CA.json", '{"status": "error"}', "found the broker's error None"),
+        (
+            "NSE_EQ%7CA.json",
+            '{"status": "error"}',
+            "found the broker's error without a code, expected",
+        ),
         ("NSE_EQ%7CA.json", body(CANDLE)[:-9], "text that is not JSON"),
     ],
 )
