@@ -79,9 +79,7 @@ def _judged(
         measured = absolute / (larger + tolerance.absolute / tolerance.relative)
     if tolerance == EXACT:
         return np.ones(len(absolute), dtype=bool), measured
-    # An infinite difference would be within "relative x infinity".
-    agrees = np.isfinite(absolute) & (absolute <= tolerance.relative * larger + tolerance.absolute)
-    return ~agrees, measured
+    return ~tolerance.allows(absolute, larger), measured
 
 
 def _float_numbers(values: np.ndarray) -> np.ndarray:

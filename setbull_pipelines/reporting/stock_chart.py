@@ -103,7 +103,7 @@ class Difference:
     compared: int
     """Bars in which at least one side has a value."""
     largest: float | None
-    """The largest \\|V2 - V1\\|; None where one side is always null."""
+    """The largest \\|V2 - V1\\|; None where one side is always null or infinite."""
     relative: float | None
     """The largest as a share of the value."""
     first: str
@@ -265,9 +265,9 @@ def _numbers(column: pd.Series) -> np.ndarray:
 
 def _unequal(first: np.ndarray, second: np.ndarray, tolerance: Tolerance) -> np.ndarray:
     """Where two values differ by more than the tolerance; null on one side alone differs."""
-    allowed = tolerance.relative * np.fmax(np.abs(first), np.abs(second)) + tolerance.absolute
     with np.errstate(invalid="ignore"):
-        is_near = (first == second) | (np.abs(first - second) <= allowed)
+        apart, larger = np.abs(first - second), np.fmax(np.abs(first), np.abs(second))
+        is_near = (first == second) | tolerance.allows(apart, larger)
     unequal: np.ndarray = ~is_near & ~(np.isnan(first) & np.isnan(second))
     return unequal
 
@@ -283,7 +283,7 @@ def _difference(
 ) -> Difference:
     apart = np.abs(second - first)[unequal]
     size = np.fmax(np.abs(first), np.abs(second))[unequal]
-    is_known = ~np.isnan(apart)
+    is_known = np.isfinite(apart)
     shares = apart[is_known] / np.where(size[is_known] > 0, size[is_known], 1)
     return Difference(
         column.name,

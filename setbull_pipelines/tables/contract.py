@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
+import numpy as np
 import pandas as pd
 import pyarrow
 
@@ -68,6 +69,15 @@ class Tolerance:
     relative: float
     absolute: float
     reason: str
+
+    def allows(self, apart: np.ndarray, larger: np.ndarray) -> np.ndarray:
+        """Whether cells are near enough: ``apart`` are |v1 - v2|, ``larger`` max(|v1|, |v2|).
+
+        A difference that is not known never is, and neither is an infinite one, which would be within "relative x
+        infinity".
+        """
+        near: np.ndarray = np.isfinite(apart) & (apart <= self.relative * larger + self.absolute)
+        return near
 
 
 EXACT = Tolerance(

@@ -91,6 +91,22 @@ def test_null_on_one_side_differs_and_on_both_does_not() -> None:
     assert frame_of(chart, DAY).data["columns"]["atr"][7] is None
 
 
+@pytest.mark.parametrize("v1", [70.0, -np.inf])
+def test_an_infinite_value_differs_from_every_other_as_it_does_in_the_reconciliation(v1) -> None:
+    """``relative x infinity`` allows everything."""
+    left, right = (bars(DAY).assign(rsi=value) for value in (v1, np.inf))
+    chart = replace(stock_chart(), bars={DAY: Bars(left, right)})
+    (found,) = frame_of(chart, DAY).agreement.differences
+    assert (found.column, found.bars, found.largest, found.relative) == (
+        "rsi",
+        len(left),
+        None,
+        None,
+    )
+    same = replace(stock_chart(), bars={DAY: Bars(right, right)})
+    assert frame_of(same, DAY).agreement.differences == []
+
+
 def test_the_column_that_differs_the_most_is_first() -> None:
     rows = bars(DAY)
     found = with_v2(DAY, rows.assign(rsi=rows["rsi"] * 1.005, ema_5=rows["ema_5"] * 1.2))

@@ -108,11 +108,9 @@ def _differ(table: Table, right: pd.DataFrame, wrong: pd.DataFrame) -> bool:
         if column.kind is not Kind.FLOAT:
             differs = not one.equals(other)
         else:
-            larger = np.maximum(one.abs(), other.abs())
-            allowed = column.tolerance.relative * larger + column.tolerance.absolute
-            differs = bool(((one - other).abs() > allowed).any()) or not one.isna().equals(
-                other.isna()
-            )
+            apart, larger = (one - other).abs(), np.maximum(one.abs(), other.abs())
+            is_near = apart.isna() | column.tolerance.allows(apart, larger)
+            differs = not is_near.all() or not one.isna().equals(other.isna())
         if differs:
             return True
     return False
