@@ -9,12 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
+import pandas as pd
 from fastapi import Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
 from setbull_pipelines.api.jobs import SUCCESS, Dagster, JobRun
 from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import MOST_ROWS, Error
+from setbull_pipelines.pipeline.instruments import NoSuchInstrument, keys_with_symbol, several
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": Error, "description": "Wrong input"},
@@ -80,6 +82,15 @@ def refused(sentence: str, status: int = 400) -> HTTPException:
 def not_an_instrument(name: str) -> str:
     """The sentence about a key or symbol that is not known."""
     return f"{name} is not among the instruments; raw.instruments lists them"
+
+
+def key_with_symbol(symbol: str, instruments: pd.DataFrame) -> str:
+    """The key of the instrument with a symbol. Raises NoSuchInstrument where none has it, or more than one."""
+    keys = keys_with_symbol(symbol, instruments)
+    if len(keys) != 1:
+        unknown = not_an_instrument(f"symbol {symbol!r}")
+        raise NoSuchInstrument(several(symbol, keys) if keys else unknown)
+    return keys[0]
 
 
 def require_known(reader: Reader, keys: Collection[str]) -> None:

@@ -20,7 +20,7 @@ from setbull_pipelines.api.asking import (
     ERRORS,
     Paging,
     Tables,
-    not_an_instrument,
+    key_with_symbol,
     refused,
     require_known,
 )
@@ -37,6 +37,7 @@ from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import InstrumentKey
 from setbull_pipelines.derived.band_widths import Widths, widths_of
 from setbull_pipelines.market.calendar import NSE, OutsideCoverage
+from setbull_pipelines.pipeline.instruments import NoSuchInstrument
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.shown import plain, rounded
@@ -290,11 +291,10 @@ def _extent(widths: Widths) -> dict[str, float | None]:
 
 
 def _key_of(symbol: str, reader: Reader) -> str:
-    symbols = reader.instruments()["symbol"]
-    found = symbols[symbols == symbol].index
-    if found.empty:
-        raise refused(not_an_instrument(f"symbol {symbol!r}"), 404)
-    return str(found[0])
+    try:
+        return key_with_symbol(symbol, reader.instruments().reset_index())
+    except NoSuchInstrument as error:
+        raise refused(str(error), 404) from None
 
 
 def _hours(day: date) -> list[tuple[Any, Any]]:

@@ -10,7 +10,13 @@ from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse
 
 from setbull_pipelines import tables
-from setbull_pipelines.api.asking import WITH_BODY, Tables, answered, not_an_instrument
+from setbull_pipelines.api.asking import (
+    WITH_BODY,
+    Tables,
+    answered,
+    key_with_symbol,
+    not_an_instrument,
+)
 from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import (
     Envelope,
@@ -19,6 +25,7 @@ from setbull_pipelines.api.shapes import (
     MarketBody,
     Quotes,
 )
+from setbull_pipelines.pipeline.instruments import NoSuchInstrument
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.pipeline.shown import plain
@@ -57,19 +64,20 @@ def intraday_quotes(body: IntradayBody, user: User, reader: Tables) -> JSONRespo
 
 
 def _asked(body: MarketBody, reader: Reader) -> tuple[dict[str, str], dict[str, str]]:
-    """The instrument key of every name that was asked for, and the sentence of every one that is not known."""
+    """The instrument key of every name that was asked for, and the sentence of every other one."""
     if body.keyType == "instrument_key":
         return {key: key for key in body.instrumentKeys}, {}
     if not body.symbols:
         return {}, {}
-    symbols = reader.instruments().reset_index().set_index("symbol")["instrument_key"]
-    known = symbols[~symbols.index.duplicated()].to_dict()
-    errors = {
-        symbol: not_an_instrument(f"symbol {symbol!r}")
-        for symbol in body.symbols
-        if symbol not in known
-    }
-    return {symbol: known[symbol] for symbol in body.symbols if symbol in known}, errors
+    instruments = reader.instruments().reset_index()
+    keys: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    for symbol in body.symbols:
+        try:
+            keys[symbol] = key_with_symbol(symbol, instruments)
+        except NoSuchInstrument as error:
+            errors[symbol] = str(error)
+    return keys, errors
 
 
 def _answer(

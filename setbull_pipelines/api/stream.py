@@ -23,6 +23,7 @@ from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import MOST_INSTRUMENTS, Error
 from setbull_pipelines.errors import SetbullError
 from setbull_pipelines.pipeline.candle_events import kept_after
+from setbull_pipelines.pipeline.instruments import keys_with_symbol, several
 
 router = APIRouter(prefix="/stream", tags=["stream"])
 logger = logging.getLogger(__name__)
@@ -124,14 +125,19 @@ def _instruments(keys: str, reader: Reader) -> set[str]:
     names = {name for text in keys.split(",") if (name := text.strip())}
     if not 1 <= len(names) <= MOST_INSTRUMENTS:
         raise refused(f"keys: found {len(names)}, expected 1 to {MOST_INSTRUMENTS}")
-    instruments = reader.instruments()
-    by_name = {symbol: key for key, symbol in instruments["symbol"].items()}
-    by_name |= {key: key for key in instruments.index}
-    if unknown := sorted(names - by_name.keys()):
-        raise refused(
-            f"keys: found {unknown[0][:50]!r}, expected keys or symbols of known instruments"
-        )
-    return {by_name[name] for name in names}
+    instruments = reader.instruments().reset_index()
+    known = set(instruments["instrument_key"])
+    found = {
+        name: [name] if name in known else keys_with_symbol(name, instruments) for name in names
+    }
+    for name, named in sorted(found.items()):
+        if not named:
+            raise refused(
+                f"keys: found {name[:50]!r}, expected keys or symbols of known instruments"
+            )
+        if len(named) > 1:
+            raise refused(f"keys: {several(name, named)}")
+    return {key for named in found.values() for key in named}
 
 
 async def _messages(

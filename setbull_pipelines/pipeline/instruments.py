@@ -27,15 +27,11 @@ def key_of(instrument: str, settings: Settings) -> str:
 
     A text of the form of a key is returned as it is, also where no table has it. Raises NoSuchInstrument.
     """
-    rows = _instruments(settings)
-    symbols = rows["symbol"].str.casefold()
-    keys = rows.loc[symbols == instrument.casefold(), "instrument_key"].tolist()
+    keys = keys_with_symbol(instrument, _instruments(settings))
     if len(keys) == 1:
         return keys[0]
     if keys:
-        raise NoSuchInstrument(
-            f"found {instrument!r}, the symbol of {len(keys)} instruments; expected a key: {', '.join(keys)}"
-        )
+        raise NoSuchInstrument(several(instrument, keys))
     try:
         parse_instrument_key(instrument)
     except InvalidInstrumentKey:
@@ -44,6 +40,17 @@ def key_of(instrument: str, settings: Settings) -> str:
             "raw.instruments has"
         ) from None
     return instrument
+
+
+def keys_with_symbol(symbol: str, instruments: pd.DataFrame) -> list[str]:
+    """The keys of the ``instruments`` that have a symbol, in whichever case."""
+    has_it = instruments["symbol"].str.casefold() == symbol.casefold()
+    return instruments.loc[has_it, "instrument_key"].tolist()
+
+
+def several(symbol: str, keys: list[str]) -> str:
+    """The sentence about a symbol that more than one instrument has: which is meant is not guessed."""
+    return f"found {symbol!r}, the symbol of {len(keys)} instruments; expected a key: {', '.join(keys)}"
 
 
 def symbols_of(settings: Settings) -> dict[str, str]:

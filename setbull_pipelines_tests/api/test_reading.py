@@ -14,6 +14,8 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.api import shapes
+from setbull_pipelines.api.asking import key_with_symbol
+from setbull_pipelines.pipeline.instruments import NoSuchInstrument
 from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import RolloutSettings
@@ -405,3 +407,17 @@ def test_nothing_stored_is_said(tmp_path, small_run: SmallRun) -> None:
         assert sentence(client.post(f"{PREFIX}/groups/a/execute"), 404).startswith(
             "nothing is planned"
         )
+
+
+def test_a_symbol_of_two_instruments_is_told_and_neither_is_chosen() -> None:
+    instruments = pd.DataFrame(
+        {
+            "instrument_key": ["NSE_EQ|INE467B01029", "BSE_EQ|INE467B01029", "NSE_EQ|INE002A01018"],
+            "symbol": ["TCS", "TCS", "RELIANCE"],
+        }
+    )
+    assert key_with_symbol("reliance", instruments) == "NSE_EQ|INE002A01018"
+    with pytest.raises(NoSuchInstrument, match=r"2 instruments; expected a key: NSE_EQ.*BSE_EQ"):
+        key_with_symbol("TCS", instruments)
+    with pytest.raises(NoSuchInstrument, match="symbol 'NOBODY' is not among the instruments"):
+        key_with_symbol("NOBODY", instruments)
