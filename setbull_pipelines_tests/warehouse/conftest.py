@@ -72,3 +72,12 @@ def publish(warehouse: Warehouse, frame: pd.DataFrame, day: str = DAY, **provena
 def warehouse(tmp_path: Path) -> Warehouse:
     """An empty warehouse that deletes what is not needed at once."""
     return Warehouse(tmp_path / "warehouse", grace=timedelta(0))
+
+
+def files_below(warehouse: Warehouse) -> dict[str, bytes]:
+    """The bytes of every file of a warehouse, by its name below the root."""
+    return {
+        str(path.relative_to(warehouse.root)): path.read_bytes()
+        for path in warehouse.root.rglob("*")
+        if path.is_file()
+    }
