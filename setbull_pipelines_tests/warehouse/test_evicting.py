@@ -10,6 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from setbull_pipelines import disk
+from setbull_pipelines.settings import InvalidSettings, StorageSettings
 from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.errors import (
     ContractViolation,
@@ -106,3 +107,8 @@ def test_only_what_is_there_and_whole_can_be_evicted(warehouse):
     with pytest.raises(DamagedPartition):
         warehouse.evict(V1_BARS, DAY)
     assert warehouse.evicted(V1_BARS) == []
+
+
+def test_nothing_is_evicted_from_a_shared_store():
+    with pytest.raises(InvalidSettings, match=r"setting storage\.remote: .*intermediate_days"):
+        StorageSettings(remote="s3://bucket/tables", intermediate_days=30)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from setbull_pipelines.settings import InvalidSettings, Settings, StorageSettings
 from setbull_pipelines.tables.checks import at_most
 from setbull_pipelines.tables.contract import Column, Kind, Table
 from setbull_pipelines.warehouse.errors import ContractViolation
@@ -196,3 +197,9 @@ def test_unpartitioned_tables_and_quarantine_have_their_own_partitions(warehouse
     assert warehouse.read(quarantine)["line"].tolist() == [1, 2, 1, 2]
     with pytest.raises(ValueError, match="its partition is 'all'"):
         warehouse.read(whole, [DAY])
+
+
+@pytest.mark.parametrize("remote", ["bucket/prefix", "s3://", "s3://a", "http://x/y", "s3://a_b/c"])
+def test_only_an_address_of_a_bucket_is_taken(remote):
+    with pytest.raises(InvalidSettings, match=r"setting storage\.remote: found .*, expected ''"):
+        Settings(storage=StorageSettings(remote=remote))

@@ -1,40 +1,26 @@
-"""Two machines that share a warehouse through an object store: what each sees, also when one crashes in between.
-
-The server is a real one that speaks S3 on loopback, except where thousands of steps are wanted: there the store is
-the client's own, in memory, which honours the same conditions.
-"""
+"""Two machines that share a warehouse on a server that speaks S3: what each sees, also when one crashes in between."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pandas.testing import assert_frame_equal
 
-from setbull_pipelines.settings import InvalidSettings, Settings, StorageSettings
+from setbull_pipelines.settings import InvalidSettings
 from setbull_pipelines.warehouse import remote as remote_module
-from setbull_pipelines.warehouse.errors import (
-    DamagedPartition,
-    MissingPartition,
-    StoreUnavailable,
-)
+from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition, StoreUnavailable
 from setbull_pipelines.warehouse.queries import connect
 from setbull_pipelines.warehouse.remote import GRACE, ObjectStore, Remote
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.ports import free_port
-from setbull_pipelines_tests.servers import require, s3_server
+from setbull_pipelines_tests.servers import s3_server
 from setbull_pipelines_tests.warehouse.conftest import DAY, NEXT_DAY, PROVENANCE, V1_BARS, bars
+from setbull_pipelines_tests.warehouse.machines import Machine
 
 pytestmark = pytest.mark.run
 
@@ -48,55 +34,6 @@ def server() -> Iterator[None]:
         for name, value in environment.items():
             patch.setenv(name, value)
         yield
-
-
-class Watched(ObjectStore):
-    """A store that counts requests, can crash before it takes a commit, and can be ahead of time."""
-
-    def __init__(self, address: str) -> None:
-        self.asked: Counter[str] = Counter()
-        self.crashes = False
-        self.ahead = timedelta()
-        super().__init__(address)
-
-    def read(self, key: str) -> bytes | None:
-        found = super().read(key)
-        self.asked[key.partition("/")[0] if found is not None else "nothing new"] += 1
-        return found
-
-    def objects(self, prefix, after=None):
-        self.asked["listings"] += 1
-        return super().objects(prefix, after)
-
-    def create(self, key, data):
-        if self.crashes and key.startswith("commits"):
-            raise KeyboardInterrupt
-        super().create(key, data)
-
-    def now(self) -> datetime:
-        return super().now() + self.ahead
-
-
-class Machine:
-    """One machine: a folder of its own, and the store that all share."""
-
-    def __init__(self, folder: Path, address: str, keep_versions: int = 3) -> None:
-        self.store = Watched(address)
-        self.warehouse = Warehouse(
-            folder, keep_versions, remote=Remote(self.store), grace=timedelta(0)
-        )
-
-    def publish(self, price: float, day: str = DAY) -> str:
-        """Publish a version that is told by its price; returns its content hash."""
-        frame = bars(day, price=price)
-        inputs = {"price": str(price)}
-        return self.warehouse.publish(V1_BARS, day, frame, inputs=inputs, **PROVENANCE).content_hash
-
-    def price(self, day: str = DAY) -> float:
-        """Which version is read; every row must be of the same one."""
-        frame = self.warehouse.read(V1_BARS, [day])
-        (price,) = set(frame["open"] - frame["volume"] + 1000)
-        return price
 
 
 @pytest.fixture
@@ -450,83 +387,3 @@ def test_a_bucket_that_is_not_there_is_told_before_anything_is_published(tmp_pat
         machine.publish(1)
     with pytest.raises(StoreUnavailable, match="cannot list"):
         machine.warehouse.partitions(V1_BARS)
-
-
-@pytest.mark.parametrize("remote", ["bucket/prefix", "s3://", "s3://a", "http://x/y", "s3://a_b/c"])
-def test_only_an_address_of_a_bucket_is_taken(remote):
-    with pytest.raises(InvalidSettings, match=r"setting storage\.remote: found .*, expected ''"):
-        Settings(storage=StorageSettings(remote=remote))
-
-
-def test_nothing_is_evicted_from_a_shared_store():
-    with pytest.raises(InvalidSettings, match=r"setting storage\.remote: .*intermediate_days"):
-        StorageSettings(remote="s3://bucket/tables", intermediate_days=30)
-
-
-class SharedWarehouse(RuleBasedStateMachine):
-    """Random work of two machines against a plain list of versions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        require("obstore")
-        from obstore.store import MemoryStore
-
-        self.folder = Path(tempfile.mkdtemp(prefix="setbull-shared-"))
-        first = Machine(self.folder / "one", "s3://in-memory", keep_versions=2)
-        second = Machine(self.folder / "two", "s3://in-memory", keep_versions=2)
-        first.store._store = second.store._store = MemoryStore()
-        self.machines = [first, second]
-        self.versions: list[tuple[float, str]] = []
-
-    def teardown(self) -> None:
-        shutil.rmtree(self.folder)
-
-    @rule(who=st.integers(0, 1), price=st.integers(1, 5), crashes=st.booleans())
-    def publish(self, who: int, price: int, crashes: bool) -> None:
-        self.machines[who].store.crashes = crashes
-        try:
-            content_hash = self.machines[who].publish(price)
-        except KeyboardInterrupt:
-            return
-        finally:
-            self.machines[who].store.crashes = False
-        self.versions = [version for version in self.versions if version[1] != content_hash]
-        self.versions.insert(0, (price, content_hash))
-
-    @precondition(lambda self: self.versions)
-    @rule(who=st.integers(0, 1), data=st.data())
-    def restore(self, who: int, data: st.DataObject) -> None:
-        version = data.draw(st.sampled_from(self.versions))
-        self.machines[who].warehouse.restore(V1_BARS, DAY, version[1])
-        self.versions.remove(version)
-        self.versions.insert(0, version)
-
-    @rule(who=st.integers(0, 1), is_old=st.booleans())
-    def collect(self, who: int, is_old: bool) -> None:
-        self.machines[who].store.ahead = GRACE * 2 if is_old else timedelta()
-        self.machines[who].warehouse.collect_garbage()
-        self.versions = self.versions[:2]
-
-    @rule(who=st.integers(0, 1), damage=st.booleans())
-    def lose_copies(self, who: int, damage: bool) -> None:
-        for path in self.machines[who].warehouse.root.rglob("*.parquet"):
-            path.write_bytes(b"damaged") if damage else path.unlink()
-        self.machines[who].warehouse.cache._files.clear()
-
-    @invariant()
-    def both_see_the_same(self) -> None:
-        for machine in self.machines:
-            kept = machine.warehouse.history(V1_BARS, DAY)
-            assert [item.content_hash for item in kept] == [item[1] for item in self.versions]
-            if self.versions:
-                assert machine.price() == self.versions[0][0]
-                assert machine.warehouse.verify(V1_BARS, DAY)
-
-
-TestSharedWarehouse = SharedWarehouse.TestCase
-TestSharedWarehouse.settings = settings(
-    max_examples=25,
-    stateful_step_count=15,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
