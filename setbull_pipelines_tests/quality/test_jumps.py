@@ -17,7 +17,7 @@ from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import NOT_JUDGED, Verdict, before
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
-from setbull_pipelines_tests.assets.test_checking import Judge
+from setbull_pipelines_tests.assets.judge import Judge
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
 
 RESULTS = StoredTable("served", tables.SERVED["filter_results"])
