@@ -30,6 +30,7 @@ from setbull_pipelines.pipeline.look_back import partitions_behind
 from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.pipeline.references import references_of
+from setbull_pipelines.pipeline.serving import assignment_of, serve
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import (
     BB_WIDTH_RULES,
@@ -62,6 +63,11 @@ def small_settings(data_directory: Path) -> Settings:
         look_back=LookBackSettings(sessions_5min=2, sessions_daily=60, sessions_moves=21),
         sample=SampleSettings(instruments=12, daily_sessions=74, minute_sessions=MINUTE_SESSIONS),
     )
+
+
+def with_processing(found: Settings, **changes: int) -> Settings:
+    """The settings with others for the work of a step."""
+    return replace(found, processing=replace(found.processing, **changes))
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,20 @@ def reconciled(run: SmallRun, table: Table, day: date) -> None:
     """Compare V1 and V2 of ``table`` as they are stored now, and collect the verdicts of the day."""
     list(reconcile(table, [day], run.warehouse, run.settings, "test"))
     list(summarize([day], run.warehouse, run.settings, "test"))
+
+
+def served_in(
+    run: SmallRun,
+    table: Table,
+    stage: Stage,
+    days: Iterable[date],
+    settings: RolloutSettings = RolloutSettings(),
+) -> dict[date, bool]:
+    """Serve, and tell for each day that was looked at whether it was stored already."""
+    warehouse = run.warehouse
+    assignment = assignment_of(table, stage, warehouse, settings)
+    results = serve(table, list(days), assignment, run.days, warehouse, "test")
+    return {result.day: result.cached for result in results}
 
 
 def failed(run: SmallRun, lane: str, tables: Iterable[Table], key: str, day: date) -> None:

@@ -29,15 +29,14 @@ from setbull_pipelines.variants.protocol import workers
 from setbull_pipelines.warehouse import validation
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
-from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget
-from setbull_pipelines_tests.pipeline.test_engine import (
+from setbull_pipelines_tests.pipeline.carrying_out import (
     STEP,
     VARIANTS,
     every_variant,
     hashes,
     variant_with,
 )
-from setbull_pipelines_tests.pipeline.test_touched import (
+from setbull_pipelines_tests.pipeline.raw_corrections import (
     DAILY,
     KEY,
     KEYS,
@@ -45,12 +44,9 @@ from setbull_pipelines_tests.pipeline.test_touched import (
     dearer,
     list_late,
 )
+from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget, with_processing
 
 MEBIBYTE = 2**20
-
-
-def with_processing(found: Settings, **changes: int) -> Settings:
-    return dataclasses.replace(found, processing=dataclasses.replace(found.processing, **changes))
 
 
 def computed_together(

@@ -16,9 +16,8 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.warehouse.pointers import StoredTable
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget
-from setbull_pipelines_tests.pipeline.test_chunks import with_processing
-from setbull_pipelines_tests.pipeline.test_engine import STEP, carry_out, hashes
+from setbull_pipelines_tests.pipeline.carrying_out import STEP, carry_out, hashes
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, with_processing
 
 STORED = StoredTable("v2", tables.CANDLES_DAILY)
 

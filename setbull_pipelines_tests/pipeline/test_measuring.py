@@ -8,14 +8,16 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from setbull_pipelines import tables, variants
 from setbull_pipelines.pipeline import computing
 from setbull_pipelines.pipeline.engine import StepRun
-from setbull_pipelines.pipeline.measuring import Meter
+from setbull_pipelines.pipeline.measuring import Meter, shared_out
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.warehouse.cache import ArrowCache
-from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines.warehouse.pointers import Cost, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget
 
 
@@ -110,3 +112,24 @@ def test_a_variant_is_prepared_before_the_clock_starts(
     run = StepRun(step, variants.V2, copied_run.warehouse, copied_run.settings, "test", IN_FULL)
     list(run.over([day]))
     assert told == ["preparing", "measuring"]
+
+
+@given(
+    weights=st.lists(st.integers(0, 10**6), min_size=1, max_size=30),
+    rows=st.integers(0, 10**7),
+    seconds=st.floats(0, 1000),
+)
+def test_shares_of_a_cost_add_up_to_it(weights: list[int], rows: int, seconds: float) -> None:
+    cost = Cost(seconds, seconds / 2, 2, 10**9, rows, 7, 5, 3)
+    shares = shared_out(cost, weights)
+    assert len(shares) == len(weights)
+    for name in ("input_rows", "cache_hits", "cache_misses", "cache_first_reads"):
+        assert sum(getattr(share, name) for share in shares) == getattr(cost, name)
+        assert all(getattr(share, name) >= 0 for share in shares)
+    for name in ("seconds", "cpu_seconds"):
+        total = sum(getattr(share, name) for share in shares)
+        assert np.isclose(total, getattr(cost, name))
+    assert {(share.workers, share.peak_memory_bytes) for share in shares} == {(2, 10**9)}
+    if sum(weights):
+        for weight, share in zip(weights, shares, strict=True):
+            assert np.isclose(share.seconds, seconds * weight / sum(weights))

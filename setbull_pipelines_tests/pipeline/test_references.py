@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pandas as pd
@@ -14,35 +14,13 @@ from setbull_pipelines.pipeline import noise
 from setbull_pipelines.pipeline.references import References
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines_tests.pipeline.announcements import ALIASES, KEY, alias, announce
+from setbull_pipelines_tests.pipeline.carrying_out import STEP, carry_out, steps_recomputed
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, publish
-from setbull_pipelines_tests.pipeline.test_engine import STEP, carry_out, steps_recomputed
 
-ACTIONS = StoredTable("raw", tables.CORPORATE_ACTIONS)
-ALIASES = StoredTable("raw", tables.INSTRUMENT_ALIASES)
-KEY, OLD, OLDER = "NSE_EQ|SAMPLE0001", "NSE_EQ|OLD", "NSE_EQ|OLDER"
+OLD, OLDER = "NSE_EQ|OLD", "NSE_EQ|OLDER"
 D1, D2, D3, D4 = (pd.Timestamp(f"2025-06-0{day}") for day in (2, 3, 4, 5))
 ADJUSTED = [step for step in STEPS if step.is_adjusted]
-
-
-def announce(run: SmallRun, ex_date: date, key: str = KEY, ratio: float = 2.0) -> None:
-    """Add a split to the stored actions."""
-    stored = run.warehouse.read(ACTIONS, [WHOLE])
-    row = {
-        "instrument_key": key,
-        "ex_date": pd.Timestamp(ex_date),
-        "kind": "split",
-        "ratio": ratio,
-        "source": "test",
-    }
-    frame = pd.concat([stored, pd.DataFrame([row])])
-    publish(run.warehouse, ACTIONS, WHOLE, tables.CORPORATE_ACTIONS.conform(frame))
-
-
-def alias(*rows: tuple[str, str, pd.Timestamp]) -> pd.DataFrame:
-    columns = ["old_instrument_key", "instrument_key", "from_date"]
-    return tables.INSTRUMENT_ALIASES.conform(
-        pd.DataFrame(rows, columns=columns).assign(source="test")
-    )
 
 
 @pytest.mark.parametrize("variant", ["v1", "v2"])

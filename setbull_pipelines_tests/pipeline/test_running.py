@@ -17,26 +17,17 @@ from setbull_pipelines.market.session_frames import minutes_in_session
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.running import AS_OF, minutes_of_closed_bars
 from setbull_pipelines.pipeline.serving import assignment_of, serve
-from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.stages import Stage
-from setbull_pipelines.variants import V1, V2
+from setbull_pipelines.variants import V2
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines_tests.calendars import AUCTION, DRILL, MUHURAT, OUTAGE
+from setbull_pipelines_tests.pipeline.carrying_out import STEP, VARIANTS, every_variant
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget, publish
 from setbull_pipelines_tests.variants.frames import minute_candles
 
-STEP = {step.name: step for step in STEPS}
-VARIANTS = {"v1": V1, "v2": V2}
 RAW = StoredTable("raw", tables.CANDLES_1MIN)
 FIVE_MINUTES = timedelta(minutes=5)
-MUHURAT, OUTAGE, AUCTION, DRILL = (
-    date(2020, 11, 14),
-    date(2021, 2, 24),
-    date(2026, 8, 3),
-    date(2024, 3, 2),
-)
-
-every_variant = pytest.mark.parametrize("variant", ["v1", "v2"])
 
 
 def at(day: date, clock: str) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 
 import pandas as pd
@@ -35,26 +34,13 @@ from setbull_pipelines_tests.pipeline.small_run import (
     forget,
     publish,
     reconciled,
+    served_in,
 )
 
 TABLES = [table for table in tables.COMPUTED_TABLES if table.name in tables.SERVED]
 every_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 DAILY = tables.CANDLES_DAILY
 WITHIN_TOLERANCE = 1 + 1e-12
-
-
-def served_in(
-    run: SmallRun,
-    table: Table,
-    stage: Stage,
-    days: Iterable[date],
-    settings: RolloutSettings = RolloutSettings(),
-) -> dict[date, bool]:
-    """Serve, and tell for each day that was looked at whether it was stored already."""
-    warehouse = run.warehouse
-    assignment = assignment_of(table, stage, warehouse, settings)
-    results = serve(table, list(days), assignment, run.days, warehouse, "test")
-    return {result.day: result.cached for result in results}
 
 
 def rows(warehouse: Warehouse, schema: str, table: Table, day: date) -> pd.DataFrame:

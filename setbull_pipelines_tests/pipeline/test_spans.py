@@ -9,7 +9,6 @@ from datetime import date, datetime, time
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,24 +18,17 @@ from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL
 from setbull_pipelines.pipeline.chunks import allowance
-from setbull_pipelines.pipeline.engine import StepRun
-from setbull_pipelines.pipeline.measuring import shared_out
 from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines.warehouse.pointers import WHOLE, Cost, StoredTable
-from setbull_pipelines_tests.pipeline.small_run import (
-    IN_FULL,
-    SmallRun,
-    forget,
-    publish,
-    small_settings,
-)
-from setbull_pipelines_tests.pipeline.test_engine import VARIANTS, every_step, every_variant
-from setbull_pipelines_tests.pipeline.test_references import ALIASES, alias, announce
-from setbull_pipelines_tests.pipeline.test_running import AUCTION, DRILL, MUHURAT, OUTAGE
-from setbull_pipelines_tests.pipeline.test_touched import COVERAGE, DAILY, KEYS, MINUTES, change
+from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines_tests.calendars import AUCTION, DRILL, MUHURAT, OUTAGE
+from setbull_pipelines_tests.pipeline.announcements import ALIASES, alias, announce
+from setbull_pipelines_tests.pipeline.carrying_out import VARIANTS, every_step, every_variant
+from setbull_pipelines_tests.pipeline.ranges import compute, compute_chain, stored_alike
+from setbull_pipelines_tests.pipeline.raw_corrections import COVERAGE, DAILY, KEYS, MINUTES, change
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, publish, small_settings
 
 SPLIT, SPLIT_TWICE, RENAMED, HALTED, LISTED, NO_CANDLE, NO_INDICATORS, NO_SEQUENCES = KEYS[:8]
 FORMER = "NSE_EQ|FORMER"
@@ -158,76 +150,6 @@ def failing(variant: str, days: Sequence[date]) -> SimpleNamespace:
     names = {name: getattr(whole, name) for name in whole.__all__}
     changed = {"to_daily": to_daily, "indicators": indicators, "sequences": sequences}
     return SimpleNamespace(**names | changed)
-
-
-def counted(step: Step, calls: list[int]) -> Step:
-    """The step, which counts its calls."""
-
-    def compute(*arguments: object) -> tuple[pd.DataFrame, ...]:
-        calls.append(1)
-        return step.compute(*arguments)
-
-    return dataclasses.replace(step, compute=compute)
-
-
-def told(run: SmallRun, step: Step, lane: str, days: Sequence[date]) -> dict[tuple, tuple]:
-    """All that is stored of the step but what it took, and when."""
-    found, warehouse = {}, run.warehouse
-    for table in step.outputs:
-        for day in days:
-            stored, key = StoredTable(lane, table), day.isoformat()
-            pointer = warehouse.pointer(stored, key)
-            computed_from = warehouse.instrument_inputs(stored, key).to_pydict()
-            found[table.name, day] = (
-                *(pointer.content_hash, computed_from, pointer.inputs),
-                *(dict(pointer.failures), pointer.note, pointer.cost is None),
-            )
-    return found
-
-
-def compute(
-    run: SmallRun,
-    variant: object,
-    ranges: Sequence[Sequence[date]],
-    stages=IN_FULL,
-    as_of: datetime | None = None,
-) -> dict[str, int]:
-    """Every step of the variant for each range in turn; how often each was called."""
-    counts, given = {}, (run.warehouse, run.settings, "spans", stages, as_of)
-    for step in STEPS:
-        calls: list[int] = []
-        for days in ranges:
-            list(StepRun(counted(step, calls), variant, *given).over(days))
-        counts[step.name] = len(calls)
-    return counts
-
-
-def stored_alike(
-    runs: dict[str, SmallRun], variant: str, days: Sequence[date]
-) -> dict[str, dict[tuple, tuple]]:
-    """What is stored of every step, which has to be the same in the range and day by day."""
-    alike = {}
-    for step in STEPS:
-        stored = {name: told(run, step, variant, days) for name, run in runs.items()}
-        assert stored["range"] == stored["alone"], step.name
-        alike[step.name] = stored["range"]
-    return alike
-
-
-def compute_chain(
-    runs: dict[str, SmallRun],
-    variant: object,
-    days: Sequence[date],
-    stages=IN_FULL,
-    as_of: datetime | None = None,
-) -> tuple[dict[str, int], dict[str, dict[tuple, tuple]]]:
-    """Every step, in one run in a range and in the other day by day.
-
-    Returns how often a step of the range was called, and what is stored of it in both runs.
-    """
-    counts = compute(runs["range"], variant, [days], stages, as_of)
-    compute(runs["alone"], variant, [[day] for day in days], stages, as_of)
-    return counts, stored_alike(runs, variant.name, days)
 
 
 @every_variant
@@ -421,24 +343,3 @@ def test_days_that_do_not_fit_together_are_computed_in_smaller_ranges(
     counts, _ = compute_chain(runs, VARIANTS["v2"], scenario.days[:12])
     # More than the chunks of one range, fewer than those of ranges of one day.
     assert 2 < counts["candles_daily"] < 2 * 12
-
-
-@given(
-    weights=st.lists(st.integers(0, 10**6), min_size=1, max_size=30),
-    rows=st.integers(0, 10**7),
-    seconds=st.floats(0, 1000),
-)
-def test_shares_of_a_cost_add_up_to_it(weights: list[int], rows: int, seconds: float) -> None:
-    cost = Cost(seconds, seconds / 2, 2, 10**9, rows, 7, 5, 3)
-    shares = shared_out(cost, weights)
-    assert len(shares) == len(weights)
-    for name in ("input_rows", "cache_hits", "cache_misses", "cache_first_reads"):
-        assert sum(getattr(share, name) for share in shares) == getattr(cost, name)
-        assert all(getattr(share, name) >= 0 for share in shares)
-    for name in ("seconds", "cpu_seconds"):
-        total = sum(getattr(share, name) for share in shares)
-        assert np.isclose(total, getattr(cost, name))
-    assert {(share.workers, share.peak_memory_bytes) for share in shares} == {(2, 10**9)}
-    if sum(weights):
-        for weight, share in zip(weights, shares, strict=True):
-            assert np.isclose(share.seconds, seconds * weight / sum(weights))

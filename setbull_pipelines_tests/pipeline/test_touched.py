@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
-import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from setbull_pipelines import tables
@@ -20,114 +18,34 @@ from setbull_pipelines.pipeline.steps import STEPS, Step
 from setbull_pipelines.pipeline.touched import invalidate
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
-from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, publish
-from setbull_pipelines_tests.pipeline.test_engine import (
+from setbull_pipelines_tests.pipeline.carrying_out import (
     STEP,
     VARIANTS,
     every_step,
     every_variant,
     variant_with,
 )
-from setbull_pipelines_tests.pipeline.test_engine import carry_out as carry_out_step
-from setbull_pipelines_tests.pipeline.test_references import ALIASES, alias, announce
-
-MINUTES = StoredTable("raw", tables.CANDLES_1MIN)
-DAILY = StoredTable("raw", tables.CANDLES_DAILY_HISTORY)
-COVERAGE = StoredTable("raw", tables.COVERAGE)
-KEYS = [f"NSE_EQ|SAMPLE{number:04d}" for number in range(1, 13)]
-KEY = KEYS[3]
+from setbull_pipelines_tests.pipeline.carrying_out import carry_out as carry_out_step
+from setbull_pipelines_tests.pipeline.raw_corrections import (
+    COVERAGE,
+    DAILY,
+    KEY,
+    KEYS,
+    MINUTES,
+    bring_up_to_date,
+    change,
+    contents,
+    dearer,
+    from_scratch,
+    list_late,
+    touched,
+)
+from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, publish
 
 
 def days_of(run: SmallRun, step: Step) -> list[date]:
     """The sessions that a run publishes of a step, look-backs included."""
     return sorted({*run.looked_back_at("v1", step.outputs[0]), *run.days})
-
-
-def bring_up_to_date(
-    run: SmallRun, variant: str, stages=IN_FULL
-) -> dict[tuple[str, date], PartitionResult]:
-    """Carry out the whole chain over all sessions of the run; what happened, by step and day."""
-    given = (VARIANTS[variant], run.warehouse, run.settings, "touched", stages)
-    behind = run.look_backs()
-    return {
-        (step.name, result.day): result
-        for step in STEPS
-        for result in StepRun(step, *given).over(
-            sorted({*behind[StoredTable("v1", step.outputs[0])], *run.days})
-        )
-    }
-
-
-def contents(run: SmallRun, variant: str) -> dict[tuple[str, str], str]:
-    """The content hash of every partition of a variant."""
-    warehouse = run.warehouse
-    return {
-        (table.name, key): warehouse.pointer(StoredTable(variant, table), key).content_hash
-        for table in tables.COMPUTED_TABLES
-        for key in warehouse.partitions(StoredTable(variant, table))
-    }
-
-
-def from_scratch(run: SmallRun, variant: str, directory: Path, stages=IN_FULL) -> SmallRun:
-    """The run in another folder, with nothing but its raw tables, computed anew."""
-    copy = run.copy(directory)
-    shutil.rmtree(copy.warehouse.root / variant)
-    results = bring_up_to_date(copy, variant, stages)
-    assert not any(result.instruments_kept for result in results.values())
-    return copy
-
-
-def touched(results: dict[tuple[str, date], PartitionResult]) -> dict[tuple[str, date], int]:
-    """How many instruments were computed, where any were."""
-    return {
-        place: result.instruments_computed
-        for place, result in results.items()
-        if result.instruments_computed
-    }
-
-
-def list_late(run: SmallRun, first_bar: int, listed: int) -> list[date]:
-    """Let the daily bars of ``KEY`` begin with one session, and its series with another; returns all sessions."""
-    sessions = sorted({*run.looked_back_at("v1", tables.CANDLES_DAILY), *run.days})
-    for day in sessions[:first_bar]:
-        change(run, DAILY, day, lambda rows: rows[rows["instrument_key"] != KEY])
-    starts = run.warehouse.read(COVERAGE, [WHOLE])
-    daily = (starts["instrument_key"] == KEY) & (starts["series"] == "exchange")
-    starts.loc[daily, "first_trading_day"] = pd.Timestamp(sessions[listed])
-    publish(run.warehouse, COVERAGE, WHOLE, starts)
-    return sessions
-
-
-def change(
-    run: SmallRun, stored: StoredTable, day: date, edit: Callable[[pd.DataFrame], pd.DataFrame]
-) -> None:
-    """Publish the raw partition with the edited rows."""
-    rows = run.warehouse.read(stored, [day.isoformat()])
-    publish(run.warehouse, stored, day.isoformat(), stored.table.conform(edit(rows)))
-
-
-def dearer(key: str, factor: float = 1.01) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """All bars of one instrument at other prices."""
-
-    def edit(rows: pd.DataFrame) -> pd.DataFrame:
-        of_key = rows["instrument_key"] == key
-        prices = ["open", "high", "low", "close"]
-        rows.loc[of_key, prices] = (rows.loc[of_key, prices] * factor).round(2)
-        return rows
-
-    return edit
-
-
-def as_if_new(key: str, like: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """The rows and those of a new instrument with the bars of another one."""
-
-    def edit(rows: pd.DataFrame) -> pd.DataFrame:
-        copied = rows[rows["instrument_key"] == like]
-        copied = copied.assign(instrument_key=pd.Series(key, index=copied.index, dtype="str"))
-        others = rows[rows["instrument_key"] != key]
-        return pd.concat([others, copied], ignore_index=True)
-
-    return edit
 
 
 @every_variant
@@ -188,103 +106,6 @@ def test_a_corrected_instrument_day_computes_just_what_depends_on_it(
 
     scratch = from_scratch(copied_run, variant, tmp_path / "scratch")
     assert contents(copied_run, variant) == contents(scratch, variant)
-
-
-# What can become of a run's raw tables: each takes the run, an instrument and one of its sessions.
-
-
-def _dearer_minutes(run: SmallRun, key: str, day: date) -> None:
-    change(run, MINUTES, run.days[day.day % 2], dearer(key))
-
-
-def _dearer_day(run: SmallRun, key: str, day: date) -> None:
-    change(run, DAILY, day, dearer(key))
-
-
-def _one_minute_less(run: SmallRun, key: str, day: date) -> None:
-    def edit(rows: pd.DataFrame) -> pd.DataFrame:
-        return rows.drop(index=rows.index[rows["instrument_key"] == key][:1])
-
-    change(run, MINUTES, run.days[day.day % 2], edit)
-
-
-def _no_daily_bar(run: SmallRun, key: str, day: date) -> None:
-    change(run, DAILY, day, lambda rows: rows[rows["instrument_key"] != key])
-
-
-def _new_instrument(run: SmallRun, key: str, day: date) -> None:
-    change(run, DAILY, day, as_if_new("NSE_EQ|NEW", key))
-    change(run, MINUTES, run.days[day.day % 2], as_if_new("NSE_EQ|NEW", key))
-
-
-def _other_source(run: SmallRun, key: str, day: date) -> None:
-    change(run, DAILY, day, lambda rows: rows.assign(source="received again"))
-
-
-def _split(run: SmallRun, key: str, day: date) -> None:
-    announce(run, day, key)
-
-
-def _former_key(run: SmallRun, key: str, day: date) -> None:
-    successor = KEYS[(KEYS.index(key) + 1) % len(KEYS)]
-    publish(run.warehouse, ALIASES, WHOLE, alias((key, successor, pd.Timestamp(day))))
-
-
-def _later_start(run: SmallRun, key: str, day: date) -> None:
-    starts = run.warehouse.read(COVERAGE, [WHOLE])
-    daily = (starts["instrument_key"] == key) & (starts["series"] == "exchange")
-    starts.loc[daily, "first_trading_day"] = pd.Timestamp(day)
-    publish(run.warehouse, COVERAGE, WHOLE, starts)
-
-
-CORRECTIONS = [
-    *(_dearer_minutes, _dearer_day, _one_minute_less, _no_daily_bar, _new_instrument),
-    *(_other_source, _split, _former_key, _later_start),
-]
-
-
-@every_variant
-@settings(
-    max_examples=3,
-    deadline=None,
-    # An example takes seconds: a failure is told as it was found.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_any_corrections_give_the_bytes_of_computing_everything(
-    variant: str, small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory, data
-) -> None:
-    folder = tmp_path_factory.mktemp("corrections")
-    run = small_run.copy(folder / "run")
-    sessions = [*run.looked_back_at("v1", tables.CANDLES_DAILY)[-30:], *run.days]
-    corrections = data.draw(
-        st.lists(
-            st.tuples(
-                st.sampled_from(CORRECTIONS), st.sampled_from(KEYS), st.sampled_from(sessions)
-            ),
-            min_size=1,
-            max_size=3,
-        )
-    )
-    for correct, key, day in corrections:
-        correct(run, key, day)
-        bring_up_to_date(run, variant)
-    scratch = from_scratch(run, variant, folder / "scratch")
-    assert contents(run, variant) == contents(scratch, variant)
-    shutil.rmtree(folder)
-
-
-@pytest.mark.parametrize("correct", CORRECTIONS, ids=lambda correct: correct.__name__.strip("_"))
-def test_one_correction_leaves_most_instruments_as_they_are(
-    correct: Callable[[SmallRun, str, date], None], copied_run: SmallRun, tmp_path: Path
-) -> None:
-    correct(copied_run, KEY, copied_run.days[0])
-    counts = touched(bring_up_to_date(copied_run, "v2"))
-    assert max(counts.values(), default=0) <= 2
-    assert bool(counts) == (correct is not _other_source)
-    scratch = from_scratch(copied_run, "v2", tmp_path / "scratch")
-    assert contents(copied_run, "v2") == contents(scratch, "v2")
 
 
 @every_step
