@@ -51,6 +51,7 @@ _NEAR = {
     "outcome": ("compare",),
     "cells": ("compare",),
     "columns": ("compare", "columns"),
+    "controller": ("controller", "breaches"),
     "kernels": ("indicators", "aggregation"),
     "protocol": ("workers", "filters", "sequences"),
     "preparing": ("workers",),

@@ -1,4 +1,4 @@
-"""Evidence and days for the tests of the rollout."""
+"""Evidence, days and single decisions for the tests of the rollout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from setbull_pipelines.rollout.controller import State, decide
+from setbull_pipelines.rollout.controller import Decision, State, Verdict, decide
 from setbull_pipelines.rollout.evidence import Evidence
 from setbull_pipelines.rollout.log import LogRow, append, state_at
 from setbull_pipelines.rollout.stages import Component, Stage
@@ -75,3 +75,27 @@ def evaluate(
 def path(rows: tuple[LogRow, ...]) -> list[tuple[str, str]]:
     """Verdict and resulting stage of each row."""
     return [(row.decision.verdict.value, row.decision.to_stage.label) for row in rows]
+
+
+DAY, EARLIER = date(2026, 3, 5), date(2026, 3, 4)
+SETTINGS = RolloutSettings(sessions_per_stage=3)
+AT_FIFTY = State(
+    Component.INDICATORS,
+    Stage.FIFTY,
+    code_version="code-1",
+    settings_hash="settings-1",
+    breaches=(False, False),
+    last_judged=EARLIER,
+)
+
+
+def outcome(decision: Decision) -> tuple[Verdict, Stage]:
+    """Verdict and resulting stage of a decision."""
+    return decision.verdict, decision.to_stage
+
+
+def decide_with(
+    state: State = AT_FIFTY, settings: RolloutSettings = SETTINGS, **changes: object
+) -> Decision:
+    """The decision about a good session, but for the changes."""
+    return decide(state, healthy(state.component, DAY, state.stage, **changes), settings)
