@@ -25,7 +25,7 @@ from setbull_pipelines.settings import RefreshSettings, Settings
 from setbull_pipelines.sources.decided_actions import ACCEPTED, Decision, record
 from setbull_pipelines.sources.watching import FileState, scan
 from setbull_pipelines.warehouse.store import Warehouse
-from setbull_pipelines_tests.automation.test_schedules import start_run
+from setbull_pipelines_tests.automation.ticks import start_run
 
 INDIA = ZoneInfo("Asia/Kolkata")
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (date(2025, 6, day) for day in (2, 3, 4, 5, 6))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -10,13 +9,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pandas as pd
 import pytest
-from dagster import AssetMaterialization, DagsterRunStatus
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.test_utils import create_run_for_test
+from dagster import DagsterRunStatus
 
 from setbull_pipelines.assets.common import needs_warehouse
 from setbull_pipelines.automation import schedules
@@ -28,10 +21,17 @@ from setbull_pipelines.pipeline.what_to_fetch import fetched_directory
 from setbull_pipelines.settings import CalendarSettings, RefreshSettings, Settings
 from setbull_pipelines.warehouse.pointers import WHOLE
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.automation.ticks import (
+    INDIA,
+    Tick,
+    at,
+    days_asked,
+    materialize,
+    start_run,
+    ticking,
+)
 from setbull_pipelines_tests.pipeline.small_run import publish
 
-INDIA = ZoneInfo("Asia/Kolkata")
-SUMMARY = dg.AssetKey(["reconciliation", "summary"])
 FILTER_RESULTS = dg.AssetKey(["v1", "filter_results"])
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = (
@@ -63,59 +63,9 @@ def instance(stored_instance) -> dg.DagsterInstance:
     return stored_instance
 
 
-Tick = Callable[[datetime], object]
-
-
-def ticking(settings: Settings, instance: dg.DagsterInstance, name: str) -> Tick:
-    """Evaluates a schedule as the daemon does, at a moment of exchange time."""
-    repository = build_defs(settings).get_repository_def()
-    schedule = repository.get_schedule_def(name)
-
-    def evaluate(moment: datetime):
-        with dg.build_schedule_context(
-            instance=instance,
-            repository_def=repository,
-            resources=needs_warehouse(settings),
-            scheduled_execution_time=moment.replace(tzinfo=INDIA).astimezone(ZoneInfo("UTC")),
-        ) as context:
-            return schedule.evaluate_tick(context)
-
-    return evaluate
-
-
 @pytest.fixture
 def tick(settings, instance) -> Tick:
     return ticking(settings, instance, "after_close")
-
-
-def materialize(
-    instance: dg.DagsterInstance, days: Iterable[date], asset: dg.AssetKey = SUMMARY
-) -> None:
-    for day in days:
-        instance.report_runless_asset_event(
-            AssetMaterialization(asset_key=asset, partition=day.isoformat())
-        )
-
-
-def start_run(
-    instance: dg.DagsterInstance,
-    tags: dict[str, str],
-    status: DagsterRunStatus = DagsterRunStatus.QUEUED,
-    job: str = "daily",
-) -> str:
-    location = RegisteredCodeLocationOrigin("setbull_pipelines")
-    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
-    return create_run_for_test(
-        instance, job_name=job, tags=tags, status=status, remote_job_origin=origin
-    ).run_id
-
-
-def days_asked(data) -> list[str]:
-    return [request.partition_key for request in data.run_requests]
-
-
-def at(day: date, hour: int, minute: int = 30) -> datetime:
-    return datetime(day.year, day.month, day.day, hour, minute)
 
 
 def test_the_schedule_ticks_twice_a_day_in_exchange_time_and_is_switched_on_by_the_user(
