@@ -6,8 +6,8 @@ many checks at once. Does not belong here: what is reported (the assets).
 The files are those of Dagster's own class, which reads them and is read: only how they are written differs. That one
 opens two or three connections for an event and closes them, which moves the file's journal into it each time; it
 commits twice, and writes the days of a range one by one in the order of a set. It has no interface for another way, so
-methods are overridden that an upgrade of Dagster may change: ``setbull_pipelines_tests/assets/test_event_log.py``
-holds both classes against each other.
+methods are overridden that an upgrade of Dagster may change: the tests of
+``setbull_pipelines_tests/assets/event_log`` hold both classes against each other.
 """
 
 from __future__ import annotations

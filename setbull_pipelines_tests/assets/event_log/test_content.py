@@ -1,13 +1,9 @@
-"""The event log of one machine: the content of Dagster's own, for any process, however it ends."""
+"""The event log of one machine holds what Dagster's own holds, as surely on disk, and either reads the other."""
 
 from __future__ import annotations
 
 import inspect
 import random
-import sqlite3
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,32 +15,24 @@ import yaml
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy import Connection, create_engine
 
-from setbull_pipelines.assets import event_log
 from setbull_pipelines.assets.event_log import (
-    BATCH_SIZE_VARIABLE,
     BatchedSqliteEventLog,
     last_told_as_failed,
     report_materializations,
 )
 from setbull_pipelines.cli.home import prepare_dagster_home
-from setbull_pipelines_tests.assets.event_log_process import (
+from setbull_pipelines_tests.assets.event_log.conftest import CANDLES, DAYS, RUN, content
+from setbull_pipelines_tests.assets.event_log.event_log_process import (
     check_planned,
-    days_of_june,
     entry,
     judged,
     materialized,
     planned,
-    run_id_of,
-    store,
 )
 
 pytestmark = pytest.mark.run
 
-PROCESS = [sys.executable, "-m", "setbull_pipelines_tests.assets.event_log_process"]
-CANDLES = dg.AssetKey(["v2", "candles"])
-RUN = run_id_of("run")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-DAYS = days_of_june(30)
 JUNE = dg.StaticPartitionsDefinition(DAYS)
 RANGE = {
     "dagster/asset_partition_range_start": DAYS[0],
@@ -71,21 +59,6 @@ JOB = dg.Definitions(
     jobs=[dg.define_asset_job("lane", partitions_def=JUNE)],
     executor=dg.in_process_executor,
 ).resolve_job_def("lane")
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Set first, so that what the code sets is undone.
-    for name in ("DAGSTER_HOME", "SETBULL_DATA_DIR", BATCH_SIZE_VARIABLE):
-        monkeypatch.setenv(name, "unset")
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[BatchedSqliteEventLog]:
-    log = BatchedSqliteEventLog(str(tmp_path))
-    yield log
-    log.dispose()
 
 
 def homes(data_directory: Path) -> tuple[Path, Path]:
@@ -148,22 +121,6 @@ def test_either_class_reads_what_the_other_wrote(tmp_path: Path, ours_writes: bo
         ("SUCCEEDED", None),
         ("FAILED", DAYS[3]),
     }
-
-
-def content(base_dir: Path) -> dict[str, list[tuple]]:
-    """Every row of every file, without the moments at which rows were made."""
-    found = {}
-    for path in base_dir.glob("*.db"):
-        with sqlite3.connect(path) as connection:
-            for (table,) in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-            ).fetchall():
-                columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-                kept = ", ".join(f'"{name}"' for name in columns if not name.startswith("create_"))
-                rows = connection.execute(f"SELECT {kept} FROM {table}").fetchall()
-                if table != "secondary_indexes":
-                    found[f"{path.name} {table}"] = sorted(rows, key=repr)
-    return found
 
 
 def test_a_batch_stores_what_dagster_stores_one_by_one(tmp_path: Path) -> None:
@@ -260,105 +217,6 @@ def test_the_days_last_told_as_failed_are_those_that_dagster_knows_so(
         for info in known
         if info.latest_execution_status.value == "FAILED"
     }
-
-
-def test_files_stay_open(log: BatchedSqliteEventLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    store(log, RUN, [0])
-    opened = []
-    connect = sqlite3.dbapi2.connect
-    monkeypatch.setattr(
-        sqlite3.dbapi2, "connect", lambda *args, **kwargs: (opened.append(args), connect(*args, **kwargs))[1]
-    )  # fmt: skip
-    store(log, RUN, range(1, 20))
-    assert opened == []
-    for number in range(10):
-        log.store_event(materialized(run_id_of(str(number)), 1.0, "candles", DAYS[0]))
-    assert len(opened) > 10
-    assert len(log._files) == event_log._FILES_KEPT_OPEN
-
-
-def events_of(log: SqliteEventLogStorage, *run_ids: str) -> list[int]:
-    return [len(log.get_records_for_run(run_id).records) for run_id in run_ids]
-
-
-def test_processes_store_side_by_side(log: BatchedSqliteEventLog, tmp_path: Path) -> None:
-    runs = [run_id_of(name) for name in ("a", "b", "c")]
-    processes = [
-        subprocess.Popen(
-            [*PROCESS, str(tmp_path), run_id, "40"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        for run_id in runs[:2]
-    ]
-    store(log, runs[2], range(40))
-    for process in processes:
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said.decode()
-    assert events_of(log, *runs) == [160, 160, 160]
-    assert len(content(tmp_path)["index.db event_logs"]) == 480
-
-
-def test_a_killed_process_leaves_what_it_stored(log: BatchedSqliteEventLog, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [*PROCESS, str(tmp_path), RUN, "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdout.readline() == b"stored\n"
-    process.kill()
-    process.communicate()
-    assert events_of(log, RUN) == [12]
-    assert events_of(SqliteEventLogStorage(str(tmp_path)), RUN) == [12]
-
-
-def test_a_forked_process_opens_files_of_its_own(tmp_path: Path) -> None:
-    finished = subprocess.run(
-        [*PROCESS, str(tmp_path), RUN, "fork"], capture_output=True, text=True, timeout=120
-    )
-    assert finished.returncode == 0, finished.stderr
-    assert events_of(SqliteEventLogStorage(str(tmp_path)), RUN) == [12]
-    with sqlite3.connect(tmp_path / "index.db") as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def test_a_folder_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
-    log = BatchedSqliteEventLog(str(tmp_path / "log"))
-    store(log, RUN, [0])
-    (tmp_path / "log").rename(tmp_path / "earlier")
-    (tmp_path / "log").mkdir()
-    store(log, RUN, [1, 2])
-    log.dispose()
-    counts = [events_of(SqliteEventLogStorage(str(tmp_path / name)), RUN) for name in ("earlier", "log")]  # fmt: skip
-    assert counts == [[4], [8]]
-
-
-def test_whoever_watches_a_run_is_told_of_events_in_an_open_file(
-    log: BatchedSqliteEventLog, tmp_path: Path
-) -> None:
-    writer = BatchedSqliteEventLog(str(tmp_path))
-    store(writer, RUN, [0])
-    log.register_instance(dg.DagsterInstance.ephemeral())
-    told, three_more = [], threading.Event()
-
-    def tell(event: Any, cursor: str) -> None:
-        told.append(event)
-        if len(told) == 7:
-            three_more.set()
-
-    log.watch(RUN, None, tell)
-    for number in range(80):
-        # The thread that watches may begin after the first of them: it tells of all when it hears of a later one.
-        writer.store_event(materialized(RUN, 100.0 + number, "candles", DAYS[number % len(DAYS)]))
-        if number >= 2 and three_more.wait(0.5):
-            break
-    assert three_more.is_set(), f"told of {len(told)} events"
-    log.end_watch(RUN, tell)
-    writer.dispose()
-
-
-def test_an_emptied_log_can_be_used_on(log: BatchedSqliteEventLog) -> None:
-    store(log, RUN, [0])
-    log.wipe()
-    assert events_of(log, RUN) == [0]
-    store(log, RUN, [0, 1])
-    assert events_of(log, RUN) == [8]
 
 
 def ephemeral(tmp_path: Path) -> dg.DagsterInstance:
