@@ -205,8 +205,8 @@ def _mean(found: np.ndarray) -> Mean:
 def table(days: Days, of: np.ndarray) -> str:
     """What followed the days ``of``, as Markdown: each pattern against any mamba run, that against any day."""
     lines = [
-        "| what began on the day | days | profit after 5 sessions | more than the base | mean gain, % | mamba day "
-        "within 5 sessions | more than the base |",
+        "| what began on the day | days | profit after 5 sessions | points above the base | mean gain, % | mamba day "
+        "within 5 sessions | points above the base |",
         "|---|---|---|---|---|---|---|",
     ]
     kept = Days(
@@ -244,8 +244,8 @@ def report(data: Path) -> str:
     """The tables of the page."""
     long, half = (days_of(analysed(read_bars(data / "market" / name))) for name in (LONG, HALF))
     parts = [
-        ("Judged: 2023 to August 2026, 201 stocks", long, long.is_judged),
-        ("Before: 2020 to 2022, the same stocks", long, ~long.is_judged),
+        ("Judged: 2023 to August 2026, 201 instruments", long, long.is_judged),
+        ("Before: 2020 to 2022, the same instruments", long, ~long.is_judged),
         (
             "Judged, bullish trends alone",
             long,
@@ -256,7 +256,7 @@ def report(data: Path) -> str:
             long,
             long.is_judged & (long.trend == BEARISH),
         ),
-        ("Another market: half of all stocks, 2024 to April 2025", half, half.is_judged),
+        ("Another market: half of all stocks, April 2024 to April 2025", half, half.is_judged),
     ]
     return "\n\n".join(f"### {title}\n\n{table(days, of)}" for title, days, of in parts)
 
