@@ -25,6 +25,7 @@ from setbull_pipelines.tables.filters import (
     VERDICT_NOT_ENOUGH_DATA,
     VERDICT_REJECTED,
 )
+from setbull_pipelines.tables.sequence_analysis import RUN_PATTERNS
 
 GENERATED = "generated sample"
 """Source of the instruments of the sample."""
@@ -169,6 +170,7 @@ METRICS = (
     *("current_length", "quality_score", "length_score", "strength_score", "consistency_score"),
     *("continuity_score", "predictive_score", "momentum_score", "volume_average"),
     *("volume_strength", "volume_trend", "volume_consistency", "dominant_pattern"),
+    *(column.name for column in RUN_PATTERNS),
 )
 """Columns of the sequence analysis that the page of a stock lists."""
 

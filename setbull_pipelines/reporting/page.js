@@ -230,7 +230,8 @@
       const pair = element("div");
       const [description, unit] = data.metrics[name];
       pair.title = unit ? `${description} [${unit}]` : description;
-      const text = typeof value === "number" ? number(value, Number.isInteger(value) ? 0 : 3) : value ?? "–";
+      const word = typeof value === "boolean" ? (value ? "yes" : "no") : value ?? "–";
+      const text = typeof value === "number" ? number(value, Number.isInteger(value) ? 0 : 3) : word;
       pair.append(element("dt", name.replaceAll("_", " ")), element("dd", text));
       return pair;
     }));

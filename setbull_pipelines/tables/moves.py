@@ -19,11 +19,17 @@ from setbull_pipelines.tables.columns import (
 )
 from setbull_pipelines.tables.contract import SCORE, Table
 from setbull_pipelines.tables.indicators import INDICATORS_DAILY
-from setbull_pipelines.tables.oracles import HAND_MOVES, HAND_STRENGTH, HAND_TREND
+from setbull_pipelines.tables.oracles import (
+    HAND_MOVES,
+    HAND_SQUEEZED,
+    HAND_STRENGTH,
+    HAND_TREND,
+)
 
 BULLISH, BEARISH, NEUTRAL = "BULLISH", "BEARISH", "NEUTRAL"
 
 _EMA = INDICATORS_DAILY.sources("ema_50")
+_CHANNEL = INDICATORS_DAILY.sources("bb_upper", "bb_lower", "ema_20", "atr")
 _AGAINST_EMA = CANDLES_DAILY.sources("close") + _EMA + ADJUSTMENT
 _NO_EMA = "null where EMA 50 is"
 _STRENGTH = CANDLES_DAILY.sources("open", "close", "volume")
@@ -79,6 +85,16 @@ MOVES_DAILY = Table(
             null_rule=_NO_EMA,
             sources=_AGAINST_EMA,
             oracles=(HAND_TREND,),
+        ),
+        flag(
+            "is_squeezed",
+            "Bollinger bands inside the Keltner channel; null while one of the two has no value",
+            formula="bb_upper < ema_20 + 1.5 x atr and bb_lower > ema_20 - 1.5 x atr, of indicators_daily; within 1e-9 "
+            "of the channel is at it, and not inside",
+            warm_up="20 daily bars",
+            null_rule="null where bb_upper, bb_lower, ema_20 or atr is",
+            sources=_CHANNEL + ADJUSTMENT,
+            oracles=(HAND_SQUEEZED,),
         ),
         value(
             "move_percent",

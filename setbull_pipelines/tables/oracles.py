@@ -168,6 +168,16 @@ HAND_CONTINUATION = Oracle(
     "a run after which prices go on with the trend",
     "test_filter_report.py::test_worked_pattern_that_continues",
 )
+HAND_SQUEEZED = Oracle(
+    "hand: squeezed days",
+    "bands inside, at and outside the channel",
+    "test_run_patterns.py::test_a_day_is_squeezed_with_both_bands_inside_the_channel",
+)
+HAND_RUN_PATTERNS = Oracle(
+    "hand: run patterns",
+    "runs that show each pattern, at and beside its limits, in both trends",
+    "test_run_patterns.py::test_a_run_shows_the_patterns_that_its_days_make",
+)
 HAND_STAGES = Oracle(
     "hand: stages",
     "a stock that passes, and one for every way out of the chain",

@@ -1,4 +1,4 @@
-"""The table of what the runs of an instrument say: trend, run lengths, scores, volume profile, dominant pattern."""
+"""The table of what the runs of an instrument say: trend, run lengths, scores, volume profile, patterns."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from setbull_pipelines.tables.columns import (
     SERIES,
     count,
     day,
+    flag,
     label,
     text,
     value,
 )
 from setbull_pipelines.tables.contract import RELATIVE, SCORE, Column, Sources, Table, Tolerance
 from setbull_pipelines.tables.moves import MOVES_DAILY, TREND
-from setbull_pipelines.tables.oracles import HAND_CONTINUATION, HAND_SCORES, HAND_TREND
+from setbull_pipelines.tables.oracles import (
+    HAND_CONTINUATION,
+    HAND_RUN_PATTERNS,
+    HAND_SCORES,
+    HAND_TREND,
+)
 from setbull_pipelines.tables.sequences import MAMBA, NON_MAMBA, SEQUENCES
 
 INSUFFICIENT_HISTORY = "insufficient_history"
@@ -30,7 +36,58 @@ _KINDS = SEQUENCES.sources("kind")
 _LENGTHS = SEQUENCES.sources("kind", "length")
 _RANKED = SEQUENCES.sources("kind", "length", "strength")
 _NO_RUN = "null without such a run"
+_NO_TREND = "null where trend_reason is not"
 _NO_VOLUME = "null where the volume of a day is not known"
+
+
+def _run_pattern(
+    name: str, description: str, formula: str, *also: str, null_rule: str = _NO_TREND
+) -> Column:
+    """A pattern of the current run, which is one of mamba days; from its days and the columns ``also``."""
+    return flag(
+        name,
+        description,
+        formula=f"the last run is of mamba days, {formula}",
+        warm_up="21 days with EMA 50",
+        null_rule=null_rule,
+        sources=MOVES_DAILY.sources("is_mamba", "trend", *also) + _HISTORY,
+        oracles=(HAND_RUN_PATTERNS,),
+    )
+
+
+RUN_PATTERNS = (
+    _run_pattern(
+        "run_after_gap",
+        "The current mamba run began with a gap with the trend that none of its days has filled",
+        "and BULLISH: each low of it > high of the day before the run; BEARISH: each high of it < low of that day; "
+        "its first day is at most 5 calendar days (setting continuity_maximum_gap_days) after that day",
+        *("high", "low"),
+    ),
+    _run_pattern(
+        "run_after_pull_back",
+        "The current mamba run goes on beyond an earlier one, after a pull-back that kept half of that one's move",
+        "and the run before it, of other days, has at most 6 (setting long_run_days) and follows one of mamba days; S "
+        "the first open and E the last close of that one, C the last close, W the lowest (BEARISH: the highest) close "
+        "of the other days. BULLISH: (S + E) / 2 <= W < E < C; BEARISH: (S + E) / 2 >= W > E > C",
+        *("open", "close"),
+    ),
+    _run_pattern(
+        "run_after_squeeze",
+        "The day before the current mamba run was squeezed",
+        "and is_squeezed of the day before the run",
+        "is_squeezed",
+    ),
+    _run_pattern(
+        "run_on_volume",
+        "The current mamba run has 1.5 times the mean volume of the days before it, or more",
+        "and mean volume of its days >= 1.5 x mean volume of all days of the look-back before the run, which is "
+        "above 0",
+        "volume",
+        null_rule=f"{_NO_TREND}, or the volume of a day is not known",
+    ),
+)
+"""What the days of the current run, and those before it, look like. Each is false for a run of other days, with a
+trend that is NEUTRAL, and where the look-back has no day before the run. A price within 1e-9 of a limit is at it."""
 
 
 def _score(
@@ -56,7 +113,7 @@ def _score(
 SEQUENCE_ANALYSIS = Table(
     name="sequence_analysis",
     description="One row per instrument and as-of day: trend, run lengths, scores, volume profile, "
-    "dominant pattern.",
+    "dominant pattern, patterns of the current run.",
     schemas=COMPUTED_SCHEMAS,
     key=("instrument_key",),
     columns=(
@@ -81,7 +138,7 @@ SEQUENCE_ANALYSIS = Table(
             "percent",
             formula="max(days_above_ema, days_below_ema) / days x 100",
             warm_up="21 days with EMA 50",
-            null_rule="null where trend_reason is not",
+            null_rule=_NO_TREND,
             sources=_SIDES,
             oracles=(HAND_TREND, HAND_SCORES),
         ),
@@ -241,6 +298,7 @@ SEQUENCE_ANALYSIS = Table(
             + MOVES_DAILY.sources("trend"),
             oracles=(HAND_CONTINUATION,),
         ),
+        *RUN_PATTERNS,
     ),
     oracles=(HAND_SCORES,),
 )

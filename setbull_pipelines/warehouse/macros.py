@@ -19,6 +19,7 @@ from setbull_pipelines.tables.reconciliation import (
     RECONCILIATION_WINDOWS,
     RECONCILIATIONS,
 )
+from setbull_pipelines.tables.sequence_analysis import RUN_PATTERNS
 from setbull_pipelines.warehouse.queries import quoted_text
 
 
@@ -98,6 +99,29 @@ PATTERNS_BY_FILTER = Macro(
     "SELECT symbol, kind, length, frequency FROM patterns_by_filter("
     "'bullish', DATE '2026-01-01', DATE '2026-12-31')",
 )
+_IS_SHOWN = " ".join(f"WHEN '{column.name}' THEN analysis.{column.name}" for column in RUN_PATTERNS)
+_NO_PATTERN = "no such pattern, expected one of " + ", ".join(
+    column.name for column in RUN_PATTERNS
+)
+STOCKS_WITH_PATTERN = Macro(
+    "stocks_with_pattern",
+    "Stocks whose current mamba run shows a pattern ("
+    + ", ".join(column.name for column in RUN_PATTERNS)
+    + "), over a range of as-of days, of the variant that is served. What the patterns predicted, and what not: "
+    "docs/patterns.md.",
+    f"""
+    CREATE MACRO stocks_with_pattern(pattern_name, first_day, last_day) AS TABLE
+    SELECT analysis.trading_day, analysis.instrument_key, instruments.symbol, analysis.trend,
+           analysis.current_length, analysis.mamba_days, analysis.quality_score, analysis.variant
+    FROM served.sequence_analysis AS analysis
+    LEFT JOIN raw.instruments AS instruments USING (instrument_key)
+    WHERE analysis.trading_day BETWEEN first_day AND last_day
+      AND CASE pattern_name {_IS_SHOWN} ELSE error('{_NO_PATTERN}') END
+    ORDER BY analysis.trading_day, instruments.symbol, analysis.instrument_key
+    """,
+    "SELECT trading_day, symbol, trend, current_length FROM stocks_with_pattern("
+    "'run_after_pull_back', DATE '2026-01-01', DATE '2026-12-31')",
+)
 _VALUES_AS_OF = ", ".join(
     f"CASE WHEN later.revision IS NULL THEN latest.{name} ELSE later.old_{name} END AS {name}"
     for name in ("open", "high", "low", "close", "volume", "open_interest")
@@ -175,6 +199,7 @@ MACROS = (
     SEQUENCE_STORE,
     METRICS_BY_INSTRUMENT,
     PATTERNS_BY_FILTER,
+    STOCKS_WITH_PATTERN,
     MINUTES_AS_OF,
     *RECONCILIATION_MACROS,
 )

@@ -17,6 +17,7 @@ from setbull_pipelines.pipeline.serving import assignment_of, serve
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import Settings
+from setbull_pipelines.tables.sequence_analysis import RUN_PATTERNS
 from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.macros import MACROS, RECONCILIATION_MACROS
 from setbull_pipelines.warehouse.pointers import StoredTable
@@ -215,3 +216,25 @@ def test_metrics_are_asked_for_by_key_or_symbol(catalog: duckdb.DuckDBPyConnecti
     for named in (symbol, symbol.lower()):
         assert catalog.execute(question, [named]).fetchall() == found
     assert not catalog.execute(question, ["no such symbol"]).fetchall()
+
+
+def test_stocks_with_a_pattern_are_those_whose_analysis_shows_it(
+    catalog: duckdb.DuckDBPyConnection,
+) -> None:
+    first, last = catalog.execute(
+        "SELECT min(trading_day), max(trading_day) FROM served.sequence_analysis"
+    ).fetchone()
+    found = set()
+    for column in RUN_PATTERNS:
+        rows = catalog.execute(
+            "SELECT trading_day, instrument_key FROM stocks_with_pattern(?, ?, ?)",
+            [column.name, first, last],
+        ).fetchall()
+        shown = catalog.execute(
+            f"SELECT trading_day, instrument_key FROM served.sequence_analysis WHERE {column.name}"
+        ).fetchall()
+        assert sorted(rows) == sorted(shown)
+        found |= {column.name} if rows else set()
+    assert found
+    with pytest.raises(duckdb.Error, match="no such pattern, expected one of run_after_gap"):
+        catalog.execute("FROM stocks_with_pattern('run', ?, ?)", [first, last]).fetchall()

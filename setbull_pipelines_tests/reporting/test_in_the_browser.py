@@ -183,6 +183,8 @@ def test_the_page_of_a_stock_has_chart_reasons_and_metrics(page: Page, stored: S
     analysis = stored.sequence_analysis.set_index("instrument_key").loc[first["instrument_key"]]
     assert f"mamba days\n{analysis['mamba_days']}" in text(page, "#metrics")
     assert f"quality score\n{analysis['quality_score']:.3f}" in text(page, "#metrics")
+    is_shown = "yes" if analysis["run_on_volume"] else "no"
+    assert f"run on volume\n{is_shown}" in text(page, "#metrics")
     assert page.run("document.querySelectorAll('#moves .mamba').length") == analysis["mamba_days"]
     assert f"close {first['close']:,.2f}" in text(page, "#legend")
     assert len(np.unique(colours(page).reshape(-1, 3), axis=0)) > 10

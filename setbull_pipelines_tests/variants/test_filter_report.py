@@ -363,6 +363,7 @@ def _worked_moves(prices: Sequence[tuple[float, float]]) -> pd.DataFrame:
                 "volume": [100, 100, 100, 50, 50, 300],
                 "ema_50": 50.0,
                 "is_above_ema": True,
+                "is_squeezed": False,
                 "move_percent": 6.0,
                 "is_bullish": True,
                 "strength": strengths,

@@ -13,6 +13,7 @@ import pandas as pd
 from setbull_pipelines.reconciliation.self_test.market import DAYS, RISING, Market
 from setbull_pipelines.reconciliation.self_test.mutant import Columns, Register
 from setbull_pipelines.tables import MOVES_DAILY, SEQUENCE_ANALYSIS, SEQUENCE_PATTERNS, SEQUENCES
+from setbull_pipelines.tables.sequence_analysis import RUN_PATTERNS
 
 _REGISTER = Register()
 MUTANTS = _REGISTER.mutants
@@ -71,6 +72,16 @@ def _(v2: Market) -> Columns:
     return old | {"volume": moves["volume"].mask(is_old, moves["volume"] // 5)}
 
 
+@wrong("one band inside is a squeeze", MOVES_DAILY, "single cell", "is_squeezed")
+def _(v2: Market) -> Columns:
+    day = ["instrument_key", "series", "move_day"]
+    indicators = v2["indicators_daily"].rename(columns={"trading_day": "move_day"})
+    bars = v2["moves_daily"][day].merge(indicators, on=day, validate="one_to_one")
+    middle, reach = bars["ema_20"], 1.5 * bars["atr"]
+    is_inside = (bars["bb_upper"] < middle + reach) | (bars["bb_lower"] > middle - reach)
+    return {"is_squeezed": is_inside}
+
+
 @wrong("return from the first close", SEQUENCES, "first one left out", "return_percent")
 def _(v2: Market) -> Columns:
     closes = v2["moves_daily"].set_index(["instrument_key", "move_day"])["close"]
@@ -94,6 +105,23 @@ def per_instrument(v2: Market, formula: Callable[[pd.DataFrame], float]) -> np.n
     )
     results = {key: formula(group) for key, group in runs.groupby("instrument_key")}
     return v2["sequence_analysis"]["instrument_key"].map(results).to_numpy(dtype="float64")
+
+
+def of_mamba_runs(v2: Market, rule: Callable[[pd.DataFrame, pd.DataFrame], bool]) -> np.ndarray:
+    """Apply ``rule`` to the days before the last run and those of it, where it is one of mamba days."""
+    moves = dict(list(v2["moves_daily"].groupby("instrument_key")))
+    return np.array(
+        [
+            row.current_kind == "MAMBA"
+            and bool(
+                rule(
+                    moves[row.instrument_key].iloc[: -row.current_length],
+                    moves[row.instrument_key].iloc[-row.current_length :],
+                )
+            )
+            for row in v2["sequence_analysis"].itertuples()
+        ]
+    )
 
 
 def mamba(runs: pd.DataFrame) -> pd.DataFrame:
@@ -267,6 +295,50 @@ def _(v2: Market) -> Columns:
 @wrong("dominant pattern lost", SEQUENCE_ANALYSIS, "values lost", "dominant_by_continuation")
 def _(v2: Market) -> Columns:
     return {"dominant_by_continuation": pd.Series([None] * 3, dtype="str")}
+
+
+@wrong(
+    "patterns of a run of other days null",
+    SEQUENCE_ANALYSIS,
+    "values lost",
+    *(column.name for column in RUN_PATTERNS),
+)
+def _(v2: Market) -> Columns:
+    analysis = v2["sequence_analysis"]
+    is_mamba = analysis["current_kind"] == "MAMBA"
+    return {column.name: analysis[column.name].where(is_mamba) for column in RUN_PATTERNS}
+
+
+@wrong("a gap to the low of the day before", SEQUENCE_ANALYSIS, "single cell", "run_after_gap")
+def _(v2: Market) -> Columns:
+    return {
+        "run_after_gap": of_mamba_runs(
+            v2, lambda before, run: run["low"].min() > before["low"].iloc[-1] * (1 + 1e-9)
+        )
+    }
+
+
+# Flags of three instruments have no shape.
+@wrong("a squeeze anywhere before the run", SEQUENCE_ANALYSIS, "unknown shape", "run_after_squeeze")
+def _(v2: Market) -> Columns:
+    return {"run_after_squeeze": of_mamba_runs(v2, lambda before, _: before["is_squeezed"].any())}
+
+
+@wrong(
+    "a pause without a fall as pull-back", SEQUENCE_ANALYSIS, "single cell", "run_after_pull_back"
+)
+def _(v2: Market) -> Columns:
+    is_short = v2["sequences"].groupby("instrument_key")["length"].nth(-2) <= 6
+    analysis = v2["sequence_analysis"]
+    return {"run_after_pull_back": (analysis["current_kind"] == "MAMBA") & is_short.to_numpy()}
+
+
+@wrong("volume of a run against one day", SEQUENCE_ANALYSIS, "single cell", "run_on_volume")
+def _(v2: Market) -> Columns:
+    def is_more(before: pd.DataFrame, run: pd.DataFrame) -> bool:
+        return run["volume"].mean() >= 1.5 * before["volume"].iloc[-1]
+
+    return {"run_on_volume": of_mamba_runs(v2, is_more)}
 
 
 # Two cells, one of them null, say too little.

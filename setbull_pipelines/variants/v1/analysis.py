@@ -20,6 +20,7 @@ from setbull_pipelines.tables.moves import BEARISH, BULLISH
 from setbull_pipelines.tables.sequence_analysis import INSUFFICIENT_HISTORY, SEQUENCE_ANALYSIS
 from setbull_pipelines.tables.sequences import MAMBA, NON_MAMBA, SEQUENCE_PATTERNS
 from setbull_pipelines.variants.v1.rows import frame_of
+from setbull_pipelines.variants.v1.run_patterns import RunPatterns, run_patterns
 from setbull_pipelines.variants.v1.sequences import Key, Move, moves_by_instrument
 
 _TREND_SIGN = {BULLISH: 1, BEARISH: -1}
@@ -90,6 +91,7 @@ def sequence_analysis(
                 },
                 "dominant_pattern": _dominant(patterns, "success_rate"),
                 "dominant_by_continuation": _dominant(patterns, "continuation_rate"),
+                **_run_pattern_columns(days, settings),
             }
         )
         pattern_rows += [
@@ -220,7 +222,7 @@ def _dominant(patterns: Sequence[_Pattern], rate: str) -> str | None:
 def _trend_columns(days: Sequence[Move], settings: SequenceSettings) -> dict[str, object]:
     above = sum(move.is_above_ema is not pd.NA and move.is_above_ema for move in days)
     below = sum(move.is_above_ema is not pd.NA and not move.is_above_ema for move in days)
-    is_known = len(days) >= settings.look_back_days and above + below == len(days)
+    is_known = _knows_trend(days, settings)
     return {
         "series": days[-1].series,
         "trend": days[-1].trend,
@@ -234,6 +236,19 @@ def _trend_columns(days: Sequence[Move], settings: SequenceSettings) -> dict[str
         "mamba_days": sum(move.is_mamba for move in days),
         "non_mamba_days": sum(not move.is_mamba for move in days),
     }
+
+
+def _run_pattern_columns(days: Sequence[Move], settings: SequenceSettings) -> dict[str, object]:
+    names = [f"run_{name}" for name in RunPatterns._fields]
+    if not _knows_trend(days, settings):
+        return dict.fromkeys(names)
+    return dict(zip(names, run_patterns(days, settings), strict=True))
+
+
+def _knows_trend(days: Sequence[Move], settings: SequenceSettings) -> bool:
+    return len(days) >= settings.look_back_days and all(
+        move.is_above_ema is not pd.NA for move in days
+    )
 
 
 def _run_columns(runs: Sequence[_Run], settings: SequenceSettings) -> dict[str, object]:

@@ -14,7 +14,11 @@ from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 from setbull_pipelines.tables.contract import INDIA
 
 _OF_INDICATORS = (
+    "ema_20",
     "ema_50",
+    "atr",
+    "bb_upper",
+    "bb_lower",
     "rsi",
     "bars_of_history",
     "is_warm",
@@ -24,7 +28,7 @@ _OF_INDICATORS = (
 
 
 class DailyBar(NamedTuple):
-    """One daily bar and its indicators; ``ema_50``, ``rsi``, ``unexplained_gap`` are NaN where there is no value."""
+    """One daily bar and its indicators; averages, bands, ``rsi``, ``unexplained_gap`` are NaN without a value."""
 
     series: str
     trading_day: pd.Timestamp
@@ -34,7 +38,11 @@ class DailyBar(NamedTuple):
     close: float
     volume: int
     """pd.NA where it is not known."""
+    ema_20: float
     ema_50: float
+    atr: float
+    bb_upper: float
+    bb_lower: float
     rsi: float
     bars_of_history: int
     is_warm: bool

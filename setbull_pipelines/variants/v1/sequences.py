@@ -22,6 +22,8 @@ from setbull_pipelines.variants.v1.limits import is_above, is_at_least
 from setbull_pipelines.variants.v1.rows import frame_of
 
 Key = tuple[pd.Timestamp, str]
+_CHANNEL_RANGES = 1.5
+"""Average true ranges on either side of EMA 20 that the Keltner channel reaches."""
 
 
 class Move(NamedTuple):
@@ -30,11 +32,15 @@ class Move(NamedTuple):
     series: str
     move_day: pd.Timestamp
     open: float
+    high: float
+    low: float
     close: float
     volume: int
     """pd.NA where it is not known."""
     is_above_ema: bool
     """pd.NA where the bar has no EMA 50."""
+    is_squeezed: bool
+    """pd.NA where the bar has no bands or no channel."""
     trend: str
     is_mamba: bool
     mamba_strength: float
@@ -84,6 +90,7 @@ def moves(
                     "volume": bar.volume,
                     "ema_50": bar.ema_50,
                     "is_above_ema": None if isnan(bar.ema_50) else bar.close >= bar.ema_50,
+                    "is_squeezed": is_squeezed(bar),
                     "move_percent": move_percent,
                     "is_bullish": is_bullish,
                     "strength": strength,
@@ -106,6 +113,16 @@ def trend_of(bars: Sequence[DailyBar], settings: SequenceSettings) -> str:
     if above / len(bars) >= settings.trend_share:
         return BULLISH
     return NEUTRAL
+
+
+def is_squeezed(bar: DailyBar) -> bool | None:
+    """Whether both Bollinger bands lie inside the Keltner channel; None while one of the two has no value."""
+    if any(isnan(value) for value in (bar.bb_upper, bar.bb_lower, bar.ema_20, bar.atr)):
+        return None
+    distance = _CHANNEL_RANGES * bar.atr
+    return is_above(bar.ema_20 + distance, bar.bb_upper) and is_above(
+        bar.bb_lower, bar.ema_20 - distance
+    )
 
 
 def move_percent_of(bar: DailyBar) -> float:

@@ -22,6 +22,7 @@ from setbull_pipelines.tables.moves import BEARISH, BULLISH
 from setbull_pipelines.tables.sequence_analysis import INSUFFICIENT_HISTORY
 from setbull_pipelines.tables.sequences import MAMBA, NON_MAMBA
 from setbull_pipelines.variants.v2 import columns
+from setbull_pipelines.variants.v2.run_patterns import run_patterns
 
 _KINDS = (MAMBA, NON_MAMBA)
 """In sort order, so that kinds sort by their position."""
@@ -49,14 +50,14 @@ def sequence_analysis(
     looked_back = _LookBack.read(moves, move_codes)
     runs = _Runs.read(sequences, run_codes)
 
-    volume = _volume_profile(looked_back)
+    trend, volume = _trend(looked_back, settings), _volume_profile(looked_back)
     patterns = _patterns(runs, looked_back.trend_sign, settings)
     weight = patterns["frequency"] * patterns["strength"]
     analysis = pd.DataFrame(
         {
             "instrument_key": instruments,
             "trading_day": as_of,
-            **_trend(looked_back, settings),
+            **trend,
             **_counts(runs, settings),
             **_scores(runs, settings),
             **volume,
@@ -64,6 +65,12 @@ def sequence_analysis(
             "dominant_pattern": _dominant(patterns, weight * patterns["success_rate"], runs),
             "dominant_by_continuation": _dominant(
                 patterns, weight * patterns["continuation_rate"], runs
+            ),
+            **run_patterns(
+                looked_back.frame,
+                looked_back.code,
+                pd.isna(trend["trend_reason"]).to_numpy(),
+                settings,
             ),
         }
     )

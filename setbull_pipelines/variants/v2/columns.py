@@ -7,6 +7,7 @@ instruments. Does not belong here: any rule of the market, names of table column
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from setbull_pipelines.tables.contract import AT_LIMIT, INDIA
 
 _DAY = 86_400_000_000
 """Microseconds."""
+_Limit = TypeVar("_Limit", float, np.ndarray)
 Order = np.ndarray | None
 """Row positions in sorted order; None when the rows are sorted already, the usual case."""
 
@@ -120,12 +122,12 @@ def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return quotients
 
 
-def above(limit: float) -> float:
+def above(limit: _Limit) -> _Limit:
     """The upper end of what counts as equal to a limit: a column is above the limit where it is above this."""
     return limit + AT_LIMIT * abs(limit)
 
 
-def below(limit: float) -> float:
+def below(limit: _Limit) -> _Limit:
     """The lower end of the same: a column is below the limit where it is below this."""
     return limit - AT_LIMIT * abs(limit)
 

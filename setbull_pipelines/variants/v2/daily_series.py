@@ -30,8 +30,8 @@ class DailyBars:
     ``bars`` is the length of the chosen series up to the as-of day, ``kept`` how many of its last bars
     are in ``recent``. ``recent`` has one row per bar, sorted by ``instrument`` (position in
     ``instruments``) and day, with the candle and its ema_50, rsi, is_warm, bars_of_history,
-    unexplained_gap and unexplained_gap_day; a bar without a row of indicators has NaN, NaN, False,
-    0, NaN and NaT.
+    unexplained_gap and unexplained_gap_day, and the other indicators that were asked for; a bar
+    without a row of indicators has NaN, NaN, False, 0, NaN and NaT, and NaN in the others.
     """
 
     instruments: pd.Index
@@ -67,9 +67,16 @@ def as_of_day(as_of: pd.Timestamp) -> int:
 
 
 def daily_bars(
-    candles_daily: pd.DataFrame, indicators_daily: pd.DataFrame, as_of: int, look_back: int
+    candles_daily: pd.DataFrame,
+    indicators_daily: pd.DataFrame,
+    as_of: int,
+    look_back: int,
+    others: tuple[str, ...] = (),
 ) -> DailyBars:
-    """Choose series by the rule of ``Variant.moves``, keep the last ``look_back`` bars of each."""
+    """Choose series by the rule of ``Variant.moves``, keep the last ``look_back`` bars of each.
+
+    ``others`` are the indicators that the bars have besides those that the choice and filters need.
+    """
     day = columns.microseconds(candles_daily["trading_day"])
     visible = np.flatnonzero(day <= as_of)
     candles = candles_daily[["instrument_key", "series"]].iloc[visible]
@@ -114,6 +121,8 @@ def daily_bars(
         ("unexplained_gap_day", np.datetime64("NaT")),
     ):
         recent[name] = indicators.value(name, *bar, missing)
+    for name in others:
+        recent[name] = indicators.value(name, *bar, np.nan)
     return DailyBars(instruments, series, last_day.max(axis=1), bars, kept, recent)
 
 

@@ -16,11 +16,14 @@ from setbull_pipelines.tables.sequences import MAMBA, NON_MAMBA
 from setbull_pipelines.variants.v2 import columns
 from setbull_pipelines.variants.v2.daily_series import SERIES, as_of_day, daily_bars
 
+_OF_CHANNEL = ("bb_upper", "bb_lower", "ema_20", "atr")
 _TRENDS = (BEARISH, BULLISH, NEUTRAL)
 _KINDS = (MAMBA, NON_MAMBA)
 """In sort order, so that kinds sort by their position."""
 _DAY = 86_400_000_000
 """Microseconds."""
+_KELTNER_REACH = 1.5
+"""Average true ranges from the middle of the Keltner channel to either side."""
 
 
 def moves(
@@ -33,7 +36,7 @@ def moves(
     if candles_daily.empty:
         return MOVES_DAILY.empty()
     day = as_of_day(as_of)
-    bars = daily_bars(candles_daily, indicators_daily, day, settings.look_back_days)
+    bars = daily_bars(candles_daily, indicators_daily, day, settings.look_back_days, _OF_CHANNEL)
     recent = bars.recent
     if recent.empty:
         return MOVES_DAILY.empty()
@@ -91,6 +94,7 @@ def moves(
             "volume": columns.nullable_integers(volume, knows_volume),
             "ema_50": ema,
             "is_above_ema": columns.nullable_booleans(close >= ema, has_ema),
+            "is_squeezed": _squeezed(recent),
             "move_percent": move_percent,
             "is_bullish": is_bullish,
             "strength": strength,
@@ -99,6 +103,17 @@ def moves(
             "mamba_strength": np.where(is_mamba, strength, np.nan),
         }
     )
+
+
+def _squeezed(recent: pd.DataFrame) -> pd.arrays.BooleanArray:
+    """Whether the Keltner channel reaches beyond the Bollinger bands on both sides."""
+    bands = recent[["bb_upper", "bb_lower"]].to_numpy()
+    middle, reach = recent["ema_20"].to_numpy(), _KELTNER_REACH * recent["atr"].to_numpy()
+    channel_below, channel_above = middle - reach, middle + reach
+    is_inside = (channel_above > columns.above(bands[:, 0])) & (
+        bands[:, 1] > columns.above(channel_below)
+    )
+    return columns.nullable_booleans(is_inside, ~np.isnan(bands.sum(axis=1) + middle + reach))
 
 
 def sequences(moves: pd.DataFrame) -> pd.DataFrame:

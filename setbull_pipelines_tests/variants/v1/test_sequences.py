@@ -24,7 +24,7 @@ from setbull_pipelines_tests.variants.v1.daily_frames import AS_OF, DAYS, candle
 
 def bar(open_price: float, close: float) -> DailyBar:
     return DailyBar(
-        "exchange", AS_OF, open_price, 0, 0, close, 1, 1.0, 50.0, 300, True, nan, pd.NaT
+        "exchange", AS_OF, open_price, 0, 0, close, 1, *[1.0] * 5, 50.0, 300, True, nan, pd.NaT
     )
 
 
@@ -193,6 +193,7 @@ def moves_from(flags: list[bool], volumes: list[int] | None = None) -> pd.DataFr
                 "volume": volumes or [100] * count,
                 "ema_50": 90.0,
                 "is_above_ema": True,
+                "is_squeezed": False,
                 "move_percent": closes - 100,
                 "is_bullish": True,
                 "strength": strengths,

@@ -37,6 +37,7 @@ def moves(
             "volume": volume,
             "ema_50": ema_50,
             "is_above_ema": True,
+            "is_squeezed": False,
             "move_percent": 0.0,
             "is_bullish": False,
             "strength": 0.5,
