@@ -191,8 +191,8 @@ OF_DEFECT = Fault(
     _defect,
     (
         "rollout indicators taken back",
-        "check v2/indicators_5min v2_agrees_with_v1 {day}",
-        "check v2/indicators_daily v2_agrees_with_v1 {day}",
+        "check reconciliation/indicators_5min v2_agrees_with_v1 {day}",
+        "check reconciliation/indicators_daily v2_agrees_with_v1 {day}",
     ),
 )
 _AT_ANY_TIME = (
