@@ -214,7 +214,8 @@ class Variant(Protocol):
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """``sequence_analysis`` (one row per instrument and as-of day) and ``sequence_patterns``, of any as-of days.
 
-        A move without ema_50 is on neither side of it. The sum W of volume_trend is a whole
+        Patterns of the current run follow from the moves alone; a move whose is_squeezed is null counts as not
+        squeezed. A move without ema_50 is on neither side of it. The sum W of volume_trend is a whole
         number that no rounding touches before the division, for volumes up to 2^58 a day.
         """
         ...

@@ -318,10 +318,16 @@ def _(v2: Market) -> Columns:
     }
 
 
-# Flags of three instruments have no shape.
-@wrong("a squeeze anywhere before the run", SEQUENCE_ANALYSIS, "unknown shape", "run_after_squeeze")
+@wrong(
+    "two squeezed days anywhere before the run",
+    SEQUENCE_ANALYSIS,
+    "single cell",
+    "run_after_squeeze",
+)
 def _(v2: Market) -> Columns:
-    return {"run_after_squeeze": of_mamba_runs(v2, lambda before, _: before["is_squeezed"].any())}
+    return {
+        "run_after_squeeze": of_mamba_runs(v2, lambda before, _: before["is_squeezed"].sum() >= 2)
+    }
 
 
 @wrong(
