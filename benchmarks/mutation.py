@@ -56,7 +56,7 @@ _NEAR = {
     "protocol": ("workers", "filters", "sequences"),
     "preparing": ("workers",),
     "daily_series": ("sequences", "filters"),
-    "analysis": ("analysis", "sequences"),
+    "analysis": ("analysis", "sequences", "sequence_scores"),
 }
 """By the end of a file's name, the tests that find most of its mutants where those of its own name are not all."""
 _IDENTITY = re.compile(r"core/ReplaceComparisonOperator_(Eq|NotEq)_(Is|IsNot)")

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from setbull_pipelines_tests.processes import end
-from setbull_pipelines_tests.test_webserver import (
+from setbull_pipelines_tests.ui_server import (
     ASSETS,
-    BACKFILL,
-    BACKFILLS,
     DAY,
     Server,
     failures,
@@ -26,6 +24,21 @@ pytestmark = pytest.mark.scenario
 SECONDS = 400
 LEFT_OUT = "operations/self_test"
 """It takes two minutes, and tests of its own launch it."""
+BACKFILL = """
+mutation($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}"""
+BACKFILLS = """{
+  partitionBackfillsOrError {
+    ... on PartitionBackfills {
+      results { id status error { message } runs(limit: 50) { id status } }
+    }
+  }
+}"""
 
 
 @pytest.fixture(scope="module")

@@ -52,12 +52,12 @@ OLD_VWAP = Oracle(
 VECTOR_BANDS = Oracle(
     "hand: bands",
     "closes 1 to 20, equal closes, alternating closes, worked out by hand",
-    "test_oracles.py::test_vector_bands",
+    "test_worked_indicators.py::test_vector_bands",
 )
 VECTOR_WARM = Oracle(
     "hand: warm bars",
     "old and new listings with a known number of bars",
-    "test_oracles.py::test_warm_after_the_slowest_period_and_the_margin",
+    "test_warm_bars.py::test_warm_after_the_slowest_period_and_the_margin",
 )
 REAL_SPLITS = Oracle(
     "real splits",
@@ -143,30 +143,28 @@ HAND_ALERT = Oracle(
 HAND_MOVES = Oracle(
     "hand: moves",
     "single days at and beside the limits",
-    "test_filter_report.py::test_vector_moves",
+    "test_worked_moves.py::test_vector_moves",
 )
 HAND_STRENGTH = Oracle(
     "hand: strength",
     "volumes with a known mean",
-    "test_filter_report.py::test_vector_strength",
+    "test_worked_moves.py::test_vector_strength",
 )
 HAND_TREND = Oracle(
     "hand: trend",
     "8, 9, 12, 13 and 21 of 21 closes below EMA 50",
-    "test_filter_report.py::test_vector_trend",
+    "test_worked_moves.py::test_vector_trend",
 )
-HAND_RUNS = Oracle(
-    "hand: runs", "six days in three runs", "test_filter_report.py::test_worked_runs"
-)
+HAND_RUNS = Oracle("hand: runs", "six days in three runs", "test_worked_runs.py::test_worked_runs")
 HAND_SCORES = Oracle(
     "hand: scores",
     "scores, counts and patterns of those runs",
-    "test_filter_report.py::test_worked_scores",
+    "test_worked_runs.py::test_worked_scores",
 )
 HAND_CONTINUATION = Oracle(
     "hand: continuation",
     "a run after which prices go on with the trend",
-    "test_filter_report.py::test_worked_pattern_that_continues",
+    "test_worked_runs.py::test_worked_pattern_that_continues",
 )
 HAND_SQUEEZED = Oracle(
     "hand: squeezed days",
@@ -181,12 +179,12 @@ HAND_RUN_PATTERNS = Oracle(
 HAND_STAGES = Oracle(
     "hand: stages",
     "a stock that passes, and one for every way out of the chain",
-    "test_filter_report.py::test_where_and_why_a_stock_stops",
+    "test_worked_stages.py::test_where_and_why_a_stock_stops",
 )
 HAND_PASSING = Oracle(
     "hand: passing stock",
     "every column of a stock that passes",
-    "test_filter_report.py::test_a_stock_that_passes_all_stages",
+    "test_worked_stages.py::test_a_stock_that_passes_all_stages",
 )
 HAND_BULLISH = Oracle(
     "hand: bullish stock",

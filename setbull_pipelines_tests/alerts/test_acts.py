@@ -21,7 +21,7 @@ from setbull_pipelines.alerts.message import compose, how_things_stand
 from setbull_pipelines.alerts.outbox import due
 from setbull_pipelines.settings import AlertSettings
 from setbull_pipelines_tests.alerts.findings import at, finding
-from setbull_pipelines_tests.test_architecture import modules, project_imports
+from setbull_pipelines_tests.package_imports import modules, project_imports
 
 SETTINGS = AlertSettings(channels=("log",), repeat_hours=6)
 MORNING = replace(SETTINGS, morning="08:30")

@@ -14,8 +14,8 @@ from setbull_pipelines import tables
 from setbull_pipelines.api import band_shapes, bands
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import GroupSettings
+from setbull_pipelines_tests.api.answers import UNKNOWN, data, sentence
 from setbull_pipelines_tests.api.running import PREFIX, keys_of, serving
-from setbull_pipelines_tests.api.test_reading import UNKNOWN, data, sentence
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.stored import damage
 

@@ -11,8 +11,8 @@ from setbull_pipelines.api.gate import LARGEST_BODY, is_loopback
 from setbull_pipelines.api.server import NotAllowed, serve
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.settings import Settings
+from setbull_pipelines_tests.api.answers import data, sentence
 from setbull_pipelines_tests.api.running import PREFIX, USER, serving
-from setbull_pipelines_tests.api.test_reading import data, sentence
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 TOP = f"{PREFIX}/filter-pipeline/fetch/top-10"

@@ -11,6 +11,7 @@ from setbull_pipelines import tables
 from setbull_pipelines.api import shapes
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines_tests.api.answers import data, sentence
 from setbull_pipelines_tests.api.running import (
     PREFIX,
     Webserver,
@@ -19,7 +20,6 @@ from setbull_pipelines_tests.api.running import (
     webserver,
     with_dagster,
 )
-from setbull_pipelines_tests.api.test_reading import data, sentence
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 RUN = f"{PREFIX}/filter-pipeline/run"

@@ -17,8 +17,8 @@ from setbull_pipelines.pipeline.overview import overview_path
 from setbull_pipelines.settings import ApiSettings, Settings
 from setbull_pipelines.variants import V2
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
+from setbull_pipelines_tests.api.answers import sentence
 from setbull_pipelines_tests.api.running import serving
-from setbull_pipelines_tests.api.test_reading import sentence
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 TABLE = tables.INDICATORS_DAILY

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
-from urllib.parse import quote
 
 import httpx
 import pandas as pd
@@ -14,13 +13,12 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.api import shapes
-from setbull_pipelines.api.asking import key_with_symbol
-from setbull_pipelines.pipeline.instruments import NoSuchInstrument
 from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
 from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines_tests.api.answers import NOT_KNOWN, UNKNOWN, data, path_of, sentence
 from setbull_pipelines_tests.api.running import PREFIX, USER, keys_of, serving
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, cut_back_v1, publish
 
@@ -36,25 +34,6 @@ def client(grouped_run: SmallRun) -> Iterator[httpx.Client]:
 @pytest.fixture
 def key(grouped_run: SmallRun) -> str:
     return keys_of(grouped_run)[0]
-
-
-def path_of(key: str, rest: str) -> str:
-    return f"{PREFIX}/candles/{quote(key, safe='')}/{rest}"
-
-
-def data(answer: httpx.Response, status: int = 200) -> object:
-    assert answer.status_code == status, answer.text
-    document = answer.json()
-    assert document["success"] is True
-    return document["data"]
-
-
-def sentence(answer: httpx.Response, status: int = 400) -> str:
-    assert answer.status_code == status, answer.text
-    document = answer.json()
-    assert set(document) == {"success", "error"}
-    assert document["success"] is False
-    return document["error"]
 
 
 def rounded(value: float, decimals: int) -> float | None:
@@ -135,10 +114,6 @@ def test_several_timeframes_at_once(client: httpx.Client, grouped_run: SmallRun,
     )
     assert len(inner["data"]["1minute"]) == len(minutes) > 300
     assert inner["data"]["1minute"][0]["rsi"] is None
-
-
-UNKNOWN = "NSE_EQ|INE000000000"
-NOT_KNOWN = f"{UNKNOWN} is not among the instruments; raw.instruments lists them"
 
 
 @pytest.mark.parametrize("timeframe", shapes.TIMEFRAMES)
@@ -407,17 +382,3 @@ def test_nothing_stored_is_said(tmp_path, small_run: SmallRun) -> None:
         assert sentence(client.post(f"{PREFIX}/groups/a/execute"), 404).startswith(
             "nothing is planned"
         )
-
-
-def test_a_symbol_of_two_instruments_is_told_and_neither_is_chosen() -> None:
-    instruments = pd.DataFrame(
-        {
-            "instrument_key": ["NSE_EQ|INE467B01029", "BSE_EQ|INE467B01029", "NSE_EQ|INE002A01018"],
-            "symbol": ["TCS", "TCS", "RELIANCE"],
-        }
-    )
-    assert key_with_symbol("reliance", instruments) == "NSE_EQ|INE002A01018"
-    with pytest.raises(NoSuchInstrument, match=r"2 instruments; expected a key: NSE_EQ.*BSE_EQ"):
-        key_with_symbol("TCS", instruments)
-    with pytest.raises(NoSuchInstrument, match="symbol 'NOBODY' is not among the instruments"):
-        key_with_symbol("NOBODY", instruments)

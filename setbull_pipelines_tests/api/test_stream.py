@@ -19,8 +19,8 @@ from setbull_pipelines.api.feed import Feed
 from setbull_pipelines.pipeline.candle_events import last_event
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines_tests.api import stream_client
+from setbull_pipelines_tests.api.answers import sentence
 from setbull_pipelines_tests.api.running import PREFIX, serving
-from setbull_pipelines_tests.api.test_reading import sentence
 from setbull_pipelines_tests.pipeline.live_session import LiveSession
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 

@@ -12,12 +12,8 @@ from click.testing import CliRunner, Result
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.tables.contract import INDIA
-from setbull_pipelines_tests.reconciliation.test_old_bars import BEFORE, KEYS, TODAY, minutes_of
-from setbull_pipelines_tests.sources.legacy.old_system import (
-    as_dump,
-    old_candles,
-    old_five_minutes,
-)
+from setbull_pipelines_tests.reconciliation.random_minutes import BEFORE, KEYS, TODAY, minutes_of
+from setbull_pipelines_tests.sources.legacy.old_system import as_dump, old_candles, old_five_minutes
 
 pytestmark = pytest.mark.run
 

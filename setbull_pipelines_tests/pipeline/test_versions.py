@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from setbull_pipelines.pipeline import versions
-from setbull_pipelines_tests.test_architecture import project_imports
+from setbull_pipelines_tests.package_imports import project_imports
 
 Versions = dict[str, str]
 Edit = Callable[[str, str, str], tuple[Versions, Versions]]

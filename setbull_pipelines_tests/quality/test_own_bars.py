@@ -11,7 +11,7 @@ from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import NOT_JUDGED, Verdict, before
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
-from setbull_pipelines_tests.quality.test_raw import minutes
+from setbull_pipelines_tests.quality.minutes_of_a_day import minutes
 
 MINUTES = StoredTable("raw", tables.CANDLES_1MIN)
 OWN, UNIT, CLOSE = (

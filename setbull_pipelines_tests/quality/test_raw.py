@@ -13,8 +13,8 @@ from setbull_pipelines.quality import raw
 from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines_tests.quality.minutes_of_a_day import DAY, minutes
 
-DAY = pd.Timestamp("2025-06-03")
 SETTINGS = Settings()
 
 
@@ -30,26 +30,6 @@ def coverage(first: str, last: str, series: str = "minutes") -> pd.DataFrame:
                     "rows": 10,
                 }
             ]
-        )
-    )
-
-
-def minutes(
-    count: int, day: pd.Timestamp = DAY, shape: str = FULL, key: str = "NSE_EQ|A", volume: int = 1
-) -> pd.DataFrame:
-    start = (day + pd.Timedelta(hours=9, minutes=15)).tz_localize("Asia/Kolkata")
-    times = [start + pd.Timedelta(minutes=minute) for minute in range(count)]
-    return tables.CANDLES_1MIN.without_provenance.conform(
-        pd.DataFrame(
-            {
-                "instrument_key": key,
-                "timestamp": times,
-                "trading_day": day,
-                **dict.fromkeys(("open", "high", "low", "close"), 100.0),
-                "volume": volume,
-                "open_interest": None,
-                "session_shape": shape,
-            }
         )
     )
 

@@ -13,37 +13,8 @@ from setbull_pipelines.reconciliation.old_bars import compare_bars
 from setbull_pipelines.reconciliation.old_finding import UNKNOWN, Finding, by_cause
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.variants import V1
+from setbull_pipelines_tests.reconciliation.random_minutes import BEFORE, KEYS, TODAY, minutes_of
 from setbull_pipelines_tests.sources.legacy.old_system import old_five_minutes
-
-KEYS = ("NSE_EQ|INE009A01021", "NSE_EQ|INE062A01020")
-TODAY, BEFORE = pd.Timestamp("2025-06-03"), pd.Timestamp("2025-06-02")
-
-
-def minutes_of(day: pd.Timestamp, seed: int) -> pd.DataFrame:
-    generator = np.random.default_rng(seed)
-    frames = []
-    for key in KEYS:
-        closes = 400 + np.round(np.cumsum(generator.normal(0, 0.4, 375)), 2)
-        opens = np.append(closes[:1], closes[:-1])
-        frames.append(
-            pd.DataFrame(
-                {
-                    "instrument_key": key,
-                    "timestamp": pd.date_range(
-                        day + pd.Timedelta(hours=9, minutes=15), periods=375, freq="min", tz=INDIA
-                    ).as_unit("us"),
-                    "trading_day": day.as_unit("us"),
-                    "open": opens,
-                    "high": np.maximum(opens, closes) + 0.5,
-                    "low": np.minimum(opens, closes) - 0.25,
-                    "close": closes,
-                    "volume": generator.integers(10, 500, 375),
-                    "open_interest": pd.array([0] * 375, "Int64"),
-                    "session_shape": "full",
-                }
-            )
-        )
-    return pd.concat(frames, ignore_index=True)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from setbull_pipelines.reconciliation.report import (
 )
 from setbull_pipelines.tables import CANDLES_5MIN, SELF_TEST
 from setbull_pipelines_tests.reconciliation.partition_files import TRADING_DAY, compare_frames
-from setbull_pipelines_tests.reconciliation.test_drill_down import (
+from setbull_pipelines_tests.reconciliation.three_instruments import (
     BAR,
     TIMES,
     A,

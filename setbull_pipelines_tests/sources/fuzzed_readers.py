@@ -25,11 +25,7 @@ import pyarrow.parquet
 from setbull_pipelines.market.calendar_file import InvalidCalendar, parse_calendar
 from setbull_pipelines.settings import InputSettings, InvalidSettings, load_settings
 from setbull_pipelines.sources import packed
-from setbull_pipelines.sources.decided_actions import (
-    DamagedDecisions,
-    folder_of,
-    read_decisions,
-)
+from setbull_pipelines.sources.decided_actions import DamagedDecisions, folder_of, read_decisions
 from setbull_pipelines.sources.group_files import check_groups
 from setbull_pipelines.sources.legacy.csv_exports import export_stream
 from setbull_pipelines.sources.legacy.old_tables import CannotImport, Progress
@@ -40,7 +36,7 @@ from setbull_pipelines.sources.understanding import judged
 from setbull_pipelines.sources.upstox.answers import InvalidAnswer, read_answer
 from setbull_pipelines.sources.upstox.calls import Call
 from setbull_pipelines.sources.upstox.master import InvalidMaster, read_master
-from setbull_pipelines_tests.sources.layouts.test_layouts import DAY_FILES, FILES
+from setbull_pipelines_tests.sources.layouts.layout_files import DAY_FILES, FILES
 from setbull_pipelines_tests.sources.reading_files import session, table
 
 _UNPACKED_MIB = 64

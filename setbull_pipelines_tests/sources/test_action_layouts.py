@@ -14,7 +14,7 @@ from setbull_pipelines.sources.action_purposes import UnreadablePurpose, share_a
 from setbull_pipelines.sources.corporate_files import ACTIONS_KIND, check_facts
 from setbull_pipelines.sources.raw_rows import UnreadableFile
 from setbull_pipelines.sources.reading import read_rows
-from setbull_pipelines_tests.sources.test_corporate_files import inbox, take, write  # noqa: F401
+from setbull_pipelines_tests.sources.action_files import take, with_candles, write
 
 NSE = (
     '"SYMBOL ","COMPANY NAME ","SERIES ","PURPOSE ","FACE VALUE ","EX-DATE ","RECORD DATE ",'
@@ -24,6 +24,11 @@ BSE = (
     "Security Code,Security Name,Company Name,Ex Date,Purpose,Record Date,BC Start Date,BC End Date,"
     "ND Start Date,ND End Date,Actual Payment Date"
 )
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    return with_candles(tmp_path / "inbox")
 
 
 def nse(symbol: str, purpose: str, day: str = "28-Oct-2024", series: str = "EQ") -> str:
@@ -152,7 +157,7 @@ def test_what_cannot_be_read_is_not_guessed(purpose: str) -> None:
         share_actions(purpose)
 
 
-def test_the_list_of_the_exchange(inbox: Path) -> None:  # noqa: F811
+def test_the_list_of_the_exchange(inbox: Path) -> None:
     write(inbox / "universe.csv", "symbol,isin", "RELIANCE,INE002A01018")
     write(
         inbox / "CF-CA-equities.csv",
@@ -181,7 +186,7 @@ def test_the_list_of_the_exchange(inbox: Path) -> None:  # noqa: F811
     )
 
 
-def test_the_list_of_bse_and_the_json_of_nse(inbox: Path) -> None:  # noqa: F811
+def test_the_list_of_bse_and_the_json_of_nse(inbox: Path) -> None:
     write(
         inbox / "bse.csv",
         BSE,
@@ -203,7 +208,7 @@ def test_the_list_of_bse_and_the_json_of_nse(inbox: Path) -> None:  # noqa: F811
     ]
 
 
-def test_actions_of_yfinance_are_of_the_share_in_the_name_of_their_file(inbox: Path) -> None:  # noqa: F811
+def test_actions_of_yfinance_are_of_the_share_in_the_name_of_their_file(inbox: Path) -> None:
     header = "Date,Dividends,Stock Splits"
     rows = (
         "2017-09-07 00:00:00+05:30,0.0,2.0",
@@ -225,7 +230,7 @@ def test_actions_of_yfinance_are_of_the_share_in_the_name_of_their_file(inbox: P
     assert "expected a column symbol or a file name such as RELIANCE.NS_actions.csv" in reason
 
 
-def test_one_bonus_that_two_sources_tell_counts_once(inbox: Path) -> None:  # noqa: F811
+def test_one_bonus_that_two_sources_tell_counts_once(inbox: Path) -> None:
     write(
         inbox / "CF-CA.csv",
         NSE,
@@ -249,7 +254,7 @@ def test_one_bonus_that_two_sources_tell_counts_once(inbox: Path) -> None:  # no
     assert found["reason"].startswith("Found 3 new shares per old share, expected 2 by the rows")
 
 
-def test_a_genuine_move_has_no_ratio(inbox: Path) -> None:  # noqa: F811
+def test_a_genuine_move_has_no_ratio(inbox: Path) -> None:
     write(
         inbox / "actions.csv",
         "instrument_key,ex_date,kind,ratio",

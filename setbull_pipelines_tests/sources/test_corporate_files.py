@@ -9,39 +9,17 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.settings import SampleSettings
-from setbull_pipelines.sources import Intake, take_in
-from setbull_pipelines.tables import CORPORATE_ACTIONS, INSTRUMENT_ALIASES, INTAKE, QUARANTINE
+from setbull_pipelines.sources import take_in
 from setbull_pipelines_tests.moments import LATER
+from setbull_pipelines_tests.sources.action_files import take, with_candles, write
 
-CANDLES = (
-    "instrument_key,timestamp,open,high,low,close,volume\n"
-    "NSE_EQ|INE066A01021,2020-08-24,2199.45,2199.45,2199.45,2199.45,1\n"
-)
 BY_KEY = "instrument_key,ex_date,kind,ratio"
 SPLIT = "NSE_EQ|INE066A01021,2020-08-24,split,10"
 
 
 @pytest.fixture
 def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    (folder / "candles.csv").write_text(CANDLES)
-    return folder
-
-
-def write(path: Path, header: str, *rows: str) -> None:
-    path.write_text("\n".join([header, *rows]) + "\n")
-
-
-def take(folder: Path) -> Intake:
-    taken = take_in(folder, folder.parent / "landing", SampleSettings(), LATER)
-    CORPORATE_ACTIONS.schema.validate(taken.corporate_actions)
-    INSTRUMENT_ALIASES.schema.validate(taken.instrument_aliases)
-    QUARANTINE.schema.validate(taken.unassigned)
-    INTAKE.schema.validate(taken.files)
-    assert (taken.files["received"] == taken.files["assigned"] + taken.files["unassigned"]).all()
-    assert taken.files["unassigned"].sum() == len(taken.unassigned)
-    return taken
+    return with_candles(tmp_path / "inbox")
 
 
 def test_actions_are_known_by_their_columns(inbox: Path) -> None:

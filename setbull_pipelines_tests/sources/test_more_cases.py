@@ -1,9 +1,12 @@
-"""Further inputs of the kinds that users bring: what a stranger would try next. Read and said, or asked for."""
+"""Further inputs of the kinds that users bring: what a stranger would try next. Read and said, or asked for.
+
+Belongs here: values, clocks, symbols and lines of one table. Does not belong here: further ways of writing the same two
+minutes (``test_two_minutes``), several instruments in one file (``test_side_by_side``).
+"""
 
 from __future__ import annotations
 
 import io
-import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -20,189 +23,7 @@ from setbull_pipelines_tests.sources.reading_files import (
     table,
     values,
 )
-
-OPEN = datetime(2025, 6, 2, 9, 15)
-BARS = [[100.0, 101.5, 99.25, 100.5, 7533], [100.5, 101.0, 100.0, 100.25, 4790]]
-TIMES = [OPEN + timedelta(minutes=number) for number in range(2)]
-ISO = [f"{moment.isoformat()}+05:30" for moment in TIMES]
-EPOCHS = [
-    int((moment - timedelta(hours=5, minutes=30)).replace(tzinfo=UTC).timestamp())
-    for moment in TIMES
-]
-LISTS = [[moment, *bar] for moment, bar in zip(ISO, BARS, strict=True)]
-NAMES = ("open", "high", "low", "close", "volume")
-OBJECTS = [{"date": row[0], **dict(zip(NAMES, row[1:], strict=True))} for row in LISTS]
-
-
-def text_of(header: str, *columns: list) -> str:
-    """A CSV of a row for each bar, whose first columns are given."""
-    rows = [
-        ",".join(map(str, (*(column[number] for column in columns), *bar)))
-        for number, bar in enumerate(BARS)
-    ]
-    return "\n".join([header, *rows]) + "\n"
-
-
-SERIAL = [(moment - datetime(1899, 12, 30)) / timedelta(days=1) for moment in TIMES]
-MINUTES = {
-    "a zone in the name of the column": (
-        "ITC.csv",
-        text_of(
-            "timestamp (UTC),open,high,low,close,volume",
-            [moment - timedelta(hours=5, minutes=30) for moment in TIMES],
-        ),
-        "moments are UTC, by the name 'timestamp (utc)'",
-    ),
-    "days of a spreadsheet": (
-        "ITC.csv",
-        text_of("Date,Open,High,Low,Close,Volume", [f"{number:.6f}" for number in SERIAL]),
-        "days as a spreadsheet counts them",
-    ),
-    "clocks that lost their zero": (
-        "ITC.csv",
-        text_of("Date,Time,O,H,L,C,V", ["20250602"] * 2, ["91500", "91600"]),
-        "date and time = timestamp",
-    ),
-    "t of charts": ("ITC.csv", text_of("t,o,h,l,c,v", EPOCHS), "t = timestamp"),
-    "comments above the header": (
-        "ITC.csv",
-        "# exported by x, y\n# of NSE\n" + text_of("time,open,high,low,close,volume", ISO),
-        "2 lines above the header",
-    ),
-    "single quotation marks": (
-        "prices.csv",
-        "'symbol','timestamp','open','high','low','close','volume'\n"
-        + "".join(
-            f"'ITC','{moment}',{','.join(map(str, bar))}\n"
-            for moment, bar in zip(ISO, BARS, strict=True)
-        ),
-        "quoted by '",
-    ),
-    "spaces": (
-        "ITC.txt",
-        text_of(
-            "date,time,open,high,low,close,volume", ["2025-06-02"] * 2, ["09:15", "09:16"]
-        ).replace(",", " "),
-        "separated by spaces",
-    ),
-    "JSON under the name of CSV": (
-        "ITC.csv",
-        json.dumps(OBJECTS),
-        "JSON, though the name says .csv",
-    ),
-    "lists of a broker that nobody named": (
-        "ITC.json",
-        json.dumps(
-            {
-                "status": "SUCCESS",
-                "payload": {"candles": [[e, *b] for e, b in zip(EPOCHS, BARS, strict=True)]},
-            }
-        ),
-        "lists of moment, open, high, low, close, volume",
-    ),
-    "Shoonya": (
-        "ITC.json",
-        json.dumps(
-            [
-                {
-                    "ssboe": str(moment),
-                    **{
-                        name: str(v)
-                        for name, v in zip(
-                            ("into", "inth", "intl", "intc", "intv"), bar, strict=True
-                        )
-                    },
-                    "v": "99999",
-                }
-                for moment, bar in zip(EPOCHS, BARS, strict=True)
-            ]
-        ),
-        "Shoonya",
-    ),
-    "moments beside the lists, one level up": (
-        "ITC.json",
-        json.dumps(
-            {
-                "chart": {
-                    "result": [
-                        {
-                            "timestamp": EPOCHS,
-                            "indicators": {
-                                "quote": [
-                                    {name: [bar[n] for bar in BARS] for n, name in enumerate(NAMES)}
-                                ]
-                            },
-                        }
-                    ]
-                }
-            }
-        ),
-        "epoch seconds",
-    ),
-    "an object for each moment": (
-        "ITC.json",
-        json.dumps(
-            {
-                moment: {f"{n}. {name}": str(bar[n - 1]) for n, name in enumerate(NAMES, start=1)}
-                for moment, bar in zip(ISO, BARS, strict=True)
-            }
-        ),
-        "1. open = open",
-    ),
-    "columns of a frame by moment": (
-        "ITC.json",
-        json.dumps(
-            {
-                name: {moment: bar[n] for moment, bar in zip(ISO, BARS, strict=True)}
-                for n, name in enumerate(NAMES)
-            }
-        ),
-        "instrument ITC from the file name",
-    ),
-}
-
-
-@pytest.mark.parametrize("what", MINUTES)
-def test_the_same_two_minutes_in_yet_another_way(what: str) -> None:
-    name, text, said = MINUTES[what]
-    found = candles(text, name)
-    assert (found.kind, moments(found)) == ("minutes", ["2025-06-02 09:15", "2025-06-02 09:16"])
-    assert values(found) == BARS
-    assert keys(found) == ["NSE_EQ|ITC"]
-    assert said in "; ".join(found.notes)
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        {"ITC": OBJECTS, "TCS": OBJECTS},
-        {"data": [{"symbol": "ITC", "candles": LISTS}, {"symbol": "TCS", "candles": LISTS}]},
-        {"ITC": {"data": {"candles": LISTS}}, "TCS": {"data": {"candles": LISTS}}},
-    ],
-    ids=["by symbol", "symbol beside", "answers by symbol"],
-)
-def test_several_instruments_of_one_document_are_all_read(document: object) -> None:
-    found = candles(json.dumps(document), "answers.json")
-    assert keys(found) == ["NSE_EQ|ITC", "NSE_EQ|TCS"]
-    assert len(found.accepted) == found.received == 4
-    assert len(set(found.accepted["line"].to_pylist())) == 4
-    assert "2 tables in one document, whose rows are numbered through" in found.notes
-
-
-def test_days_of_one_document_are_one_instrument() -> None:
-    document = {
-        "2025-06-02": OBJECTS,
-        "2025-06-03": [{**row, "date": row["date"].replace("-02T", "-03T")} for row in OBJECTS],
-    }
-    assert len(candles(json.dumps(document), "ITC.json").accepted) == 4
-
-
-def test_tables_that_do_not_say_whose_they_are_are_asked_about() -> None:
-    text = json.dumps({"first": OBJECTS, "second": OBJECTS})
-    assert (
-        "2 tables (first, second) that do not name their instruments"
-        in refused(text, "ITC.json").reason
-    )
+from setbull_pipelines_tests.sources.two_minutes import EPOCHS, ISO, OPEN
 
 
 @pytest.mark.parametrize(
@@ -410,58 +231,6 @@ def test_line_ends_in_values_of_a_large_file() -> None:
     ] * 12
     found = candles(table(*rows, header=f"{HEADER},remark"))
     assert found.received == len(found.accepted) == 375 * 3 * 12
-
-
-@pytest.mark.parametrize(
-    "way", ["{symbol}_{price}", "{price} {symbol}.NS", "\"('{price}', '{symbol}.NS')\""]
-)
-def test_columns_that_were_joined_to_one_name_are_taken_apart(way: str) -> None:
-    names = [way.format(symbol=symbol, price=price) for symbol in ("ITC", "TCS") for price in NAMES]
-    rows = [",".join(map(str, (moment, *bar, *bar))) for moment, bar in zip(ISO, BARS, strict=True)]
-    found = candles("\n".join([",".join(["Datetime", *names]), *rows]) + "\n", "frame.csv")
-    assert keys(found) == ["NSE_EQ|ITC", "NSE_EQ|TCS"]
-    assert values(found) == BARS * 2
-
-
-def test_all_shares_of_the_exchange_side_by_side_are_read() -> None:
-    tickers = [f"S{number:04}.NS" for number in range(2_400)]
-    header = [
-        "Price",
-        *(price for price in ("Open", "High", "Low", "Close", "Volume") for _ in tickers),
-    ]
-    lines = [header, ["Ticker", *tickers * 5], ["Date"] + [""] * 12_000]
-    lines += [[f"2025-06-0{day}", *["100"] * 12_000] for day in (2, 3)]
-    found = candles("\n".join(",".join(line) for line in lines) + "\n", "download.csv")
-    assert len(found.accepted) == found.received == 4_800
-
-
-def test_an_index_as_the_last_column_of_joined_names_is_found() -> None:
-    columns = {
-        f"{symbol}_{name}": [bar[place] for bar in BARS]
-        for symbol in ("ITC", "TCS")
-        for place, name in enumerate(NAMES)
-    }
-    content = io.BytesIO()
-    pd.DataFrame(columns, index=pd.DatetimeIndex(ISO, name="when")).to_parquet(content)
-    found = candles(content.getvalue(), "frame.parquet")
-    assert keys(found) == ["NSE_EQ|ITC", "NSE_EQ|TCS"]
-    assert values(found) == BARS * 2
-
-
-@pytest.mark.parametrize("way", ["{symbol}_{price}", "{price} {symbol}.NS"])
-def test_joined_names_of_all_shares_are_read_and_others_of_that_many_are_not(way: str) -> None:
-    names = [
-        way.format(symbol=f"S{number:04}", price=price)
-        for number in range(2_400)
-        for price in NAMES
-    ]
-    rows = [[f"2025-06-0{day}", *["100"] * 12_000] for day in (2, 3)]
-    text = "\n".join(",".join(line) for line in (["Date", *names], *rows)) + "\n"
-    found = candles(text, "frame.csv")
-    assert len(found.accepted) == found.received == 4_800
-    assert len(keys(found)) == 2_400
-    other = text.replace(names[7], "remark", 1)
-    assert refused(other, "frame.csv").reason == "found 12,001 columns, expected at most 1,000"
 
 
 def test_rows_without_any_moment_are_rejected_one_by_one() -> None:

@@ -26,9 +26,14 @@ from setbull_pipelines.tables import (
     CANDLES_DAILY_HISTORY,
     Table,
 )
+from setbull_pipelines.tables.indicator_columns import INDICATOR_COLUMNS
+from setbull_pipelines.tables.indicators import VWAP
 from setbull_pipelines.variants.protocol import Variant
 
 FLOAT_KINDS = ("float64",)
+NO_HISTORY = CANDLES_DAILY_HISTORY.empty()
+INDICATORS_OF_BARS = (*INDICATOR_COLUMNS, VWAP)
+"""Those of bars of minutes; of daily bars there is no VWAP."""
 
 
 def _trading_day(timestamps: pd.Series) -> pd.Series:
@@ -286,6 +291,27 @@ def _rows(
         left=left[column].iloc[shown].map(repr), right=right[column].iloc[shown].map(repr)
     )
     return sample.to_string()
+
+
+def assert_values(
+    found: pd.Series | np.ndarray,
+    expected: pd.Series | np.ndarray,
+    *,
+    cells: int,
+    relative: float = 1e-9,
+    absolute: float = 0.0,
+    name: str = "",
+) -> None:
+    """Equal within a tolerance, null where the other is, and as many cells with a number as the test counts."""
+    found, expected = np.asarray(found, "float64"), np.asarray(expected, "float64")
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected), err_msg=f"{name}: nulls")
+    np.testing.assert_allclose(found, expected, relative, absolute, equal_nan=True, err_msg=name)
+    assert int(np.isfinite(found).sum()) == cells, name
+
+
+def clock(bars: pd.DataFrame) -> list[str]:
+    """When bars begin, on the clock of the exchange."""
+    return bars["timestamp"].dt.strftime("%H:%M").tolist()
 
 
 def starts_of(candles: pd.DataFrame) -> pd.DataFrame:

@@ -10,42 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from setbull_pipelines.tables import (
-    CANDLES_5MIN,
-    CANDLES_DAILY,
-    CORPORATE_ACTIONS,
-    INDICATORS_DAILY,
-    MOVES_DAILY,
-)
+from setbull_pipelines.tables import CANDLES_5MIN, CANDLES_DAILY, INDICATORS_DAILY, MOVES_DAILY
 from setbull_pipelines.tables.actions import ACTION_KINDS
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.variants.protocol import Variant
-from setbull_pipelines_tests.variants.frames import (
-    bar_rows,
-    bars_5min,
-    bars_daily,
-    compare,
-    trading_days,
-)
+from setbull_pipelines_tests.variants.adjusting import DAYS, KEY, OTHER, actions, both, daily
+from setbull_pipelines_tests.variants.frames import bar_rows, bars_5min, bars_daily, compare
 
-both = pytest.mark.parametrize("variant", [V1, V2], ids=["v1", "v2"])
-KEY, OTHER = "NSE_EQ|TEST", "NSE_EQ|OTHER"
-DAYS = trading_days("2025-01-01", 320)
 PRICES = ["open", "high", "low", "close"]
-
-
-def actions(*rows: tuple[str, object, str, float]) -> pd.DataFrame:
-    columns = ["instrument_key", "ex_date", "kind", "ratio"]
-    frame = pd.DataFrame(rows, columns=columns).assign(source="test")
-    return CORPORATE_ACTIONS.conform(frame).drop(columns="source")
-
-
-def daily(closes: list[float] | np.ndarray, volume=1000, key: str = KEY) -> pd.DataFrame:
-    rows = bar_rows(closes, volume=volume, key=key)
-    rows["timestamp"] = (
-        pd.DatetimeIndex(DAYS[: len(closes)]).tz_localize("Asia/Kolkata").as_unit("us")
-    )
-    return bars_daily(rows)
 
 
 @both

@@ -1,7 +1,7 @@
 """Aggregation against bars made elsewhere: a polars script, DuckDB, the broker's daily bars, the exchange.
 
 Belongs here: values of to_5min and to_daily on real minutes and on minutes made by hand. Does not belong
-here: indicators, comparisons of V1 with V2.
+here: sessions at other hours, indicators, comparisons of V1 with V2.
 """
 
 from __future__ import annotations
@@ -13,28 +13,23 @@ import duckdb
 import pandas as pd
 import pytest
 
-from setbull_pipelines.market.session_frames import minutes_in_session
 from setbull_pipelines.settings import AggregationSettings
-from setbull_pipelines.tables import CANDLES_5MIN, CANDLES_DAILY, CANDLES_DAILY_HISTORY
+from setbull_pipelines.tables import CANDLES_5MIN, CANDLES_DAILY
 from setbull_pipelines.variants.protocol import Variant
 from setbull_pipelines_tests.variants.frames import (
     INDIA,
+    NO_HISTORY,
     assert_contract,
     bar_rows,
+    clock,
     daily_history,
     minute_candles,
     shuffled,
 )
 
-NO_HISTORY = CANDLES_DAILY_HISTORY.empty()
 WITH_UNTRADED = AggregationSettings(untraded_minutes="include")
 OHLC = ["open", "high", "low", "close"]
 NAMES_THE_ROW = "NSE_EQ|20[0-9]{2}-"
-BOSCH, HDFC = "NSE_EQ|INE323A01026", "NSE_EQ|INE040A01034"
-
-
-def _clock(bars: pd.DataFrame) -> list[str]:
-    return bars["timestamp"].dt.strftime("%H:%M").tolist()
 
 
 def _minutes(*rows: tuple[str, float, float, float, float, int, int | None]) -> pd.DataFrame:
@@ -59,7 +54,7 @@ HAND = (
 def test_untraded_minutes_are_left_out_by_default(variant: Variant) -> None:
     bars = variant.to_5min(_minutes(*HAND))
     assert_contract(CANDLES_5MIN, bars)
-    assert _clock(bars) == ["09:15", "09:20"]
+    assert clock(bars) == ["09:15", "09:20"]
     assert bars[OHLC].values.tolist() == [[100, 103, 99, 102], [99, 100, 97, 98]]
     assert bars["volume"].tolist() == [30, 30]
     assert bars["open_interest"].tolist() == [6, 8]
@@ -121,9 +116,9 @@ def test_a_bucket_without_a_trade_has_no_row(variant: Variant) -> None:
         ("09:21", 10.0, 10.0, 10.0, 10.0, 0, 3),
         ("09:26", 11.0, 11.0, 11.0, 11.0, 1, None),
     )
-    assert _clock(variant.to_5min(minutes)) == ["09:15", "09:25"]
+    assert clock(variant.to_5min(minutes)) == ["09:15", "09:25"]
     included = variant.to_5min(minutes, WITH_UNTRADED)
-    assert _clock(included) == ["09:15", "09:20", "09:25"]
+    assert clock(included) == ["09:15", "09:20", "09:25"]
     assert included["minutes_traded"].tolist() == [1, 0, 1]
     daily = variant.to_daily(minutes, NO_HISTORY)
     assert daily[OHLC].values.tolist() == [[10, 11, 10, 11]]
@@ -185,7 +180,7 @@ def test_the_last_bar_ends_with_the_interval(variant: Variant) -> None:
     minutes = minute_candles(bar_rows(range(1, 376)))
     quarter_days = AggregationSettings(bar_minutes=120)
     bars = variant.to_5min(minutes, quarter_days)
-    assert _clock(bars) == ["09:15", "11:15", "13:15", "15:15"]
+    assert clock(bars) == ["09:15", "11:15", "13:15", "15:15"]
     assert bars["minutes_expected"].tolist() == [120, 120, 120, 15]
     assert bars["close"].tolist() == [120, 240, 360, 375]
     assert bars["is_complete"].all()
@@ -323,89 +318,7 @@ def test_sparse_minutes_of_the_broker_equal_its_daily_bars(
     assert len(variant.to_5min(minutes, WITH_UNTRADED)) > 1719 // 5
 
 
-# --- sessions that are not 09:15 to 15:30 -----------------------------------------------------------
-
-
-def _special_minutes(shared_data: Path) -> pd.DataFrame:
-    rows = pd.read_parquet(shared_data / "market" / "minute_special_days.parquet")
-    assert len(rows) == 584
-    inside = rows[minutes_in_session(rows["timestamp"])]
-    assert len(inside) == 560
-    return minute_candles(inside.drop(columns="symbol"))
-
-
 def test_special_days_as_delivered_are_refused(variant: Variant, shared_data: Path) -> None:
     rows = pd.read_parquet(shared_data / "market" / "minute_special_days.parquet")
     with pytest.raises(ValueError, match=NAMES_THE_ROW):
         variant.to_5min(minute_candles(rows.drop(columns="symbol")))
-
-
-def test_muhurat_and_outage_five_minute_bars(variant: Variant, shared_data: Path) -> None:
-    minutes = _special_minutes(shared_data)
-    bars = variant.to_5min(minutes)
-    assert_contract(CANDLES_5MIN, bars)
-    evening = pd.date_range("18:15", "19:10", freq="5min").strftime("%H:%M").tolist()
-    morning = pd.date_range("09:15", "11:35", freq="5min").strftime("%H:%M").tolist()
-    late = pd.date_range("15:45", "16:55", freq="5min").strftime("%H:%M").tolist()
-    for key in (BOSCH, HDFC):
-        of_key = bars[bars["instrument_key"] == key]
-        muhurat = of_key[of_key["trading_day"] == pd.Timestamp("2020-11-14")]
-        outage = of_key[of_key["trading_day"] == pd.Timestamp("2021-02-24")]
-        assert _clock(muhurat) == evening
-        assert _clock(outage) == morning + late
-    assert len(bars) == 2 * (12 + 29 + 15)
-    assert (bars["minutes_expected"] == 5).all()
-    assert bars["volume"].sum() == minutes["volume"].sum()
-
-
-def test_bars_are_counted_from_the_start_of_each_interval(
-    variant: Variant, shared_data: Path
-) -> None:
-    minutes = _special_minutes(shared_data)
-    outage = minutes[minutes["trading_day"] == pd.Timestamp("2021-02-24")].reset_index(drop=True)
-    bars = variant.to_5min(outage, AggregationSettings(bar_minutes=30))
-    of_one = bars[bars["instrument_key"] == BOSCH]
-    assert _clock(of_one) == [
-        "09:15",
-        "09:45",
-        "10:15",
-        "10:45",
-        "11:15",
-        "15:45",
-        "16:15",
-        "16:45",
-    ]
-    assert of_one["minutes_expected"].tolist() == [30, 30, 30, 30, 25, 30, 30, 15]
-    assert of_one["is_complete"].all()
-    halt = pd.Timestamp("2021-02-24 11:40", tz=INDIA)
-    known = variant.to_5min(outage, AggregationSettings(bar_minutes=30), as_of=halt)
-    assert len(known) == 2 * 5
-
-
-def test_daily_bars_of_muhurat_and_outage(variant: Variant, shared_data: Path) -> None:
-    daily = variant.to_daily(_special_minutes(shared_data), NO_HISTORY)
-    assert_contract(CANDLES_DAILY, daily)
-    found = {
-        (row.instrument_key, f"{row.trading_day:%Y-%m-%d}"): (
-            (row.open, row.high, row.low, row.close),
-            row.volume,
-            row.minutes_expected,
-        )
-        for row in daily.itertuples()
-    }
-    # Read off the file's rows inside the session; pre-open, call auctions and closing rows are not.
-    assert found == {
-        (HDFC, "2020-11-14"): ((1368.0, 1374.95, 1365.2, 1368.75), 905_269, 60),
-        (HDFC, "2021-02-24"): ((1529.15, 1613.95, 1516.25, 1612.0), 7_000_100, 220),
-        (BOSCH, "2020-11-14"): ((11869.95, 11880.0, 11728.7, 11835.0), 4_214, 60),
-        (BOSCH, "2021-02-24"): ((15101.0, 15554.95, 14767.9, 14902.0), 76_041, 220),
-    }
-    official = pd.read_parquet(
-        shared_data / "market" / "daily_long.parquet",
-        filters=[("instrument_key", "in", [BOSCH, HDFC])],
-    )
-    both = daily.merge(official, on=["instrument_key", "timestamp"], suffixes=("", "_official"))
-    assert len(both) == 4
-    assert (both["high"] == both["high_official"]).all()
-    assert (both["low"] == both["low_official"]).all()
-    assert ((both["volume"] / both["volume_official"]).between(0.97, 1)).all()

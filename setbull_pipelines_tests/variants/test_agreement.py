@@ -16,7 +16,6 @@ from setbull_pipelines.settings import AggregationSettings, IndicatorSettings
 from setbull_pipelines.tables import (
     CANDLES_5MIN,
     CANDLES_DAILY,
-    CANDLES_DAILY_HISTORY,
     COMPUTED_TABLES,
     INDICATORS_5MIN,
     INDICATORS_DAILY,
@@ -28,6 +27,7 @@ from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.variants.protocol import Timeframe
 from setbull_pipelines_tests.variants.frames import (
     INDIA,
+    NO_HISTORY,
     assert_contract,
     bar_rows,
     bars_5min,
@@ -43,7 +43,6 @@ from setbull_pipelines_tests.variants.frames import (
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in COMPUTED_TABLES}
-NO_HISTORY = CANDLES_DAILY_HISTORY.empty()
 WITH_UNTRADED = AggregationSettings(untraded_minutes="include")
 
 

@@ -14,8 +14,8 @@ from setbull_pipelines.settings import IndicatorSettings
 from setbull_pipelines.tables import CANDLES_DAILY, FILTER_RESULTS, INDICATORS_DAILY
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines.variants.protocol import Variant
+from setbull_pipelines_tests.variants.adjusting import DAYS, KEY, OTHER, actions, both, daily
 from setbull_pipelines_tests.variants.frames import bars_daily, compare, daily_chain, shuffled
-from setbull_pipelines_tests.variants.test_adjusting import DAYS, KEY, OTHER, actions, both, daily
 
 QUICK = IndicatorSettings(warm_margin_bars=0)
 

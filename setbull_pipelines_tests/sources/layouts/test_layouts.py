@@ -10,209 +10,18 @@ import pytest
 from setbull_pipelines.settings import InputSettings
 from setbull_pipelines.sources.layouts import all_layouts
 from setbull_pipelines.sources.reading import file_suffix, read_rows
-from setbull_pipelines_tests.sources.reading_files import (
-    candles,
-    keys,
-    moments,
-    refused,
-    values,
+from setbull_pipelines_tests.sources.layouts.layout_files import (
+    DAY_FILES,
+    EPOCHS,
+    FILES,
+    ISO,
+    ROWS,
+    lines,
+    rows_at,
 )
+from setbull_pipelines_tests.sources.reading_files import candles, keys, moments, refused, values
 
-_ROWS = [[100, 101, 99.5, 100.5, 7533], [100.5, 101, 100, 100.1, 4790]]
-_ISO = ["2025-06-02T09:15:00+05:30", "2025-06-02T09:16:00+05:30"]
-_KITE = [text.replace("+05:30", "+0530") for text in _ISO]
-_EPOCHS = [1748835900, 1748835960]
-_WITH = [[moment, *row] for moment, row in zip(_ISO, _ROWS, strict=True)]
-
-
-def _rows(moments_of: list, *more: object) -> list[list]:
-    return [[moment, *row, *more] for moment, row in zip(moments_of, _ROWS, strict=True)]
-
-
-def _lines(header: str, *rows: str) -> str:
-    return "\n".join([header, *rows]) + "\n"
-
-
-FILES = {
-    "Upstox response": (
-        "NSE_EQ%7CINE002A01018_2025-06.json",
-        json.dumps({"status": "success", "data": {"candles": _rows(_ISO, 0)}}),
-        "NSE_EQ|INE002A01018",
-    ),
-    "Zerodha Kite": (
-        "INFY_minute.json",
-        json.dumps({"status": "success", "data": {"candles": _rows(_KITE)}}),
-        "NSE_EQ|INFY",
-    ),
-    "Zerodha Kite, with open interest": (
-        "INFY_minute.json",
-        json.dumps({"status": "success", "data": {"candles": _rows(_KITE, 0)}}),
-        "NSE_EQ|INFY",
-    ),
-    "Zerodha Kite, CSV with an index": (
-        "INFY.csv",
-        _lines(
-            ",date,open,high,low,close,volume",
-            "0,2025-06-02 09:15:00+05:30,100,101,99.5,100.5,7533",
-            "1,2025-06-02 09:16:00+05:30,100.5,101,100,100.1,4790",
-        ),
-        "NSE_EQ|INFY",
-    ),
-    "Angel One": (
-        "SBIN-EQ_ONE_MINUTE.json",
-        json.dumps({"status": True, "message": "SUCCESS", "errorcode": "", "data": _rows(_ISO)}),
-        "NSE_EQ|SBIN",
-    ),
-    "Fyers": (
-        "NSE_SBIN-EQ.json",
-        json.dumps({"s": "ok", "candles": _rows(_EPOCHS)}),
-        "NSE_EQ|SBIN",
-    ),
-    "Dhan": (
-        "HDFCBANK.json",
-        json.dumps(
-            {
-                name: [row[place] for row in _ROWS]
-                for place, name in enumerate(["open", "high", "low", "close", "volume"])
-            }
-            | {"timestamp": _EPOCHS}
-        ),
-        "NSE_EQ|HDFCBANK",
-    ),
-    "ICICI Breeze": (
-        "breeze.json",
-        json.dumps(
-            {
-                "Success": [
-                    {
-                        "datetime": moment,
-                        "stock_code": "ITC",
-                        "exchange_code": "NSE",
-                        "open": str(row[0]),
-                        "high": str(row[1]),
-                        "low": str(row[2]),
-                        "close": str(row[3]),
-                        "volume": str(row[4]),
-                        "open_interest": None,
-                        "count": 0,
-                        "product_type": None,
-                        "expiry_date": None,
-                        "right": None,
-                        "strike_price": None,
-                    }
-                    for moment, row in zip(
-                        ["2025-06-02 09:15:00", "2025-06-02 09:16:00"], _ROWS, strict=True
-                    )
-                ],
-                "Status": 200,
-                "Error": None,
-            }
-        ),
-        "NSE_EQ|ITC",
-    ),
-    "AmiBroker": (
-        "quotes.txt",
-        _lines(
-            "<TICKER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>",
-            "ITC,20250602,091500,100,101,99.5,100.5,7533",
-            "ITC,20250602,091600,100.5,101,100,100.1,4790",
-        ),
-        "NSE_EQ|ITC",
-    ),
-    "AmiBroker, exported": (
-        "export.csv",
-        _lines(
-            "Ticker,Date/Time,Open,High,Low,Close,Volume",
-            "ITC,2025-06-02 09:15:00,100,101,99.5,100.5,7533",
-            "ITC,2025-06-02 09:16:00,100.5,101,100,100.1,4790",
-        ),
-        "NSE_EQ|ITC",
-    ),
-    "TradingView": (
-        "NSE_RELIANCE, 1.csv",
-        _lines(
-            "time,open,high,low,close,Volume,Plot,Plot",
-            "1748835900,100,101,99.5,100.5,7533,1,2",
-            "1748835960,100.5,101,100,100.1,4790,1,2",
-        ),
-        "NSE_EQ|RELIANCE",
-    ),
-    "TradingView, of BSE": (
-        "BSE_RELIANCE, 1.csv",
-        _lines(
-            "time,open,high,low,close,Volume",
-            "2025-06-02T09:15:00+05:30,100,101,99.5,100.5,7533",
-            "2025-06-02T09:16:00+05:30,100.5,101,100,100.1,4790",
-        ),
-        "BSE_EQ|RELIANCE",
-    ),
-    "MetaTrader": (
-        "RELIANCE_M1_202506020915_202506020916.csv",
-        _lines(
-            "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>",
-            "2025.06.02\t09:15:00\t100\t101\t99.5\t100.5\t12\t7533\t1",
-            "2025.06.02\t09:16:00\t100.5\t101\t100\t100.1\t13\t4790\t1",
-        ),
-        "NSE_EQ|RELIANCE",
-    ),
-    "yfinance, intraday": (
-        "data.csv",
-        _lines(
-            "Price,Adj Close,Close,High,Low,Open,Volume",
-            "Ticker,ITC.NS,ITC.NS,ITC.NS,ITC.NS,ITC.NS,ITC.NS",
-            "Datetime,,,,,,",
-            "2025-06-02 03:45:00+00:00,1,100.5,101,99.5,100,7533",
-            "2025-06-02 03:46:00+00:00,1,100.1,101,100,100.5,4790",
-        ),
-        "NSE_EQ|ITC",
-    ),
-    "yfinance, one header line": (
-        "ITC.NS.csv",
-        _lines(
-            "Datetime,Open,High,Low,Close,Adj Close,Volume",
-            "2025-06-02 09:15:00+05:30,100,101,99.5,100.5,1,7533",
-            "2025-06-02 09:16:00+05:30,100.5,101,100,100.1,1,4790",
-        ),
-        "NSE_EQ|ITC",
-    ),
-    "an index as a column without name": (
-        "ITC_1min.csv",
-        _lines(
-            ",open,high,low,close,volume",
-            "2025-06-02 09:15:00+05:30,100,101,99.5,100.5,7533",
-            "2025-06-02 09:16:00+05:30,100.5,101,100,100.1,4790",
-        ),
-        "NSE_EQ|ITC",
-    ),
-    "an exchange in a column": (
-        "prices.csv",
-        _lines(
-            "Exchange,Ticker,Date,Time,O,H,L,C,V",
-            "BSE,ITC,2025/06/02,09:15,100,101,99.5,100.5,7533",
-            "BSE,ITC,2025/06/02,09:16,100.5,101,100,100.1,4790",
-        ),
-        "BSE_EQ|ITC",
-    ),
-    "objects, one a line": (
-        "prices.jsonl",
-        "".join(
-            json.dumps(
-                {
-                    "symbol": "NSE:ITC-EQ",
-                    "date": moment,
-                    "open": row[0],
-                    "high": row[1],
-                    "low": row[2],
-                    "close": row[3],
-                    "volume": row[4],
-                }
-            )
-            + "\n"
-            for moment, row in zip(_ISO, _ROWS, strict=True)
-        ),
-        "NSE_EQ|ITC",
-    ),
-}
+_WITH = [[moment, *row] for moment, row in zip(ISO, ROWS, strict=True)]
 
 
 @pytest.mark.parametrize("what", FILES)
@@ -221,7 +30,7 @@ def test_two_minutes_are_read_under_their_instrument(what: str) -> None:
     found = candles(text, name)
     assert found.kind == "minutes"
     assert moments(found) == ["2025-06-02 09:15", "2025-06-02 09:16"]
-    assert values(found) == _ROWS
+    assert values(found) == ROWS
     assert keys(found) == [key]
 
 
@@ -234,40 +43,15 @@ def test_a_profile_is_announced(name: str) -> None:
     assert candles(text, file).notes[0] == name
 
 
-DAY_FILES = {
-    "bhavcopy of NSE, layout until July 2024": (
-        "SYMBOL,SERIES,OPEN,HIGH,LOW,CLOSE,LAST,PREVCLOSE,TOTTRDQTY,TOTTRDVAL,TIMESTAMP,TOTALTRADES,ISIN,",
-        "ITC,EQ,100,101,99.5,100.5,100,99,7533,1,02-JUN-2025,3,INE154A01025,",
-        "NSE_EQ|INE154A01025",
-    ),
-    "bhavcopy of NSE, UDiFF": (
-        "TradDt,Sgmt,Src,ISIN,TckrSymb,SctySrs,OpnPric,HghPric,LwPric,ClsPric,TtlTradgVol",
-        "2025-06-02,CM,NSE,INE154A01025,ITC,EQ,100,101,99.5,100.5,7533",
-        "NSE_EQ|INE154A01025",
-    ),
-    "sec_bhavdata_full of NSE": (
-        "SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, HIGH_PRICE, LOW_PRICE, LAST_PRICE, CLOSE_PRICE, AVG_PRICE, "
-        "TTL_TRD_QNTY, TURNOVER_LACS, NO_OF_TRADES, DELIV_QTY, DELIV_PER",
-        "ITC, EQ, 02-Jun-2025, 99, 100, 101, 99.5, 100, 100.5, 100.2, 7533, 1, 3, -, -",
-        "NSE_EQ|ITC",
-    ),
-    "history of one security from the website of NSE": (
-        '"Date ","series ","OPEN ","HIGH ","LOW ","PREV. CLOSE ","ltp ","close ","vwap ","52W H ","52W L ","VOLUME "',
-        '"02-Jun-2025","EQ","100.00","101.00","99.50","99.00","100.00","100.50","1","2","3","7,533"',
-        "NSE_EQ|M&M",
-    ),
-}
-
-
 @pytest.mark.parametrize("name", DAY_FILES)
 def test_a_day_file_of_the_exchange_is_read_and_other_series_are_quarantined(name: str) -> None:
     header, row, key = DAY_FILES[name]
     other = row.replace(",EQ,", ",BE,").replace(" EQ,", " BE,").replace('"EQ"', '"BE"')
-    text = _lines(header, row, other.replace("02-J", "03-J").replace("06-02", "06-03"))
+    text = lines(header, row, other.replace("02-J", "03-J").replace("06-02", "06-03"))
     file = "Quote-Equity-M&M-EQ-01-06-2025-to-03-06-2025.csv"
     found = candles(text, file)
     assert (found.kind, found.notes[0]) == ("daily", name)
-    assert (moments(found), values(found)) == (["2025-06-02 00:00"], _ROWS[:1])
+    assert (moments(found), values(found)) == (["2025-06-02 00:00"], ROWS[:1])
     assert keys(found) == [key]
     assert found.rejected[["line", "rule", "value"]].values.tolist() == [[3, "other series", "BE"]]
     both = candles(text, file, series=("EQ", "BE"))
@@ -322,14 +106,14 @@ def test_answers_without_usable_candles_say_so(name: str, text: str, said: str) 
 
 
 _SIDE_BY_SIDE = {
-    "prices above tickers": _lines(
+    "prices above tickers": lines(
         "Price,Adj Close,Adj Close,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume",
         "Ticker,ITC.NS,M&M.NS,ITC.NS,M&M.NS,ITC.NS,M&M.NS,ITC.NS,M&M.NS,ITC.NS,M&M.NS,ITC.NS,M&M.NS",
         "Date,,,,,,,,,,,,",
         "2025-06-02,1,2,100.5,20.5,101,21,99.5,19,100,20,7533,800.0",
         "2025-06-03,1,,100.1,,101,,100,,100.5,,4790,",
     ),
-    "tickers above prices": _lines(
+    "tickers above prices": lines(
         "Ticker,ITC.NS,ITC.NS,ITC.NS,ITC.NS,ITC.NS,M&M.NS,M&M.NS,M&M.NS,M&M.NS,M&M.NS,M&M.NS",
         "Price,Open,High,Low,Close,Volume,Open,High,Low,Close,Adj Close,Volume",
         "Date,,,,,,,,,,,",
@@ -349,7 +133,7 @@ def test_tickers_of_yfinance_side_by_side_are_rows_of_each(order: str) -> None:
         ("NSE_EQ|M&M", 14),
         ("NSE_EQ|ITC", 5),
     ]
-    assert values(found) == [_ROWS[0], [20, 21, 19, 20.5, 800], _ROWS[1]]
+    assert values(found) == [ROWS[0], [20, 21, 19, 20.5, 800], ROWS[1]]
     assert found.notes[0] == "yfinance, three header lines"
     assert (
         "2 tickers side by side: line 14 stands for line 4 of the second, M&M.NS, and so on"
@@ -369,14 +153,14 @@ def test_a_line_that_is_wrong_for_both_tickers_is_two_rows_of_the_quarantine(ord
 
 
 def test_one_ticker_above_its_prices_is_read_without_further_words() -> None:
-    text = _lines(
+    text = lines(
         "Ticker,ITC.NS,ITC.NS,ITC.NS,ITC.NS,ITC.NS",
         "Price,Open,High,Low,Close,Volume",
         "Date,,,,,",
         "2025-06-02,100,101,99.5,100.5,7533",
     )
     found = candles(text, "download.csv")
-    assert (keys(found), values(found)) == (["NSE_EQ|ITC"], _ROWS[:1])
+    assert (keys(found), values(found)) == (["NSE_EQ|ITC"], ROWS[:1])
     assert not any("side by side" in note for note in found.notes)
 
 
@@ -388,7 +172,7 @@ def test_one_ticker_above_its_prices_is_read_without_further_words() -> None:
     ],
 )
 def test_columns_of_yfinance_that_cannot_be_told_apart_are_refused(tickers: str, said: str) -> None:
-    text = _lines(
+    text = lines(
         "Price,Close,Close,High,Low,Open,Volume",
         f"Ticker,{tickers}",
         "Date,,,,,,",
@@ -398,12 +182,12 @@ def test_columns_of_yfinance_that_cannot_be_told_apart_are_refused(tickers: str,
 
 
 def test_a_price_that_is_named_twice_in_one_header_line_is_refused() -> None:
-    text = _lines("timestamp,open,high,low,close,close,volume", "2025-06-02,1,1,1,1,1,1")
+    text = lines("timestamp,open,high,low,close,close,volume", "2025-06-02,1,1,1,1,1,1")
     assert "more than once, expected every column once" in refused(text).reason
 
 
 def test_the_symbol_beside_the_candles_of_an_answer_is_taken() -> None:
-    text = json.dumps({"s": "ok", "symbol": "NSE:SBIN-EQ", "candles": _rows(_EPOCHS)})
+    text = json.dumps({"s": "ok", "symbol": "NSE:SBIN-EQ", "candles": rows_at(EPOCHS)})
     assert keys(candles(text, "answer.json")) == ["NSE_EQ|SBIN"]
 
 
@@ -413,7 +197,7 @@ def _frame() -> dict[str, list]:
     return {
         name: [
             row[place] if place is not None else moment
-            for row, moment in zip(_ROWS, _ISO, strict=True)
+            for row, moment in zip(ROWS, ISO, strict=True)
         ]
         for name, place in zip(names, order, strict=True)
     }
@@ -429,7 +213,7 @@ def test_a_frame_that_pandas_wrote_keeps_its_names_whatever_their_order(way: str
         "records": [dict(zip(columns, row, strict=True)) for row in rows],
     }[way]
     found = candles(json.dumps(document), "ITC.json")
-    assert values(found) == _ROWS
+    assert values(found) == ROWS
     assert moments(found) == ["2025-06-02 09:15", "2025-06-02 09:16"]
 
 
@@ -449,7 +233,7 @@ def test_a_frame_that_pandas_wrote_keeps_its_names_whatever_their_order(way: str
     ],
 )
 def test_contracts_are_never_taken_for_their_share(header: str, row: str, said: str) -> None:
-    assert said in refused(_lines(header, row)).reason
+    assert said in refused(lines(header, row)).reason
 
 
 def test_values_without_names_are_candles_only_where_the_first_is_a_moment() -> None:

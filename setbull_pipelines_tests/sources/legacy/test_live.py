@@ -24,13 +24,7 @@ from setbull_pipelines.sources.legacy.live import asked, connected, database_of
 from setbull_pipelines.sources.legacy.loading import load, old_rows
 from setbull_pipelines.sources.legacy.old_tables import CannotImport
 from setbull_pipelines_tests.sources.legacy.database import PASSWORD, Server, mariadb
-from setbull_pipelines_tests.sources.legacy.test_dumps_and_exports import (
-    KEY,
-    accepted,
-    candle,
-    minutes,
-    told,
-)
+from setbull_pipelines_tests.sources.legacy.importing import KEY, accepted, candle, minutes, told
 
 pytestmark = pytest.mark.run
 

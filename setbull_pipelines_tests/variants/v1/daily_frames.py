@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from setbull_pipelines.tables.candles import CANDLES_DAILY
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.tables.indicators import INDICATORS_DAILY
+from setbull_pipelines.tables.moves import MOVES_DAILY
 
 AS_OF = pd.Timestamp("2025-06-30")
 """A Monday."""
@@ -57,3 +59,34 @@ def indicators_of(
         ema_50=ema_50, rsi=rsi, is_warm=is_warm, bars_of_history=bars_of_history
     )
     return INDICATORS_DAILY.conform(known.reindex(columns=INDICATORS_DAILY.column_names))
+
+
+def moves_from(flags: list[bool], volumes: list[int] | None = None) -> pd.DataFrame:
+    """Moves of the last days, open 100, closes 101, 102, ..., strength 0.2, 0.4, ... on mamba days."""
+    count = len(flags)
+    closes = 101.0 + np.arange(count)
+    strengths = 0.2 * (1 + np.arange(count))
+    return MOVES_DAILY.conform(
+        pd.DataFrame(
+            {
+                "instrument_key": "NSE_EQ|A",
+                "move_day": DAYS[-count:],
+                "trading_day": AS_OF,
+                "series": "exchange",
+                "open": 100.0,
+                "high": closes,
+                "low": 100.0,
+                "close": closes,
+                "volume": volumes or [100] * count,
+                "ema_50": 90.0,
+                "is_above_ema": True,
+                "is_squeezed": False,
+                "move_percent": closes - 100,
+                "is_bullish": True,
+                "strength": strengths,
+                "trend": "BULLISH",
+                "is_mamba": flags,
+                "mamba_strength": np.where(flags, strengths, np.nan),
+            }
+        )
+    )
