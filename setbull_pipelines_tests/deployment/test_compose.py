@@ -226,3 +226,27 @@ def test_the_input_is_the_mounted_folder_where_one_is_given(
         assert load_settings().input == expected
         mount = substituted(service["volumes"][1], {"SETBULL_INPUT": given})
         assert mount == f"{given or 'candles'}:/var/lib/candles:ro"
+
+
+@pytest.mark.parametrize("name", OURS["compose.yaml"])
+def test_settings_and_secrets_are_files_of_the_machine_where_they_are_given(
+    name: str,
+    services: dict[str, dict],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    service = services[name]
+    here = tmp_path / "settings.toml"
+    here.write_text("[filters]\nmamba_ratio = 0.3\n", "utf-8")
+    given = {"SETBULL_SETTINGS": str(here), "SETBULL_SECRETS": "/etc/setbull.env"}
+    monkeypatch.setenv("SETBULL_DATA_DIR", str(tmp_path))
+    for environment, ratio in ((given, 0.3), ({}, 0.2)):
+        value = substituted(service["environment"]["SETBULL_SETTINGS"], environment)
+        source, target, mode = substituted(service["volumes"][2], environment).split(":")
+        assert mode == "ro"
+        assert value in ("", target)
+        # In the container the target has what the source has.
+        monkeypatch.setenv("SETBULL_SETTINGS", value and source)
+        assert load_settings().filters.mamba_ratio == ratio
+        (secrets,) = service["env_file"]
+        assert substituted(secrets, environment) == environment.get("SETBULL_SECRETS", "/dev/null")

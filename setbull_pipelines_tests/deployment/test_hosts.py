@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -49,6 +50,14 @@ def posix_only(source: str) -> set[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found |= {folder for folder in _FOLDERS if node.value.startswith(folder)}
     return found
+
+
+def test_the_versions_of_python_that_the_project_names_are_those_that_were_tried() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = re.findall(r":: Python :: (\d\.\d+)", "\n".join(project["classifiers"]))
+    tried = re.findall(r"^\| (\d\.\d+)[.\d]* \|", DOCUMENT, re.MULTILINE)
+    assert named == tried
+    assert project["requires-python"] == f">={named[0]}"
 
 
 def test_parsing_sees_what_it_looks_for() -> None:
