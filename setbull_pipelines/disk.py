@@ -188,7 +188,7 @@ def sync(path: Path) -> None:
 def holders(directory: Path) -> list[int] | None:
     """The processes that hold :func:`writer_lock` on ``directory``; None where nobody does.
 
-    An empty list where somebody does whom this machine cannot name.
+    An empty list where a process does that this machine cannot name.
     """
     descriptor = os.open(directory, os.O_RDONLY)
     try:
@@ -220,7 +220,7 @@ def writer_lock(directory: Path) -> Iterator[None]:
     """Hold ``directory`` against other writers, in any process, until the block ends.
 
     Readers never take it. The lock is on the directory itself, so it leaves no file behind and
-    ends with the process that holds it. Who has to wait for long is told for whom.
+    ends with the process that holds it. A process that has to wait for long is shown who holds it.
     """
     descriptor = os.open(directory, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""The one family of errors that a user is told as a sentence, and the exit codes of ``setbull``.
+"""The one family of errors that a user reads as a sentence, and the exit codes of ``setbull``.
 
 Belongs here: the base class and the codes. Does not belong here: any particular error, which stands in the room that
 raises it, and errors that are faults of the program.

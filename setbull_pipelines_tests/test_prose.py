@@ -16,6 +16,9 @@ TEXTS = [
 STUMBLES = {
     "a sentence that begins with 'Of'": re.compile(r'(?m)(?:^|[.:] |""")Of [a-z]'),
     "a docstring that needs its neighbour": re.compile(r'"""The same (?:for|of) the '),
+    "'is told' for is shown, logged, sent": re.compile(r"\b(?:is|are) told\b(?! apart)"),
+    "'whoever' for a reader, a caller, a process": re.compile(r"\b[Ww]hoever\b"),
+    "'of which'": re.compile(r"\bof which\b"),
 }
 
 

@@ -1,10 +1,10 @@
 """What people did about alerts: muted some until a day, acknowledged one.
 
 Belongs here: the record of such an act, what it covers, and when it ends. Does not belong here: storing it
-(``pipeline/alert_delivery.py``), what follows for who is told (``ledger.py``).
+(``pipeline/alert_delivery.py``), what follows for messages (``ledger.py``).
 
-An act changes who is told and nothing else: the rollout reads comparisons and its own log, never an alert, so that what
-is muted here is rolled back there all the same.
+An act changes which messages are sent and nothing else. The rollout reads comparisons and its own log, never an
+alert: what is muted here is rolled back there all the same.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Subject:
 def muting(
     acts: Iterable[Act], key: str, asset: str | None, severity: Severity, moment: datetime
 ) -> Act | None:
-    """The mute in force for an alert at a moment, the one that ends last; None where it is told.
+    """The mute in force for an alert at a moment, the one that ends last; None where it is not muted.
 
     Of one subject the last mute counts. A critical alert is never muted.
     """

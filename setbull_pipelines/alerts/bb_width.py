@@ -1,6 +1,6 @@
 """What the band-width monitor says, as news: each alert while its session trades, afterwards one line per session.
 
-Belongs here: when which alerts are told, how many, and their words. Does not belong here: finding them (``variants/``),
+Belongs here: when which alerts are sent, how many, and their words. Does not belong here: finding them (``variants/``),
 reading tables.
 """
 
@@ -59,9 +59,9 @@ def of_bb_width(
 ) -> Iterator[Finding]:
     """News of ``session`` at a ``moment``.
 
-    From its open until one ``bar`` after its close (the last bar ends with it) every alert is told by itself;
-    afterwards, once it was stored after its close, all are told together. Instruments that nobody watches are left
-    out. Keys are the same at every look, so that nothing is told twice.
+    From its open until one ``bar`` after its close (the last bar ends with it) every alert is sent by itself;
+    afterwards, once it was stored after its close, all are sent together. Instruments that nobody watches are left
+    out. Keys are the same at every look, so that nothing is sent twice.
     """
     watched = settings.bb_width_instruments
     alerts = [

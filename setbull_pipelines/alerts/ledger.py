@@ -1,6 +1,6 @@
 """The ledger: alerts and the notices about them, as a fold over findings.
 
-Belongs here: which finding raises, repeats or recovers an alert, which of that people are told, and when: at once or in
+Belongs here: which finding raises, repeats or recovers an alert, which messages follow, and when: at once or in
 the morning. Does not belong here: delivering (``outbox.py``), what acts cover (``acts.py``), storing the rows.
 
 A finding that is not later than what its alert already knows changes nothing, nor does news that was told before. So
@@ -113,7 +113,7 @@ def record(
 ) -> Ledger:
     """``ledger`` after ``findings``, in the order of their moments; the same ledger when they say nothing new.
 
-    Of what was raised while it was muted people are told once the mute has ended, if it is still open.
+    What was raised while it was muted is sent once the mute has ended, if it is still open.
     """
     alerts = {alert.number: alert for alert in ledger.alerts}
     latest = {alert.key: alert for alert in ledger.alerts}
@@ -150,10 +150,10 @@ def acted(
     until: datetime | None,
     now: datetime,
 ) -> Ledger:
-    """``ledger`` after what a person did. Raises NotMuted: an alert that is critical is told in any case."""
+    """``ledger`` after what a person did. Raises NotMuted: a critical alert is sent in any case."""
     if act == MUTED and subject.alert and ledger.alert(subject.alert).severity is Severity.CRITICAL:
         raise NotMuted(
-            f"alert {subject.alert} is critical, and what is critical is told in any case; to end its reminders type: "
+            f"alert {subject.alert} is critical, and a critical alert is sent in any case; to end its reminders type: "
             f"setbull alerts acknowledge {subject.alert} --by NAME"
         )
     number = len(ledger.acts) + 1
@@ -202,7 +202,7 @@ def _after(alert: Alert | None, finding: Finding, next_number: int) -> Alert | N
 def _event(
     before: Alert | None, after: Alert, ledger: Ledger, settings: AlertSettings, now: datetime
 ) -> str | None:
-    """What people are told about the change; None when they are not."""
+    """The message about the change; None when there is none."""
     if ledger.muted(after, now):
         return None
     if after.state == RECOVERED:
@@ -220,7 +220,7 @@ def _event(
 
 
 def _waits(alert: Alert, settings: AlertSettings) -> bool:
-    """Whether people are told of the alert in the morning, not at once."""
+    """Whether the alert waits for the morning's message."""
     is_mild = alert.severity.value < Severity.named(settings.at_once_severity).value
     return bool(settings.morning) and is_mild and alert.kind != _NEVER_WAITS
 

@@ -1,4 +1,4 @@
-"""The words in which people are told.
+"""The words of messages.
 
 Belongs here: title and text of a message about one or several events. Does not belong here: sending.
 """

@@ -71,7 +71,7 @@ class BandAlert(BaseModel):
 
 
 class BandAlertHistory(_Answer):
-    """Alerts, how many of them are told, and how many there are without the conditions."""
+    """Alerts, how many this answer holds, and how many there are without the conditions."""
 
     data: list[BandAlert]
     count: int

@@ -42,7 +42,7 @@ class HeadersAlone:
 class Tagged:
     """Gives an ETag to every answer to GET that is sent at once, and answers 304 where the client has that tag.
 
-    The tag is weak: it is of what is told, whether compressed or not. What says ``Cache-Control: no-store`` has none.
+    The tag is weak: it is that of the content, compressed or not. What says ``Cache-Control: no-store`` has none.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -87,7 +87,7 @@ def _answer(
     day: object,
     reader: Reader,
 ) -> JSONResponse:
-    """Always 200: what is missing is told by name. No names at all are a success."""
+    """Always 200: what is missing is named in the answer. No names at all are a success."""
     missing = [name for name in asked if name not in found]
     unknown = set(reader.unknown([asked[name] for name in missing])) if day else set()
     errors = dict(errors)

@@ -109,7 +109,7 @@ class Reader:
                 f"end: found {end.isoformat()}, expected no earlier than start {start.isoformat()}"
             )
         first, last = (moment.astimezone(zone).date() for moment in (start, end))
-        # What begins by the end is told whole.
+        # A longer bar that begins by the end is returned whole.
         wanted = [day for day in days if first <= day <= last_day_of(timeframe, last)]
         _require_sessions(wanted, timeframe)
         rows = self._rows(keys, timeframe, wanted)

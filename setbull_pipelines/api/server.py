@@ -60,7 +60,7 @@ _UNUSABLE = (
 )
 """What the tables, the settings or Dagster cannot give now: 503."""
 _REPLACED = ("HTTPValidationError", "ValidationError")
-"""FastAPI's own shapes of errors, in the place of which ours are."""
+"""FastAPI's own shapes of errors, which ours replace."""
 
 
 class NotAllowed(SetbullError, ValueError):

@@ -178,7 +178,7 @@ class MarketBody(BaseModel):
 
 
 class IntradayBody(BaseModel):
-    """Whose newest bar, of which length."""
+    """The instruments whose newest bar is asked for, and its length."""
 
     model_config = _with_example(instrumentKeys=["NSE_EQ|INE002A01018"], interval="5minute")
     instrumentKeys: InstrumentKeys = []

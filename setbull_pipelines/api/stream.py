@@ -161,5 +161,5 @@ async def _messages(
             if not page:
                 await feed.pause()
     except SetbullError as error:
-        # The status was sent long ago. A reader that comes back is told.
+        # The status was sent long ago. A reader that comes back gets the error.
         logger.warning("a stream ended: %s", error)

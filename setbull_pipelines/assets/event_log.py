@@ -88,7 +88,7 @@ def _without_sync(connection: sqlite3.Connection, _: object) -> None:
 
 @contextmanager
 def making_tables(engine: Engine | type[Engine]) -> Iterator[None]:
-    """Sync nothing that is written through the engine, or through all: for whoever syncs the files that were made."""
+    """Sync nothing that is written through the engine, or through all; the caller syncs the files that were made."""
     listen(engine, "connect", _without_sync)
     try:
         yield

@@ -50,9 +50,9 @@ def forget_runs(instance: dg.DagsterInstance, settings: Settings, moment: dateti
 
 
 def _keep_sessions(instance: dg.DagsterInstance, runs: Collection[str]) -> None:
-    """Say again, without a run, that the sessions are reconciled of which only ``runs`` say so.
+    """Say again, without a run, that sessions are reconciled, where only ``runs`` say so.
 
-    Before they are deleted: whoever is killed in between has said something twice.
+    Before they are deleted: a process that is killed in between has said something twice.
     """
     key = asset_key(SUMMARY)
     latest = instance.event_log_storage.get_latest_storage_id_by_partition(

@@ -3,7 +3,7 @@
 Belongs here: which of a lane's tables a run selects, a failed part among others that are not, days and tables that come
 along. Does not belong here: single lanes, what a day says in the UI (``common``).
 
-A lane is one step of a run: a multi-asset of which any tables can be chosen.
+A lane is one step of a run: a multi-asset that can make any choice of its tables.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Lane:
         metadata: Mapping[str, object],
         data_version: dg.DataVersion | None = None,
     ) -> dg.MaterializeResult:
-        """The result of an asset of which the lane says everything itself."""
+        """The result of an asset about which the lane says everything itself."""
         self._made.add(key)
         return dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=data_version)
 

@@ -134,7 +134,7 @@ def _publish_intake(
 def _with_revisions(
     context: dg.AssetExecutionContext, store: Warehouse, results: Iterator[PartitionResult]
 ) -> Iterator[PartitionResult]:
-    """The results as they come; the revisions of each day are told as a report. Raises dg.Failure for a damage."""
+    """The results as they come; the revisions of each day are logged as a report. Raises dg.Failure for a damage."""
     with reading_as_failure():
         for result in results:
             key = result.day.isoformat()

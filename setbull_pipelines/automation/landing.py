@@ -140,7 +140,7 @@ def release(
     The oldest ones that follow each other, so that one run takes them in order. Sessions before the first one in
     ``done`` are history, which nobody refreshes: they are forgotten. Those that have not closed yet stay in the
     memory, and so do those from the first one under way on, since they look back on it, and those before
-    ``first_offered``, of which there are no partitions until the definitions are loaded again.
+    ``first_offered``, which have no partitions until the definitions are loaded again.
     """
     first = min((day for day in done if day <= moment.date()), default=moment.date())
     kept = {day: cause for day, cause in memory.sessions.items() if day >= first}

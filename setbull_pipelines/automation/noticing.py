@@ -115,7 +115,7 @@ def outcome_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunOutcome
         work=work,
         # A range can have one day.
         days=" to ".join(dict.fromkeys(days)) or None,
-        # That V2 differs is told by the alert of its check, which says on which day.
+        # The alert of the check says that V2 differs, and on which day.
         error=None if run.is_success or is_of_divergence(events) else failure_of(events),
         ended_at=datetime.datetime.fromtimestamp(
             record.end_time or record.update_timestamp.timestamp(), ZoneInfo(INDIA)

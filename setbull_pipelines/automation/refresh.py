@@ -23,7 +23,7 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Offered:
-    """The first and the last day of which there are partitions."""
+    """The first and the last day that have partitions."""
 
     first: datetime.date = datetime.date.min
     last: datetime.date = datetime.date.max

@@ -21,7 +21,7 @@ CHECKS_TAG = "setbull/checks"
 """How many checks of the run passed, warned and failed."""
 FAILED_CHECKS_TAG = "setbull/failed_checks"
 DIVERGED_TAG = "setbull/diverged"
-"""The tables of which V2 differs from V1 on a day of the run."""
+"""The tables in which V2 differs from V1 on a day of the run."""
 STATE_TAG = ".dagster/setbull_state"
 """On runs of ``setbull run``: the state that they left behind (``cli/unchanged.py``). Dagster hides tags of its prefix:
 people can do nothing with a hash."""

@@ -94,7 +94,7 @@ def after_run(
         from setbull_pipelines.automation.noticing import outcome_of
 
         runs = [outcome_of(instance, instance.get_run_record_by_id(run_id)) for run_id in run_ids]
-        # A failed run tells why by itself; what fails between runs is told as the command's.
+        # A failed run records why; what fails between runs is recorded as a failure of the command.
         if not any(run.error for run in runs):
             runs.append(RunOutcome(None, _COMMAND, None, error, now()))
         killed = [outcome_of(instance, instance.get_run_record_by_id(run_id)) for run_id in gone]

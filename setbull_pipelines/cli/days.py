@@ -36,7 +36,7 @@ class AskedDays:
 
     days: tuple[date, ...]
     note: str | None = None
-    """What a user is told of the choice."""
+    """What is shown of the choice."""
 
 
 def refuse_impossible(first: date | None, last: date | None, today: date) -> None:

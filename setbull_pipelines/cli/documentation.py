@@ -158,7 +158,7 @@ _READERS = {
     "computing": "Computed values depend on these. They alone are part of a code version: another value computes "
     "again what depends on it.",
     "operating": "How results are judged, kept and rolled out, and what work may use. None is part of a code version.",
-    "connecting": "What lies outside: the files that come in, the broker, who is told, who asks. None is part of a "
+    "connecting": "What lies outside: the files that come in, the broker, who gets alerts, who asks. None is part of a "
     "code version; how files were read is part of what was landed.",
 }
 

@@ -54,7 +54,7 @@ def stop_for(error: SetbullError) -> NoReturn:
 def asking() -> Iterator[None]:
     """Around what a command reads and tells: files that cannot be read, or are damaged, do not fit what was asked.
 
-    Outside, damage is a failure of the work, and what the machine refuses is told with a traceback kept in a file.
+    Outside, damage is a failure of the work, and a refusal of the machine is a sentence, with its traceback in a file.
     """
     try:
         yield

@@ -114,7 +114,7 @@ def _of_import(state: State, loaded: Loaded) -> Iterator[str]:
         rows = sum(count for (of, _), count in loaded.bars.items() if of == interval)
         yield f"input files of {interval}: {rows:,} rows"
     for interval, rows in not_loaded(state).items():
-        yield f"not imported: {rows:,} rows of interval {interval!r}, of which nothing is made"
+        yield f"not imported: {rows:,} rows of interval {interval!r}, which nothing is made of"
     if loaded.instruments:
         more = (
             f", and {loaded.only_in_candles} that only candles name"

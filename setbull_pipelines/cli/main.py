@@ -76,7 +76,7 @@ class _Verbs(click.Group):
         is_program = not arguments and not named
         ends = _watched() if is_program else None
         if is_program:
-            # As Ctrl-C: with a sentence, and with what Dagster is told of the run.
+            # As Ctrl-C: with a sentence, and with a record of the run's end in Dagster.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().__call__(*arguments, **named)

@@ -1,6 +1,6 @@
 """What ``setbull run`` says, and leaves to be asked, where rows or files of the input are not used.
 
-Belongs here: the report before a run, and the tables of an input of which nothing was accepted. Does not belong here:
+Belongs here: the report before a run, and the tables of an input from which nothing was accepted. Does not belong here:
 the report itself (``check.py``).
 """
 

@@ -73,7 +73,7 @@ class Outcome:
     alerts: list[str] = field(default_factory=list)
     """What became of the alerts, in sentences."""
     unchanged_since: Earlier | None = None
-    """The runs whose results are told again, where nothing had to be done."""
+    """The runs whose results are shown again, where nothing had to be done."""
 
     @property
     def failed_checks(self) -> list[dg.AssetCheckEvaluation]:
@@ -278,7 +278,7 @@ def run(settings: Settings, intake: raw.Intake, asked: AskedDays) -> Outcome:
 
 
 def _ended_before(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """The runs that were killed, which are told and marked as failed here, so that the daemon's queue goes on."""
+    """The runs that were killed: they are shown and marked as failed here, so that the daemon's queue goes on."""
     ended = end_gone_runs(instance)
     for run in ended:
         console.print(

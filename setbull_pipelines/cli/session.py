@@ -63,7 +63,7 @@ def _completeness(minutes: pd.DataFrame, day: date) -> str:
 
 
 def _thin(minutes: pd.DataFrame, names: _Names, share: float) -> Iterator[str]:
-    """The instruments with the fewest minutes: a mean over all hides one of which a single minute came."""
+    """The instruments with the fewest minutes: a mean over all hides one that had a single minute."""
     thin = minutes[minutes["minutes_present"] < share * minutes["minutes_expected"]]
     if thin.empty:
         return

@@ -1,4 +1,4 @@
-"""Whether a run would find everything as the last one left it: then its results are told again.
+"""Whether a run would find everything as the last one left it: then its results are shown again.
 
 Belongs here: what a run depends on and left behind, as one hash, and finding the runs that left it. Does not belong
 here: whether a single partition is up to date (``pipeline/engine.py``), executing (``run``).

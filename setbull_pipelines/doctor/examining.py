@@ -72,7 +72,7 @@ def _looked_at(part: str, examination: Examination, folder: DataFolder) -> list[
                 part,
                 FAULT,
                 f"could not be looked at: {type(error).__name__}: {error}",
-                "mend what is told above and ask again",
+                "mend what is named above and ask again",
             )
         ]
 

@@ -86,7 +86,7 @@ def clock(folder: DataFolder) -> list[Finding]:
                 "clock",
                 FAULT,
                 f"it is {folder.moment:%Y-%m-%d %H:%M %Z}, and the last commit is {ahead} later",
-                "set the clock right: sessions that have closed are told by it",
+                "set the clock right: it decides which sessions have closed",
             )
         ]
     return [

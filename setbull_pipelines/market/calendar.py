@@ -177,7 +177,7 @@ class TradingCalendar:
     def amend(self, amendment: Amendment) -> None:
         """Put ``amendment`` in force, in place of an earlier one.
 
-        The calendar itself changes, and not a copy of it: whoever holds it has to see the same days.
+        The calendar itself changes, and not a copy of it: all that hold it have to see the same days.
         """
         if amendment.revision == self.revision:
             return

@@ -38,7 +38,7 @@ def candle_chart(bars: pd.DataFrame, name: str) -> bytes:
         raise ValueError(f"chart of {name}: found no bars, expected one or more")
     bars = bars.sort_values("timestamp", ignore_index=True)
     at = bars.index.to_numpy()
-    # Rises are hollow and falls are filled, so that they are told apart without colours, too.
+    # Rises are hollow and falls are filled, so that they differ without colours, too.
     rises = (bars["close"] >= bars["open"]).to_numpy()
     colours = np.where(rises, BLUE, ORANGE)
     with drawn((9.0, 5.6)) as figure:

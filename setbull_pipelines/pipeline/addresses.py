@@ -1,4 +1,4 @@
-"""Where people find a page of the API, for whoever tells them of what it shows.
+"""Where people find a page of the API, for messages about what it shows.
 
 Belongs here: paths of pages, and addresses made of them. Does not belong here: the pages (``reporting/``,
 ``reconciliation/page.py``) and serving them (``api/pages.py``).

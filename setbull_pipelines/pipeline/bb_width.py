@@ -1,6 +1,6 @@
 """The latest session of the band-width monitor, as readers get it.
 
-Belongs here: which stored day that is, its alerts as plain values. Does not belong here: what is told of them
+Belongs here: which stored day that is, its alerts as plain values. Does not belong here: messages about them
 (``alerts/``), computing them (``variants/``), Dagster, a clock.
 """
 

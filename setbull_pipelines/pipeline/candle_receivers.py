@@ -190,7 +190,7 @@ def _post(variable: str, events: Sequence[Event], timeout: float) -> str | None:
 
 
 async def _status_of_post(url: str, body: object, timeout: float) -> int:
-    """The status of the answer, all of which is there within ``timeout`` seconds."""
+    """The status of the answer, which has to be there whole within ``timeout`` seconds."""
     import httpx
 
     async with asyncio.timeout(timeout), httpx.AsyncClient(timeout=timeout) as client:

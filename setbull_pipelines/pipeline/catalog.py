@@ -1,4 +1,4 @@
-"""The catalog of a data folder: of which tables and macros it is, when it is made again, and for which folder.
+"""The catalog of a data folder: its tables and macros, when it is made again, and for which folder.
 
 Belongs here: what the asset, the commands and the doctor do with it. Does not belong here: its SQL
 (``warehouse/catalog.py``), when the asset is made (``assets/catalog.py``).

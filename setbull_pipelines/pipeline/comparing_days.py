@@ -182,7 +182,7 @@ def _compare(
     frames: dict[str, list[pd.DataFrame]] = {}
     costs: dict[str, Cost] = {}
     for of_day in days:
-        # What is read or computed for all days is told with the first.
+        # What is read or computed for all days is recorded with the first.
         with Meter(warehouse.cache) as meter:
             frames[of_day.key] = _frames_of(table, of_day, sides, noise, settings)
         costs[of_day.key] = meter.cost(of_day.rows)

@@ -1,6 +1,6 @@
 """How the daily report of a trading day is made: stored rows gathered, the document written and read back.
 
-Belongs here: what is read of which table and lane, the place of the file, publication of what it says. Does not
+Belongs here: what is read of each table and lane, the place of the file, publication of what it says. Does not
 belong here: what is shown (``reporting/``), opening a browser, Dagster.
 """
 
@@ -55,7 +55,7 @@ _HISTORIES = tuple(
         tables.BB_WIDTH_DAILY,
     )
 )
-"""Tables of which the lanes themselves are read, since days of a look-back were never served."""
+"""Tables that are read from the lanes themselves, since days of a look-back were never served."""
 _RAW = tuple(
     StoredTable("raw", table)
     for table in (

@@ -250,7 +250,7 @@ class StepRun:
                     inputs={key: day.chosen.inputs for key, day in by_key.items()},
                     run_id=self.run_id,
                     notes={key: day.note for key, day in by_key.items()},
-                    # One computation makes all outputs: its cost is told once.
+                    # One computation makes all outputs: its cost is recorded once.
                     costs={key: day.cost for key, day in by_key.items()}
                     if stored == self.outputs[0]
                     else {},

@@ -3,8 +3,8 @@
 Belongs here: the closure of the steps' windows, and the order in which it is carried out. Does not belong here: how a
 step works (``engine``), Dagster.
 
-A lane computes what it looks back at itself, from what has landed: whoever starts it, the command line, a schedule or
-somebody in the UI who materializes one table of one day in an empty folder, gets the same.
+A lane computes what it looks back at itself, from what has landed: the command line, a schedule, and
+somebody in the UI who materializes one table of one day in an empty folder get the same.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from setbull_pipelines.warehouse.store import Warehouse, opened
 
 
 def now() -> datetime.datetime:
-    """The moment in exchange time, for whoever hands it down: the steps know no clock."""
+    """The moment in exchange time, to be handed down: the steps know no clock."""
     return datetime.datetime.now(ZoneInfo(INDIA))
 
 

@@ -1,6 +1,6 @@
 """How the page of all sessions is made: stored rows gathered, written when they say something new.
 
-Belongs here: what is read of which table, the place of the file, when it is written. Does not belong here: what is
+Belongs here: what is read of each table, the place of the file, when it is written. Does not belong here: what is
 shown (``reporting/overview.py``), the reports of single days (``daily_reports``), Dagster.
 """
 

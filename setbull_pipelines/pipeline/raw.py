@@ -58,7 +58,7 @@ def landing_directory(settings: Settings) -> Path:
 def read_sources(settings: Settings) -> Intake:
     """Take in the configured source; files that were read before are only recognised again.
 
-    The clock is read here, for whoever takes in: what is new arrives now. A replay takes in nothing.
+    The clock is read here, for what takes in files: what is new arrives now. A replay takes in nothing.
     """
     source = None if settings.input is None else Path(settings.input)
     if settings.replay and source:
@@ -99,7 +99,7 @@ def last_session(settings: Settings) -> date | None:
 
 
 def _record_first_session(intake: Intake, settings: Settings) -> None:
-    """Record it beside the tables, for whoever loads the definitions: asking the landing takes longer."""
+    """Record it beside the tables, where loading the definitions finds it: asking the landing takes longer."""
     days = [*intake.days("minutes")[:1], *intake.days("daily")[:1]]
     record = settings.data_directory / FIRST_SESSION_FILE
     if days and not (record.is_file() and record.read_text(encoding="utf-8") == str(min(days))):

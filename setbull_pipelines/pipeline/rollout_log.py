@@ -3,7 +3,7 @@
 Belongs here: the one partition of ``operations.rollout_log``, its lock and its loss. Does not belong here: what a row
 says (``rollout/``), evidence and judgements (``stage_decisions``), Dagster.
 
-The log is the only record of which V2 was taken back. One that is gone is an error, never the start of a new one: a
+Nothing but the log records that a V2 was taken back. One that is gone is an error, never the start of a new one: a
 V2 that was latched off would be served again.
 """
 
@@ -51,7 +51,7 @@ def read_log(warehouse: Warehouse) -> tuple[LogRow, ...]:
 
 def _lost(how: str, warehouse: Warehouse) -> LogLost:
     return LogLost(
-        f"{LOG.name} cannot be read: {warehouse.root.joinpath(*LOG.key)} is {how}. It is the only record of which V2 "
+        f"{LOG.name} cannot be read: {warehouse.root.joinpath(*LOG.key)} is {how}. Nothing else records that a V2 "
         "was taken back, so nothing is computed or served without it; get it back by: "
         "setbull rollout restore --by NAME --reason WHY"
     )
@@ -73,7 +73,7 @@ def publish(
     settings: Settings,
     run_id: str,
 ) -> None:
-    """Make ``rows`` the log; for whoever is :func:`writing`."""
+    """Make ``rows`` the log, while :func:`writing`."""
     frame = pd.DataFrame(map(as_record, rows), columns=LOG.table.column_names)
     warehouse.publish(
         LOG,
@@ -84,7 +84,7 @@ def publish(
         inputs=inputs,
         run_id=run_id,
     )
-    # After the first rows: whoever is killed before them has written nothing that could be lost.
+    # After the first rows: a process killed before them has written nothing that could be lost.
     marker = warehouse.root / _STARTED
     if not marker.exists():
         disk.replace_durably(marker, b"")

@@ -27,7 +27,7 @@ from setbull_pipelines.warehouse.store import Warehouse
 
 STORED = StoredTable("operations", tables.SCRUB)
 _CANNOT = (LookupError, ValueError, RuntimeError, OSError)
-"""Errors of reading, of contracts and of absent inputs: they are told, and the next file is looked at."""
+"""Errors of reading, of contracts and of absent inputs: they are reported, and the next file is looked at."""
 
 
 @dataclass(frozen=True)

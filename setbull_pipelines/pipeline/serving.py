@@ -307,7 +307,7 @@ def _publish(
     costs: dict[str, Cost] = {}
     failures: dict[str, dict[str, Failure]] = {}
     for of_day in days:
-        # What is read for all days is told with the first.
+        # What is read for all days is recorded with the first.
         with Meter(warehouse.cache) as meter:
             rows = rows or _rows_by_day(table, days, warehouse)
             of_lanes = {name: of.get(of_day.key, table.empty()) for name, of in rows.items()}

@@ -1,9 +1,10 @@
 """How the chart of a stock is made: which sessions, the rows of both lanes gathered, where its links lead.
 
-Belongs here: what is read of which table, the limits of a range. Does not belong here: what is shown
+Belongs here: what is read of each table, the limits of a range. Does not belong here: what is shown
 (``reporting/stock_chart.py``), where the page goes (``cli/``, ``api/``), pictures of a day (``charting``).
 
-Bars are read from the lanes, since days of a look-back were never served. What cannot be read is left out, and told.
+Bars are read from the lanes, since days of a look-back were never served. What cannot be read is left out and
+named on the page.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def _schema(stored: StoredTable) -> Judge:
 
 
 def _schema_together(stored: StoredTable) -> JudgeTogether:
-    """Rows of all days in one pass: where those of each day fulfil the contract, nothing is told one by one."""
+    """Rows of all days in one pass: where those of each day fulfil the contract, no day is judged again by itself."""
     judge = _schema(stored)
 
     def judge_together(

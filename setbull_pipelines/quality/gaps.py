@@ -16,7 +16,7 @@ import pandas as pd
 from setbull_pipelines.tables.columns import EXCHANGE
 
 COLUMNS = ("instrument_key", "series", "unexplained_gap", "unexplained_gap_day")
-"""What a gap is told by, in ``indicators_daily``."""
+"""The columns of ``indicators_daily`` that describe a gap."""
 _NEAR = 0.12
 """How far a share may open from what a ratio alone would make of its last close."""
 _SIMPLE_RATIOS = (

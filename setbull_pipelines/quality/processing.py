@@ -98,7 +98,7 @@ def figures(
             "cache_hit_rate": hits / (hits + misses) if hits + misses else None,
             "memory_share": float(v2["peak_memory"].max()) / allowance,
             # Processor time has a coarser clock than the wall: of very short work it can come out above it. A day
-            # without any row takes no time at all, of which no worker used a share.
+            # without any row takes no time at all, and no worker used a share of that.
             "worker_share": min(float(v2["cpu_seconds"].sum()) / available, 1.0)
             if available
             else None,

@@ -1,4 +1,4 @@
-"""The rules about ``operations.scrub``: no stored file is damaged, and whoever had one repaired is told.
+"""The rules about ``operations.scrub``: no stored file is damaged, and a repair is shown.
 
 Belongs here: what the stored rows mean for a check. Does not belong here: verifying files (``pipeline/scrubbing.py``).
 """

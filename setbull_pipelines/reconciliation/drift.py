@@ -46,7 +46,7 @@ def with_warnings(
 
     A column drifts when its largest difference within the tolerance is ``FAR`` times its noise floor, or when 20 cells
     or more differ by more than rounding and all to one side. The state stays. Bits that are equal in every cell of
-    columns that are known to be rounded apart are told in the reason; nothing says that they are wrong.
+    columns that are known to be rounded apart are named in the reason; nothing says that they are wrong.
     """
     if comparison.state == NOT_COMPARABLE:
         return comparison

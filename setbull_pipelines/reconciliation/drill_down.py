@@ -135,7 +135,7 @@ def _charted(table: Table, diagnoses: pd.DataFrame, diverged: pd.Index, charts: 
 
 
 def _value(table: Table, name: str) -> str:
-    """Return SQL for a column of ``joined`` of which both sides, or the only one, say the same."""
+    """Return SQL for a column of ``joined`` in which both sides agree, or only one side has a row."""
     if name in table.key:
         return f"joined.{quoted_identifier(name)}"
     v1, v2 = (f"joined.{quoted_identifier(f'{side}_{name}')}" for side in ("v1", "v2"))

@@ -28,7 +28,7 @@ from setbull_pipelines.tables.contract import Column, Table
 
 @dataclass(frozen=True)
 class _Listed:
-    """The cells of one column that are told: the first of each instrument, then the worst."""
+    """The cells of one column that are shown: the first of each instrument, then the worst."""
 
     column: Column
     cells: Cells
@@ -62,7 +62,7 @@ class _Listed:
 
 
 class FewDifferences:
-    """Two sides with the same keys in the same order, of which the rows that differ are in memory."""
+    """Two sides with the same keys in the same order; the rows that differ are in memory."""
 
     def __init__(self, table: Table, aligned: Aligned, sample_cells: int) -> None:
         self._table, self._aligned, self._sample_cells = table, aligned, sample_cells

@@ -95,7 +95,7 @@ def judged(
     missing: Sequence[str],
     identical: bool,
 ) -> tuple[str, str]:
-    """Return the state and the reason for it; ``missing`` names the sides of which nothing is stored."""
+    """Return the state and the reason for it; ``missing`` names the sides for which nothing is stored."""
     if missing:
         return NOT_COMPARABLE, f"nothing stored for {' and '.join(missing)}"
     if rows.v1 == rows.v2 == 0:

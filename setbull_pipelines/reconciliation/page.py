@@ -1,7 +1,7 @@
 """The report of one table and day as a single HTML file, for people without the user interface.
 
 Belongs here: the frame around the Markdown of ``report``: title, verdict, links, names of stocks, the table of
-instruments that can be filtered. Does not belong here: what is told (``report``), how it looks (``page.html``,
+instruments that can be filtered. Does not belong here: the contents (``report``), how it looks (``page.html``,
 ``page.css``, ``page.js`` beside this module), where the file goes (``cli``), where links lead (``pipeline``).
 
 The file holds its pictures and asks nobody: its content security policy allows the one script inside it, by its hash.

@@ -1,6 +1,6 @@
 """The rows of one side of a comparison: files of a partition, or the same rows in memory.
 
-Belongs here: what both have in common for whoever compares them. Does not belong here: finding rows (``pipeline/``),
+Belongs here: what both have in common for those who compare them. Does not belong here: finding rows (``pipeline/``),
 comparing (``compare``).
 """
 

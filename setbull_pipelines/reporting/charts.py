@@ -56,7 +56,7 @@ def _joined(
 def _columns(
     rows: pd.DataFrame, counts: Sequence[tuple[str, int]], digits: Mapping[str, int]
 ) -> dict[str, Columns]:
-    """Cut the columns into instruments, of which ``counts`` tells the number of rows in the order of ``rows``."""
+    """Cut the columns into instruments; ``counts`` holds the number of rows of each, in the order of ``rows``."""
     whole = {
         name: [_shortest(value) for value in rows[name].astype("float64").round(places)]
         for name, places in digits.items()

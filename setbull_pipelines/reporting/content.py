@@ -65,7 +65,7 @@ class Stored:
     bb_width_daily: pd.DataFrame = field(default_factory=BB_WIDTH_DAILY.empty)
     """The sessions up to ``day`` of every instrument of the monitor, in the variant that it is served in."""
     removed: tuple[str, ...] = ()
-    """Sessions, ascending, of which rows of charts or moves were removed to save disk space."""
+    """Sessions, ascending, some of whose rows of charts or moves were removed to save disk space."""
     earlier: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By session before ``day``, ascending, the verdict of every stock that passed on it."""
     mamba_day: str = ""

@@ -59,7 +59,7 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Session:
-    """One session as the page tells it."""
+    """One session as the page shows it."""
 
     day: pd.Timestamp
     has_report: bool

@@ -83,7 +83,7 @@ class StockChart:
     minutes: pd.DataFrame
     """Delivered minutes: ``timestamp``, ``trading_day``, ``session_shape``."""
     minute_days: Sequence[date]
-    """Sessions of which minutes are expected."""
+    """Sessions for which minutes are expected."""
     quarantined: pd.DataFrame
     is_generated: bool = False
     notes: Sequence[str] = ()

@@ -84,7 +84,7 @@ class Evidence:
 
     @property
     def facts_against(self) -> list[str]:
-        """Facts of which one is enough to take V2 back, however little else is known."""
+        """Facts that are enough, one by itself, to take V2 back, however little else is known."""
         return [
             f"{found:,} {words}"
             for found, words in (

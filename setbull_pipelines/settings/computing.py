@@ -156,7 +156,7 @@ BB_WIDTH_RULES = get_args(BandWidthRule)
 
 @group("bb_width")
 class BandWidthSettings:
-    """The band-width monitor: which widths count, what a pattern is, of what people are told."""
+    """The band-width monitor: which widths count, what a pattern is, which of them raise alerts."""
 
     look_back_sessions: Count = 20
     """Sessions before a day in which its lowest width is looked for."""

@@ -1,4 +1,4 @@
-"""Settings of what lies outside: the files that come in, the broker, who is told, who asks.
+"""Settings of what lies outside: the files that come in, the broker, who gets alerts, who asks.
 
 Belongs here: groups that ``sources/``, ``alerts/`` and ``api/`` read. Does not belong here: secrets, which are read
 from environment variables where they are used, and what a computed value depends on (``computing.py``). How input
@@ -93,7 +93,7 @@ class InputSettings:
     decimal: Literal["", ".", ","] = ""
     """Decimal sign of text files; empty: found out."""
     volume: Literal["", "per bar", "cumulative"] = ""
-    """``cumulative``: a running total over the day, of which differences are taken; empty: per bar, unless it never
+    """``cumulative``: a running total over the day, whose differences are the bars; empty: per bar, unless it never
     falls."""
     exchange: Literal["", "NSE", "BSE"] = ""
     """Where symbols are listed; empty: as the file or its name says, else NSE."""
@@ -174,7 +174,7 @@ _FUNCTION = re.compile(r"([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?")
 
 @group("alerts")
 class AlertSettings:
-    """Who is told what, how often, and how long a channel that is down is tried again."""
+    """Who gets which alerts, how often, and how long a channel that is down is tried again."""
 
     channels: tuple[
         Annotated[

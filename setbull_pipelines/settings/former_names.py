@@ -132,7 +132,7 @@ FORMER = (
         _MONITOR,
         ("enabled",),
         ("alerts.channels", "bb_width.alert_rules"),
-        "its tables are always made; without channels or rules nobody is told",
+        "its tables are always made; without channels or rules nothing is sent",
     ),
     Former(
         _MONITOR, ("alert volume", "sound path"), ("alerts.channels",), "a receiver makes the sound"

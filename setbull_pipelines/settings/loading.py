@@ -207,7 +207,7 @@ def _amendment(settings: CalendarSettings) -> Amendment:
 def recorded_source(
     data_directory: Path,
 ) -> tuple[str | None, Replay | None, dict[str, Any]]:
-    """The input that the data folder's tables were made from, None for the generated sample, of which replay, and what
+    """The input that the data folder's tables were made from, None for the generated sample; the replay; and what
     the command line said of reading it.
 
     ``setbull run`` records both, so that the UI's code server works on the same.

@@ -326,7 +326,7 @@ def _accepted(
     numbers: dict[str, Numbers],
     without_volume: np.ndarray,
 ) -> pyarrow.Table:
-    # Only keys with rows: whoever takes keys apart never meets one that is none.
+    # Only keys with rows: what takes keys apart never meets one that is none.
     codes = instruments.codes[accepted]
     used = np.flatnonzero(np.bincount(codes, minlength=len(instruments.keys)))
     categories, rank = np.unique(instruments.keys[used].astype(str), return_inverse=True)

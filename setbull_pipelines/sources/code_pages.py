@@ -34,7 +34,7 @@ def plain_text(content: bytes) -> tuple[bytes, list[str]]:
         )
     content, code_page = _as_utf8(content)
     notes = [code_page] if code_page else []
-    # Of a large text the few signs that are not ASCII, of which each is looked at once.
+    # Only the few signs that are not ASCII, each looked at once, however large the text is.
     signs = set(content.translate(None, _ASCII).decode())
     unseen = signs & _UNSEEN
     digits = {sign: unicodedata.decimal(sign, None) for sign in signs - unseen}

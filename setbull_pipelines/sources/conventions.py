@@ -114,7 +114,7 @@ def refuse_longer_than_a_day(moments: Moments, instruments: Instruments) -> None
 def refuse_other_clock(
     moments: Moments, written_as: pyarrow.ChunkedArray, lines: np.ndarray
 ) -> None:
-    """Refuse minutes of which most lie outside the session, and nearly all inside if the zone were the other one."""
+    """Refuse minutes that mostly lie outside the session, and nearly all inside if the zone were the other one."""
     known = moments.status == AWARE
     on_session_days = known & ~np.isin(
         moments.placement, (session_frames.CLOSED_DAY, session_frames.OUTSIDE_COVERAGE)
@@ -141,7 +141,7 @@ def refuse_other_clock(
         ways = ", ".join(f'{name} = "{value}"' for name, value in paste.items())
         advice = f"; [input] {ways} takes them as {written}" if ways else ""
         raise UnreadableFile(
-            f"found moments such as {text!r}, of which {inside:,} of {total:,} lie in the exchange's hours, and "
+            f"found moments such as {text!r}; {inside:,} of {total:,} lie in the exchange's hours, and "
             f"{would_be:,} would on the clock of {written}: it seems to have been written as {said}; expected the "
             f"right zone{advice}",
             "other clock",
@@ -243,7 +243,7 @@ def refuse_finer(
 
 
 def refuse_few_coarse(bars: Bars) -> None:
-    """Refuse a file with few bars of each instrument, all of which are the same number of minutes apart."""
+    """Refuse a file with few bars of each instrument that are all the same number of minutes apart."""
     of = bars.instrument[1:][bars.follows]
     counts = np.bincount(of) if len(of) else np.zeros(1, "int64")
     if not _FEWEST_EQUAL_STEPS <= counts.max() < _FEWEST_STEPS_OF_A_GRID:

@@ -119,7 +119,7 @@ def _told_of(path: Path) -> str:
                     {name: hash_of(f"{archive}/{name}".encode()) for name in names}
                 )
         except UnreadableFile:
-            pass  # it is told as one file that cannot be read
+            pass  # it is reported as one file that cannot be read
     digest = hashlib.blake2b(digest_size=HASH_BYTES)
     with path.open("rb") as file:
         while part := file.read(_STEP):

@@ -141,7 +141,7 @@ def is_name_of_index(symbol: str) -> bool:
 
 
 def key_of_share(name: str) -> str:
-    """The key of a share of NSE by its symbol or ISIN, neither of which has small letters."""
+    """The key of a share of NSE by its symbol or ISIN; both are written in capitals."""
     return f"{EQUITY_SEGMENT}|{name.upper()}"
 
 

@@ -239,7 +239,7 @@ def _together(tables: Sequence[_Table]) -> RawRows:
         if len(set(names)) < len(tables) or not (is_symbol or all(map(_MOMENT.fullmatch, names))):
             shown = ", ".join(".".join(path) or "the document" for path in paths[:3])
             raise UnreadableFile(
-                f"found {len(tables)} tables ({shown}) that do not say of which instrument they are, expected one, or "
+                f"found {len(tables)} tables ({shown}) that do not name their instruments, expected one, or "
                 "the symbol beside each or as its name"
             )
         tables = [

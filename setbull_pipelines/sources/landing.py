@@ -7,7 +7,7 @@ A folder holds ``manifest.json`` and ``rejected.parquet``, for candles also ``ca
 never split over row groups, so that a day is read without the others) and ``coverage.parquet``, for
 instruments ``instruments.parquet``, for stocks with derivatives ``derivatives.parquet``, for corporate actions and
 aliases ``facts.parquet``. It is complete or absent: written beside and renamed. The manifest holds the hash of every
-file and of itself; nothing is told of a file that does not have its hash.
+file and of itself; a file that does not have its hash is never read.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class DamagedLanding(ValueError):
 class Landing:
     """One landed file. ``manifest`` holds its kind and counts; rows are read from disk when asked for.
 
-    Every byte of a file is checked before the first rows of it are told. ``land_again`` writes the folder anew from
+    Every byte of a file is checked before its first rows are returned. ``land_again`` writes the folder anew from
     the input, or does nothing when that is no longer what was landed; None where there is no input to read.
     Whatever reads rows raises DamagedLanding.
     """

@@ -263,7 +263,7 @@ def _any(found: pd.Series, day_first: bool | None) -> Texts:
 
 
 def _refuse_years_first(found: pd.Series, parts: pd.DataFrame) -> None:
-    """Refuse dates such as 25-06-02 of which the first number is always the same and the last is not."""
+    """Refuse dates such as 25-06-02 whose first number is always the same while the last is not."""
     is_short = parts["last"].str.len() == 2
     if not len(found) or not is_short.all():
         return

@@ -53,7 +53,7 @@ _COUNTED = ("volume", "open_interest")
 class Numbers:
     """A numeric column: values (nan where there is none) and where they are missing or not numbers.
 
-    With ``codes`` what is held is that of the distinct texts of which each row has one: a tenth of the memory.
+    With ``codes`` only the distinct texts are held, and for each row the number of its text: a tenth of the memory.
     """
 
     held_values: np.ndarray
@@ -324,7 +324,7 @@ def decoded(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
 
 
 def encoded(column: pyarrow.ChunkedArray) -> pyarrow.DictionaryArray:
-    """The distinct values of a column, each of which a row has, and their number in each row."""
+    """The distinct values of a column, none that no row has, and their number in each row."""
     if pyarrow.types.is_dictionary(column.type) and is_text(column.type.value_type):
         found = column.unify_dictionaries().combine_chunks()
     else:

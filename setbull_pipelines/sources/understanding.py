@@ -53,7 +53,7 @@ Understood = CheckedCandles | CheckedUniverse | CheckedDerivatives | CheckedFact
 
 
 def understood(content: bytes, suffix: str, source: str, reading: InputSettings) -> Understood:
-    """The judged rows of a file; whatever is wrong with it, this is told and never raised."""
+    """The judged rows of a file; whatever is wrong with it is part of the answer and never raised."""
     try:
         rows = read_rows(content, suffix, reading)
         # What is judged is the rows; a large file would be held twice.

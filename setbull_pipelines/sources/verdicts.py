@@ -26,7 +26,7 @@ _PLACEMENTS_WITHOUT_TRADING_DAY = (
     session_frames.OUTSIDE_COVERAGE,
 )
 _LONGEST_VALUE = 200
-"""Signs of a value that are told beside the whole row."""
+"""Signs of a value that are shown beside the whole row."""
 
 
 class Verdicts:

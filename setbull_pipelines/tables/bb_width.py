@@ -260,7 +260,7 @@ BB_WIDTH_ALERTS = Table(
         ),
         count(
             "alerting_bands",
-            "Bands of the session that meet a rule; people are told of the first",
+            "Bands of the session that meet a rule; an alert is sent for the first",
             "bars",
             formula="number of bands of the session that meet a rule",
             sources=_WIDTHS + _LOWEST,

@@ -92,7 +92,7 @@ def ema(period: int) -> Column:
 
 
 def wilder_memory(period: int) -> Memory:
-    """Memory of a Wilder mean over changes or true ranges, of which the second bar has the first."""
+    """Memory of a Wilder mean over changes or true ranges; the second bar is the first that has one."""
     return Memory(period + 1, 1 - 1 / period)
 
 

@@ -272,7 +272,7 @@ ALERT_NOTICES = Table(
     columns=(
         count("number", "1, 2, 3 ... in the order of making", "notice"),
         count("alert", "Number of the alert", "alert"),
-        label("event", "What is told", NOTICE_EVENTS),
+        label("event", "What the message says", NOTICE_EVENTS),
         label("channel", "'log', or the environment variable that holds the receiver"),
         label("state", "Whether it was delivered", NOTICE_STATES),
         Column("created_at", Kind.TIMESTAMP, "When the notice was made"),
@@ -311,7 +311,7 @@ ALERT_ACTS = Table(
         Column(
             "muted_until",
             Kind.TIMESTAMP,
-            "When it is told again; null of an acknowledgement",
+            "When messages are sent again; null of an acknowledgement",
             nullable=True,
         ),
     ),

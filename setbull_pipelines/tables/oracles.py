@@ -106,7 +106,7 @@ OLD_PERCENTILES = Oracle(
 )
 HAND_LOWEST = Oracle(
     "hand: lowest width",
-    "sessions of which the smallest width is not on the chosen day",
+    "sessions whose smallest width is not on the chosen day",
     "test_bb_width.py::test_the_lowest_width_is_that_of_the_day_with_the_smallest_p10",
 )
 HAND_DISTANCE = Oracle(

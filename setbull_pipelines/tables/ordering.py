@@ -39,7 +39,7 @@ def _neighbours(values: pd.Series) -> tuple[np.ndarray, np.ndarray] | None:
     if isinstance(values.dtype, pd.StringDtype):
         texts = pyarrow.chunked_array(pyarrow.array(values.array))
         if texts.num_chunks != 1 or texts.null_count:
-            return None  # sorting brings chunks together, each of which costs in every later use
+            return None  # sorting brings chunks together, and each chunk costs in every later use
         first, second = texts.chunk(0)[:-1], texts.chunk(0)[1:]
         return (
             pyarrow.compute.greater(first, second).to_numpy(zero_copy_only=False),

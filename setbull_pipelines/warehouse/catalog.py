@@ -108,7 +108,7 @@ def rebuild_catalog(
     path = Path(path).parent.resolve() / Path(path).name  # the link, not what it leads to
     path.parent.mkdir(parents=True, exist_ok=True)
     warehouse.commits.number()  # a list of what is current that is damaged is made again before the lock is held
-    # All views as of one commit; and whoever comes last shows the last one.
+    # All views as of one commit; the last of several writers shows the last commit.
     with disk.writer_lock(path.parent), warehouse.snapshot() as reader:
         relative_to = path.parent if is_relative else None
         try:

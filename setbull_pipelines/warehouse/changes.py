@@ -1,7 +1,7 @@
-"""What a commit does to the rows of the catalog, and how a row is told from one that is damaged.
+"""What a commit does to the rows of the catalog, and how a damaged row is recognised.
 
 Belongs here: the tables of ``catalog.sqlite``, versions and changes of them, one function per kind of change. Does not
-belong here: connections and transactions (``commits``), whom a commit is shared with (``remote``).
+belong here: connections and transactions (``commits``), sharing a commit with other machines (``remote``).
 """
 
 from __future__ import annotations
@@ -150,4 +150,4 @@ def _drop(connection: sqlite3.Connection, change: Change, number: int) -> None:
 
 
 APPLIED = {PUBLISH: _publish, AMEND: _amend, DROP: _drop}
-"""How each kind of change is applied, by whom holds the transaction of the commit of that number."""
+"""How each kind of change is applied, in the transaction of the commit of that number."""

@@ -1,7 +1,8 @@
-"""The SQLite file that says what is current: which version of which partition lies where in which data file.
+"""The SQLite file that says what is current: the version of each partition, and the rows of the data file with it.
 
 Belongs here: one transaction per commit, and the memory of what is current. Does not belong here: its rows
-(``changes``), data files (``files``), what is written when (``store``), whom a commit is shared with (``remote``).
+(``changes``), data files (``files``), what is written when (``store``), sharing a commit with other
+machines (``remote``).
 
 A commit is a list of changes that can be applied again elsewhere. Readers see all of it or nothing of it.
 """
@@ -128,7 +129,7 @@ class Commits:
         ]
 
     def needed(self) -> tuple[set[str], set[Key]]:
-        """The files that a kept version needs, and the tables of which it is not known, since a row is damaged."""
+        """The files that a kept version needs, and the tables for which that is not known, since a row is damaged."""
         names: set[str] = set()
         unknown: set[Key] = set()
         places = [COLUMNS.index(name) for name in ("file", "hashes_file", "evicted_at")]
@@ -250,7 +251,7 @@ class Commits:
                 _apply(connection, number, record)
 
     def current_in_commit(self, key: Key, partitions: Iterable[str]) -> dict[str, Version | None]:
-        """As :meth:`current`, for whoever makes a commit; those without a version are left out."""
+        """As :meth:`current`, inside the transaction of a commit; those without a version are left out."""
         statement = f"SELECT {ALL} FROM partitions WHERE {OF_PARTITION} AND replaced_in IS NULL"
         assert self._writer is not None, "a commit is being made"
         found = {}
@@ -263,7 +264,7 @@ class Commits:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._writing:
             connection = self._writable()
-            # Of whoever makes a commit, which replays another one first.
+            # The transaction of a commit under way, which replays another one first.
             if connection.in_transaction:
                 yield connection
                 return

@@ -24,8 +24,8 @@ from setbull_pipelines.tables.contract import INDIA, Column, Kind, Table
 _TEXTS = (Kind.TEXT, Kind.LONG_TEXT)
 _PLAIN = (Kind.FLOAT, Kind.INTEGER, Kind.BOOLEAN, Kind.DAY)
 FEWEST_ROWS_IN_A_GROUP, MOST_GROUPS = 16_384, 32
-"""How a file is divided. Rows are sorted by key, so whoever reads some instruments decodes few groups; of a file with
-too many groups whoever reads all of it pays for them."""
+"""How a file is divided. Rows are sorted by key, so that a reader of a few instruments decodes few groups; a reader
+of the whole file pays for each group."""
 _TABLES_REMEMBERED = 1000
 
 

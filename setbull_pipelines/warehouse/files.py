@@ -1,7 +1,7 @@
 """The data files: written once, held against their names before they are believed, decoded group by group.
 
 Belongs here: durable writing, the check of bytes, decoding some rows of a file, the memory of what was decoded. Does
-not belong here: which rows of which file are current (``commits``), the bytes of a file (``encoding``), object stores.
+not belong here: which rows of a file are current (``commits``), the bytes of a file (``encoding``), object stores.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class _Checked:
-    """A file every byte of which was checked, as it was then, and the rows of its groups."""
+    """A file as it was when every byte of it was checked, and the rows of its groups."""
 
     identity: tuple[int, ...]
     bounds: tuple[int, ...]

@@ -146,7 +146,7 @@ def combined(hashes: pyarrow.Table) -> str:
 
 
 def _fixed_width(array: pyarrow.Array, kind: Kind) -> np.ndarray:
-    """The values as bytes of equal width; 0 for null, which is told apart by its own mark."""
+    """The values as bytes of equal width; 0 for null, which has a mark of its own besides."""
     if kind in _TEXTS:
         codes = _dictionary(array)
         values = [_hash_of_text(text) for text in codes.dictionary.to_pylist()]
@@ -169,7 +169,7 @@ def _without_nulls(array: pyarrow.Array, instead: int) -> pyarrow.Array:
 def with_coded_texts(
     table: Table, columns: Mapping[str, pyarrow.Array], threads: int = 1
 ) -> dict[str, pyarrow.Array]:
-    """The columns, with texts coded by dictionaries: once, for whoever hashes them twice."""
+    """The columns, with texts coded by dictionaries, so that a caller that hashes them twice codes them once."""
     texts = [column.name for column in table.columns if column.kind in _TEXTS]
     coded = side_by_side(threads, lambda name: _dictionary(columns[name]), texts)
     return {**columns, **dict(zip(texts, coded, strict=True))}

@@ -117,7 +117,7 @@ class Looker:
     ) -> dict[str, Pointer]:
         """Return what is current in each of ``partitions`` (None: all there are), sorted by partition.
 
-        Those that were never published are left out, and those of which nothing can be read.
+        Those that were never published, or that cannot be read at all, are left out.
         """
         current = self._current(stored)
         names = current if partitions is None else sorted(current.keys() & set(partitions))
@@ -197,7 +197,7 @@ class Looker:
         code_version: str,
         settings_hash: str,
     ) -> set[str]:
-        """Those partitions of ``inputs`` of which :meth:`is_current` is true: one look for all of them."""
+        """Those partitions of ``inputs`` for which :meth:`is_current` is true: one look for all of them."""
         for partition in inputs:
             require_partition(stored, partition)
         current = self._current(stored)

@@ -115,7 +115,7 @@ def _if_unchanged(
 def _together(
     places: Iterable[Place], files: Mapping[str, tuple[int, int]], before: str
 ) -> list[list[Place]]:
-    """The current days that are put together: of a month in many files, or of a file most of which is not needed."""
+    """The current days that are put together: of a month in many files, or of a file that is mostly not needed."""
     by_file: dict[str, list[Place]] = {}
     rows_needed: dict[str, int] = {}
     for place in places:

@@ -40,7 +40,7 @@ from setbull_pipelines.warehouse.validation import DAY_COLUMN, Batch
 FOOTER = "setbull_pipelines"
 """Under this name a file says which partitions it holds and what they were computed from."""
 MOST_BYTES = 64 * 2**20
-"""A file is cut before it holds more, at the bounds of days: whoever needs a day hashes no more than that for it."""
+"""A file is cut before it holds more, at the bounds of days: a reader of one day hashes no more than that for it."""
 _FEWEST_ROWS_FOR_THREADS = 16_384
 _COMPUTED_FROM = ("schema_hash", "code_version", "settings_hash", "inputs")
 HASHES = Table(
@@ -268,7 +268,7 @@ def _cut(each: Publication, is_new: Sequence[bool]) -> Iterator[tuple[int, ...]]
     size = sum(array.nbytes for array in batch.columns.values()) / max(batch.bounds[-1], 1)
     together: list[int] = []
     for at in wanted:
-        # Days are told apart by a column of the rows; what is no day is found in a file of its own.
+        # A column of the rows says the day of each; what is no day is found in a file of its own.
         is_alone = is_cut or batch.partitions[at] == UNASSIGNED
         rows = sum(lengths[other] for other in together) + lengths[at]
         if together and (is_alone or rows * size > MOST_BYTES):

@@ -108,7 +108,7 @@ class ObjectStore:
                 self._client.delete(self._store, list(keys))
 
     def now(self) -> datetime:
-        """The moment on the clock of the store, which the age of its objects is told by."""
+        """The moment on the clock of the store, against which the age of its objects is measured."""
         self.put("clock", b"")
         with self._asking("read", "clock"):
             return self._client.head(self._store, "clock")["last_modified"]

@@ -216,7 +216,7 @@ class Warehouse(Reader):
         ]
         record = Record(publications[0].run_id, changes, prepared.counts)
         self._commit(lambda number: record)
-        # Whoever reads them next in this process need not decode them.
+        # The next reader in this process need not decode them.
         for name, groups in prepared.groups.items():
             self.data.believe(name, groups)
         return prepared.pointers

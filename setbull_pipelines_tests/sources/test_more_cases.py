@@ -200,7 +200,7 @@ def test_days_of_one_document_are_one_instrument() -> None:
 def test_tables_that_do_not_say_whose_they_are_are_asked_about() -> None:
     text = json.dumps({"first": OBJECTS, "second": OBJECTS})
     assert (
-        "2 tables (first, second) that do not say of which instrument"
+        "2 tables (first, second) that do not name their instruments"
         in refused(text, "ITC.json").reason
     )
 

@@ -15,7 +15,7 @@ from setbull_pipelines.errors import FAILED
 
 @click.group()
 def alerts() -> None:
-    """What needs attention, and who is told.
+    """What needs attention, and who gets a message.
 
     \b
     setbull alerts list
@@ -93,14 +93,16 @@ def deliver_alerts() -> None:
 
 @alerts.command()
 @click.argument("about", metavar="NUMBER|CHECK|TABLE")
-@click.option("--until", required=True, type=options.DAY, help="The day on which it is told again.")
+@click.option(
+    "--until", required=True, type=options.DAY, help="The day on which messages are sent again."
+)
 @options.by
 @options.reason
 def mute(about: str, until: datetime.date, actor: str, reason: str) -> None:
-    """Tell nobody of an alert, a check or a table for a while.
+    """Send nothing about an alert, a check or a table for a while.
 
-    It is kept in the log with your name, listed, and ends by itself; what is still open then is told. Nothing is hidden
-    from the list, what is critical is told in any case, and the rollout rolls back all the same.
+    It is kept in the log with your name, listed, and ends by itself; what is still open then is sent. Nothing is hidden
+    from the list, a critical alert is sent in any case, and the rollout rolls back all the same.
 
     \b
     setbull alerts mute 12 --until 2026-07-06 --by "A. Operator" --reason "known, mended on Friday"
@@ -118,9 +120,9 @@ def mute(about: str, until: datetime.date, actor: str, reason: str) -> None:
 @options.by
 @click.option("--reason", help="Why, in one sentence.")
 def acknowledge(number: int, actor: str, reason: str | None) -> None:
-    """Say that you know of an alert: it is not told again.
+    """Say that you know of an alert: no reminders are sent.
 
-    Unless it gets worse. Its recovery is told.
+    Unless it gets worse. Its recovery is sent.
 
     \b
     setbull alerts acknowledge 12 --by "A. Operator"

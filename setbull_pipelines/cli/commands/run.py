@@ -48,7 +48,7 @@ def run(
     """Materialize every asset and print the results.
 
     For a range of trading days; without one, for those of the input. With --json the result is one object on the
-    standard output, and what is told on the way goes to the error output.
+    standard output, and what is shown on the way goes to the error output.
     Exit codes: 0 all well, 1 a check failed or the work did, 2 it cannot be done as asked, 130 interrupted.
 
     \b

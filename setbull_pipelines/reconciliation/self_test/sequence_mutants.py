@@ -269,7 +269,7 @@ def _(v2: Market) -> Columns:
     return {"dominant_by_continuation": pd.Series([None] * 3, dtype="str")}
 
 
-# Two cells, of which one was null, say too little.
+# Two cells, one of them null, say too little.
 @wrong("57 last run counted as gap 0", SEQUENCE_PATTERNS, "unknown shape", "average_gap_days")
 def _(v2: Market) -> Columns:
     runs = v2["sequences"].assign(gap=v2["sequences"]["gap_days_to_next"].fillna(0))

@@ -21,7 +21,7 @@ _MEANING = ("timestamp", "open", "high", "low", "close", "volume", "open_interes
 
 
 def recognises(names: Sequence[str], sample: Sample) -> bool:
-    """Six or seven numbered columns, of which the first has moments and the third and fourth are high and low."""
+    """Six or seven numbered columns: moments in the first, high and low in the third and fourth."""
     first = _FIRST.fullmatch(names[0]) if names else None
     if first is None or not sample:
         return False

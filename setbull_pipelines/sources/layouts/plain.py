@@ -92,7 +92,7 @@ def recognises(names: Sequence[str], sample: Sample) -> bool:
 
 
 def as_rows(rows: RawRows) -> RawRows:
-    """The columns under their names; what was called differently is told."""
+    """The columns under their names; the notes say what was called differently."""
     refuse_contracts(rows)
     rows = _with_parts_joined(rows)
     meanings = meanings_of(rows.names)

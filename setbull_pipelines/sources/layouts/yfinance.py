@@ -48,7 +48,7 @@ identity = instrument_in
 
 
 def _levels(names: Sequence[str], sample: Sample) -> tuple[list[str], list[str]]:
-    """What each column but the first holds, in lower case, and of which ticker."""
+    """What each column but the first holds, in lower case, and its ticker."""
     above = [_NUMBER_OF_REPETITION.sub("", name) for name in names[1:]]
     beneath = [(sample[0][name] or "").strip() for name in names[1:]]
     said = (sample[0][names[0]] or "").lower()

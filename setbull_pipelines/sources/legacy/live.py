@@ -33,7 +33,7 @@ _PORT = 3306
 _SECONDS = 30
 _BEGIN = (
     "SET SESSION TRANSACTION READ ONLY",
-    # Moments of a TIMESTAMP column are told in the zone of the session.
+    # The database gives moments of a TIMESTAMP column in the zone of the session.
     "SET SESSION time_zone = '+00:00'",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )

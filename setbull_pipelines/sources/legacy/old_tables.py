@@ -111,7 +111,7 @@ class Chunk:
     """Some rows of one table, as text with None for NULL.
 
     ``stream`` is what is read from its beginning (a file, or a table of a database), ``number`` counts its chunks from
-    0, ``mark`` is where the next chunk begins, for whoever reads on.
+    0, ``mark`` is where the next chunk begins.
     """
 
     stream: str
@@ -136,7 +136,7 @@ class Stream:
     name: str
     identity: str
     states_utc: bool
-    """Whether its moments are known to be UTC; otherwise their zone is told by the session they lie in."""
+    """Whether its moments are known to be UTC; otherwise the session they lie in shows their zone."""
 
     def chunks(self, done: Progress) -> Iterator[Chunk]:
         """The chunks after those that are ``done``. Raises CannotImport."""
@@ -169,7 +169,7 @@ def encoding_of(path: Path) -> str:
 def chunk_of(stream: str, number: int, table: str, rows: pd.DataFrame, mark: str) -> Chunk:
     """A chunk with the columns that are used.
 
-    Raises CannotImport when one that is needed is missing, and for dates of which nobody can tell day and month.
+    Raises CannotImport when one that is needed is missing, and for dates whose day and month cannot be told apart.
     """
     missing = [name for name in REQUIRED[table] if name not in rows.columns]
     if missing:

@@ -142,7 +142,7 @@ def _is_whole(statement: str) -> bool:
 
 @cache
 def _row_of(wanted: tuple[bool, ...]) -> re.Pattern[str]:
-    """A row with as many values, of which the wanted ones are told: most columns of the large tables are not used."""
+    """A row with as many values, the wanted ones as groups: most columns of the large tables are not used."""
     values = ",".join(f"({_VALUE})" if is_wanted else _VALUE for is_wanted in wanted)
     return re.compile(rf"\s*,?\s*\({values}\)", re.S)
 

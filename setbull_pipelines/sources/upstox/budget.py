@@ -50,7 +50,7 @@ class RequestBudget:
 
     def wait_for_turn(self) -> None:
         """Return when one more request may be sent; count it."""
-        # Waiting with the lock held: whoever comes later has to wait at least as long.
+        # Waiting with the lock held: later requests have to wait at least as long.
         with self._turn:
             while (wait := self._next_turn() - self._clock()) > 0:
                 self._sleep(wait)

@@ -121,7 +121,7 @@ class UpstoxClient:
         self._http.close()
 
     def ask(self, call: Call, on_request: Callable[[], None]) -> tuple[bytes, Candles]:
-        """Body and candles of a call; ``on_request`` is told of every attempt.
+        """Body and candles of a call; ``on_request`` is called before every attempt.
 
         Raises :class:`CallFailed` when the attempts are used up or another attempt would change nothing.
         """

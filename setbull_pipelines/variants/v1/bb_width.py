@@ -1,7 +1,7 @@
 """V1 of the band-width monitor: the widths of a session, and one band after the other against the look-back.
 
 Belongs here: statistics of a session, the lowest width, patterns, alert rules. Does not belong here: the bands
-themselves (``indicators.py``), who is told of an alert (``alerts/``).
+themselves (``indicators.py``), who gets an alert (``alerts/``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """V2 of the band-width monitor: all bands of all instruments in one column of widths.
 
-Belongs here: ``bb_width`` and ``bb_width_alerts``. Does not belong here: the bands themselves (``kernels.py``), who is
-told of an alert (``alerts/``).
+Belongs here: ``bb_width`` and ``bb_width_alerts``. Does not belong here: the bands themselves (``kernels.py``), who
+gets an alert (``alerts/``).
 """
 
 from __future__ import annotations

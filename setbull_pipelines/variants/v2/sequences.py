@@ -143,7 +143,7 @@ def sequences(moves: pd.DataFrame) -> pd.DataFrame:
             "gap_days_to_next": columns.nullable_integers(gap, has_next),
         }
     )
-    # Rows of one as-of day are in the table's order already; several days are told apart last.
+    # Rows of one as-of day are in the table's order already; several days are separated last.
     if as_of[0] == as_of[-1]:
         return runs
     return runs.take(np.lexsort((as_of[starts], number, codes[starts]))).reset_index(drop=True)
