@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from setbull_pipelines.cli.main import main
+from setbull_pipelines.errors import INTERRUPTED
 from setbull_pipelines_tests.deployment.test_compose import DOCKERFILE, PORTS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,11 @@ def test_a_unit_starts_a_command_on_this_machine_alone(name: str) -> None:
     assert given["port"] == PORTS[name]
     for document in values["Documentation"]:
         assert (PROJECT / document.removeprefix(f"file://{INSTALLED}/")).is_file(), document
+
+
+@pytest.mark.parametrize("name", PORTS)
+def test_an_end_that_was_asked_for_is_no_failure(name: str) -> None:
+    assert unit(name)["SuccessExitStatus"] == [str(INTERRUPTED)]
 
 
 @pytest.mark.parametrize("name", PORTS)
