@@ -250,3 +250,5 @@ def test_settings_and_secrets_are_files_of_the_machine_where_they_are_given(
         assert load_settings().filters.mamba_ratio == ratio
         (secrets,) = service["env_file"]
         assert substituted(secrets, environment) == environment.get("SETBULL_SECRETS", "/dev/null")
+    # A variable that is named here, even an empty one, would count before that of the file.
+    assert set(service["environment"]) == {"SETBULL_INPUT", "SETBULL_SETTINGS"}
