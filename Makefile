@@ -69,8 +69,8 @@ soak: $(VENV)/ready-test
 # The newest versions of everything, as pins of the project and as hashes of the image; then: make clean test.
 pins:
 	rm -rf .venv-pins && $(PYTHON) -m venv .venv-pins
-	.venv-pins/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench,cluster,api,dg,site,mutation]'
-	(head -n 2 constraints.txt; .venv-pins/bin/python -m pip freeze --exclude-editable) > .venv-pins/constraints.txt
+	.venv-pins/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools --editable '.[test,bench,cluster,api,dg,site,mutation]'
+	(head -n 2 constraints.txt; .venv-pins/bin/python -m pip freeze --all --exclude pip --exclude-editable) > .venv-pins/constraints.txt
 	mv .venv-pins/constraints.txt constraints.txt
 	.venv-pins/bin/python deployment/pins.py
 	rm -rf .venv-pins

@@ -61,10 +61,11 @@ def asked(processor: str) -> list[dict]:
 
 
 def wanted() -> list[str]:
-    """What the project names in ``pyproject.toml``, with the extras of the image."""
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    return [*project["dependencies"], *(name for extra in EXTRAS for name in extras[extra])]
+    """What the project names in ``pyproject.toml``, with the extras of the image and what builds the project itself."""
+    described = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    project, builders = described["project"], described["build-system"]["requires"]
+    extras = (name for extra in EXTRAS for name in project["optional-dependencies"][extra])
+    return [*builders, *project["dependencies"], *extras]
 
 
 def normal(name: str) -> str:

@@ -79,6 +79,10 @@ NOT_RUN = (
     ),
     NotRun("extending.md", "diff ", "patches, which test_extending.py applies and runs"),
     NotRun(
+        "hosts.md", "sh docker compose", "needs Docker; deployment/test_compose.py reads the file"
+    ),
+    NotRun("hosts.md", "sh sudo", "changes the machine; deployment/test_units.py reads the units"),
+    NotRun(
         "import.md",
         "sh export SETBULL_IMPORT_PASSWORD",
         "needs the old database; sources/legacy/test_live.py starts one",
