@@ -27,6 +27,7 @@ PARTS = {
     "Reconciliation": "benchmarks.reconciliation",
     "Read API": "benchmarks.api --sessions 7",
     "Live bars": "benchmarks.live --v2-alone",
+    "Pages": "benchmarks.pages",
     "Events": "benchmarks.events",
     "Dagster's storage": "benchmarks.dagster_storage --runs 250",
     "Small runs": "benchmarks.small_runs",

@@ -23,7 +23,8 @@ _HEADERS = {
 }
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 64rem; padding: 0 1rem 3rem; }
+body { background: light-dark(#ffffff, #14171c); color: light-dark(#1b1f24, #e4e7eb);
+  font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 64rem; padding: 0 1rem 3rem; }
 h1 { font-size: 1.45rem; } h2 { border-top: 1px solid #8886; font-size: 1.1rem; margin-top: 2rem; padding-top: 1rem;
   overflow-wrap: anywhere; }
 nav ul { columns: 22rem; list-style: none; padding: 0; } nav li { overflow-wrap: anywhere; padding: 0.15rem 0; }
@@ -36,10 +37,6 @@ a { color: light-dark(#0059a8, #7db8f5); } .method { font-weight: 700; }
 """
 _CODE = re.compile("``(.+?)``")
 _COLUMNS = "".join(f"<th>{name}</th>" for name in ("name", "where", "values", "what"))
-_HEADING = (
-    '<div class="scroll" tabindex="0" role="region" aria-label="Parameters"><table>'
-    f"<thead><tr>{_COLUMNS}</tr></thead>\n"
-)
 
 
 @router.get("/docs")
@@ -84,7 +81,10 @@ def _section(
         yield f"<p>{words}</p>\n"
     parameters = operation.get("parameters", [])
     if parameters:
-        yield _HEADING
+        yield (
+            f'<div class="scroll" tabindex="0" role="group" aria-label="Parameters of {method} {escape(path)}">'
+            f"<table><thead><tr>{_COLUMNS}</tr></thead>\n"
+        )
         for parameter in parameters:
             required = "" if parameter.get("required") else ", may be left out"
             yield (

@@ -59,6 +59,7 @@ def build_daily_report_asset(
             path = daily_reports.report_path(settings, result.day)
             lists = store.read(stored, [result.day.isoformat()], ["list"])["list"]
             figures = {
+                "answer": daily_reports.headline_on(result.day, settings),
                 **_place(settings, result.day),
                 "size in MB": path.stat().st_size / 1e6,
                 **{verdict: int((lists == verdict).sum()) for verdict in PASSING_VERDICTS},

@@ -16,7 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from setbull_pipelines.cli.reading_options import as_words
+from setbull_pipelines.cli.terminal import beside_the_answer
 from setbull_pipelines.pipeline.opening import now
+from setbull_pipelines.pipeline.progress import following_files
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.sources.candle_rules import OTHER_SERIES
 from setbull_pipelines.sources.intake import Intake, NoCandles, take_in
@@ -91,10 +93,15 @@ class Report:
 
 def check(input: Path, settings: Settings, given: Mapping[str, Any]) -> Report:
     """Read an input as a run would, and forget it. Raises NoInput where there is no file to read."""
-    with TemporaryDirectory(prefix="setbull-check-") as landing:
+    with TemporaryDirectory(prefix="setbull-check-") as landing, beside_the_answer():
         try:
             intake = take_in(
-                input, Path(landing), settings.sample, datetime.now(UTC), reading=settings.reading
+                input,
+                Path(landing),
+                settings.sample,
+                datetime.now(UTC),
+                following_files(),
+                reading=settings.reading,
             )
         except NoCandles as error:
             intake = error.intake

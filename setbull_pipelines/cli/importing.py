@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from setbull_pipelines.cli.terminal import beside_the_answer
 from setbull_pipelines.errors import FAILED, SetbullError
 from setbull_pipelines.pipeline.old_system import (
     Held,
@@ -67,7 +68,8 @@ def streams_of(source: str | None, environment: Mapping[str, str] | None = None)
 def bring(streams: list[Stream], settings: Settings, zone: str | None) -> Iterator[str]:
     """Import, and say what was read and written. Raises CannotImport, Miscounted."""
     said: list[str] = []
-    state, loaded = import_from(streams, settings, zone, said.append)
+    with beside_the_answer():
+        state, loaded = import_from(streams, settings, zone, said.append)
     yield from said
     yield from _of_import(state, loaded)
     yield f"written to {imported_directory(settings)}"
@@ -87,7 +89,9 @@ def validate(settings: Settings) -> Iterator[str]:
     warehouse = open_warehouse(settings)
     yield from _of_counts(counts(state, settings, warehouse))
     everything = []
-    for held in (held_bars(settings, warehouse), held_filters(settings, warehouse)):
+    with beside_the_answer():
+        found_of_both = held_bars(settings, warehouse), held_filters(settings, warehouse)
+    for held in found_of_both:
         found = held.finding.all_differences
         everything.append(found)
         yield from _of_held(held, found)

@@ -45,6 +45,7 @@ from setbull_pipelines.pipeline.dependents import (
 )
 from setbull_pipelines.pipeline.opening import now, open_warehouse
 from setbull_pipelines.pipeline.references import FactsTakenIn, References
+from setbull_pipelines.pipeline.time_left import WholeRun
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.errors import ContractViolation, MissingPartition
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
@@ -109,9 +110,13 @@ class Runner:
     def run(self, asked: AskedDays) -> Outcome:
         """Materialize every asset of the asked days with all checks: one run for each stretch of sessions."""
         outcome = Outcome(self.settings, asked, run_ids=self.run_ids)
+        steps = [node.name for node in self.definitions.resolve_job_def(DAILY_JOB_NAME).nodes]
+        waiting = len(asked.days)
         for days in consecutive(asked.days):
             sessions = f"{len(days)} sessions from {days[0]} to {days[-1]}"
-            with showing_progress(f"all assets and checks: {sessions}") as shown:
+            waiting -= len(days)
+            whole = WholeRun(steps, later=waiting / len(days))
+            with showing_progress(f"all assets and checks: {sessions}", whole) as shown:
                 execution = self._execute(DAILY_JOB_NAME, days, shown)
             for step, seconds in execution.seconds.items():
                 outcome.seconds[step] = outcome.seconds.get(step, 0.0) + seconds

@@ -1,4 +1,4 @@
-"""The printed score of the self-test, and where it is kept.
+"""``setbull self-test``: progress, the printed score, and where it is kept.
 
 Belongs here: laying out. Does not belong here: mutants, judging (``reconciliation/self_test``).
 """
@@ -8,11 +8,18 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table as TextTable
 
-from setbull_pipelines.cli.terminal import console
+from setbull_pipelines.cli.terminal import beside_the_answer, console
 from setbull_pipelines.pipeline.opening import now, open_warehouse, warehouse_root
+from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.self_testing import STORED, by_cause, publish_self_test
-from setbull_pipelines.reconciliation.self_test.score import SelfTest
+from setbull_pipelines.reconciliation.self_test.score import COMPARISONS, SelfTest, run_self_test
 from setbull_pipelines.settings import Settings
+
+
+def carry_out() -> SelfTest:
+    """Run the test, and show how far it is."""
+    with beside_the_answer():
+        return run_self_test(Progress("self-test", COMPARISONS, "comparisons").advance)
 
 
 def print_score(result: SelfTest) -> None:

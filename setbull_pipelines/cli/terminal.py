@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from setbull_pipelines.pipeline.progress import REACHED, Reached, logger
+from setbull_pipelines.pipeline.time_left import WholeRun
 
 _SIZE_OF_FILES = ConsoleDimensions(140, 25)
 _SECONDS_BETWEEN_LINES = 10.0
@@ -67,9 +68,10 @@ def aside(quiet: bool = False) -> Iterator[None]:
 class Shown(logging.Handler):
     """What is shown of work under way, from its progress records. What is not well stays; the rest is replaced."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: WholeRun | None) -> None:
         super().__init__()
         self._began = time.monotonic()
+        self._whole = whole
         self._part = ""
         self._reached: Reached | None = None
         self._last = ""
@@ -78,16 +80,30 @@ class Shown(logging.Handler):
         """The next part of the work has begun."""
         self._part = f"step {number} of {of}: {name}"
         self._reached = None
+        if self._whole:
+            self._whole.begins(name, self._seconds)
         self._changed()
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
             console.print(f"  [yellow]{escape(record.getMessage())}[/yellow]")
             return
-        self._reached = getattr(record, REACHED, None)
-        if self._reached is None:
+        self._reached = reached = getattr(record, REACHED, None)
+        if reached is None:
             self._last = record.getMessage()
+        elif self._whole and reached.total:
+            self._whole.reached(reached.work, reached.done / reached.total, self._seconds)
         self._changed()
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _clocks(self) -> str:
+        """How long it took until now and, where there is an estimate, how long it still takes."""
+        left = self._whole and self._whole.seconds_left(self._seconds)
+        until_now = f"{_clock(self._seconds)} elapsed"
+        return until_now if left is None else f"{until_now}, about {_clock(left)} left"
 
     def _changed(self) -> None:
         """Show what has changed, where nothing shows it by itself."""
@@ -96,8 +112,8 @@ class Shown(logging.Handler):
 class _Lines(Shown):
     """For files and pipes: a line from time to time."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, whole: WholeRun | None) -> None:
+        super().__init__(whole)
         self._told = self._began
 
     def _changed(self) -> None:
@@ -106,7 +122,7 @@ class _Lines(Shown):
             return
         self._told = now
         found = str(self._reached or self._last)
-        part = f"{self._part}, {_clock(now - self._began)}" if self._part else ""
+        part = f"{self._part}, {self._clocks()}" if self._part else ""
         console.print(f"  {escape(': '.join(filter(None, (part, found))))}")
 
 
@@ -115,14 +131,14 @@ class _Display(Shown):
 
     def __rich__(self) -> Group:
         reached, last = self._reached, self._last
-        head = self._part or last or "..."
-        lines = [_row(Text(head, style="bold"), _clock(time.monotonic() - self._began))]
+        head = self._part or (reached.work if reached else last or "...")
+        lines = [_row(Text(head, style="bold"), self._clocks())]
         if reached:
-            bar = ProgressBar(total=max(reached.total, 1), completed=reached.done)
-            found = f"{reached.done:,} of {reached.total:,} {reached.unit}"
-            if 0 < reached.done < reached.total:
-                found += f", {_clock(reached.seconds_left)} left"
-            lines.append(_row(f"  {reached.work}", found, bar))
+            total = None if reached.total is None else max(reached.total, 1)
+            bar = ProgressBar(total=total, completed=reached.done)
+            left = reached.seconds_left
+            found = reached.count + ("" if left is None else f", {_clock(left)} left")
+            lines.append(_row(f"  {reached.work}" if self._part else "", found, bar))
         if last and last != head:
             lines.append(_row(Text(f"  {last}", style="dim"), ""))
         return Group(*lines)
@@ -145,13 +161,17 @@ def _clock(seconds: float) -> str:
 
 
 @contextmanager
-def showing_progress(heading: str) -> Iterator[Shown]:
-    """Print ``heading``, and show the progress records of the work inside: in a window in place, else now and then."""
-    console.print(f"[bold]{heading}[/bold]")
+def showing_progress(heading: str = "", whole: WholeRun | None = None) -> Iterator[Shown]:
+    """Print ``heading``, and show the progress records of the work inside: in a window in place, else now and then.
+
+    ``whole`` is asked how long all parts of the work together still take.
+    """
+    if heading:
+        console.print(f"[bold]{heading}[/bold]")
     with ExitStack() as stack:
         is_display = console.is_terminal and not (console.is_dumb_terminal or console.quiet)
         console.is_interactive = is_display  # rich has asked the standard output once, long ago
-        shown = _Display() if is_display else _Lines()
+        shown = (_Display if is_display else _Lines)(whole)
         if is_display:
             stack.enter_context(_window())
             live = Live(
@@ -168,6 +188,13 @@ def showing_progress(heading: str) -> Iterator[Shown]:
             logger.removeHandler(shown)
             logger.setLevel(level)
             logger.propagate = propagate
+
+
+@contextmanager
+def beside_the_answer() -> Iterator[Shown]:
+    """Show the progress records of the work inside on the error output: the standard output is for what it gives."""
+    with aside(), showing_progress() as shown:
+        yield shown
 
 
 @contextmanager

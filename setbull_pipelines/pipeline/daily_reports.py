@@ -7,10 +7,12 @@ belong here: what is shown (``reporting/``), opening a browser, Dagster.
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +29,7 @@ from setbull_pipelines.pipeline.references import references_of
 from setbull_pipelines.pipeline.serving import read_served, served_table, source_of_served
 from setbull_pipelines.pipeline.versions import code_version, combined
 from setbull_pipelines.quality.processing import FAILURES
+from setbull_pipelines.reporting.answer import told
 from setbull_pipelines.reporting.content import Stored, charted, charted_intraday, mamba_day
 from setbull_pipelines.reporting.page import Neighbours, html_page, relinked
 from setbull_pipelines.reporting.reading import read_report
@@ -78,6 +81,9 @@ _ADDRESS = "address of pages"
 _SESSIONS_BEFORE = 60
 """Sessions that are looked at for how long a stock is in its list."""
 _ABSENT = "never published"
+_DESCRIPTION = re.compile(r'<meta name="description" content="(.*?)">')
+_HEAD = 8_000
+"""Characters that hold the description of a document."""
 
 
 def reporting_code_version() -> str:
@@ -125,6 +131,19 @@ def make_reports(
             if neighbour not in written:
                 _link(neighbour, known, warehouse, settings)
     write_overview(warehouse, settings)
+
+
+def answer_on(day: date, warehouse: Warehouse, settings: Settings) -> list[str]:
+    """What the report of ``day`` says first, as lines of text. Raises as :func:`make_reports`."""
+    earlier = _Earlier([day], warehouse, settings).before(day)
+    return told(replace(gather(day, warehouse, settings), earlier=earlier))
+
+
+def headline_on(day: date, settings: Settings) -> str:
+    """The first line of the written report, as it tells it to whoever shows a link to it."""
+    with report_path(settings, day).open(encoding="utf-8") as file:
+        found = _DESCRIPTION.search(file.read(_HEAD))
+    return unescape(found[1]) if found else ""
 
 
 class _Earlier:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE, OutsideCoverage
+from setbull_pipelines.pipeline.progress import Progress, following_works
 from setbull_pipelines.reconciliation import old_bars, old_filters
 from setbull_pipelines.reconciliation.old_bars import compare_bars
 from setbull_pipelines.reconciliation.old_filters import compare_filters
@@ -53,8 +54,9 @@ def import_from(
 ) -> tuple[State, Loaded]:
     """Bring the imported files up to the old tables. Raises CannotImport."""
     folder = imported_directory(settings)
-    state = export(streams, folder, zone, told)
-    return state, load(folder)
+    reached = following_works()
+    state = export(streams, folder, zone, told, reached)
+    return state, load(folder, reached)
 
 
 def counts(state: State, settings: Settings, warehouse: Warehouse) -> pd.DataFrame:
@@ -94,7 +96,10 @@ def held_bars(settings: Settings, warehouse: Warehouse) -> Held:
     ]
     stored = set.intersection(*(set(warehouse.partitions(table)) for table in needed))
     finding, held, missing = Finding(), 0, []
-    for day in old_days(folder):
+    days = old_days(folder)
+    progress = Progress(f"{old_bars.TABLE} against V1", len(days), "days")
+    for day in days:
+        progress.advance()
         if day not in stored:
             missing.append(day)
             continue

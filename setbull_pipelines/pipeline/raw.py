@@ -14,7 +14,7 @@ from pathlib import Path
 from setbull_pipelines import disk, tables
 from setbull_pipelines.pipeline.chunks import allowance, batches, bytes_to_publish
 from setbull_pipelines.pipeline.engine import PartitionResult
-from setbull_pipelines.pipeline.progress import Progress, logger
+from setbull_pipelines.pipeline.progress import Progress, following_files
 from setbull_pipelines.pipeline.versions import calendar_mark, combined, raw_code_version
 from setbull_pipelines.settings import FIRST_SESSION_FILE, InvalidSettings, Settings, fingerprint
 from setbull_pipelines.sources.decided_actions import accepted_file
@@ -64,15 +64,12 @@ def read_sources(settings: Settings) -> Intake:
     if settings.replay and source:
         return replay(source, landing_directory(settings), settings.replay.as_of, settings.reading)
 
-    def show(name: str, number: int, total: int) -> None:
-        logger.info("reading file %s of %s: %s", number, total, name)
-
     return take_in(
         source,
         landing_directory(settings),
         settings.sample,
         datetime.now(UTC),
-        show,
+        following_files(),
         decided=accepted_file(settings.data_directory),
         reading=settings.reading,
     )

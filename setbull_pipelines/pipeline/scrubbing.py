@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from setbull_pipelines import tables
+from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.pipeline.repairing import NothingMakesIt, is_day, make_again, rank
 from setbull_pipelines.pipeline.running import AS_OF
 from setbull_pipelines.pipeline.versions import code_version
@@ -94,6 +95,7 @@ def scrub(
     due = _due(files, known, all_files, suspected)
     verified: list[StoredFile] = []
     damaged: list[StoredFile] = []
+    progress = Progress("scrub", len(due), "partitions", limit=settings.storage.scrub_seconds)
     for file in due:
         was_damaged = (
             file.pointer is None or file.path in suspected or _is_damaged(known.get(file.key))
@@ -103,6 +105,7 @@ def scrub(
         verified.append(file)
         if not warehouse.verify(file.stored, file.partition):
             damaged.append(file)
+        progress.advance()
     paths = {file.path for file in damaged if file.pointer is not None}
     # What else lies in a damaged file is damaged with it, whether it was due or not.
     beside = [file for file in files if file.path in paths and file not in damaged]

@@ -1,7 +1,7 @@
 """The answer of a day: which stocks are in the lists, since when, and which are no longer.
 
-Belongs here: holding a day against the sessions before it. Does not belong here: reading those (``pipeline/``), words
-and layout (``page.html``).
+Belongs here: holding a day against the sessions before it, and the answer as plain text. Does not belong here: reading
+those sessions (``pipeline/``), the layout of the page (``page.html``).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from setbull_pipelines.reporting.content import ranked
+from setbull_pipelines.reporting.content import Stored, ranked, stock_rows
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
 
+NOT_REAL = "Not real prices: "
 Lists = Mapping[str, Mapping[str, str]]
 """By session (YYYY-MM-DD), ascending, the verdict of every stock that passed on it, by instrument key."""
 
@@ -59,6 +60,32 @@ class Answer:
     dropped: Sequence[Dropped]
     before: str | None
     """The session that is compared with; None for the first one."""
+    stocks: int
+    """All that were looked at."""
+
+    @property
+    def headline(self) -> str:
+        """The answer in one line."""
+        passed = sum(map(len, self.standings.values()))
+        line = f"{passed} of {self.stocks:,} stocks passed"
+        if self.before:
+            line += f": {self.new} new, {len(self.dropped)} dropped since {self.before}"
+        return line
+
+    @property
+    def lines(self) -> list[str]:
+        """The whole answer as text: the line, then a stock on each, as on the page."""
+        found = [self.headline]
+        for verdict, rows in self.standings.items():
+            found += [
+                "",
+                f"{verdict}: {len(rows)}",
+                *(f"  {row.symbol}, {row.words}" for row in rows),
+            ]
+        if self.before:
+            found += ["", f"dropped since {self.before}: {len(self.dropped)}"]
+            found += [f"  {row.symbol}, was {row.was}: {row.reason}" for row in self.dropped]
+        return found
 
     @property
     def new(self) -> int:
@@ -68,6 +95,12 @@ class Answer:
             for rows in self.standings.values()
             for row in rows
         )
+
+
+def told(stored: Stored) -> list[str]:
+    """The answer of a day as lines of text, with a warning before it where its prices are invented."""
+    lines = answer_of(stock_rows(stored), stored.earlier).lines
+    return [f"{NOT_REAL}{lines[0]}", *lines[1:]] if stored.is_generated else lines
 
 
 def answer_of(rows: pd.DataFrame, earlier: Lists) -> Answer:
@@ -95,7 +128,8 @@ def answer_of(rows: pd.DataFrame, earlier: Lists) -> Answer:
         ]
         for verdict in PASSING_VERDICTS
     }
-    return Answer(standings, list(_dropped(rows, set(passed["instrument_key"]), last)), before)
+    dropped = list(_dropped(rows, set(passed["instrument_key"]), last))
+    return Answer(standings, dropped, before, len(rows))
 
 
 def _dropped(rows: pd.DataFrame, passing: set[str], last: Mapping[str, str]) -> Iterable[Dropped]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from setbull_pipelines.reporting.answer import answer_of
+from setbull_pipelines.reporting.answer import NOT_REAL, answer_of
 from setbull_pipelines.reporting.charts import daily_columns, intraday_columns
 from setbull_pipelines.reporting.content import (
     ALL_COLUMNS,
@@ -77,6 +77,7 @@ def html_page(stored: Stored, made_from: str, neighbours: Neighbours = (None, No
         verdict: ranked(rows[rows["verdict"] == verdict]).to_dict("records")
         for verdict in PASSING_VERDICTS
     }
+    answer = answer_of(rows, stored.earlier)
     return _template().render(
         day=pd.Timestamp(stored.day),
         made_from=made_from,
@@ -87,7 +88,8 @@ def html_page(stored: Stored, made_from: str, neighbours: Neighbours = (None, No
         verdicts=rows["verdict"].value_counts().to_dict(),
         profile=", ".join(rows["profile"].unique()),
         stages=funnel(stored.filter_results),
-        answer=answer_of(rows, stored.earlier),
+        answer=answer,
+        told_shortly=(NOT_REAL if stored.is_generated else "") + answer.headline,
         address=dict(zip(rows["instrument_key"], rows["address"], strict=True)),
         exports=_exports(stored, lists),
         mamba_day=stored.mamba_day,

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path, PurePath
 from zoneinfo import ZoneInfo
 
@@ -195,9 +196,11 @@ def land_sample(
         name: open_landing(folder, partial(land_again, folder)) for name, folder in folders.items()
     }
 
+    number = count(1)
+
     def land_part(name: str, rows: RawRows) -> None:
         if progress:
-            progress(f"{SAMPLE_SOURCE}: {name}", list(folders).index(name) + 1, len(folders))
+            progress(f"{SAMPLE_SOURCE}: {name}", next(number), len(folders))
         landings[name] = land(folders[name], judged(rows, SAMPLE_SOURCE, InputSettings()))
 
     if None in landings.values():

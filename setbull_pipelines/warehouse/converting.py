@@ -7,7 +7,7 @@ partition is a legal file of this layout.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,10 @@ from setbull_pipelines.warehouse.rebuilding import put_in_place
 _DIGEST_BYTES = 16
 
 
-def convert(root: Path, files: Files) -> int:
+def convert(root: Path, files: Files, reached: Callable[[int, int], None]) -> int:
     """Name all versions of the old folder in a catalog; returns how many partitions it has, 0 where there is nothing.
+
+    ``reached`` is told how many partitions were looked at, and of how many.
 
     Can be repeated after it was interrupted: the old pointers go last. One that cannot be read is left out, and its
     partition computed again when it is asked for.
@@ -41,7 +43,8 @@ def convert(root: Path, files: Files) -> int:
             stretches: list[tuple[Key, str, str, pyarrow.Table]] = []
             names: dict[str, tuple[int, int]] = {}
             commits: list[list[Change]] = []
-            for path in pointers:
+            for place, path in enumerate(pointers):
+                reached(place, len(pointers))
                 changes = list(_changes(path, root, stretches, names))
                 for number, change in enumerate(reversed(changes)):
                     commits += [[]] if number == len(commits) else []

@@ -350,9 +350,12 @@ class Warehouse(Reader):
             )
         return rebuilding.rebuild(self.root)
 
-    def convert(self) -> int:
-        """Bring a folder of the layout before this one to this one; returns how many partitions, 0 for none of it."""
-        return converting.convert(self.root, self.data)
+    def convert(self, reached: Callable[[int, int], None] = lambda done, of: None) -> int:
+        """Bring a folder of the layout before this one to this one; returns how many partitions, 0 for none of it.
+
+        ``reached`` is told how many partitions were looked at, and of how many.
+        """
+        return converting.convert(self.root, self.data, reached)
 
     def _recover(self, reason: str) -> None:
         if self._remote is not None:

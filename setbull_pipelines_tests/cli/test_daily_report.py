@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.pipeline.catalog import refresh_catalog
-from setbull_pipelines.pipeline.daily_reports import report_path
+from setbull_pipelines.pipeline.daily_reports import headline_on, report_path
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 
@@ -41,6 +42,23 @@ def test_it_opens_the_file_when_asked(run: SmallRun, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(click, "launch", opened.append)
     assert ask("--open").exit_code == 0
     assert opened == [report_path(run.settings, run.days[-1]).as_uri()]
+
+
+def test_the_answer_as_text_is_that_of_the_page_and_of_its_preview(run: SmallRun) -> None:
+    day = run.days[-1]
+    result = ask("--text")
+    assert result.exit_code == 0, result.output
+    first, *rest = result.output.splitlines()
+    page = unescape(report_path(run.settings, day).read_text("utf-8"))
+    assert first.startswith("Not real prices: ")
+    assert f'<h2 id="answer-heading">{first.removeprefix("Not real prices: ")}</h2>' in page
+    assert f'<meta name="description" content="{first}">' in page
+    assert f'<meta property="og:description" content="{first}">' in page
+    assert headline_on(day, run.settings) == first
+    named = [line.strip().partition(",")[0] for line in rest if line.startswith("  ")]
+    shown = page.partition('<div class="answer">')[2].partition("</section>")[0]
+    assert named
+    assert all(f">{symbol}</a>" in shown for symbol in named)
 
 
 def test_a_day_without_results_is_one_sentence(run: SmallRun) -> None:

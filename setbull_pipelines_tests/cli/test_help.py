@@ -63,3 +63,30 @@ def test_exit_codes_are_in_the_help_and_in_the_documents() -> None:
     for code in (0, FAILED, UNUSABLE, PROGRAM_FAULT, INTERRUPTED):
         assert re.search(rf"^ +{code}  \w", help_of(), re.MULTILINE)
         assert f"\n| {code} | " in document
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("ro", {"rollout"}),
+        ("run --as", {"--as-of"}),
+        ("alerts m", {"mute"}),
+        ("sql --format ", {"table", "csv", "json", "parquet"}),
+    ],
+)
+def test_the_shells_of_the_document_complete_what_is_typed(typed: str, offered: set[str]) -> None:
+    text = (PROJECT / "docs" / "operations.md").read_text("utf-8")
+    (variable,) = re.findall(r"(\w+)=bash_source setbull", text)
+    shells = re.findall(r"(\w+)_source\b", text)
+    assert {*shells} == {"bash", "zsh", "fish"}
+    words = typed.split(" ")
+    asked = {"COMP_WORDS": f"setbull {typed}", "COMP_CWORD": str(len(words))}
+    told = CliRunner().invoke(
+        main, [], prog_name="setbull", env=asked | {variable: "bash_complete"}
+    )
+    assert {line.partition(",")[2] for line in told.output.splitlines()} == offered
+    for shell in shells:
+        script = CliRunner().invoke(
+            main, [], prog_name="setbull", env={variable: f"{shell}_source"}
+        )
+        assert f"{shell}_complete" in script.output

@@ -17,6 +17,7 @@ import pytest
 
 from setbull_pipelines.cli import terminal
 from setbull_pipelines.pipeline.progress import REACHED, Reached, logger
+from setbull_pipelines.pipeline.time_left import WholeRun
 
 WORK = """
 import sys
@@ -34,7 +35,7 @@ def work():
                 progress = Progress(f"{lane}/indicators_5min", 40, "days", interval=0.0)
                 for _ in range(40):
                     progress.advance()
-                    time.sleep(0.01)
+                    time.sleep(0.04)
                 print(f"a library says something in {lane}")
                 tell(f"{lane}: " + "44 checks passed, " * 10)
                 if lane == "v1":
@@ -154,13 +155,46 @@ def test_elsewhere_a_line_is_printed_every_ten_seconds_at_most_and_what_is_wrong
         logger.warning("candles_5min: 3 of 40 cells differ")
     assert capsys.readouterr().out.splitlines() == [
         "all assets",
-        "  step 1 of 9: v1, 0:10: v1/candles_5min: 10 of 40 days, 2.0 per second, 15 s left",
-        "  step 1 of 9: v1, 0:20: v1/candles_5min: 20 of 40 days, 2.0 per second, 10 s left",
-        "  step 1 of 9: v1, 0:30: v1/candles_5min: 30 of 40 days, 2.0 per second, 5 s left",
+        "  step 1 of 9: v1, 0:10 elapsed: v1/candles_5min: 10 of 40 days, 2.0 per second, 15 s left",
+        "  step 1 of 9: v1, 0:20 elapsed: v1/candles_5min: 20 of 40 days, 2.0 per second, 10 s left",
+        "  step 1 of 9: v1, 0:30 elapsed: v1/candles_5min: 30 of 40 days, 2.0 per second, 5 s left",
         "  candles_5min: 3 of 40 cells differ",
     ]
     logger.warning("after the end nothing is shown")
     assert not capsys.readouterr().out
+
+
+def test_lines_say_how_long_the_whole_run_still_takes_once_something_says_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: clock[0])
+    with terminal.showing_progress("all assets", WholeRun(["raw", "v1", "v2"])) as shown:
+        shown.part(1, 3, "raw")
+        clock[0] += 10.0
+        shown.handle(reached(1))  # of a work of another step, which says nothing
+        shown.part(2, 3, "v1")
+        clock[0] += 10.0
+        shown.handle(reached(20))
+    first, second = capsys.readouterr().out.splitlines()[1:]
+    assert first.startswith("  step 1 of 3: raw, 0:10 elapsed: v1/candles_5min: 1 of 40 days")
+    assert re.match(
+        r"  step 2 of 3: v1, 0:20 elapsed, about 0:\d\d left: v1/candles_5min: 20 of", second
+    )
+
+
+def test_a_window_shows_work_whose_end_nobody_knows_without_time_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = terminal._Display(None)
+    for total in (None, 0):
+        found = Reached("old table", 0, total, "rows", seconds=3.0)
+        shown.emit(logger.makeRecord("", logging.INFO, "", 0, "", (), None, extra={REACHED: found}))
+        terminal.console.print(shown)
+    told = capsys.readouterr().out
+    assert "0 rows" in told
+    assert "0 of 0 rows" in told
+    assert "left" not in told
 
 
 def test_quiet_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,12 @@ def chromium() -> str | None:
     return os.environ.get("SETBULL_CHROMIUM") or shutil.which("chromium")
 
 
+def axe() -> Path | None:
+    """The script of axe-core, which judges whether everybody can use a page, where ``SETBULL_AXE`` names it."""
+    named = os.environ.get("SETBULL_AXE")
+    return Path(named) if named else None
+
+
 class Page:
     """One page of the browser."""
 
@@ -92,6 +98,15 @@ class Page:
               look();
             }})"""
         )
+
+    def violations(self, script: str) -> list[str]:
+        """What the ``script`` of axe-core finds wrong, each with where it is."""
+        self.run(f"{script};null")
+        found = self.run(
+            """axe.run().then((result) => result.violations.map((one) =>
+               `${one.id}: ${one.help}: ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`))"""
+        )
+        return list(found)
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element, where the browser says it is."""

@@ -60,3 +60,22 @@ def test_who_passed_before_and_does_not_now_is_dropped_with_the_reason() -> None
 )
 def test_ordinals(number: int, text: str) -> None:
     assert ordinal(number) == text
+
+
+def test_the_answer_as_text_says_what_the_page_says() -> None:
+    answer = answered({"A": BULLISH, "B": BEARISH, "C": "rejected"}, {"A": BULLISH, "C": BEARISH})
+    assert answer.headline == "2 of 3 stocks passed: 1 new, 1 dropped since 2026-06-01"
+    assert answer.lines == [
+        answer.headline,
+        "",
+        "bullish: 1",
+        "  SA, 2nd day or more",
+        "",
+        "bearish: 1",
+        "  SB, new",
+        "",
+        "dropped since 2026-06-01: 1",
+        "  SC, was bearish: why C",
+    ]
+    assert answered({"A": BULLISH}).lines[0] == "1 of 1 stocks passed"
+    assert "dropped" not in "".join(answered({"A": BULLISH}).lines)

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
+from benchmarks.pages import REPORT_MEGABYTES
 from setbull_pipelines.reporting import page
 from setbull_pipelines.reporting.content import Stored, mamba_day
 from setbull_pipelines.reporting.document import CHART_LIBRARY
@@ -300,3 +301,30 @@ def test_what_a_mamba_day_is_follows_the_settings() -> None:
     words = mamba_day(SequenceSettings(bullish_move_percent=6.0, look_back_days=30))
     assert "a rise of more than 6 % from open to close" in words
     assert "over the last 30 sessions" in words
+
+
+def test_the_report_of_a_whole_exchange_keeps_within_its_limit(stored: Stored) -> None:
+    """The rows of the run, again and again, until there are 2,400 stocks (``benchmarks/pages.py`` has the limit)."""
+    copies = 2400 // len(stored.filter_results)
+
+    def of_many(rows: pd.DataFrame) -> pd.DataFrame:
+        if "instrument_key" not in rows:
+            return rows
+        names = [name for name in ("instrument_key", "symbol") if name in rows]
+        return pd.concat(
+            (
+                rows.assign(**{n: rows[n].astype(str) + f"-{copy}" for n in names})
+                for copy in range(copies)
+            ),
+            ignore_index=True,
+        )
+
+    frames = {
+        field.name: of_many(value)
+        for field in dataclasses.fields(stored)
+        if isinstance(value := getattr(stored, field.name), pd.DataFrame)
+    }
+    exchange = dataclasses.replace(stored, **frames)
+    assert len(exchange.filter_results) == 2400
+    size = len(html_page(exchange, "made").encode())
+    assert 5 < size / 1e6 < REPORT_MEGABYTES

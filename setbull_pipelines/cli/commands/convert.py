@@ -17,11 +17,17 @@ def convert() -> None:
     \b
     setbull convert
     """
+    from setbull_pipelines.cli.terminal import beside_the_answer
     from setbull_pipelines.pipeline.opening import open_warehouse, warehouse_root
+    from setbull_pipelines.pipeline.progress import following_works
 
     settings = settings_in_force()
+    reached = following_works()
     try:
-        converted = open_warehouse(settings).convert()
+        with beside_the_answer():
+            converted = open_warehouse(settings).convert(
+                lambda done, of: reached("converting", done, of, "partitions")
+            )
     except OSError as error:
         stop(str(error))
     if not converted:

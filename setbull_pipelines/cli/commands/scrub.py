@@ -19,13 +19,14 @@ def scrub() -> None:
     setbull scrub
     """
     from setbull_pipelines.assets.scrub import scrub_stored_files
+    from setbull_pipelines.cli.terminal import beside_the_answer
     from setbull_pipelines.pipeline.catalog import is_stored
     from setbull_pipelines.pipeline.opening import now, open_warehouse, warehouse_root
 
     settings = settings_in_force()
     if not warehouse_root(settings).is_dir() or not is_stored(open_warehouse(settings)):
         stop(f"{settings.data_directory}: found no tables, expected the data folder of a run")
-    with working():
+    with working(), beside_the_answer():
         found = scrub_stored_files(
             open_warehouse(settings), settings, now(), "setbull scrub", all_files=True
         )

@@ -18,11 +18,10 @@ def self_test() -> None:
     \b
     setbull self-test
     """
-    from setbull_pipelines.cli.self_test import keep_score, print_score
-    from setbull_pipelines.reconciliation.self_test.score import run_self_test
+    from setbull_pipelines.cli.self_test import carry_out, keep_score, print_score
 
     settings = settings_in_force()
-    result = run_self_test()
+    result = carry_out()
     print_score(result)
     click.echo(keep_score(result, settings))
     if not result.is_perfect:

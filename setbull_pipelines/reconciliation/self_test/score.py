@@ -6,7 +6,7 @@ Belongs here: the score, the noise floor, the control without a fault. Does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +46,9 @@ MUTANTS: tuple[Mutant, ...] = (
     *tolerance_mutants.MUTANTS,
 )
 NOISE_SEEDS = (1, 2, 3)
+_CONTROLS = (1 + 2 * len(NOISE_SEEDS)) * len(tables.COMPUTED_TABLES)
+COMPARISONS = len(MUTANTS) + _CONTROLS
+"""How many comparisons the test makes: of every mutant, and of two sides without a fault."""
 
 
 @dataclass(frozen=True)
@@ -174,14 +177,22 @@ class SelfTest:
         return bool(self.outcomes) and not self.failures and not self.false_alarms
 
 
-def run_self_test() -> SelfTest:
-    """Build the sample market, apply every mutant, compare; about half a minute."""
+def run_self_test(compared: Callable[[], None] = lambda: None) -> SelfTest:
+    """Build the sample market, apply every mutant, compare; about half a minute.
+
+    ``compared`` is called after each of :data:`COMPARISONS`.
+    """
     v1, v2 = computed_by(variants.V1), computed_by(variants.V2)
+    outcomes: list[Outcome] = []
+    controls: list[Control] = []
     with TemporaryDirectory(prefix="self-test-") as folder:
-        return SelfTest(
-            tuple(outcome_of(mutant, v1, v2, Path(folder)) for mutant in MUTANTS),
-            tuple(_controls(v1, v2, Path(folder))),
-        )
+        for mutant in MUTANTS:
+            outcomes.append(outcome_of(mutant, v1, v2, Path(folder)))
+            compared()
+        for control in _controls(v1, v2, Path(folder)):
+            controls.append(control)
+            compared()
+    return SelfTest(tuple(outcomes), tuple(controls))
 
 
 def outcome_of(mutant: Mutant, v1: Market, v2: Market, folder: Path) -> Outcome:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 
@@ -22,6 +23,7 @@ from setbull_pipelines.sources.legacy.old_tables import (
     Chunk,
     Progress,
     Stream,
+    bytes_read,
     chunk_of,
     encoding_of,
     identity_of,
@@ -42,36 +44,40 @@ class ExportStream(Stream):
     def chunks(self, done: Progress) -> Iterator[Chunk]:
         """The chunks after those that are done."""
         try:
-            pieces = pd.read_csv(
-                self.path,
-                sep=self.separator,
-                dtype=str,
-                chunksize=ROWS_IN_A_CHUNK,
-                keep_default_na=False,
-                na_values=list(_NULLS),
-                encoding=encoding_of(self.path),
-                encoding_errors="backslashreplace",
-            )
-            for number, piece in enumerate(pieces):
-                if not isinstance(piece.index, pd.RangeIndex):
-                    raise CannotImport(
-                        f"{self.path}: found rows with more fields than the header, expected as many"
-                    )
-                if number < done.chunks:
-                    continue
-                rows = piece.rename(columns=lambda name: name.strip().lower())
-                # Before anything is done for each column: there may be thousands that nobody uses.
-                rows = rows[[name for name in rows.columns if name in USED[self.table]]].astype(
-                    object
-                )
-                rows = rows.where(rows.notna(), None)
-                yield chunk_of(self.name, number, self.table, rows, "")
+            with self.path.open("rb") as file:
+                for number, piece in enumerate(self._pieces(file)):
+                    if not isinstance(piece.index, pd.RangeIndex):
+                        raise CannotImport(
+                            f"{self.path}: found rows with more fields than the header, expected as many"
+                        )
+                    if number < done.chunks:
+                        continue
+                    rows = piece.rename(columns=lambda name: name.strip().lower())
+                    # Before anything is done for each column: there may be thousands that nobody uses.
+                    rows = rows[[name for name in rows.columns if name in USED[self.table]]]
+                    rows = rows.astype(object)
+                    rows = rows.where(rows.notna(), None)
+                    read = bytes_read(file, self.path)
+                    yield chunk_of(self.name, number, self.table, rows, "", read)
         except CannotImport:
             raise
         except (ValueError, OSError, EOFError, zlib.error) as error:
             raise CannotImport(
                 f"{self.path}: cannot be read ({str(error).splitlines()[0]}), expected a whole CSV export"
             ) from error
+
+    def _pieces(self, file: BinaryIO) -> Iterator[pd.DataFrame]:
+        return pd.read_csv(
+            file,
+            compression="gzip" if self.path.suffix == ".gz" else None,
+            sep=self.separator,
+            dtype=str,
+            chunksize=ROWS_IN_A_CHUNK,
+            keep_default_na=False,
+            na_values=list(_NULLS),
+            encoding=encoding_of(self.path),
+            encoding_errors="backslashreplace",
+        )
 
 
 def export_stream(path: Path, name: str) -> ExportStream | None:

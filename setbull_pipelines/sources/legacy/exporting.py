@@ -42,6 +42,13 @@ from setbull_pipelines.tables.contract import INDIA
 PARTS, STATE = ".export", "state.json"
 NO_DAY = "without a day"
 Told = Callable[[str], None]
+Reached = Callable[[str, int, int | None, str], None]
+"""Told of a work what is done, of how much (None where nobody knows), and the unit."""
+_MIB = 2**20
+
+
+def say_nothing(work: str, done: int, total: int | None, unit: str) -> None:
+    """For those who do not ask how far the work is."""
 
 
 @dataclass
@@ -126,7 +133,13 @@ def file_streams(source: Path) -> list[Stream]:
     return streams
 
 
-def export(streams: Sequence[Stream], folder: Path, zone: str | None, told: Told) -> State:
+def export(
+    streams: Sequence[Stream],
+    folder: Path,
+    zone: str | None,
+    told: Told,
+    reached: Reached = say_nothing,
+) -> State:
     """Bring the parts in ``folder`` up to the streams, from where the last import stopped. Raises CannotImport."""
     (folder / PARTS).mkdir(parents=True, exist_ok=True)
     disk.sweep(folder / PARTS)
@@ -152,6 +165,11 @@ def export(streams: Sequence[Stream], folder: Path, zone: str | None, told: Told
             known["counts"] = [[*key, rows] for key, rows in sorted(merged.items())]
             known["chunks"], known["mark"] = chunk.number + 1, chunk.mark
             state.write(folder)
+            if chunk.read:
+                done, there = chunk.read
+                reached(stream.name, done // _MIB, there // _MIB, "MiB")
+            else:
+                reached(stream.name, sum(row[3] for row in known["counts"]), None, "rows")
         if known["zone"]:
             known["there"] = stream.counts_there(
                 Progress(known["chunks"], known["mark"]), known["zone"]

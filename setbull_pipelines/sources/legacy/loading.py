@@ -20,7 +20,7 @@ import pyarrow
 import pyarrow.parquet
 
 from setbull_pipelines.market.instruments import InvalidInstrumentKey, parse_instrument_key
-from setbull_pipelines.sources.legacy.exporting import NO_DAY, parts_of
+from setbull_pipelines.sources.legacy.exporting import NO_DAY, Reached, parts_of, say_nothing
 from setbull_pipelines.sources.legacy.old_tables import (
     CANDLES,
     CANDLES_5MIN,
@@ -50,13 +50,15 @@ class Loaded:
     notes: list[str] = field(default_factory=list)
 
 
-def load(folder: Path) -> Loaded:
+def load(folder: Path, reached: Reached = say_nothing) -> Loaded:
     """Write every file whose parts have changed; the others stay, so that intake does not read them again."""
     loaded = Loaded()
     keys: set[str] = set()
     for interval in (MINUTE, DAY):
-        written = set()
-        for about, parts in parts_of(folder, f"{CANDLES}.{interval}").items():
+        written: set[str] = set()
+        files = parts_of(folder, f"{CANDLES}.{interval}")
+        for about, parts in files.items():
+            reached(f"input files of {interval}", len(written), len(files), "files")
             path = folder / interval / f"{about.replace(' ', '-')}.parquet"
             rows = _load_bars(parts, path)
             loaded.bars[interval, about] = rows.num_rows

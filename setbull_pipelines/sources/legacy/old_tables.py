@@ -10,6 +10,7 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import pandas as pd
 
@@ -111,7 +112,8 @@ class Chunk:
     """Some rows of one table, as text with None for NULL.
 
     ``stream`` is what is read from its beginning (a file, or a table of a database), ``number`` counts its chunks from
-    0, ``mark`` is where the next chunk begins.
+    0, ``mark`` is where the next chunk begins. ``read`` are the bytes of the stream that were
+    read until its end, and how many there are; None where nobody knows.
     """
 
     stream: str
@@ -119,6 +121,7 @@ class Chunk:
     table: str
     rows: pd.DataFrame
     mark: str
+    read: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,21 @@ def encoding_of(path: Path) -> str:
         return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
 
 
-def chunk_of(stream: str, number: int, table: str, rows: pd.DataFrame, mark: str) -> Chunk:
+def bytes_read(file: IO[Any], path: Path) -> tuple[int, int]:
+    """How many bytes of a file that is open for reading, packed or not, were read, and how many there are."""
+    inner = getattr(file, "buffer", file)
+    packed = getattr(inner, "fileobj", inner)
+    return packed.tell(), path.stat().st_size
+
+
+def chunk_of(
+    stream: str,
+    number: int,
+    table: str,
+    rows: pd.DataFrame,
+    mark: str,
+    read: tuple[int, int] | None = None,
+) -> Chunk:
     """A chunk with the columns that are used.
 
     Raises CannotImport when one that is needed is missing, and for dates whose day and month cannot be told apart.
@@ -184,4 +201,4 @@ def chunk_of(stream: str, number: int, table: str, rows: pd.DataFrame, mark: str
                 "first as the database writes it, such as 2025-06-02 03:45:00; export it again in that form"
             )
     known = [name for name in rows.columns if name in USED[table]]
-    return Chunk(stream, number, table, rows[known], mark)
+    return Chunk(stream, number, table, rows[known], mark, read)

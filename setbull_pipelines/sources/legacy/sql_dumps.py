@@ -26,6 +26,7 @@ from setbull_pipelines.sources.legacy.old_tables import (
     Chunk,
     Progress,
     Stream,
+    bytes_read,
     chunk_of,
     encoding_of,
     identity_of,
@@ -59,16 +60,16 @@ class DumpStream(Stream):
         names: dict[str, tuple[str, ...]] = {}
         number = 0
 
-        def flush(table: str) -> Iterator[Chunk]:
+        def flush(table: str, read: tuple[int, int]) -> Iterator[Chunk]:
             nonlocal number
             rows, waiting[table] = waiting[table], []
             if number >= done.chunks:
                 known = [name for name in names[table] if name in USED[table]]
                 frame = pd.DataFrame(rows, columns=known, dtype=object)
-                yield chunk_of(self.name, number, table, frame, "")
+                yield chunk_of(self.name, number, table, frame, "", read)
             number += 1
 
-        for statement in _statements(self.path):
+        for statement, read in _statements(self.path):
             if created := _CREATE.match(statement):
                 named = (name.lower() for name in _COLUMN.findall(statement))
                 columns[created["table"].lower()] = tuple(named)
@@ -81,16 +82,16 @@ class DumpStream(Stream):
                 if stated:
                     found = tuple(name.lower() for name in re.findall(r"\w+", stated))
                 if names.get(table, found) != found and waiting.get(table):
-                    yield from flush(table)
+                    yield from flush(table, read)
                 names[table] = found
                 kept = waiting.setdefault(table, [])
                 wanted = tuple(column in USED[table] for column in found)
                 expected = f"{self.path}: {table}"
                 kept += _rows(statement, inserted.end(), wanted, expected)
                 if len(kept) >= ROWS_IN_A_CHUNK:
-                    yield from flush(table)
+                    yield from flush(table, read)
         for table in [table for table, rows in waiting.items() if rows]:
-            yield from flush(table)
+            yield from flush(table, read)
 
 
 def dump_stream(path: Path, name: str) -> DumpStream:
@@ -106,8 +107,11 @@ def _opened(path: Path) -> TextIO:
     return opened(path, "rt", encoding=encoding, errors="backslashreplace", newline="\n")
 
 
-def _statements(path: Path) -> Iterator[str]:
-    """Statements that define or fill tables; comments and all others are passed over."""
+def _statements(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Statements that define or fill tables, each with the bytes read until its end, and how many there are.
+
+    Comments and all other statements are passed over.
+    """
     gathered: list[str] = []
     size = 0
     try:
@@ -123,7 +127,7 @@ def _statements(path: Path) -> Iterator[str]:
                         "statements as mysqldump writes them"
                     )
                 if line.rstrip().endswith(";") and _is_whole(text := "".join(gathered)):
-                    yield text
+                    yield text, bytes_read(file, path)
                     gathered, size = [], 0
     except (OSError, EOFError, zlib.error) as error:
         raise CannotImport(f"{path}: cannot be read ({error}), expected a whole dump") from error
