@@ -18,9 +18,10 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.test_utils import create_run_for_test
 
-from setbull_pipelines.assets.common import needs_warehouse
+from setbull_pipelines.assets.common import RANGE_TAGS, needs_warehouse
 from setbull_pipelines.automation import schedules
 from setbull_pipelines.automation.schedules import days_under_way, materialized_days
+from setbull_pipelines.automation.told_by_tags import KILLED
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.fetching import STORED
 from setbull_pipelines.pipeline.opening import warehouse_root
@@ -31,7 +32,8 @@ from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.pipeline.small_run import publish
 
 INDIA = ZoneInfo("Asia/Kolkata")
-SUMMARY = dg.AssetKey(["reconciliation", "summary"])
+RECONCILED = dg.AssetKey(["reconciliation", "summary"])
+LAST_TABLE = dg.AssetKey(["served", "filter_results"])
 FILTER_RESULTS = dg.AssetKey(["v1", "filter_results"])
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = (
@@ -89,7 +91,7 @@ def tick(settings, instance) -> Tick:
 
 
 def materialize(
-    instance: dg.DagsterInstance, days: Iterable[date], asset: dg.AssetKey = SUMMARY
+    instance: dg.DagsterInstance, days: Iterable[date], asset: dg.AssetKey = LAST_TABLE
 ) -> None:
     for day in days:
         instance.report_runless_asset_event(
@@ -283,6 +285,29 @@ def test_what_the_schedule_reads_from_the_instance(instance):
     start_run(instance, {PARTITION: "2024-06-10"}, job="v1_lane")
     assert materialized_days(instance) == {BEFORE, WEDNESDAY}
     assert days_under_way(instance) == {date(2024, 6, 6)}
+
+
+def test_a_session_whose_run_was_killed_after_the_comparison_is_asked_for_again(instance, tick):
+    """It is neither judged nor served."""
+    materialize(instance, [BEFORE])
+    materialize(instance, [WEDNESDAY], RECONCILED)
+    assert days_asked(tick(at(WEDNESDAY, 17))) == [str(WEDNESDAY)]
+
+
+def test_a_session_whose_newest_run_was_killed_is_asked_for_again_though_it_is_served(
+    instance, tick
+):
+    """Its report can be missing."""
+    materialize(instance, [BEFORE, WEDNESDAY])
+    start_run(instance, {PARTITION: str(BEFORE)} | KILLED, DagsterRunStatus.FAILURE)
+    start_run(instance, {PARTITION: str(WEDNESDAY)}, DagsterRunStatus.SUCCESS)
+    assert materialized_days(instance) == {WEDNESDAY}
+    # A later run ended, as it did or not; one that repeats a killed one is not killed itself.
+    start_run(instance, {PARTITION: str(BEFORE)}, DagsterRunStatus.FAILURE)
+    assert materialized_days(instance) == {BEFORE, WEDNESDAY}
+    killed = dict.fromkeys(RANGE_TAGS, str(WEDNESDAY)) | KILLED
+    start_run(instance, killed, DagsterRunStatus.FAILURE)
+    assert materialized_days(instance) == {BEFORE}
 
 
 # Where the input is what is fetched from the broker
