@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -50,6 +51,16 @@ _SHARE_OF_NSE = re.compile(r"[A-Z0-9&-]*[A-Z][A-Z0-9&-]*")
 _NOTHING = frozenset(("", "NAN", "NONE", "NULL", "N/A", "#N/A", "NA", "-"))
 """How programs write that there is no symbol."""
 _OF_BSE = re.compile(r"\^?(?:SENSEX|BANKEX|BSESN)", re.IGNORECASE)
+
+
+_NAMES_OF_INDICES = {
+    "Nifty 50": ("NIFTY", "NIFTY 50", "NIFTY50", "NSEI"),
+    "Nifty Bank": ("NIFTY BANK", "NIFTYBANK", "BANKNIFTY", "BANK NIFTY", "NSEBANK"),
+    "Nifty Fin Service": ("FINNIFTY", "FIN NIFTY", "NIFTY FIN SERVICE"),
+    "India VIX": ("INDIA VIX", "INDIAVIX"),
+    "SENSEX": ("SENSEX", "BSESN"),
+}
+"""Names of one index by the broker's, in capitals."""
 
 
 class Instruments(NamedTuple):
@@ -99,14 +110,24 @@ def read_instruments(
         if keyed_by_symbol and key not in (f"{EQUITY_SEGMENT}|{text}", text)
     ]
     more = f" and {len(renamed) - 3} more" if len(renamed) > 3 else ""
+    told = (f"instruments {', '.join(renamed[:3])}{more}",) if renamed else ()
     distinct, place_of = _distinct(keys)
     return Instruments(
         column,
         np.append(place_of, [-1]).astype("int32")[codes],
         np.array([*distinct, None], object)[:-1],
         np.array([_is_key(key) and _is_possible(key, keyed_by_symbol) for key in distinct], bool),
-        (f"instruments {', '.join(renamed[:3])}{more}",) if renamed else (),
+        (*told, *_other_names(distinct)),
     )
+
+
+def _other_names(keys: Iterable[str]) -> Iterator[str]:
+    """What is to be known of an index under another name than the broker's: nothing makes one of the two."""
+    for key in filter(is_index, keys):
+        segment, _, name = key.partition("|")
+        for usual, names in _NAMES_OF_INDICES.items():
+            if name.upper() in names and name != usual:
+                yield f"{key} is an instrument of its own, apart from the broker's {segment}|{usual}"
 
 
 def _distinct(keys: list[str]) -> tuple[list[str], np.ndarray]:

@@ -234,6 +234,13 @@ def test_a_profile_is_announced(name: str) -> None:
     assert candles(text, file).notes[0] == name
 
 
+def test_codes_that_a_broker_alone_has_are_said_to_be_its_own() -> None:
+    file, text, _ = FILES["ICICI Breeze"]
+    found = candles(text.replace('"ITC"', '"RELIND"'), file)
+    assert keys(found) == ["NSE_EQ|RELIND"]
+    assert any("ICICI's own name of a stock" in note for note in found.notes)
+
+
 DAY_FILES = {
     "bhavcopy of NSE, layout until July 2024": (
         "SYMBOL,SERIES,OPEN,HIGH,LOW,CLOSE,LAST,PREVCLOSE,TOTTRDQTY,TOTTRDVAL,TIMESTAMP,TOTALTRADES,ISIN,",
