@@ -243,7 +243,7 @@ def of_missing_sessions(
     settings: AlertSettings,
     now: datetime,
 ) -> Finding:
-    """Sessions without a reconciliation, oldest first; ``since`` is the moment the oldest became overdue.
+    """Sessions without results, oldest first; ``since`` is the moment the oldest became overdue.
 
     One finding for all of them. While some are missing it is a new fact once per ``repeat_hours``, so that looking
     every minute does not count every minute. Where ``calendar`` does not cover days, or only provisionally, it says
