@@ -35,7 +35,7 @@ AS_OF_TAG = "setbull/as_of"
 MAX_RUNTIME_TAG = "dagster/max_runtime"
 """Seconds after which the daemon ends the run."""
 LAST_TABLE = served_table(tables.FILTER_RESULTS)
-"""Of a session that is done; each run of ``daily`` comes to it last but for reports and the like."""
+"""A session is done when it has this one; each run of ``daily`` comes to it last but for reports and the like."""
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
 _ROWS_SHOWN = 5
 WHOLE_RANGE = dg.BackfillPolicy.single_run()

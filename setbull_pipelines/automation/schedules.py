@@ -34,7 +34,7 @@ from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 
 _KILLED_LATELY = datetime.timedelta(days=14)
-"""Of older runs nothing is asked again: whoever looks every minute is not to read years of them."""
+"""Nothing is asked again because of older runs: whoever looks every minute is not to read years of them."""
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
