@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -70,7 +70,16 @@ class Instruments(NamedTuple):
     codes: np.ndarray
     keys: np.ndarray
     valid: np.ndarray
-    notes: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Texts that are not written as their key is, each with the key."""
+
+    def notes_of(self, keys: Collection[str]) -> Iterator[str]:
+        """What is to be known of the instruments ``keys``, of which rows were accepted."""
+        renamed = [f"{text} = {key}" for text, key in self.renamed if key in keys]
+        more = f" and {len(renamed) - 3} more" if len(renamed) > 3 else ""
+        if renamed:
+            yield f"instruments {', '.join(renamed[:3])}{more}"
+        yield from _other_names(sorted(keys))
 
     def of_rows(self, of_distinct: np.ndarray, missing: object) -> np.ndarray:
         """A value per row from a value per distinct instrument."""
@@ -104,20 +113,18 @@ def read_instruments(
         is_nothing = np.array([*(text.upper() in _NOTHING for text in found), False], bool)
         codes = np.where(is_nothing[codes], -1, codes).astype("int32")
     keys = [key_of_symbol(text, reading.exchange) for text in found] if keyed_by_symbol else found
-    renamed = [
-        f"{text} = {key}"
+    renamed = tuple(
+        (text, key)
         for text, key in zip(found, keys, strict=True)
         if keyed_by_symbol and key not in (f"{EQUITY_SEGMENT}|{text}", text)
-    ]
-    more = f" and {len(renamed) - 3} more" if len(renamed) > 3 else ""
-    told = (f"instruments {', '.join(renamed[:3])}{more}",) if renamed else ()
+    )
     distinct, place_of = _distinct(keys)
     return Instruments(
         column,
         np.append(place_of, [-1]).astype("int32")[codes],
         np.array([*distinct, None], object)[:-1],
         np.array([_is_key(key) and _is_possible(key, keyed_by_symbol) for key in distinct], bool),
-        (*told, *_other_names(distinct)),
+        renamed,
     )
 
 

@@ -296,6 +296,8 @@ def test_totals_notes_and_a_header_again_are_kept_with_their_reason() -> None:
         [6, "missing value"],
         [8, "malformed row"],
     ]
+    # Names that only rejected rows have are no instruments.
+    assert not any("instruments" in note for note in found.notes)
 
 
 def test_a_second_header_with_another_order_is_refused() -> None:
