@@ -23,8 +23,13 @@ import dagster as dg
 
 from benchmarks.measuring import PROJECT, peak_bytes
 from benchmarks.ticks import at_the_moment_of
-from setbull_pipelines.assets.common import AS_OF_TAG, PARTITION_TAG, RANGE_TAGS, asset_key
-from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.assets.common import (
+    AS_OF_TAG,
+    DAILY_JOB_NAME,
+    PARTITION_TAG,
+    RANGE_TAGS,
+    asset_key,
+)
 from setbull_pipelines.cli.ending import leave
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
 from setbull_pipelines.cli.rollout import act

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from setbull_pipelines import tables
-from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.assets.common import DAILY_JOB_NAME
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.errors import TRACEBACKS
 from setbull_pipelines.reconciliation.self_test.score import MUTANTS

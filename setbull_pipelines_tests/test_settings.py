@@ -570,16 +570,20 @@ def test_an_impossible_value_is_refused_however_a_group_is_made() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("five", "'five'"),
-        ("a" * 20, repr("a" * 20)),
-        ("a" * 21, "a text of 21 characters"),
-        ("hunter22", "a text of 8 characters"),
+        ("5", "'5'"),
+        ("1,234.5e-7 %", "a text of 12 characters"),
+        ("1_000.5e-7", "'1_000.5e-7'"),
+        ("Yes", "'Yes'"),
+        ("9" * 21, "a text of 21 characters"),
+        ("five", "a text of 4 characters"),
+        ("s3cret", "a text of 6 characters"),
+        ("8472", "a text of 4 characters"),
     ],
 )
 def test_a_password_in_the_place_of_a_number_is_not_repeated(
     text: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SETBULL_IMPORT_PASSWORD", "hunter22")
+    monkeypatch.setenv("SETBULL_IMPORT_PASSWORD", "8472")
     with pytest.raises(InvalidSettings) as refused:
         load(tmp_path, f'[upstox]\nattempts = "{text}"\n')
     assert f"setting upstox.attempts: found {shown}, expected a whole number" in str(refused.value)

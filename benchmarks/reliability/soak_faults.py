@@ -18,7 +18,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-import dagster as dg
 import psutil
 
 from benchmarks.reliability.soak_daemon import Station, kill
@@ -33,6 +32,7 @@ from benchmarks.reliability.soak_market import (
     Market,
 )
 from benchmarks.reliability.tiny import Place, carried_out
+from setbull_pipelines.automation.schedules import materialized_days
 
 _INVALIDATE = """
 import sys
@@ -274,9 +274,9 @@ def ledger(place: Place) -> list[dict]:
 
 
 def materialized(station: Station) -> set[str]:
-    """The sessions whose last table is there."""
+    """The sessions that no tick asks for again."""
     with station.instance() as instance:
-        return instance.get_materialized_partitions(dg.AssetKey(["reconciliation", "summary"]))
+        return set(map(str, materialized_days(instance)))
 
 
 def _until_nobody_works(station: Station) -> None:

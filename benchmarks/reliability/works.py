@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -156,28 +156,45 @@ def maintain(grace: timedelta = timedelta(0), later: timedelta = timedelta(0)) -
 
     It takes place ``later`` than now.
     """
-    import dagster as dg
-
     from setbull_pipelines.assets import maintenance
     from setbull_pipelines.automation.jobs import MAINTENANCE_JOB_NAME
-    from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
-    from setbull_pipelines.cli.home import prepare_dagster_home
-    from setbull_pipelines.cli.starting import settings_in_force
-    from setbull_pipelines.definitions import build_defs
     from setbull_pipelines.pipeline.opening import now
     from setbull_pipelines.warehouse import looking
 
     looking.GRACE = grace
     maintenance.now = lambda: now() + later
+    _execute(MAINTENANCE_JOB_NAME, {})
+
+
+def _execute(job_name: str, asked: Mapping[str, str]) -> None:
+    """A job, as the daemon carries it out."""
+    import dagster as dg
+
+    from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
+    from setbull_pipelines.cli.home import prepare_dagster_home
+    from setbull_pipelines.cli.starting import settings_in_force
+    from setbull_pipelines.definitions import build_defs
+
     settings = settings_in_force()
     prepare_dagster_home(settings.data_directory, settings.runs)
     with dg.DagsterInstance.get() as instance:
         end_gone_runs(instance)
-        job = build_defs(settings).resolve_job_def(MAINTENANCE_JOB_NAME)
+        job = build_defs(settings).resolve_job_def(job_name)
         run_id = str(uuid.uuid4())
-        tags = process_tags(run_id)
+        tags = {**asked, **process_tags(run_id)}
         if not job.execute_in_process(instance=instance, run_id=run_id, tags=tags).success:
             raise SystemExit(1)
+
+
+def _intraday() -> None:
+    """A tick of the session under way, at eleven o'clock."""
+    from setbull_pipelines.assets import common
+
+    day = datetime.fromisoformat(f"{DAYS[2]}T11:00:00+05:30")
+    common.now = lambda: day
+    moment = day.replace(tzinfo=None).isoformat()
+    asked = {common.PARTITION_TAG: DAYS[2], common.AS_OF_TAG: moment}
+    _execute(common.INTRADAY_JOB_NAME, asked)
 
 
 def _alerts() -> None:
@@ -312,6 +329,9 @@ WORKS = {
         repeats=True,
     ),
     "alerts": Work(_finished(DAYS[:1]), lambda place: _alerts, 6, most_kills=20),
+    "refresh of the session under way": Work(
+        _finished(DAYS[:2]), lambda place: _intraday, 4, repeats=True
+    ),
     "run of files": Work(
         _of_files,
         lambda place: command("run", "--input", str(place.folder.parent / "input")),

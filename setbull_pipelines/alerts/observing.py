@@ -7,7 +7,7 @@ Dagster or tables.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from setbull_pipelines.alerts.finding import Finding, Says, Severity
@@ -22,6 +22,7 @@ _LAST_TABLE = "reconciliation/summary"
 _ROLLOUT_LOG = "operations/rollout_log"
 _AGREEMENT = "v2_agrees_with_v1"
 _DAYS_NAMED = 5
+_LATE = timedelta(days=14)
 _V1, _V2 = "v1/", "v2/"
 
 
@@ -137,13 +138,45 @@ _NEWS = (
 )
 
 
+class _TooLate:
+    """Which sessions come after later ones were judged, and so never are. Older ones are a back-fill of history."""
+
+    def __init__(self) -> None:
+        self._looked_at: set[tuple[str, date]] = set()
+        self._judged: dict[str, tuple[date, date]] = {}
+        """The first and the last session judged, by component."""
+
+    def notes(self, row: LogRow) -> bool:
+        """Take the next row of the log in; whether it is the first of such a session."""
+        decision, session = row.decision, row.decision.session
+        if session is None:
+            return False
+        component = decision.component.label
+        is_new = (component, session) not in self._looked_at
+        self._looked_at.add((component, session))
+        if decision.verdict is not Verdict.HELD:
+            first, last = self._judged.get(component, (session, session))
+            self._judged[component] = (min(first, session), max(last, session))
+            return False
+        if not is_new or component not in self._judged:
+            return False
+        first, last = self._judged[component]
+        return first < session < last and last - session <= _LATE
+
+
 def of_rollout(rows: Iterable[LogRow], ui_address: str) -> Iterator[Finding]:
     """The rows of the rollout log that change something.
 
     Taking V2 back is critical until a re-arm; a soft breach is a warning until a healthy session. Every other
-    change of the stage or of a freeze is news.
+    change of the stage or of a freeze is news, and so is a session that came too late to be judged.
     """
+    too_late = _TooLate()
     for row in rows:
+        if too_late.notes(row):
+            about = f"too late {row.decision.session}"
+            found = _of_row(row, about, Says.CHANGED, Severity.WARNING, ui_address)
+            title = f"rollout: the session of {row.decision.session} came too late to be judged"
+            yield replace(found, title=title)
         component, verdict = row.decision.component.label, row.decision.verdict
         taken_back, breach = f"{component} taken back", f"{component} soft breach"
         if verdict in _TAKEN_BACK:
@@ -210,7 +243,7 @@ def of_missing_sessions(
     settings: AlertSettings,
     now: datetime,
 ) -> Finding:
-    """Sessions without a reconciliation, oldest first; ``since`` is the moment the oldest became overdue.
+    """Sessions without results, oldest first; ``since`` is the moment the oldest became overdue.
 
     One finding for all of them. While some are missing it is a new fact once per ``repeat_hours``, so that looking
     every minute does not count every minute. Where ``calendar`` does not cover days, or only provisionally, it says

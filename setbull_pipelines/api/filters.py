@@ -31,8 +31,7 @@ from setbull_pipelines.api.shapes import (
     FilterRunAnswer,
     RunBody,
 )
-from setbull_pipelines.assets.common import PARTITION_TAG
-from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.assets.common import DAILY_JOB_NAME, PARTITION_TAG
 from setbull_pipelines.market.calendar import NSE, OutsideCoverage
 from setbull_pipelines.pipeline.longer_bars import CANDLES_1MIN
 from setbull_pipelines.pipeline.opening import now

@@ -14,11 +14,12 @@ import pandas as pd
 
 from setbull_pipelines import tables
 from setbull_pipelines.assets.describing import OWNERS, column_lineage
-from setbull_pipelines.market.calendar import NSE
+from setbull_pipelines.market.calendar import NSE, OutsideCoverage
 from setbull_pipelines.pictures.preview import preview
 from setbull_pipelines.pipeline.lanes import MARK
 from setbull_pipelines.pipeline.opening import catalog_path, now, warehouse_root
 from setbull_pipelines.pipeline.running import AS_OF, further_on
+from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.quality import completeness
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables import Table
@@ -28,14 +29,29 @@ from setbull_pipelines.warehouse.store import Warehouse
 
 PARTITION_TAG = "dagster/partition"
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-INTRADAY_JOB_NAME = "intraday"
+DAILY_JOB_NAME, INTRADAY_JOB_NAME = "daily", "intraday"
 AS_OF_TAG = "setbull/as_of"
 """On runs of the intraday job: the moment of their tick. Only here does a clock enter the computing."""
 MAX_RUNTIME_TAG = "dagster/max_runtime"
 """Seconds after which the daemon ends the run."""
+LAST_TABLE = served_table(tables.FILTER_RESULTS)
+"""A session is done when it has this one; each run of ``daily`` comes to it last but for reports and the like."""
 _COVERAGE = StoredTable("raw", tables.COVERAGE)
 _ROWS_SHOWN = 5
 WHOLE_RANGE = dg.BackfillPolicy.single_run()
+
+
+def sessions_of(tags: Mapping[str, str]) -> list[datetime.date]:
+    """The sessions of a run, by its tags; none of a run without, or with tags that somebody wrote by hand."""
+    try:
+        if PARTITION_TAG in tags:
+            return [datetime.date.fromisoformat(tags[PARTITION_TAG])]
+        if all(tag in tags for tag in RANGE_TAGS):
+            first, last = (datetime.date.fromisoformat(tags[tag]) for tag in RANGE_TAGS)
+            return NSE.trading_days(first, last)
+    except (ValueError, OutsideCoverage):
+        pass
+    return []
 
 
 def freshness(settings: Settings) -> dg.FreshnessPolicy:

@@ -12,9 +12,8 @@ from contextlib import suppress
 
 import dagster as dg
 
-from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.assets.common import LAST_TABLE, asset_key
 from setbull_pipelines.errors import TRACEBACK_PREFIX, TRACEBACKS
-from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.settings import Settings
 
 _FINISHED = [
@@ -29,7 +28,7 @@ _CALENDAR_DAYS_PER_SESSION = 3
 def forget_runs(instance: dg.DagsterInstance, settings: Settings, moment: datetime.datetime) -> int:
     """Delete the runs that ended longer ago than ``storage.runs_days``; how many.
 
-    That a session was reconciled stays known: the refresh, the alerts and the sensor of new files ask for it. Runs of
+    That a session was served stays known: the refresh, the alerts and the sensor of new files ask for it. Runs of
     sessions that are still caught up stay, whatever the setting.
     """
     days = settings.storage.runs_days
@@ -50,11 +49,11 @@ def forget_runs(instance: dg.DagsterInstance, settings: Settings, moment: dateti
 
 
 def _keep_sessions(instance: dg.DagsterInstance, runs: Collection[str]) -> None:
-    """Say again, without a run, that sessions are reconciled, where only ``runs`` say so.
+    """Say again, without a run, that sessions are done, where only ``runs`` say so.
 
     Before they are deleted: a process that is killed in between has said something twice.
     """
-    key = asset_key(SUMMARY)
+    key = asset_key(LAST_TABLE)
     latest = instance.event_log_storage.get_latest_storage_id_by_partition(
         key, dg.DagsterEventType.ASSET_MATERIALIZATION
     )

@@ -4,10 +4,19 @@ Belongs here: its definition and metadata. Does not belong here: gathering
 evidence (``pipeline/evidence.py``), deciding (``rollout/``).
 """
 
+import datetime
+
 import dagster as dg
 
 from setbull_pipelines.assets.checking import check_specs
-from setbull_pipelines.assets.common import WHOLE_RANGE, asset_key, asset_spec, days_of
+from setbull_pipelines.assets.common import (
+    DAILY_JOB_NAME,
+    WHOLE_RANGE,
+    asset_key,
+    asset_spec,
+    days_of,
+    sessions_of,
+)
 from setbull_pipelines.assets.lane import JUDGEMENT, Lane
 from setbull_pipelines.pictures.decisions import rollout_chart
 from setbull_pipelines.pictures.drawing import image
@@ -21,6 +30,17 @@ from setbull_pipelines.tables import COMPUTED_TABLES
 from setbull_pipelines.variants import V1
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.resources import WarehouseResource
+
+_ASKED_AGAIN_FOR = datetime.timedelta(days=2)
+"""A session that could not be made for so long is waited for no longer: every tick of two evenings has asked for it."""
+_LOOKED_BACK = datetime.timedelta(days=30)
+_NOT_ENDED_WELL = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.FAILURE,
+]
 
 
 def build_rollout_log_asset(
@@ -62,11 +82,36 @@ def build_rollout_log_asset(
     return rollout_log
 
 
+def sessions_asked_for(
+    instance: dg.DagsterInstance, own_run_id: str, moment: datetime.datetime
+) -> set[datetime.date]:
+    """Sessions with another daily run that is under way or has failed, and which were asked for first a short time ago.
+
+    A failed run can have done all its work, as one that finds that V2 differs has: the rollout log knows better.
+    """
+    runs = instance.get_run_records(
+        dg.RunsFilter(
+            job_name=DAILY_JOB_NAME,
+            statuses=_NOT_ENDED_WELL,
+            created_after=(moment - _LOOKED_BACK).astimezone(datetime.UTC),
+        )
+    )
+    first_asked: dict[datetime.date, datetime.datetime] = {}
+    for record in runs:
+        if record.dagster_run.run_id == own_run_id:
+            continue
+        for day in sessions_of(record.dagster_run.tags):
+            asked = record.create_timestamp.astimezone(datetime.UTC)
+            first_asked[day] = min(asked, first_asked.get(day, asked))
+    return {day for day, asked in first_asked.items() if moment - asked <= _ASKED_AGAIN_FOR}
+
+
 def _judged(lane: Lane, settings: Settings) -> dg.MaterializeResult:
     """Evaluate the days of the run, and complete V1 where a breach calls for all of it."""
     context, store = lane.context, lane.warehouse
     days = days_of(context, store, settings)
-    rows = stage_decisions.evaluate(days, store, settings, now, context.run_id)
+    asked_for = sessions_asked_for(context.instance, context.run_id, now())
+    rows = stage_decisions.evaluate(days, store, settings, now, context.run_id, asked_for)
     for step, completed in stage_decisions.complete_v1(rows, store, settings, context.run_id):
         lane.bring_along([StoredTable(V1.name, table) for table in step.outputs], [completed])
     for day in days:

@@ -10,6 +10,7 @@ import dagster as dg
 from setbull_pipelines import tables
 from setbull_pipelines.assets.catalog import CATALOG_KEY
 from setbull_pipelines.assets.common import (
+    DAILY_JOB_NAME,
     INTRADAY_JOB_NAME,
     MAX_RUNTIME_TAG,
     asset_key,
@@ -28,7 +29,7 @@ from setbull_pipelines.quality.groups import GROUPS, PLAN, REFUSED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
 
-DAILY_JOB_NAME, INTAKE_JOB_NAME = "daily", "intake"
+INTAKE_JOB_NAME = "intake"
 MAINTENANCE_JOB_NAME, SELF_TEST_JOB_NAME = "maintenance", "self_test"
 FETCH_JOB_NAME, SCRUB_JOB_NAME = "fetch", "scrub"
 LANES = {"v1_lane": "v1", "v2_lane": "v2"}

@@ -11,9 +11,9 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 
-from setbull_pipelines.assets.common import RANGE_TAGS
+from setbull_pipelines.assets.common import DAILY_JOB_NAME, RANGE_TAGS
 from setbull_pipelines.automation import landing
-from setbull_pipelines.automation.jobs import DAILY_JOB_NAME, INTAKE_JOB_NAME
+from setbull_pipelines.automation.jobs import INTAKE_JOB_NAME
 from setbull_pipelines.automation.refresh import Offered
 from setbull_pipelines.automation.schedules import (
     days_under_way,

@@ -19,7 +19,12 @@ import dagster as dg
 import psutil
 
 from setbull_pipelines.assets.common import RANGE_TAGS
-from setbull_pipelines.automation.told_by_tags import NO_RETRY, ChecksOfRun, without_inherited
+from setbull_pipelines.automation.told_by_tags import (
+    KILLED,
+    NO_RETRY,
+    ChecksOfRun,
+    without_inherited,
+)
 from setbull_pipelines.market.calendar import NSE
 
 PROCESS_TAG = ".dagster/setbull_process"
@@ -68,6 +73,7 @@ def end_gone_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
         if run.status is dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, reason)
         else:
+            instance.add_run_tags(run.run_id, KILLED)
             instance.report_run_failed(run, reason)
         ended.append(run)
     return ended

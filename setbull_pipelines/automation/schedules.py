@@ -11,28 +11,30 @@ import dagster as dg
 
 from setbull_pipelines.assets.common import (
     AS_OF_TAG,
+    DAILY_JOB_NAME,
     INTRADAY_JOB_NAME,
-    PARTITION_TAG,
-    RANGE_TAGS,
+    LAST_TABLE,
     asset_key,
+    sessions_of,
 )
 from setbull_pipelines.automation.jobs import (
-    DAILY_JOB_NAME,
     FETCH_JOB_NAME,
     MAINTENANCE_JOB_NAME,
     SCRUB_JOB_NAME,
     SELF_TEST_JOB_NAME,
 )
 from setbull_pipelines.automation.refresh import Offered, Refresh, decide, decide_intraday
+from setbull_pipelines.automation.told_by_tags import KILLED
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline import fetching, what_to_fetch
-from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 
+_KILLED_LATELY = datetime.timedelta(days=14)
+"""Nothing is asked again because of older runs: whoever looks every minute is not to read years of them."""
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -43,22 +45,42 @@ _UNFINISHED = [
 
 
 def materialized_days(instance: dg.DagsterInstance) -> set[datetime.date]:
-    """Trading days whose last table, the reconciliation summary, is materialized."""
-    keys = instance.get_materialized_partitions(asset_key(SUMMARY))
-    return {datetime.date.fromisoformat(key) for key in keys}
+    """Trading days whose last table, the served filter results, is materialized, but for those of killed runs.
+
+    Not the reconciliation: a run that ends after it has judged and served nothing.
+    """
+    keys = instance.get_materialized_partitions(asset_key(LAST_TABLE))
+    return {datetime.date.fromisoformat(key) for key in keys} - _cut_off(instance)
+
+
+def _cut_off(instance: dg.DagsterInstance) -> set[datetime.date]:
+    """Trading days of which the newest run was killed: what is made after the tables, as reports, can be missing."""
+    lately = (now() - _KILLED_LATELY).astimezone(datetime.UTC)
+    killed = instance.get_run_records(
+        dg.RunsFilter(job_name=DAILY_JOB_NAME, tags=KILLED, created_after=lately),
+        ascending=True,
+        limit=1,
+    )
+    if not killed:
+        return set()
+    since = killed[0].create_timestamp - datetime.timedelta(seconds=1)
+    runs = instance.get_run_records(
+        dg.RunsFilter(job_name=DAILY_JOB_NAME, created_after=since), ascending=True
+    )
+    days: set[datetime.date] = set()
+    for record in runs:
+        tags = record.dagster_run.tags
+        if KILLED.items() <= tags.items():
+            days.update(sessions_of(tags))
+        else:
+            days.difference_update(sessions_of(tags))
+    return days
 
 
 def days_under_way(instance: dg.DagsterInstance) -> set[datetime.date]:
     """Trading days of unfinished runs of the daily job, single days and ranges."""
     runs = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB_NAME, statuses=_UNFINISHED))
-    days: set[datetime.date] = set()
-    for run in runs:
-        if PARTITION_TAG in run.tags:
-            days.add(datetime.date.fromisoformat(run.tags[PARTITION_TAG]))
-        elif all(tag in run.tags for tag in RANGE_TAGS):
-            first, last = (datetime.date.fromisoformat(run.tags[tag]) for tag in RANGE_TAGS)
-            days.update(NSE.trading_days(first, last))
-    return days
+    return {day for run in runs for day in sessions_of(run.tags)}
 
 
 def unfinished_jobs(instance: dg.DagsterInstance) -> list[str]:

@@ -25,7 +25,9 @@ DIVERGED_TAG = "setbull/diverged"
 STATE_TAG = ".dagster/setbull_state"
 """On runs of ``setbull run``: the state that they left behind (``cli/unchanged.py``). Dagster hides tags of its prefix:
 people can do nothing with a hash."""
-_OF_ONE_RUN = (CHECKS_TAG, FAILED_CHECKS_TAG, DIVERGED_TAG, STATE_TAG)
+KILLED = {".dagster/setbull_killed": "true"}
+"""On runs that were ended because their process was gone: what comes last in them can be missing."""
+_OF_ONE_RUN = (CHECKS_TAG, FAILED_CHECKS_TAG, DIVERGED_TAG, STATE_TAG, *KILLED)
 _NONE = "none"
 NO_RETRY = {MAX_RETRIES_TAG: "0"}
 """Where Dagster starts failed runs again (several machines do), V2 would differ again, and twice more be told."""

@@ -23,10 +23,14 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from rich.markup import escape
 
 from setbull_pipelines import tables
-from setbull_pipelines.assets.common import MAX_RUNTIME_TAG, PARTITION_TAG, RANGE_TAGS
+from setbull_pipelines.assets.common import (
+    DAILY_JOB_NAME,
+    MAX_RUNTIME_TAG,
+    PARTITION_TAG,
+    RANGE_TAGS,
+)
 from setbull_pipelines.assets.lane import LANES
 from setbull_pipelines.assets.maintenance import keep_limits, sentence
-from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 from setbull_pipelines.automation.noticing import failure_of, is_of_divergence
 from setbull_pipelines.automation.run_process import end_gone_runs, process_tags
 from setbull_pipelines.cli.alerts import after_run

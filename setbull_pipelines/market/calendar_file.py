@@ -46,12 +46,12 @@ class _Row(NamedTuple):
 
 
 def parse_calendar(text: str) -> Amendment:
-    """The rows of a CSV with the columns ``date``, ``kind``, ``intervals`` and ``source``.
+    """The rows of a CSV with the columns ``date``, ``kind``, ``intervals`` and ``source``, in any order.
 
     Intervals are local hours such as ``18:00-19:00``, several separated by spaces; empty for holidays, regular hours
     and hours that are not announced yet. Raises :class:`InvalidCalendar` at the first row that cannot be used.
     """
-    lines = csv.reader(text.splitlines())
+    lines = csv.reader(text.splitlines(), delimiter=_delimiter(text))
     header = [name.strip() for name in next(lines, [])]
     if sorted(header) != sorted(COLUMNS):
         raise _fault(1, f"the columns {', '.join(header) or 'none'}", ", ".join(COLUMNS))
@@ -84,6 +84,11 @@ def parse_calendar(text: str) -> Amendment:
         ),
         published.day if published else None,
     )
+
+
+def _delimiter(text: str) -> str:
+    """What is between the fields: a semicolon where the header says so, as spreadsheets of many countries write it."""
+    return ";" if text.partition("\n")[0].count(";") == len(COLUMNS) - 1 else ","
 
 
 def _row(line: int, header: list[str], fields: list[str]) -> _Row:

@@ -7,7 +7,7 @@ of the file (``sources/group_files.py``), the plan itself (``groups/``), Dagster
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -79,9 +79,20 @@ def publish_groups(warehouse: Warehouse, settings: Settings, run_id: str) -> dic
 def plan_days(
     days: Sequence[date], warehouse: Warehouse, settings: Settings, run_id: str
 ) -> Iterator[PartitionResult]:
-    """Publish the plan of each day that is not current. MissingPartition without groups or the day's served candles."""
-    for day in sorted(days):
+    """Publish the plan of each day that is not current. MissingPartition without groups or the day's served candles.
+
+    Also of the session after it that was planned before, which is made of its daily indicators: a day can be made late.
+    """
+    for day in sorted({*days, *_planned_after(days, warehouse)}):
         yield _plan_day(day, warehouse, settings, run_id)
+
+
+def _planned_after(days: Collection[date], warehouse: Warehouse) -> Iterator[date]:
+    """The sessions with a plan that follow one of ``days``."""
+    for key in warehouse.partitions(PLAN):
+        planned = date.fromisoformat(key)
+        if NSE.previous(planned) in days:
+            yield planned
 
 
 def read_plan(day: date, warehouse: Warehouse, settings: Settings) -> pd.DataFrame:

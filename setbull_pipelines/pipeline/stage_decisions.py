@@ -6,8 +6,8 @@ Belongs here: the stage in force, judging a trading day, acting for a person. Do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from setbull_pipelines.pipeline import serving
@@ -26,6 +26,7 @@ from setbull_pipelines.rollout.log import (
     LogRow,
     append,
     sessions_judged,
+    sessions_waiting,
     stage_served,
     state_at,
 )
@@ -85,31 +86,63 @@ def serving_of(
 
 
 def evaluate(
-    days: Sequence[date], warehouse: Warehouse, settings: Settings, clock: Clock, run_id: str
+    days: Sequence[date],
+    warehouse: Warehouse,
+    settings: Settings,
+    clock: Clock,
+    run_id: str,
+    asked_for: Collection[date] = (),
 ) -> tuple[LogRow, ...]:
     """Judge every component on each day, oldest first; returns the rows that were appended.
 
-    All days count as computed under the stages at the start, so that one run advances a component by one stage at
+    ``asked_for`` are sessions whose run is under way or has failed. A day after one of them that was never judged
+    waits, unless V2 is to be taken back on it, and is judged by the first run after which it need not wait any more.
+
+    All ``days`` count as computed under the stages at the start, so that one run advances a component by one stage at
     most. Raises IllegalLog when the stored log was tampered with, MissingPartition for a day without a summary.
     """
     with writing(warehouse):
         rows = before = read_log(warehouse)
         when = _moment(clock, before)
         stages = stages_in_force(warehouse, settings.rollout)
+        waiting = {component: sessions_waiting(rows, component) for component in Component}
+        awaited = sorted(
+            set(asked_for).difference(
+                days, *(sessions_judged(rows, component) for component in Component)
+            )
+        )
+        judged_now = sorted({*days, *_stored(set().union(*waiting.values()), warehouse)})
         inputs = {}
-        doubts = doubted_inputs(days, warehouse, settings)
-        for day in sorted(days):
+        doubts = doubted_inputs(judged_now, warehouse, settings)
+        for day in judged_now:
             summary = warehouse.read(SUMMARY, [day.isoformat()]).set_index("table_name")
             pointer = warehouse.pointer(SUMMARY, day.isoformat())
             inputs[f"{SUMMARY.name} {day}"] = pointer.content_hash
-            for component, stage in stages.items():
+            for component in Component:
+                state = state_at(rows, component)
+                waits_for = _first_between(awaited, state.last_judged, day)
+                if day not in days and (waits_for or day not in waiting[component]):
+                    continue
+                # A session that waited had a run of its own.
+                stage = stages[component] if day in days else state.stage
                 evidence = evidence_of(
                     component, day, stage, summary, doubts.get(day), warehouse, settings
                 )
-                decision = decide(state_at(rows, component), evidence, settings.rollout)
-                rows = append(rows, decision, when)
+                evidence = replace(evidence, waits_for=waits_for)
+                rows = append(rows, decide(state, evidence, settings.rollout), when)
         publish(rows, inputs, warehouse, settings, run_id)
     return rows[len(before) :]
+
+
+def _first_between(sessions: Iterable[date], after: date | None, before: date) -> str | None:
+    """The first of ``sessions``, which are in order, that is later than ``after`` and earlier than ``before``."""
+    between = (day for day in sessions if (after is None or day > after) and day < before)
+    return next(map(str, between), None)
+
+
+def _stored(sessions: Collection[date], warehouse: Warehouse) -> set[date]:
+    """Those of ``sessions`` that are still stored."""
+    return {day for day in sessions if warehouse.pointer(SUMMARY, day.isoformat()) is not None}
 
 
 def complete_v1(

@@ -225,6 +225,10 @@ def _obstacle(
         return f"{session} is not a trading day ({calendar.why_closed(session)})"
     if state.last_judged is not None and session <= state.last_judged:
         return f"session {session} is not after {state.last_judged}, the last one judged"
+    if evidence.waits_for:
+        return (
+            f"waits for session {evidence.waits_for}, which comes before it and was not judged yet"
+        )
     if evidence.stage is not state.stage:
         return f"evidence of stage {evidence.stage.label}, but the stage is {state.stage.label}"
     if evidence.not_compared:

@@ -64,6 +64,8 @@ class Evidence:
     """Instruments that V1 alone failed for, with the error: nothing says whether V2 is right for them."""
     inputs_in_doubt: str | None = None
     """Why what the source delivered for the session is not to be believed, such as an earlier day under a new date."""
+    waits_for: str | None = None
+    """An earlier session that is still to come: its run was asked for before, and is under way or has failed."""
 
     def measured(self, name: str) -> float:
         """A figure that is needed. InvalidEvidence where it was not measured, which never passes as a number."""

@@ -108,6 +108,19 @@ def stage_served(rows: Iterable[LogRow], component: Component) -> Stage:
     return stage if counts else advance.from_stage
 
 
+def sessions_waiting(rows: Iterable[LogRow], component: Component) -> set[date]:
+    """The sessions of the component that were held only because an earlier one was still to come, and wait since."""
+    last: dict[date, Decision] = {}
+    for row in rows:
+        if row.decision.component is component and row.decision.session is not None:
+            last[row.decision.session] = row.decision
+    return {
+        session
+        for session, decision in last.items()
+        if decision.verdict is Verdict.HELD and decision.evidence and decision.evidence.waits_for
+    }
+
+
 def sessions_judged(rows: Iterable[LogRow], component: Component) -> set[date]:
     """The sessions on which the controller looked at the component, whatever it decided."""
     return {

@@ -191,15 +191,18 @@ def _refusal(group_name: str, made: type, error: Any) -> InvalidSettings:
 
 _NO_TEXTS = ("int_", "float_", "bool_")
 """Kinds of errors about values that are no texts."""
-_LONGEST_SHOWN = 20
-"""A longer text in the place of a number is no slip of the pen, and perhaps a password."""
+_SLIP = re.compile(
+    r"[\d\s.,+_%-]{0,20}(e[\d+-]{1,4})?|true|false|yes|no|on|off|none|null|nan|[+-]?inf",
+    re.IGNORECASE,
+)
+"""A text in the place of a number that is a slip of the pen; any other is perhaps a password."""
 
 
 def _shown(value: object, kind: str) -> str:
     """What was found, as an error repeats it; only its length where it is, or could be, a secret."""
     if isinstance(value, str) and (
         without_secrets(value) != value
-        or (kind.startswith(_NO_TEXTS) and len(value) > _LONGEST_SHOWN)
+        or (kind.startswith(_NO_TEXTS) and not _SLIP.fullmatch(value))
     ):
         return f"a text of {len(value)} characters"
     return without_addresses(repr(value))

@@ -142,6 +142,7 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
         if keyed_by_symbol or "symbol" not in rows.names
         else _last_symbols(rows.columns["symbol"], verdicts.accepted, moments, instruments)
     )
+    known = instruments.notes_of({*compute.unique(accepted["instrument_key"]).to_pylist()})
     return CheckedCandles(
         kind=kind,
         accepted=accepted,
@@ -153,7 +154,7 @@ def check_candles(rows: RawRows, reading: InputSettings | None = None) -> Checke
         ignored_columns=([] if rows.with_series else _ignored(rows.names)),
         provisional=rows.provisional,
         notes=(
-            *(*rows.notes, *moments.notes, *written, *instruments.notes, *untraded, *equal),
+            *(*rows.notes, *moments.notes, *written, *known, *untraded, *equal),
             *_repeated(accepted),
         ),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -52,6 +53,16 @@ _NOTHING = frozenset(("", "NAN", "NONE", "NULL", "N/A", "#N/A", "NA", "-"))
 _OF_BSE = re.compile(r"\^?(?:SENSEX|BANKEX|BSESN)", re.IGNORECASE)
 
 
+_NAMES_OF_INDICES = {
+    "Nifty 50": ("NIFTY", "NIFTY 50", "NIFTY50", "NSEI"),
+    "Nifty Bank": ("NIFTY BANK", "NIFTYBANK", "BANKNIFTY", "BANK NIFTY", "NSEBANK"),
+    "Nifty Fin Service": ("FINNIFTY", "FIN NIFTY", "NIFTY FIN SERVICE"),
+    "India VIX": ("INDIA VIX", "INDIAVIX"),
+    "SENSEX": ("SENSEX", "BSESN"),
+}
+"""Names of one index by the broker's, in capitals."""
+
+
 class Instruments(NamedTuple):
     """Keys as distinct texts and the code of each row; ``-1`` is no value."""
 
@@ -59,7 +70,16 @@ class Instruments(NamedTuple):
     codes: np.ndarray
     keys: np.ndarray
     valid: np.ndarray
-    notes: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Texts that are not written as their key is, each with the key."""
+
+    def notes_of(self, keys: Collection[str]) -> Iterator[str]:
+        """What is to be known of the instruments ``keys``, of which rows were accepted."""
+        renamed = [f"{text} = {key}" for text, key in self.renamed if key in keys]
+        more = f" and {len(renamed) - 3} more" if len(renamed) > 3 else ""
+        if renamed:
+            yield f"instruments {', '.join(renamed[:3])}{more}"
+        yield from _other_names(sorted(keys))
 
     def of_rows(self, of_distinct: np.ndarray, missing: object) -> np.ndarray:
         """A value per row from a value per distinct instrument."""
@@ -93,20 +113,28 @@ def read_instruments(
         is_nothing = np.array([*(text.upper() in _NOTHING for text in found), False], bool)
         codes = np.where(is_nothing[codes], -1, codes).astype("int32")
     keys = [key_of_symbol(text, reading.exchange) for text in found] if keyed_by_symbol else found
-    renamed = [
-        f"{text} = {key}"
+    renamed = tuple(
+        (text, key)
         for text, key in zip(found, keys, strict=True)
         if keyed_by_symbol and key not in (f"{EQUITY_SEGMENT}|{text}", text)
-    ]
-    more = f" and {len(renamed) - 3} more" if len(renamed) > 3 else ""
+    )
     distinct, place_of = _distinct(keys)
     return Instruments(
         column,
         np.append(place_of, [-1]).astype("int32")[codes],
         np.array([*distinct, None], object)[:-1],
         np.array([_is_key(key) and _is_possible(key, keyed_by_symbol) for key in distinct], bool),
-        (f"instruments {', '.join(renamed[:3])}{more}",) if renamed else (),
+        renamed,
     )
+
+
+def _other_names(keys: Iterable[str]) -> Iterator[str]:
+    """What is to be known of an index under another name than the broker's: nothing makes one of the two."""
+    for key in filter(is_index, keys):
+        segment, _, name = key.partition("|")
+        for usual, names in _NAMES_OF_INDICES.items():
+            if name.upper() in names and name != usual:
+                yield f"{key} is an instrument of its own, apart from the broker's {segment}|{usual}"
 
 
 def _distinct(keys: list[str]) -> tuple[list[str], np.ndarray]:

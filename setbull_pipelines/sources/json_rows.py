@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 import pyarrow
 
+from setbull_pipelines.sources.json_objects import KeptOfTwo, readable
 from setbull_pipelines.sources.raw_rows import (
     MOST_COLUMNS,
     MalformedLine,
@@ -46,7 +47,13 @@ def json_rows(content: bytes) -> RawRows:
 
     Several tables of the same columns are one, of several instruments or days, where the document says which.
     """
-    document, lines, broken = _document(content)
+    twice = KeptOfTwo()
+    rows = _rows_of(content, twice)
+    return replace(rows, notes=(*rows.notes, twice.told)) if twice.names else rows
+
+
+def _rows_of(content: bytes, twice: KeptOfTwo) -> RawRows:
+    document, lines, broken = _document(content, twice)
     if _are_flat_objects(document):
         rows = _of_objects(document, {})
         return rows if lines is None else replace(rows, lines=lines, malformed=broken)
@@ -73,23 +80,26 @@ def json_rows(content: bytes) -> RawRows:
     return rows
 
 
-def _document(content: bytes) -> tuple[Any, np.ndarray | None, tuple[MalformedLine, ...]]:
+def _document(
+    content: bytes, twice: KeptOfTwo
+) -> tuple[Any, np.ndarray | None, tuple[MalformedLine, ...]]:
     """The document; of one in each line all of them, the numbers of their lines, and the lines that are none."""
     try:
-        return json.loads(content), None, ()
+        return json.loads(content, object_pairs_hook=twice), None, ()
     except RecursionError as error:
         raise UnreadableFile(f"found JSON that is nested too deeply, {EXPECTED}") from error
     except ValueError as error:
+        twice.names.clear()  # the first line was read as a document
         documents, numbers, broken = [], [], []
         for number, line in enumerate(content.splitlines(), start=1):
             if not line.strip():
                 continue
             try:
-                documents.append(json.loads(line))
+                documents.append(json.loads(line, object_pairs_hook=twice))
                 numbers.append(number)
             except (ValueError, RecursionError) as fault:
                 told = f"Found text that is not JSON ({str(fault)[:100]}), expected one object in the line."
-                shown = _safe(line.decode("utf-8", "replace"))
+                shown = readable(line.decode("utf-8", "replace"))
                 broken.append(MalformedLine(number, shown, 0, 0, told))
         if len(documents) > max(1, len(broken)):
             return documents, np.array(numbers, "int64"), tuple(broken)
@@ -307,7 +317,7 @@ def _of_lists(rows: Sequence[list], place: str, beside: Mapping[str, str]) -> Ra
         for column in range(expected)
     }
     malformed = tuple(
-        MalformedLine(number, _safe(json.dumps(row)), len(row), expected)
+        MalformedLine(number, readable(json.dumps(row)), len(row), expected)
         for number, row in numbered
         if len(row) != expected
     )
@@ -318,7 +328,7 @@ def _of_lists(rows: Sequence[list], place: str, beside: Mapping[str, str]) -> Ra
 
 def _rows(columns: Mapping[str, list[str | None]], beside: Mapping[str, str]) -> RawRows:
     length = len(next(iter(columns.values()), []))
-    names = {_safe(name): values for name, values in columns.items()}
+    names = {readable(name): values for name, values in columns.items()}
     lower = {name.lower() for name in names}
     names |= {name: [value] * length for name, value in beside.items() if name not in lower}
     arrays = [pyarrow.array(values, pyarrow.string()) for values in names.values()]
@@ -331,18 +341,9 @@ def plain_text(value: object) -> str | None:
     if value is None or value == "":
         return None
     try:
-        return _safe(str(value))
+        return readable(str(value))
     except (ValueError, RecursionError):  # an integer of thousands of digits
         return "a number that is too long"
-
-
-def _safe(text: str) -> str:
-    """Half of a surrogate pair, which JSON can hold and no file, becomes the mark for what cannot be read."""
-    return (
-        text
-        if text.isascii()
-        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    )
 
 
 def _refuse_many(columns: Sequence[Any] | Mapping[str, Any]) -> None:
@@ -361,11 +362,11 @@ def _refuse_error(document: Mapping[str, Any]) -> None:
             said = f"{code} ({message})" if message else code
         else:
             said = str(first)
-        raise UnreadableFile(f"found the broker's error {_safe(said)[:300]}, expected candles")
+        raise UnreadableFile(f"found the broker's error {readable(said)[:300]}, expected candles")
     for name in ("s", "status", "error", "Error", "errorMessage", "message"):
         value = document.get(name)
         if isinstance(value, str) and value.lower() not in ("ok", "success", ""):
             message = str(document.get("message") or document.get("errorMessage") or value)
             raise UnreadableFile(
-                f"found an answer without candles ({_safe(message)[:300]}), expected candles"
+                f"found an answer without candles ({readable(message)[:300]}), expected candles"
             )

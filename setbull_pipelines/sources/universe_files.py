@@ -37,6 +37,9 @@ FACT_COLUMNS = (
 )
 EXCHANGE_COLUMNS = ("exchange", "exch_seg")
 """Brokers' lists of all markets say in them which one a row is of."""
+_SHOWN_COLUMNS = (*SYMBOL_COLUMNS, "name", "exchange_token", "series", "instrument_type")
+_FORMULA = ("=", "+", "@", "-")
+"""With these begins what a spreadsheet computes: lists of the report are opened in one, and no share is called so."""
 PAISE_PER_RUPEE = 100
 
 
@@ -142,6 +145,10 @@ def _instrument(found: dict[str, str]) -> dict[str, Any]:
             None,
             "Found no value in column symbol, expected the trading symbol.",
         )
+    for name in _SHOWN_COLUMNS:
+        if len(text := found.get(name) or "") > 1 and text.startswith(_FORMULA):
+            reason = f"Found {text[:50]!r} in column {name}, expected no formula of a spreadsheet."
+            raise _Fault("formula", name, text, reason)
     key = found.get("instrument_key") or _key(found, symbol)
     try:
         parse_instrument_key(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -156,6 +157,47 @@ TAKEN_BACK, BREACH = "rollout indicators taken back", "rollout indicators soft b
 )
 def test_what_each_verdict_of_the_rollout_says(verdict: Verdict, expected: list) -> None:
     assert said(row(7, verdict, Stage.OFF, Stage.OFF)) == expected
+
+
+def of_session(number: int, day: int, verdict: Verdict) -> LogRow:
+    """A row about a day of June, or of May where it is below zero."""
+    found = row(number, verdict, Stage.TEN, Stage.TEN)
+    session = date(2026, 6, 1) + timedelta(days=day - 1)
+    return replace(found, decision=replace(found.decision, session=session))
+
+
+def test_a_session_that_comes_after_later_ones_is_told_once_as_not_judged() -> None:
+    before = [of_session(1, 1, Verdict.COUNTED), of_session(2, 3, Verdict.COUNTED)]
+    late = [of_session(3, 2, Verdict.HELD), of_session(4, 2, Verdict.HELD)]
+    keys = [key for key in said(*before, *late) if "too late" in key[0]]
+    assert keys == [("rollout too late 2026-06-02", "changed", "warning")]
+    (found,) = (f for f in of_rollout([*before, *late], UI) if "too late" in f.key)
+    assert found.title == "rollout: the session of 2026-06-02 came too late to be judged"
+    assert found.message == "because (row 3 of the log, by controller)"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    {
+        "a session that waited for an earlier one": [
+            (1, Verdict.COUNTED), (3, Verdict.HELD), (2, Verdict.COUNTED), (3, Verdict.COUNTED),
+        ],
+        "a session that was judged before": [
+            (1, Verdict.COUNTED), (2, Verdict.COUNTED), (3, Verdict.COUNTED), (2, Verdict.HELD),
+        ],
+        "a thin session that is made again": [
+            (1, Verdict.COUNTED), (2, Verdict.HELD), (3, Verdict.COUNTED), (2, Verdict.HELD),
+        ],
+        "history before the first session": [(5, Verdict.COUNTED), (4, Verdict.HELD)],
+        "a gap of months that is filled": [
+            (-90, Verdict.COUNTED), (5, Verdict.COUNTED), (-20, Verdict.HELD),
+        ],
+    }.items(),
+    ids=lambda case: case[0],
+)  # fmt: skip
+def test_what_is_no_session_that_came_too_late(rows: tuple[str, list]) -> None:
+    log = [of_session(number, day, verdict) for number, (day, verdict) in enumerate(rows[1], 1)]
+    assert not any("too late" in key for key, _, _ in said(*log))
 
 
 def test_every_verdict_is_covered_above() -> None:

@@ -62,7 +62,11 @@ def keys_of(run: SmallRun) -> list[str]:
 @pytest.fixture(scope="module")
 def grouped_run(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     """A copy of the small run with two planned groups; read it only."""
-    folder = tmp_path_factory.mktemp("api")
+    return with_groups(small_run, tmp_path_factory.mktemp("api"))
+
+
+def with_groups(small_run: SmallRun, folder: Path) -> SmallRun:
+    """A copy of the small run below ``folder``, with two planned groups."""
     run = small_run.copy(folder / "data")
     first, second = keys_of(run)[:2]
     path = folder / "groups.csv"

@@ -11,11 +11,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from setbull_pipelines.assets.common import asset_key
+from setbull_pipelines.assets.common import LAST_TABLE, asset_key
 from setbull_pipelines.assets.forgetting import forget_error_logs, forget_runs
 from setbull_pipelines.automation.schedules import materialized_days
 from setbull_pipelines.cli.home import prepare_dagster_home
-from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.opening import now
 from setbull_pipelines.settings import Settings
 
@@ -23,15 +22,15 @@ DAYS = ["2026-06-25", "2026-06-29", "2026-06-30"]
 _LATER = timedelta(days=91)
 
 
-CHECK = dg.AssetCheckSpec("has_rows", asset=asset_key(SUMMARY))
+CHECK = dg.AssetCheckSpec("has_rows", asset=asset_key(LAST_TABLE))
 
 
 @dg.asset(
-    key=asset_key(SUMMARY),
+    key=asset_key(LAST_TABLE),
     partitions_def=dg.StaticPartitionsDefinition(DAYS),
     check_specs=[CHECK],
 )
-def summary(context) -> Iterator[object]:
+def last_table(context) -> Iterator[object]:
     print("a line for the log of the step")
     yield dg.MaterializeResult(metadata={"day": context.partition_key})
     yield dg.AssetCheckResult(check_name=CHECK.name, passed=True)
@@ -52,7 +51,7 @@ def instance(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg
 
 
 def run(instance: dg.DagsterInstance, day: str) -> str:
-    result = dg.materialize([summary], partition_key=day, instance=instance)
+    result = dg.materialize([last_table], partition_key=day, instance=instance)
     assert result.success
     return result.run_id
 
@@ -71,7 +70,7 @@ def test_old_runs_go_with_their_files_and_their_sessions_stay_known(
     assert instance.get_runs() == []
     assert not any(files_of(settings, run_id) for run_id in old)
     assert materialized_days(instance) == {date.fromisoformat(day) for day in DAYS[:2]}
-    latest = instance.get_latest_materialization_event(asset_key(SUMMARY))
+    latest = instance.get_latest_materialization_event(asset_key(LAST_TABLE))
     assert latest.asset_materialization.partition == DAYS[1]
     new = run(instance, DAYS[2])
     assert [each.run_id for each in instance.get_runs()] == [new]
@@ -99,7 +98,7 @@ def test_the_latest_session_stays_the_latest_when_an_older_one_is_said_again(
     between = now()
     run(instance, DAYS[2])
     assert forget_runs(instance, settings, between + timedelta(days=90)) == 1
-    latest = instance.get_latest_materialization_event(asset_key(SUMMARY))
+    latest = instance.get_latest_materialization_event(asset_key(LAST_TABLE))
     assert latest.asset_materialization.partition == DAYS[2]
     assert latest.asset_materialization.metadata["day"].value == DAYS[2]
 

@@ -12,12 +12,11 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from setbull_pipelines.assets.common import RANGE_TAGS, asset_key, needs_warehouse
+from setbull_pipelines.assets.common import LAST_TABLE, RANGE_TAGS, asset_key, needs_warehouse
 from setbull_pipelines.automation import landing_sensor
 from setbull_pipelines.automation.landing import Memory, Taken, notice, release, with_dependents
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.market.calendar import NSE
-from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.raw import publish_intake, read_sources
 from setbull_pipelines.pipeline.references import References
@@ -178,7 +177,7 @@ class Deployment:
 
     def finish(self, *days: date) -> None:
         for day in days:
-            event = dg.AssetMaterialization(asset_key(SUMMARY), partition=day.isoformat())
+            event = dg.AssetMaterialization(asset_key(LAST_TABLE), partition=day.isoformat())
             self.instance.report_runless_asset_event(event)
 
     def tick(self):

@@ -360,7 +360,7 @@ def overdue(instance, settings: Settings, moment: datetime) -> list[tuple[str, s
 def materialize(instance: dg.DagsterInstance, *days: date) -> None:
     for day in days:
         instance.report_runless_asset_event(
-            dg.AssetMaterialization(["reconciliation", "summary"], partition=day.isoformat())
+            dg.AssetMaterialization(["served", "filter_results"], partition=day.isoformat())
         )
 
 

@@ -17,6 +17,7 @@ from setbull_pipelines.assets.lane import unless_ended
 from setbull_pipelines.assets.partitions import trading_days
 from setbull_pipelines.automation.jobs import build_jobs
 from setbull_pipelines.automation.run_process import PROCESS_TAG, days_tag, end_gone_runs
+from setbull_pipelines.automation.told_by_tags import KILLED
 from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.engine import PartitionResult
@@ -67,6 +68,7 @@ def test_a_run_is_left_while_its_process_works_and_ended_when_it_was_killed() ->
         assert instance.get_run_by_id(run.run_id).status is STATUS.FAILURE
         assert f"process {process.pid} of host" in failure(instance, run.run_id)
         assert "is gone" in failure(instance, run.run_id)
+        assert KILLED.items() <= instance.get_run_by_id(run.run_id).tags.items()
         assert end_gone_runs(instance) == []
 
 

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from dagster import DagsterRunStatus
 
-from setbull_pipelines.assets.common import needs_warehouse
+from setbull_pipelines.assets.common import RANGE_TAGS, needs_warehouse
 from setbull_pipelines.automation import schedules
 from setbull_pipelines.automation.schedules import days_under_way, materialized_days
+from setbull_pipelines.automation.told_by_tags import KILLED
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.pipeline.fetching import STORED
 from setbull_pipelines.pipeline.opening import warehouse_root
@@ -32,6 +33,7 @@ from setbull_pipelines_tests.automation.ticks import (
 )
 from setbull_pipelines_tests.pipeline.small_run import publish
 
+RECONCILED = dg.AssetKey(["reconciliation", "summary"])
 FILTER_RESULTS = dg.AssetKey(["v1", "filter_results"])
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = (
@@ -233,6 +235,29 @@ def test_what_the_schedule_reads_from_the_instance(instance):
     start_run(instance, {PARTITION: "2024-06-10"}, job="v1_lane")
     assert materialized_days(instance) == {BEFORE, WEDNESDAY}
     assert days_under_way(instance) == {date(2024, 6, 6)}
+
+
+def test_a_session_whose_run_was_killed_after_the_comparison_is_asked_for_again(instance, tick):
+    """It is neither judged nor served."""
+    materialize(instance, [BEFORE])
+    materialize(instance, [WEDNESDAY], RECONCILED)
+    assert days_asked(tick(at(WEDNESDAY, 17))) == [str(WEDNESDAY)]
+
+
+def test_a_session_whose_newest_run_was_killed_is_asked_for_again_though_it_is_served(
+    instance, tick
+):
+    """Its report can be missing."""
+    materialize(instance, [BEFORE, WEDNESDAY])
+    start_run(instance, {PARTITION: str(BEFORE)} | KILLED, DagsterRunStatus.FAILURE)
+    start_run(instance, {PARTITION: str(WEDNESDAY)}, DagsterRunStatus.SUCCESS)
+    assert materialized_days(instance) == {WEDNESDAY}
+    # A later run ended, as it did or not; one that repeats a killed one is not killed itself.
+    start_run(instance, {PARTITION: str(BEFORE)}, DagsterRunStatus.FAILURE)
+    assert materialized_days(instance) == {BEFORE, WEDNESDAY}
+    killed = dict.fromkeys(RANGE_TAGS, str(WEDNESDAY)) | KILLED
+    start_run(instance, killed, DagsterRunStatus.FAILURE)
+    assert materialized_days(instance) == {BEFORE}
 
 
 # Where the input is what is fetched from the broker

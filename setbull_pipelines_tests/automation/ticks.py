@@ -24,7 +24,7 @@ from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.settings import Settings
 
 INDIA = ZoneInfo("Asia/Kolkata")
-SUMMARY = dg.AssetKey(["reconciliation", "summary"])
+LAST_TABLE = dg.AssetKey(["served", "filter_results"])
 Tick = Callable[[datetime], object]
 
 
@@ -46,7 +46,7 @@ def ticking(settings: Settings, instance: dg.DagsterInstance, name: str) -> Tick
 
 
 def materialize(
-    instance: dg.DagsterInstance, days: Iterable[date], asset: dg.AssetKey = SUMMARY
+    instance: dg.DagsterInstance, days: Iterable[date], asset: dg.AssetKey = LAST_TABLE
 ) -> None:
     """Let the instance know of materialized days of a table."""
     for day in days:

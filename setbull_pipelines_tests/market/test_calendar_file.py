@@ -99,6 +99,15 @@ def test_columns_may_have_any_order_and_sources_commas() -> None:
     ]
 
 
+def test_a_file_of_a_spreadsheet_with_semicolons_is_read() -> None:
+    rows = ["2027-03-22;holiday;;CMTR/1, page 2", "2027-11-07;muhurat;18:00-19:00;CMTR/2"]
+    read = parse_calendar("\r\n".join([HEADER.replace(",", ";"), *rows]))
+    assert [(row.day, row.source) for row in read.closed_days] == [
+        (date(2027, 3, 22), "CMTR/1, page 2")
+    ]
+    assert [row.day for row in read.sessions] == [date(2027, 11, 7)]
+
+
 def test_the_hours_of_a_muhurat_evening_are_known_from_then_on() -> None:
     assert NSE.session(MUHURAT).minutes is None
     evening = pd.Series(pd.to_datetime(["2026-11-08 17:59", "2026-11-08 18:00"]))

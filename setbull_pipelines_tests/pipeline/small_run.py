@@ -107,7 +107,7 @@ class SmallRun:
 
 
 @cache
-def _finished_run(own: Path) -> SmallRun:
+def finished_run(own: Path) -> SmallRun:
     """The run that one process of the session makes and all read, with a copy of Dagster's history below ``own``."""
     # Processes of pytest-xdist have folders of their own in that of the session.
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
@@ -117,7 +117,8 @@ def _finished_run(own: Path) -> SmallRun:
         if not made.exists():
             made.write_bytes(pickle.dumps(_make(shared)))
     settings, intake, outcome = pickle.loads(made.read_bytes())
-    history = shutil.copytree(shared / _HISTORY, own / f"copied-{_HISTORY}")
+    copied = own / f"copied-{_HISTORY}"
+    history = shutil.copytree(shared / _HISTORY, copied, dirs_exist_ok=True)
     return SmallRun(settings, _instance(history), intake, outcome)
 
 
@@ -149,7 +150,7 @@ def _instance(folder: Path) -> dg.DagsterInstance:
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     """The finished run; read it, and :meth:`SmallRun.copy` it to change something."""
-    return _finished_run(tmp_path_factory.getbasetemp())
+    return finished_run(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

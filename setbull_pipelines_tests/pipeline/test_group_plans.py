@@ -107,6 +107,26 @@ def test_a_session_before_that_was_never_served_is_a_reason(
     assert set(plan["range_reason"]) == {f"there is no daily bar with indicators of {before}"}
 
 
+def test_a_session_that_is_made_late_is_in_the_plan_of_the_next_one(
+    copied_run: SmallRun, settings: Settings
+) -> None:
+    store, (before, day) = copied_run.warehouse, copied_run.days[-2:]
+    publish_groups(store, settings, "run")
+    list(plan_days([before, day], store, settings, "run"))
+    in_order = read_plan(day, store, settings)
+    served = served_table(tables.INDICATORS_DAILY)
+    rows = store.read(served, [before.isoformat()])
+    forget(store, served, before)
+    list(plan_days([day], store, settings, "run"))
+    assert not read_plan(day, store, settings).equals(in_order)
+
+    publish(store, served, before.isoformat(), rows)
+    results = plan_days([before], store, settings, "run")
+    assert [(result.day, result.cached) for result in results][-1] == (day, False)
+    pd.testing.assert_frame_equal(read_plan(day, store, settings), in_order)
+    assert all(result.cached for result in plan_days([before], store, settings, "run"))
+
+
 def test_a_day_without_served_candles_is_not_planned(
     copied_run: SmallRun, settings: Settings
 ) -> None:

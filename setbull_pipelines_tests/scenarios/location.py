@@ -14,7 +14,7 @@ import dagster as dg
 import pandas as pd
 
 from setbull_pipelines.assets import variants
-from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
+from setbull_pipelines.assets.common import DAILY_JOB_NAME
 from setbull_pipelines.settings import load_settings
 from setbull_pipelines.variants import V2
 

@@ -22,6 +22,7 @@ import pyarrow
 import pyarrow.ipc
 import pyarrow.parquet
 
+from setbull_pipelines.cli.settings import default_lines
 from setbull_pipelines.market.calendar_file import InvalidCalendar, parse_calendar
 from setbull_pipelines.settings import InputSettings, InvalidSettings, load_settings
 from setbull_pipelines.sources import packed
@@ -306,6 +307,14 @@ series = ["EQ", "BE"]
 [rollout]
 minimum_instruments = 10
 """
+
+
+def _default_settings() -> dict[str, tuple[str, bytes]]:
+    """Every group of settings with its defaults as a file of its own."""
+    groups = "\n".join(line for line in default_lines() if not line.startswith("#")).split("\n\n")
+    return {group.partition("\n")[0]: ("s.toml", group.encode()) for group in groups if group}
+
+
 READERS: dict[str, Reader] = {
     "input": Reader(SEEDS, read_input, (UnreadableFile,)),
     "groups": Reader(
@@ -330,7 +339,9 @@ READERS: dict[str, Reader] = {
         (InvalidCalendar,),
     ),
     "settings": Reader(
-        {"settings": ("s.toml", _SETTINGS)}, _through_a_file(_read_settings), (InvalidSettings,)
+        {"settings": ("s.toml", _SETTINGS), **_default_settings()},
+        _through_a_file(_read_settings),
+        (InvalidSettings,),
     ),
     "decided actions": Reader(
         {

@@ -189,6 +189,26 @@ def test_bad_rows_of_a_list_are_quarantined(inbox: Path) -> None:
     ]
 
 
+def test_formulas_in_the_place_of_names_are_quarantined(inbox: Path) -> None:
+    """The lists of the report are CSV files, which a spreadsheet opens and would compute."""
+    (inbox / "list.csv").write_text(
+        "instrument_key,symbol,name,tick_size\n"
+        'NSE_EQ|A,"=HYPERLINK(""http://example.com"")",A,0.05\n'
+        "NSE_EQ|B,B,+SUM(1),0.05\n"
+        "NSE_EQ|C,@C,C,0.05\n"
+        "NSE_EQ|D,D,-2+3,0.05\n"
+        "NSE_EQ|E,E,-,0.05\n"
+    )
+    taken = take(inbox)
+    assert taken.unassigned[["line", "rule", "column"]].values.tolist() == [
+        [2, "formula", "symbol"],
+        [3, "formula", "name"],
+        [4, "formula", "symbol"],
+        [5, "formula", "name"],
+    ]
+    assert taken.instruments[["symbol", "name"]].values.tolist() == [["E", "-"]]
+
+
 def test_the_real_lists_are_read(shared_data: Path, inbox: Path) -> None:
     (inbox / "all.csv").write_bytes((shared_data / "instruments_nse_eq.csv").read_bytes())
     taken = take(inbox)

@@ -158,6 +158,29 @@ def test_names_of_indices_keep_their_small_letters() -> None:
     assert keys(candles(table(*session(minutes=2, symbol="Nifty 50")))) == ["NSE_INDEX|Nifty 50"]
 
 
+@pytest.mark.parametrize("written", ["NIFTY 50", "^NSEI", "NIFTY"])
+def test_an_index_under_another_name_than_the_broker_s_is_said_to_be_another(written: str) -> None:
+    """Two files of one index under two names are two instruments."""
+    found = candles(table(*session(minutes=2, symbol=written)))
+    (key,) = keys(found)
+    said = f"{key} is an instrument of its own, apart from the broker's NSE_INDEX|Nifty 50"
+    assert said in found.notes
+    same = candles(table(*session(minutes=2, symbol="Nifty 50")))
+    assert not any("of its own" in note for note in same.notes)
+
+
+def test_a_name_that_an_object_has_twice_is_said_and_the_last_value_counts() -> None:
+    row = '"symbol":"ITC","date":"2025-06-09","open":500.5,"high":501,"low":500,"volume":1200'
+    again = f'{{{row},"close":500,"close":500.75}}'
+    found = candles(f"[{again},{again.replace('ITC', 'TCS')}]", "a.json")
+    assert [bar[3] for bar in values(found)] == [500.75, 500.75]
+    assert "2 objects have 'close' twice: the last value counts" in found.notes
+    lines = candles(f"{again}\n{again.replace('ITC', 'TCS')}\n", "a.json")
+    assert "2 objects have 'close' twice: the last value counts" in lines.notes
+    once = candles(f'[{{{row},"close":500.75}}]', "a.json")
+    assert not any("twice" in note for note in once.notes)
+
+
 def test_isins_in_place_of_symbols_are_the_keys() -> None:
     found = candles(
         table(*session(minutes=2, symbol="INE154A01025"), header=HEADER.replace("symbol", "ISIN"))
@@ -273,6 +296,8 @@ def test_totals_notes_and_a_header_again_are_kept_with_their_reason() -> None:
         [6, "missing value"],
         [8, "malformed row"],
     ]
+    # Names that only rejected rows have are no instruments.
+    assert not any("instruments" in note for note in found.notes)
 
 
 def test_a_second_header_with_another_order_is_refused() -> None:

@@ -10,6 +10,10 @@ from setbull_pipelines.sources.layouts import Sample, plain
 from setbull_pipelines.sources.raw_rows import RawRows
 
 NAME = "ICICI Breeze"
+_OWN_CODES = (
+    "stock_code is ICICI's own name of a stock, RELIND for RELIANCE, and is taken as the symbol: the exchange's, where "
+    "it differs, is given by an alias"
+)
 _COLUMNS = {"datetime", "stock_code", "exchange_code", "open", "high", "low", "close", "volume"}
 
 
@@ -28,7 +32,8 @@ def as_rows(rows: RawRows) -> RawRows:
             if name in ("count", "product_type", "expiry_date", "right", "strike_price")
         ]
     )
-    return plain.as_rows(replace(rows, columns=table))
+    rows = plain.as_rows(replace(rows, columns=table))
+    return replace(rows, notes=(*rows.notes, _OWN_CODES))
 
 
 identity = instrument_in

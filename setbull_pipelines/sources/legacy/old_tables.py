@@ -186,13 +186,17 @@ def chunk_of(
 ) -> Chunk:
     """A chunk with the columns that are used.
 
-    Raises CannotImport when one that is needed is missing, and for dates whose day and month cannot be told apart.
+    Raises CannotImport when one that is needed is missing or there twice, and for dates whose day and month cannot be
+    told apart.
     """
     missing = [name for name in REQUIRED[table] if name not in rows.columns]
     if missing:
         raise CannotImport(
             f"{stream}: {table} has the columns {', '.join(rows.columns)}, expected also {', '.join(missing)}"
         )
+    if not rows.columns.is_unique:
+        twice = rows.columns[rows.columns.duplicated()][0]
+        raise CannotImport(f"{stream}: {table} has the column {twice} twice, expected it once")
     for name in _OF_DAYS & set(rows.columns):
         is_doubtful = rows[name].astype("str").str.match(_DAY_OR_MONTH_FIRST)
         if is_doubtful.any():

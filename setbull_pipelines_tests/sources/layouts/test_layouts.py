@@ -43,6 +43,13 @@ def test_a_profile_is_announced(name: str) -> None:
     assert candles(text, file).notes[0] == name
 
 
+def test_codes_that_a_broker_alone_has_are_said_to_be_its_own() -> None:
+    file, text, _ = FILES["ICICI Breeze"]
+    found = candles(text.replace('"ITC"', '"RELIND"'), file)
+    assert keys(found) == ["NSE_EQ|RELIND"]
+    assert any("ICICI's own name of a stock" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("name", DAY_FILES)
 def test_a_day_file_of_the_exchange_is_read_and_other_series_are_quarantined(name: str) -> None:
     header, row, key = DAY_FILES[name]

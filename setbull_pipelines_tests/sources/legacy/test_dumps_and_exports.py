@@ -80,6 +80,10 @@ def test_columns_are_those_of_the_statement_or_of_the_created_table(tmp_path: Pa
             "INSERT INTO `stocks` VALUES (1,'A',NULL,2) ON DUPLICATE KEY UPDATE id=1;\n",
             "expected a row",
         ),
+        (
+            "INSERT INTO `stock_groups` (`id`, `entry_type`, `id`) VALUES ('a','BB_RANGE','b');\n",
+            "stock_groups has the column id twice, expected it once",
+        ),
     ],
 )
 def test_a_dump_that_is_cut_or_another_is_told(text: str, sentence: str, tmp_path: Path) -> None:
