@@ -231,6 +231,19 @@ def test_a_decision_at_its_limit_is_no_mix_up(tmp_path, market) -> None:
         assert found == {"is_mamba": diagnosis}
 
 
+@pytest.mark.parametrize(("equal_rows", "is_limit"), [(3, True), (4, False), (5, False)])
+def test_a_number_that_as_many_equal_rows_have_is_no_limit(
+    tmp_path, market, equal_rows, is_limit
+) -> None:
+    v1 = market["moves_daily"].copy()
+    others = np.flatnonzero(~v1["is_mamba"])[[1, 3, 5, 8, 10, 11, 12, 14, 15]]
+    v1.loc[others[: 4 + equal_rows], "move_percent"] = 5.0
+    v2 = v1.copy()
+    v2.loc[others[:4], "is_mamba"] = True
+    found = named(compare_frames(tmp_path, MOVES_DAILY, v1, v2))
+    assert (found["is_mamba"] == "value equal to a limit") is is_limit
+
+
 def test_one_cell_that_says_it_itself_is_enough(tmp_path, last_session) -> None:
     v2 = last_session.copy()
     v2.loc[30, "atr"] = 0.0

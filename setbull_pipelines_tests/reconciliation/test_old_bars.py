@@ -258,3 +258,23 @@ def test_differences_are_counted_by_cause(market: dict[str, pd.DataFrame]) -> No
     rsi = counted[counted["column"] == "rsi"].iloc[0]
     assert rsi["cause"] == old_bars.RS
     assert float(rsi["old"]) < 10 < float(rsi["v1"])
+
+
+def test_causes_are_in_the_order_of_tables_and_columns_and_the_most_cells_first() -> None:
+    cells = [
+        ("b", "low", "one"),
+        ("a", "low", "one"),
+        ("a", "high", "one"),
+        ("a", "high", "two"),
+        ("a", "high", "two"),
+    ]
+    found = pd.DataFrame(cells, columns=["table", "column", "cause"])
+    found = found.assign(instrument_key="X", at=["1", "2", "3", "4", "5"], old="1", v1="2")
+    counted = by_cause(found)
+    told = counted[["table", "column", "cause", "cells", "first"]]
+    assert list(told.itertuples(index=False, name=None)) == [
+        ("a", "high", "two", 2, "X 4"),
+        ("a", "high", "one", 1, "X 3"),
+        ("a", "low", "one", 1, "X 2"),
+        ("b", "low", "one", 1, "X 1"),
+    ]
