@@ -38,6 +38,7 @@ from cosmic_ray.commands import init
 from cosmic_ray.mutating import use_mutation
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
+from hypothesis import Phase, settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs" / "mutation.md"
@@ -48,16 +49,7 @@ FAULTS_THEMSELVES = "*_mutants.py"
 KERNELS = "setbull_pipelines/variants/v2/kernels.py"
 _TESTS = "setbull_pipelines_tests"
 _IDENTITY = re.compile(r"core/ReplaceComparisonOperator_(Eq|NotEq)_(Is|IsNot)")
-_IMPORTED_ONCE = (
-    "dagster",
-    "duckdb",
-    "hypothesis",
-    "numba",
-    "pandas",
-    "pyarrow",
-    "pytest",
-    "schemathesis",
-)
+_IMPORTED_ONCE = ("dagster", "duckdb", "pandas", "pyarrow", "schemathesis")
 """Of others, and slow to import: the process in which a mutant is tested is forked from one that has them."""
 _PROCESSOR_SECONDS = 60
 """What a test may take, after which its mutant is found by that: the slowest takes a tenth."""
@@ -139,6 +131,13 @@ class Order:
 
     first: Collection[str]
 
+    def pytest_configure(self) -> None:
+        # One example that fails is enough: looking for the smallest one takes minutes.
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile("found", settings.default, phases=phases)
+        settings.load_profile("found")
+        self.pytest_runtest_setup()
+
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: item.nodeid not in self.first)
 
@@ -164,9 +163,8 @@ def is_passed(room: str, plugin: object, *, plain: bool) -> bool:
     """Whether all tests of a room pass, in this process; ``plain`` leaves kernels uncompiled."""
     numba.config.DISABLE_JIT = plain
     os.environ["NUMBA_DISABLE_JIT"] = str(int(plain))
-    shutil.rmtree(
-        ".hypothesis", ignore_errors=True
-    )  # or examples that found one mutant would be tried on the next
+    # Examples that found one mutant would be tried on the next.
+    shutil.rmtree(".hypothesis", ignore_errors=True)
     options = "-qx --no-header -p no:cacheprovider --most-examples=10 --hypothesis-seed=1"
     tests = [*options.split(), "-m", "not run", f"{_TESTS}/{room}"]
     return pytest.main(tests, [plugin]) == pytest.ExitCode.OK
