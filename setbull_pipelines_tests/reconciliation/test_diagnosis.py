@@ -168,6 +168,24 @@ def test_many_rows_are_read_as_whole_instruments_with_the_diverging_ones_first(
     assert sides.instruments == 3
 
 
+def test_a_column_without_an_unequal_cell_among_the_rows_that_are_read_is_no_echo(
+    tmp_path, last_session, monkeypatch
+) -> None:
+    monkeypatch.setattr(comparing, "ROWS_DIAGNOSED", 100)
+    instruments = last_session["instrument_key"]
+    is_first, is_last = (instruments == name for name in (instruments.min(), instruments.max()))
+    noise = 1 + 0.3 * np.sin(np.arange(len(last_session)) ** 2)
+    v2 = last_session.copy()
+    for column, rows in (("atr", is_first), ("rsi", is_last)):
+        v2[column] = v2[column].where(~rows, v2[column] * noise)
+    comparison = compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2)
+    assert named(comparison) == {"atr": "not smoothed", "rsi": "unknown shape"}
+    assert "rsi: differs in instruments that were not read" in comparison.reason
+    v2["atr"] = last_session["atr"].where(~is_first, 0.0)
+    comparison = compare_frames(tmp_path / "zero", INDICATORS_5MIN, last_session, v2)
+    assert named(comparison) == {"atr": "zero instead of a value", "rsi": "unknown shape"}
+
+
 def test_only_much_more_movement_at_the_same_level_is_a_missing_average(
     tmp_path, last_session
 ) -> None:
