@@ -199,6 +199,22 @@ def test_only_much_more_movement_at_the_same_level_is_a_missing_average(
         }
 
 
+@pytest.mark.parametrize(
+    ("later_gap", "diagnosis"),
+    [(0.0, "seeding"), (0.02, "seeding"), (0.04, "single instrument")],
+)
+def test_a_first_value_is_to_blame_where_the_difference_fades_in_whatever_steps(
+    tmp_path, market, later_gap, diagnosis
+) -> None:
+    v1 = market["indicators_5min"]
+    series = v1["instrument_key"] == v1["instrument_key"].min()
+    valued = v1.index[series & v1["ema_9"].notna()]
+    v2 = v1.copy()
+    v2.loc[valued[:8], "ema_9"] += [1.0, -3.0, 0.5, 2.0, -1.5, 0.7, 2.5, -0.9]
+    v2.loc[valued[8:], "ema_9"] += later_gap * np.sign(np.sin(np.arange(len(valued) - 8) ** 2 + 1))
+    assert named(compare_frames(tmp_path, INDICATORS_5MIN, v1, v2)) == {"ema_9": diagnosis}
+
+
 def test_differences_to_one_side_are_named_when_they_are_too_many_for_chance(
     tmp_path, last_session
 ) -> None:
