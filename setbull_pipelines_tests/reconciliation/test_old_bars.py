@@ -208,6 +208,26 @@ def test_rows_that_one_side_lacks_are_told(market: dict[str, pd.DataFrame]) -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("clock", "cause"),
+    [
+        ("03:44", "outside the session"),
+        ("03:45", "another zone"),
+        ("09:14", "another zone"),
+        ("09:15", "not imported"),
+        ("15:29", "not imported"),
+        ("15:30", "outside the session"),
+    ],
+)
+def test_a_bar_that_v1_lacks_is_judged_by_the_minute_at_which_it_begins(
+    clock: str, cause: str, market: dict[str, pd.DataFrame]
+) -> None:
+    at = pd.Timestamp(f"2025-06-03T{clock}", tz=INDIA)
+    rows = on(market["old"], TODAY, "moment").iloc[:1].assign(instrument_key="X", moment=at)
+    (found,) = held(market, rows, TODAY).all_differences.query("instrument_key == 'X'")["cause"]
+    assert cause in found
+
+
 def test_why_v1_has_no_bar_follows_from_its_minutes(market: dict[str, pd.DataFrame]) -> None:
     at = pd.Timestamp(datetime(2025, 6, 3, 10, 0), tz=INDIA)
     rows = on(market["old"], TODAY, "moment")
