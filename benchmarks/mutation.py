@@ -35,7 +35,7 @@ import coverage
 import numba
 import pytest
 from cosmic_ray.commands import init
-from cosmic_ray.mutating import use_mutation
+from cosmic_ray.mutating import mutate_code, use_mutation
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
 from hypothesis import Phase, settings
@@ -240,6 +240,17 @@ def possible_in(file: str) -> Places:
     return places_of(mutations, Path(file).read_text(encoding="utf-8"))
 
 
+def is_python(file: str, mutation: Mutation) -> bool:
+    """Whether a mutant can be read at all: every test would find one like ``a & not b``."""
+    source = Path(file).read_text(encoding="utf-8")
+    operator = get_operator(mutation.operator_name)()
+    try:
+        ast.parse(mutate_code(source, operator, mutation.occurrence))
+    except SyntaxError:
+        return False
+    return True
+
+
 def surviving_change(file: str, mutation: Mutation) -> str | None:
     """What a mutation changes where all tests pass with it; None where one fails."""
     room, plain = Path(file).parts[1], file == KERNELS
@@ -257,7 +268,7 @@ def surviving_change(file: str, mutation: Mutation) -> str | None:
 def survivors_in(file: str, count: int, seed: int) -> list[str]:
     """Draw in a file, test, and print a line of the table; the survivors as rows of the page."""
     at = possible_in(file)
-    chosen = drawn(at, count, f"{seed} {file}")
+    chosen = [one for one in drawn(at, count, f"{seed} {file}") if is_python(file, one)]
     changes = [surviving_change(file, mutation) for mutation in chosen]
     short = file.removeprefix("setbull_pipelines/")
     survivors = [f"| {short} | {change} |" for change in changes if change is not None]

@@ -21,6 +21,7 @@ from benchmarks.mutation import (
     changed_line,
     drawn,
     files_of,
+    is_python,
     is_true_apart,
     places_of,
 )
@@ -94,6 +95,17 @@ def test_every_file_of_the_rooms_is_drawn_from_but_the_faults_themselves() -> No
     assert "setbull_pipelines/reconciliation/compare.py" in files
     assert not any(file.endswith("_mutants.py") for file in files)
     assert all((PROJECT / file).is_file() for file in files)
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [("ReplaceUnaryOperator_Invert_Not", False), ("ReplaceUnaryOperator_Invert_UAdd", True)],
+)
+def test_a_mutant_that_is_no_python_is_told_apart(operator, expected, tmp_path) -> None:
+    file = tmp_path / "source.py"
+    file.write_text("found = one & ~two\n", encoding="utf-8")
+    mutation = Mutation(f"core/{operator}", 0, (1, 14), (1, 18))
+    assert is_python(str(file), mutation) is expected
 
 
 def test_what_carries_out_the_line_of_a_mutant_comes_first_and_nothing_is_left_out() -> None:
