@@ -315,6 +315,25 @@ def test_a_shifted_clock_says_where_to(tmp_path, market, minutes, words) -> None
     assert f"bars of V2 carry a time {words} (" in comparison.diagnoses.at[0, "sentence"]
 
 
+@pytest.mark.parametrize(
+    ("not_in_v1", "not_in_v2", "diagnosis"),
+    [
+        ([], [10, 11, 12], "missing rows"),
+        ([10, 11, 12], [], "added rows"),
+        ([10], [100, 101], "other rows"),
+        ([], list(range(75)), "lost instruments"),
+    ],
+)
+def test_rows_of_one_side_do_not_explain_the_cells_of_the_other_rows(
+    tmp_path, last_session, not_in_v1, not_in_v2, diagnosis
+) -> None:
+    """Two faults at once: a column is halved throughout too."""
+    v1 = last_session.drop(index=not_in_v1)
+    v2 = last_session.assign(atr=last_session["atr"] * 0.5).drop(index=not_in_v2)
+    found = named(compare_frames(tmp_path, INDICATORS_5MIN, v1, v2))
+    assert found == {"(row)": diagnosis, "atr": "constant factor"}
+
+
 def test_a_table_without_stages_has_one_place_and_the_filters_have_theirs_in_order() -> None:
     assert set(places(INDICATORS_5MIN).values()) == {0}
     of_filters = places(FILTER_RESULTS)
