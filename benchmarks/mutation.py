@@ -13,18 +13,32 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
+import json
 import os
 import random
 import re
-import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
+
+import coverage
+import numba
+import pytest
+from cosmic_ray.commands import init
+from cosmic_ray.mutating import mutate_code, use_mutation
+from cosmic_ray.plugins import get_operator
+from cosmic_ray.work_db import WorkDB, use_db
+from hypothesis import Phase, settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs" / "mutation.md"
@@ -34,36 +48,13 @@ FAULTS_THEMSELVES = "*_mutants.py"
 """Files of the self-test that are nothing but faults of V2."""
 KERNELS = "setbull_pipelines/variants/v2/kernels.py"
 _TESTS = "setbull_pipelines_tests"
-_NEAR = {
-    "_shapes": ("diagnosis", "divergences"),
-    "sides": ("diagnosis",),
-    "chains": ("diagnosis",),
-    "finding": ("diagnosis", "old_filters"),
-    "few_differences": ("aligned", "compare"),
-    "rows": ("aligned", "compare"),
-    "joining": ("compare",),
-    "report": ("report", "page", "drill_down"),
-    "market": ("score", "divergences"),
-    "mutant": ("divergences",),
-    "one_day": ("divergences",),
-    "score": ("score", "divergences"),
-    "noise": ("drift", "noise"),
-    "outcome": ("compare",),
-    "cells": ("compare",),
-    "columns": ("compare", "columns"),
-    "controller": ("controller", "breaches"),
-    "kernels": ("indicators", "aggregation"),
-    "protocol": ("workers", "filters", "sequences"),
-    "preparing": ("workers",),
-    "daily_series": ("sequences", "filters"),
-    "analysis": ("analysis", "sequences", "sequence_scores"),
-}
-"""By the end of a file's name, the tests that find most of its mutants where those of its own name are not all."""
 _IDENTITY = re.compile(r"core/ReplaceComparisonOperator_(Eq|NotEq)_(Is|IsNot)")
-_PROCESSOR_SECONDS = 300
-"""What tests may take under a mutant, after which it is found by that; about five times what those of a room take."""
-_LONGEST_SECONDS = 3600
-"""For one that waits and takes no processor time."""
+_IMPORTED_ONCE = ("dagster", "duckdb", "pandas", "pyarrow", "schemathesis")
+"""Of others, and slow to import: the process in which a mutant is tested is forked from one that has them."""
+_PROCESSOR_SECONDS = 60
+"""What a test may take, after which its mutant is found by that: the slowest takes a tenth."""
+_SECONDS = 600
+"""For a test that waits and takes no processor time."""
 Place = tuple[int, int]
 """Line and column."""
 
@@ -134,38 +125,91 @@ def drawn(at: Places, count: int, seed: str) -> list[Mutation]:
     ]
 
 
-def command_for(file: str) -> str:
-    """The tests that are nearest to a file, and where they pass all of its room, until the first that fails."""
-    room, name = Path(file).parts[1], Path(file).stem
-    patterns = next((near for ending, near in _NEAR.items() if name.endswith(ending)), (name,))
-    near = [
-        path.relative_to(PROJECT).as_posix()
-        for pattern in patterns
-        for path in sorted((PROJECT / _TESTS / room).rglob(f"test_{pattern}.py"))
-    ]
-    commands = [command_of([f"{_TESTS}/{room}"], plain=file == KERNELS)]
-    if near:
-        commands.insert(0, command_of(near, plain=file == KERNELS))
-    return shlex.join(
-        ["sh", "-c", f"ulimit -t {_PROCESSOR_SECONDS} && {' && '.join(map(shlex.join, commands))}"]
-    )
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A plugin of pytest: tests that carry out the line of a mutant come first, and none may run for ever."""
+
+    first: Collection[str]
+
+    def pytest_configure(self) -> None:
+        # One example that fails is enough: looking for the smallest one takes minutes.
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile("found", settings.default, phases=phases)
+        settings.load_profile("found")
+        self.pytest_runtest_setup()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: item.nodeid not in self.first)
+
+    def pytest_runtest_setup(self) -> None:
+        # Whose time is over is killed: a mutant may not catch that.
+        signal.setitimer(signal.ITIMER_PROF, _PROCESSOR_SECONDS)
+        signal.alarm(_SECONDS)
 
 
-def command_of(tests: Sequence[str], *, plain: bool) -> list[str]:
-    """The command of some tests; ``plain`` leaves kernels uncompiled, which takes longer than running them."""
-    return [
-        *("env", f"NUMBA_DISABLE_JIT={int(plain)}", "PYTHONPATH=."),
-        *(sys.executable, "-m", "pytest", "-qx", "--no-header", "-p", "no:cacheprovider"),
-        *("-m", "not run", "--most-examples=10", "--hypothesis-seed=1", *tests),
-    ]
+@dataclass(frozen=True, eq=False)
+class Measuring:
+    """A plugin of pytest: what each test carries out is kept under its name."""
+
+    coverage: coverage.Coverage
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.coverage.switch_context(item.nodeid)
+        return (yield)
 
 
-def check_without_mutant(room: str, *, plain: bool) -> None:
-    """End the program where the tests of a room fail as they are: every mutant would be said to be found."""
-    command = command_of([f"{_TESTS}/{room}"], plain=plain)
-    finished = subprocess.run(command, capture_output=True, text=True)
-    if finished.returncode:
-        raise SystemExit(f"the tests of {room} fail without a mutant:\n{finished.stdout}")
+def is_passed(room: str, plugin: object, *, plain: bool) -> bool:
+    """Whether all tests of a room pass, in this process; ``plain`` leaves kernels uncompiled."""
+    numba.config.DISABLE_JIT = plain
+    os.environ["NUMBA_DISABLE_JIT"] = str(int(plain))
+    # Examples that found one mutant would be tried on the next.
+    shutil.rmtree(".hypothesis", ignore_errors=True)
+    options = "-qx --no-header -p no:cacheprovider --most-examples=10 --hypothesis-seed=1"
+    tests = [*options.split(), "-m", "not run", f"{_TESTS}/{room}"]
+    return pytest.main(tests, [plugin]) == pytest.ExitCode.OK
+
+
+def is_true_apart(question: Callable[[], bool]) -> bool:
+    """The answer of a forked process, which has imported nothing of the project yet; False where it dies."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            sys.path.insert(0, os.getcwd())
+            with open("output.txt", "w", encoding="utf-8") as output, redirect_stdout(output):
+                answer = question()
+        except BaseException:
+            answer = False
+        os._exit(int(not answer))
+    return os.waitpid(child, 0)[1] == 0
+
+
+@cache
+def tests_of_lines(room: str, *, plain: bool) -> dict[str, dict[int, list[str]]]:
+    """By file and line the tests that carry it out; ends the program where one fails without a mutant."""
+
+    def measure() -> bool:
+        measuring = coverage.Coverage(data_file=None, source=[f"setbull_pipelines/{room}"])
+        measuring.start()
+        passed = is_passed(room, Measuring(measuring), plain=plain)
+        measuring.stop()
+        data = measuring.get_data()
+        found = {
+            os.path.relpath(file): data.contexts_by_lineno(file) for file in data.measured_files()
+        }
+        Path("lines.json").write_text(json.dumps(found), encoding="utf-8")
+        return passed
+
+    if not is_true_apart(measure):
+        raise SystemExit(
+            f"the tests of {room} fail without a mutant:\n{Path('output.txt').read_text()}"
+        )
+    lines = json.loads(Path("lines.json").read_text(encoding="utf-8"))
+    return {
+        file: {int(line): tests for line, tests in of_file.items()}
+        for file, of_file in lines.items()
+    }
 
 
 def copied(folder: Path) -> Path:
@@ -190,30 +234,41 @@ def changed_line(diff: str) -> str:
 
 def possible_in(file: str) -> Places:
     """All that Cosmic Ray can do to a file."""
-    from cosmic_ray.commands import init
-    from cosmic_ray.work_db import WorkDB, use_db
-
     with use_db(":memory:", WorkDB.Mode.create) as session:
         init([Path(file)], session, {})
         mutations = [mutation for item in session.work_items for mutation in item.mutations]
     return places_of(mutations, Path(file).read_text(encoding="utf-8"))
 
 
+def is_python(file: str, mutation: Mutation) -> bool:
+    """Whether a mutant can be read at all: every test would find one like ``a & not b``."""
+    source = Path(file).read_text(encoding="utf-8")
+    operator = get_operator(mutation.operator_name)()
+    try:
+        ast.parse(mutate_code(source, operator, mutation.occurrence))
+    except SyntaxError:
+        return False
+    return True
+
+
 def surviving_change(file: str, mutation: Mutation) -> str | None:
     """What a mutation changes where all tests pass with it; None where one fails."""
-    from cosmic_ray.mutating import mutate_and_test
-    from cosmic_ray.work_item import TestOutcome
-
-    result = mutate_and_test([mutation], command_for(file), _LONGEST_SECONDS)
-    if result.test_outcome == TestOutcome.INCOMPETENT:
-        raise SystemExit(f"{file}: {mutation}: {result.output}")
-    return changed_line(result.diff) if result.test_outcome == TestOutcome.SURVIVED else None
+    room, plain = Path(file).parts[1], file == KERNELS
+    of_lines = tests_of_lines(room, plain=plain).get(file, {})
+    lines = range(mutation.start_pos[0], mutation.end_pos[0] + 1)
+    order = Order({test for line in lines for test in of_lines.get(line, ())})
+    operator = get_operator(mutation.operator_name)()
+    with use_mutation(Path(file), operator, mutation.occurrence) as (before, after):
+        if not is_true_apart(lambda: is_passed(room, order, plain=plain)):
+            return None
+    lines_changed = difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="")
+    return changed_line("\n".join(lines_changed))
 
 
 def survivors_in(file: str, count: int, seed: int) -> list[str]:
     """Draw in a file, test, and print a line of the table; the survivors as rows of the page."""
     at = possible_in(file)
-    chosen = drawn(at, count, f"{seed} {file}")
+    chosen = [one for one in drawn(at, count, f"{seed} {file}") if is_python(file, one)]
     changes = [surviving_change(file, mutation) for mutation in chosen]
     short = file.removeprefix("setbull_pipelines/")
     survivors = [f"| {short} | {change} |" for change in changes if change is not None]
@@ -237,24 +292,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["SETBULL_TEST_DATA"] = os.devnull
     explained = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     is_all_explained = True
-    survived: Counter[tuple[str, bool]] = Counter()
     print("| file | places | mutants | killed | survived |\n|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         os.chdir(copied(Path(folder)))
+        # A mutant of the same length and second would be taken for the one before it.
+        sys.dont_write_bytecode = True
+        os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "."}
+        for name in _IMPORTED_ONCE:
+            import_module(name)
         for name in given.rooms:
             for file in [name] if name.endswith(".py") else files_of(name, given.seed):
-                room = Path(file).parts[1]
-                rows = survivors_in(file, given.of_each_file or OF_EACH_FILE[room], given.seed)
-                survived[room, file == KERNELS] += len(rows)
-                for row in rows:
+                count = given.of_each_file or OF_EACH_FILE[Path(file).parts[1]]
+                for row in survivors_in(file, count, given.seed):
                     is_explained = row in explained
                     is_all_explained &= is_explained
                     told = "explained" if is_explained else "not explained"
                     print(f"{told}: {row}", file=sys.stderr, flush=True)
-        # Where a mutant survived, all tests passed with it.
-        for (room, plain), count in survived.items():
-            if count == 0:
-                check_without_mutant(room, plain=plain)
         os.chdir(PROJECT)
     return int(not is_all_explained)
 

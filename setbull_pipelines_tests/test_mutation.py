@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
 
 from benchmarks.mutation import (
     KERNELS,
     OF_EACH_FILE,
+    PAGE,
     PROJECT,
+    Order,
     annotations_of,
     changed_line,
-    command_for,
     drawn,
     files_of,
+    is_python,
+    is_true_apart,
     places_of,
 )
 
@@ -87,10 +97,47 @@ def test_every_file_of_the_rooms_is_drawn_from_but_the_faults_themselves() -> No
     assert all((PROJECT / file).is_file() for file in files)
 
 
-def test_the_nearest_tests_come_before_all_of_the_room() -> None:
-    limit, near, room = command_for("setbull_pipelines/rollout/controller.py").split(" && ")
-    assert "ulimit -t " in limit
-    assert "setbull_pipelines_tests/rollout/test_controller.py" in near
-    assert room.endswith("setbull_pipelines_tests/rollout'")
-    assert "NUMBA_DISABLE_JIT=1" in command_for(KERNELS)
-    assert "NUMBA_DISABLE_JIT=0" in near
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [("ReplaceUnaryOperator_Invert_Not", False), ("ReplaceUnaryOperator_Invert_UAdd", True)],
+)
+def test_a_mutant_that_is_no_python_is_told_apart(operator, expected, tmp_path) -> None:
+    file = tmp_path / "source.py"
+    file.write_text("found = one & ~two\n", encoding="utf-8")
+    mutation = Mutation(f"core/{operator}", 0, (1, 14), (1, 18))
+    assert is_python(str(file), mutation) is expected
+
+
+def test_what_carries_out_the_line_of_a_mutant_comes_first_and_nothing_is_left_out() -> None:
+    items = [SimpleNamespace(nodeid=name) for name in "abcd"]
+    Order({"c", "b"}).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["b", "c", "a", "d"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (lambda: True, True),
+        (lambda: False, False),
+        (lambda: 1 / 0, False),
+        (lambda: sys.exit(), False),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), False),
+    ],
+    ids=["true", "false", "raises", "ends", "dies"],
+)
+def test_a_process_that_does_not_come_to_its_end_is_no_pass(
+    answer, expected, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_true_apart(answer) is expected
+
+
+def test_every_explained_mutant_is_one_of_the_code_as_it_is() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    explained = re.findall(r"^\| (\S+\.py) \| `(.+)` -> `(.*)` \| .+ \|$", page, flags=re.M)
+    assert explained
+    for file, before, after in explained:
+        lines = (PROJECT / "setbull_pipelines" / file).read_text(encoding="utf-8").splitlines()
+        source = " ".join(line.strip() for line in lines)
+        assert before.replace("\\|", "|") in source, f"{file}: {before}"
+        assert before != after

@@ -62,6 +62,13 @@ _RANKS = {
     )
 }
 
+_NOT_READ = (
+    UNKNOWN,
+    Finding(
+        "differs in instruments that were not read for this: look at the first and the worst cell"
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -98,8 +105,9 @@ def diagnose(sides: Sides) -> tuple[Diagnosis, ...]:
 
     Columns with the same cause share a diagnosis, and need enough unequal cells together (``least_cells``). A column
     that no recogniser knows, and that differs only where an earlier column with a known cause differs, is its echo; so
-    is a label or flag of a later stage of the row's chain (``chains``). All others are of unknown shape. The earliest
-    stage comes first, and within a stage the most specific cause.
+    is a label or flag of a later stage of the row's chain (``chains``). All others are of unknown shape, and so is a
+    column whose unequal cells are all in rows that were not read. The earliest stage comes first, and within a stage
+    the most specific cause.
     """
     found: dict[tuple[str, str], dict[str, Evidence]] = {}
     left = list(sides.diverging)
@@ -113,12 +121,13 @@ def diagnose(sides: Sides) -> tuple[Diagnosis, ...]:
     place = places(sides.table)
     left.sort(key=lambda name: place[name])
     differences = {name: sides.difference(name) for name in left}
-    shaped = _shaped([differences[name] for name in left])
+    shaped = _shaped([differences[name] for name in left if differences[name].cells])
     for name in left:
         difference = differences[name]
         earlier = [differences[other] for other in left if place[other] < place[name]]
         label, finding = (
-            _follows(difference, earlier)
+            (None if difference.cells else _NOT_READ)
+            or _follows(difference, earlier)
             or shaped.get(name)
             or _echo(difference, [differences[other] for other in left if other in shaped])
             or _extent(difference)

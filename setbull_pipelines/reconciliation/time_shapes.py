@@ -154,11 +154,12 @@ def _begins_at_head(difference: Difference, rows: np.ndarray) -> bool:
 
 
 def _fades(difference: Difference, rows: np.ndarray) -> bool:
-    """Whether the difference disappears before the end of the series, or is 1/100 of its largest there."""
+    """Whether the difference disappears before the end of the series, or is 1/100 of its largest there.
+
+    The series must have an unequal cell with two values.
+    """
     gaps = np.abs(difference.v2[rows] - difference.v1[rows])
     gaps = gaps[difference.valued[rows]]
-    if not len(gaps):
-        return False
     return bool(not difference.unequal[rows[-1]] or gaps[-1] < gaps.max() / 100)
 
 

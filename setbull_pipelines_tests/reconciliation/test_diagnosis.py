@@ -168,6 +168,24 @@ def test_many_rows_are_read_as_whole_instruments_with_the_diverging_ones_first(
     assert sides.instruments == 3
 
 
+def test_a_column_without_an_unequal_cell_among_the_rows_that_are_read_is_no_echo(
+    tmp_path, last_session, monkeypatch
+) -> None:
+    monkeypatch.setattr(comparing, "ROWS_DIAGNOSED", 100)
+    instruments = last_session["instrument_key"]
+    is_first, is_last = (instruments == name for name in (instruments.min(), instruments.max()))
+    noise = 1 + 0.3 * np.sin(np.arange(len(last_session)) ** 2)
+    v2 = last_session.copy()
+    for column, rows in (("atr", is_first), ("rsi", is_last)):
+        v2[column] = v2[column].where(~rows, v2[column] * noise)
+    comparison = compare_frames(tmp_path, INDICATORS_5MIN, last_session, v2)
+    assert named(comparison) == {"atr": "not smoothed", "rsi": "unknown shape"}
+    assert "rsi: differs in instruments that were not read" in comparison.reason
+    v2["atr"] = last_session["atr"].where(~is_first, 0.0)
+    comparison = compare_frames(tmp_path / "zero", INDICATORS_5MIN, last_session, v2)
+    assert named(comparison) == {"atr": "zero instead of a value", "rsi": "unknown shape"}
+
+
 def test_only_much_more_movement_at_the_same_level_is_a_missing_average(
     tmp_path, last_session
 ) -> None:
@@ -179,6 +197,22 @@ def test_only_much_more_movement_at_the_same_level_is_a_missing_average(
         assert named(compare_frames(folder, INDICATORS_5MIN, last_session, v2)) == {
             "atr": diagnosis
         }
+
+
+@pytest.mark.parametrize(
+    ("later_gap", "diagnosis"),
+    [(0.0, "seeding"), (0.02, "seeding"), (0.04, "single instrument")],
+)
+def test_a_first_value_is_to_blame_where_the_difference_fades_in_whatever_steps(
+    tmp_path, market, later_gap, diagnosis
+) -> None:
+    v1 = market["indicators_5min"]
+    series = v1["instrument_key"] == v1["instrument_key"].min()
+    valued = v1.index[series & v1["ema_9"].notna()]
+    v2 = v1.copy()
+    v2.loc[valued[:8], "ema_9"] += [1.0, -3.0, 0.5, 2.0, -1.5, 0.7, 2.5, -0.9]
+    v2.loc[valued[8:], "ema_9"] += later_gap * np.sign(np.sin(np.arange(len(valued) - 8) ** 2 + 1))
+    assert named(compare_frames(tmp_path, INDICATORS_5MIN, v1, v2)) == {"ema_9": diagnosis}
 
 
 def test_differences_to_one_side_are_named_when_they_are_too_many_for_chance(
@@ -231,6 +265,19 @@ def test_a_decision_at_its_limit_is_no_mix_up(tmp_path, market) -> None:
         assert found == {"is_mamba": diagnosis}
 
 
+@pytest.mark.parametrize(("equal_rows", "is_limit"), [(3, True), (4, False), (5, False)])
+def test_a_number_that_as_many_equal_rows_have_is_no_limit(
+    tmp_path, market, equal_rows, is_limit
+) -> None:
+    v1 = market["moves_daily"].copy()
+    others = np.flatnonzero(~v1["is_mamba"])[[1, 3, 5, 8, 10, 11, 12, 14, 15]]
+    v1.loc[others[: 4 + equal_rows], "move_percent"] = 5.0
+    v2 = v1.copy()
+    v2.loc[others[:4], "is_mamba"] = True
+    found = named(compare_frames(tmp_path, MOVES_DAILY, v1, v2))
+    assert (found["is_mamba"] == "value equal to a limit") is is_limit
+
+
 def test_one_cell_that_says_it_itself_is_enough(tmp_path, last_session) -> None:
     v2 = last_session.copy()
     v2.loc[30, "atr"] = 0.0
@@ -266,6 +313,25 @@ def test_a_shifted_clock_says_where_to(tmp_path, market, minutes, words) -> None
     comparison = compare_frames(tmp_path, CANDLES_5MIN, bars, moved)
     assert named(comparison)["(row)"] == "shifted clock"
     assert f"bars of V2 carry a time {words} (" in comparison.diagnoses.at[0, "sentence"]
+
+
+@pytest.mark.parametrize(
+    ("not_in_v1", "not_in_v2", "diagnosis"),
+    [
+        ([], [10, 11, 12], "missing rows"),
+        ([10, 11, 12], [], "added rows"),
+        ([10], [100, 101], "other rows"),
+        ([], list(range(75)), "lost instruments"),
+    ],
+)
+def test_rows_of_one_side_do_not_explain_the_cells_of_the_other_rows(
+    tmp_path, last_session, not_in_v1, not_in_v2, diagnosis
+) -> None:
+    """Two faults at once: a column is halved throughout too."""
+    v1 = last_session.drop(index=not_in_v1)
+    v2 = last_session.assign(atr=last_session["atr"] * 0.5).drop(index=not_in_v2)
+    found = named(compare_frames(tmp_path, INDICATORS_5MIN, v1, v2))
+    assert found == {"(row)": diagnosis, "atr": "constant factor"}
 
 
 def test_a_table_without_stages_has_one_place_and_the_filters_have_theirs_in_order() -> None:

@@ -179,6 +179,26 @@ def test_rows_that_one_side_lacks_are_told(market: dict[str, pd.DataFrame]) -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("clock", "cause"),
+    [
+        ("03:44", "outside the session"),
+        ("03:45", "another zone"),
+        ("09:14", "another zone"),
+        ("09:15", "not imported"),
+        ("15:29", "not imported"),
+        ("15:30", "outside the session"),
+    ],
+)
+def test_a_bar_that_v1_lacks_is_judged_by_the_minute_at_which_it_begins(
+    clock: str, cause: str, market: dict[str, pd.DataFrame]
+) -> None:
+    at = pd.Timestamp(f"2025-06-03T{clock}", tz=INDIA)
+    rows = on(market["old"], TODAY, "moment").iloc[:1].assign(instrument_key="X", moment=at)
+    (found,) = held(market, rows, TODAY).all_differences.query("instrument_key == 'X'")["cause"]
+    assert cause in found
+
+
 def test_why_v1_has_no_bar_follows_from_its_minutes(market: dict[str, pd.DataFrame]) -> None:
     at = pd.Timestamp(datetime(2025, 6, 3, 10, 0), tz=INDIA)
     rows = on(market["old"], TODAY, "moment")
@@ -229,3 +249,23 @@ def test_differences_are_counted_by_cause(market: dict[str, pd.DataFrame]) -> No
     rsi = counted[counted["column"] == "rsi"].iloc[0]
     assert rsi["cause"] == old_bars.RS
     assert float(rsi["old"]) < 10 < float(rsi["v1"])
+
+
+def test_causes_are_in_the_order_of_tables_and_columns_and_the_most_cells_first() -> None:
+    cells = [
+        ("b", "low", "one"),
+        ("a", "low", "one"),
+        ("a", "high", "one"),
+        ("a", "high", "two"),
+        ("a", "high", "two"),
+    ]
+    found = pd.DataFrame(cells, columns=["table", "column", "cause"])
+    found = found.assign(instrument_key="X", at=["1", "2", "3", "4", "5"], old="1", v1="2")
+    counted = by_cause(found)
+    told = counted[["table", "column", "cause", "cells", "first"]]
+    assert list(told.itertuples(index=False, name=None)) == [
+        ("a", "high", "two", 2, "X 4"),
+        ("a", "high", "one", 1, "X 3"),
+        ("a", "low", "one", 1, "X 2"),
+        ("b", "low", "one", 1, "X 1"),
+    ]

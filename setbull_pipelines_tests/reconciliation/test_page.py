@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.reconciliation.drill_down import bars, instrument_counts, windows
-from setbull_pipelines.reconciliation.page import html_page
+from setbull_pipelines.reconciliation.page import Around, html_page
 from setbull_pipelines.reconciliation.report import (
     Findings,
     input_sentence,
@@ -124,6 +124,16 @@ def test_the_page_holds_all_and_asks_nobody(two_faults) -> None:
     for outside in ("<link", "http:", "https:", ' src="/'):
         assert outside not in page
     assert all(target.startswith("#") for target in re.findall(r'href="([^"]*)"', page))
+
+
+def test_a_key_in_the_text_has_its_symbol_beside_it_and_leads_to_its_chart(two_faults) -> None:
+    page = html_page(two_faults, Around({A: "ALPHA"}, {A: "chart.html"}))
+    named = (
+        f'<span class="named" data-key="{A}" data-symbol="ALPHA"><a href="chart.html">ALPHA</a> '
+        f'<span class="key">{A}</span></span>'
+    )
+    assert f"cell of close ({named}, 2026-06-30 09:40)" in page
+    assert f'<span class="named" data-key="{B}" data-symbol="">{B}</span>' in page
 
 
 def test_text_of_the_data_stays_text(two_faults) -> None:

@@ -65,6 +65,13 @@ def test_untraded_minute_gives_no_price_but_is_present() -> None:
     assert not result["is_complete"].any()
 
 
+def test_a_bar_begins_by_the_clock_of_its_interval_where_its_first_minutes_are_missing() -> None:
+    rows = [(time, 10, 10, 10, 10, 1) for time in ("09:17", "09:18", "09:21", "09:24", "15:29")]
+    result = v2.to_5min(minutes(rows))
+    assert clock(result) == ["09:15", "09:20", "15:25"]
+    assert result["minutes_present"].tolist() == [2, 2, 1]
+
+
 def test_open_interest_is_the_last_one_stated() -> None:
     rows = [(f"09:{minute}", 10, 10, 10, 10, 1) for minute in range(15, 22)]
     stated = [100, 110, 120, 140, None, None, None]

@@ -13,7 +13,7 @@ from setbull_pipelines.tables import (
     MOVES_DAILY,
     SEQUENCES,
 )
-from setbull_pipelines.variants import v2
+from setbull_pipelines.variants import v1, v2
 from setbull_pipelines_tests.variants.v2.frames import STOCK, bars, shuffled
 
 AS_OF = pd.Timestamp("2025-06-30")
@@ -178,6 +178,26 @@ def test_as_of_days_do_not_share_runs() -> None:
     runs = v2.sequences(pd.concat([moves, earlier]))
     assert runs["length"].tolist() == [4, 5]
     assert runs["trading_day"].is_monotonic_increasing
+
+
+def test_runs_of_several_as_of_days_are_in_the_order_of_the_key_then_of_the_day() -> None:
+    percent = [0.0] * 20 + [6.0]
+    moves = pd.concat(
+        [
+            moves_of(rising(percent), 80.0).assign(
+                instrument_key=key, trading_day=pd.Timestamp(day)
+            )
+            for day in ("2025-06-27", "2025-06-30")
+            for key in (STOCK, OTHER)
+        ]
+    )
+    for implementation in (v1, v2):
+        runs = implementation.sequences(moves)
+        assert list(zip(runs["instrument_key"], runs["sequence_number"], strict=True)) == [
+            *[(STOCK, 1), (STOCK, 1), (STOCK, 2), (STOCK, 2)],
+            *[(OTHER, 1), (OTHER, 1), (OTHER, 2), (OTHER, 2)],
+        ]
+        assert runs["trading_day"].dt.day.tolist() == [27, 30] * 4
 
 
 def test_nothing_in_nothing_out() -> None:
