@@ -334,6 +334,24 @@ def test_rows_of_one_side_do_not_explain_the_cells_of_the_other_rows(
     assert found == {"(row)": diagnosis, "atr": "constant factor"}
 
 
+@pytest.mark.parametrize(
+    ("prices", "diagnosis"),
+    [
+        (["open", "high", "low", "close"], "corporate action on one bar"),
+        (["open", "high", "low"], "corporate action on one bar"),
+        (["open", "high"], "single row"),
+    ],
+)
+def test_one_bar_of_one_series_is_enough_where_three_prices_say_so(
+    tmp_path, market, prices, diagnosis
+) -> None:
+    v1 = market["candles_daily"]
+    v2 = v1.copy()
+    v2.loc[5, prices] *= 0.2
+    found = named(compare_frames(tmp_path, CANDLES_DAILY, v1, v2))
+    assert found == dict.fromkeys(prices, diagnosis)
+
+
 def test_a_table_without_stages_has_one_place_and_the_filters_have_theirs_in_order() -> None:
     assert set(places(INDICATORS_5MIN).values()) == {0}
     of_filters = places(FILTER_RESULTS)
