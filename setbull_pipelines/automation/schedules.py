@@ -34,7 +34,7 @@ from setbull_pipelines.warehouse.resources import WarehouseResource
 from setbull_pipelines.warehouse.store import Warehouse
 
 _KILLED_LATELY = datetime.timedelta(days=14)
-"""Nothing is asked again because of older runs: whoever looks every minute is not to read years of them."""
+"""Nothing is asked again because of older runs: a sensor that looks every minute must not read years of them."""
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -54,7 +54,7 @@ def materialized_days(instance: dg.DagsterInstance) -> set[datetime.date]:
 
 
 def _cut_off(instance: dg.DagsterInstance) -> set[datetime.date]:
-    """Trading days of which the newest run was killed: what is made after the tables, as reports, can be missing."""
+    """Trading days whose newest run was killed: what is made after the tables, as reports, can be missing."""
     lately = (now() - _KILLED_LATELY).astimezone(datetime.UTC)
     killed = instance.get_run_records(
         dg.RunsFilter(job_name=DAILY_JOB_NAME, tags=KILLED, created_after=lately),

@@ -140,7 +140,7 @@ def answer_on(day: date, warehouse: Warehouse, settings: Settings) -> list[str]:
 
 
 def headline_on(day: date, settings: Settings) -> str:
-    """The first line of the written report, as it tells it to whoever shows a link to it."""
+    """The first line of the written report, as a preview of a link to it shows it."""
     with report_path(settings, day).open(encoding="utf-8") as file:
         found = _DESCRIPTION.search(file.read(_HEAD))
     return unescape(found[1]) if found else ""

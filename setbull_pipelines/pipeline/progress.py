@@ -109,7 +109,7 @@ class Progress:
 
 
 def following_files() -> Callable[[str, int, int], None]:
-    """For whoever reads files one after the other and says which one begins: its name, its number, how many there are.
+    """For a reader of files, one after the other, that says which one begins: its name, its number, how many there are.
 
     Files that were read before are passed over without a word; they say nothing of the rate.
     """
@@ -127,7 +127,7 @@ def following_files() -> Callable[[str, int, int], None]:
 
 
 def following_works() -> Callable[[str, int, int | None, str], None]:
-    """For whoever does several works and says how far one is: its name, what is done, of how much, and the unit."""
+    """For what does several works and says how far one is: its name, what is done, of how much, and the unit."""
     known: dict[str, Progress] = {}
 
     def reached(work: str, done: int, total: int | None, unit: str) -> None:

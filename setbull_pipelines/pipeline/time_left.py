@@ -1,7 +1,7 @@
 """How long work still takes: of one piece of work from its rate, of a whole run from what of it is done.
 
 Belongs here: every estimate of time, and what the works of a run usually take. Does not belong here: counting
-(``progress``), drawing (``cli/``), a clock: whoever asks says what time it is.
+(``progress``), drawing (``cli/``), a clock: the caller says what time it is.
 
 Nothing is said before there is something to say it from: an estimate that jumps is worse than none.
 """

@@ -74,7 +74,7 @@ class Instruments(NamedTuple):
     """Texts that are not written as their key is, each with the key."""
 
     def notes_of(self, keys: Collection[str]) -> Iterator[str]:
-        """What is to be known of the instruments ``keys``, of which rows were accepted."""
+        """What is to be known of the instruments ``keys``, which have accepted rows."""
         renamed = [f"{text} = {key}" for text, key in self.renamed if key in keys]
         more = f" and {len(renamed) - 3} more" if len(renamed) > 3 else ""
         if renamed:

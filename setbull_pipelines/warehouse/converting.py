@@ -30,7 +30,7 @@ _DIGEST_BYTES = 16
 def convert(root: Path, files: Files, reached: Callable[[int, int], None]) -> int:
     """Name all versions of the old folder in a catalog; returns how many partitions it has, 0 where there is nothing.
 
-    ``reached`` is told how many partitions were looked at, and of how many.
+    ``reached`` is called with how many partitions were looked at, and of how many.
 
     Can be repeated after it was interrupted: the old pointers go last. One that cannot be read is left out, and its
     partition computed again when it is asked for.

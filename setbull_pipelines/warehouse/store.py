@@ -353,7 +353,7 @@ class Warehouse(Reader):
     def convert(self, reached: Callable[[int, int], None] = lambda done, of: None) -> int:
         """Bring a folder of the layout before this one to this one; returns how many partitions, 0 for none of it.
 
-        ``reached`` is told how many partitions were looked at, and of how many.
+        ``reached`` is called with how many partitions were looked at, and of how many.
         """
         return converting.convert(self.root, self.data, reached)
 
