@@ -219,7 +219,7 @@ def test_damaged_alerts_are_one_sentence(warehouse: Warehouse) -> None:
 
 @pytest.fixture(autouse=True)
 def events_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stored instance is tested in ``automation/test_noticing.py``."""
+    """The stored instance is tested in ``automation/noticing/``."""
     monkeypatch.setattr(dg.DagsterInstance, "get", dg.DagsterInstance.ephemeral)
 
 

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import re
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 
 from setbull_pipelines import tables, variants
-from setbull_pipelines.assets.common import asset_key
-from setbull_pipelines.assets.maintenance import keep_limits
-from setbull_pipelines.cli.main import main
-from setbull_pipelines.cli.report import print_report
-from setbull_pipelines.cli.run import Runner
-from setbull_pipelines.cli.terminal import console
 from setbull_pipelines.pipeline import engine
-from setbull_pipelines.pipeline.comparing_days import SUMMARY
-from setbull_pipelines.pipeline.metrics import METRICS
-from setbull_pipelines.pipeline.raw import DAY_TABLES
-from setbull_pipelines.settings import StorageSettings, recorded_source
-from setbull_pipelines.warehouse.pointers import UNASSIGNED, StoredTable
+from setbull_pipelines.settings import recorded_source
+from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
-from setbull_pipelines_tests.pipeline.small_run import SmallRun
+from setbull_pipelines_tests.cli.invoking import assert_refused, setbull
 
 pytestmark = pytest.mark.run
 
@@ -65,21 +52,6 @@ def dirty_csv(tmp_path: Path) -> Path:
     path = tmp_path / "minutes.csv"
     path.write_text("\n".join([HEADER, *good_rows(), *DIRTY_ROWS]) + "\n")
     return path
-
-
-def setbull(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def assert_refused(result: Result, *parts: str) -> None:
-    """The command ended with code 2 and one sentence that holds ``parts``, not with a traceback."""
-    assert isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code == 2
-    assert "Traceback" not in result.output
-    sentence = result.stderr.strip().splitlines()[-1]
-    assert sentence.lower().startswith("error: ")
-    for part in parts:
-        assert part in sentence
 
 
 def two_daily_bars(folder: Path, day: str, close: int) -> None:
@@ -273,255 +245,6 @@ def test_every_command_refuses_unknown_settings_in_one_sentence(
     (tmp_path / "settings.toml").write_text("[filters]\nminimum_cloze = 20.0\n")
     os.environ["SETBULL_SETTINGS"] = str(tmp_path / "settings.toml")
     assert_refused(setbull(*command), "filters.minimum_cloze")
-
-
-@pytest.fixture
-def report(small_run: SmallRun, data_directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """What is printed after the small run."""
-    print_report(small_run.outcome)
-    return capsys.readouterr().out
-
-
-def test_the_report_counts_the_rows_of_every_computed_table(
-    report: str, small_run: SmallRun
-) -> None:
-    section = report.split("V1 against V2")[1].split("session of")[0]
-    days = [day.isoformat() for day in small_run.days]
-    for table in tables.COMPUTED_TABLES:
-        (line,) = (line for line in section.splitlines() if line.startswith(f"{table.name} "))
-        for place, schema in enumerate(table.schemas, start=1):
-            rows = len(small_run.warehouse.read(StoredTable(schema, table), days))
-            assert rows > 0
-            assert line.split()[place] == f"{rows:,}"
-
-
-def test_the_report_gives_the_verdict_of_every_table(report: str) -> None:
-    section = report.split("V1 against V2")[1].split("filter verdicts per day")[0]
-    for table in tables.COMPUTED_TABLES:
-        (line,) = (line for line in section.splitlines() if line.startswith(f"{table.name} "))
-        assert "pass" in line
-        assert "2 days" in line
-
-
-def test_the_report_names_chosen_stocks_with_the_reason_of_each_stage(
-    report: str, small_run: SmallRun
-) -> None:
-    results = small_run.warehouse.read(
-        StoredTable("v1", tables.FILTER_RESULTS), [small_run.days[-1].isoformat()]
-    )
-    chosen = results[results["verdict"].isin(["bullish", "bearish"])]
-    assert set(chosen["verdict"]) == {"bullish", "bearish"}
-    for row in chosen.itertuples():
-        assert row.instrument_key.removeprefix("NSE_EQ|") in report
-        for reason in (row.basic_reason, row.ema_reason, row.rsi_reason, row.mamba_reason):
-            assert reason in report
-
-
-def test_the_report_says_how_many_partitions_were_up_to_date(
-    report: str, small_run: SmallRun
-) -> None:
-    days = [str(day) for day in small_run.days]
-    metrics = small_run.warehouse.read(StoredTable("operations", tables.PROCESSING_METRICS), days)
-    of_lanes = [
-        *DAY_TABLES,
-        *(StoredTable(lane, table) for lane in ("v1", "v2") for table in tables.COMPUTED_TABLES),
-    ]
-    looked_back_at = [
-        key
-        for stored in of_lanes
-        for key in small_run.warehouse.partitions(stored)
-        if key not in (*days, UNASSIGNED)
-    ]
-    asked = len(looked_back_at) + len(metrics)
-    assert asked > 500
-    assert (
-        f"cache: {asked:,} partitions asked for, 0 up to date (0.0%); computed: {asked:,} new"
-        in report
-    )
-
-
-def test_a_run_again_with_nothing_changed_finds_every_partition_up_to_date(
-    copied_run: SmallRun, data_directory: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    instance = dg.DagsterInstance.ephemeral()
-    outcome = Runner(copied_run.settings, instance).run(copied_run.outcome.asked)
-    reported = instance.fetch_materializations(asset_key(METRICS), limit=10).records
-    shares = [
-        record.asset_materialization.metadata["share up to date"].value for record in reported
-    ]
-    assert shares
-    assert set(shares) == {1.0}
-    print_report(outcome)
-    found = re.search(
-        r"cache: ([\d,]+) partitions asked for, ([\d,]+) up to date \((.*?)\)\n",
-        capsys.readouterr().out,
-    )
-    assert found
-    assert found[1] == found[2]
-    assert found[3] == "100.0%"
-
-
-def test_the_report_says_where_the_tables_are_and_how_to_look(
-    report: str, small_run: SmallRun
-) -> None:
-    assert str(small_run.settings.data_directory / "warehouse") in report
-    assert str(small_run.settings.data_directory / "setbull.duckdb") in report
-    assert "setbull sql" in report
-    assert "make ui" in report
-    assert "http://127.0.0.1:3000" in report
-    passed = sum(check.passed for check in small_run.outcome.checks)
-    assert f"{passed} passed" in report
-    assert passed > 100
-
-
-@pytest.mark.parametrize("columns", [80, 101, 102, 119, 120])
-def test_the_report_fits_the_window(
-    columns: int,
-    small_run: SmallRun,
-    data_directory: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(console, "_width", columns)
-    print_report(small_run.outcome)
-    printed = capsys.readouterr().out
-    section = printed.split("V1 against V2")[1].split("session of")[0]
-    (heading,) = (line for line in section.splitlines() if line.startswith("table "))
-    assert ("rows V1" in heading) == (columns >= 102)
-    assert ("cells unequal" in heading) == (columns >= 120)
-    assert max(len(line.rstrip()) for line in section.splitlines()) <= columns
-    cells = small_run.warehouse.read(SUMMARY, [day.isoformat() for day in small_run.days])
-    for table in tables.COMPUTED_TABLES:
-        (line,) = (line for line in section.splitlines() if line.startswith(f"{table.name} "))
-        compared = cells.loc[cells["table_name"] == table.name, "cells_compared"].sum()
-        assert line.split()[-2:] == [f"{compared:,}", "0"]
-
-
-WRITING = (
-    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{place}'",
-    "WITH x AS (COPY (SELECT 1) TO '{place}') SELECT * FROM x",
-    "COPY (SELECT 1) TO '{place}'",
-    "EXPLAIN (ANALYZE, FORMAT json) COPY (SELECT 1) TO '{place}'",
-    "EXPLAIN ANALYZE WITH x AS (COPY (SELECT 1) TO '{place}') SELECT * FROM x",
-    "SELECT * FROM query('WITH x AS (COPY (SELECT 1) TO ''{place}'') FROM x')",
-    "EXPORT DATABASE '{place}'",
-    "ATTACH '{place}' AS other",
-    "SELECT * FROM enable_logging(storage = 'file', storage_config = {{'path': '{place}'}})",
-)
-"""Statements of which all or some versions of DuckDB write a file."""
-
-
-class TestSql:
-    @pytest.fixture(autouse=True)
-    def catalog(self, small_run: SmallRun, data_directory: Path) -> None:
-        os.environ["SETBULL_DATA_DIR"] = str(small_run.settings.data_directory)
-
-    def test_it_answers(self) -> None:
-        query = "SELECT count(*) AS n, 'x' || 'y' AS t FROM v1.filter_results"
-        result = setbull("sql", query)
-        assert result.exit_code == 0
-        assert "24" in result.output  # 12 instruments on 2 days
-        assert "xy" in result.output
-
-    @pytest.mark.parametrize(
-        "statement",
-        [
-            "CREATE TABLE mine AS SELECT 1",
-            "DROP VIEW v1.filter_results",
-            "CREATE SCHEMA mine",
-            "DELETE FROM v1.filter_results",
-            "INSERT INTO v1.filter_results SELECT * FROM v1.filter_results",
-        ],
-    )
-    def test_it_cannot_write(self, statement: str, small_run: SmallRun) -> None:
-        path = small_run.settings.data_directory / "setbull.duckdb"
-        before = path.read_bytes()
-        assert_refused(setbull("sql", statement))
-        assert path.read_bytes() == before
-
-    def test_it_writes_no_file_neither_of_the_warehouse_nor_elsewhere(
-        self, copied_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        data = copied_run.settings.data_directory
-        monkeypatch.setenv("SETBULL_DATA_DIR", str(data))
-        stored = StoredTable("v1", tables.FILTER_RESULTS)
-        partition = copied_run.warehouse.files(stored)[0]
-        assert setbull("sql", "SELECT 1").exit_code == 0  # brings the copy's catalog home
-        before = sorted(tmp_path.rglob("*"))
-        for statement in WRITING:
-            for place in (tmp_path / "written", partition.parent / "written.parquet", partition):
-                assert_refused(setbull("sql", statement.format(place=place)))
-                assert sorted(tmp_path.rglob("*")) == before, (statement, place)
-        monkeypatch.setenv("SETBULL_KILL_V2", "1")
-        for statement in WRITING[:2]:
-            assert_refused(setbull("sql", statement.format(place=partition)))
-        assert sorted(tmp_path.rglob("*")) == before
-        assert copied_run.warehouse.verify(stored, copied_run.days[0].isoformat())
-
-    @pytest.mark.parametrize(
-        "statement",
-        [
-            "SELECT * FROM read_text('/etc/passwd')",
-            "SELECT * FROM glob('/etc/*')",
-            "SELECT * FROM read_text('{data}/warehouse/../source.json')",
-            "SELECT * FROM 'http://127.0.0.1:9/x.parquet'",
-            "INSTALL httpfs",
-            "LOAD httpfs",
-            "SET enable_external_access = true",
-            "PRAGMA enable_profiling",
-            "SET lock_configuration = false",
-            "CALL enable_logging()",
-        ],
-    )
-    def test_it_reads_nothing_else_and_stays_locked(
-        self, statement: str, small_run: SmallRun
-    ) -> None:
-        data = small_run.settings.data_directory
-        assert_refused(setbull("sql", statement.format(data=data)))
-
-    def test_it_explains_and_lists(self) -> None:
-        explained = setbull("sql", "EXPLAIN ANALYZE SELECT verdict FROM v1.filter_results")
-        assert explained.exit_code == 0
-        assert "Total Time" in explained.output
-        assert "filter_results" in setbull("sql", "SHOW ALL TABLES").output
-        assert "verdict" in setbull("sql", "DESCRIBE v1.filter_results").output
-
-    def test_it_tells_of_days_that_were_removed_to_save_space(
-        self, copied_run: SmallRun, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        settings = dataclasses.replace(
-            copied_run.settings, storage=StorageSettings(intermediate_days=1)
-        )
-        later = datetime.now(UTC) + timedelta(days=3)
-        eviction = keep_limits(copied_run.warehouse, settings, later, "test")
-        assert eviction.evicted
-        copied_run.warehouse.collect_garbage()
-        monkeypatch.setenv("SETBULL_DATA_DIR", str(copied_run.settings.data_directory))
-        first, last = copied_run.days
-        query = "SELECT count(*) AS n, min(trading_day) AS day FROM {}.filter_results"
-        of_v1, of_served = (setbull("sql", query.format(name)) for name in ("v1", "served"))
-        assert (of_v1.exit_code, of_served.exit_code) == (0, 0)
-        assert (
-            f"v1.filter_results: 1 of 2 days from {first} to {first} were removed" in of_v1.stderr
-        )
-        assert f"setbull run --from {first} --to {first}" in of_v1.stderr
-        assert "12" in of_v1.stdout
-        assert str(last) in of_v1.stdout
-        assert of_served.stderr == ""
-        assert "24" in of_served.stdout
-        monkeypatch.setenv("SETBULL_KILL_V2", "1")
-        assert "v1.filter_results: 1 of 2 days" in setbull("sql", query.format("served")).stderr
-
-    def test_it_names_a_table_that_is_not_there(self) -> None:
-        result = setbull("sql", "SELECT * FROM v1.filter_result")
-        assert result.exit_code == 2
-        assert "filter_result" in result.stderr
-        assert "Traceback" not in result.output
-
-    @pytest.mark.parametrize("statement", ["", "  "])
-    def test_a_statement_without_rows_is_no_traceback(self, statement: str) -> None:
-        result = setbull("sql", statement)
-        assert result.exit_code in (0, 2), result.output
 
 
 def test_real_minutes_run_from_the_command_line(shared_data: Path, tmp_path: Path) -> None:

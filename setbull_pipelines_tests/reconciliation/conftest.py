@@ -1,5 +1,6 @@
 """The small finished run, and the tables of the self-test's market, for the tests of this folder."""
 
+import pandas as pd
 import pytest
 
 from setbull_pipelines.reconciliation.self_test import score
@@ -7,6 +8,7 @@ from setbull_pipelines.reconciliation.self_test.market import Market
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines_tests.markets import computed_once
 from setbull_pipelines_tests.pipeline.small_run import small_run
+from setbull_pipelines_tests.reconciliation.every_kind import of_every_kind
 
 __all__ = ["market_computed_once", "small_run", "variants"]
 
@@ -21,3 +23,8 @@ def variants() -> tuple[Market, Market]:
 def market_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Self-tests of this test do not compute the market again."""
     monkeypatch.setattr(score, "computed_by", computed_once)
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return of_every_kind()

@@ -17,8 +17,8 @@ from setbull_pipelines.reconciliation import aligned, compare
 from setbull_pipelines.reconciliation.aligned import read_aligned
 from setbull_pipelines.settings import ReconciliationSettings
 from setbull_pipelines.warehouse.encoding import plain_text
+from setbull_pipelines_tests.reconciliation.every_kind import EVERY_KIND, ROWS, of_every_kind
 from setbull_pipelines_tests.reconciliation.partition_files import TRADING_DAY, write
-from setbull_pipelines_tests.reconciliation.test_compare import EVERY_KIND, ROWS, of_every_kind
 
 FRAMES = ("columns", "cells", "summary", "diagnoses", "decisions")
 OTHER_VALUES = {
