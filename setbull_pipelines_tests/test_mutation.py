@@ -1,4 +1,4 @@
-"""What the mutation run draws, and how it names what survived; the run itself takes an hour (``make mutation``)."""
+"""What the mutation run draws, and how it names what survived; the run itself is ``make mutation``."""
 
 from __future__ import annotations
 

@@ -352,6 +352,17 @@ def test_one_bar_of_one_series_is_enough_where_three_prices_say_so(
     assert found == dict.fromkeys(prices, diagnosis)
 
 
+def test_a_mean_over_another_count_is_named_where_one_of_the_counts_is_1(tmp_path, market) -> None:
+    above, below = pd.Series([7, 9, 5]), pd.Series([1, 2, 4])
+    v1 = market["sequence_analysis"].assign(
+        mamba_sequences=above, long_gaps=below, length_score=[0.3, 0.4, 0.5]
+    )
+    v2 = v1.assign(length_score=v1["length_score"] * (above / below).to_numpy())
+    comparison = compare_frames(tmp_path, SEQUENCE_ANALYSIS, v1, v2)
+    assert named(comparison) == {"length_score": "other count"}
+    assert "V2 / V1 is mamba_sequences / long_gaps" in comparison.diagnoses.at[0, "sentence"]
+
+
 def test_a_table_without_stages_has_one_place_and_the_filters_have_theirs_in_order() -> None:
     assert set(places(INDICATORS_5MIN).values()) == {0}
     of_filters = places(FILTER_RESULTS)
