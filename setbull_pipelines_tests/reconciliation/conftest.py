@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from setbull_pipelines.reconciliation.self_test import score
-from setbull_pipelines.reconciliation.self_test.market import Market
+from setbull_pipelines.reconciliation.self_test.market import SESSIONS, Market
 from setbull_pipelines.variants import V1, V2
 from setbull_pipelines_tests.markets import computed_once
 from setbull_pipelines_tests.pipeline.small_run import small_run
@@ -28,3 +28,15 @@ def market_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def frame() -> pd.DataFrame:
     return of_every_kind()
+
+
+@pytest.fixture(scope="module")
+def market(variants) -> Market:
+    return variants[0]
+
+
+@pytest.fixture(scope="module")
+def last_session(market) -> pd.DataFrame:
+    """The indicators of one trading day, with their history behind them."""
+    indicators = market["indicators_5min"]
+    return indicators[indicators["trading_day"] == SESSIONS[-1]].reset_index(drop=True)
