@@ -14,6 +14,8 @@ from setbull_pipelines.reconciliation.sides import Difference, close_to
 from setbull_pipelines.tables.contract import Kind
 
 _LONGEST_SHIFT = 100
+_FEWEST_FLAGS = 20
+"""Flags that have to be those of other bars: fewer are so by chance at one of all the distances that are tried."""
 _RECURSIVE = ("ema_5", "ema_9", "ema_20", "ema_50", "rsi", "atr")
 _STRAIGHT = 0.8
 """Correlation of the logarithm of a difference with time, from which on it falls exponentially."""
@@ -262,6 +264,8 @@ def shift(difference: Difference) -> Finding | None:
     if not difference.sides.is_in_time_order:
         return None
     longest = max(len(rows) for rows in difference.sides.series_rows)
+    is_flag = difference.column.kind in (Kind.BOOLEAN, Kind.NULLABLE_BOOLEAN)
+    fewest = _FEWEST_FLAGS if is_flag else FEW
     series, cells = difference.sides.series, np.flatnonzero(difference.unequal)
     for distance in range(1, min(longest - 1, _LONGEST_SHIFT) + 1):
         for signed in (distance, -distance):
@@ -271,7 +275,7 @@ def shift(difference: Difference) -> Finding | None:
             own, partner = cells[exists], partners[exists]
             valued = ~difference.null2[own]
             # Half of the cells and a few values: less would be a coincidence.
-            if valued.sum() < FEW or 2 * len(own) < len(cells):
+            if valued.sum() < fewest or 2 * len(own) < len(cells):
                 continue
             if not _agree(difference.v2[own], difference.v1[partner]).all():
                 continue

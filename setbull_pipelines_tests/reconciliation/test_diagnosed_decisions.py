@@ -99,3 +99,17 @@ def test_a_change_from_the_first_member_is_0_in_groups_of_one_and_only_there(
         v2 = runs.assign(return_percent=changed.where(~is_alone, base))
         found = named(compare_frames(tmp_path / str(base), SEQUENCES, runs, v2))
         assert found == {"return_percent": diagnosis}
+
+
+@pytest.mark.parametrize(("flags", "is_shift"), [(4, False), (19, False), (20, True)])
+def test_a_few_flags_are_those_of_other_bars_by_chance(tmp_path, market, flags, is_shift) -> None:
+    indicators = market["indicators_5min"]
+    is_other = np.random.default_rng(3).random(len(indicators)) < 0.5
+    v1 = indicators.assign(is_warm=is_other)
+    before = v1.groupby("instrument_key")["is_warm"].shift(3, fill_value=False).to_numpy(dtype=bool)
+    has_one = v1.groupby("instrument_key").cumcount().to_numpy() >= 3
+    changed = np.flatnonzero(has_one & (before != is_other))[:flags]
+    v2 = v1.copy()
+    v2.loc[changed, "is_warm"] = before[changed]
+    found = named(compare_frames(tmp_path, INDICATORS_5MIN, v1, v2))
+    assert (found["is_warm"] == "shift") is is_shift
