@@ -190,6 +190,7 @@ def test_a_module_can_be_read_in_a_sitting(module):
     assert not longer_classes(tree, LONGEST_CLASS)
 
 
+TAKEN_FROM_TESTS = re.compile(r"^(?:from|import) setbull_pipelines_tests.*\btest_\w+", re.MULTILINE)
 BESIDE_THE_PACKAGE = ("benchmarks", "deployment", "setbull_pipelines_tests")
 
 
@@ -203,6 +204,17 @@ def test_tests_and_benchmarks_can_be_read_in_a_sitting_too():
     assert not {path: count for path, count in lines.items() if count > LONGEST_FILE}, (
         "divide a longer file by what its tests are about"
     )
+
+
+def test_no_test_file_needs_another():
+    paths = list((PROJECT / "setbull_pipelines_tests").rglob("test_*.py"))
+    assert len(paths) > 200
+    found = {
+        path.relative_to(PROJECT).as_posix(): taken
+        for path in paths
+        if (taken := TAKEN_FROM_TESTS.findall(path.read_text(encoding="utf-8")))
+    }
+    assert not found, "put what several files need into a module, or a fixture into conftest.py"
 
 
 def longer_classes(tree: ast.Module, lines: int) -> dict[str, int]:

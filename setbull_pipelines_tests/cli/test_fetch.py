@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from setbull_pipelines.cli import fetch as fetch_command
 from setbull_pipelines.cli import terminal
 from setbull_pipelines.cli.main import main
-from setbull_pipelines_tests.sources.upstox import test_master as master
+from setbull_pipelines_tests.sources.upstox import instrument_list
 from setbull_pipelines_tests.sources.upstox.broker import (
     INFY,
     TCS,
@@ -136,14 +136,14 @@ def test_the_list_of_the_broker_can_be_what_is_fetched(
 ) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text(
-        settings.read_text() + f'instruments_url = "{server.url}{master.PATH}"\ndays = 1\n'
+        settings.read_text() + f'instruments_url = "{server.url}{instrument_list.PATH}"\ndays = 1\n'
     )
-    server.files[master.PATH] = Reply(body=master.LISTED)
+    server.files[instrument_list.PATH] = Reply(body=instrument_list.LISTED)
     result = run("--master", "--interval", "1minute")
     assert result.exit_code == 0, result.output
     assert "the broker lists 2 stocks, 1 of them with derivatives" in result.output
     assert ["1minute", "2", "0", "0", "2", "6", "0", "1"] in rows(result.output)
-    server.files[master.PATH] = Reply(404)
+    server.files[instrument_list.PATH] = Reply(404)
     failed = run("--master")
     assert failed.exit_code == 2
     assert "found HTTP 404, expected a file" in failed.output

@@ -20,13 +20,14 @@ import yaml
 from setbull_pipelines.api import health
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.settings import load_settings
-
-PROJECT = Path(__file__).resolve().parents[2]
-DEPLOYMENT = PROJECT / "deployment"
-DOCKERFILE = (DEPLOYMENT / "Dockerfile").read_text("utf-8")
-IMAGE = "setbull-pipelines:0.1.0"
-PORTS = {"ui": 3000, "api": 8000}
-OURS = {"compose.yaml": ("ui", "api"), "compose-postgres.yaml": ("webserver", "daemon")}
+from setbull_pipelines_tests.deployment.files import (
+    DEPLOYMENT,
+    DOCKERFILE,
+    IMAGE,
+    OURS,
+    PORTS,
+    PROJECT,
+)
 
 
 def services_of(name: str) -> dict[str, dict]:

@@ -12,7 +12,7 @@ import pytest
 
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.errors import INTERRUPTED
-from setbull_pipelines_tests.deployment.test_compose import DOCKERFILE, PORTS
+from setbull_pipelines_tests.deployment.files import DOCKERFILE, PORTS
 
 PROJECT = Path(__file__).resolve().parents[2]
 UNITS = PROJECT / "deployment" / "systemd"

@@ -228,3 +228,11 @@ def publish_part(run: SmallRun, table: Table, day: date, part: Part, rows: pd.Da
     """Put ``rows`` in the place of V1 of ``table``, marked as computed for ``part``."""
     provenance = PROVENANCE | {"inputs": {MARK: part.mark}}
     run.warehouse.publish(StoredTable("v1", table), day.isoformat(), rows, **provenance)
+
+
+def changed_v2(run: SmallRun, table: Table, column: str, value: object) -> None:
+    """Another value in the first row of V2 on the first day."""
+    stored, key = StoredTable("v2", table), run.days[0].isoformat()
+    frame = run.warehouse.read(stored, [key])
+    frame.loc[0, column] = value
+    publish(run.warehouse, stored, key, frame)

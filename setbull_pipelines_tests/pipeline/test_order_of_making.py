@@ -20,13 +20,8 @@ from setbull_pipelines.pipeline.stage_decisions import evaluate
 from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines_tests.automation.ticks import start_run
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, reconciled
-from setbull_pipelines_tests.pipeline.test_stage_decisions import (
-    changed_v2,
-    forced,
-    lenient,
-    moment,
-)
+from setbull_pipelines_tests.pipeline.judged_run import forced, lenient, moment
+from setbull_pipelines_tests.pipeline.small_run import SmallRun, changed_v2, reconciled
 
 
 @pytest.fixture

@@ -25,18 +25,15 @@ from setbull_pipelines.rollout.controller import Verdict
 from setbull_pipelines.rollout.log import LogRow, state_at
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
-from setbull_pipelines.tables import Table
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines_tests.pipeline.judged_run import forced, judged, lenient, outcomes
-from setbull_pipelines_tests.pipeline.small_run import SmallRun, failed, publish, reconciled
-
-
-def changed_v2(run: SmallRun, table: Table, column: str, value: object) -> None:
-    """Another value in the first row of V2 on the first day."""
-    stored, key = StoredTable("v2", table), run.days[0].isoformat()
-    frame = run.warehouse.read(stored, [key])
-    frame.loc[0, column] = value
-    publish(run.warehouse, stored, key, frame)
+from setbull_pipelines_tests.pipeline.small_run import (
+    SmallRun,
+    changed_v2,
+    failed,
+    publish,
+    reconciled,
+)
 
 
 def test_stored_rows_that_break_the_contract_are_counted(small_run: SmallRun) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from setbull_pipelines.reconciliation.drill_down import bars, instrument_counts, windows
 from setbull_pipelines.reconciliation.page import Around, html_page
 from setbull_pipelines.reconciliation.report import (
     Findings,
@@ -19,37 +17,10 @@ from setbull_pipelines.reconciliation.report import (
     markdown_self_test,
     markdown_windows,
 )
-from setbull_pipelines.tables import CANDLES_5MIN, SELF_TEST
-from setbull_pipelines_tests.reconciliation.partition_files import TRADING_DAY, compare_frames
-from setbull_pipelines_tests.reconciliation.three_instruments import (
-    BAR,
-    TIMES,
-    A,
-    B,
-    candles,
-    changed,
-    files,
-)
-
-
-def findings(folder: Path, v2: pd.DataFrame, read_by_v2: pd.DataFrame | None = None) -> Findings:
-    """What is stored of five-minute bars, with five-minute bars as their input."""
-    v1 = candles()
-    comparison = compare_frames(folder, CANDLES_5MIN, v1, v2)
-    output = files(folder / "output", CANDLES_5MIN, v1, v2)
-    read = files(folder / "input", CANDLES_5MIN, v1, v1 if read_by_v2 is None else read_by_v2)
-    return Findings(
-        CANDLES_5MIN,
-        TRADING_DAY,
-        comparison.summary,
-        comparison.columns,
-        comparison.cells,
-        comparison.diagnoses,
-        instrument_counts(output, comparison.cells, TRADING_DAY),
-        windows(output, [read], comparison.cells, TRADING_DAY, 2, BAR),
-        bars(output, comparison.cells, comparison.diagnoses, TRADING_DAY, 3, 8),
-        None,
-    )
+from setbull_pipelines.tables import SELF_TEST
+from setbull_pipelines_tests.reconciliation.hand_made_findings import findings
+from setbull_pipelines_tests.reconciliation.partition_files import TRADING_DAY
+from setbull_pipelines_tests.reconciliation.three_instruments import TIMES, A, B, candles, changed
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from setbull_pipelines.reporting.content import Stored
 from setbull_pipelines.reporting.overview import html_overview
 from setbull_pipelines.reporting.page import html_page
 from setbull_pipelines.settings import Settings
-from setbull_pipelines_tests.reconciliation.test_drill_down import A, candles, changed
-from setbull_pipelines_tests.reconciliation.test_page import findings
+from setbull_pipelines_tests.reconciliation.hand_made_findings import findings
+from setbull_pipelines_tests.reconciliation.three_instruments import A, candles, changed
 from setbull_pipelines_tests.reporting.browser import Page, axe, browsing, chromium
 from setbull_pipelines_tests.reporting.hand_made_chart import stock_chart
-from setbull_pipelines_tests.reporting.test_overview import sessions
+from setbull_pipelines_tests.reporting.hand_made_sessions import sessions
 
 pytestmark = pytest.mark.run
 WINDOWS = {"desk": (1400, 1000, False), "phone": (390, 844, True)}

@@ -91,8 +91,9 @@ def test_a_figure_that_was_not_measured_holds(name: str) -> None:
 def test_every_figure_is_needed_by_some_component() -> None:
     measured = {item.name for item in fields(Evidence) if item.default is None}
     # A cause is not measured: it says why a figure is what it is. What was not compared holds by itself,
-    # and so does a doubt about the source.
-    by_themselves = {"not_compared", "inputs_in_doubt"}
+    # A cause is not measured: it says why a figure is what it is. What was not compared holds by itself,
+    # and so do a doubt about the source and an earlier session that is still to come.
+    by_themselves = {"not_compared", "inputs_in_doubt", "waits_for"}
     assert measured == NEEDED | {"sequence_failure_share", "likely_cause"} | by_themselves
     sequences = replace(AT_FIFTY, component=Component.SEQUENCES)
     assert decide_with(sequences).verdict is Verdict.ADVANCED
