@@ -18,7 +18,9 @@ from setbull_pipelines.rollout.log import LogRow
 from setbull_pipelines.settings import AlertSettings
 from setbull_pipelines.tables.reconciliation import DIVERGED
 
-_LAST_TABLE = "reconciliation/summary"
+_LAST_TABLE = "served/filter_results"
+_STALE = "stale reconciliation/summary"
+"""The name under which folders know the alert of missing sessions: under another one those that are open stay open."""
 _ROLLOUT_LOG = "operations/rollout_log"
 _AGREEMENT = "v2_agrees_with_v1"
 _DAYS_NAMED = 5
@@ -267,7 +269,7 @@ def of_missing_sessions(
     oldest = missing[0] if missing else None
     sessions = "1 session" if len(missing) == 1 else f"{len(missing)} sessions"
     return Finding(
-        key=f"stale {_LAST_TABLE}",
+        key=_STALE,
         kind="stale",
         says=Says.WRONG if missing else Says.WELL,
         severity=Severity.ERROR,

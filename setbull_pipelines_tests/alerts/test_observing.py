@@ -15,6 +15,7 @@ from setbull_pipelines.alerts.observing import (
     of_rollout,
     of_run,
 )
+from setbull_pipelines.assets.common import LAST_TABLE, asset_key
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.rollout.controller import Decision, Verdict
 from setbull_pipelines.rollout.log import LogRow
@@ -234,6 +235,14 @@ def test_overdue_sessions_are_one_finding_that_names_the_oldest() -> None:
     assert found.title == "7 sessions without results, the oldest 2026-06-30"
     assert "2026-07-04 and 2 more" in found.message
     assert missing(1, days=1).title == "1 session without results, the oldest 2026-06-30"
+
+
+def test_overdue_sessions_lead_to_the_table_that_they_lack() -> None:
+    found = missing(1)
+    assert found.asset == asset_key(LAST_TABLE).to_user_string()
+    assert (
+        found.link == f"{SETTINGS.ui_address}/assets/{found.asset}?view=partitions&partition={DAY}"
+    )
 
 
 def test_looking_often_is_one_fact_per_repeat_period() -> None:
