@@ -1,8 +1,8 @@
 """Size and time of the pages that people open, of a generated exchange.
 
-``python -m benchmarks.pages``: the daily report and the chart of one stock, made anew in a folder with 2,400
-instruments, V2 in force. Belongs here: the clock, the limits, the printed table. Does not belong here: what is on a
-page (the tests of ``reporting/``), the API in front of it (``api``).
+``python -m benchmarks.pages``: the daily report, the page of all sessions and the chart of one stock, made anew in a
+folder with 2,400 instruments, V2 in force. Belongs here: the clock, the limits, the printed table. Does not belong
+here: what is on a page (the tests of ``reporting/``), the API in front of it (``api``).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from setbull_pipelines.pipeline.daily_reports import gather
 from setbull_pipelines.pipeline.opening import open_warehouse
+from setbull_pipelines.pipeline.overview import overview_path, write_overview
 from setbull_pipelines.pipeline.page_links import Places
 from setbull_pipelines.pipeline.stock_charts import Range, gather_chart
 from setbull_pipelines.reporting.chart_page import html_chart
@@ -31,6 +32,8 @@ _SESSIONS = 12
 _MB = 1e6
 REPORT_SECONDS, REPORT_MEGABYTES = 15.0, 25.0
 """Limits of the daily report: processor time, and what a browser opens within some seconds (packed a quarter of it)."""
+OVERVIEW_SECONDS, OVERVIEW_MEGABYTES = 0.5, 1.0
+"""Limits of the page of all sessions, which every run makes anew, of the twelve sessions here."""
 CHART_SECONDS, CHART_MEGABYTES = 1.0, 1.5
 """Limits of the chart of a stock, which is made while somebody waits for it."""
 
@@ -71,10 +74,16 @@ def pages_of(settings: Settings) -> list[Page]:
     def report() -> str:
         return html_page(gather(day, warehouse, settings), "made")
 
+    def overview() -> str:
+        overview_path(settings).unlink(missing_ok=True)
+        write_overview(warehouse, settings)
+        return overview_path(settings).read_text(encoding="utf-8")
+
     first = minute_days(settings.sample)[0]
     limits = CHART_SECONDS, CHART_MEGABYTES
     return [
         Page("daily report", report, REPORT_SECONDS, REPORT_MEGABYTES),
+        Page("all sessions", overview, OVERVIEW_SECONDS, OVERVIEW_MEGABYTES),
         Page("chart of a stock", lambda: chart(None, None), *limits),
         Page("chart of its days", lambda: chart(first, "day"), *limits),
     ]
@@ -87,7 +96,7 @@ def main() -> None:
     parser.add_argument("--history", type=int, default=560, help="sessions of daily bars")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
     chosen = parser.parse_args()
-    # Whoever only asks for the limits does not load all definitions.
+    # A test that only asks for the limits does not load all definitions.
     from benchmarks.days import prepare, settings_of
     from setbull_pipelines.automation.jobs import DAILY_JOB_NAME
 

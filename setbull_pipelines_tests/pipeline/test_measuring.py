@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setbull_pipelines import tables, variants
-from setbull_pipelines.pipeline import computing
+from setbull_pipelines.pipeline import computing, measuring
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.measuring import Meter, shared_out
 from setbull_pipelines.pipeline.steps import STEPS
@@ -21,15 +21,39 @@ from setbull_pipelines.warehouse.pointers import Cost, StoredTable
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget
 
 
-def test_memory_that_was_given_back_meanwhile_counts() -> None:
-    with Meter(ArrowCache(0)) as small:
-        pass
-    with Meter(ArrowCache(0)) as large:
-        taken = np.ones(40 * 2**20)  # 320 MiB
-        time.sleep(0.05)
-        del taken
-    grown = large.cost(0).peak_memory_bytes - small.cost(0).peak_memory_bytes
-    assert 300 * 2**20 < grown < 400 * 2**20
+class Memory:
+    """A process whose memory is what the test says, and which knows that it was asked."""
+
+    def __init__(self) -> None:
+        self.rss = 100
+        self.asked: set[int] = set()
+
+    def memory_info(self) -> Memory:
+        self.asked.add(self.rss)
+        return self
+
+
+def test_memory_that_was_given_back_meanwhile_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Memory()
+    monkeypatch.setattr(measuring.psutil, "Process", lambda: process)
+    with Meter(ArrowCache(0)) as meter:
+        process.rss = 420
+        latest = time.monotonic() + 60
+        # No fixed time: on a busy machine the sampler may not have had its turn by then.
+        while 420 not in process.asked and time.monotonic() < latest:
+            time.sleep(0.001)
+        process.rss = 90
+    monkeypatch.undo()
+    assert meter.cost(0).peak_memory_bytes == 420
+
+
+def test_memory_is_that_of_this_process() -> None:
+    before = measuring.memory_in_use()
+    held = np.ones(40 * 2**20)  # 320 MiB
+    assert (
+        measuring.memory_in_use() - before > 160 * 2**20
+    )  # Others may give memory back meanwhile.
+    del held
 
 
 def test_waiting_is_time_and_no_processor_time() -> None:
