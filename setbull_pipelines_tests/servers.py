@@ -27,10 +27,10 @@ import psutil
 import pytest
 import requests
 
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[1]
-_SECONDS_TO_START = 180
 
 
 def require(*modules: str) -> None:
@@ -45,7 +45,7 @@ def require(*modules: str) -> None:
 
 def wait_for(port: int, process: subprocess.Popen) -> None:
     """Return when ``process`` answers on ``port`` of loopback."""
-    deadline = time.monotonic() + _SECONDS_TO_START
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args} ended with {process.returncode}")
@@ -194,7 +194,7 @@ def ray_cluster(folder: Path, environments: list[dict[str, str]]) -> Iterator[Ra
 
 
 def _wait_for_nodes(cluster: RayCluster, wanted: int) -> None:
-    deadline = time.monotonic() + _SECONDS_TO_START
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with suppress(requests.RequestException):
             answer = requests.get(f"{cluster.jobs_address}/nodes?view=summary", timeout=5).json()
@@ -228,7 +228,7 @@ def postgres_server() -> Iterator[dict[str, str]]:
         for path in (folder, folder / "password"):
             shutil.chown(path, **account)
     programs, data, port = package / "pginstall" / "bin", folder / "data", free_port()
-    run = partial(subprocess.run, check=True, cwd=folder, capture_output=True, timeout=120)
+    run = partial(subprocess.run, check=True, cwd=folder, capture_output=True, timeout=PATIENCE)
     server = None
     try:
         run(

@@ -18,6 +18,7 @@ from benchmarks.__main__ import ATTEMPTS, RATIOS, SHORT_RIVALS, best_ratios
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import difference
 from benchmarks.results import NOTES_HEADING, PARTS, parts_of, written
+from setbull_pipelines_tests.patience import PATIENCE
 
 pytestmark = pytest.mark.scenario
 
@@ -78,7 +79,7 @@ def test_no_ratio_has_fallen_by_more_than_a_quarter() -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=PATIENCE,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stdout.count(" over V2") == len(SHORT_RIVALS)
@@ -97,7 +98,7 @@ def test_a_part_measured_again_leaves_the_others() -> None:
 def test_days_are_measured_in_processes_of_their_own() -> None:
     command = [sys.executable, "-m", "benchmarks.days", "--instruments", "12", "--history", "30"]
     finished = subprocess.run(
-        [*command, "--sessions", "2"], cwd=PROJECT, capture_output=True, text=True, timeout=600
+        [*command, "--sessions", "2"], cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE
     )
     assert finished.returncode == 0, finished.stderr
     rows = [line.split("|")[1:4] for line in finished.stdout.splitlines() if line.startswith("| ")]
@@ -108,7 +109,9 @@ def test_days_are_measured_in_processes_of_their_own() -> None:
 
 def test_both_event_logs_are_measured_on_the_same_run() -> None:
     command = [sys.executable, "-m", "benchmarks.events", "--sessions", "3"]
-    finished = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    finished = subprocess.run(
+        command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert finished.returncode == 0, finished.stderr
     _, _, *rows = (line.split("|")[1:] for line in finished.stdout.splitlines())
     assert [row[0].strip() for row in rows] == [
@@ -121,7 +124,9 @@ def test_both_event_logs_are_measured_on_the_same_run() -> None:
 
 def test_every_reader_reads_all_rows_of_the_file() -> None:
     command = [sys.executable, "-m", "benchmarks.reading", "--megabytes", "2"]
-    finished = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    finished = subprocess.run(
+        command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert finished.returncode == 0, finished.stderr
     _, _, *rows = (line.split("|")[1:-1] for line in finished.stdout.splitlines())
     assert [row[0].split(",")[0].strip() for row in rows] == ["Polars", "DuckDB", "intake"]

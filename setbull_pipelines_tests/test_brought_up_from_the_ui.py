@@ -21,7 +21,6 @@ from setbull_pipelines_tests.ui_server import (
 
 pytestmark = pytest.mark.scenario
 
-SECONDS = 400
 LEFT_OUT = "operations/self_test"
 """It takes two minutes, and tests of its own launch it."""
 BACKFILL = """
@@ -66,7 +65,7 @@ def assets(server: Server) -> dict[str, dict]:
         (found,) = server.ask(BACKFILLS)["partitionBackfillsOrError"]["results"]
         return found if found["status"].startswith(("COMPLETED", "FAILED", "CANCELED")) else None
 
-    done = server.wait("end of the back-fill", SECONDS, ended)
+    done = server.wait("end of the back-fill", ended)
     failed = [run["id"] for run in done["runs"] if run["status"] != "SUCCESS"]
     assert done["status"] == "COMPLETED_SUCCESS", (done, [failures(server, run) for run in failed])
     return {"/".join(node["assetKey"]["path"]): node for node in server.ask(ASSETS)["assetNodes"]}

@@ -26,6 +26,7 @@ from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.definitions import build_defs
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.settings import Settings
+from setbull_pipelines_tests.patience import PATIENCE
 
 PROJECT = Path(__file__).resolve().parents[1]
 SNAPSHOT = Path(__file__).with_name("definitions.json")
@@ -267,7 +268,7 @@ def test_a_code_server_loads_the_workspace(tmp_path):
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     said = finished.stdout + finished.stderr
     assert finished.returncode == 0, said

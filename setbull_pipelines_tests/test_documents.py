@@ -21,6 +21,7 @@ import pytest
 
 from setbull_pipelines.settings import load_settings
 from setbull_pipelines_tests.documents import DOCUMENTS, PROJECT, Block, blocks_of
+from setbull_pipelines_tests.patience import PATIENCE
 
 pytestmark = pytest.mark.scenario
 
@@ -42,7 +43,6 @@ sessions_per_stage = 3
 FIRST_COMMAND = "make run"
 """What a reader of the README begins with; every document starts with the tables that it leaves."""
 SHOWN_FOLDER = "/path/to/setbull_pipelines"
-SECONDS = 400
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
+            timeout=PATIENCE,
             check=False,
         )
         return finished.returncode, finished.stdout

@@ -21,6 +21,7 @@ import pytest
 
 from setbull_pipelines.reconciliation.self_test.score import MUTANTS
 from setbull_pipelines_tests.documents import PROJECT, blocks_of_section, patch_of, patched
+from setbull_pipelines_tests.patience import PATIENCE
 
 pytestmark = pytest.mark.scenario
 
@@ -82,7 +83,7 @@ class Extended:
             },
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=PATIENCE,
             check=False,
         )
         assert finished.returncode == exit_code, finished.stdout + finished.stderr

@@ -14,14 +14,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.processes import SETBULL, end
 from setbull_pipelines_tests.ui_server import (
     ASSETS,
     DAY,
     DAY_BEFORE,
     INSTRUMENTS,
-    PREPARE_SECONDS,
-    RUN_SECONDS,
     Server,
     failures,
     loaded_location,
@@ -77,7 +76,7 @@ def server(data_directory, tmp_path_factory) -> Iterator[Server]:
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=PREPARE_SECONDS,
+            timeout=PATIENCE,
         )
         assert prepared.returncode == 0, prepared.stdout[-3000:] + prepared.stderr[-3000:]
         yield started
@@ -101,7 +100,7 @@ def killed(server) -> str:
         return next((run["runId"] for run in runs if run["jobName"] == "daily"), None)
 
     try:
-        return server.wait("daily run of setbull run", PREPARE_SECONDS, computing)
+        return server.wait("daily run of setbull run", computing)
     finally:
         run.kill()
         run.wait()
@@ -135,7 +134,7 @@ def run_id(server, killed) -> str:
         return seen[-1] if seen[-1] in ENDED else None
 
     try:
-        status = server.wait("end of the run", RUN_SECONDS, ended)
+        status = server.wait("end of the run", ended)
     except AssertionError as error:
         raise AssertionError(f"the run was {seen[-1] if seen else 'never seen'}: {error}") from None
     assert status == "SUCCESS", failures(server, run_id)

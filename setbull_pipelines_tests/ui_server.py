@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from setbull_pipelines.cli.home import claim, prepare_dagster_home
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.ports import free_port
 from setbull_pipelines_tests.processes import SETBULL, environment
 
@@ -29,7 +30,6 @@ daily_sessions = 40
 minute_sessions = 3
 last_day = "{DAY}"
 """
-PREPARE_SECONDS, START_SECONDS, RUN_SECONDS = 180, 120, 240
 LOCATIONS = """{
   workspaceOrError {
     ... on Workspace {
@@ -97,15 +97,15 @@ class Server:
             answer = session.post(
                 f"http://127.0.0.1:{self.port}/graphql",
                 json={"query": query, "variables": variables},
-                timeout=60,
+                timeout=PATIENCE,
             )
         document = answer.json()
         assert "errors" not in document, document["errors"]
         return document["data"]
 
-    def wait(self, what: str, seconds: float, look: Callable[[], object]) -> object:
+    def wait(self, what: str, look: Callable[[], object]) -> object:
         """Call ``look`` until it gives something; a failed wait says what it looked like at the end."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert self.process.poll() is None, f"setbull ui ended while waiting for {what}.{self}"
             try:
@@ -114,7 +114,7 @@ class Server:
             except requests.ConnectionError:
                 pass
             time.sleep(0.5)
-        raise AssertionError(f"no {what} within {seconds:.0f} s.{self}")
+        raise AssertionError(f"no {what} within {PATIENCE:.0f} s.{self}")
 
     def __str__(self) -> str:
         try:
@@ -169,7 +169,7 @@ def loaded_location(server: Server) -> dict:
         entries = server.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
         return entries[0] if entries and entries[0]["loadStatus"] == "LOADED" else None
 
-    location = server.wait("loaded code location", START_SECONDS, loaded)
+    location = server.wait("loaded code location", loaded)
     assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation", location
     return location
 

@@ -27,6 +27,7 @@ from setbull_pipelines.api.patience import ImpatientProtocol, limited
 from setbull_pipelines.api.server import create_app
 from setbull_pipelines.settings import Settings
 from setbull_pipelines_tests.api.running import keys_of, webserver, with_dagster
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.sources.fuzzed_readers import BrokenPromise, Reader
 
@@ -39,7 +40,6 @@ _PROMISED = {
 _NOT_COMPUTED = b"compute and publish it first"
 """Said of a session that a run was asked for: the stand-in of Dagster computes nothing and says that it did."""
 _LONGEST_ERROR = 4096
-_SECONDS = 20.0
 _HOST = b"127.0.0.1:8000"
 
 
@@ -111,12 +111,12 @@ class Api:
         protocol = ImpatientProtocol(self._config, state, {}, self._loop)
         protocol.connection_made(wire)
         protocol.data_received(request)
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + PATIENCE
         # A stream has no end, and half a request no answer.
         while state.tasks and b"text/event-stream" not in wire.sent:
             await asyncio.wait(state.tasks, timeout=0.01)
             if time.monotonic() > deadline:
-                raise Broken(f"no answer within {_SECONDS:.0f} seconds")
+                raise Broken(f"no answer within {PATIENCE:.0f} seconds")
             if protocol.conn.their_state is h11.SEND_BODY:
                 break  # the rest of the body does not come
         protocol.connection_lost(None)

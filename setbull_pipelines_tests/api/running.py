@@ -24,6 +24,7 @@ from setbull_pipelines.api.server import create_app
 from setbull_pipelines.pipeline.group_plans import plan_days, publish_groups
 from setbull_pipelines.pipeline.serving import served_table
 from setbull_pipelines.settings import ApiSettings, GroupSettings, Settings
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 PREFIX = "/api/v1"
@@ -41,16 +42,16 @@ def serving(
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while not server.started:
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.01)
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as client:
             yield client
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 def keys_of(run: SmallRun) -> list[str]:

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from setbull_pipelines_tests.patience import PATIENCE
+
 
 def kept(path: Path) -> list[dict]:
     """The events in the file; a line that was being written when the process was killed is none."""
@@ -27,7 +29,9 @@ def started(url: str, path: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", __name__, url, str(path)])
 
 
-def wait_until(path: Path, count: int, process: subprocess.Popen, seconds: float = 60) -> None:
+def wait_until(
+    path: Path, count: int, process: subprocess.Popen, seconds: float = PATIENCE
+) -> None:
     """Return when the file has so many events; the process must not end before."""
     deadline = time.monotonic() + seconds
     while len(kept(path)) < count:

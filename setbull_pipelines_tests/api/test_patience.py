@@ -10,6 +10,7 @@ import pytest
 
 from setbull_pipelines.api import patience
 from setbull_pipelines_tests.api.running import PREFIX, serving
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 TOP = f"{PREFIX}/filter-pipeline/fetch/top-10"
@@ -27,7 +28,7 @@ def opened(client: httpx.Client, first: bytes) -> socket.socket:
     """A connection on which ``first`` was sent."""
     address = (client.base_url.host, client.base_url.port)
     assert address[1] is not None
-    connection = socket.create_connection(address, timeout=20)
+    connection = socket.create_connection(address, timeout=PATIENCE)
     connection.sendall(first)
     return connection
 

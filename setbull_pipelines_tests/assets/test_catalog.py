@@ -24,6 +24,7 @@ from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import connect
 from setbull_pipelines.warehouse.resources import CatalogResource
 from setbull_pipelines_tests.assets.catalog_reader import Answers, ask, read_in_a_loop
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, cut_back_v1
 
 REWRITTEN = ("indicators_5min", "indicators_daily", "filter_results")
@@ -147,7 +148,7 @@ def test_readers_see_the_old_or_the_new_whole_while_a_run_rewrites_their_days(
         reader.start()
     try:
         for _ in range(READERS * 2):
-            assert ready.acquire(timeout=60)
+            assert ready.acquire(timeout=PATIENCE)
         after = None
         for turn in range(ROUNDS):
             carry_out(copied_run, old if turn % 2 else new)
@@ -155,12 +156,12 @@ def test_readers_see_the_old_or_the_new_whole_while_a_run_rewrites_their_days(
             time.sleep(0.1)
         carry_out(copied_run, new)
         for _ in range(READERS * 4):
-            assert ready.acquire(timeout=60)
+            assert ready.acquire(timeout=PATIENCE)
     finally:
         stop.set()
-        collected = [found.get(timeout=60) for _ in readers]
+        collected = [found.get(timeout=PATIENCE) for _ in readers]
         for reader in readers:
-            reader.join(timeout=60)
+            reader.join(timeout=PATIENCE)
 
     assert before != after
     assert after == stored_answers(copied_run)

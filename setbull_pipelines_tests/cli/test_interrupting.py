@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from setbull_pipelines.cli.home import prepare_dagster_home
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.processes import SETBULL
 
 pytestmark = pytest.mark.run
@@ -32,14 +33,14 @@ def test_an_interrupted_run_ends_with_a_sentence_and_goes_on(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         stored = data_directory / "warehouse" / "raw" / "candles_daily_history"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not list(stored.glob("*.parquet")):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.02)
         # The run has begun, and most of it is to come.
         process.send_signal(sign)
-        printed, told = process.communicate(timeout=60)
+        printed, told = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 130
     assert told == "error: interrupted; what was published is whole, and the same command goes on\n"

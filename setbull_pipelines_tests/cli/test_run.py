@@ -17,6 +17,7 @@ from setbull_pipelines.settings import recorded_source
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests.cli.invoking import assert_refused, setbull
+from setbull_pipelines_tests.patience import PATIENCE
 
 pytestmark = pytest.mark.run
 
@@ -261,7 +262,7 @@ def test_real_minutes_run_from_the_command_line(shared_data: Path, tmp_path: Pat
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from setbull_pipelines.cli.main import main
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 
 pytestmark = pytest.mark.run
@@ -156,7 +157,7 @@ def test_a_question_that_fails_is_never_waited_for(tmp_path: Path) -> None:
         "SELECT CAST(CASE n WHEN 900000 THEN 'x' ELSE '1' END AS INTEGER) FROM range(1000000) t(n)"
     )
     arguments = [sys.executable, "-c", script, query, str(tmp_path / "rows.csv")]
-    finished = subprocess.run(arguments, capture_output=True, text=True, timeout=100)
+    finished = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE)
     assert finished.returncode == 0, finished.stderr
 
 

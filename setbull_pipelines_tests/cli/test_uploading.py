@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from setbull_pipelines.settings import Replay, load_settings, replaying
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.processes import SETBULL, environment
 from setbull_pipelines_tests.servers import s3_server
@@ -33,7 +34,11 @@ def test_a_folder_is_refused_until_it_was_uploaded_and_then_read_from_the_store(
         def setbull(data: Path, *arguments: str) -> subprocess.CompletedProcess:
             variables = environment(data, settings_file, **services)
             return subprocess.run(
-                [*SETBULL, *arguments], env=variables, capture_output=True, text=True, timeout=120
+                [*SETBULL, *arguments],
+                env=variables,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
             )
 
         refused = setbull(folder, "rollout", "status")

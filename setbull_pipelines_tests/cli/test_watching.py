@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from setbull_pipelines.cli.watching import is_of_memory, sentence_about
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.processes import SETBULL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody watches")
@@ -40,7 +41,7 @@ def program(work: str) -> subprocess.Popen:
 def ended(work: str) -> tuple[int, str]:
     """The exit code of the parent, and what it tells of the child."""
     process = program(work)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, told.splitlines()[-1]
 
 
@@ -83,7 +84,7 @@ def test_who_ends_the_parent_ends_the_child_once(sign: signal.Signals) -> None:
     while process.stdout.readline() != "ready\n":
         pass
     process.send_signal(sign)
-    assert process.wait(60) == 1
+    assert process.wait(PATIENCE) == 1
 
 
 def test_a_killed_parent_leaves_no_child() -> None:
@@ -92,7 +93,7 @@ def test_a_killed_parent_leaves_no_child() -> None:
     child = int(process.stdout.readline().split()[1])
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while psutil.pid_exists(child) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not psutil.pid_exists(child)

@@ -9,6 +9,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from setbull_pipelines_tests.patience import PATIENCE
+
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "setbull_pipelines"
 DOCUMENT = (PROJECT / "docs" / "hosts.md").read_text("utf-8")
@@ -86,7 +88,7 @@ def test_without_the_locks_of_posix_the_command_ends_with_a_sentence() -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert finished.returncode == 2
     assert finished.stderr.splitlines() == [

@@ -30,6 +30,7 @@ from setbull_pipelines.warehouse.pointers import Pointer, StoredTable
 from setbull_pipelines.warehouse.remote import ObjectStore, Remote
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests import stored as faults
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.processes import environment
 from setbull_pipelines_tests.servers import (
     PROJECT,
@@ -72,7 +73,6 @@ STEPS = (tables.CANDLES_DAILY, tables.INDICATORS_DAILY, tables.MOVES_DAILY)
 TABLES = [StoredTable(schema, table) for table in STEPS for schema in ("v1", "v2")]
 KILLED_AFTER_DAYS = 3
 """Of the first table of a lane."""
-SECONDS = 200
 STARTED, ENDED = dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS
 
 
@@ -132,7 +132,7 @@ def kill_a_busy_worker(
 ) -> tuple[str, set[str]]:
     """Kill a worker in the middle of a lane that has published tables; returns that step, and those that had ended."""
     done: set[str] = set()
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and back_fill.poll() is None:
         time.sleep(0.05)
         for run in instance.get_runs(limit=1):
@@ -206,7 +206,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             stack.callback(back_fill.kill)
             killed_step, done = kill_a_busy_worker(instance, cluster, back_fill, shared)
             before = pointers(shared)
-            exit_code = back_fill.wait(SECONDS)
+            exit_code = back_fill.wait(PATIENCE)
             log.seek(0)
             output = log.read()
         (run,) = instance.get_runs()

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.processes import environment
 from setbull_pipelines_tests.servers import PROJECT, ray_cluster, require
 
@@ -39,7 +40,7 @@ def test_a_failed_blocking_check_stops_what_depends_on_its_asset(tmp_path: Path)
             | {"RAY_API_SERVER_ADDRESS": cluster.jobs_address, "PYTHONPATH": str(PROJECT)},
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=PATIENCE,
         )
     assert finished.returncode == 1, finished.stderr[-2000:]
     with dg.DagsterInstance.from_config(str(home)) as instance:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from setbull_pipelines_tests.documents import PROJECT
+from setbull_pipelines_tests.patience import PATIENCE
 
 _FETCHED = re.compile(r'<(?:script|img|iframe|link)[^>]*(?:src|href)="(https?:)?//[^"]*"')
 
@@ -24,7 +25,7 @@ def built(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 

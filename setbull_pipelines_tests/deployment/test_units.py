@@ -13,6 +13,7 @@ import pytest
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.errors import INTERRUPTED
 from setbull_pipelines_tests.deployment.files import DOCKERFILE, PORTS
+from setbull_pipelines_tests.patience import PATIENCE
 
 PROJECT = Path(__file__).resolve().parents[2]
 UNITS = PROJECT / "deployment" / "systemd"
@@ -100,7 +101,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
         return finished.stdout + finished.stderr
 

@@ -16,6 +16,7 @@ import pytest
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.progress import Progress
 from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.carrying_out import STEP, carry_out, hashes
 from setbull_pipelines_tests.pipeline.small_run import SmallRun, forget, with_processing
 
@@ -43,7 +44,7 @@ def test_a_killed_backfill_computes_only_what_was_not_published(
     )
     told = [process.stdout.readline().strip() for _ in range(10)]
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert told == [str(day) for day in days[:10]]
     assert process.returncode == -signal.SIGKILL
 

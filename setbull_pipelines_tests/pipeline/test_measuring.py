@@ -18,6 +18,7 @@ from setbull_pipelines.pipeline.measuring import Meter, shared_out
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.pointers import Cost, StoredTable
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.small_run import IN_FULL, SmallRun, forget
 
 
@@ -38,7 +39,7 @@ def test_memory_that_was_given_back_meanwhile_counts(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(measuring.psutil, "Process", lambda: process)
     with Meter(ArrowCache(0)) as meter:
         process.rss = 420
-        latest = time.monotonic() + 60
+        latest = time.monotonic() + PATIENCE
         # No fixed time: on a busy machine the sampler may not have had its turn by then.
         while 420 not in process.asked and time.monotonic() < latest:
             time.sleep(0.001)

@@ -26,6 +26,7 @@ from setbull_pipelines.tables import Table
 from setbull_pipelines.tables.contract import Column, Kind, Tolerance
 from setbull_pipelines.tables.reconciliation import DIVERGED, PASS
 from setbull_pipelines.warehouse.pointers import StoredTable
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.small_run import SmallRun
 from setbull_pipelines_tests.reconciliation.partition_files import TRADING_DAY, write
 
@@ -224,7 +225,7 @@ def cases(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> dict
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
     )
     assert finished.returncode == 0, finished.stderr
     verdicts = json.loads(answer.read_text(encoding="utf-8"))

@@ -17,12 +17,13 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from setbull_pipelines_tests.patience import PATIENCE
+
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-dev-shm-usage", "--remote-debugging-port=0", "--hide-scrollbars"),
 )
-_SECONDS = 30
 _MARK = "DevTools listening on "
 _KEYS = {"Enter": ("\r", 13), "Escape": ("", 27), "Tab": ("", 9), " ": (" ", 32)}
 _KEYS |= {"Home": ("", 36), "End": ("", 35)}
@@ -64,7 +65,7 @@ class Page:
             message["sessionId"] = self._session
         self._connection.send(json.dumps(message))
         while True:
-            answer = json.loads(self._connection.recv(timeout=_SECONDS))
+            answer = json.loads(self._connection.recv(timeout=PATIENCE))
             if answer.get("id") != self._number:
                 self.events.append(answer)
             elif "error" in answer:
@@ -77,7 +78,7 @@ class Page:
         self.events.clear()
         self.send("Page.navigate", url=path.as_uri())
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
-            self.events.append(json.loads(self._connection.recv(timeout=_SECONDS)))
+            self.events.append(json.loads(self._connection.recv(timeout=PATIENCE)))
 
     def run(self, expression: str) -> Any:
         """Return the value of a JavaScript expression. Raises RuntimeError for an exception."""
@@ -173,5 +174,5 @@ def browsing(executable: str, profile: Path) -> Iterator[Page]:
             yield Page(connection)
     finally:
         process.terminate()
-        process.wait(_SECONDS)
+        process.wait(PATIENCE)
         process.stderr.close()

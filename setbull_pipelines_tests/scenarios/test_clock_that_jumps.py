@@ -17,6 +17,7 @@ import pytest
 from benchmarks.reliability.clock import Clock, NoClock
 from benchmarks.reliability.judged import differences
 from benchmarks.reliability.tiny import DAYS, SETTINGS
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.processes import SETBULL, environment
 
 pytestmark = pytest.mark.scenario
@@ -52,7 +53,7 @@ class Folder:
             cwd=PROJECT,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, f"{days} days off, {command[-3:]}: {done.stdout}{done.stderr}"
         assert "Traceback" not in done.stdout + done.stderr

@@ -22,6 +22,7 @@ import pytest
 from benchmarks.reliability.tiny import SETTINGS
 from setbull_pipelines.settings import Settings
 from setbull_pipelines_tests.api.running import PREFIX, serving
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.ports import free_port
 from setbull_pipelines_tests.processes import SETBULL, environment
 from setbull_pipelines_tests.sources.upstox.broker import INFY, Reply, broker, error_body
@@ -102,7 +103,7 @@ class Planted:
             cwd=self.folder.parent,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=PATIENCE,
         )
         self.printed[place] = done.stdout + done.stderr
         return done

@@ -35,6 +35,7 @@ from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.warehouse.pointers import WHOLE, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 from setbull_pipelines_tests import stored as faults
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.receivers import SECRETS, Webhook, http_receiver
 from setbull_pipelines_tests.processes import SETBULL, end, environment
 
@@ -79,7 +80,6 @@ load_from:
       location_name: setbull_pipelines
 """
 TAKEN_BACK = "rollout of indicators: rolled back from 50 to off"
-PREPARE_SECONDS, RUN_SECONDS = 180, 120
 
 
 @dataclass
@@ -122,7 +122,7 @@ class Story:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=PREPARE_SECONDS,
+            timeout=PATIENCE,
         )
         assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
         return finished.stdout
@@ -177,10 +177,10 @@ class Daemon:
             assert (DIVERGED_TAG in run.tags) is differs, run.tags
 
     def wait_for(self, what: str, has_come: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + RUN_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not has_come():
             assert self.process.poll() is None, self
-            assert time.monotonic() < deadline, f"{what} did not come in {RUN_SECONDS} s. {self}"
+            assert time.monotonic() < deadline, f"{what} did not come in {PATIENCE:.0f} s. {self}"
             time.sleep(0.3)
 
     def __str__(self) -> str:

@@ -23,6 +23,7 @@ from setbull_pipelines.warehouse.catalog import rebuild_catalog
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.queries import connect
 from setbull_pipelines.warehouse.store import Warehouse
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.warehouse.conftest import PROVENANCE
 
 NUMBERED = StoredTable(
@@ -43,8 +44,6 @@ DAYS = ("2024-01-02", "2024-01-03", "2024-01-04")
 SECONDS = 2.0
 # More than the writer, at up to 20 a second, makes while a reader holds its list of files.
 KEPT_VERSIONS = 30
-PATIENCE = 180
-"""Seconds in which a process of a busy machine answers."""
 SUMMARY = "SELECT day, count(*), min(version), max(version) FROM {source} GROUP BY day ORDER BY day"
 
 Summary = list[tuple[int, int, int, int]]

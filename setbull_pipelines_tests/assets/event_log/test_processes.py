@@ -21,6 +21,7 @@ from setbull_pipelines_tests.assets.event_log.event_log_process import (
     run_id_of,
     store,
 )
+from setbull_pipelines_tests.patience import PATIENCE
 
 pytestmark = pytest.mark.run
 
@@ -56,7 +57,7 @@ def test_processes_store_side_by_side(log: BatchedSqliteEventLog, tmp_path: Path
     ]
     store(log, runs[2], range(40))
     for process in processes:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, said.decode()
     assert events_of(log, *runs) == [160, 160, 160]
     assert len(content(tmp_path)["index.db event_logs"]) == 480
@@ -75,7 +76,7 @@ def test_a_killed_process_leaves_what_it_stored(log: BatchedSqliteEventLog, tmp_
 
 def test_a_forked_process_opens_files_of_its_own(tmp_path: Path) -> None:
     finished = subprocess.run(
-        [*PROCESS, str(tmp_path), RUN, "fork"], capture_output=True, text=True, timeout=120
+        [*PROCESS, str(tmp_path), RUN, "fork"], capture_output=True, text=True, timeout=PATIENCE
     )
     assert finished.returncode == 0, finished.stderr
     assert events_of(SqliteEventLogStorage(str(tmp_path)), RUN) == [12]

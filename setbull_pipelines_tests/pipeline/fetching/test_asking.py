@@ -17,6 +17,7 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.pipeline.fetching import Fetched, fetch
 from setbull_pipelines.pipeline.what_to_fetch import fetched_directory
 from setbull_pipelines.settings import UPSTOX_TOKEN_VARIABLE, Settings
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.pipeline.fetching.conftest import IST, MORNING, ask, minute_files, told
 from setbull_pipelines_tests.processes import end, environment
 from setbull_pipelines_tests.sources.upstox.broker import (
@@ -236,7 +237,7 @@ def test_a_killed_fetch_goes_on_without_asking_again_for_what_it_has(
     server.hold_after = 20
     process = start(settings, server, keys)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         # Three at once can be answered ones as well: those that wait are the 21st to the 23rd.
         while len(server.paths) < 23 and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -244,7 +245,7 @@ def test_a_killed_fetch_goes_on_without_asking_again_for_what_it_has(
         assert server.under_way == 3, "all three workers wait for an answer that does not come"
         assert process.poll() is None
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
     finally:
         end(process)
     answered, held = server.paths[:20], server.paths[20:]
@@ -255,7 +256,7 @@ def test_a_killed_fetch_goes_on_without_asking_again_for_what_it_has(
     server.released.set()
     process = start(settings, server, keys)
     try:
-        output, _ = process.communicate(timeout=90)
+        output, _ = process.communicate(timeout=PATIENCE)
     finally:
         end(process)
     assert process.returncode == 0, output
@@ -275,7 +276,7 @@ def test_a_killed_fetch_goes_on_without_asking_again_for_what_it_has(
 def test_the_token_is_in_no_file_and_in_no_output(server: Broker, settings: Settings) -> None:
     server.scripts["NSE_EQ|X1"] = [Reply(400, f"Bearer {TOKEN} is not welcome")]
     process = start(settings, server, ["NSE_EQ|X1", "NSE_EQ|X2"])
-    output, _ = process.communicate(timeout=90)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert "not welcome" in output
     assert TOKEN not in output
     files = [path for path in settings.data_directory.rglob("*") if path.is_file()]

@@ -25,6 +25,7 @@ from setbull_pipelines.sources.legacy.loading import OLD, load, old_days, old_ro
 from setbull_pipelines.sources.legacy.old_tables import CannotImport, Progress
 from setbull_pipelines.sources.legacy.sql_dumps import dump_stream
 from setbull_pipelines_tests.moments import LATER
+from setbull_pipelines_tests.patience import PATIENCE
 from setbull_pipelines_tests.sources.legacy.importing import (
     KEY,
     accepted,
@@ -362,7 +363,7 @@ def test_an_import_that_is_killed_leaves_what_the_next_one_goes_on_from(tmp_path
     command = [sys.executable, "-c", program, str(source)]
     folder = tmp_path / "data" / "imported"
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not (State.read(folder).streams.get(source.name) or {}).get("chunks", 0) > 5:
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
