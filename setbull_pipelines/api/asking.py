@@ -23,6 +23,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": Error, "description": "The token is missing or wrong"},
     403: {"model": Error, "description": "A page of another site asked"},
     404: {"model": Error, "description": "No such path, instrument or group"},
+    429: {"model": Error, "description": "Too many requests from this address; see Retry-After"},
     503: {"model": Error, "description": "Stored tables, settings or Dagster are not usable now"},
 }
 WITH_BODY: dict[int | str, dict[str, Any]] = ERRORS | {

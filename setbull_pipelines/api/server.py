@@ -33,6 +33,7 @@ from setbull_pipelines.api.exchanging import HeadersAlone, Tagged
 from setbull_pipelines.api.feed import Feed
 from setbull_pipelines.api.gate import Gate, is_loopback
 from setbull_pipelines.api.jobs import NoDagster
+from setbull_pipelines.api.pace import Pace
 from setbull_pipelines.api.patience import Server, limited
 from setbull_pipelines.api.reading import InvalidRange, Reader
 from setbull_pipelines.errors import SetbullError
@@ -89,6 +90,7 @@ def create_app(settings: Callable[[], Settings], token: str | None = None) -> Fa
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING, compresslevel=5)
     app.add_middleware(HeadersAlone)
     app.add_middleware(Gate, token=token)
+    app.add_middleware(Pace, requests_per_second=settings().api.requests_per_second)
     # Starlette calls a handler with the class that it was added for, and its types say any exception.
     app.add_exception_handler(HTTPException, _stated)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]

@@ -279,6 +279,9 @@ class ApiSettings:
     """Webserver that jobs are started through, that of ``setbull ui``; it must work on the same data folder."""
     wait_seconds: NotNegative = 25.0
     """A request that starts a job waits so long for its end before it answers with the run's id."""
+    requests_per_second: Count = 200
+    """Requests of one address that are answered, with ten seconds' worth at once; those beyond get 429. Read when the
+    API starts."""
     public_url: Annotated[
         str,
         text_like(
