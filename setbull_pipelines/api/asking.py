@@ -5,7 +5,7 @@ Belongs here: what every path needs. Does not belong here: single paths.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -35,12 +35,22 @@ JOB_ERRORS: dict[int | str, dict[str, Any]] = WITH_BODY | {
 }
 
 
-def _reader(request: Request) -> Reader:
+def _live(request: Request) -> Reader:
     reader: Reader = request.app.state.reader
     return reader
 
 
-Tables = Annotated[Reader, Depends(_reader)]
+LiveTables = Annotated[Reader, Depends(_live)]
+"""Each look sees what is stored then: for answers that wait for a job, or have no end."""
+
+
+def _as_of_now(reader: LiveTables) -> Iterator[Reader]:
+    with reader.as_of_now() as tables:
+        yield tables
+
+
+Tables = Annotated[Reader, Depends(_as_of_now, scope="function")]
+"""All that an answer is made of was stored at one moment: bars never stand beside indicators of earlier bars."""
 
 
 class Page:

@@ -16,6 +16,7 @@ from setbull_pipelines.api.analyses import analysis_of, numbers, two_decimals
 from setbull_pipelines.api.asking import (
     ERRORS,
     JOB_ERRORS,
+    LiveTables,
     Paging,
     Tables,
     answered,
@@ -60,7 +61,7 @@ _NOT_KEPT = ("id", "securityId", "isSelected", "createdAt")
     responses=JOB_ERRORS
     | {202: {"model": Envelope[FilterRunAnswer], "description": "Still running"}},
 )
-async def run(reader: Tables, body: RunBody | None = None) -> JSONResponse:
+async def run(reader: LiveTables, body: RunBody | None = None) -> JSONResponse:
     """Start the job ``daily`` for a trading day and return its result, or the run's id where that takes longer."""
     body = body or RunBody()
     day = await run_in_threadpool(_runnable, body.day, reader)

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from setbull_pipelines.api.asking import (
     JOB_ERRORS,
-    Tables,
+    LiveTables,
     answered,
     has_ended,
     not_an_instrument,
@@ -29,7 +29,7 @@ _COMMANDS = {FETCH_JOB_NAME: "setbull fetch", INTAKE_JOB_NAME: "setbull run"}
     response_model=Envelope[StoreAnswer],
     responses=JOB_ERRORS | {202: {"model": Envelope[StoreAnswer], "description": "Still running"}},
 )
-async def batch_store(body: StoreBody, reader: Tables) -> JSONResponse:
+async def batch_store(body: StoreBody, reader: LiveTables) -> JSONResponse:
     """Start the job ``fetch`` (``intake`` where the source is not the broker) and return what is there after it.
 
     What is taken in is what the settings name: the range and the instruments of the body choose what is reported. For a

@@ -6,7 +6,8 @@ belong here: HTTP (the routers), which variant serves (``pipeline/serving.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -57,6 +58,12 @@ class Reader:
 
     def __init__(self, settings: Callable[[], Settings], warehouse: Warehouse) -> None:
         self.settings, self.warehouse = settings, warehouse
+
+    @contextmanager
+    def as_of_now(self) -> Iterator[Reader]:
+        """A reader of all tables as they are now, whatever is published until the block ends."""
+        with self.warehouse.snapshot() as warehouse:
+            yield Reader(self.settings, warehouse)
 
     def days(self, stored: StoredTable) -> list[date]:
         """The stored trading days of a table."""

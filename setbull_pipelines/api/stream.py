@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
-from setbull_pipelines.api.asking import ERRORS, Tables, refused
+from setbull_pipelines.api.asking import ERRORS, LiveTables, refused
 from setbull_pipelines.api.feed import Feed
 from setbull_pipelines.api.reading import Reader
 from setbull_pipelines.api.shapes import MOST_INSTRUMENTS, Error
@@ -75,7 +75,7 @@ class _Stream(StreamingResponse):
 @router.get("/candles", response_class=StreamingResponse, responses=_RESPONSES)
 async def candles(
     request: Request,
-    reader: Tables,
+    reader: LiveTables,
     keys: Annotated[
         str | None,
         Query(description="Instrument keys or symbols with commas between them; all when left out"),

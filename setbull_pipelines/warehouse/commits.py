@@ -63,8 +63,18 @@ class Commits:
         self._current: dict[Key, dict[str, Version | None]] = {}
         self._holds = False
 
-    def hold(self) -> None:
-        """See no commit after the last one of now, until the file is closed."""
+    def held(self) -> Commits:
+        """The commits up to the last one of now, whatever is committed until the result is closed."""
+        held = Commits(self.root, self._damaged_catalog, self._is_only_copy)
+        held._hold()
+        with self._lock:
+            self._look(lambda: None)
+            # Or each would read again what this one has in memory. Neither changes the other's: see _see().
+            if self._seen[1] == held._seen[1]:
+                held._current = self._current
+        return held
+
+    def _hold(self) -> None:
         with self._lock:
             if self._open():
                 self._reading.execute("BEGIN")
@@ -216,8 +226,11 @@ class Commits:
         for row in rows if self._current else ():
             if (row[0], row[1]) in self._current:
                 changed.setdefault((row[0], row[1]), {})[row[2]] = version_of(row)
-        for key, found in changed.items():
-            self._current[key] = dict(sorted({**self._current[key], **found}.items()))
+        # Another dictionary: those that hold an earlier commit may share this one.
+        self._current = self._current | {
+            key: dict(sorted({**self._current[key], **found}.items()))
+            for key, found in changed.items()
+        }
         self._seen = (data_version, number)
 
     # Committing

@@ -81,8 +81,7 @@ class Looker:
         self._refresh()
         reader = copy(self)
         reader._is_snapshot = True
-        reader.commits = Commits(self.root, self._recover, is_only_copy=not self.is_mirror)
-        reader.commits.hold()
+        reader.commits = self.commits.held()
         try:
             yield reader
         finally:
