@@ -2,27 +2,34 @@
 
 Belongs here: writers, readers, the count. Does not belong here: killed writers (``kills``).
 
-A writer gives two tables of a day the same new number in one commit, again and again, and refreshes the views; others
-repeat a session, scrub, put files together and delete what nobody needs, all in the same folder. A reader that finds
-two numbers has seen half of a commit.
+A writer gives four tables of a day the same new number in one commit, again and again, and refreshes the views; others
+refresh a session under way, end and repeat it, write reports, scrub, put files together and delete what nobody needs,
+all in the same folder. A reader that finds two numbers has seen half of a commit: three connect with DuckDB, one is our
+own, one asks the API for two timeframes at once, and one opens its pages.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
+from itertools import cycle, repeat
 from pathlib import Path
+from urllib.parse import quote
+
+import httpx
 
 from benchmarks.reliability.kills import judgement
 from benchmarks.reliability.tiny import DAYS, Place, carried_out, command, ended, started
-from benchmarks.reliability.works import maintain
+from benchmarks.reliability.works import maintain, tick
+from setbull_pipelines_tests.ports import free_port
 
-_DUCKDB_READERS = 3
 _NUMBERS = (
     "SELECT (SELECT max(volume) FROM v1.candles_5min WHERE trading_day = DATE '{day}'), "
     "(SELECT max(volume) FROM v2.candles_5min WHERE trading_day = DATE '{day}'), "
@@ -50,40 +57,49 @@ def main(reads: int, directory: Path) -> int:
     stop.unlink(missing_ok=True)
     commits = place.folder.with_name("commits")
     commits.unlink(missing_ok=True)
-    each = -(-reads // (_DUCKDB_READERS + 1))
-    answers = [
-        place.folder.with_name(f"reader-{number}.json") for number in range(_DUCKDB_READERS + 1)
-    ]
+    port = free_port()
+    looks = {
+        "our own reader": _our_reader,
+        **{f"plain DuckDB {number}": _plain_duckdb for number in (1, 2, 3)},
+        "API, two timeframes": partial(_api, port=port),
+        "API, pages": partial(_pages, port=port),
+    }
+    each = -(-reads // len(looks))
+    answers = [place.folder.with_name(f"reader-{number}.json") for number in range(len(looks))]
+    server = started(command("api", "--port", str(port)), place)
     readers = [
-        started(
-            _reading(_plain_duckdb if number else _our_reader, place, each, answer, commits), place
-        )
-        for number, answer in enumerate(answers)
+        started(_reading(look, place, each, answer, commits), place)
+        for look, answer in zip(looks.values(), answers, strict=True)
     ]
+    session = [partial(tick, at) for at in ("10:00", "12:00", "15:00")]
+    session.append(command("run", "--from", DAYS[2], "--to", DAYS[2]))
     writers = [
         started(_writing(place, stop, commits), place),
-        started(_repeating(stop, command("run", "--from", DAYS[2], "--to", DAYS[2])), place),
-        started(_repeating(stop, command("scrub")), place),
-        started(_repeating(stop, partial(maintain, _GRACE)), place),
+        started(_repeating(stop, cycle(session)), place),
+        started(_repeating(stop, repeat(command("report", "--day", DAYS[1]))), place),
+        started(_repeating(stop, repeat(command("scrub"))), place),
+        started(_repeating(stop, repeat(partial(maintain, _GRACE))), place),
     ]
     for reader in readers:
         ended(reader, 7200)
     stop.touch()
+    os.kill(server, signal.SIGINT)
+    ended(server)
     codes = [ended(writer) for writer in writers]
     found = [json.loads(answer.read_text(encoding="utf-8")) for answer in answers]
     faults = [f"a writer ended with {code}" for code in codes if code]
     if "Traceback" in place.told:
         faults.append(f"a traceback was printed: {place.told[-1500:]}")
     print(f"| reader | reads | commits seen | errors | torn |\n|{'---|' * 5}")
-    for number, said in enumerate(found):
-        name = f"plain DuckDB {number}" if number else "our own reader"
+    for name, said in zip(looks, found, strict=True):
         print(
             f"| {name} | {said['reads']:,} | {said['seen']:,} | {len(said['errors'])} | {len(said['torn'])} |"
         )
-        faults += said["errors"][:3] + said["torn"][:3]
+        faults += [f"{name}: {fault}" for fault in said["errors"][:3] + said["torn"][:3]]
     made = commits.read_text(encoding="utf-8")
     print(
-        f"\n{made} commits of two tables in {time.monotonic() - began:.0f} s, beside runs, scrubs and maintenance"
+        f"\n{made} commits of four tables in {time.monotonic() - began:.0f} s, beside ticks, runs, reports, scrubs and "
+        "maintenance"
     )
     faults += _two_at_once(directory)
     for fault in faults:
@@ -112,7 +128,7 @@ def _two_at_once(directory: Path) -> list[str]:
 
 
 def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
-    """Two tables of one day with a new number, in one commit, until ``stop`` is there."""
+    """Four tables of one day with a new number, in one commit, until ``stop`` is there."""
 
     def write() -> None:
         import pandas as pd
@@ -121,16 +137,20 @@ def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
         from setbull_pipelines.cli.starting import settings_in_force
         from setbull_pipelines.pipeline.catalog import refresh_catalog
         from setbull_pipelines.pipeline.opening import open_warehouse
+        from setbull_pipelines.pipeline.serving import served_table
         from setbull_pipelines.warehouse.pointers import StoredTable
 
         settings = settings_in_force()
         warehouse = open_warehouse(settings)
-        both = [StoredTable(lane, tables.CANDLES_5MIN) for lane in ("v1", "v2")]
+        written = [StoredTable(lane, tables.CANDLES_5MIN) for lane in ("v1", "v2")]
+        written += [served_table(tables.CANDLES_5MIN), served_table(tables.CANDLES_DAILY)]
         earlier = pd.Timestamp(DAYS[0]) - pd.Timestamp(_DAY)
-        frames = {stored: warehouse.read(stored, [DAYS[0]]) for stored in both}
-        for frame in frames.values():
+        frames = {}
+        for stored in written:
+            frame = warehouse.read(stored, [DAYS[0]])
             frame["trading_day"] -= earlier
             frame["timestamp"] -= earlier
+            frames[stored] = frame
         number = 0
         while not stop.exists():
             number += 1
@@ -153,17 +173,18 @@ def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
     return write
 
 
-def _repeating(stop: Path, work: Callable[[], None]) -> Callable[[], None]:
-    """``work`` in processes of their own, one after the other."""
+def _repeating(stop: Path, works: Iterable[Callable[[], None]]) -> Callable[[], None]:
+    """Each of ``works`` in a process of its own, one after the other."""
 
-    def repeat() -> None:
-        while not stop.exists():
-            place = Place.below(stop.parent)
-            if code := carried_out(work, place):
+    def carry_out() -> None:
+        for work in works:
+            if stop.exists():
+                return
+            if code := carried_out(work, Place.below(stop.parent)):
                 raise SystemExit(code)
             time.sleep(random.random())
 
-    return repeat
+    return carry_out
 
 
 def _reading(
@@ -221,3 +242,52 @@ def _our_reader(place: Place) -> Callable[[], tuple[int, int, int]]:
         return int(first.max().iloc[0]), int(second.max().iloc[0]), len(first) - len(second)
 
     return look
+
+
+def _api(place: Place, port: int) -> Callable[[], tuple[int, int, int]]:
+    """Five-minute bars and the bar of the day in one answer."""
+    client, key = _client(port), quote(_first_instrument(place), safe="")
+    bounds = {"start": f"{_DAY}T00:00:00+05:30", "end": f"{_DAY}T23:59:00+05:30"}
+
+    def look() -> tuple[int, int, int]:
+        answer = client.post(
+            f"/api/v1/candles/{key}/multi", json={"timeframes": ["5minute", "day"], **bounds}
+        )
+        bars = answer.raise_for_status().json()["data"]["data"]
+        first, second = (max(bar["volume"] for bar in bars[name]) for name in ("5minute", "day"))
+        return first, second, 0
+
+    return look
+
+
+def _pages(place: Place, port: int) -> Callable[[], tuple[int, int, int]]:
+    """A page after the other: all are there, whatever is written."""
+    client, key = _client(port), quote(_first_instrument(place), safe="")
+    paths = cycle(["/reports/index.html", f"/reports/{DAYS[1]}", f"/chart/{key}"])
+
+    def look() -> tuple[int, int, int]:
+        client.get(next(paths), follow_redirects=True).raise_for_status()
+        return 0, 0, 0
+
+    return look
+
+
+def _client(port: int) -> httpx.Client:
+    """A client of the API, once it answers."""
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=120)
+    while True:
+        try:
+            client.get("/api/v1/health").raise_for_status()
+            return client
+        except httpx.TransportError:
+            time.sleep(0.2)
+
+
+def _first_instrument(place: Place) -> str:
+    from setbull_pipelines import tables
+    from setbull_pipelines.warehouse.pointers import StoredTable
+    from setbull_pipelines.warehouse.store import Warehouse
+
+    stored = StoredTable("v1", tables.CANDLES_5MIN)
+    rows = Warehouse(place.folder / "warehouse").read(stored, [DAYS[0]], ["instrument_key"])
+    return str(rows["instrument_key"].iloc[0])

@@ -186,11 +186,11 @@ def _execute(job_name: str, asked: Mapping[str, str]) -> None:
             raise SystemExit(1)
 
 
-def _intraday() -> None:
-    """A tick of the session under way, at eleven o'clock."""
+def tick(at: str = "11:00") -> None:
+    """A tick of the session under way, at a time of the day."""
     from setbull_pipelines.assets import common
 
-    day = datetime.fromisoformat(f"{DAYS[2]}T11:00:00+05:30")
+    day = datetime.fromisoformat(f"{DAYS[2]}T{at}:00+05:30")
     common.now = lambda: day
     moment = day.replace(tzinfo=None).isoformat()
     asked = {common.PARTITION_TAG: DAYS[2], common.AS_OF_TAG: moment}
@@ -330,7 +330,7 @@ WORKS = {
     ),
     "alerts": Work(_finished(DAYS[:1]), lambda place: _alerts, 6, most_kills=20),
     "refresh of the session under way": Work(
-        _finished(DAYS[:2]), lambda place: _intraday, 4, repeats=True
+        _finished(DAYS[:2]), lambda place: tick, 4, repeats=True
     ),
     "run of files": Work(
         _of_files,
