@@ -4,6 +4,9 @@ Belongs here: its definition and metadata. Does not belong here: which variant s
 (``rollout/``), picking rows (``pipeline/assignment.py``).
 """
 
+from collections.abc import Iterable, Iterator
+from functools import partial
+
 import dagster as dg
 
 from setbull_pipelines import tables
@@ -17,8 +20,8 @@ from setbull_pipelines.assets.common import (
     freshness,
 )
 from setbull_pipelines.assets.describing import served_description
-from setbull_pipelines.assets.lane import SERVED, Describe, Lane
-from setbull_pipelines.pipeline import serving, stage_decisions
+from setbull_pipelines.assets.lane import SERVED, Describe, Lane, unless_ended
+from setbull_pipelines.pipeline import serving, serving_days, stage_decisions
 from setbull_pipelines.pipeline.engine import PartitionResult
 from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.rollout_log import read_log
@@ -66,20 +69,33 @@ def build_served_asset(
         lane = Lane(context, store, settings)
         if context.selected_asset_keys:
             days, log = days_of(context, store, settings), read_log(store)
-            for table, stored in of_table:
-                if not lane.is_selected(stored):
-                    continue
-                asked = stage_decisions.serving_of(table, log, store, settings.rollout)
+            asked = {
+                table: stage_decisions.serving_of(table, log, store, settings.rollout)
+                for table, stored in of_table
+                if lane.is_selected(stored)
+            }
+            failed: dict[Table, Exception] = {}
+            made: dict[str, list[PartitionResult]] = {table.name: [] for table in asked}
+            results = serving_days.serve(asked, days, store, context.run_id, failed)
+            for result in unless_ended(results, context):
+                for name in result.pointers:
+                    made[name].append(result)
+            for table in asked:
                 yield from lane.part(
-                    [stored],
-                    lambda table=table, asked=asked: serving.serve(
-                        table, days, asked.assignment, asked.judged, store, context.run_id
-                    ),
-                    describe=_describe(table, asked.assignment, store, settings),
+                    [serving.served_table(table)],
+                    partial(_results, made[table.name], failed.get(table)),
+                    describe=_describe(table, asked[table].assignment, store, settings),
                 )
         yield from lane.end()
 
     return serve
+
+
+def _results(made: Iterable[PartitionResult], error: Exception | None) -> Iterator[PartitionResult]:
+    """What was made of a table, then the error that stopped it."""
+    yield from made
+    if error is not None:
+        raise error
 
 
 def _describe(

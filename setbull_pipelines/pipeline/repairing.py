@@ -18,6 +18,7 @@ from setbull_pipelines.pipeline import (
     metrics,
     raw,
     serving,
+    serving_days,
 )
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.rollout_log import read_log
@@ -122,7 +123,7 @@ def _of_day(
     if stored.key in _SERVED:
         table = _SERVED[stored.key]
         asked = serving_of(table, read_log(warehouse), warehouse, settings.rollout)
-        return serving.serve(table, days, asked.assignment, asked.judged, warehouse, run_id)
+        return serving_days.serve_one(table, days, asked, warehouse, run_id)
     if stored == candle_events.EVENTS:
         return candle_events.record(days, *given)
     if stored == PLAN:

@@ -7,7 +7,7 @@ Belongs here: the stage in force, judging a trading day, acting for a person. Do
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 
 from setbull_pipelines.pipeline import serving
@@ -66,21 +66,13 @@ def stages_in_force(warehouse: Warehouse, settings: RolloutSettings) -> dict[Com
     return {component: state.stage for component, state in states(read_log(warehouse)).items()}
 
 
-@dataclass(frozen=True)
-class Serving:
-    """What readers of one served table get: its assignment, and the sessions that the rollout has looked at."""
-
-    assignment: serving.Assignment
-    judged: set[date]
-
-
 def serving_of(
     table: Table, log: tuple[LogRow, ...], warehouse: Warehouse, settings: RolloutSettings
-) -> Serving:
+) -> serving.Serving:
     """What ``table`` is served by after the rows of ``log``, with the overrides and the kill switch."""
     component = COMPONENT_OF[table.name]
     stage = stage_served(log, component)
-    return Serving(
+    return serving.Serving(
         serving.assignment_of(table, stage, warehouse, settings), sessions_judged(log, component)
     )
 

@@ -13,7 +13,8 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.api import shapes
-from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
+from setbull_pipelines.pipeline.serving import Serving, assignment_of, served_table
+from setbull_pipelines.pipeline.serving_days import serve_one
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import RolloutSettings
 from setbull_pipelines.tables.filters import PASSING_VERDICTS
@@ -341,7 +342,7 @@ def test_readers_cannot_tell_v1_from_v2(
     for table in tables.COMPUTED_TABLES:
         if table.name in tables.SERVED:
             assignment = assignment_of(table, Stage.FULL, run.warehouse, RolloutSettings())
-            list(serve(table, run.days, assignment, run.days, run.warehouse, "to v2"))
+            list(serve_one(table, run.days, Serving(assignment, run.days), run.warehouse, "to v2"))
     rows = run.warehouse.read(served_table(tables.INDICATORS_5MIN))
     assert set(rows["variant"]) == {"v2"}
     with serving(run.settings) as of_v2:

@@ -13,7 +13,8 @@ from setbull_pipelines import tables, variants
 from setbull_pipelines.pipeline.catalog import stored_tables
 from setbull_pipelines.pipeline.engine import StepRun
 from setbull_pipelines.pipeline.opening import catalog_path
-from setbull_pipelines.pipeline.serving import assignment_of, serve
+from setbull_pipelines.pipeline.serving import Serving, assignment_of
+from setbull_pipelines.pipeline.serving_days import serve_one
 from setbull_pipelines.pipeline.steps import STEPS
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.settings import Settings
@@ -191,7 +192,7 @@ def test_patterns_of_a_verdict_are_those_of_the_variant_that_is_served(copied_ru
     assignment = assignment_of(
         tables.FILTER_RESULTS, Stage.RETIRED, warehouse, copied_run.settings.rollout
     )
-    list(serve(tables.FILTER_RESULTS, [day], assignment, [day], warehouse, "test"))
+    list(serve_one(tables.FILTER_RESULTS, [day], Serving(assignment, [day]), warehouse, "test"))
     assert answer() == before
     assert len(before) > 0
 

@@ -15,7 +15,8 @@ from setbull_pipelines import tables
 from setbull_pipelines.cli.home import prepare_dagster_home
 from setbull_pipelines.cli.main import main
 from setbull_pipelines.cli.unchanged import state_of
-from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
+from setbull_pipelines.pipeline.serving import Serving, assignment_of, served_table
+from setbull_pipelines.pipeline.serving_days import serve_one
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
@@ -136,11 +137,11 @@ def test_what_is_served_against_the_stage_in_force_is_a_change(copied_run: Small
     assert state_of(*given, run.warehouse, run.settings) is not None
     # Served from V2 while the log says off: nothing of this is in the state that the last run left behind.
     full = assignment_of(table, Stage.FULL, run.warehouse, run.settings.rollout)
-    list(serve(table, run.days, full, run.days, run.warehouse, "test"))
+    list(serve_one(table, run.days, Serving(full, run.days), run.warehouse, "test"))
     assert set(run.warehouse.read(served_table(table))["variant"]) == {"v2"}
     assert state_of(*given, run.warehouse, run.settings) is None
     off = assignment_of(table, Stage.OFF, run.warehouse, run.settings.rollout)
-    list(serve(table, run.days, off, run.days, run.warehouse, "test"))
+    list(serve_one(table, run.days, Serving(off, run.days), run.warehouse, "test"))
     assert state_of(*given, run.warehouse, run.settings) is not None
 
 

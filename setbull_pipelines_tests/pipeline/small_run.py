@@ -30,7 +30,8 @@ from setbull_pipelines.pipeline.look_back import partitions_behind
 from setbull_pipelines.pipeline.opening import warehouse_root
 from setbull_pipelines.pipeline.raw import read_sources
 from setbull_pipelines.pipeline.references import references_of
-from setbull_pipelines.pipeline.serving import assignment_of, serve
+from setbull_pipelines.pipeline.serving import Serving, assignment_of
+from setbull_pipelines.pipeline.serving_days import serve_one
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import (
     BB_WIDTH_RULES,
@@ -185,7 +186,7 @@ def served_in(
     """Serve, and tell for each day that was looked at whether it was stored already."""
     warehouse = run.warehouse
     assignment = assignment_of(table, stage, warehouse, settings)
-    results = serve(table, list(days), assignment, run.days, warehouse, "test")
+    results = serve_one(table, list(days), Serving(assignment, run.days), warehouse, "test")
     return {result.day: result.cached for result in results}
 
 

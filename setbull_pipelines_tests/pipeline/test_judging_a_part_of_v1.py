@@ -14,7 +14,8 @@ from setbull_pipelines.assets.served import build_served_asset
 from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.lanes import Part
 from setbull_pipelines.pipeline.metrics import collect
-from setbull_pipelines.pipeline.serving import assignment_of, serve, served_table
+from setbull_pipelines.pipeline.serving import Serving, assignment_of, served_table
+from setbull_pipelines.pipeline.serving_days import serve_one
 from setbull_pipelines.pipeline.stage_decisions import stages_in_force
 from setbull_pipelines.quality.processing import METRICS, RULES, TABLES_OF
 from setbull_pipelines.quality.rollout_log import LOG
@@ -35,7 +36,7 @@ def cut_back(run: SmallRun, component: Component, stage: Stage) -> dict[str, Par
         reconciled(run, table, run.days[0])
         if table.name in tables.SERVED:
             assignment = assignment_of(table, stage, run.warehouse, RolloutSettings())
-            list(serve(table, days, assignment, days, run.warehouse, "test"))
+            list(serve_one(table, days, Serving(assignment, days), run.warehouse, "test"))
     list(collect(days, run.warehouse, "test"))
     return parts
 

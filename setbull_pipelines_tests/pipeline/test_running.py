@@ -16,7 +16,8 @@ from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.session_frames import minutes_in_session
 from setbull_pipelines.pipeline.engine import PartitionResult, StepRun
 from setbull_pipelines.pipeline.running import AS_OF, minutes_of_closed_bars
-from setbull_pipelines.pipeline.serving import assignment_of, serve
+from setbull_pipelines.pipeline.serving import Serving, assignment_of
+from setbull_pipelines.pipeline.serving_days import serve_one
 from setbull_pipelines.rollout.stages import Stage
 from setbull_pipelines.variants import V2
 from setbull_pipelines.warehouse.errors import MissingPartition
@@ -181,9 +182,11 @@ def test_what_is_served_says_that_the_session_was_under_way(copied_run: SmallRun
     assignment = assignment_of(tables.CANDLES_5MIN, Stage.SHADOW, warehouse, rollout)
     # V2 still has the whole day.
     with pytest.raises(MissingPartition, match=f"needs v2.candles_5min of {day} as of {day} 10:05"):
-        list(serve(tables.CANDLES_5MIN, [day], assignment, [], warehouse, "t"))
+        list(serve_one(tables.CANDLES_5MIN, [day], Serving(assignment, []), warehouse, "t"))
     refresh(copied_run, "candles_5min", "v2", moment)
-    (result,) = serve(tables.CANDLES_5MIN, [day], assignment, [], copied_run.warehouse, "t")
+    (result,) = serve_one(
+        tables.CANDLES_5MIN, [day], Serving(assignment, []), copied_run.warehouse, "t"
+    )
     assert result.pointers["candles_5min"].inputs[AS_OF] == f"{day} 10:05"
     served = rows_of(copied_run, "served", "candles_5min")
     assert served["timestamp"].dt.time.max() == time(10, 0)

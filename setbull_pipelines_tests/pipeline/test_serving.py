@@ -13,13 +13,14 @@ from setbull_pipelines.pipeline.lanes import COMPONENT_OF
 from setbull_pipelines.pipeline.serving import (
     WITHHELD,
     Assignment,
+    Serving,
     assignment_of,
     days_cut_back,
     read_served,
-    serve,
     served_day,
     served_table,
 )
+from setbull_pipelines.pipeline.serving_days import serve_one
 from setbull_pipelines.rollout.bucketing import Override, Variant, cohort
 from setbull_pipelines.rollout.stages import Component, Stage
 from setbull_pipelines.settings import RolloutSettings
@@ -189,7 +190,7 @@ def test_v2_is_served_to_nobody_on_a_day_on_which_it_did_not_prove_equal(
     else:
         judged = (first,)
     assignment = assignment_of(table, stage, warehouse, RolloutSettings())
-    results = list(serve(table, [second], assignment, judged, warehouse, "test"))
+    results = list(serve_one(table, [second], Serving(assignment, judged), warehouse, "test"))
     assert [result.day for result in results] == [first, second]
     withheld = results[1].pointers[table.name].inputs[WITHHELD]
     assert withheld.startswith(reason)
@@ -204,7 +205,7 @@ def test_v2_is_served_to_nobody_on_a_day_on_which_it_did_not_prove_equal(
     # Once it is compared and judged, it is what is assigned, and the day is served again.
     if how in ("was not compared again", "was never compared", "was not judged"):
         reconciled(copied_run, table, second)
-        list(serve(table, [second], assignment, copied_run.days, warehouse, "test"))
+        list(serve_one(table, [second], Serving(assignment, copied_run.days), warehouse, "test"))
         assert variant_of(copied_run, table, second) == variant_of(copied_run, table, first)
 
 

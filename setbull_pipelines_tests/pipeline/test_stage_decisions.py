@@ -16,7 +16,8 @@ from setbull_pipelines.assets.served import build_served_asset
 from setbull_pipelines.pipeline.comparing_days import SUMMARY
 from setbull_pipelines.pipeline.evidence import _schema_failures
 from setbull_pipelines.pipeline.rollout_log import read_log
-from setbull_pipelines.pipeline.serving import serve, served_table
+from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.serving_days import serve_one
 from setbull_pipelines.pipeline.stage_decisions import serving_of, stages_in_force
 from setbull_pipelines.quality.processing import METRICS, TABLES_OF
 from setbull_pipelines.quality.rollout_log import LOG
@@ -143,12 +144,7 @@ def test_an_instrument_that_v2_failed_for_is_judged_by_rate_and_served_from_v1(
     asked = serving_of(
         tables.CANDLES_DAILY, read_log(copied_run.warehouse), copied_run.warehouse, settings.rollout
     )
-    list(
-        serve(
-            *(tables.CANDLES_DAILY, [day], asked.assignment, asked.judged),
-            *(copied_run.warehouse, "test"),
-        )
-    )
+    list(serve_one(tables.CANDLES_DAILY, [day], asked, copied_run.warehouse, "test"))
     served = copied_run.warehouse.read(served_table(tables.CANDLES_DAILY), [str(day)])
     is_back = expected[1] == "off"
     assert set(served.loc[served["instrument_key"] == key, "variant"]) == {"v1"}
@@ -176,7 +172,7 @@ def test_an_instrument_that_v1_alone_failed_for_is_compared_with_nothing_and_the
     log = read_log(copied_run.warehouse)
     for table in (tables.CANDLES_DAILY, tables.FILTER_RESULTS):
         asked = serving_of(table, log, copied_run.warehouse, RolloutSettings())
-        list(serve(table, [day], asked.assignment, asked.judged, copied_run.warehouse, "test"))
+        list(serve_one(table, [day], asked, copied_run.warehouse, "test"))
         served = copied_run.warehouse.read(served_table(table), [str(day)])
         # Taken back, the instrument would have no row at all.
         assert set(served["variant"]) == {"v2"}

@@ -13,6 +13,7 @@ from setbull_pipelines.pipeline import serving
 from setbull_pipelines.pipeline.judging import judge
 from setbull_pipelines.pipeline.rollout_log import read_log
 from setbull_pipelines.pipeline.serving import served_table
+from setbull_pipelines.pipeline.serving_days import serve_one
 from setbull_pipelines.pipeline.stage_decisions import evaluate, record_actions, serving_of
 from setbull_pipelines.quality.served import RULES
 from setbull_pipelines.quality.verdict import Verdict
@@ -104,7 +105,7 @@ def served_at(run: SmallRun, stage: Stage, settings: Settings) -> None:
     for table in tables.COMPUTED_TABLES:
         if table.name in tables.SERVED:
             asked = serving_of(table, log, warehouse, settings.rollout)
-            list(serving.serve(table, [day], asked.assignment, asked.judged, warehouse, "test"))
+            list(serve_one(table, [day], asked, warehouse, "test"))
 
 
 @pytest.mark.parametrize("stage", [Stage.OFF, Stage.SHADOW, Stage.FIFTY, Stage.FULL])
