@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from setbull_pipelines.warehouse.commits import CATALOG_FILE
+from setbull_pipelines.warehouse.catalog_file import CATALOG_FILE
 from setbull_pipelines.warehouse.pointers import StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 

@@ -87,7 +87,7 @@ def main(reads: int, directory: Path) -> int:
     ended(server)
     codes = [ended(writer) for writer in writers]
     found = [json.loads(answer.read_text(encoding="utf-8")) for answer in answers]
-    faults = [f"a writer ended with {code}" for code in codes if code]
+    faults = [f"a writer ended with {code}: {place.told[-1500:]}" for code in codes if code]
     if "Traceback" in place.told:
         faults.append(f"a traceback was printed: {place.told[-1500:]}")
     print(f"| reader | reads | commits seen | errors | torn |\n|{'---|' * 5}")

@@ -17,7 +17,7 @@ from setbull_pipelines.pipeline.catalog import (
 from setbull_pipelines.pipeline.opening import catalog_path, open_warehouse, warehouse_root
 from setbull_pipelines.pipeline.scrubbing import stored_files
 from setbull_pipelines.settings import InvalidSettings
-from setbull_pipelines.warehouse.commits import CATALOG_FILE, OLD_POINTERS
+from setbull_pipelines.warehouse.catalog_file import CATALOG_FILE, OLD_POINTERS
 from setbull_pipelines.warehouse.files import DAMAGED_PREFIX
 from setbull_pipelines.warehouse.looking import shortened
 from setbull_pipelines.warehouse.rebuilding import is_whole, rebuild

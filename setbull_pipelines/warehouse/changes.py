@@ -1,7 +1,8 @@
 """What a commit does to the rows of the catalog, and how a damaged row is recognised.
 
-Belongs here: the tables of ``catalog.sqlite``, versions and changes of them, one function per kind of change. Does not
-belong here: connections and transactions (``commits``), sharing a commit with other machines (``remote``).
+Belongs here: the tables of ``catalog.sqlite``, versions and changes of them, one function per kind of change, writing
+a commit. Does not belong here: connections and transactions (``commits``), sharing a commit with other machines
+(``remote``).
 """
 
 from __future__ import annotations
@@ -149,5 +150,28 @@ def _drop(connection: sqlite3.Connection, change: Change, number: int) -> None:
     )
 
 
-APPLIED = {PUBLISH: _publish, AMEND: _amend, DROP: _drop}
+_APPLIED = {PUBLISH: _publish, AMEND: _amend, DROP: _drop}
 """How each kind of change is applied, in the transaction of the commit of that number."""
+
+
+def next_number(connection: sqlite3.Connection) -> int:
+    """The number that the next commit gets."""
+    number: int = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM commits").fetchone()[
+        0
+    ]
+    return number
+
+
+def apply(connection: sqlite3.Connection, number: int, record: Record) -> None:
+    """Write a commit, inside its transaction."""
+    tables = sorted({".".join(change.key) for change in record.changes})
+    connection.execute(
+        "INSERT INTO commits VALUES (?, ?, ?, ?)",
+        (number, record.moment, record.run_id, " ".join(tables)),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, NULL)",
+        [(name, rows, size) for name, (rows, size) in record.files.items()],
+    )
+    for change in record.changes:
+        _APPLIED[change.how](connection, change, number)

@@ -18,27 +18,22 @@ from threading import RLock
 from typing import TypeVar
 
 from setbull_pipelines import disk
-from setbull_pipelines.settings import InvalidSettings
+from setbull_pipelines.warehouse.catalog_file import CATALOG_FILE, connected, holds_files, opened
 from setbull_pipelines.warehouse.changes import (
     ALL,
-    APPLIED,
     COLUMNS,
-    FORMAT,
     OF_PARTITION,
     Key,
     Record,
     Version,
+    apply,
     digest_of,
     make_empty,
+    next_number,
     version_of,
 )
 from setbull_pipelines.warehouse.errors import DamagedPartition
 
-CATALOG_FILE = "catalog.sqlite"
-OLD_POINTERS = "*/*/*/current.json"
-"""Where the layout before this one kept what is current; a folder of it has no catalog (``converting``)."""
-_PATIENCE_SECONDS = 600
-"""How long a writer waits for another one, whose transaction takes milliseconds."""
 _Found = TypeVar("_Found")
 
 
@@ -61,25 +56,26 @@ class Commits:
         self._opened: tuple[int, int, int] | None = None
         self._seen: tuple[int, int] = (-1, 0)
         self._current: dict[Key, dict[str, Version | None]] = {}
-        self._holds = False
 
-    def held(self) -> Commits:
-        """The commits up to the last one of now, whatever is committed until the result is closed."""
-        held = Commits(self.root, self._damaged_catalog, self._is_only_copy)
-        held._hold()
+    def held(self) -> HeldCommits:
+        """The commits up to the last one of now, whatever is committed until the result is released."""
+        held = HeldCommits(self.root, self._damaged_catalog, self._is_only_copy)
+        held.hold()
         with self._lock:
             self._look(lambda: None)
-            # Or each would read again what this one has in memory. Neither changes the other's: see _see().
-            if self._seen[1] == held._seen[1]:
-                held._current = self._current
+            if self._is_as(held):
+                held._current = dict(self._current)
         return held
 
-    def _hold(self) -> None:
+    def release(self, held: HeldCommits) -> None:
+        """Close what :meth:`held` gave, and remember what it has read: or each would read all again."""
         with self._lock:
-            if self._open():
-                self._reading.execute("BEGIN")
-                self._see()
-            self._holds = True
+            if self._is_as(held):
+                self._current = held._current | self._current
+        held.close()
+
+    def _is_as(self, held: Commits) -> bool:
+        return (self._opened, self._seen[1]) == (held._opened, held._seen[1])
 
     # Looking
 
@@ -212,8 +208,6 @@ class Commits:
 
     def _see(self) -> None:
         """Bring what is in memory to the last commit of any process."""
-        if self._holds:
-            return
         (data_version,) = self._reading.execute("PRAGMA data_version").fetchone()
         if data_version == self._seen[0]:
             return
@@ -226,11 +220,8 @@ class Commits:
         for row in rows if self._current else ():
             if (row[0], row[1]) in self._current:
                 changed.setdefault((row[0], row[1]), {})[row[2]] = version_of(row)
-        # Another dictionary: those that hold an earlier commit may share this one.
-        self._current = self._current | {
-            key: dict(sorted({**self._current[key], **found}.items()))
-            for key, found in changed.items()
-        }
+        for key, found in changed.items():
+            self._current[key] = dict(sorted({**self._current[key], **found}.items()))
         self._seen = (data_version, number)
 
     # Committing
@@ -248,20 +239,20 @@ class Commits:
         """
         with self._transaction() as connection:
             while True:
-                number = _next(connection)
+                number = next_number(connection)
                 record = make(number)
                 if record is None:
                     return None
                 if share is None or share(number, record):
                     break
-            _apply(connection, number, record)
+            apply(connection, number, record)
             return number
 
     def replay(self, number: int, record: Record) -> None:
         """Apply a commit of another machine; nothing happens if it is known."""
         with self._transaction() as connection:
-            if number == _next(connection):
-                _apply(connection, number, record)
+            if number == next_number(connection):
+                apply(connection, number, record)
 
     def current_in_commit(self, key: Key, partitions: Iterable[str]) -> dict[str, Version | None]:
         """As :meth:`current`, inside the transaction of a commit; those without a version are left out."""
@@ -293,13 +284,11 @@ class Commits:
 
     def _open(self) -> bool:
         """Whether there is a file; then it is the one that is open. Another one may have been put in its place."""
-        if self._holds:
-            return self._reader is not None
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
             self._close()
-            if not self._is_only_copy or not _holds_files(self.root):
+            if not self._is_only_copy or not holds_files(self.root):
                 return False
             self._damaged_catalog("it is gone")
             status = os.stat(self.path)
@@ -308,7 +297,7 @@ class Commits:
         found = (os.getpid(), status.st_ino, status.st_mtime_ns if is_read_only else 0)
         if self._opened != found:
             self._close()
-            self._reader, self._opened = _of_this_format(self.path, is_read_only), found
+            self._reader, self._opened = opened(self.path, is_read_only), found
         return True
 
     def create(self) -> None:
@@ -322,7 +311,7 @@ class Commits:
             self.create()
             self._look(lambda: None)
             if self._writer is None:
-                self._writer = _connected(self.path)
+                self._writer = connected(self.path)
             return self._writer
 
     def close(self) -> None:
@@ -335,7 +324,7 @@ class Commits:
             if connection is not None and self._opened and self._opened[0] == os.getpid():
                 connection.close()
         self._reader = self._writer = self._opened = None
-        self._current, self._seen, self._holds = {}, (-1, 0), False
+        self._current, self._seen = {}, (-1, 0)
 
     def _make(self) -> None:
         """Put an empty file in place, unless another process was faster."""
@@ -348,65 +337,30 @@ class Commits:
 
     def _required(self, row: tuple) -> Version:
         if (version := version_of(row)) is None:
-            raise damaged(self.path, row[:2], row[2])
+            raise DamagedPartition.of_row(self.path, row[:2], row[2])
         return version
 
 
-def _next(connection: sqlite3.Connection) -> int:
-    return connection.execute("SELECT coalesce(max(number), 0) + 1 FROM commits").fetchone()[0]
+class HeldCommits(Commits):
+    """The commits up to those of one moment."""
 
+    _holds = False
 
-def _apply(connection: sqlite3.Connection, number: int, record: Record) -> None:
-    tables = sorted({".".join(change.key) for change in record.changes})
-    connection.execute(
-        "INSERT INTO commits VALUES (?, ?, ?, ?)",
-        (number, record.moment, record.run_id, " ".join(tables)),
-    )
-    connection.executemany(
-        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, NULL)",
-        [(name, rows, size) for name, (rows, size) in record.files.items()],
-    )
-    for change in record.changes:
-        APPLIED[change.how](connection, change, number)
+    def hold(self) -> None:
+        """See no commit after the last one of now, until the file is closed."""
+        with self._lock:
+            if self._open():
+                self._reading.execute("BEGIN")
+                self._see()
+            self._holds = True
 
+    def _see(self) -> None:
+        if not self._holds:
+            super()._see()
 
-def _holds_files(root: Path) -> bool:
-    """Whether there are data files, so that a catalog which is not there was lost."""
-    return any(next(root.glob(each), None) is not None for each in ("*/*/*.parquet", OLD_POINTERS))
+    def _open(self) -> bool:
+        return self._reader is not None if self._holds else super()._open()
 
-
-def damaged(path: Path, key: Key, partition: str) -> DamagedPartition:
-    """What is raised where the row of a partition is not what was written."""
-    return DamagedPartition(
-        f"{path} is damaged where it tells of {'.'.join(key)} {partition}; compute the partition again by: "
-        "setbull scrub"
-    )
-
-
-def _of_this_format(path: Path, is_read_only: bool) -> sqlite3.Connection:
-    """A connection; InvalidSettings for a folder of a newer version."""
-    connection = _connected(path, is_read_only)
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found > FORMAT:
-        connection.close()
-        raise InvalidSettings(
-            f"{path.parent} was written by a newer version of setbull: found format {found}, expected {FORMAT} at "
-            "most; install the newer version, or give another folder in SETBULL_DATA_DIR"
-        )
-    return connection
-
-
-def _connected(path: Path, is_read_only: bool = False) -> sqlite3.Connection:
-    """``is_read_only`` is of a folder where nobody may make the files beside the catalog that SQLite needs.
-
-    What it shows is what the last writer left when it closed the file.
-    """
-    connection = sqlite3.connect(
-        f"{path.as_uri()}?immutable=1" if is_read_only else path,
-        timeout=_PATIENCE_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-        uri=is_read_only,
-    )
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
+    def _close(self) -> None:
+        super()._close()
+        self._holds = False

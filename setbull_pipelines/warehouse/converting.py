@@ -17,8 +17,8 @@ import pyarrow
 import pyarrow.ipc
 
 from setbull_pipelines import disk
+from setbull_pipelines.warehouse.catalog_file import CATALOG_FILE, OLD_POINTERS
 from setbull_pipelines.warehouse.changes import PUBLISH, Change, Key, Record
-from setbull_pipelines.warehouse.commits import CATALOG_FILE, OLD_POINTERS
 from setbull_pipelines.warehouse.files import Files
 from setbull_pipelines.warehouse.pointers import WHOLE, Cost, Failure, HashesPlace, Pointer
 from setbull_pipelines.warehouse.publishing import hash_file

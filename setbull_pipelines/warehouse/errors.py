@@ -5,6 +5,8 @@ Only exception types belong here.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from setbull_pipelines.errors import FAILED, SetbullError
 
 
@@ -24,6 +26,14 @@ class DamagedPartition(SetbullError, RuntimeError):
     """The bytes on disk are not the bytes that were published."""
 
     exit_code = FAILED
+
+    @classmethod
+    def of_row(cls, catalog: Path, key: tuple[str, str], partition: str) -> DamagedPartition:
+        """The row of a partition in the catalog is not what was written."""
+        return cls(
+            f"{catalog} is damaged where it tells of {'.'.join(key)} {partition}; compute the partition again by: "
+            "setbull scrub"
+        )
 
 
 class ChangedMeanwhile(RuntimeError):

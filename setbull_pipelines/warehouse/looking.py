@@ -19,8 +19,12 @@ from setbull_pipelines import disk
 from setbull_pipelines.warehouse import encoding
 from setbull_pipelines.warehouse.cache import ArrowCache
 from setbull_pipelines.warehouse.changes import Version
-from setbull_pipelines.warehouse.commits import Commits, damaged
-from setbull_pipelines.warehouse.errors import ContractViolation, DamagedPartition, MissingPartition
+from setbull_pipelines.warehouse.commits import Commits
+from setbull_pipelines.warehouse.errors import (
+    ContractViolation,
+    DamagedPartition,
+    MissingPartition,
+)
 from setbull_pipelines.warehouse.files import Files, side_by_side
 from setbull_pipelines.warehouse.pointers import Pointer, StoredTable, require_partition
 from setbull_pipelines.warehouse.remote import Remote, claim_folder
@@ -85,7 +89,7 @@ class Looker:
         try:
             yield reader
         finally:
-            reader.commits.close()
+            self.commits.release(reader.commits)
 
     @property
     def is_mirror(self) -> bool:
@@ -260,7 +264,7 @@ class Looker:
     ) -> Pointer:
         version = current[partition]
         if version is None:
-            raise damaged(self.commits.path, stored.key, partition)
+            raise DamagedPartition.of_row(self.commits.path, stored.key, partition)
         return version.pointer
 
     def _holds(self, pointer: Pointer) -> bool:

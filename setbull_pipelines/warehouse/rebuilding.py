@@ -23,8 +23,9 @@ import pyarrow.parquet
 
 from setbull_pipelines import disk
 from setbull_pipelines.settings import InvalidSettings
+from setbull_pipelines.warehouse.catalog_file import CATALOG_FILE, OLD_POINTERS
 from setbull_pipelines.warehouse.changes import PUBLISH, Change, Record, make_empty
-from setbull_pipelines.warehouse.commits import CATALOG_FILE, OLD_POINTERS, Commits
+from setbull_pipelines.warehouse.commits import Commits
 from setbull_pipelines.warehouse.files import DAMAGED_PREFIX
 from setbull_pipelines.warehouse.pointers import from_record
 from setbull_pipelines.warehouse.publishing import FOOTER

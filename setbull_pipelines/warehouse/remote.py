@@ -22,8 +22,9 @@ from tempfile import TemporaryDirectory
 
 from setbull_pipelines import disk
 from setbull_pipelines.settings import InvalidSettings
+from setbull_pipelines.warehouse.catalog_file import CATALOG_FILE
 from setbull_pipelines.warehouse.changes import PUBLISH, Change, Key, Record
-from setbull_pipelines.warehouse.commits import CATALOG_FILE, Commits
+from setbull_pipelines.warehouse.commits import Commits
 from setbull_pipelines.warehouse.errors import ChangedMeanwhile, DamagedPartition, StoreUnavailable
 from setbull_pipelines.warehouse.files import Files
 from setbull_pipelines.warehouse.pointers import from_record, to_record

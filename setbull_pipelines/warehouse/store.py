@@ -31,7 +31,6 @@ from setbull_pipelines.warehouse import (
     validation,
 )
 from setbull_pipelines.warehouse.changes import AMEND, PUBLISH, Change, Record
-from setbull_pipelines.warehouse.commits import damaged
 from setbull_pipelines.warehouse.errors import DamagedPartition, MissingPartition
 from setbull_pipelines.warehouse.pointers import (
     Cost,
@@ -260,7 +259,7 @@ class Warehouse(Reader):
         def make(number: int) -> Record:
             version = self.commits.current_in_commit(stored.key, [partition])[partition]
             if version is None:
-                raise damaged(self.commits.path, stored.key, partition)
+                raise DamagedPartition.of_row(self.commits.path, stored.key, partition)
             amended[:] = [change(version.pointer)]
             return Record(
                 amended[0].run_id,

@@ -13,7 +13,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from setbull_pipelines import disk
-from setbull_pipelines.warehouse import encoding, publishing
+from setbull_pipelines.warehouse import commits, encoding, publishing
 from setbull_pipelines.warehouse.cache import ArrowCache, Lookups
 from setbull_pipelines.warehouse.errors import MissingPartition
 from setbull_pipelines.warehouse.files import Files
@@ -290,3 +290,32 @@ def test_files_are_written_by_as_many_threads_as_allowed(threads, tmp_path, monk
     warehouse.cache = warehouse.data.cache = ArrowCache(2**20)
     assert_frame_equal(warehouse.read(V1_BARS), Warehouse(warehouse.root).read(V1_BARS))
     assert most == {"written": threads, "read": 1}  # small ones one after the other
+
+
+def test_snapshots_share_what_they_have_read_and_no_other_commit(warehouse, monkeypatch):
+    v2, read = StoredTable("v2", BARS), []
+    real = commits.version_of
+    monkeypatch.setattr(commits, "version_of", lambda row: read.append(row[:3]) or real(row))
+    publisher = Warehouse(warehouse.root)
+
+    def publish_v2(price: float) -> None:
+        publisher.publish(v2, DAY, bars(price=price), inputs={}, **PROVENANCE)
+
+    publish(publisher, bars(price=1.0))
+    publish_v2(1.0)
+    with warehouse.snapshot() as reader:
+        first = reader.pointer(v2, DAY)
+    read.clear()
+    with warehouse.snapshot() as reader:
+        assert reader.pointer(v2, DAY) == first
+        assert read == []
+        publish_v2(2.0)
+        publish(publisher, bars(price=2.0))
+        second = warehouse.pointer(v2, DAY)
+        # Read here for the first time, of the earlier commit: nobody else may take it for the present one.
+        assert_frame_equal(reader.read(V1_BARS), bars(price=1.0))
+        assert reader.pointer(v2, DAY) == first != second
+    assert_frame_equal(warehouse.read(V1_BARS), bars(price=2.0))
+    with warehouse.snapshot() as reader:
+        assert reader.pointer(v2, DAY) == second
+        assert_frame_equal(reader.read(V1_BARS), bars(price=2.0))

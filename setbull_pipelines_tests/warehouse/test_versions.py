@@ -149,7 +149,7 @@ def test_a_crash_at_any_moment_leaves_the_old_version_of_all_tables(
         elif crash_at == "folder":
             patch.setattr(disk, "sync", crash)
         else:
-            patch.setattr(commits, "_apply", crash)
+            patch.setattr(commits, "apply", crash)
         with pytest.raises(SystemExit):
             publish_both(2.0)
     for stored, pointer in old.items():
@@ -165,7 +165,7 @@ def test_a_crash_at_any_moment_leaves_the_old_version_of_all_tables(
 def test_bytes_are_on_disk_before_the_commit_that_names_them(warehouse, monkeypatch):
     publish(warehouse, bars(price=1.0))
     events = []
-    real_fsync, real_replace, real_apply = os.fsync, os.replace, commits._apply
+    real_fsync, real_replace, real_apply = os.fsync, os.replace, commits.apply
 
     def fsync(descriptor):
         events.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))))
@@ -181,7 +181,7 @@ def test_bytes_are_on_disk_before_the_commit_that_names_them(warehouse, monkeypa
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
-    monkeypatch.setattr(commits, "_apply", apply)
+    monkeypatch.setattr(commits, "apply", apply)
     pointer = publish(warehouse, bars(price=2.0))
     assert events[-1] == ("commit", "")
     for name in (pointer.file, pointer.hashes_file):
