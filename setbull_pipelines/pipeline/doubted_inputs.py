@@ -15,12 +15,9 @@ from datetime import date
 from setbull_pipelines import tables
 from setbull_pipelines.pipeline.judging import judge_days
 from setbull_pipelines.quality import computed_results
-from setbull_pipelines.quality.own_bars import (
-    REACHES_THE_CLOSE,
-    V2_DAILY,
-    bars_are_own,
-    prices_in_one_unit,
-)
+from setbull_pipelines.quality.delivered import UNIVERSE_COMPLETE
+from setbull_pipelines.quality.holes import REACHES_THE_CLOSE
+from setbull_pipelines.quality.own_bars import V2_DAILY, bars_are_own, prices_in_one_unit
 from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.store import Warehouse
@@ -29,6 +26,7 @@ _RULES = (
     bars_are_own(V2_DAILY),
     prices_in_one_unit(V2_DAILY),
     REACHES_THE_CLOSE,
+    UNIVERSE_COMPLETE,
     computed_results.not_stale.about(tables.FILTER_RESULTS)("v2"),
 )
 

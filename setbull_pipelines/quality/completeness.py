@@ -46,7 +46,7 @@ def completeness(
     without a trade make none, so less than all are usual. Shares are left out where nothing is expected, bars where
     the rows of a table are none.
     """
-    expected = _expected(coverage, table, day)
+    expected = expected_on(coverage, table, day)
     present = set(rows["instrument_key"].unique().tolist())
     wanted = set(expected["instrument_key"].unique().tolist())
     covered = coverage[coverage["series"] == _SERIES[table]] if table in _SERIES else coverage
@@ -68,7 +68,7 @@ def completeness(
     return figures
 
 
-def _expected(coverage: pd.DataFrame, table: str, day: pd.Timestamp) -> pd.DataFrame:
+def expected_on(coverage: pd.DataFrame, table: str, day: pd.Timestamp) -> pd.DataFrame:
     """The rows of ``coverage`` (instrument and series) that should have candles on ``day``."""
     since = max(NSE.first_day, NSE.previous(day.date(), RECENT_SESSIONS))
     inside = (coverage["first_trading_day"] <= day) & (

@@ -144,7 +144,8 @@ def series_agree(asked: Asked, daily: pd.DataFrame, minutes: pd.DataFrame) -> Ve
             f"{name} apart": apart,
             f"largest {name} difference": float(difference.max()),
         }
-        said.append(f"{name} {apart} (limit {limit:.2%}, largest {difference.max():.2%})")
+        furthest = f" of {difference.idxmax()}" if apart else ""
+        said.append(f"{name} {apart} (limit {limit:.2%}, largest {difference.max():.2%}{furthest})")
     return Verdict(
         not any(metadata[f"{name} apart"] for name in _SUMMARY),
         f"{len(both)} instruments have both series, {int(in_auction.sum())} of them with the wider limits of "

@@ -11,11 +11,9 @@ from setbull_pipelines import tables
 from setbull_pipelines.market.calendar import NSE
 from setbull_pipelines.market.instruments import is_index
 from setbull_pipelines.market.session_frames import CLOSED_DAY, minutes_in_session
-from setbull_pipelines.market.session_table import SESSION_SHAPES, SHAPE_NOT_KNOWN, TIMEZONE
+from setbull_pipelines.market.session_table import TIMEZONE
 from setbull_pipelines.quality.verdict import Rule, Verdict, not_judged
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.sources.candle_rules import OTHER_SERIES
-from setbull_pipelines.tables.columns import EXCHANGE, MINUTES
 from setbull_pipelines.warehouse.pointers import StoredTable
 
 INTAKE = StoredTable("raw", tables.INTAKE)
@@ -30,8 +28,6 @@ REVISIONS = StoredTable("raw", tables.REVISIONS)
 
 Frames = Mapping[str, pd.DataFrame]
 _DAYS_SHOWN = 5
-_THIN_SHOWN = 5
-_HOLES_SHOWN = 5
 
 
 def files_read(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
@@ -135,17 +131,17 @@ def closed_days_untraded(frames: Frames, day: pd.Timestamp, settings: Settings) 
 
 def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
     """A session of the calendar inside the span of the source has trades."""
-    traded = {
-        stored.name: int(_traded(frames[stored.name]).sum())
+    found = {
+        stored.name: int(traded(frames[stored.name]).sum())
         for stored in (CANDLES_1MIN, CANDLES_DAILY_HISTORY)
     }
     coverage = frames[COVERAGE.name]
     inside = (coverage["first_trading_day"] <= day) & (coverage["last_trading_day"] >= day)
     covering = int(coverage.loc[inside, "instrument_key"].nunique())
-    metadata = {f"traded rows of {name}": rows for name, rows in traded.items()}
+    metadata = {f"traded rows of {name}": rows for name, rows in found.items()}
     metadata["instruments covering the day"] = covering
-    if any(traded.values()):
-        return Verdict(True, f"{sum(traded.values()):,} rows with trades in the session", metadata)
+    if any(found.values()):
+        return Verdict(True, f"{sum(found.values()):,} rows with trades in the session", metadata)
     if not covering:
         return not_judged(f"the source does not cover {day:%Y-%m-%d}")
     return Verdict(
@@ -156,11 +152,10 @@ def sessions_traded(frames: Frames, day: pd.Timestamp, settings: Settings) -> Ve
     )
 
 
-def _traded(candles: pd.DataFrame) -> pd.Series:
+def traded(candles: pd.DataFrame) -> pd.Series:
     """Whether something moved: an index has prices without volume."""
-    return (candles["volume"] > 0).fillna(False) | candles["instrument_key"].map(is_index).astype(
-        bool
-    )
+    indices = [key for key in candles["instrument_key"].unique() if is_index(key)]
+    return (candles["volume"] > 0).fillna(False) | candles["instrument_key"].isin(indices)
 
 
 def accounting(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
@@ -235,97 +230,6 @@ def session_shapes(minutes: pd.DataFrame) -> pd.Series:
     return of_instrument["session_shape"]
 
 
-def minutes_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
-    """The session has minutes if the source covers it, and most of those the calendar expects."""
-    minutes, coverage = frames[CANDLES_1MIN.name], frames[COVERAGE.name]
-    expected = NSE.session(day.date()).minutes
-    if minutes.empty:
-        return _empty_day(coverage, MINUTES, day)
-    if expected is None:
-        return Verdict(False, f"the calendar does not know the hours of {day:%Y-%m-%d}")
-    grouped = minutes.groupby("instrument_key").agg(
-        delivered=("timestamp", "size"), shape=("session_shape", "first")
-    )
-    per_instrument = grouped["delivered"]
-    of_shape = {shape: NSE.session(day.date(), shape).minutes for shape in SESSION_SHAPES}
-    expected_minutes = grouped["shape"].map(of_shape)
-    share = float((per_instrument / expected_minutes).mean())
-    limit = settings.quality.minimum_delivered_share
-    shares = (per_instrument / expected_minutes).sort_values(kind="stable")
-    thin = shares[shares < limit / 2]
-    named = ", ".join(
-        f"{key} {per_instrument[key]} of {expected_minutes[key]}"
-        for key in thin.index[:_THIN_SHOWN]
-    )
-    more = f" and {len(thin) - _THIN_SHOWN} more" if len(thin) > _THIN_SHOWN else ""
-    unknown = int((grouped["shape"] == SHAPE_NOT_KNOWN).sum())
-    return Verdict(
-        share >= limit,
-        f"{share:.1%} of {expected} minutes delivered on average (limit {limit:.0%}); "
-        + (
-            f"thin, with less than half of that: {named}{more}"
-            if named
-            else f"fewest: {per_instrument.idxmin()} with {per_instrument.min()}"
-        )
-        + (f"; {unknown} of unknown session shape are assumed to trade all day" if unknown else ""),
-        {
-            "instruments": len(per_instrument),
-            "minutes": len(minutes),
-            "minutes expected per instrument": expected,
-            "share delivered": share,
-            "instruments thin": len(thin),
-            "instruments complete": int((per_instrument == expected_minutes).sum()),
-            "instruments with closing auction": int((expected_minutes < expected).sum()),
-            "instruments of unknown session shape": unknown,
-        },
-    )
-
-
-def daily_complete(frames: Frames, day: pd.Timestamp, settings: Settings) -> Verdict:
-    """The session has daily bars if the source covers it."""
-    history, coverage = frames[CANDLES_DAILY_HISTORY.name], frames[COVERAGE.name]
-    if history.empty:
-        return _empty_day(coverage, EXCHANGE, day)
-    spans = coverage[coverage["series"] == EXCHANGE]
-    inside = (spans["first_trading_day"] < day) & (spans["last_trading_day"] > day)
-    holes = spans.loc[
-        inside & ~spans["instrument_key"].isin(history["instrument_key"]), "instrument_key"
-    ]
-    metadata = {"instruments": len(history), "instruments with a hole": len(holes)}
-    if holes.empty:
-        return Verdict(True, f"{len(history):,} daily bars", metadata)
-    quarantine = frames[QUARANTINE.name]
-    of_others = quarantine[quarantine["rule"] == OTHER_SERIES]
-    series = dict(zip(of_others["instrument_key"], of_others["value"], strict=True))
-    ordered = sorted(holes, key=lambda key: (key not in series, key))
-    named = ", ".join(
-        f"{key} (in series {series[key]})" if key in series else key
-        for key in ordered[:_HOLES_SHOWN]
-    )
-    more = f" and {len(ordered) - _HOLES_SHOWN} more" if len(ordered) > _HOLES_SHOWN else ""
-    lost = sum(key in series for key in ordered)
-    # A share that was not traded has no bar either; one that was, in another series, has lost it.
-    return Verdict(
-        not lost,
-        f"{len(history):,} daily bars; without one, though with some before and after: {named}{more}"
-        + (f"; {lost} of them traded in a series that input.series leaves out" if lost else ""),
-        metadata | {"of these in another series": lost},
-    )
-
-
-def _empty_day(coverage: pd.DataFrame, series: str, day: pd.Timestamp) -> Verdict:
-    spans = coverage[coverage["series"] == series]
-    inside = (spans["first_trading_day"] <= day) & (spans["last_trading_day"] >= day)
-    if inside.any():
-        return Verdict(
-            False,
-            f"{day:%Y-%m-%d} was a trading day, but the source has no {series} candles for it, "
-            f"though {int(inside.sum())} instruments have them before and after",
-            {"instruments covering the day": int(inside.sum())},
-        )
-    return not_judged(f"the source does not cover {day:%Y-%m-%d} with {series} candles")
-
-
 RULES: tuple[Rule, ...] = (
     Rule("files_read", "Every input file could be read", INTAKE, (INTAKE,), files_read),
     Rule(
@@ -375,20 +279,4 @@ RULES: tuple[Rule, ...] = (
         accounting,
     ),
     in_session(CANDLES_1MIN),
-    Rule(
-        "complete",
-        "The source delivered the minutes that the calendar expects",
-        CANDLES_1MIN,
-        (CANDLES_1MIN, COVERAGE),
-        minutes_complete,
-        is_error=False,
-    ),
-    Rule(
-        "complete",
-        "The source delivered daily bars for the session, of every instrument that has some before and after",
-        CANDLES_DAILY_HISTORY,
-        (CANDLES_DAILY_HISTORY, COVERAGE, QUARANTINE),
-        daily_complete,
-        is_error=False,
-    ),
 )

@@ -11,8 +11,10 @@ from setbull_pipelines.quality import (
     calendar,
     computed,
     daily_report,
+    delivered,
     fetches,
     groups,
+    holes,
     jumps,
     own_bars,
     processing,
@@ -46,6 +48,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
     ]
     special = (
         *raw.RULES,
+        *delivered.RULES,
         *calendar.RULES,
         *revisions.RULES,
         *computed.rules("v1"),
@@ -61,6 +64,7 @@ def all_rules() -> dict[StoredTable, tuple[Rule, ...]]:
         *groups.RULES,
         *jumps.RULES,
         *own_bars.RULES,
+        *holes.RULES,
     )
     by_table = {table: list(contract_rules(table)) for table in stored}
     for rule in special:

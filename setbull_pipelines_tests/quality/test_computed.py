@@ -58,6 +58,17 @@ def test_every_column_has_its_own_limit(column: str, within: float, beyond: floa
     assert agree.judge(both_series(**{column: beyond}), DAY, wider).passed
 
 
+def test_the_instrument_that_is_furthest_apart_is_named() -> None:
+    """The close of the first is 5 % off, that of the second 10 %."""
+    close = OFFICIAL["close"]
+    first, second = both_series(close=close * 1.05), both_series(close=close * 1.10)
+    other = second[CANDLES.name].assign(instrument_key="NSE_EQ|B")
+    frames = first | {CANDLES.name: pd.concat([first[CANDLES.name], other], ignore_index=True)}
+    verdict = rule("series_agree", CANDLES).judge(frames, DAY, Settings())
+    assert "close 2 (limit 1.00%, largest 10.00% of NSE_EQ|B)" in verdict.description
+    assert "open 0 (limit 1.00%, largest 0.00%)" in verdict.description
+
+
 def test_shares_where_the_exchange_has_none_are_apart_and_none_on_both_sides_are_not() -> None:
     agree = rule("series_agree", CANDLES)
     frames = both_series()

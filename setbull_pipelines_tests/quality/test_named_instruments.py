@@ -5,7 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from setbull_pipelines.quality.raw import daily_complete, minutes_complete, sessions_traded
+from setbull_pipelines.quality.delivered import (
+    UNIVERSE_COMPLETE,
+    daily_complete,
+    minutes_complete,
+)
+from setbull_pipelines.quality.raw import sessions_traded
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.tables.contract import INDIA
 
@@ -39,6 +44,46 @@ def test_an_instrument_with_one_minute_is_named_beside_a_good_average() -> None:
     assert verdict.metadata["instruments thin"] == 1
     frames["raw.candles_1min"] = minutes(**full)
     assert "thin" not in minutes_complete(frames, DAY, Settings()).description
+
+
+def minutes_until(last: str, *symbols: str) -> pd.DataFrame:
+    """The minutes of these, since long ago and until a day, in the form of ``raw.coverage``."""
+    rows = [(f"NSE_EQ|{symbol}", "minutes", "2025-01-01", last, 99) for symbol in symbols]
+    of = pd.DataFrame(rows, columns=NO_COVERAGE.columns)
+    return of.astype({f"{end}_trading_day": "datetime64[us]" for end in ("first", "last")})
+
+
+@pytest.mark.parametrize(
+    ("missing", "passed"), [("", True), ("D", True), ("CD", False), ("BCD", False)], ids=str
+)
+def test_a_feed_of_fewer_instruments_is_told_with_their_names(missing: str, passed: bool) -> None:
+    """Of five, a fifth may be missing and two fifths may not; 2025-05-30 is the session before."""
+    there = [symbol for symbol in "ABCDE" if symbol not in missing]
+    coverage = pd.concat(
+        [minutes_until("2025-06-02", *there), minutes_until("2025-05-30", *missing)]
+    )
+    frames = {
+        "raw.candles_1min": minutes(**dict.fromkeys(there, 375)),
+        "raw.coverage": coverage,
+    }
+    complete = minutes_complete(frames, DAY, Settings())
+    assert (complete.passed, complete.metadata["instruments missing"]) == (passed, len(missing))
+    doubted = UNIVERSE_COMPLETE.judge(frames, DAY, Settings())
+    assert doubted.passed is passed
+    keys = ", ".join(f"NSE_EQ|{symbol}" for symbol in missing)
+    told = f"{len(missing)} of 5 instruments that had minutes in the 5 sessions before have none (limit 25%): {keys}"
+    assert doubted.description == told
+    assert (told in complete.description) is not passed
+
+
+def test_instruments_that_ended_long_ago_are_not_missing() -> None:
+    """2025-05-26 is the fifth session before, 2025-05-23 the sixth."""
+    frames = {"raw.candles_1min": minutes(A=375)}
+    for last, passed in (("2025-05-26", False), ("2025-05-23", True)):
+        frames["raw.coverage"] = pd.concat(
+            [minutes_until("2025-06-02", "A"), minutes_until(last, "B", "C")]
+        )
+        assert UNIVERSE_COMPLETE.judge(frames, DAY, Settings()).passed is passed
 
 
 def daily(*keys: str) -> pd.DataFrame:

@@ -1,25 +1,23 @@
-"""Sources that lie: another's prices, an earlier day's, a feed that stops; none of their rows is wrong by itself."""
+"""Sources that lie: another's prices, an earlier day's, those of another unit; no row is wrong by itself."""
 
 from __future__ import annotations
+
+import itertools
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from setbull_pipelines import tables
 from setbull_pipelines.quality.own_bars import DAILY, V2_DAILY
 from setbull_pipelines.quality.rules import all_rules
 from setbull_pipelines.quality.verdict import NOT_JUDGED, Verdict, before
 from setbull_pipelines.settings import Settings
-from setbull_pipelines.warehouse.pointers import StoredTable
-from setbull_pipelines_tests.quality.minutes_of_a_day import minutes
 
-MINUTES = StoredTable("raw", tables.CANDLES_1MIN)
-OWN, UNIT, CLOSE = (
+OWN, UNIT = (
     next(rule for rule in all_rules()[table] if rule.name == name)
     for table, name in (
         (DAILY, "bars_are_own"),
         (V2_DAILY, "prices_in_one_unit"),
-        (MINUTES, "reaches_the_close"),
     )
 )
 DAY = pd.Timestamp("2025-06-03")
@@ -96,15 +94,61 @@ def test_bars_that_can_be_equal_by_chance_are_not_held_against_each_other(
 PRICES = ["open", "high", "low", "close"]
 
 
+def in_one_unit(today: pd.DataFrame) -> Verdict:
+    return UNIT.judge({V2_DAILY.name: today, before(V2_DAILY): YESTERDAY}, DAY, Settings())
+
+
 @pytest.mark.parametrize(
-    ("times", "told"), [(100, 3), (0.01, 3), (70, 0), (1 / 10, 0), (1, 0)], ids=str
+    ("times", "told"),
+    [(100, True), (0.01, True), (70, False), (1 / 10, False), (1, False)],
+    ids=str,
 )
-def test_prices_in_another_unit_are_told_and_other_jumps_are_not(times: float, told: int) -> None:
+def test_one_price_in_paise_is_told_and_other_jumps_are_not(times: float, told: bool) -> None:
+    today = bars()
+    today.loc[0, PRICES] *= times
+    verdict = in_one_unit(today)
+    assert (verdict.passed, verdict.metadata["jumped a hundredfold"]) == (not told, int(told))
+    assert ("NSE_EQ|A opened at" in verdict.description) is told
+
+
+@pytest.mark.parametrize(
+    ("times", "told"), [(10, True), (1000, True), (0.5, True), (1, False), (0.8, False)], ids=str
+)
+def test_a_market_that_jumps_in_one_night_is_told_and_one_that_falls_by_a_fifth_is_not(
+    times: float, told: bool
+) -> None:
     today = bars()
     today[PRICES] *= times
-    verdict = UNIT.judge({V2_DAILY.name: today, before(V2_DAILY): YESTERDAY}, DAY, Settings())
-    assert (verdict.passed, verdict.metadata["jumped a hundredfold"]) == (not told, told)
-    assert ("NSE_EQ|A opened at" in verdict.description) is bool(told)
+    verdict = in_one_unit(today)
+    assert (verdict.passed, verdict.metadata["jumped otherwise"]) == (not told, 3 * told)
+    assert ("3 of 3 instruments jumped in one night" in verdict.description) is told
+
+
+def test_bars_that_changed_places_are_told_where_they_are_many() -> None:
+    """The closes before were 107, 212 and 317, the opens are 203, 303 and 103."""
+    verdict = in_one_unit(bars().assign(instrument_key=["NSE_EQ|C", "NSE_EQ|A", "NSE_EQ|B"]))
+    assert not verdict.passed
+    assert "half of them to 1.429 of the last close or more" in verdict.description
+    assert "NSE_EQ|C opened at 0.3249 of the close of 2025-06-02" in verdict.description
+
+
+def test_two_splits_of_one_night_are_no_market_that_jumps() -> None:
+    today = bars()
+    today.loc[:1, PRICES] /= 2
+    assert in_one_unit(today).passed
+
+
+def test_a_part_of_a_day_in_paise_is_told_with_its_prices() -> None:
+    """The first share trades from 93 rupees to 113, which is 9,300 to 11,300 paise."""
+    today = bars()
+    today.loc[0, ["high", "close"]] *= 100
+    verdict = in_one_unit(today)
+    assert not verdict.passed
+    assert "1 instruments have prices a hundredfold apart inside the day" in verdict.description
+    assert "NSE_EQ|A from 93 to 11300" in verdict.description
+    alone = UNIT.judge({V2_DAILY.name: today, before(V2_DAILY): YESTERDAY.head(0)}, DAY, Settings())
+    assert not alone.passed
+    assert NOT_JUDGED not in alone.metadata
 
 
 def test_the_unit_is_held_against_the_last_session_that_a_share_has() -> None:
@@ -120,44 +164,28 @@ def test_the_unit_is_held_against_the_last_session_that_a_share_has() -> None:
     assert alone.metadata[NOT_JUDGED]
 
 
-def closes(*of_shares: pd.DataFrame) -> Verdict:
-    return CLOSE.judge({MINUTES.name: pd.concat(of_shares)}, DAY, Settings())
-
-
-def test_a_feed_that_stops_at_noon_is_told_with_the_minute() -> None:
-    verdict = closes(*(minutes(165, key=key) for key in KEYS))
-    assert not verdict.passed
-    assert "3 of 3 instruments" in verdict.description
-    assert "none after 11:59" in verdict.description
-
-
-def test_a_whole_session_passes_and_so_does_one_halted_share_among_many() -> None:
-    whole = [minutes(375, key=f"NSE_EQ|S{number}") for number in range(20)]
-    assert closes(*whole).passed
-    assert closes(*whole, minutes(200, key="NSE_EQ|HALTED")).passed
-    assert not closes(
-        *whole, *(minutes(200, key=f"NSE_EQ|H{number}") for number in range(9))
-    ).passed
-
-
-def test_shares_that_trade_seldom_say_nothing_about_the_feed() -> None:
-    seldom, two_minutes = minutes(375).iloc[[3, 80, 170]], minutes(2, key="NSE_EQ|B")
-    verdict = closes(seldom, two_minutes)
-    assert verdict.passed
-    assert verdict.metadata["instruments busy until their last minute"] == 0
-
-
-def test_a_session_under_way_is_not_judged() -> None:
-    assert closes(minutes(100).assign(state="provisional")).metadata[NOT_JUDGED]
-    assert not closes(minutes(100).assign(state="final")).passed
-
-
-def test_a_session_of_two_parts_counts_the_pause_as_no_minute() -> None:
-    day = pd.Timestamp("2024-03-02")  # 09:15 to 10:00 and 11:30 to 12:30
-    first, second = minutes(45, day), minutes(60, day)
-    second["timestamp"] += pd.Timedelta(hours=2, minutes=15)
-    both = pd.concat([first, second])
-    whole = CLOSE.judge({MINUTES.name: both}, day, Settings())
-    assert whole.passed
-    assert whole.metadata["instruments busy until their last minute"] == 1
-    assert not CLOSE.judge({MINUTES.name: first}, day, Settings()).passed
+@pytest.mark.parametrize(
+    ("name", "first", "last", "days", "hundredfold", "most"),
+    [
+        ("daily_all_2020-11_2021-03", "2020-12-01", "2021-02-28", 61, 2, 0.0038),
+        ("daily_long", "2020-02-15", "2020-04-30", 47, 0, 0.0118),
+    ],
+    ids=["two splits of 1:100", "the falls of March 2020"],
+)
+def test_no_real_market_jumps_in_one_night(
+    name: str, first: str, last: str, days: int, hundredfold: int, most: float, shared_data: Path
+) -> None:
+    """Each real day held against the last: days judged, those with a split of 1:100, the largest share that jumped."""
+    rows = pd.read_parquet(shared_data / "market" / f"{name}.parquet").assign(series="exchange")
+    rows["trading_day"] = rows["timestamp"].dt.tz_localize(None).dt.normalize()
+    chosen = rows[rows["trading_day"].between(pd.Timestamp(first), pd.Timestamp(last))]
+    of_days = [day for _, day in chosen.groupby("trading_day")]
+    judged, told, jumped = 0, 0, []
+    for earlier, today in itertools.pairwise(of_days):
+        day = today["trading_day"].iloc[0]
+        verdict = UNIT.judge({V2_DAILY.name: today, before(V2_DAILY): earlier}, day, Settings())
+        judged += NOT_JUDGED not in verdict.metadata
+        told += not verdict.passed
+        jumped.append(verdict.metadata["jumped otherwise"] / verdict.metadata["instruments"])
+    assert (judged, told) == (days, hundredfold)
+    assert max(jumped) <= most

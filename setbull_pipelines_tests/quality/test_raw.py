@@ -9,7 +9,7 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.market.session_table import CLOSING_AUCTION, FULL, SHAPE_NOT_KNOWN
-from setbull_pipelines.quality import raw
+from setbull_pipelines.quality import delivered, raw
 from setbull_pipelines.quality.verdict import NOT_JUDGED
 from setbull_pipelines.settings import Settings
 from setbull_pipelines.warehouse.pointers import StoredTable
@@ -50,7 +50,7 @@ def test_a_day_without_minutes_is_a_fault_inside_the_source_and_not_judged_outsi
         "raw.candles_1min": tables.CANDLES_1MIN.empty(),
         "raw.coverage": coverage(first, last),
     }
-    verdict = raw.minutes_complete(frames, DAY, SETTINGS)
+    verdict = delivered.minutes_complete(frames, DAY, SETTINGS)
     assert not verdict.passed
     assert (NOT_JUDGED not in verdict.metadata) is is_judged
     assert "2025-06-03" in verdict.description
@@ -62,7 +62,7 @@ def test_four_fifths_of_the_minutes_are_enough(count: int, passed: bool) -> None
         "raw.candles_1min": minutes(count),
         "raw.coverage": coverage("2025-06-02", "2025-06-04"),
     }
-    verdict = raw.minutes_complete(frames, DAY, SETTINGS)
+    verdict = delivered.minutes_complete(frames, DAY, SETTINGS)
     assert verdict.passed is passed
     assert verdict.metadata["share delivered"] == pytest.approx(count / 375)
     assert verdict.metadata["minutes expected per instrument"] == 375
@@ -73,9 +73,9 @@ def test_daily_bars_are_missed_only_in_their_own_series() -> None:
         "raw.candles_daily_history": tables.CANDLES_DAILY_HISTORY.empty(),
         "raw.coverage": coverage("2025-06-02", "2025-06-04", series="minutes"),
     }
-    assert NOT_JUDGED in raw.daily_complete(frames, DAY, SETTINGS).metadata
+    assert NOT_JUDGED in delivered.daily_complete(frames, DAY, SETTINGS).metadata
     frames["raw.coverage"] = coverage("2025-06-02", "2025-06-04", series="exchange")
-    missed = raw.daily_complete(frames, DAY, SETTINGS)
+    missed = delivered.daily_complete(frames, DAY, SETTINGS)
     assert not missed.passed
     assert NOT_JUDGED not in missed.metadata
 
@@ -173,7 +173,7 @@ def test_completeness_expects_the_minutes_of_each_shape_and_says_what_is_assumed
         ),
         "raw.coverage": coverage("2026-08-03", "2026-08-04"),
     }
-    verdict = raw.minutes_complete(frames, AUCTION_DAY, SETTINGS)
+    verdict = delivered.minutes_complete(frames, AUCTION_DAY, SETTINGS)
     assert verdict.passed
     assert verdict.metadata["instruments complete"] == 2
     assert verdict.metadata["instruments with closing auction"] == 1

@@ -18,7 +18,7 @@ import pytest
 
 from setbull_pipelines import tables
 from setbull_pipelines.alerts.finding import Severity
-from setbull_pipelines.alerts.ledger import DELIVERED, OPEN, RAISED, Alert, Notice
+from setbull_pipelines.alerts.ledger import DELIVERED, OPEN, RAISED, RECOVERED, Alert, Notice
 from setbull_pipelines.cli.alerts import after_run
 from setbull_pipelines.cli.days import choose_days
 from setbull_pipelines.cli.run import Outcome, Runner
@@ -39,6 +39,7 @@ from setbull_pipelines.settings import (
     Settings,
 )
 from setbull_pipelines.sources.sample import generate
+from setbull_pipelines.tables.columns import EXCHANGE
 from setbull_pipelines.warehouse.pointers import UNASSIGNED, StoredTable
 from setbull_pipelines.warehouse.store import Warehouse
 
@@ -175,11 +176,23 @@ def wrong_day(market: Market) -> Delivery:
     return true.but(misdated).and_also(true.of(misdated).on(sunday))
 
 
-def prices_in_paise(market: Market) -> Delivery:
-    def times_a_hundred(rows: pd.DataFrame) -> pd.DataFrame:
-        return rows.assign(**{name: (rows[name] * 100).round(2) for name in PRICES})
+def times(factor: int, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(**{name: (rows[name] * factor).round(2) for name in PRICES})
 
-    return market.deliveries[-1].each(times_a_hundred)
+
+def prices_in_paise(market: Market) -> Delivery:
+    return market.deliveries[-1].each(lambda rows: times(100, rows))
+
+
+def prices_times_ten(market: Market) -> Delivery:
+    return market.deliveries[-1].each(lambda rows: times(10, rows))
+
+
+def one_in_paise_from_noon(market: Market) -> Delivery:
+    true = market.deliveries[-1]
+    late = (clock(true.minutes) >= "12:00") & (true.minutes["instrument_key"] == market.keys[0])
+    rows = pd.concat([true.minutes[~late], times(100, true.minutes[late])])
+    return Delivery(rows, true.daily)
 
 
 def stale_day(market: Market) -> Delivery:
@@ -188,12 +201,37 @@ def stale_day(market: Market) -> Delivery:
 
 def stops_at_noon(market: Market) -> Delivery:
     true = market.deliveries[-1]
-    minutes = true.minutes[true.minutes["timestamp"].str[11:16] < "12:00"]
-    return Delivery(minutes, true.daily)
+    return Delivery(true.minutes[clock(true.minutes) < "12:00"], true.daily)
+
+
+def clock(rows: pd.DataFrame) -> pd.Series:
+    return rows["timestamp"].str[11:16]
+
+
+def filled_from_noon(market: Market) -> Delivery:
+    """Every minute is there, those of the afternoon without volume and at the last price of the morning."""
+    true = market.deliveries[-1]
+    filled = true.minutes.copy()
+    late = clock(filled) >= "12:00"
+    last = filled[~late].groupby("instrument_key")["close"].last()
+    for name in PRICES:
+        filled.loc[late, name] = filled.loc[late, "instrument_key"].map(last)
+    filled.loc[late, "volume"] = 0
+    return Delivery(filled, true.daily)
+
+
+def begins_at_ten(market: Market) -> Delivery:
+    true = market.deliveries[-1]
+    return Delivery(true.minutes[clock(true.minutes) >= "10:00"], true.daily)
 
 
 def shrinks_to_a_third(market: Market) -> Delivery:
     return market.deliveries[-1].of(market.keys[: len(market.keys) // 3])
+
+
+def half_of_the_minutes_feed(market: Market) -> Delivery:
+    true = market.deliveries[-1]
+    return Delivery(true.of(market.keys[::2]).minutes, true.daily)
 
 
 @dataclass(frozen=True)
@@ -219,6 +257,14 @@ LIES = {
         *(prices_in_paise, "v2/candles_daily", "prices_in_one_unit"),
         "perhaps in paise",
     ),
+    "prices x 10": Lie(
+        *(prices_times_ten, "v2/candles_daily", "prices_in_one_unit"),
+        "12 of 12 instruments jumped in one night",
+    ),
+    "one in paise from noon": Lie(
+        *(one_in_paise_from_noon, "v2/candles_daily", "prices_in_one_unit"),
+        "1 instruments have prices a hundredfold apart inside the day",
+    ),
     "stale day": Lie(
         *(stale_day, "served/candles_daily", "bars_are_own"), "those of an earlier session"
     ),
@@ -226,8 +272,20 @@ LIES = {
         *(stops_at_noon, "raw/candles_1min", "reaches_the_close"),
         "the feed stops before the close",
     ),
+    "filled from noon": Lie(
+        *(filled_from_noon, "raw/candles_1min", "reaches_the_close"),
+        "no trade after 11:59 or about then",
+    ),
+    "begins at ten": Lie(
+        *(begins_at_ten, "raw/candles_1min", "reaches_the_close"),
+        "no trade from 09:15 to 09:59 or about then",
+    ),
     "a third": Lie(
         *(shrinks_to_a_third, "v2/filter_results", "not_stale", "have no bar of the day")
+    ),
+    "half, of minutes alone": Lie(
+        *(half_of_the_minutes_feed, "raw/candles_1min", "complete"),
+        "6 of 12 instruments that had minutes in the 5 sessions before have none",
     ),
 }
 
@@ -286,6 +344,23 @@ def test_a_lie_is_told_once_and_does_not_advance_v2(
     (again,) = alerts_of(lie, mine)
     assert (again.number, again.state) == (alert.number, OPEN)
     assert notices_of(alert, mine) == [notice]
+
+
+def test_a_lie_that_is_taken_back_ends_its_alert_and_leaves_no_price(
+    market: Market, tmp_path: Path
+) -> None:
+    lie, mine, day = LIES["prices x 10"], market.copied(tmp_path / "market"), market.days[-1]
+    delivered(mine, lie.tell(mine))
+    mine.run(day)
+    delivered(mine, mine.deliveries[-1])
+    mine.run(day)
+    (alert,) = alerts_of(lie, mine)
+    told = [(notice.event, notice.state) for notice in notices_of(alert, mine)]
+    assert told == [(RAISED, DELIVERED), (RECOVERED, DELIVERED)]
+    bars = mine.warehouse.read(served_table(tables.CANDLES_DAILY), [str(day)])
+    found = bars[bars["series"] == EXCHANGE].set_index("instrument_key")[PRICES]
+    true = mine.deliveries[-1].daily.set_index("instrument_key")[PRICES]
+    pd.testing.assert_frame_equal(found, true, check_like=True)
 
 
 def alerts_of(lie: Lie, market: Market) -> list[Alert]:
