@@ -3,8 +3,8 @@
 Belongs here: durable replacement, what a killed writer leaves behind, the lock between writers, the hash of content.
 Does not belong here: what is written. POSIX only: a directory can be locked and synced.
 
-What is half written has a name that begins with ``.writing-`` and is locked by its writer. The lock ends with the
-process, on whatever container of a machine it runs, so that :func:`sweep` knows what nobody will finish.
+A half-written file has a name that begins with ``.writing-`` and is locked by its writer. The lock ends with the
+process, in whichever container of the machine it runs, so that :func:`sweep` knows what nobody will finish.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one family of errors that a user reads as a sentence, and the exit codes of ``setbull``.
 
-Belongs here: the base class and the codes. Does not belong here: any particular error, which stands in the room that
-raises it, and errors that are faults of the program.
+Belongs here: the base class and the codes. Does not belong here: particular errors, which are in the room that raises
+them, and errors that are faults of the program.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Texts of errors without the secrets of the environment.
 
 Belongs here: which values of the environment are secret, and texts without them. Does not belong here: who writes the
-texts; words of one library about one address (``pipeline/channels``), which hold parts of it.
+texts; the errors of one library that contain parts of a URL (``pipeline/channels``).
 """
 
 from __future__ import annotations

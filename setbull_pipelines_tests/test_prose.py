@@ -19,6 +19,7 @@ STUMBLES = {
     "'is told' for is shown, logged, sent": re.compile(r"\b(?:is|are) told\b(?! apart)"),
     "'whoever' for a reader, a caller, a process": re.compile(r"\b[Ww]hoever\b"),
     "'of which'": re.compile(r"\bof which\b"),
+    "a row of a table with one bar too many": re.compile(r"(?m)^\|\||\|\|$"),
 }
 
 

@@ -1,1 +1,4 @@
-"""Jobs and schedules. Does not belong here: computing."""
+"""Jobs, schedules and sensors: when runs start, and how runs end whose process is gone.
+
+Does not belong here: computing.
+"""

@@ -133,21 +133,20 @@ def queries_page() -> str:
     lines = [
         "# Queries",
         "",
-        "The catalog `data/setbull.duckdb` has a view per table and these macros: the sequence repository of the "
-        "system this project replaces, and candles as they were known at a moment. "
-        "Ask with `setbull sql`, or open the file read-only.",
+        "The catalog `data/setbull.duckdb` has a view for each table, and the macros below. Query it with "
+        "`setbull sql`, or open the file read-only.",
         "",
-        "`setbull sql` takes one SELECT, or EXPLAIN [ANALYZE] of one. Its connection is locked by DuckDB's own "
-        "configuration: it opens no file outside the warehouse, writes none, and downloads no extension. A connection "
-        "of your own is as open as you make it.",
+        "`setbull sql` takes one SELECT, or EXPLAIN [ANALYZE] of one. DuckDB's configuration locks its connection: it "
+        "opens no file outside the warehouse, writes none, and downloads no extension. A connection of your own has "
+        "no such limits.",
         "",
-        "After the data folder was copied or moved, see [operations.md](operations.md).",
+        "If the data folder was copied or moved: [operations.md](operations.md#recovery).",
         "",
-        "Clients of your own: `timestamp` is TIMESTAMP WITH TIME ZONE, which a connection shows in its own zone; "
+        "`timestamp` is TIMESTAMP WITH TIME ZONE, which a connection of your own shows in its own zone; "
         "`SET TimeZone = 'Asia/Kolkata'` shows exchange time. `trading_day` is a date and needs no zone.",
         "",
-        "[notebook.ipynb](notebook.ipynb) opens the tables, draws, compares V1 with V2, tests a filter on the past. "
-        "What each macro is for is also its comment in the catalog (`duckdb_functions()`).",
+        "[notebook.ipynb](notebook.ipynb) opens the tables, draws, compares V1 with V2, tests a filter on past data. "
+        "The description of each macro is also its comment in the catalog (`duckdb_functions()`).",
     ]
     for macro in MACROS:
         lines += ["", f"## {macro.name}", "", macro.description, "", "```sql", macro.example, "```"]

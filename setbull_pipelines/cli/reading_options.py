@@ -16,21 +16,25 @@ import click
 from setbull_pipelines.settings import InputSettings
 
 _TEXTS = {
-    "timezone": "Time zone of moments without offset, such as Asia/Kolkata or UTC.",
-    "timestamp_format": "How moments are written, in the signs of strptime.",
+    "timezone": "Time zone of timestamps without offset, such as Asia/Kolkata or UTC.",
+    "timestamp_format": "How timestamps are written, in the format of strptime.",
     "symbol_pattern": "Regular expression for file names, whose first group is the symbol.",
-    "separator": "What separates fields: one sign, or tab.",
+    "separator": "What separates fields: one character, or tab.",
 }
 _CHOICES = {
-    "label": (("start", "end"), "Which minute of its bar a moment is."),
+    "label": (("start", "end"), "Whether timestamps are the start or the end of bars."),
     "interval": (("minute", "day"), "How long bars are."),
     "symbol_from": (("file name",), "The whole name of a file is its symbol."),
     "decimal": ((".", ","), "Decimal sign."),
-    "volume": (("per bar", "cumulative"), "What volume counts."),
+    "volume": (("per bar", "cumulative"), "Whether volume is that of a bar or a running total."),
     "exchange": (("NSE", "BSE"), "Where symbols are listed."),
 }
 _PAIRS = {
-    "columns": ("--columns", "FOUND=EXPECTED,...", "What columns mean: date=timestamp,vol=volume."),
+    "columns": (
+        "--columns",
+        "FOUND=EXPECTED,...",
+        "Expected names of columns: date=timestamp,vol=volume.",
+    ),
     "symbols": ("--symbol", "FILE=SYMBOL", "The symbol or key of one file; can be repeated."),
 }
 

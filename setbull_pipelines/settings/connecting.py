@@ -57,25 +57,25 @@ class InputSettings:
     """
 
     columns: Mapping[_Word, _Word] = field(default_factory=dict, hash=False)
-    """What columns mean, found = expected: ``{date = "timestamp"}``. Columns of files without a header have no
+    """Expected names of columns, found = expected: ``{date = "timestamp"}``. Columns of files without a header have no
     names and are numbered from 1: ``{1 = "symbol", 2 = "date", 3 = "time"}``."""
     timezone: Annotated[
         str, text_that(_is_timezone, "the name of a time zone, such as Asia/Kolkata or UTC")
     ] = ""
-    """Time zone of moments without offset, such as ``Asia/Kolkata``; empty: the exchange's where every row lies in its
-    hours."""
+    """Time zone of timestamps without offset, such as ``Asia/Kolkata``; empty: the exchange's where every row lies in
+    its hours."""
     timestamp_format: Annotated[
         str,
         text_that(
             lambda text: not text or "%" in text, "signs of strptime, such as %d/%m/%Y %H:%M"
         ),
     ] = ""
-    """How moments are written, in the signs of strptime, such as ``%d/%m/%Y %H:%M``; empty: found out."""
+    """How timestamps are written, in the format of strptime, such as ``%d/%m/%Y %H:%M``; empty: found out."""
     day_first: bool | None = None
     """Whether 02-06-2025 is a day of June; without it a day above 12 in the file decides."""
     label: Literal["", "start", "end"] = ""
-    """Which minute of its bar a moment is: ``end`` shifts by one minute; empty: the start, unless whole sessions say
-    otherwise."""
+    """Whether timestamps are the start or the end of bars: ``end`` shifts by one minute; empty: the start, unless
+    whole sessions say otherwise."""
     interval: Literal["", "minute", "day"] = ""
     """How long bars are; empty: found out, which takes three days of an instrument that has one bar on each."""
     symbol_from: Literal["", "file name"] = ""

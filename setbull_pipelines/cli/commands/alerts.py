@@ -26,7 +26,7 @@ def alerts() -> None:
 @options.rows("Alerts shown at most.")
 @options.as_json
 def list_alerts(rows: int, as_json: bool) -> None:
-    """Open alerts, the worst first, then the last others.
+    """Open alerts, the worst first, then the latest others.
 
     Also what could not be delivered, and why.
 
@@ -120,9 +120,9 @@ def mute(about: str, until: datetime.date, actor: str, reason: str) -> None:
 @options.by
 @click.option("--reason", help="Why, in one sentence.")
 def acknowledge(number: int, actor: str, reason: str | None) -> None:
-    """Say that you know of an alert: no reminders are sent.
+    """Stop the reminders of an alert.
 
-    Unless it gets worse. Its recovery is sent.
+    They start again if it gets worse. Its recovery is sent.
 
     \b
     setbull alerts acknowledge 12 --by "A. Operator"

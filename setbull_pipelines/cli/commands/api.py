@@ -14,7 +14,7 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
 def api(host: str, port: int) -> None:
     """Serve the read API over the served tables.
 
-    Beyond this machine only with a token.
+    Other machines can only reach it with a token.
 
     \b
     setbull api

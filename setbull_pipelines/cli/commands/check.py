@@ -18,7 +18,7 @@ from setbull_pipelines.cli.starting import reading_as, settings_in_force
 @options.as_json
 @reading_options
 def check(path: Path, as_json: bool, reading: dict[str, Any]) -> None:
-    """Say what files are understood as, without computing.
+    """Show how files are understood, without computing.
 
     Exit codes: 0 all of it was accepted, 1 some of it, 2 nothing.
 

@@ -10,7 +10,7 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
 
 @click.command()
 def convert() -> None:
-    """Bring a data folder of an older version to this one.
+    """Convert a data folder of an older version.
 
     Rows are not touched.
 

@@ -15,7 +15,7 @@ from setbull_pipelines.errors import FAILED
 @click.option("--repair", is_flag=True, help="Mend what can be mended without losing anything.")
 @options.as_json
 def doctor(repair: bool, as_json: bool) -> None:
-    """Look the whole data folder over.
+    """Check the whole data folder.
 
     Exit codes: 0 nothing is wrong, 1 something still is.
 

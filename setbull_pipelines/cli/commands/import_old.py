@@ -14,13 +14,13 @@ from setbull_pipelines.cli.starting import settings_in_force
     "--timezone",
     "zone",
     type=click.Choice(("Asia/Kolkata", "UTC")),
-    help="Zone of moments without one; default: told by the session that they lie in.",
+    help="Time zone of timestamps without one; default: the one whose sessions they fit.",
 )
 @click.option(
-    "--validate", "validates", is_flag=True, help="Hold what was imported against V1 instead."
+    "--validate", "validates", is_flag=True, help="Compare what was imported with V1 instead."
 )
 def import_old(source: str | None, zone: str | None, validates: bool) -> None:
-    """Bring the old system's tables into imported/.
+    """Import the old system's tables into imported/.
 
     SOURCE is a SQL dump, a folder of CSV exports, or mysql://USER@HOST:PORT/DATABASE.
 

@@ -14,7 +14,7 @@ from setbull_pipelines.cli.starting import bring_catalog_home, settings_in_force
 @click.command()
 @click.option("--day", type=options.DAY, help="Trading day; default: the last served one.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
-@click.option("--text", "as_text", is_flag=True, help="Print what it says first instead.")
+@click.option("--text", "as_text", is_flag=True, help="Print its first lines instead.")
 def report(day: datetime.date | None, opens: bool, as_text: bool) -> None:
     """Write the daily report and print its path.
 

@@ -18,7 +18,7 @@ from setbull_pipelines.cli.starting import settings_in_force
 def revisions(day: datetime.date | None, instrument: str | None, rows: int) -> None:
     """What later files corrected, and by how much.
 
-    How many bars of each day, before or after they were final.
+    Counts the bars of each day, corrected before or after they were final.
 
     \b
     setbull revisions

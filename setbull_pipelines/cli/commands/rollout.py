@@ -32,7 +32,7 @@ _component = click.option(
 def status(as_json: bool) -> None:
     """Stage of every component, and the share from V2.
 
-    The share is of the instruments that the last stored session really serves.
+    The share is that of the last stored session.
 
     \b
     setbull rollout status
@@ -120,7 +120,7 @@ def freeze(component: str | None, release: bool, actor: str, reason: str) -> Non
 @options.by
 @options.reason
 def kill(component: str | None, actor: str, reason: str) -> None:
-    """Back to off and latched, from the next serving on.
+    """Take V2 back to off, latched, from the next serving on.
 
     \b
     setbull rollout kill --component indicators --by "A. Operator" --reason "looks wrong"

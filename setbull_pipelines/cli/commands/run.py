@@ -48,8 +48,8 @@ def run(
     """Materialize every asset and print the results.
 
     For a range of trading days; without one, for those of the input. With --json the result is one object on the
-    standard output, and what is shown on the way goes to the error output.
-    Exit codes: 0 all well, 1 a check failed or the work did, 2 it cannot be done as asked, 130 interrupted.
+    standard output, and progress goes to the error output.
+    Exit codes: 0 all well, 1 a check or the work failed, 2 it cannot be done as asked, 130 interrupted.
 
     \b
     setbull run

@@ -11,7 +11,7 @@ from setbull_pipelines.errors import FAILED
 
 @click.command()
 def scrub() -> None:
-    """Hold stored files against their hashes.
+    """Verify stored files against their hashes.
 
     The longest unverified first; damaged ones are made again. Exit code 1 while one stays damaged.
 

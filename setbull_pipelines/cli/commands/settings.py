@@ -9,10 +9,10 @@ import click
 
 @click.command()
 @click.option(
-    "--defaults", is_flag=True, help="The defaults with what each means, to start a file from."
+    "--defaults", is_flag=True, help="Print the defaults with comments, to start a file from."
 )
 def settings(defaults: bool) -> None:
-    """Every setting with its value and where that is from.
+    """Show every setting with its value and origin.
 
     Secrets are never shown.
 

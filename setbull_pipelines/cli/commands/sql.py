@@ -41,7 +41,7 @@ _ALL = 1_000_000_000
     help=f"Rows at most; default: {_ROWS_IN_A_TERMINAL} of a table in a terminal, else all.",
 )
 def sql(query: str, chosen: str | None, out: Path | None, rows: int | None) -> None:
-    """Ask the catalog, read-only.
+    """Query the catalog, read-only.
 
     In a terminal a table is cut to fit it; in a pipe or a file every column and every row is there. NULL is shown
     as NULL in tables, null in JSON, and nothing at all in CSV, where an empty text is "".

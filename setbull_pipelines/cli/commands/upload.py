@@ -10,9 +10,9 @@ from setbull_pipelines.cli.starting import settings_in_force
 
 @click.command()
 def upload() -> None:
-    """Bring the tables to a shared object store.
+    """Copy the tables to a shared object store.
 
-    To the one that the setting storage.remote names.
+    The setting storage.remote names the store.
 
     \b
     setbull upload

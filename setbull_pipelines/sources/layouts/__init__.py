@@ -5,7 +5,7 @@ this one), reading bytes (``reading.py``), judging rows (``candle_files.py``).
 
 A layout is a module of this package with ``NAME``, ``recognises(names, sample)``, ``as_rows(rows)``, which gives the
 columns the names of ``candle_files.KNOWN_COLUMNS``, and ``identity(path)``: the symbol or key that a path of this
-layout names, or None. It is found by being here. At most one may recognise a file; ``plain`` is asked last.
+layout names, or None. Every module of this package is found. At most one may recognise a file; ``plain`` is tried last.
 """
 
 from __future__ import annotations
