@@ -61,16 +61,19 @@ def in_a_child() -> Ended | Callable[[], None]:
     """
     parent = os.getpid()
     reading, writing = os.pipe()
+    # Until the parent hands signals on: one that came before would end it, and the child with it, without a word.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDED_ON)
     child = os.fork()
     if child:
         os.close(writing)
-        return _end_of(child, reading)
+        return _end_of(child, reading, before)
     os.close(reading)
     # A group of its own: what a terminal, or who kills a group, says comes once, from the parent.
     os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def ends() -> None:
         os.write(writing, b"ends")
@@ -78,7 +81,7 @@ def in_a_child() -> Ended | Callable[[], None]:
     return ends
 
 
-def _end_of(child: int, reading: int) -> Ended:
+def _end_of(child: int, reading: int, unblocked: set[signal.Signals]) -> Ended:
     def hand_on(number: int, _: FrameType | None) -> None:
         with suppress(ProcessLookupError):
             os.kill(child, number)
@@ -92,6 +95,7 @@ def _end_of(child: int, reading: int) -> Ended:
         if signal.getsignal(each) is not signal.SIG_IGN:  # as below nohup
             signal.signal(each, hand_on)
     signal.signal(signal.SIGTSTP, stop_both)
+    signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os.set_blocking(
         reading, False

@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
 from typing import TypeVar
@@ -37,6 +38,15 @@ from setbull_pipelines.warehouse.errors import DamagedPartition
 _Found = TypeVar("_Found")
 
 
+@dataclass(frozen=True)
+class _AsOf:
+    """Tables exactly as they were after one commit; what is remembered of the present may be newer."""
+
+    file: tuple[int, int, int] | None
+    number: int
+    current: Mapping[Key, dict[str, Version | None]]
+
+
 class Commits:
     """The commits of one warehouse, and what is current after them.
 
@@ -56,26 +66,23 @@ class Commits:
         self._opened: tuple[int, int, int] | None = None
         self._seen: tuple[int, int] = (-1, 0)
         self._current: dict[Key, dict[str, Version | None]] = {}
+        self._held_before = _AsOf(None, 0, {})
 
     def held(self) -> HeldCommits:
         """The commits up to the last one of now, whatever is committed until the result is released."""
         held = HeldCommits(self.root, self._damaged_catalog, self._is_only_copy)
-        held.hold()
-        with self._lock:
-            self._look(lambda: None)
-            if self._is_as(held):
-                held._current = dict(self._current)
+        held.hold(self._held_before)
         return held
 
     def release(self, held: HeldCommits) -> None:
-        """Close what :meth:`held` gave, and remember what it has read: or each would read all again."""
+        """Close what :meth:`held` gave, and remember what it has read: or the next one would read all again."""
         with self._lock:
-            if self._is_as(held):
-                self._current = held._current | self._current
+            found, known = held.as_of(), self._held_before
+            if found.file != known.file or found.number > known.number:
+                self._held_before = found
+            elif found.number == known.number:
+                self._held_before = replace(known, current={**known.current, **found.current})
         held.close()
-
-    def _is_as(self, held: Commits) -> bool:
-        return (self._opened, self._seen[1]) == (held._opened, held._seen[1])
 
     # Looking
 
@@ -346,13 +353,20 @@ class HeldCommits(Commits):
 
     _holds = False
 
-    def hold(self) -> None:
-        """See no commit after the last one of now, until the file is closed."""
+    def hold(self, known: _AsOf) -> None:
+        """See no commit after the last one of now, until the file is closed; ``known`` need not be read again."""
         with self._lock:
             if self._open():
+                if known.file == self._opened:
+                    self._current, self._seen = dict(known.current), (-1, known.number)
                 self._reading.execute("BEGIN")
                 self._see()
             self._holds = True
+
+    def as_of(self) -> _AsOf:
+        """What was read so far."""
+        with self._lock:
+            return _AsOf(self._opened, self._seen[1], dict(self._current))
 
     def _see(self) -> None:
         if not self._holds:

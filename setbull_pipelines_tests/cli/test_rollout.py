@@ -196,7 +196,7 @@ def test_a_first_act_that_is_killed_on_its_way_is_no_lost_log(
 
     place = {
         "file": "setbull_pipelines.warehouse.files.Files.write",
-        "commit": "setbull_pipelines.warehouse.commits._apply",
+        "commit": "setbull_pipelines.warehouse.commits.apply",
         "marker": "setbull_pipelines.pipeline.rollout_log.disk.replace_durably",
     }[step]
     with monkeypatch.context() as patched:

@@ -87,6 +87,25 @@ def test_who_ends_the_parent_ends_the_child_once(sign: signal.Signals) -> None:
     assert process.wait(PATIENCE) == 1
 
 
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_right_after_the_fork_reaches_the_child(sign: signal.Signals) -> None:
+    early = (
+        "import os, signal\n"
+        "os.register_at_fork("
+        f"after_in_parent=lambda: os.kill(os.getpid(), {int(sign)}))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", early + _PROGRAM.format(work="time.sleep(60)")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    told, _ = process.communicate(timeout=PATIENCE)
+    # The child may have been about to print.
+    assert told.endswith(f"{128 + sign} None\n")
+    assert process.returncode == 128 + sign
+
+
 def test_a_killed_parent_leaves_no_child() -> None:
     process = program("time.sleep(60)")
     assert process.stdout is not None

@@ -319,3 +319,39 @@ def test_snapshots_share_what_they_have_read_and_no_other_commit(warehouse, monk
     with warehouse.snapshot() as reader:
         assert reader.pointer(v2, DAY) == second
         assert_frame_equal(reader.read(V1_BARS), bars(price=2.0))
+
+
+def test_a_snapshot_takes_nothing_from_a_later_commit(warehouse, monkeypatch):
+    v2, publisher = StoredTable("v2", BARS), Warehouse(warehouse.root)
+
+    def publish_both(price: float) -> None:
+        with publisher.commit() as commit:
+            for stored in (V1_BARS, v2):
+                rows = publisher.check(stored, {DAY: bars(price=price)})
+                commit.add(stored, rows, inputs={DAY: {}}, **PROVENANCE)
+
+    def on_statement(statement: str) -> None:
+        # Between the look for the number of the last commit and the look for what is new: both are remembered.
+        if "changed_in >" in statement and later:
+            publish_both(later.pop())
+
+    def opened(*given):
+        connection = real(*given)
+        if not connections:
+            connection.set_trace_callback(on_statement)
+        connections.append(connection)
+        return connection
+
+    later, connections, real = [], [], commits.opened
+    publish_both(1.0)
+    monkeypatch.setattr(commits, "opened", opened)
+    assert_frame_equal(warehouse.read(V1_BARS), bars(price=1.0))
+    publish_both(2.0)
+    later.append(3.0)
+    with warehouse.snapshot() as reader:
+        found = [reader.read(stored)["open"].min() for stored in (V1_BARS, v2)]
+    assert found in ([2.0, 2.0], [3.0, 3.0])
+    assert [warehouse.read(stored)["open"].min() for stored in (V1_BARS, v2)] == [3.0, 3.0]
+    assert later == []
+    with warehouse.snapshot() as reader:
+        assert [reader.read(stored)["open"].min() for stored in (V1_BARS, v2)] == [3.0, 3.0]
