@@ -3,7 +3,7 @@
 Belongs here: writers, readers, the count. Does not belong here: killed writers (``kills``).
 
 A writer gives four tables of a day the same new number in one commit, again and again, and refreshes the views; others
-refresh a session under way, end and repeat it, write reports, scrub, put files together and delete what nobody needs,
+refresh a session under way, end it, write reports, scrub, put files together and delete what nobody needs,
 all in the same folder. A reader that finds two numbers has seen half of a commit: three connect with DuckDB, one is our
 own, one asks the API for two timeframes at once, and one opens its pages.
 """
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
-from itertools import cycle, repeat
+from itertools import chain, cycle, repeat
 from pathlib import Path
 from urllib.parse import quote
 
@@ -71,11 +71,18 @@ def main(reads: int, directory: Path) -> int:
         started(_reading(look, place, each, answer, commits), place)
         for look, answer in zip(looks.values(), answers, strict=True)
     ]
-    session = [partial(tick, at) for at in ("10:00", "12:00", "15:00")]
-    session.append(command("run", "--from", DAYS[2], "--to", DAYS[2]))
+    # A session that was computed as a whole takes no tick any more.
+    session = chain(
+        (
+            partial(tick, f"{hour}:{minute:02}")
+            for hour in range(10, 15)
+            for minute in range(0, 60, 5)
+        ),
+        repeat(command("run", "--from", DAYS[2], "--to", DAYS[2])),
+    )
     writers = [
         started(_writing(place, stop, commits), place),
-        started(_repeating(stop, cycle(session)), place),
+        started(_repeating(stop, session), place),
         started(_repeating(stop, repeat(command("report", "--day", DAYS[1]))), place),
         started(_repeating(stop, repeat(command("scrub"))), place),
         started(_repeating(stop, repeat(partial(maintain, _GRACE))), place),
