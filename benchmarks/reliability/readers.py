@@ -144,7 +144,7 @@ def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
         from setbull_pipelines.cli.starting import settings_in_force
         from setbull_pipelines.pipeline.catalog import refresh_catalog
         from setbull_pipelines.pipeline.opening import open_warehouse
-        from setbull_pipelines.pipeline.serving import served_table
+        from setbull_pipelines.pipeline.serving import ASSIGNMENT, served_table
         from setbull_pipelines.warehouse.pointers import StoredTable
 
         settings = settings_in_force()
@@ -152,8 +152,14 @@ def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
         written = [StoredTable(lane, tables.CANDLES_5MIN) for lane in ("v1", "v2")]
         written += [served_table(tables.CANDLES_5MIN), served_table(tables.CANDLES_DAILY)]
         earlier = pd.Timestamp(DAYS[0]) - pd.Timestamp(_DAY)
-        frames = {}
+        frames, inputs = {}, {}
         for stored in written:
+            # As served by the assignment in force: a run would serve the day again.
+            inputs[stored] = {
+                name: value
+                for name, value in warehouse.pointer(stored, DAYS[0]).inputs.items()
+                if name == ASSIGNMENT
+            }
             frame = warehouse.read(stored, [DAYS[0]])
             frame["trading_day"] -= earlier
             frame["timestamp"] -= earlier
@@ -171,7 +177,7 @@ def _writing(place: Place, stop: Path, answer: Path) -> Callable[[], None]:
                         batch,
                         code_version="test",
                         settings_hash="test",
-                        inputs={_DAY: {}},
+                        inputs={_DAY: inputs[stored]},
                         run_id="readers",
                     )
             refresh_catalog(warehouse, settings)

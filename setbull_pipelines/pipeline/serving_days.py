@@ -76,10 +76,10 @@ def serve(
                 failed[table] = error
             else:
                 batch.setdefault(table, []).append(prepared)
-        progress.advance()
         if number == len(all_days) or _is_full(batch.values()):
             yield from _published(batch, asked, warehouse, run_id, failed)
             batch = {}
+            progress.reach(number)
 
 
 def serve_one(
