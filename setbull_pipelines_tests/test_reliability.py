@@ -94,7 +94,7 @@ def test_files_keep_their_age_when_the_clock_of_the_soak_jumps(tmp_path: Path) -
 @pytest.mark.scenario
 def test_readers_see_whole_commits_beside_everything_that_writes() -> None:
     found = list(rows(broken("readers", "--reads", "60")))
-    assert len(found) == 4
+    assert len(found) == 6
     for _, reads, _, errors, torn in found:
         assert (int(reads), int(errors), int(torn)) == (10, 0, 0)
 
