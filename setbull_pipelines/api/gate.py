@@ -6,6 +6,7 @@ Belongs here: refusing requests. Does not belong here: answering them.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -44,20 +45,22 @@ class Gate:
             # Compared as bytes, in a time that does not depend on where they differ.
             if not hmac.compare_digest(given.encode("latin-1"), b"Bearer " + self._token):
                 challenge = {"WWW-Authenticate": "Bearer"}
-                return _error(401, "expected the header Authorization: Bearer TOKEN", challenge)
+                return error_answer(
+                    401, "expected the header Authorization: Bearer TOKEN", challenge
+                )
         elif not is_loopback(_parts(f"//{host}").hostname or ""):
             # A page of another name that resolves to this machine would otherwise be answered.
-            return _error(400, "header Host: expected a name of this machine")
+            return error_answer(400, "header Host: expected a name of this machine")
         origin = headers.get("origin")
         if origin is not None and _parts(origin).netloc != host:
-            return _error(403, "header Origin: found another site, expected none")
+            return error_answer(403, "header Origin: found another site, expected none")
         if scope["method"] in ("GET", "HEAD"):
             return None
         if "transfer-encoding" in headers:
-            return _error(411, "expected a body with Content-Length")
+            return error_answer(411, "expected a body with Content-Length")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST_BODY:
-            return _error(413, f"Content-Length: expected at most {LARGEST_BODY} bytes")
+            return error_answer(413, f"Content-Length: expected at most {LARGEST_BODY} bytes")
         return None
 
 
@@ -69,5 +72,8 @@ def _parts(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def error_answer(
+    status: int, sentence: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """What every refusal looks like."""
     return JSONResponse({"success": False, "error": sentence}, status, headers)

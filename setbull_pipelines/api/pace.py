@@ -13,6 +13,8 @@ from time import monotonic
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from setbull_pipelines.api.gate import error_answer
+
 SECONDS_AT_ONCE = 10.0
 """A client that has asked nothing for a while may ask so many seconds' worth at once: a loop over all instruments."""
 MOST_CLIENTS = 1_000
@@ -44,7 +46,7 @@ class Allowances:
         return 0.0
 
     def _forget(self, now: float) -> None:
-        """Forget clients whose bucket is full, and while half is not enough those with most in it."""
+        """Keep the half of the clients that have least left, without those whose bucket is full by now."""
         latest = sorted(self._full_at.items(), key=lambda item: item[1])[-MOST_CLIENTS // 2 :]
         self._full_at = {client: full_at for client, full_at in latest if full_at > now}
 
@@ -69,6 +71,4 @@ class Pace:
             f"found more requests from {address} than api.requests_per_second = {self._limit} allows; "
             f"ask again in {seconds} s, and for several instruments in one request"
         )
-        return JSONResponse(
-            {"success": False, "error": sentence}, 429, {"Retry-After": str(seconds)}
-        )
+        return error_answer(429, sentence, {"Retry-After": str(seconds)})

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from setbull_pipelines import tables
-from setbull_pipelines.api.asking import Tables, refused
+from setbull_pipelines.api.asking import LiveTables, Tables, refused
 from setbull_pipelines.api.shapes import Day
 from setbull_pipelines.pipeline.addresses import (
     CHART_PATH,
@@ -50,7 +50,7 @@ def reports() -> RedirectResponse:
 
 
 @router.get(OVERVIEW_PATH)
-def overview(reader: Tables) -> HTMLResponse:
+def overview(reader: LiveTables) -> HTMLResponse:
     """All sessions."""
     return _written(
         overview_path(reader.settings()),
@@ -59,7 +59,7 @@ def overview(reader: Tables) -> HTMLResponse:
 
 
 @router.get("/reports/{name}.html", response_model=None)
-def file(reader: Tables, name: str) -> Response:
+def file(reader: LiveTables, name: str) -> Response:
     """A page by the name of its file, as other pages link to it: of a report, or of a difference."""
     table_name, day = name[: -len("-YYYY-MM-DD")], name[-len("YYYY-MM-DD") :]
     try:
@@ -72,7 +72,7 @@ def file(reader: Tables, name: str) -> Response:
 
 
 @router.get(REPORT_PATH)
-def report(reader: Tables, day: date) -> HTMLResponse:
+def report(reader: LiveTables, day: date) -> HTMLResponse:
     """The daily report."""
     return _written(
         report_path(reader.settings(), day),

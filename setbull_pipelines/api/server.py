@@ -31,7 +31,7 @@ from setbull_pipelines.api import (
 from setbull_pipelines.api.examples import ANSWERS
 from setbull_pipelines.api.exchanging import HeadersAlone, Tagged
 from setbull_pipelines.api.feed import Feed
-from setbull_pipelines.api.gate import Gate, is_loopback
+from setbull_pipelines.api.gate import Gate, error_answer, is_loopback
 from setbull_pipelines.api.jobs import NoDagster
 from setbull_pipelines.api.pace import Pace
 from setbull_pipelines.api.patience import Server, limited
@@ -116,31 +116,27 @@ def serve(
     Server(limited(app, host, port), app.state.feed.end).run()
 
 
-def _error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"success": False, "error": sentence}, status, headers)
-
-
 async def _stated(request: Request, error: HTTPException) -> JSONResponse:
-    return _error(error.status_code, str(error.detail), error.headers)
+    return error_answer(error.status_code, str(error.detail), error.headers)
 
 
 async def _refused(request: Request, error: InvalidRange) -> JSONResponse:
-    return _error(400, str(error))
+    return error_answer(400, str(error))
 
 
 async def _unusable(request: Request, error: Exception) -> JSONResponse:
-    return _error(503, str(error))
+    return error_answer(503, str(error))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    return _error(500, "internal error; the log of setbull api says more")
+    return error_answer(500, "internal error; the log of setbull api says more")
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     """The first fault of the request in one sentence: where, and what was expected."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return _error(400, f"{where}: {first['msg'].removeprefix('Value error, ')}")
+    return error_answer(400, f"{where}: {first['msg'].removeprefix('Value error, ')}")
 
 
 def _document(app: FastAPI) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The rule that a feed goes through the whole session: it begins at the open, pauses nowhere and reaches the close.
 
-Belongs here: what a hole is, and when it is the feed's. Does not belong here: how many minutes there are (``raw.py``).
+Belongs here: what a hole is, and when it is the feed's. Does not belong here: how many minutes there are
+(``delivered.py``).
 
 Feeds fill what they do not have: with bars without volume, or with the last bar again. Neither tells of a trade.
 """

@@ -142,6 +142,8 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
         _adjusts_prices(page)
         _fits_a_phone_and_the_dark(page, path)
         _shows_no_difference_where_there_is_none(page, same)
+        thrown = [each for each in page.events if each.get("method") == "Runtime.exceptionThrown"]
+    assert thrown == []
 
 
 def _opens_and_asks_nobody(page: Page, path: Path) -> None:
